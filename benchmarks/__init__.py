@@ -1,0 +1,1 @@
+"""Parity and throughput against the dlib reference."""

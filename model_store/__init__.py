@@ -1,0 +1,1 @@
+"""Which weights exist, where they come from, and which bytes are right."""

@@ -1,0 +1,1 @@
+"""The HTTP service that a Nextcloud points its Face Recognition app at."""
