@@ -1,0 +1,73 @@
+"""Files that are whole or absent: nothing that was interrupted is ever taken for a finished file.
+
+A file is written under a temporary name beside its final one and renamed when its bytes are on the disk. The
+writer holds a lock (flock) on its temporary file, so a leftover is told from a file still being written by
+whether the lock is free: a killed process holds none.
+"""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+# The leading dot and this ending mark the names that `sweep` may delete.
+TEMPORARY_ENDING = ".afm-part"
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file for writing; a clean exit publishes it as `path`, an exception removes it.
+
+    Missing parent folders are made, leftovers of killed writers removed, an existing `path` is replaced.
+    The file gets the permissions that the umask leaves, so that a service under another user can read it.
+    Raises OSError as `open` and `os.replace` do.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    file, temporary = _locked_temporary(path)
+    with file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.replace(path)  # before the close, which would give the lock up
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    _sync_folder(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Delete the temporary files in `folder` whose writer is gone; those still being written stay."""
+    for leftover in folder.glob(f".*{TEMPORARY_ENDING}"):
+        # Gone: its writer has just published or removed it. Locked: its writer lives.
+        with suppress(FileNotFoundError, BlockingIOError), leftover.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            leftover.unlink(missing_ok=True)
+
+
+def _locked_temporary(path: Path) -> tuple[BinaryIO, Path]:
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_ENDING}")
+        file = temporary.open("xb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except BaseException:
+            file.close()
+            temporary.unlink(missing_ok=True)
+            raise
+        if temporary.exists():
+            return file, temporary
+        file.close()  # another process swept it between its creation and its lock
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
