@@ -1,10 +1,11 @@
 """Rectangles in dlib's convention, and how much two of them overlap."""
 
+import math
 from typing import NamedTuple
 
 
 class Rectangle(NamedTuple):
-    """A rectangle in pixels of the photo, origin at the top left, ALL edges inclusive (dlib.rectangle).
+    """A rectangle in pixels, origin at the top left, ALL edges inclusive (dlib.rectangle).
 
     Edges may lie outside of the photo: a face at the border has its full box.
     """
@@ -13,3 +14,50 @@ class Rectangle(NamedTuple):
     top: int
     right: int
     bottom: int
+
+    @property
+    def area(self) -> int:
+        """Pixels inside, edges included; 0 for an empty rectangle (dlib/geometry/rectangle.h, area)."""
+        return max(self.right - self.left + 1, 0) * max(self.bottom - self.top + 1, 0)
+
+    def intersection(self, other: "Rectangle") -> "Rectangle":
+        return Rectangle(
+            max(self.left, other.left),
+            max(self.top, other.top),
+            min(self.right, other.right),
+            min(self.bottom, other.bottom),
+        )
+
+    def bounding(self, other: "Rectangle") -> "Rectangle":
+        """The smallest rectangle around both."""
+        return Rectangle(
+            min(self.left, other.left),
+            min(self.top, other.top),
+            max(self.right, other.right),
+            max(self.bottom, other.bottom),
+        )
+
+    def intersects(self, other: "Rectangle") -> bool:
+        return self.intersection(other).area > 0
+
+    def contains(self, other: "Rectangle") -> bool:
+        return self.intersection(other) == other
+
+
+def intersection_over_union(first: Rectangle, second: Rectangle) -> float:
+    """Overlap as the Nextcloud app's own models measure it: edges as points, so widths without dlib's +1."""
+    width = min(first.right, second.right) - max(first.left, second.left)
+    height = min(first.bottom, second.bottom) - max(first.top, second.top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (_point_area(first) + _point_area(second) - shared)
+
+
+def _point_area(rectangle: Rectangle) -> int:
+    return (rectangle.right - rectangle.left) * (rectangle.bottom - rectangle.top)
+
+
+def round_half_away(value: float) -> int:
+    """C's lround: halves away from zero (Python's round takes halves to even)."""
+    return math.floor(abs(value) + 0.5) * (1 if value >= 0 else -1)

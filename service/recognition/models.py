@@ -33,7 +33,7 @@ class Model:
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """Catalogue names of every weight file that this model reads (HOG's filters are part of dlib itself)."""
+        """Catalogue names of the weights that this model reads (HOG's filters are part of dlib)."""
         detector = (CNN_DETECTOR,) if self.detector == "cnn" else ()
         return (*detector, self.landmarks, self.network)
 

@@ -1,6 +1,5 @@
 """The whole story of a photo: find the faces, mark them, cut them out, describe them, confirm them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
