@@ -1,11 +1,24 @@
 """The whole story of a photo: find the faces, mark them, cut them out, describe them, confirm them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.geometry import Rectangle
+from service.recognition.engines.protocol import Engine, Stage
+from service.recognition.geometry import Rectangle, intersection_over_union
+from service.recognition.mmod import Detection
+from service.recognition.models import Model
+
+HOG_CONFIDENCE = 1.1
+"""What a HOG face carries as its confidence (the Nextcloud app's own HOG model, and the upstream service)."""
+CONFIRMING_OVERLAP = 0.35
+"""Intersection over union from which a HOG face confirms a CNN face (the app's own model 4)."""
+UNCONFIRMED_FACTOR = 0.8
+"""What is left of the confidence of a face that HOG does not confirm (the upstream service)."""
+GIVEN_CONFIDENCE = 1.0
+"""The confidence of a face whose rectangle the caller gave."""
 
 
 @dataclass(frozen=True)
@@ -19,3 +32,81 @@ class Face:
     """Shape (5 or 68, 2): x, y."""
     descriptor: NDArray[np.float32]
     """Shape (128,); not normalised, compare by Euclidean distance."""
+
+
+class Recognizer:
+    """Finds and describes the faces of photos as one FACE_MODEL does. Safe to call from many threads."""
+
+    def __init__(self, model: Model, engine: Engine) -> None:
+        self.model = model
+        self._engine = engine
+
+    def recognize(
+        self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None = None
+    ) -> list[Face]:
+        """The faces of a photo.
+
+        Args:
+            image: RGB, uint8, shape (rows, columns, 3).
+            rectangles: where the faces are, if that is known: nothing is searched then, and the answer has one
+                face for each, in this order.
+
+        Raises:
+            ValueError: the array is no such image.
+            EngineError: no engine could compute a stage.
+        """
+        image = _checked(image)
+        if rectangles is None:
+            found = self._find(image)
+        else:
+            found = [Detection(rectangle, GIVEN_CONFIDENCE) for rectangle in rectangles]
+        if not found:
+            return []
+        landmarks = self._engine.landmarks(image, [face.rectangle for face in found])
+        descriptors = self._engine.descriptors(self._engine.chips(image, landmarks))
+        if rectangles is None and self.model.confirmed_by_hog:
+            found = confirm(found, self._engine.hog_detections(image))
+        return [
+            Face(face.rectangle, face.confidence, points, descriptor)
+            for face, points, descriptor in zip(found, landmarks, descriptors, strict=True)
+        ]
+
+    def warm_up(self) -> None:
+        """Run every stage once, so that the first photo meets loaded weights. Raises EngineError."""
+        image = np.zeros((96, 96, 3), np.uint8)
+        self._find(image)
+        self.recognize(image, [Rectangle(8, 8, 87, 87)])
+        if self.model.confirmed_by_hog:
+            self._engine.hog_detections(image)
+
+    def stages(self) -> dict[str, Stage]:
+        """Who computes each stage that this model has."""
+        unused = {
+            "cnn_detections": self.model.detector != "cnn",
+            "hog_detections": not self.model.uses_hog,
+        }
+        return {name: stage for name, stage in self._engine.stages().items() if not unused.get(name)}
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def _find(self, image: NDArray[np.uint8]) -> list[Detection]:
+        if self.model.detector == "cnn":
+            return self._engine.cnn_detections(image)
+        return [Detection(face, HOG_CONFIDENCE) for face in self._engine.hog_detections(image)]
+
+
+def confirm(faces: Sequence[Detection], hog_faces: Sequence[Rectangle]) -> list[Detection]:
+    """Lower the confidence of every face that no HOG face lies on."""
+    return [
+        face
+        if any(intersection_over_union(face.rectangle, hog) >= CONFIRMING_OVERLAP for hog in hog_faces)
+        else Detection(face.rectangle, face.confidence * UNCONFIRMED_FACTOR)
+        for face in faces
+    ]
+
+
+def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"an RGB image is uint8 (rows, columns, 3), not {image.dtype} {image.shape}")
+    return np.ascontiguousarray(image)

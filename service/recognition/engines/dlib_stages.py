@@ -1,0 +1,109 @@
+"""dlib itself, stage by stage. Not thread-safe and holding the GIL: runs in a process of its own (dlib.py).
+
+dlib is imported with this module, so nothing of the serving process may import it.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from multiprocessing import connection, parent_process
+from typing import Any
+
+import dlib
+import numpy as np
+from numpy.typing import NDArray
+
+from service.recognition import pyramid
+from service.recognition.engines.protocol import CHIP_PADDING, CHIP_SIDE, DESCRIPTOR_LENGTH
+from service.recognition.geometry import Rectangle
+from service.recognition.mmod import Detection
+
+HOG_UPSAMPLING = 1
+"""Doublings of the photo before the HOG scan, as in the upstream service and the app's own models."""
+
+
+class DlibStages:
+    """dlib's objects, each loaded when its stage is first asked for. For one thread.
+
+    Args:
+        detector: path of the CNN detector's weights, or None where the model has no such detector.
+        landmarks: path of a shape predictor.
+        network: path of a face recognition network.
+    """
+
+    def __init__(self, detector: str | None, landmarks: str, network: str) -> None:
+        self._paths = {"detector": detector, "landmarks": landmarks, "network": network}
+
+    @cached_property
+    def _cnn(self) -> Any:
+        return dlib.cnn_face_detection_model_v1(self._paths["detector"])
+
+    @cached_property
+    def _hog(self) -> Any:
+        return dlib.get_frontal_face_detector()
+
+    @cached_property
+    def _predictor(self) -> Any:
+        return dlib.shape_predictor(self._paths["landmarks"])
+
+    @cached_property
+    def _network(self) -> Any:
+        return dlib.face_recognition_model_v1(self._paths["network"])
+
+    def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
+        if pyramid.layout(*image.shape[:2]) is None:
+            return []  # dlib raises on such a photo, or writes outside of its tile and takes the process along
+        return [Detection(_rectangle(face.rect), face.confidence) for face in self._cnn(image, 0)]
+
+    def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
+        return [_rectangle(face) for face in self._hog(image, HOG_UPSAMPLING)]
+
+    def landmarks(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
+        shapes = [self._predictor(image, dlib.rectangle(*rectangle)) for rectangle in rectangles]
+        return np.array([[(point.x, point.y) for point in shape.parts()] for shape in shapes], np.int64)
+
+    def chips(self, image: NDArray[np.uint8], landmarks: NDArray[np.int64]) -> NDArray[np.uint8]:
+        # One call a face: faces of one call share a crop, which moves the phase of its resampling.
+        chips = [
+            dlib.get_face_chip(image, _shape(points), size=CHIP_SIDE, padding=CHIP_PADDING)
+            for points in landmarks
+        ]
+        return np.array(chips, np.uint8).reshape(-1, CHIP_SIDE, CHIP_SIDE, 3)
+
+    def descriptors(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        vectors = [np.array(self._network.compute_face_descriptor(chip)) for chip in chips]
+        return np.array(vectors, np.float32).reshape(-1, DESCRIPTOR_LENGTH)
+
+
+def _rectangle(rectangle: Any) -> Rectangle:
+    return Rectangle(rectangle.left(), rectangle.top(), rectangle.right(), rectangle.bottom())
+
+
+def _shape(points: NDArray[np.int64]) -> Any:
+    """The points as dlib's own type; its rectangle takes no part in cutting a chip."""
+    return dlib.full_object_detection(dlib.rectangle(), [dlib.point(int(x), int(y)) for x, y in points])
+
+
+_stages: DlibStages
+
+
+def initialize(paths: Mapping[str, str | None]) -> None:
+    """Make this process a worker: its stages ready, deaf to Ctrl-C, gone when the serving process is gone."""
+    global _stages  # a process pool hands its initializer no other place
+    _stages = DlibStages(paths["detector"], str(paths["landmarks"]), str(paths["network"]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the serving process decides when work ends
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def run(stage: str, *arguments: Any) -> Any:
+    """Compute one stage in a worker."""
+    return getattr(_stages, stage)(*arguments)
+
+
+def _leave_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

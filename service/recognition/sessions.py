@@ -1,0 +1,55 @@
+"""ONNX Runtime sessions: how they are made, and that they run where they were asked to."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from service.recognition.engines.protocol import EngineError
+
+
+class Session:
+    """One graph with one input and one output, loaded and ready. Safe to run from many threads.
+
+    Args:
+        graph: an .onnx file.
+        threads: cores that one run may use; 0 for all.
+        providers: ONNX Runtime's execution providers, the preferred one first.
+
+    Raises:
+        EngineError: the graph cannot be loaded, or would run on another provider than the first one asked for.
+    """
+
+    def __init__(
+        self, graph: Path, threads: int = 0, providers: Sequence[str] = ("CPUExecutionProvider",)
+    ) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Threads that spin between two photos take the cores from the photo that is being decoded meanwhile.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, providers=list(providers))
+        except Exception as error:  # ONNX Runtime has no common base for its errors
+            raise EngineError(f"ONNX Runtime cannot load {graph}: {error}") from error
+        self.provider: str = self._session.get_providers()[0]
+        if self.provider != providers[0]:
+            raise EngineError(
+                f"{graph.name} was to run on {providers[0]}, but ONNX Runtime fell back to {self.provider}: "
+                "its driver, its libraries or the onnxruntime wheel for it are missing"
+            )
+        (self._input,) = self._session.get_inputs()
+        (self._output,) = self._session.get_outputs()
+
+    def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Run the graph.
+
+        Raises:
+            EngineError: the provider failed: out of memory, or a device that went away.
+        """
+        try:
+            (result,) = self._session.run([self._output.name], {self._input.name: value})
+        except Exception as error:
+            raise EngineError(f"{self.provider} failed: {error}") from error
+        return np.asarray(result)
