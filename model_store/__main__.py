@@ -1,0 +1,133 @@
+"""`python -m model_store`: list, verify, fetch and add weights.
+
+FACE_STORE names the store's folder (default: models), FACE_WEIGHTS a folder to look in before any download.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from model_store.errors import FetchError, StoreError
+from model_store.store import Status, WeightStore
+from service.recognition.models import MODELS
+
+DEFAULT_STORE = "models"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 1 when something asked for is missing, corrupt or refused."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    store = WeightStore(Path(os.environ.get("FACE_STORE") or DEFAULT_STORE))
+    run: Callable[[WeightStore, argparse.Namespace], int] = options.run
+    try:
+        return run(store, options)
+    except FetchError as error:
+        for name, reason in error.failures.items():
+            print(f"error: {name}: {reason}", file=sys.stderr)
+    except (StoreError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("error: interrupted; what was fetched completely stays", file=sys.stderr)
+    return 1
+
+
+def _list(store: WeightStore, options: argparse.Namespace) -> int:
+    names = _names(options)
+    statuses = store.status(names)
+    for status in statuses:
+        weight = status.weight
+        print(f"{status.state:9} {weight.name}  {weight.purpose}; licence: {weight.licence}")
+        for line in (f"sha256 {status.sha256}" if status.sha256 else "", status.detail, weight.licence_note):
+            if line:
+                print(f"{'':9} {line}")
+    return _exit_code(statuses, optional=names is None)
+
+
+def _verify(store: WeightStore, options: argparse.Namespace) -> int:
+    names = _names(options)
+    statuses = store.status(names)
+    for status in statuses:
+        print(f"{status.state:9} {status.sha256 or '-' * 64}  {store.folder / status.weight.file_name}")
+    for status in statuses:
+        if status.state == "corrupt":
+            print(f"error: {status.detail}", file=sys.stderr)
+    return _exit_code(statuses, optional=names is None)
+
+
+def _fetch(store: WeightStore, options: argparse.Namespace) -> int:
+    names = _names(options) or store.catalog.downloadable()
+    for weight in map(store.catalog.weight, names):
+        if weight.licence_note:
+            print(f"{weight.name}: {weight.licence}: {weight.licence_note}", file=sys.stderr)
+    from model_store.progress import (
+        progress_display,
+    )  # tqdm is in the extra `convert`; list and verify do without
+
+    with progress_display() as progress:
+        statuses = store.fetch(names, options.folder, progress)
+    print(f"{len(statuses)} weights verified in {store.folder}")
+    return 0
+
+
+def _add(store: WeightStore, options: argparse.Namespace) -> int:
+    status = store.add(options.file)
+    print(f"{status.weight.name}: added to {store.folder}, sha256 {status.sha256} ({status.detail})")
+    return 0
+
+
+def _names(options: argparse.Namespace) -> tuple[str, ...] | None:
+    """The weights asked for, without doubles; None when none was named."""
+    of_model = MODELS[options.model].weights if options.model is not None else ()
+    names = (name.removesuffix(".dat") for name in (*options.names, *of_model))
+    return tuple(dict.fromkeys(names)) or None
+
+
+def _exit_code(statuses: list[Status], optional: bool) -> int:
+    """`optional`: nothing was named, so a missing weight that nothing downloads is no fault."""
+    faults = [
+        status
+        for status in statuses
+        if status.state == "corrupt"
+        or (status.state == "missing" and (status.weight.editions or not optional))
+    ]
+    return 1 if faults else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m model_store", description="List, verify, fetch and add weights."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    selection = argparse.ArgumentParser(add_help=False)
+    selection.add_argument("names", nargs="*", metavar="NAME", help="weights by name (default: all)")
+    selection.add_argument("--model", type=int, choices=sorted(MODELS), help="the weights of this FACE_MODEL")
+
+    listing = commands.add_parser(
+        "list", parents=[selection], help="what is there, what is missing, and its licence"
+    )
+    listing.set_defaults(run=_list)
+    verify = commands.add_parser("verify", parents=[selection], help="check every hash")
+    verify.set_defaults(run=_verify)
+    fetch = commands.add_parser("fetch", parents=[selection], help="get what is missing or corrupt")
+    fetch.add_argument(
+        "--from",
+        dest="folder",
+        type=Path,
+        metavar="FOLDER",
+        default=os.environ.get("FACE_WEIGHTS") or None,
+        help="a folder with .dat or .dat.bz2 files, tried first (default: FACE_WEIGHTS)",
+    )
+    fetch.set_defaults(run=_fetch)
+    add = commands.add_parser("add", help="take a .dat or .dat.bz2 that you have")
+    add.add_argument("file", type=Path, metavar="FILE")
+    add.set_defaults(run=_add)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
