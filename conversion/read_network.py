@@ -4,11 +4,12 @@ Source: dlib/dnn/core.h (deserialize of add_loss_layer, add_layer, add_tag_layer
 dlib/dnn/loss.h (mmod_options).
 """
 
+import hashlib
 from dataclasses import dataclass
 
 from conversion.dat import DatError, Reader
 from conversion.kinds import describe, network_loss
-from conversion.layers import InputSpec, Layer, Skip, Spec, Tag
+from conversion.layers import Affine, Conv, FullyConnected, Input, InputSpec, Layer, Skip, Spec, Tag
 from conversion.read_layer import read_input, read_layer
 from conversion.topologies import Topology
 
@@ -21,6 +22,8 @@ class MmodOptions:
     window_height: int
     suppression_overlap: float
     suppression_covered: float
+    suppression_bytes: tuple[int, int]
+    """Where the two numbers of suppression start and end in the file."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,22 @@ class Network:
     """From the input to the output."""
     options: MmodOptions | None
     """The detector's; None for a network of another loss."""
+
+    def fingerprint(self) -> str:
+        """A sha256 of all parameters: the same for every edition of a file that holds the same network."""
+        digest = hashlib.sha256()
+        for layer in self.layers:
+            digest.update(repr(layer.spec).encode())
+            match layer:
+                case Input():
+                    digest.update(repr(layer.mean).encode())
+                case Conv():
+                    digest.update(layer.weights.tobytes() + layer.bias.tobytes())
+                case Affine():
+                    digest.update(layer.gamma.tobytes() + layer.beta.tobytes())
+                case FullyConnected():
+                    digest.update(layer.weights.tobytes())
+        return digest.hexdigest()
 
 
 def read_network(data: bytes, topology: Topology) -> Network:
@@ -108,7 +127,9 @@ def _mmod_options(reader: Reader) -> MmodOptions:
         reader.string("window label")
     for name in ("loss per false alarm", "loss per missed target", "truth match threshold"):
         reader.floating(name)
+    start = reader.position
     overlap, covered = _share(reader, "suppression overlap"), _share(reader, "suppression covered")
+    suppression_bytes = (start, reader.position)
     _share(reader, "ignore overlap")
     _share(reader, "ignore covered")
     if version >= 3 and reader.byte("assume_image_pyramid") != 1:
@@ -117,7 +138,7 @@ def _mmod_options(reader: Reader) -> MmodOptions:
         if reader.boolean("use_bounding_box_regression"):
             raise DatError("a detector with bounding box regression, which is not supported")
         reader.floating("bounding box regression lambda")
-    return MmodOptions(width, height, overlap, covered)
+    return MmodOptions(width, height, overlap, covered, suppression_bytes)
 
 
 def _share(reader: Reader, what: str) -> float:

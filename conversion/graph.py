@@ -1,0 +1,105 @@
+"""What both graphs are made with: folded convolutions, and a thin builder of ONNX nodes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from conversion.layers import Affine, Conv, Layer
+
+OPSET = 17
+IR_VERSION = 8
+"""Of that opset's time: every onnxruntime since 1.12 reads them."""
+
+NORMALISATION_SCALE = np.array(256, np.float32)
+"""Pixels less the mean are divided by 256, not 255 (to_tensor of dlib/dnn/input.h)."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a graph."""
+
+    name: str
+    type: str
+    """As onnxruntime writes it: 'tensor(uint8)', 'tensor(float)'."""
+    shape: tuple[int | str, ...]
+    """A name in the place of a number: any size."""
+
+
+def folded(layers: Sequence[Layer]) -> list[Layer]:
+    """Fold each affine layer into the convolution before it: gamma (Wx + b) + beta = (gamma W) x + gamma b + beta.
+
+    Computed in float64 and rounded once, so that it adds no more than float32's own rounding.
+    """
+    result: list[Layer] = []
+    for layer in layers:
+        if not isinstance(layer, Affine):
+            result.append(layer)
+            continue
+        conv = result.pop()
+        if not isinstance(conv, Conv):
+            raise TypeError(f"an affine layer follows {conv.spec}, not a convolution")
+        gamma = layer.gamma.astype(np.float64)
+        weights = (conv.weights * gamma[:, None, None, None]).astype(np.float32)
+        bias = (conv.bias * gamma + layer.beta).astype(np.float32)
+        result.append(Conv(conv.spec, weights, bias, conv.stored + layer.stored))
+    return result
+
+
+class GraphBuilder:
+    """Appends nodes one after the other; every method returns the name of the tensor it makes."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[TensorProto] = []
+
+    def constant(self, values: NDArray[Any]) -> str:
+        name = f"constant_{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        name = f"{operator.lower()}_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+        return name
+
+    def normalise(self, pixels: str, mean: Sequence[float]) -> str:
+        """(pixel - mean) / 256 for float pixels of shape (N, 3, rows, columns), RGB."""
+        centred = self.node("Sub", pixels, self.constant(np.array(mean, np.float32).reshape(1, 3, 1, 1)))
+        return self.node("Div", centred, self.constant(NORMALISATION_SCALE))
+
+    def conv(self, value: str, conv: Conv) -> str:
+        spec = conv.spec
+        return self.node(
+            "Conv",
+            value,
+            self.constant(conv.weights),
+            self.constant(conv.bias),
+            kernel_shape=[spec.kernel] * 2,
+            strides=[spec.stride] * 2,
+            pads=[spec.padding] * 4,
+        )
+
+    def finish(self, name: str, result: str, given: Port, made: Port) -> bytes:
+        """The serialised model, checked by onnx; `result` becomes the output `made`."""
+        self._nodes.append(helper.make_node("Identity", [result], [made.name], name="output"))
+        graph = helper.make_graph(
+            self._nodes, name, [_value_info(given)], [_value_info(made)], self._constants
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="accelerated-face-model",
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return bytes(model.SerializeToString())
+
+
+def _value_info(port: Port) -> onnx.ValueInfoProto:
+    element = {"tensor(uint8)": TensorProto.UINT8, "tensor(float)": TensorProto.FLOAT}[port.type]
+    return helper.make_tensor_value_info(port.name, element, port.shape)
