@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.geometry import Rectangle, round_half_away
-from service.recognition.pyramid import Layout
+from service.recognition.pyramid import RATE, Layout
 
 STRIDE = 8
 FIRST_CENTRE = 14
@@ -28,6 +28,8 @@ class Window:
     """Intersection over BOUNDING BOX above which the weaker of two boxes goes (test_box_overlap)."""
     suppression_covered: float
     """Share of either box that, once covered by the other, makes the weaker go."""
+    threshold: float = 0.0
+    """A score above it is a face (adjust_threshold of loss_mmod_::to_label)."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,11 @@ def detections(scores: NDArray[np.float32], layout: Layout, window: Window) -> l
     """Faces in a score map, the surest first.
 
     Args:
-        scores: shape (rows, columns), the detector's output for one tile. Positive means a face.
+        scores: shape (rows, columns), the detector's output for one tile.
         layout: the layout of that tile.
         window: the detector's window and overlap rule.
     """
-    rows, columns = np.nonzero(scores > 0)
+    rows, columns = np.nonzero(scores > window.threshold)
     confidences = scores[rows, columns]
     kept: list[Detection] = []
     for candidate in np.argsort(-confidences, kind="stable"):
@@ -87,9 +89,9 @@ def _nearest_level(x: int, y: int, layout: Layout) -> int:
 
 
 def _up(coordinate: float, levels: int) -> float:
-    """pyramid_down<6>::point_up, applied `levels` times."""
+    """pyramid_down<RATE>::point_up, applied `levels` times."""
     for _ in range(levels):
-        coordinate = coordinate * (6 / 5.0) + 0.3
+        coordinate = coordinate * (RATE / (RATE - 1.0)) + 0.3
     return coordinate
 
 

@@ -21,6 +21,8 @@ PADDING = 10
 """Pixels between two levels of a tile (input_rgb_image_pyramid::pyramid_padding, its default)."""
 OUTER_PADDING = 11
 """Pixels around a tile (input_rgb_image_pyramid::pyramid_outer_padding, its default)."""
+RATE = 6
+"""A level is (RATE - 1) / RATE of the one before (pyramid_down<6>, the human face detector's pyramid)."""
 LEAST_ROWS = 5
 """A level with fewer rows is left out (min_height in compute_tiled_image_pyramid_details)."""
 RECEPTIVE_FIELD = 29
@@ -97,7 +99,7 @@ def tile(image: NDArray[np.uint8], levels: Layout, background: NDArray[np.float3
 
 def _level_sizes(rows: int, columns: int) -> list[tuple[int, int]]:
     sizes = [(rows, columns)]
-    rate = 5.0 / 6.0
+    rate = (RATE - 1.0) / RATE
     while True:
         rows, columns = math.floor(rate * rows), math.floor(rate * columns)
         if rows * columns == 0 or rows < LEAST_ROWS:

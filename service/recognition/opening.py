@@ -1,0 +1,86 @@
+"""From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from model_store import manifest
+from model_store.errors import StoreError
+from model_store.manifest import DetectorFacts, GraphError
+from model_store.store import WeightStore
+from service.recognition import pyramid
+from service.recognition.engines.dlib import DlibEngine
+from service.recognition.engines.onnx import CnnDetector, OnnxEngine
+from service.recognition.engines.protocol import Engine, EngineError
+from service.recognition.mmod import Window
+from service.recognition.models import CNN_DETECTOR, Model
+from service.recognition.recognizer import Recognizer
+from service.recognition.sessions import Session
+
+ENGINES = ("onnx", "dlib")
+
+
+class RecognizerError(RuntimeError):
+    """A recogniser cannot be opened. One line: what is missing or wrong, and what to do."""
+
+
+def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, threads: int) -> Recognizer:
+    """Open a recogniser; `warm_up` makes it load the rest.
+
+    Args:
+        model: one of `models.MODELS`.
+        engine: one of `ENGINES`.
+        store: the root of the model store, with weights and, for `onnx`, their converted graphs.
+        workers: how many photos will be recognised at once.
+        threads: cores that one run of a network may use; 0 for all.
+
+    Raises:
+        RecognizerError: weights or graphs are missing or damaged, or a session cannot be made.
+    """
+    try:
+        weights = WeightStore(store)
+        dlib = DlibEngine(
+            detector=weights.path(CNN_DETECTOR) if model.detector == "cnn" else None,
+            landmarks=weights.path(model.landmarks),
+            network=weights.path(model.network),
+            processes=workers,
+        )
+        chosen: Engine = dlib if engine == "dlib" else _onnx(model, weights, dlib, threads)
+    except (StoreError, GraphError, EngineError) as error:
+        raise RecognizerError(str(error)) from error
+    return Recognizer(model, chosen)
+
+
+def _onnx(model: Model, weights: WeightStore, dlib: DlibEngine, threads: int) -> OnnxEngine:
+    detector = _detector(weights, threads) if model.detector == "cnn" else None
+    manifest.load(weights.root, model.network, weights.sha256(model.network))
+    network = Session(manifest.graph_path(weights.root, model.network), threads)
+    return OnnxEngine(detector, network, dlib)
+
+
+def _detector(weights: WeightStore, threads: int) -> CnnDetector:
+    facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
+    if facts is None:
+        raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
+    session = Session(manifest.graph_path(weights.root, CNN_DETECTOR), threads)
+    return CnnDetector(session, window(facts), np.array(facts.mean, np.float32))
+
+
+def window(facts: DetectorFacts) -> Window:
+    """The box rule of a detector's file.
+
+    Raises:
+        GraphError: the detector was trained on another pyramid than `pyramid` builds.
+    """
+    pyramid_of_file = (facts.padding, facts.outer_padding, facts.pyramid_rate)
+    if pyramid_of_file != (pyramid.PADDING, pyramid.OUTER_PADDING, pyramid.RATE):
+        raise GraphError(
+            f"this detector's pyramid (padding, outer padding, rate) is {pyramid_of_file}: not supported"
+        )
+    return Window(
+        facts.window_width,
+        facts.window_height,
+        facts.suppression_overlap,
+        facts.suppression_covered,
+        facts.threshold,
+    )
