@@ -1,0 +1,90 @@
+"""The command line: python -m service serve | key | occ | settings."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+
+from service import keys, nextcloud, settings
+
+
+def serve() -> int:
+    """Answer requests."""
+    configuration = settings.load()
+    valid = keys.read_keys(configuration)
+    if configuration.api_key is None and keys.readable_by_others(configuration.api_key_file):
+        logging.warning(
+            "everyone on this machine can read the key file %s: chmod 600", configuration.api_key_file
+        )
+    # Only now: the libraries take longer to load than a mistake in the settings should take to show.
+    from service import listening, server
+
+    try:
+        return server.run(configuration, keys.KeyRing(valid))
+    except listening.ListenError as error:
+        return _refuse(error)
+
+
+def key() -> int:
+    """Make a random API key, unless there is one."""
+    configuration = settings.load()
+    path = configuration.api_key_file
+    if configuration.api_key is None:
+        try:
+            made = keys.make_key_file(path)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            return _refuse(f"The key file {path} cannot be written: {error.strerror}.")
+        else:
+            print(f"New API key in {path}. To use this service, run in the folder of your Nextcloud:")
+            _print_occ(configuration, made)
+            return 0
+    keys.read_keys(configuration)
+    print("There is an API key. `python -m service occ` prints the commands for Nextcloud.")
+    return 0
+
+
+def occ() -> int:
+    """Print the commands that make a Nextcloud use this service."""
+    configuration = settings.load()
+    _print_occ(configuration, keys.read_keys(configuration)[0])
+    return 0
+
+
+def print_settings() -> int:
+    """Print the table of settings for the README."""
+    print("\n".join(["| Variable | Default | Meaning |", "|---|---|---|", *settings.markdown_rows()]))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[], int]] = {"serve": serve, "key": key, "occ": occ, "settings": print_settings}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m service", description="All settings are environment variables."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.__doc__)
+    chosen = parser.parse_args(arguments).command
+    try:
+        return COMMANDS[chosen]()
+    except (settings.SettingsError, keys.NoKey) as error:
+        return _refuse(error)
+
+
+def _print_occ(configuration: settings.Settings, api_key: str) -> None:
+    for line in nextcloud.occ_lines(configuration, api_key):
+        print("  " + line)
+
+
+def _refuse(reason: object) -> int:
+    print(reason, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""API keys: where they come from, how an offered one is compared, and how a first one is made."""
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from service.settings import Settings
+
+KEY_BYTES = 32
+"""Randomness of a key made here, as in the `openssl rand` line that upstream recommends."""
+
+
+class NoKey(Exception):
+    """There is no usable API key; the message says how to give one."""
+
+
+class KeyRing:
+    """The keys that are valid now, kept as digests only."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._digests = tuple(_digest(key.encode()) for key in keys)
+
+    def admits(self, offered: bytes) -> bool:
+        """Whether `offered`, the bytes of a header, is a valid key.
+
+        Takes the same time for every key and every length: digests are compared, all of them.
+        """
+        digest = _digest(offered)
+        return sum(hmac.compare_digest(digest, valid) for valid in self._digests) > 0
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
+
+
+def read_keys(settings: Settings) -> tuple[str, ...]:
+    """All valid keys, in the order of the file; API_KEY alone where it is set. Raises NoKey."""
+    if settings.api_key is not None and (key := settings.api_key.get_secret_value().strip()):
+        return (key,)
+    path = settings.api_key_file
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise NoKey(_HOW_TO_GIVE_A_KEY.format(path=path)) from None
+    except IsADirectoryError:
+        raise NoKey(
+            f"The key file {path} is a folder: docker makes one where the file to mount does not exist. "
+            "Remove it, write the key file on the host, and mount that."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoKey(f"The key file {path} cannot be read: {error}.") from None
+    keys = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not keys:
+        raise NoKey(
+            f"The key file {path} holds no key: write one into it, or delete it and run `{MAKE_KEY}`."
+        )
+    return keys
+
+
+def make_key_file(path: Path) -> str:
+    """Writes a new random key to `path`, which only its owner can read, and returns the key.
+
+    Raises FileExistsError where there is a file already: it is never overwritten.
+    """
+    key = secrets.token_urlsafe(KEY_BYTES)
+    # The mode is given at creation, so that at no time anyone else can open the file.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(key + "\n")
+    return key
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether accounts other than the owner and its group can read the key file."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except FileNotFoundError:
+        return False
+
+
+MAKE_KEY = "python -m service key"
+
+_HOW_TO_GIVE_A_KEY = f"""\
+There is no API key: API_KEY is unset or empty, and there is no key file {{path}}. Give one of these:
+  a new random key file:   {MAKE_KEY}
+  a container, a file:     docker run -v /path/to/api.key:/app/api.key ...
+  a container, a variable: docker run -e API_KEY=... (visible to everyone who may list processes)"""

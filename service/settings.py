@@ -1,0 +1,185 @@
+"""Every setting, once: its environment variable, type, default and meaning. Upstream's names keep working."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.recognition.models import MODELS
+
+ADVERTISED_AREA = 3840 * 2160
+"""Pixels; what the upstream service tells the app, so that its scaling stays the same after a switch."""
+
+AREA_SLACK = 1 / 16
+"""The app scales a photo to the advertised area and rounds both sides up, which adds (w + h) / (w·h): under a
+sixteenth for every photo that is at least 17 pixels thin."""
+
+LARGEST_ORIGINAL = 256_000_000
+"""Pixels, 768 MB decoded; `/compute` gets originals at full size, and no camera or phone makes larger ones."""
+
+
+class SettingsError(Exception):
+    """A setting has an impossible value; the one-line message names the variable, the value and the way out."""
+
+
+def _known_model(number: int) -> int:
+    if number not in MODELS:
+        choices = "; ".join(f"{model.number} ({model.description})" for model in MODELS.values())
+        own_number = "5 is the app's own number for every external model. " if number == 5 else ""
+        raise ValueError(f"{own_number}Choose one of {choices}")
+    return number
+
+
+def _lower_case(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+_AnyCase = BeforeValidator(_lower_case)
+
+
+class Settings(BaseSettings):
+    """The service's settings, read from the environment. An empty value means the default.
+
+    Raises pydantic's ValidationError on an impossible value; `load` turns that into one line for a person.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, case_sensitive=True, extra="ignore")
+
+    api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias="API_KEY",
+        description="The key that callers send as `x-api-key`. Unset: the keys in `API_KEY_FILE` count.",
+    )
+    api_key_file: Path = Field(
+        default=Path("api.key"),
+        validation_alias="API_KEY_FILE",
+        description="File with one key a line, read at start. All are valid, so a key can be changed with no gap.",
+    )
+    model: Annotated[int, AfterValidator(_known_model)] = Field(
+        default=4,
+        validation_alias="FACE_MODEL",
+        description="Which model answers: "
+        + ", ".join(str(number) for number in MODELS)
+        + ". The 68 landmarks of "
+        "model 2 are licensed for non-commercial use only.",
+    )
+    port: int = Field(default=5000, ge=1, le=65535, validation_alias="PORT", description="TCP port.")
+    host: str | None = Field(
+        default=None,
+        validation_alias="FACE_HOST",
+        description="Address to listen on. Unset: all addresses, IPv4 and IPv6.",
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        validation_alias="GUNICORN_WORKERS",
+        description="Photos worked on at the same time; the others wait. Each needs memory of its own. "
+        "The default is upstream's: one photo already uses all cores.",
+    )
+    request_timeout: float = Field(
+        default=0,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias="REQ_TIMEOUT",
+        description="Seconds from the end of an upload until it is given up with 503. 0: never, since the app "
+        "marks such a photo as failed and does not send it again.",
+    )
+    engine: Annotated[Literal["onnx", "dlib"], _AnyCase] = Field(
+        default="onnx",
+        validation_alias="FACE_ENGINE",
+        description="`onnx`: ONNX Runtime; `dlib`: the reference, slower.",
+    )
+    store: Path = Field(
+        default=Path("models"),
+        validation_alias="FACE_STORE",
+        description="Folder of the weights and of the graphs made from them.",
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        validation_alias="FACE_THREADS",
+        description="Threads of ONNX Runtime. 0: all cores.",
+    )
+    maximum_area: int = Field(
+        default=ADVERTISED_AREA,
+        ge=1,
+        validation_alias="FACE_MAXIMUM_AREA",
+        description="Pixels of a photo that `/open` tells the app to send at most. `/detect` takes a sixteenth "
+        "more, since the app rounds up, and answers 412 beyond.",
+    )
+    maximum_original_area: int = Field(
+        default=LARGEST_ORIGINAL,
+        ge=1,
+        validation_alias="FACE_MAXIMUM_ORIGINAL_AREA",
+        description="Pixels of an original that `/compute` accepts; 412 beyond.",
+    )
+    maximum_upload: int = Field(
+        default=128 * 1024 * 1024,
+        ge=1,
+        validation_alias="FACE_MAXIMUM_UPLOAD",
+        description="Bytes of a request's body; 413 beyond.",
+    )
+    honour_orientation: bool = Field(
+        default=True,
+        validation_alias="FACE_ORIENTATION",
+        description="Turn a photo upright as its EXIF data says. dlib does not; the app's own uploads carry none.",
+    )
+    preferred_mimetype: Annotated[Literal["image/jpeg", "image/png"], _AnyCase] = Field(
+        default="image/jpeg",
+        validation_alias="FACE_PREFERRED_MIMETYPE",
+        description="`image/jpeg`, or `image/png`: the format that the app is asked to send. PNG loses nothing "
+        "and is several times larger.",
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _AnyCase] = Field(
+        default="info",
+        validation_alias="FACE_LOG_LEVEL",
+        description="`debug`, `info`, `warning` or `error`. No level logs keys, file names or photos.",
+    )
+
+    @property
+    def accepted_area(self) -> int:
+        """Pixels that `/detect` takes: the advertised area and the app's rounding."""
+        return self.maximum_area + int(self.maximum_area * AREA_SLACK)
+
+
+def load() -> Settings:
+    """The settings of this process's environment. Raises SettingsError."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(fault) for fault in error.errors())) from None
+
+
+def _explain(fault: ErrorDetails) -> str:
+    reason = fault["msg"].removeprefix("Value error, ")
+    return f"{fault['loc'][0]}={fault['input']} is not possible: {reason}"
+
+
+def variables() -> dict[str, tuple[str, str]]:
+    """Environment variable to its default, as one would write it (empty: unset), and its meaning."""
+    return {
+        str(field.validation_alias): (_written(field.default), str(field.description))
+        for field in Settings.model_fields.values()
+    }
+
+
+def _written(default: object) -> str:
+    match default:
+        case None:
+            return ""
+        case bool():
+            return str(default).lower()
+        case _:
+            return str(default)
+
+
+def markdown_rows() -> list[str]:
+    """The rows of the README's table of settings."""
+    return [
+        f"| `{variable}` | {f'`{default}`' if default else ''} | {meaning} |"
+        for variable, (default, meaning) in variables().items()
+    ]
