@@ -1,0 +1,81 @@
+"""The `face` part of a `/compute` request: JSON with the edges of a face that is known already."""
+
+import json
+import math
+from contextlib import suppress
+from typing import NamedTuple, NoReturn
+
+from starlette.datastructures import FormData, UploadFile
+
+from service.recognition.geometry import Rectangle
+
+FACE_FIELD = "face"
+
+LARGEST_EDGE = 2**24
+"""Pixels either side of the origin: up to here float32, in which landmarks are placed, counts without gaps."""
+
+
+class BadFace(Exception):
+    """The `face` part does not describe a face."""
+
+
+class KnownFace(NamedTuple):
+    """A face that the caller knows."""
+
+    echo: dict[str, object]
+    """Everything that came in; the answer repeats it."""
+    rectangle: Rectangle
+
+
+async def read_face(form: FormData) -> KnownFace:
+    """The face in the form's field `face`. Raises BadFace."""
+    part = form.get(FACE_FIELD)
+    if part is None:
+        raise BadFace(f"the form has no field {FACE_FIELD!r}: send the face as JSON in it")
+    return parse_face(await part.read() if isinstance(part, UploadFile) else part)
+
+
+def parse_face(text: str | bytes) -> KnownFace:
+    """A JSON object with at least left, top, right and bottom, in pixels of the upright photo, edges inclusive.
+
+    Edges may lie outside of the photo. Raises BadFace.
+    """
+    try:
+        face = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise BadFace(f"the field {FACE_FIELD!r} is not JSON: {error}") from None
+    if not isinstance(face, dict):
+        raise BadFace(f"the field {FACE_FIELD!r} is not a JSON object")
+    rectangle = Rectangle(**{edge: _edge(face, edge) for edge in Rectangle._fields})
+    if rectangle.right <= rectangle.left or rectangle.bottom <= rectangle.top:
+        # dlib describes such a face without complaint, from points that coincide or are upside down.
+        raise BadFace("the face is empty: right must be greater than left, and bottom greater than top")
+    return KnownFace(face, rectangle)
+
+
+def _edge(face: dict[str, object], name: str) -> int:
+    if name not in face:
+        raise BadFace(f"the face has no edge {name!r}")
+    value = face[name]
+    # PHP writes an integer as 102, 102.0 or "102", depending on where it read it from.
+    if isinstance(value, str) and len(value) <= len(str(-LARGEST_EDGE)):
+        with suppress(ValueError):
+            value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadFace(f"the edge {name!r} is not an integer")
+    if abs(value) > LARGEST_EDGE:
+        raise BadFace(f"the edge {name!r} is more than {LARGEST_EDGE} pixels away from the photo's origin")
+    return value
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number

@@ -1,0 +1,65 @@
+"""One log line a request, and the last resort for an error that nobody foresaw.
+
+Keys, file names, query strings and bodies never reach the log.
+"""
+
+import logging
+import secrets
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import answers
+
+log = logging.getLogger(__name__)
+
+LONGEST_PATH = 100
+"""Characters of a path that are logged; the service's own are far shorter."""
+
+
+class Journal:
+    """Logs method, path, status, duration and an id that the answer carries as `x-request-id`.
+
+    An exception that reaches this far is logged with its traceback and answered with 500.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(6)
+        started = time.perf_counter()
+        status = 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode("ascii")),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception:
+            log.exception("request %s failed", request_id)
+            if status:
+                raise
+            failure = answers.error(500, f"internal error; the service's log has it under {request_id}")
+            await failure(scope, receive, noting)
+        finally:
+            milliseconds = 1000 * (time.perf_counter() - started)
+            log.info(
+                "%s %s %d %.0f ms %s", scope["method"], _printable(scope), status, milliseconds, request_id
+            )
+
+
+def _printable(scope: Scope) -> str:
+    # The raw path is still percent-encoded: nothing in it can forge a line of the log.
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
+    return ascii(raw[:LONGEST_PATH])[2:-1]

@@ -1,0 +1,101 @@
+"""A photo out of a multipart request: in memory, bounded, never on disk."""
+
+import posixpath
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+PHOTO_FIELD = "file"
+
+MAXIMUM_PARTS = 32
+"""The app sends one or two; a bound only against a body of nothing but part headers."""
+
+
+class MalformedUpload(Exception):
+    """The body is not a multipart form with a photo in it."""
+
+
+class UploadTooLarge(Exception):
+    """The body has more bytes than the limit."""
+
+
+class EmptyUpload(Exception):
+    """The photo has no bytes."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A photo as it was sent."""
+
+    name: str
+    """The base name that the caller gave it, which may be empty. Private: for the answer only, never for a log."""
+    data: bytes
+    form: FormData
+    """All parts, for an endpoint that reads more than the photo."""
+
+
+class _InMemoryParser(MultiPartParser):
+    # 0 is how tempfile.SpooledTemporaryFile says "never move to disk".
+    spool_max_size = 0
+
+
+async def read_upload(request: Request, *, maximum: int) -> Upload:
+    """The photo in the field `file` of a multipart request of at most `maximum` bytes.
+
+    Raises MalformedUpload, UploadTooLarge or EmptyUpload, and starlette's ClientDisconnect.
+    """
+    form = await _read_form(request, maximum)
+    photos = form.getlist(PHOTO_FIELD)
+    if not photos:
+        raise MalformedUpload(f"the form has no field {PHOTO_FIELD!r}: send the photo as a file in it")
+    photo = photos[0]
+    if not isinstance(photo, UploadFile):
+        raise MalformedUpload(
+            f"the field {PHOTO_FIELD!r} has no file name: send the photo as a file, not as text"
+        )
+    data = await photo.read()
+    await photo.close()
+    if not data:
+        raise EmptyUpload("the photo has 0 bytes")
+    return Upload(base_name(photo.filename or ""), data, form)
+
+
+def base_name(sent: str) -> str:
+    """The last part of the file name or path in a Content-Disposition header.
+
+    Browsers and libcurl write a quotation mark in a name as %22 (HTML standard, "multipart form data").
+    """
+    return posixpath.basename(sent.replace("%22", '"'))
+
+
+async def _read_form(request: Request, maximum: int) -> FormData:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > maximum:
+        raise UploadTooLarge(_too_large(maximum))
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise MalformedUpload("the body is not multipart/form-data: send the photo as a form upload")
+    parser = _InMemoryParser(
+        request.headers, _bounded(request, maximum), max_files=MAXIMUM_PARTS, max_fields=MAXIMUM_PARTS
+    )
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        raise MalformedUpload(error.message) from None
+
+
+async def _bounded(request: Request, maximum: int) -> AsyncGenerator[bytes, None]:
+    """The body as it comes in. The length that a caller declares may be missing or wrong."""
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > maximum:
+            raise UploadTooLarge(_too_large(maximum))
+        yield chunk
+
+
+def _too_large(maximum: int) -> str:
+    return f"the upload has more than {maximum} bytes; the limit is the setting FACE_MAXIMUM_UPLOAD"
