@@ -1,0 +1,59 @@
+"""The application: routes, middleware, lifespan."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from service.access import KeyRequired
+from service.endpoints import Endpoints
+from service.errors import handlers
+from service.journal import Journal
+from service.keys import KeyRing
+from service.paths import CollapseSlashes
+from service.queue import Queue
+from service.readiness import Readiness, Recognizer
+from service.settings import Settings
+
+
+def create_app(
+    settings: Settings,
+    keys: KeyRing,
+    open_recognizer: Callable[[], Recognizer],
+    on_failure: Callable[[Exception], None],
+) -> Starlette:
+    """The service as an ASGI application.
+
+    `open_recognizer` blocks and is called once, in a thread; `on_failure` hears of an exception there, on the
+    event loop.
+    """
+    readiness = Readiness(open_recognizer, on_failure)
+    queue = Queue(settings.workers)
+    endpoints = Endpoints(settings, readiness, queue)
+    keyed = [Middleware(KeyRequired, keys=keys)]
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
+        readiness.start()
+        yield
+        queue.close()
+        await readiness.close()
+
+    app = Starlette(
+        routes=[
+            Route("/detect", endpoints.detect, methods=["POST"], middleware=keyed),
+            Route("/compute", endpoints.compute, methods=["POST"], middleware=keyed),
+            Route("/open", endpoints.open, methods=["GET"], middleware=keyed),
+            Route("/info", endpoints.info, methods=["GET"], middleware=keyed),
+            Route("/health", endpoints.health, methods=["GET"]),
+            Route("/ready", endpoints.ready, methods=["GET"]),
+            Route("/welcome", endpoints.welcome, methods=["GET"]),
+        ],
+        middleware=[Middleware(Journal), Middleware(CollapseSlashes)],
+        exception_handlers=handlers(),
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app

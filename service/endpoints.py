@@ -1,0 +1,127 @@
+"""One function an endpoint: parse, recognise, answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from service import answers
+from service.face_part import read_face
+from service.images import decode
+from service.queue import Queue, while_caller_waits
+from service.readiness import Readiness, Recognizer
+from service.recognition.models import MODELS
+from service.settings import Settings
+from service.uploads import read_upload
+from service.versions import own_version, versions
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The endpoints of one service; what they raise becomes a status in `service.errors`."""
+
+    settings: Settings
+    readiness: Readiness
+    queue: Queue
+
+    async def detect(self, request: Request) -> Response:
+        """The faces of a photo."""
+        upload = await read_upload(request, maximum=self.settings.maximum_upload)
+
+        def work(recognizer: Recognizer) -> bytes:
+            image = decode(
+                upload.data,
+                maximum_area=self.settings.accepted_area,
+                honour_orientation=self.settings.honour_orientation,
+            )
+            return answers.detected(upload.name, recognizer.recognize(image))
+
+        return await self._answer(request, work)
+
+    async def compute(self, request: Request) -> Response:
+        """Landmarks and descriptor of a face that the caller knows, on the original photo."""
+        upload = await read_upload(request, maximum=self.settings.maximum_upload)
+        known = await read_face(upload.form)
+
+        def work(recognizer: Recognizer) -> bytes:
+            image = decode(
+                upload.data,
+                maximum_area=self.settings.maximum_original_area,
+                honour_orientation=self.settings.honour_orientation,
+            )
+            (face,) = recognizer.recognize(image, [known.rectangle])
+            return answers.computed(upload.name, known.echo, face)
+
+        return await self._answer(request, work)
+
+    async def _answer(self, request: Request, work: Callable[[Recognizer], bytes]) -> Response:
+        async def photo() -> bytes:
+            recognizer = await self.readiness.recognizer()
+            return await self.queue.run(lambda: work(recognizer))
+
+        body = await while_caller_waits(photo(), request.receive, seconds=self.settings.request_timeout)
+        return Response(body, media_type=answers.JSON)
+
+    async def open(self, _: Request) -> Response:
+        """What the app asks before it works: which format to send, and how large."""
+        return answers.answer(
+            {
+                "preferred_mimetype": self.settings.preferred_mimetype,
+                "maximum_area": self.settings.maximum_area,
+            }
+        )
+
+    async def health(self, _: Request) -> Response:
+        """The process is alive; says nothing about the models."""
+        return PlainTextResponse("ok")
+
+    async def ready(self, _: Request) -> Response:
+        """A photo sent now is worked on at once."""
+        self.readiness.now()
+        return answers.answer({"ready": True})
+
+    async def welcome(self, _: Request) -> Response:
+        """A greeting for a person who tries the address, or what is missing."""
+        missing = self._missing_weights()
+        greeting = (
+            f"Neural network files are missing: {', '.join(missing)}. Install them in the folder FACE_STORE."
+            if missing
+            else "welcome"
+        )
+        return answers.answer(
+            {
+                "facerecognition-external-model": greeting,
+                "version": own_version(),
+                "model": self.settings.model,
+            }
+        )
+
+    def _missing_weights(self) -> list[str]:
+        """Weights of the model of which the store has neither dlib's file nor the graph made from it."""
+        store = self.settings.store
+        return [
+            name
+            for name in MODELS[self.settings.model].weights
+            if not (store / "weights" / f"{name}.dat").exists()
+            and not (store / "onnx" / f"{name}.onnx").exists()
+        ]
+
+    async def info(self, _: Request) -> Response:
+        """Versions, model, the engine and provider of every stage, limits."""
+        model = MODELS[self.settings.model]
+        return answers.answer(
+            {
+                "versions": versions(),
+                "model": {"number": model.number, "description": model.description},
+                "stages": self.readiness.now().stages(),
+                "limits": {
+                    "maximum_area": self.settings.maximum_area,
+                    "accepted_area": self.settings.accepted_area,
+                    "maximum_original_area": self.settings.maximum_original_area,
+                    "maximum_upload": self.settings.maximum_upload,
+                    "workers": self.settings.workers,
+                    "request_timeout": self.settings.request_timeout,
+                },
+            }
+        )

@@ -1,0 +1,55 @@
+"""The one table from what went wrong to an HTTP status. Every error is JSON: {"error": "..."}."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from service import answers
+from service.access import WrongKey
+from service.face_part import BadFace
+from service.images import ImageTooLarge, UndecodableImage
+from service.queue import CallerGone, TookTooLong
+from service.readiness import NeverReady, NotReady
+from service.uploads import EmptyUpload, MalformedUpload, UploadTooLarge
+
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's code for a caller that hung up. Nobody receives it; the log shows it."""
+
+STATUS: Mapping[type[Exception], int] = {
+    MalformedUpload: 400,
+    WrongKey: 401,
+    ImageTooLarge: 412,
+    UploadTooLarge: 413,
+    EmptyUpload: 415,
+    UndecodableImage: 415,
+    BadFace: 422,
+    CallerGone: CLIENT_CLOSED_REQUEST,
+    ClientDisconnect: CLIENT_CLOSED_REQUEST,
+    NotReady: 503,
+    NeverReady: 503,
+    TookTooLong: 503,
+}
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+async def _known(_: Request, error: Exception) -> Response:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return answers.error(status, str(error))
+
+
+async def _routing(request: Request, error: Exception) -> Response:
+    """No such path, or not with this method."""
+    assert isinstance(error, HTTPException)
+    allowed = (error.headers or {}).get("Allow")
+    message = (
+        f"{request.method} is not possible here; allowed: {allowed}" if allowed else "there is no such path"
+    )
+    return answers.error(error.status_code, message, error.headers)
+
+
+def handlers() -> dict[type[Exception], Handler]:
+    """What Starlette shall do with each exception of the table, and with its own."""
+    return {HTTPException: _routing, **dict.fromkeys(STATUS, _known)}

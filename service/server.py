@@ -1,0 +1,97 @@
+"""Runs the application in uvicorn, one process, until it is told to stop."""
+
+import logging
+import signal
+import sys
+import traceback
+from types import FrameType
+
+import uvicorn
+
+from service.app import create_app
+from service.keys import KeyRing
+from service.listening import listen
+from service.recognition.models import MODELS
+from service.recognition.recognizer import RecognizerError, open_recognizer
+from service.settings import Settings
+
+LONGEST_HEADERS = 64 * 1024
+"""Bytes of a request's headers; nobody has shown a key yet when they are read."""
+
+
+def run(settings: Settings, keys: KeyRing) -> int:
+    """Serves until SIGTERM or SIGINT, finishes the requests in flight, and returns the exit status.
+
+    Raises listening.ListenError.
+    """
+    _configure_logging(settings.log_level)
+    failures: list[Exception] = []
+
+    def stop(failure: Exception) -> None:
+        failures.append(failure)
+        server.should_exit = True
+
+    app = create_app(
+        settings,
+        keys,
+        lambda: open_recognizer(
+            MODELS[settings.model],
+            engine=settings.engine,
+            store=settings.store,
+            workers=settings.workers,
+            threads=settings.threads,
+        ),
+        stop,
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            # Not httptools, which sets no limit to the size of headers.
+            http="h11",
+            h11_max_incomplete_event_size=LONGEST_HEADERS,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+        )
+    )
+    _end_well(server)
+    with listen(settings) as socket:
+        logging.getLogger(__name__).info(
+            "listening on %s, port %d, model %d",
+            settings.host or "all addresses",
+            settings.port,
+            settings.model,
+        )
+        server.run([socket])
+    for failure in failures:
+        _explain(failure)
+    return 1 if failures else 0
+
+
+def _end_well(server: uvicorn.Server) -> None:
+    """Makes a signal end the process with status 0.
+
+    Uvicorn stops gracefully by itself, but then raises the signal once more for the handler it had found.
+    """
+
+    def stop(_: int, __: FrameType | None) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _explain(failure: Exception) -> None:
+    if isinstance(failure, RecognizerError):
+        print(failure, file=sys.stderr)
+    else:
+        traceback.print_exception(failure)
+
+
+def _configure_logging(level: str) -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    # The root stays at warnings: at lower levels, Pillow logs what is inside of a photo.
+    for name in ("service", "uvicorn"):
+        logging.getLogger(name).setLevel(level.upper())
