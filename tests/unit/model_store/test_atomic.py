@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from model_store.atomic import TEMPORARY_ENDING, atomic_file, sweep
+
+
+def temporaries(folder: Path) -> list[Path]:
+    return list(folder.glob(f".*{TEMPORARY_ENDING}"))
+
+
+def interrupted_while_writing(path: Path) -> None:
+    with atomic_file(path) as file:
+        file.write(b"new")
+        raise KeyboardInterrupt
+
+
+def test_the_file_appears_whole_at_the_end_and_not_before(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "graph.onnx"
+
+    with atomic_file(path) as file:
+        file.write(b"first half, ")
+        file.flush()
+        assert not path.exists()
+        file.write(b"second half")
+
+    assert path.read_bytes() == b"first half, second half"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(b"old")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_while_writing(path)
+
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_others_may_read_the_file_as_the_umask_says(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+
+    with atomic_file(tmp_path / "published") as file:
+        file.write(b"x")
+
+    assert (tmp_path / "published").stat().st_mode == plain.stat().st_mode
+
+
+def test_a_leftover_is_swept_and_a_file_being_written_is_not(tmp_path: Path) -> None:
+    leftover = tmp_path / f".graph.onnx.0000{TEMPORARY_ENDING}"
+    leftover.write_bytes(b"half")
+    other = tmp_path / ".somebody-elses.part"
+    other.touch()
+
+    with atomic_file(tmp_path / "graph.onnx") as file:
+        assert not leftover.exists()
+        file.write(b"whole")
+        sweep(tmp_path)
+        assert len(temporaries(tmp_path)) == 1
+
+    assert (tmp_path / "graph.onnx").read_bytes() == b"whole"
+    assert other.exists()
+    assert temporaries(tmp_path) == []
+
+
+def test_two_writers_of_one_file_both_finish_and_the_last_one_counts(tmp_path: Path) -> None:
+    path = tmp_path / "graph.onnx"
+
+    with atomic_file(path) as first:
+        with atomic_file(path) as second:
+            second.write(b"second")
+        first.write(b"first")
+
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
