@@ -7,17 +7,20 @@ time (dlib's objects are not thread-safe); answers are cached, for a pass over a
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_store.atomic import atomic_file
 from service.recognition.geometry import Rectangle
+
+Photo = TypeVar("Photo")
 
 VERSION = 1
 """Raised when this module computes something else, so that older cached answers are not taken for its own."""
@@ -67,21 +70,32 @@ class References:
             self._basis.update(_file_hash(weights[name]))
         self._basis.update(_file_hash(dlib_library()))
 
-    def of(self, images: Sequence[NDArray[np.uint8]], processes: int) -> Iterator[Reference]:
-        """The references of these photos (RGB, uint8), in their order."""
-        paths = [self._path(image) for image in images]
+    def of(
+        self, photos: Iterable[Photo], pixels: Callable[[Photo], NDArray[np.uint8]], processes: int
+    ) -> Iterator[tuple[Photo, Reference]]:
+        """Photos with their references, in their order.
+
+        Args:
+            photos: whatever carries pixels; only a few more than `processes` are held at a time.
+            pixels: the RGB uint8 array of one.
+            processes: how many photos dlib works on at once.
+        """
+        waiting: deque[tuple[Photo, Path, Future[Any] | None]] = deque()
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, context, _initialize, (self._weights,)) as pool:
-            pending = {
-                path: pool.submit(_compute, image)
-                for path, image in zip(paths, images, strict=True)
-                if not path.exists()
-            }
-            for path in paths:
-                if path in pending:
-                    with atomic_file(path) as file:
-                        file.write(json.dumps(pending.pop(path).result()).encode())
-                yield _parsed(json.loads(path.read_bytes()))
+            for photo in photos:
+                path = self._path(pixels(photo))
+                waiting.append((photo, path, None if path.exists() else pool.submit(_compute, pixels(photo))))
+                if len(waiting) > 2 * processes:
+                    yield self._finished(*waiting.popleft())
+            while waiting:
+                yield self._finished(*waiting.popleft())
+
+    def _finished(self, photo: Photo, path: Path, computed: "Future[Any] | None") -> tuple[Photo, Reference]:
+        if computed is not None:
+            with atomic_file(path) as file:
+                file.write(json.dumps(computed.result()).encode())
+        return photo, _parsed(json.loads(path.read_bytes()))
 
     def _path(self, image: NDArray[np.uint8]) -> Path:
         key = self._basis.copy()

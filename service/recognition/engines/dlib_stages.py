@@ -62,7 +62,8 @@ class DlibStages:
 
     def landmarks(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
         shapes = [self._predictor(image, dlib.rectangle(*rectangle)) for rectangle in rectangles]
-        return np.array([[(point.x, point.y) for point in shape.parts()] for shape in shapes], np.int64)
+        points = [[(point.x, point.y) for point in shape.parts()] for shape in shapes]
+        return np.array(points, np.int64)
 
     def chips(self, image: NDArray[np.uint8], landmarks: NDArray[np.int64]) -> NDArray[np.uint8]:
         # One call a face: faces of one call share a crop, which moves the phase of its resampling.

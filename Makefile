@@ -1,0 +1,71 @@
+# Two commands on a fresh machine: `make serve` and `make test`. Each makes what it needs and nothing twice.
+
+PYTHON ?= python3
+VENV ?= .venv
+STORE ?= $(or $(FACE_STORE),models)
+# Photos beside the checkout, where somebody has put some: folders dev/ and formats/.
+PHOTOS ?= $(wildcard ../shared/photos)
+CACHE := .cache
+
+BIN := $(VENV)/bin
+export FACE_STORE := $(STORE)
+
+.PHONY: serve test test-slow parity check format lock weights convert clean
+
+## Run the service: environment, weights, conversion, key, and the server in the foreground.
+serve: $(VENV)/.serve convert
+	@$(BIN)/python -m service key
+	@exec $(BIN)/python -m service serve
+
+## Fetch the weights of FACE_MODEL and turn its networks into ONNX, proven against dlib. Seconds when done before.
+convert: weights
+	@$(BIN)/python -m conversion
+
+weights: $(VENV)/.serve
+	@$(BIN)/python -m model_store fetch
+
+## All tests that fit into ten minutes on two cores, types and style first.
+test: check convert $(CACHE)/photos/.complete
+	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+## The tests that take minutes.
+test-slow: $(VENV)/.test convert $(CACHE)/photos/.complete
+	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m slow $(ARGS)
+
+## Every photo of PHOTOS/dev (or of any folder given as PHOTOS) against dlib, models 1 to 4, over HTTP.
+parity: $(VENV)/.test convert
+	$(BIN)/python -m benchmarks.parity "$(or $(wildcard $(PHOTOS)/dev),$(PHOTOS))" --cache $(CACHE)/reference $(ARGS)
+
+check: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+## Lock all dependencies anew (needs uv).
+lock:
+	sh requirements/compile.sh
+
+clean:
+	rm -rf $(VENV) $(CACHE)
+
+# A stamp is younger than the locks that its environment was made from.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: requirements/cpu.txt requirements/dlib.txt requirements/convert.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/cpu.txt -r requirements/dlib.txt -r requirements/convert.txt
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.serve
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/cpu.txt -r requirements/test.txt
+	@touch $@
+
+$(CACHE)/photos/.complete: requirements/photos.txt benchmarks/corpus.py | $(VENV)/.serve
+	$(BIN)/python -m benchmarks.corpus $(CACHE)/photos
+	@touch $@
