@@ -1,0 +1,107 @@
+"""What an image is and how large, read from its header alone.
+
+PNG, GIF and WebP are read here rather than by Pillow: Pillow turns PNGs away for faults in metadata that libpng
+passes over, allocates a WebP's whole canvas on opening, and applies its own limit to a GIF before its size is known.
+"""
+
+import struct
+from typing import NamedTuple
+
+from service.images import pillow
+from service.images.errors import UndecodableImage
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# "BM" and "P6" alone would take any text that starts so for an image: Pillow's readers check the rest.
+SIGNATURES: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
+    ("JPEG", 0, (b"\xff\xd8\xff",)),
+    ("PNG", 0, (PNG_SIGNATURE,)),
+    ("WEBP", 8, (b"WEBP",)),
+    ("GIF", 0, (b"GIF87a", b"GIF89a")),
+    ("BMP", 0, (b"BM",)),
+    ("TIFF", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    ("AVIF", 4, (b"ftypavif", b"ftypavis")),
+    ("HEIF", 4, (b"ftyp",)),
+    ("JPEG2000", 0, (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")),
+    ("PPM", 0, (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")),
+)
+"""Format, where its signature stands, and what it may be; the first that matches counts."""
+
+
+class Header(NamedTuple):
+    """Size in pixels as stored, before any turn by EXIF orientation, and the format's name in SIGNATURES."""
+
+    width: int
+    height: int
+    format: str
+
+
+def header(data: bytes) -> Header:
+    """The header of an encoded image; decodes no pixel and allocates nothing that grows with the image's area.
+
+    Raises UndecodableImage if the format is unknown or the header is damaged.
+    """
+    kind = _format(data)
+    try:
+        match kind:
+            case "PNG":
+                width, height = _png_size(data)
+            case "GIF":
+                width, height = _gif_size(data)
+            case "WEBP":
+                width, height = _webp_size(data)
+            case _:
+                with pillow.opened(data, kind) as image:
+                    width, height = image.size
+    except (struct.error, IndexError) as error:
+        raise UndecodableImage(f"The {kind} file ends within its header ({len(data)} bytes).") from error
+    if width < 1 or height < 1:
+        raise UndecodableImage(f"The {kind} header gives a size of {width} x {height} pixels.")
+    return Header(width, height, kind)
+
+
+def _format(data: bytes) -> str:
+    for kind, offset, signatures in SIGNATURES:
+        if data.startswith(signatures, offset):
+            return kind
+    known = ", ".join(kind for kind, _, _ in SIGNATURES)
+    raise UndecodableImage(f"The {len(data)} bytes do not start like an image; known formats: {known}.")
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    if data[12:16] != b"IHDR":
+        raise UndecodableImage("The PNG file does not start with its IHDR chunk.")
+    width, height = struct.unpack_from(">II", data, 16)
+    return width, height
+
+
+def _gif_size(data: bytes) -> tuple[int, int]:
+    """The screen, grown to the first frame where that reaches beyond it: so large is what is decoded."""
+    screen_width, screen_height, flags = struct.unpack_from("<HHB", data, 6)
+    position = 13 + _gif_palette_bytes(flags)
+    while data[position] == ord("!"):
+        position += 2
+        while data[position]:
+            position += 1 + data[position]
+        position += 1
+    if data[position] != ord(","):
+        raise UndecodableImage("The GIF file holds no frame.")
+    left, top, width, height = struct.unpack_from("<HHHH", data, position + 1)
+    return max(screen_width, left + width), max(screen_height, top + height)
+
+
+def _gif_palette_bytes(flags: int) -> int:
+    return 3 << (1 + (flags & 7)) if flags & 0x80 else 0
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Size of the canvas, or of the picture where there is none (RFC 9649, sections 2.5 to 2.7 and 3.4)."""
+    match data[12:16]:
+        case b"VP8X":
+            return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+        case b"VP8L":
+            (packed,) = struct.unpack_from("<I", data, 21)
+            return 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
+        case b"VP8 ":
+            width, height = struct.unpack_from("<HH", data, 26)
+            return width & 0x3FFF, height & 0x3FFF
+    raise UndecodableImage("The WebP file starts with no picture.")

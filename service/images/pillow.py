@@ -1,0 +1,139 @@
+"""Pillow's part: metadata, and the pixels of what OpenCV gets wrong or cannot read.
+
+Nothing of Pillow's global state is touched. Its readers are constructed directly, without Image.open: that one would
+warn above 89 MP, fail above 179 MP and look at formats nobody allowed (PostScript among them), and it knows HEIC
+only after a process-wide registration. Truncated files stay errors (LOAD_TRUNCATED_IMAGES keeps its default).
+"""
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+)
+from pillow_heif import as_plugin
+
+from service.images.errors import UndecodableImage
+
+READERS: Mapping[str, Callable[[BytesIO], Image.Image]] = MappingProxyType(
+    {
+        "AVIF": AvifImagePlugin.AvifImageFile,
+        "BMP": BmpImagePlugin.BmpImageFile,
+        "GIF": GifImagePlugin.GifImageFile,
+        "HEIF": as_plugin.HeifImageFile,
+        "JPEG": JpegImagePlugin.JpegImageFile,
+        "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
+        "PPM": PpmImagePlugin.PpmImageFile,
+        "TIFF": TiffImagePlugin.TiffImageFile,
+    }
+)
+
+SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+"""Pillow's names for one channel of 0 to 65535 (a 16-bit PGM is "I")."""
+
+STRIP_PIXELS = 1 << 18
+"""Rows are converted in strips of about this many pixels, so that no conversion holds a second whole image."""
+
+
+class _Quiet:
+    """Keeps Pillow's warnings about damaged metadata from whoever watches warnings; others' warnings pass.
+
+    The list of filters is one for the whole process, and changing it is not thread-safe: so the first thread that
+    enters sets the filter, the last that leaves restores the list, and those between share it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif)\b")
+            self._inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+
+
+quiet = _Quiet()
+
+
+@contextmanager
+def opened(data: bytes, kind: str) -> Iterator[Image.Image]:
+    """The image, its header read and no pixel decoded. Raises UndecodableImage, also on errors within the block.
+
+    Pillow's parsers let nearly every built-in exception out on damaged files, so all become ours here; what the
+    machine lacks is no fault of the file, and MemoryError passes.
+    """
+    try:
+        with quiet, READERS[kind](BytesIO(data)) as image:
+            yield image
+    except (UndecodableImage, MemoryError):
+        raise
+    except Exception as error:
+        raise UndecodableImage(
+            f"The {kind} file is damaged, truncated or of an unknown variant: {error}"
+        ) from error
+
+
+def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Decodes to (H, W, 3) RGB. Alpha is dropped, 16-bit gray keeps its high byte, CMYK follows Pillow's formula.
+
+    Samples in floating point have no defined range and raise UndecodableImage.
+    """
+    image.load()
+    if image.mode == "F":
+        raise UndecodableImage(
+            "The image holds floating-point samples, whose range is unknown: send 8 or 16 bits."
+        )
+    return _by_strips(image, _gray_16_to_rgb if image.mode in SIXTEEN_BIT_MODES else _to_rgb)
+
+
+def adobe_cmyk(image: Image.Image) -> NDArray[np.uint8]:
+    """Decodes a CMYK or YCCK JPEG to (H, W, 4): C, M, Y and K as stored, that is inverted (Adobe's convention).
+
+    Pillow always undoes that inversion (JpegImagePlugin); this undoes the undoing, without loss.
+    """
+    image.load()
+    return np.bitwise_not(_by_strips(image, np.asarray))
+
+
+def _to_rgb(strip: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(strip.convert("RGB"))
+
+
+def _gray_16_to_rgb(strip: Image.Image) -> NDArray[np.uint8]:
+    gray = (np.clip(np.asarray(strip), 0, 0xFFFF) >> 8).astype(np.uint8)
+    return np.repeat(gray[:, :, None], 3, axis=2)
+
+
+def _by_strips(image: Image.Image, convert: Callable[[Image.Image], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    width, height = image.size
+    rows = max(1, STRIP_PIXELS // width)
+    first = convert(image.crop((0, 0, width, min(rows, height))))
+    pixels = np.empty((height, width, first.shape[2]), np.uint8)
+    pixels[: len(first)] = first
+    for top in range(rows, height, rows):
+        bottom = min(top + rows, height)
+        pixels[top:bottom] = convert(image.crop((0, top, width, bottom)))
+    return pixels
