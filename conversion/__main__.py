@@ -1,0 +1,97 @@
+"""The command line: python -m conversion [NAME ...] converts the networks whose weights are in the store."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from model_store import manifest
+from model_store.errors import StoreError
+from model_store.store import WeightStore
+from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, MODELS, TAGUCHI_RESNET
+
+NETWORKS = (CNN_DETECTOR, DLIB_RESNET, TAGUCHI_RESNET)
+"""What can be converted: the keys of conversion.graphs.GRAPHS, which is imported only if there is work to do."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Convert what is asked for and return the exit status; errors are one line on stderr."""
+    asked = _parser().parse_args(arguments)
+    store = WeightStore(asked.store)
+    try:
+        names = _names(asked, store)
+        weights = {name: store.path(name) for name in names}
+        stale = [
+            name
+            for name in names
+            if asked.force or asked.record or not manifest.is_current(store.root, name, store.sha256(name))
+        ]
+    except StoreError as error:
+        return _failed(str(error))
+    for name in names:
+        if name not in stale:
+            print(f"{name}: up to date")
+    if not stale:
+        return 0
+
+    # From here on onnx and onnxruntime are needed, which take longer to import than the check above.
+    from conversion.work import ConversionError, convert, record_vectors
+
+    try:
+        if asked.record:
+            record_vectors({name: weights[name] for name in stale})
+        else:
+            convert(store, {name: weights[name] for name in stale}, asked.photos, asked.force)
+    except ConversionError as error:
+        return _failed(str(error))
+    return 0
+
+
+def _names(asked: argparse.Namespace, store: WeightStore) -> list[str]:
+    """The networks asked for; with no wish, those whose weights are there. Raises StoreError."""
+    if asked.model:
+        return [name for name in MODELS[asked.model].weights if name in NETWORKS]
+    unknown = [name for name in asked.names if name not in NETWORKS]
+    if unknown:
+        raise StoreError(f"{unknown[0]} is no network to convert; those are {', '.join(NETWORKS)}")
+    if asked.names:
+        return list(dict.fromkeys(asked.names))
+    present = [status.weight.name for status in store.status(NETWORKS) if status.state != "missing"]
+    if not present:
+        raise StoreError(f"no network's weights are in {store.folder}; run: python -m model_store fetch")
+    return present
+
+
+def _failed(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m conversion",
+        description="Convert dlib's networks to ONNX and prove each graph against dlib. Fetches nothing.",
+    )
+    wish = parser.add_mutually_exclusive_group()
+    wish.add_argument("names", nargs="*", metavar="NAME", default=[], help=", ".join(NETWORKS))
+    wish.add_argument("--model", type=int, choices=sorted(MODELS), help="the networks of this FACE_MODEL")
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=Path(os.environ.get("FACE_STORE") or "models"),
+        help="default: FACE_STORE",
+    )
+    parser.add_argument(
+        "--photos", type=Path, metavar="FOLDER", help="compare on these photos too (needs dlib)"
+    )
+    parser.add_argument("--force", action="store_true", help="convert even what is up to date")
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="record dlib's values into this package, for machines without dlib",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The part of a proof that runs dlib, as a script in a process of its own: `reference.py` starts it.
+
+On a processor without AVX dlib's wheels die of an illegal instruction: here that ends this process only, and
+the converter can say so. Arrays come in and go out as .npz, through the pipes, so no picture touches a disk.
+
+    python dlib_process.py version
+    python dlib_process.py descriptors WEIGHTS    chips -> descriptors (N, 128), one call a chip
+    python dlib_process.py detections WEIGHTS     pictures -> the CNN's detections (M, 6)
+    python dlib_process.py frontal                pictures -> the HOG detector's faces (M, 5)
+
+Pictures are the arrays picture_0, picture_1 and so on; the answer is the array result.
+"""
+
+import io
+import sys
+
+import numpy as np
+from numpy.typing import NDArray
+
+NOT_INSTALLED = 3
+"""Exit status where dlib cannot be imported."""
+
+
+def _descriptors(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    network = dlib.face_recognition_model_v1(weights)
+    return np.array([network.compute_face_descriptor(np.ascontiguousarray(chip)) for chip in pictures])
+
+
+def _detections(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """Rows of picture number, left, top, right, bottom, confidence, in dlib's order."""
+    detector = dlib.cnn_face_detection_model_v1(weights)
+    rows = [
+        (number, box.rect.left(), box.rect.top(), box.rect.right(), box.rect.bottom(), box.confidence)
+        for number, picture in enumerate(pictures)
+        for box in detector(np.ascontiguousarray(picture), 0)
+    ]
+    return np.array(rows, np.float64).reshape(-1, 6)
+
+
+def _frontal(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """Rows of picture number, left, top, right, bottom. This detector is part of dlib and reads no weights."""
+    detector = dlib.get_frontal_face_detector()
+    rows = [
+        (number, box.left(), box.top(), box.right(), box.bottom())
+        for number, picture in enumerate(pictures)
+        for box in detector(np.ascontiguousarray(picture), 1)
+    ]
+    return np.array(rows, np.float64).reshape(-1, 5)
+
+
+_TASKS = {"descriptors": _descriptors, "detections": _detections, "frontal": _frontal}
+
+
+def main(task: str, weights: str = "") -> None:
+    if task == "version":
+        sys.stdout.write(dlib.__version__)
+        return
+    with np.load(io.BytesIO(sys.stdin.buffer.read())) as arrays:
+        pictures = [arrays[f"picture_{number}"] for number in range(len(arrays.files))]
+    result = _TASKS[task](weights, pictures)
+    out = io.BytesIO()
+    np.savez(out, result=result)
+    sys.stdout.buffer.write(out.getvalue())
+
+
+if __name__ == "__main__":
+    try:
+        import dlib
+    except ImportError as error:
+        sys.stderr.write(str(error))
+        sys.exit(NOT_INSTALLED)
+    main(*sys.argv[1:])

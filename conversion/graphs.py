@@ -1,0 +1,76 @@
+"""The graphs that this room makes, each with what it has to be: its ports, its proof, its tolerances."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import onnxruntime
+
+from conversion import photos, proofs
+from conversion.detector import SCORES, TILE, detector_facts, detector_graph
+from conversion.graph import Port
+from conversion.networks import CHIPS, DESCRIPTORS, descriptor_graph
+from conversion.pictures import Picture, face_chips, scenes
+from conversion.read_network import Network
+from conversion.topologies import DESCRIPTOR, DETECTOR, Topology
+from model_store.manifest import DetectorFacts
+from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, TAGUCHI_RESNET
+
+
+@dataclass(frozen=True)
+class GraphDescription:
+    """One kind of graph."""
+
+    topology: Topology
+    build: Callable[[Network], bytes]
+    given: Port
+    made: Port
+    pictures: Callable[[], list[Picture]]
+    """What it is always proven on."""
+    from_photo: Callable[[Picture], list[Picture]]
+    """What it is proven on besides, of a photo that a user names. Raises as `expected`."""
+    expected: Callable[[Path, Network, Sequence[Picture]], proofs.Values]
+    """dlib's values, from the weight file. Raises DlibUnavailableError or DlibError."""
+    computed: Callable[[onnxruntime.InferenceSession, Network, Sequence[Picture]], proofs.Values]
+    """The graph's values, under the same names."""
+    tolerance: Mapping[str, float]
+    """Largest absolute difference allowed, by the name of the values."""
+    facts: Callable[[Network], DetectorFacts] | None = None
+
+
+_DESCRIPTOR_GRAPH = GraphDescription(
+    topology=DESCRIPTOR,
+    build=descriptor_graph,
+    given=CHIPS,
+    made=DESCRIPTORS,
+    pictures=face_chips,
+    from_photo=photos.faces_of,
+    expected=proofs.descriptors_of_dlib,
+    computed=proofs.descriptors_of_graph,
+    # Values are up to 0.5; float32 sums in another order differ by 4e-7 at most (measured).
+    tolerance=MappingProxyType({"batch": 1e-6, "single": 1e-6}),
+)
+_DETECTOR_GRAPH = GraphDescription(
+    topology=DETECTOR,
+    build=detector_graph,
+    given=TILE,
+    made=SCORES,
+    pictures=scenes,
+    from_photo=photos.scene_of,
+    expected=proofs.detections_of_dlib,
+    computed=proofs.detections_of_graph,
+    # Boxes are whole numbers. Measured: faces 3e-6; the whole map 1.3e-5, at scores near -5, where float32 sums of
+    # larger terms cancel in either order.
+    tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": 3e-5}),
+    facts=detector_facts,
+)
+
+GRAPHS: Mapping[str, GraphDescription] = MappingProxyType(
+    {
+        CNN_DETECTOR: _DETECTOR_GRAPH,
+        DLIB_RESNET: _DESCRIPTOR_GRAPH,
+        TAGUCHI_RESNET: _DESCRIPTOR_GRAPH,
+    }
+)
+"""By catalogue name. The landmark predictors are no networks and stay as they are."""

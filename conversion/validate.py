@@ -1,0 +1,121 @@
+"""The proof of a graph: its ports are as described, and its values are dlib's. What fails here is never written."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from conversion import recorded, reference
+from conversion.graph import Port
+from conversion.graphs import GraphDescription
+from conversion.pictures import Picture
+from conversion.proofs import Values
+from conversion.read_network import Network
+from model_store.manifest import Proof
+
+
+class ProofError(Exception):
+    """A graph that is not proven right."""
+
+
+class NameMismatchError(ProofError):
+    """An input or output of another name, or too many or too few of them."""
+
+
+class ShapeMismatchError(ProofError):
+    """An input or output of another type or shape."""
+
+
+class ValueMismatchError(ProofError):
+    """Values that are further from dlib's than the graph's description allows."""
+
+
+class NoReferenceError(ProofError):
+    """Nothing to compare with: dlib cannot run here, and there are no recorded vectors."""
+
+
+def prove(
+    name: str,
+    description: GraphDescription,
+    graph: bytes,
+    weights: Path,
+    network: Network,
+    photos: Sequence[Picture] = (),
+) -> Proof:
+    """Compare a graph with dlib, or with what dlib gave earlier where it cannot run.
+
+    Args:
+        name: catalogue name of the weights, by which vectors are recorded.
+        description: what the graph has to be.
+        graph: the serialised ONNX model.
+        weights: the file that dlib loads.
+        network: what was read from that file.
+        photos: pictures to compare besides, RGB; they need dlib itself.
+
+    Raises:
+        ProofError: one of its kinds above.
+        DlibError: dlib does not load or run these weights.
+    """
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    check_ports(session, description)
+    pictures = description.pictures()
+    of_photos: list[Picture] = []
+    try:
+        against = f"dlib {reference.dlib_version()}"
+        of_photos = [picture for photo in photos for picture in description.from_photo(photo)]
+        pictures += of_photos
+        expected = description.expected(weights, network, pictures)
+    except reference.DlibUnavailableError as unavailable:
+        if photos:
+            raise NoReferenceError(f"photos can be compared with dlib only, and {unavailable}") from None
+        try:
+            record = recorded.load(name, network, pictures)
+        except recorded.NoRecordError as missing:
+            raise NoReferenceError(f"{unavailable}; {missing}") from None
+        against, expected = f"recorded vectors of dlib {record.dlib}", record.values
+
+    computed = description.computed(session, network, pictures)
+    differences = compare(expected, computed, description.tolerance)
+    return Proof(against, len(pictures), len(of_photos), differences, dict(description.tolerance))
+
+
+def check_ports(session: onnxruntime.InferenceSession, description: GraphDescription) -> None:
+    """Raise NameMismatchError or ShapeMismatchError where the graph's ports are not the described ones."""
+    for kind, nodes, port in (
+        ("input", session.get_inputs(), description.given),
+        ("output", session.get_outputs(), description.made),
+    ):
+        names = [node.name for node in nodes]
+        if names != [port.name]:
+            raise NameMismatchError(f"the graph's {kind}s are {names}, where one {port.name!r} was described")
+        found = Port(nodes[0].name, nodes[0].type, tuple(nodes[0].shape))
+        if found != port:
+            raise ShapeMismatchError(
+                f"the {kind} {port.name!r} is {found.type} {found.shape}, described as {port.type} {port.shape}"
+            )
+
+
+def compare(expected: Values, computed: Values, tolerance: Mapping[str, float]) -> dict[str, float]:
+    """The largest absolute difference of each array.
+
+    Raises ValueMismatchError where one is above its tolerance, or where there are not as many values, such as a
+    face more.
+    """
+    differences = {}
+    for name, allowed in tolerance.items():
+        dlibs, ours = expected[name], computed[name]
+        if dlibs.size == 0:
+            raise ValueMismatchError(f"{name}: dlib gave no value to compare with")
+        if dlibs.shape != ours.shape:
+            raise ValueMismatchError(f"{name}: the graph gives {ours.shape} values, dlib {dlibs.shape}")
+        difference = np.abs(ours.astype(np.float64) - dlibs.astype(np.float64))
+        worst = float(difference.max())
+        if not worst <= allowed:  # so that a NaN fails too
+            place = np.unravel_index(int(difference.argmax()), difference.shape)
+            raise ValueMismatchError(
+                f"{name}: {worst:.3g} away from dlib, {allowed:g} is allowed "
+                f"(at {tuple(int(index) for index in place)}: {ours[place]}, dlib {dlibs[place]})"
+            )
+        differences[name] = worst
+    return differences
