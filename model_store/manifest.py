@@ -131,5 +131,14 @@ def load(store: Path, name: str, source_sha256: str | None = None) -> Manifest:
     return manifest
 
 
+def is_current(store: Path, name: str, source_sha256: str) -> bool:
+    """Whether a graph made from the weights of this hash can be used as it stands."""
+    try:
+        load(store, name, source_sha256)
+    except GraphError:
+        return False
+    return True
+
+
 def _unusable(name: str, reason: str) -> GraphError:
     return GraphError(f"no usable graph for {name}: {reason}; run: python -m conversion {name}")
