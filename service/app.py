@@ -1,5 +1,6 @@
 """The application: routes, middleware, lifespan."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
@@ -7,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from model_store.store import WeightStore
 from service.access import KeyRequired
 from service.endpoints import Endpoints
 from service.errors import handlers
@@ -31,14 +33,15 @@ def create_app(
     """
     readiness = Readiness(open_recognizer, on_failure)
     queue = Queue(settings.workers)
-    endpoints = Endpoints(settings, readiness, queue)
+    endpoints = Endpoints(settings, readiness, queue, WeightStore(settings.store))
     keyed = [Middleware(KeyRequired, keys=keys)]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
         readiness.start()
         yield
-        queue.close()
+        # In a thread: the loop still has to hear of work that ends.
+        await asyncio.to_thread(queue.close)
         await readiness.close()
 
     app = Starlette(

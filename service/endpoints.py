@@ -1,13 +1,15 @@
 """One function an endpoint: parse, recognise, answer."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from model_store.store import WeightStore
 from service import answers
-from service.face_part import read_face
+from service.face_part import face_of
 from service.images import decode
 from service.queue import Queue, while_caller_waits
 from service.readiness import Readiness, Recognizer
@@ -15,6 +17,8 @@ from service.recognition.models import MODELS
 from service.settings import Settings
 from service.uploads import read_upload
 from service.versions import own_version, versions
+
+INSTALL = "python -m model_store fetch"
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Endpoints:
     settings: Settings
     readiness: Readiness
     queue: Queue
+    weights: WeightStore
 
     async def detect(self, request: Request) -> Response:
         """The faces of a photo."""
@@ -42,7 +47,7 @@ class Endpoints:
     async def compute(self, request: Request) -> Response:
         """Landmarks and descriptor of a face that the caller knows, on the original photo."""
         upload = await read_upload(request, maximum=self.settings.maximum_upload)
-        known = await read_face(upload.form)
+        known = face_of(upload.other_parts)
 
         def work(recognizer: Recognizer) -> bytes:
             image = decode(
@@ -83,9 +88,12 @@ class Endpoints:
 
     async def welcome(self, _: Request) -> Response:
         """A greeting for a person who tries the address, or what is missing."""
-        missing = self._missing_weights()
+        needed = MODELS[self.settings.model].weights
+        # In a thread: files that have changed are hashed again.
+        states = await asyncio.to_thread(self.weights.status, needed)
+        missing = [status.weight.name for status in states if status.state != "verified"]
         greeting = (
-            f"Neural network files are missing: {', '.join(missing)}. Install them in the folder FACE_STORE."
+            f"Neural network files are missing or damaged: {', '.join(missing)}. Run `{INSTALL}`"
             if missing
             else "welcome"
         )
@@ -97,16 +105,6 @@ class Endpoints:
             }
         )
 
-    def _missing_weights(self) -> list[str]:
-        """Weights of the model of which the store has neither dlib's file nor the graph made from it."""
-        store = self.settings.store
-        return [
-            name
-            for name in MODELS[self.settings.model].weights
-            if not (store / "weights" / f"{name}.dat").exists()
-            and not (store / "onnx" / f"{name}.onnx").exists()
-        ]
-
     async def info(self, _: Request) -> Response:
         """Versions, model, the engine and provider of every stage, limits."""
         model = MODELS[self.settings.model]
@@ -114,7 +112,7 @@ class Endpoints:
             {
                 "versions": versions(),
                 "model": {"number": model.number, "description": model.description},
-                "stages": self.readiness.now().stages(),
+                "stages": {name: asdict(stage) for name, stage in self.readiness.now().stages().items()},
                 "limits": {
                     "maximum_area": self.settings.maximum_area,
                     "accepted_area": self.settings.accepted_area,

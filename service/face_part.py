@@ -2,10 +2,9 @@
 
 import json
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
-
-from starlette.datastructures import FormData, UploadFile
 
 from service.recognition.geometry import Rectangle
 
@@ -27,12 +26,11 @@ class KnownFace(NamedTuple):
     rectangle: Rectangle
 
 
-async def read_face(form: FormData) -> KnownFace:
+def face_of(parts: Mapping[str, str | bytes]) -> KnownFace:
     """The face in the form's field `face`. Raises BadFace."""
-    part = form.get(FACE_FIELD)
-    if part is None:
+    if FACE_FIELD not in parts:
         raise BadFace(f"the form has no field {FACE_FIELD!r}: send the face as JSON in it")
-    return parse_face(await part.read() if isinstance(part, UploadFile) else part)
+    return parse_face(parts[FACE_FIELD])
 
 
 def parse_face(text: str | bytes) -> KnownFace:

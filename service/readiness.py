@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service.recognition.engines.protocol import Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face
 
@@ -21,7 +22,9 @@ class Recognizer(Protocol):
         self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None = None
     ) -> list[Face]: ...
 
-    def stages(self) -> Mapping[str, Mapping[str, object]]: ...
+    def warm_up(self) -> None: ...
+
+    def stages(self) -> Mapping[str, Stage]: ...
 
     def close(self) -> None: ...
 
@@ -71,7 +74,7 @@ class Readiness:
 
     def _open_warm(self) -> Recognizer:
         recognizer = self._open()
-        warm_up(recognizer)
+        recognizer.warm_up()
         return recognizer
 
     def _report(self, opening: asyncio.Task[Recognizer]) -> None:
@@ -82,10 +85,3 @@ class Readiness:
             self._on_failure(failure)
         else:
             log.info("ready: %s", opening.result().stages())
-
-
-def warm_up(recognizer: Recognizer) -> None:
-    """Sends one array of a small photo's shape through every stage; finding no face must not skip the later ones."""
-    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
-    recognizer.recognize(image)
-    recognizer.recognize(image, [Rectangle(240, 160, 399, 319)])

@@ -7,12 +7,13 @@ import traceback
 from types import FrameType
 
 import uvicorn
+from starlette.applications import Starlette
 
 from service.app import create_app
 from service.keys import KeyRing
 from service.listening import listen
 from service.recognition.models import MODELS
-from service.recognition.recognizer import RecognizerError, open_recognizer
+from service.recognition.opening import RecognizerError, open_recognizer
 from service.settings import Settings
 
 LONGEST_HEADERS = 64 * 1024
@@ -43,19 +44,7 @@ def run(settings: Settings, keys: KeyRing) -> int:
         ),
         stop,
     )
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            # Not httptools, which sets no limit to the size of headers.
-            http="h11",
-            h11_max_incomplete_event_size=LONGEST_HEADERS,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-        )
-    )
+    server = server_of(app)
     _end_well(server)
     with listen(settings) as socket:
         logging.getLogger(__name__).info(
@@ -68,6 +57,23 @@ def run(settings: Settings, keys: KeyRing) -> int:
     for failure in failures:
         _explain(failure)
     return 1 if failures else 0
+
+
+def server_of(app: Starlette) -> uvicorn.Server:
+    """uvicorn, set up for this application: no access log but our own, nothing before the lifespan has started."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            # Not httptools, which sets no limit to the size of headers.
+            http="h11",
+            h11_max_incomplete_event_size=LONGEST_HEADERS,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+        )
+    )
 
 
 def _end_well(server: uvicorn.Server) -> None:

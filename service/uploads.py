@@ -1,7 +1,7 @@
 """A photo out of a multipart request: in memory, bounded, never on disk."""
 
 import posixpath
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 from starlette.datastructures import FormData, UploadFile
@@ -33,13 +33,17 @@ class Upload:
     name: str
     """The base name that the caller gave it, which may be empty. Private: for the answer only, never for a log."""
     data: bytes
-    form: FormData
-    """All parts, for an endpoint that reads more than the photo."""
+    other_parts: Mapping[str, str | bytes]
+    """By name: text, or bytes where a part has a file name."""
 
 
 class _InMemoryParser(MultiPartParser):
     # 0 is how tempfile.SpooledTemporaryFile says "never move to disk".
     spool_max_size = 0
+    complete = False
+
+    def on_end(self) -> None:
+        self.complete = True
 
 
 async def read_upload(request: Request, *, maximum: int) -> Upload:
@@ -48,19 +52,26 @@ async def read_upload(request: Request, *, maximum: int) -> Upload:
     Raises MalformedUpload, UploadTooLarge or EmptyUpload, and starlette's ClientDisconnect.
     """
     form = await _read_form(request, maximum)
-    photos = form.getlist(PHOTO_FIELD)
-    if not photos:
-        raise MalformedUpload(f"the form has no field {PHOTO_FIELD!r}: send the photo as a file in it")
-    photo = photos[0]
-    if not isinstance(photo, UploadFile):
-        raise MalformedUpload(
-            f"the field {PHOTO_FIELD!r} has no file name: send the photo as a file, not as text"
-        )
-    data = await photo.read()
-    await photo.close()
-    if not data:
-        raise EmptyUpload("the photo has 0 bytes")
-    return Upload(base_name(photo.filename or ""), data, form)
+    try:
+        photos = form.getlist(PHOTO_FIELD)
+        if not photos:
+            raise MalformedUpload(f"the form has no field {PHOTO_FIELD!r}: send the photo as a file in it")
+        photo = photos[0]
+        if not isinstance(photo, UploadFile):
+            raise MalformedUpload(
+                f"the field {PHOTO_FIELD!r} has no file name: send the photo as a file, not as text"
+            )
+        data = await photo.read()
+        if not data:
+            raise EmptyUpload("the photo has 0 bytes")
+        others = {
+            name: await part.read() if isinstance(part, UploadFile) else part
+            for name, part in form.items()
+            if name != PHOTO_FIELD
+        }
+        return Upload(base_name(photo.filename or ""), data, others)
+    finally:
+        await form.close()
 
 
 def base_name(sent: str) -> str:
@@ -78,9 +89,14 @@ async def _read_form(request: Request, maximum: int) -> FormData:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise MalformedUpload("the body is not multipart/form-data: send the photo as a form upload")
-    parser = _InMemoryParser(
-        request.headers, _bounded(request, maximum), max_files=MAXIMUM_PARTS, max_fields=MAXIMUM_PARTS
-    )
+
+    async def whole_body() -> AsyncGenerator[bytes, None]:
+        async for chunk in _bounded(request, maximum):
+            yield chunk
+        if not parser.complete:
+            raise MalformedUpload("the body ends before its closing boundary")
+
+    parser = _InMemoryParser(request.headers, whole_body(), max_files=MAXIMUM_PARTS, max_fields=MAXIMUM_PARTS)
     try:
         return await parser.parse()
     except MultiPartException as error:

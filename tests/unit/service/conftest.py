@@ -1,0 +1,126 @@
+"""The real application on a real port, with a recogniser whose pace and failures the test decides."""
+
+import io
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.keys import KeyRing
+from service.recognition.engines.protocol import Stage
+from service.recognition.geometry import Rectangle
+from service.recognition.recognizer import Face
+from service.settings import Settings
+
+KEY = "tést key/+="
+OLD_KEY = "the key before"
+PATIENCE = 30
+"""Seconds after which a test has failed; none depends on how fast the machine is."""
+
+
+class SteeredRecognizer:
+    """Finds one fixed face in every photo, as soon as `gate` is open."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+        self.lock = threading.Lock()
+        self.photos = 0
+        self.running = 0
+        self.most_running = 0
+        self.closed = False
+        self.warm = False
+        self.failure: Exception | None = None
+        self.score = 1.0625
+
+    def recognize(
+        self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None = None
+    ) -> list[Face]:
+        with self.lock:
+            self.photos += 1
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        self.entered.release()
+        assert self.gate.wait(PATIENCE)
+        with self.lock:
+            self.running -= 1
+        if self.failure:
+            raise self.failure
+        landmarks = np.arange(10, dtype=np.int64).reshape(5, 2)
+        descriptor = np.linspace(-0.3, 0.3, 128, dtype=np.float32)
+        return [
+            Face(rectangle, self.score, landmarks, descriptor)
+            for rectangle in (rectangles or [Rectangle(1, 2, 3, 4)])
+        ]
+
+    def warm_up(self) -> None:
+        self.warm = True
+
+    def stages(self) -> Mapping[str, Stage]:
+        return {"cnn_detections": Stage(engine="steered", provider="test")}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+Server = Callable[..., AbstractContextManager[int]]
+
+
+@pytest.fixture
+def recognizer() -> Iterator[SteeredRecognizer]:
+    steered = SteeredRecognizer()
+    yield steered
+    steered.gate.set()
+
+
+@pytest.fixture
+def serving(recognizer: SteeredRecognizer, tmp_path: Path) -> Server:
+    """`with serving(FACE_MODEL=3) as port:` runs the service in a thread, with these settings."""
+
+    # Only here, so that tests of one module need no other.
+    from service.app import create_app
+    from service.server import server_of
+
+    @contextmanager
+    def serve(
+        *,
+        opener: Callable[[], SteeredRecognizer] = lambda: recognizer,
+        on_failure: Callable[[Exception], None] = lambda _: None,
+        **values: object,
+    ) -> Iterator[int]:
+        settings = Settings.model_validate({"FACE_STORE": tmp_path, **values})
+        app = create_app(settings, KeyRing([OLD_KEY, KEY]), opener, on_failure)
+        server = server_of(app)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=server.run, args=([listener],))
+            thread.start()
+            try:
+                yield listener.getsockname()[1]
+            finally:
+                recognizer.gate.set()
+                server.should_exit = True
+                thread.join(PATIENCE)
+                assert not thread.is_alive()
+
+    return serve
+
+
+@pytest.fixture(scope="session")
+def png() -> bytes:
+    """A photo of 64 by 48 pixels, as a PNG."""
+    file = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def key_header() -> dict[bytes, bytes]:
+    return {b"x-api-key": KEY.encode()}

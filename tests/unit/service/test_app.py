@@ -1,0 +1,370 @@
+"""The application over HTTP, with a recogniser that the test steers."""
+
+import http.client
+import io
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+PATIENCE = 30
+Server = Callable[..., AbstractContextManager[int]]
+Steered = Any
+"""conftest's SteeredRecognizer."""
+
+KEYED = [("POST", "/detect"), ("POST", "/compute"), ("GET", "/open"), ("GET", "/info")]
+PUBLIC = ["/health", "/ready", "/welcome"]
+
+
+@contextmanager
+def client(port: int, headers: dict[bytes, bytes] | None = None) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=PATIENCE) as opened:
+        yield opened
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.01)
+
+
+def test_each_keyed_route_refuses_and_each_public_one_answers(
+    serving: Server, key_header: dict[bytes, bytes]
+) -> None:
+    with serving() as port, client(port) as caller:
+        until(lambda: caller.get("/ready").status_code == 200)
+        for method, path in KEYED:
+            for offered in (
+                {},
+                {"x-api-key": ""},
+                {"x-api-key": "wrong"},
+                {"authorization": "the key before"},
+            ):
+                refused = caller.request(method, path, headers=offered)
+                assert refused.status_code == 401
+                assert refused.headers["content-type"] == "application/json"
+                assert list(refused.json()) == ["error"]
+            assert caller.request(method, path, headers=key_header).status_code != 401
+            assert caller.request(method, path, headers={"x-api-key": "the key before"}).status_code != 401
+        for path in PUBLIC:
+            assert caller.get(path).status_code == 200
+
+
+def test_no_route_is_forgotten_above(serving: Server) -> None:
+    from service.app import create_app
+    from service.keys import KeyRing
+    from service.settings import Settings
+
+    app = create_app(Settings(), KeyRing([]), lambda: pytest.fail("opened"), lambda _: None)
+    assert {route.path for route in app.routes} == {path for _, path in KEYED} | set(PUBLIC)  # type: ignore[attr-defined]
+
+
+def test_wrong_paths_and_methods_are_json(serving: Server, key_header: dict[bytes, bytes]) -> None:
+    with serving() as port, client(port, key_header) as caller:
+        for path in ("/", "/nothing", "/detect/", "/open/x", "/%0a%0dforged", "/de%74ect/..", "/favicon.ico"):
+            missing = caller.get(path)
+            assert (missing.status_code, list(missing.json())) == (404, ["error"])
+        for method, path, allowed in (
+            ("GET", "/detect", {"POST"}),
+            ("PUT", "/compute", {"POST"}),
+            ("POST", "/open", {"GET", "HEAD"}),
+            ("DELETE", "/health", {"GET", "HEAD"}),
+        ):
+            refused = caller.request(method, path)
+            assert refused.status_code == 405
+            assert set(refused.headers["allow"].split(", ")) == allowed
+            assert list(refused.json()) == ["error"]
+
+
+def test_head_is_get_without_a_body(serving: Server) -> None:
+    with serving() as port, client(port) as caller:
+        answered = caller.head("/health")
+        assert (answered.status_code, answered.content) == (200, b"")
+        assert answered.headers["content-length"] == "2"
+
+
+@pytest.mark.parametrize("path", ["/open", "//open", "///open"])
+def test_slashes_collapse_without_a_redirect(
+    serving: Server, key_header: dict[bytes, bytes], path: str
+) -> None:
+    with serving() as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        connection.request("GET", path, headers={name.decode(): value for name, value in key_header.items()})
+        answered = connection.getresponse()
+        assert answered.status == 200
+        assert json.loads(answered.read()) == {"preferred_mimetype": "image/jpeg", "maximum_area": 8294400}
+        connection.close()
+
+
+def test_open_says_what_the_settings_say(serving: Server, key_header: dict[bytes, bytes]) -> None:
+    with (
+        serving(FACE_PREFERRED_MIMETYPE="image/png", FACE_MAXIMUM_AREA=1000) as port,
+        client(port, key_header) as caller,
+    ):
+        assert caller.get("/open").json() == {"preferred_mimetype": "image/png", "maximum_area": 1000}
+
+
+def test_welcome_names_what_is_missing(serving: Server) -> None:
+    with serving() as port, client(port) as caller:
+        greeting = caller.get("/welcome").json()
+        assert list(greeting) == ["facerecognition-external-model", "version", "model"]
+        assert "mmod_human_face_detector" in greeting["facerecognition-external-model"]
+        assert "missing" in greeting["facerecognition-external-model"]
+        assert greeting["model"] == 4
+
+
+def test_photos_wait_while_the_models_load(
+    serving: Server, recognizer: Steered, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    loaded = threading.Event()
+
+    def opener() -> Steered:
+        assert loaded.wait(PATIENCE)
+        return recognizer
+
+    with (
+        serving(opener=opener) as port,
+        client(port, key_header) as caller,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        photo = threads.submit(
+            lambda: httpx.post(
+                f"http://127.0.0.1:{port}/detect",
+                headers=key_header,
+                files={"file": ("a", png)},
+                timeout=PATIENCE,
+            )
+        )
+        assert caller.get("/ready").status_code == 503
+        assert list(caller.get("/ready").json()) == ["error"]
+        assert caller.get("/info").status_code == 503
+        assert caller.get("/health").text == "ok"
+        assert caller.get("/open").status_code == 200
+        assert not photo.done()
+        loaded.set()
+        assert photo.result(PATIENCE).json()["faces-count"] == 1
+        assert recognizer.warm
+        assert caller.get("/ready").json() == {"ready": True}
+        info = caller.get("/info").json()
+        assert info["stages"]["cnn_detections"]["provider"] == "test"
+        assert info["limits"]["accepted_area"] == 8294400 * 17 // 16
+        assert info["versions"]["python"].startswith("3.")
+    assert recognizer.closed
+
+
+def test_a_start_that_fails_is_reported_and_nobody_waits_for_ever(
+    serving: Server, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    reported: list[Exception] = []
+
+    def opener() -> Steered:
+        raise RuntimeError("no weights")
+
+    with serving(opener=opener, on_failure=reported.append) as port, client(port, key_header) as caller:
+        refused = caller.post("/detect", files={"file": ("a", png)})
+        assert refused.status_code == 503
+        assert caller.get("/ready").status_code == 503
+    assert [str(failure) for failure in reported] == ["no weights"]
+
+
+def test_open_and_health_answer_while_photos_are_worked_on(
+    serving: Server, recognizer: Steered, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.gate.clear()
+    with (
+        serving(GUNICORN_WORKERS=2) as port,
+        client(port, key_header) as caller,
+        ThreadPoolExecutor(6) as threads,
+    ):
+        photos = [
+            threads.submit(
+                lambda: httpx.post(
+                    f"http://127.0.0.1:{port}/detect",
+                    headers=key_header,
+                    files={"file": ("a", png)},
+                    timeout=PATIENCE,
+                )
+            )
+            for _ in range(6)
+        ]
+        for _ in range(2):
+            assert recognizer.entered.acquire(timeout=PATIENCE)
+        for _ in range(10):
+            assert caller.get("/open").status_code == 200
+            assert caller.get("/health").status_code == 200
+        assert recognizer.photos == 2
+        recognizer.gate.set()
+        assert [photo.result(PATIENCE).status_code for photo in photos] == [200] * 6
+        assert recognizer.most_running == 2
+
+
+def test_a_caller_that_hangs_up_in_the_queue_is_never_worked_on(
+    serving: Server,
+    recognizer: Steered,
+    key_header: dict[bytes, bytes],
+    png: bytes,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "service")
+    recognizer.gate.clear()
+    with serving() as port, ThreadPoolExecutor(1) as threads:
+        url = f"http://127.0.0.1:{port}/detect"
+        first = threads.submit(
+            lambda: httpx.post(url, headers=key_header, files={"file": ("a", png)}, timeout=PATIENCE)
+        )
+        assert recognizer.entered.acquire(timeout=PATIENCE)
+        request = httpx.Request("POST", url, headers=key_header, files={"file": ("b", png)})
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            head = b"".join(name + b": " + value + b"\r\n" for name, value in request.headers.raw)
+            caller.sendall(b"POST /detect HTTP/1.1\r\n" + head + b"\r\n" + request.read())
+        until(lambda: any(" 499 " in record.getMessage() for record in caplog.records))
+        recognizer.gate.set()
+        assert first.result(PATIENCE).status_code == 200
+    assert recognizer.photos == 1
+
+
+def test_the_operators_time_limit_answers_503(
+    serving: Server, recognizer: Steered, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.gate.clear()
+    with serving(REQ_TIMEOUT=0.2) as port, client(port, key_header) as caller:
+        given_up = caller.post("/detect", files={"file": ("a", png)})
+        assert given_up.status_code == 503
+        assert "REQ_TIMEOUT" in given_up.json()["error"]
+        recognizer.gate.set()
+        assert caller.get("/health").status_code == 200
+
+
+def test_an_unforeseen_error_is_logged_with_its_id_and_nothing_private(
+    serving: Server,
+    recognizer: Steered,
+    key_header: dict[bytes, bytes],
+    png: bytes,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    recognizer.failure = ZeroDivisionError("a bug")
+    with serving() as port, client(port, key_header) as caller:
+        failed = caller.post("/detect?token=queried", files={"file": ("/tmp/private-name", png)})
+        assert failed.status_code == 500
+        assert failed.headers["x-request-id"] in failed.json()["error"]
+        recognizer.failure = None
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+    format_ = logging.Formatter("%(message)s")
+    ours = [
+        record for record in caplog.records if not record.name.startswith("http")
+    ]  # not the test's own client
+    logged = "\n".join(format_.format(record) for record in ours)
+    assert f"request {failed.headers['x-request-id']} failed" in logged
+    assert "ZeroDivisionError: a bug" in logged
+    assert "POST /detect 500 " in logged
+    for private in ("private-name", "queried", key_header[b"x-api-key"].decode(), "IHDR", "the key before"):
+        assert private not in logged
+
+
+def test_nan_from_a_network_is_an_error_and_not_a_silent_loss(
+    serving: Server, recognizer: Steered, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.score = float("nan")
+    with serving() as port, client(port, key_header) as caller:
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 500
+
+
+def test_areas(serving: Server, key_header: dict[bytes, bytes]) -> None:
+    def photo(width: int, height: int) -> dict[str, tuple[str, bytes]]:
+        file = io.BytesIO()
+        Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(file, "PNG")
+        return {"file": ("a", file.getvalue())}
+
+    face = {"face": '{"left":1,"top":2,"right":8,"bottom":9}'}
+    with (
+        serving(FACE_MAXIMUM_AREA=1600, FACE_MAXIMUM_ORIGINAL_AREA=3200) as port,
+        client(port, key_header) as caller,
+    ):
+        assert caller.post("/detect", files=photo(34, 50)).status_code == 200
+        too_large = caller.post("/detect", files=photo(1701, 1))
+        assert (too_large.status_code, list(too_large.json())) == (412, ["error"])
+        assert caller.post("/compute", files=photo(64, 50), data=face).status_code == 200
+        assert caller.post("/compute", files=photo(3201, 1), data=face).status_code == 412
+
+
+def test_uploads_that_are_none(serving: Server, key_header: dict[bytes, bytes], png: bytes) -> None:
+    boundary = {"content-type": "multipart/form-data; boundary=b"}
+    part = b'--b\r\ncontent-disposition: form-data; name="%s"%s\r\n\r\n%s\r\n--b--\r\n'
+    with serving() as port, client(port, key_header) as caller:
+        for body, headers in (
+            (b"", {}),
+            (png, {"content-type": "image/png"}),
+            (b"file=text", {"content-type": "application/x-www-form-urlencoded"}),
+            (png, {"content-type": "multipart/form-data"}),
+            (png, boundary),
+            (b"", boundary),
+            (b"--b--\r\n", boundary),
+            (b"\xff" * 100, boundary),
+            (b"--b\r\n\r\n\r\n--b--\r\n", boundary),
+            (b"--b\r\ncontent-disposition: form-data\r\n\r\nx\r\n--b--\r\n", boundary),
+            (part % (b"photo", b'; filename="a"', png), boundary),
+            (part % (b"file", b"", b"text"), boundary),
+            ((part % (b"file", b'; filename="a"', png))[:-20], boundary),
+            (b"".join(part % (b"x%d" % number, b"", b"") for number in range(100)), boundary),
+            (part % (b"file", b"", b"x" * 2_000_000), boundary),
+            (
+                part % (b"file", b'; filename="a"', png),
+                {"content-type": "multipart/form-data; boundary=" + "x" * 9000},
+            ),
+        ):
+            for path in ("/detect", "/compute"):
+                refused = caller.post(path, content=body, headers=headers)
+                assert (refused.status_code, list(refused.json())) == (400, ["error"]), body[:60]
+        empty = caller.post("/detect", content=part % (b"file", b'; filename="a"', b""), headers=boundary)
+        assert empty.status_code == 415
+        assert caller.post("/detect", files={"file": ("a", b"no photo")}).status_code == 415
+
+
+def test_faces_that_are_none(
+    serving: Server, recognizer: Steered, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    with serving() as port, client(port, key_header) as caller:
+        for form in ({}, {"face": ""}, {"face": "[]"}, {"face": '{"left":1}'}, {"face": '{"left":NaN}'}):
+            refused = caller.post("/compute", files={"file": ("a", png)}, data=form)
+            assert (refused.status_code, list(refused.json())) == (422, ["error"])
+    assert recognizer.photos == 0
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_uploads_over_the_limit_are_not_read_to_the_end(
+    serving: Server, key_header: dict[bytes, bytes], png: bytes, chunked: bool
+) -> None:
+    limit = 100_000
+
+    def body() -> Iterator[bytes]:
+        yield b'--b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n' + png
+        for _ in range(10):
+            yield bytes(limit // 8)
+        yield b"\r\n--b--\r\n"
+
+    content = body() if chunked else b"".join(body())
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    with serving(FACE_MAXIMUM_UPLOAD=limit) as port, client(port, key_header) as caller:
+        refused = caller.post("/detect", content=content, headers=headers)
+        assert (refused.status_code, list(refused.json())) == (413, ["error"])
+        assert "FACE_MAXIMUM_UPLOAD" in refused.json()["error"]
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+
+
+def test_endless_headers_are_refused(serving: Server, tmp_path: Path) -> None:
+    with serving() as port, socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as caller:
+        caller.sendall(b"GET /health HTTP/1.1\r\nx-filler: " + b"x" * 200_000)
+        assert caller.recv(12) == b"HTTP/1.1 400"

@@ -1,0 +1,98 @@
+import json
+
+import pytest
+
+from service.face_part import LARGEST_EDGE, BadFace, parse_face
+from service.recognition.geometry import Rectangle
+
+FACE = {"left": 102, "right": 175, "top": 167, "bottom": 240, "detection_confidence": 1.1}
+
+
+def test_the_apps_own_face() -> None:
+    known = parse_face('{"left":102,"right":175,"top":167,"bottom":240,"detection_confidence":1.1}')
+    assert known.rectangle == Rectangle(left=102, top=167, right=175, bottom=240)
+    assert known.echo == FACE
+
+
+def test_whatever_else_came_in_is_kept() -> None:
+    sent = {**FACE, "id": 10**30, "person": None, "naïve": [{"a": "\ud800"}], "landmarks": []}
+    assert parse_face(json.dumps(sent)).echo == sent
+
+
+@pytest.mark.parametrize("left", [102, 102.0, "102", " 102 "])
+def test_integers_as_php_may_write_them(left: object) -> None:
+    known = parse_face(json.dumps({**FACE, "left": left}))
+    assert known.rectangle.left == 102
+    assert known.echo["left"] == left
+
+
+def test_a_face_may_reach_over_the_border() -> None:
+    assert parse_face(json.dumps({**FACE, "left": -40})).rectangle.left == -40
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no JSON",
+        "{",
+        '{"left": 1',
+        "null",
+        "[]",
+        "7",
+        '"text"',
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"left": ' + "9" * 5000 + "}",
+        json.dumps(FACE) + "x",
+        json.dumps({**FACE, "detection_confidence": float("nan")}),
+        json.dumps({**FACE, "detection_confidence": float("inf")}),
+        json.dumps({**FACE, "detection_confidence": float("-inf")}),
+        json.dumps(FACE).replace("1.1", "1e999"),
+    ],
+)
+def test_no_json_object(text: str) -> None:
+    with pytest.raises(BadFace):
+        parse_face(text)
+
+
+def test_bytes_that_are_no_text() -> None:
+    with pytest.raises(BadFace):
+        parse_face(b'{"left": "\xff"}')
+
+
+@pytest.mark.parametrize("edge", Rectangle._fields)
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        "",
+        "x",
+        "1e3",
+        "1.5",
+        1.5,
+        [1],
+        {},
+        LARGEST_EDGE + 1,
+        -LARGEST_EDGE - 1,
+        10**400,
+        1e300,
+        "9" * 5000,
+    ],
+)
+def test_edges_that_are_no_pixels(edge: str, value: object) -> None:
+    with pytest.raises(BadFace, match=edge):
+        parse_face(json.dumps({**FACE, edge: value}))
+
+
+@pytest.mark.parametrize("edge", Rectangle._fields)
+def test_a_missing_edge(edge: str) -> None:
+    with pytest.raises(BadFace, match=f"no edge '{edge}'"):
+        parse_face(json.dumps({name: value for name, value in FACE.items() if name != edge}))
+
+
+@pytest.mark.parametrize("change", [{"right": 102}, {"right": 101}, {"bottom": 167}, {"top": 241}])
+def test_an_empty_face(change: dict[str, int]) -> None:
+    with pytest.raises(BadFace, match="empty"):
+        parse_face(json.dumps({**FACE, **change}))

@@ -1,0 +1,44 @@
+import shlex
+import socket
+from ipaddress import ip_address
+
+import pytest
+
+from service import nextcloud
+from service.settings import Settings
+
+
+def test_the_three_commands() -> None:
+    settings = Settings.model_validate({"FACE_HOST": "192.168.1.123", "PORT": 8080})
+    assert nextcloud.occ_lines(settings, "abc") == [
+        "php occ config:system:set facerecognition.external_model_url --value 192.168.1.123:8080",
+        "php occ config:system:set facerecognition.external_model_api_key --value abc",
+        "php occ face:setup -m 5",
+    ]
+
+
+def test_what_a_shell_would_change_is_quoted() -> None:
+    settings = Settings.model_validate({"FACE_HOST": "fd00::7"})
+    url, key, _ = nextcloud.occ_lines(settings, "it's $HOME")
+    assert shlex.split(url)[-1] == "[fd00::7]:5000"
+    assert shlex.split(key)[-1] == "it's $HOME"
+
+
+def test_the_address_is_one_of_this_machine_that_others_can_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
+    for name in ("send", "sendto", "sendmsg"):
+        monkeypatch.setattr(socket.socket, name, lambda *arguments: sent.append(arguments), raising=False)
+    address = nextcloud.own_address()
+    assert sent == []
+    if address == socket.gethostname():
+        return
+    assert not ip_address(address).is_loopback
+    assert not ip_address(address).is_unspecified
+
+
+def test_a_machine_with_no_route_gives_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object) -> None:
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(socket.socket, "connect", unreachable, raising=False)
+    assert nextcloud.own_address() == socket.gethostname()

@@ -1,0 +1,108 @@
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+
+import pytest
+from starlette.types import Message
+
+from service.queue import CallerGone, Queue, TookTooLong, while_caller_waits
+
+
+async def _never() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def _run(story: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await story()
+
+    asyncio.run(bounded())
+
+
+def test_results_and_exceptions_reach_the_one_who_waits() -> None:
+    async def story() -> None:
+        queue = Queue(2)
+        assert await while_caller_waits(queue.run(lambda: 7), _never, seconds=0) == 7
+        with pytest.raises(ZeroDivisionError):
+            await while_caller_waits(queue.run(lambda: 1 // 0), _never, seconds=0)
+        queue.close()
+
+    _run(story)
+
+
+def test_never_more_at_once_than_workers_and_all_get_their_turn() -> None:
+    async def story() -> None:
+        queue = Queue(3)
+        lock = threading.Lock()
+        running = most = 0
+        full = threading.Barrier(3)
+
+        def work() -> None:
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            full.wait(30)
+            with lock:
+                running -= 1
+
+        await asyncio.gather(*(queue.run(work) for _ in range(12)))
+        assert most == 3
+        queue.close()
+
+    _run(story)
+
+
+def test_a_caller_that_hangs_up_while_it_waits_costs_nothing() -> None:
+    async def story() -> None:
+        queue = Queue(1)
+        gate = threading.Event()
+        first = asyncio.create_task(queue.run(lambda: gate.wait(30)))
+        ran: list[str] = []
+        hang_up = asyncio.Event()
+
+        async def receive() -> Message:
+            await hang_up.wait()
+            return {"type": "http.disconnect"}
+
+        gone = asyncio.create_task(
+            while_caller_waits(queue.run(lambda: ran.append("gone")), receive, seconds=0)
+        )
+        patient = asyncio.create_task(
+            while_caller_waits(queue.run(lambda: ran.append("patient")), _never, seconds=0)
+        )
+        await asyncio.sleep(0)
+        hang_up.set()
+        with pytest.raises(CallerGone):
+            await gone
+        gate.set()
+        await asyncio.gather(first, patient)
+        assert ran == ["patient"]
+        queue.close()
+
+    _run(story)
+
+
+def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
+    async def story() -> None:
+        queue = Queue(1)
+        gate = threading.Event()
+        order: list[str] = []
+
+        def slow() -> None:
+            gate.wait(30)
+            order.append("abandoned")
+
+        with pytest.raises(TookTooLong, match="REQ_TIMEOUT"):
+            await while_caller_waits(queue.run(slow), _never, seconds=0.01)
+        following = asyncio.create_task(queue.run(lambda: order.append("following")))
+        await asyncio.sleep(0.05)
+        assert order == []
+        gate.set()
+        await following
+        assert order == ["abandoned", "following"]
+        queue.close()
+
+    _run(story)

@@ -1,0 +1,127 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service import settings
+from service.settings import Settings, SettingsError
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in settings.variables():
+        monkeypatch.delenv(variable, raising=False)
+
+
+def test_upstream_names_and_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = settings.load()
+    assert (default.port, default.model, default.workers, default.request_timeout) == (5000, 4, 1, 0)
+    assert default.api_key is None
+    assert default.api_key_file == Path("api.key")
+    for variable, value in {
+        "API_KEY": "secret",
+        "API_KEY_FILE": "/keys",
+        "FACE_MODEL": "3",
+        "PORT": "8080",
+        "GUNICORN_WORKERS": "4",
+        "REQ_TIMEOUT": "300",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    given = settings.load()
+    assert (given.port, given.model, given.workers, given.request_timeout) == (8080, 3, 4, 300)
+    assert given.api_key is not None
+    assert given.api_key.get_secret_value() == "secret"
+    assert given.api_key_file == Path("/keys")
+
+
+def test_empty_means_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in settings.variables():
+        monkeypatch.setenv(variable, "")
+    emptied = settings.load()
+    for variable in settings.variables():
+        monkeypatch.delenv(variable)
+    assert emptied == settings.load()
+
+
+def test_names_that_other_programs_use_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = settings.load()
+    for name in ("HOST", "MODEL", "ENGINE", "STORE", "THREADS", "WORKERS", "port", "LOG_LEVEL"):
+        monkeypatch.setenv(name, "7")
+    assert settings.load() == default
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "hint"),
+    [
+        ("FACE_MODEL", "0", "4 (CNN detector confirmed by HOG"),
+        ("FACE_MODEL", "5", "5 is the app's own number"),
+        ("FACE_MODEL", "7", "Choose one of 1 (CNN"),
+        ("FACE_MODEL", "four", "integer"),
+        ("PORT", "70000", "65535"),
+        ("PORT", "http", "integer"),
+        ("GUNICORN_WORKERS", "0", "greater than or equal to 1"),
+        ("REQ_TIMEOUT", "-1", "greater than or equal to 0"),
+        ("REQ_TIMEOUT", "inf", "finite"),
+        ("FACE_ENGINE", "tensorrt", "'onnx' or 'dlib'"),
+        ("FACE_ORIENTATION", "maybe", "boolean"),
+        ("FACE_PREFERRED_MIMETYPE", "image/webp", "'image/jpeg' or 'image/png'"),
+        ("FACE_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+        ("FACE_MAXIMUM_UPLOAD", "1MB", "integer"),
+    ],
+)
+def test_an_impossible_value_is_explained_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, hint: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as refusal:
+        settings.load()
+    message = str(refusal.value)
+    assert message.startswith(f"{variable}={value} ")
+    assert hint in message
+    assert "\n" not in message
+
+
+def test_a_mistake_ends_the_process_before_anything_heavy_is_loaded() -> None:
+    program = (
+        "import sys; from service.__main__ import main; status = main(['serve']);"
+        "heavy = {'cv2', 'PIL', 'onnxruntime', 'dlib', 'uvicorn', 'starlette'} & sys.modules.keys();"
+        "print(sorted(heavy)); sys.exit(status)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "FACE_ENGINE": "onx"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stdout == "[]\n"
+    assert run.stderr == "FACE_ENGINE=onx is not possible: Input should be 'onnx' or 'dlib'\n"
+
+
+def test_settings_cannot_change_and_do_not_show_the_key() -> None:
+    given = Settings.model_validate({"API_KEY": "very secret"})
+    with pytest.raises(ValidationError):
+        given.port = 1
+    assert "very secret" not in repr(given) + str(given)
+
+
+def test_the_accepted_area_covers_the_apps_rounding() -> None:
+    given = Settings()
+    # The app scales to sqrt(area / (w·h)) and rounds both sides up.
+    for thin in range(17, 2880):
+        wide = given.maximum_area // thin
+        assert (thin + 1) * (wide + 1) <= given.accepted_area
+
+
+@pytest.mark.parametrize("row", settings.markdown_rows(), ids=list(settings.variables()))
+def test_the_readme_documents_each_setting(row: str) -> None:
+    assert row in (ROOT / "README.md").read_text(encoding="utf-8").splitlines(), (
+        "paste what `python -m service settings` prints into README.md"
+    )
