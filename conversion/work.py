@@ -30,6 +30,7 @@ def convert(store: WeightStore, weights: Mapping[str, Path], photos: Path | None
                 if force or not manifest.is_current(store.root, name, store.sha256(name)):
                     tqdm.write(f"{name}: {_convert_one(store.root, name, file, pictures, bar)}")
                 else:
+                    tqdm.write(f"{name}: up to date")
                     bar.update(len(STEPS))
     except (PhotoError, OSError) as error:
         raise ConversionError(str(error)) from error

@@ -1,0 +1,174 @@
+"""python -m conversion as a user runs it: idempotent, killed in the middle, twice at once, in words."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conversion.__main__ import NETWORKS, main
+from conversion.graphs import GRAPHS
+from model_store import manifest
+from service.recognition.models import CNN_DETECTOR, DLIB_RESNET
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, detector_weights: Path) -> Path:
+    """A store of the test's own with the detector's weights, the quickest to convert."""
+    folder = tmp_path / "store" / "weights"
+    folder.mkdir(parents=True)
+    shutil.copy(detector_weights, folder)
+    return folder.parent
+
+
+def _command(store: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "conversion", "--store", str(store), *arguments]
+
+
+def _run(store: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(_command(store, *arguments), cwd=ROOT, capture_output=True, text=True)
+
+
+def test_what_can_be_converted_is_what_has_a_graph() -> None:
+    assert set(NETWORKS) == set(GRAPHS)
+
+
+def test_it_converts_what_is_there_and_then_has_nothing_to_do(own_store: Path) -> None:
+    first = _run(own_store)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.startswith(f"{CNN_DETECTOR}: converted; largest difference from dlib 20.0.1")
+    graph = manifest.graph_path(own_store, CNN_DETECTOR)
+    written = graph.stat().st_mtime_ns, graph.stat().st_ino
+    facts = manifest.load(own_store, CNN_DETECTOR).detector
+    assert facts is not None
+    assert facts.window_width == 80
+
+    second = _run(own_store)
+    assert (second.returncode, second.stdout) == (0, f"{CNN_DETECTOR}: up to date\n")
+    assert written == (graph.stat().st_mtime_ns, graph.stat().st_ino)
+
+
+def test_photos_of_a_folder_are_compared_too(
+    own_store: Path, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("obama.jpg", "astronaut.png"):
+        with Image.open(photos[name]) as photo:
+            photo.resize((150, 180)).save(folder / name)  # dlib takes 6 seconds a megapixel
+    done = _run(own_store, "--photos", str(folder), "--force", CNN_DETECTOR)
+    assert done.returncode == 0, done.stderr
+    proof = manifest.load(own_store, CNN_DETECTOR).proof
+    assert (proof.photos, proof.inputs) == (2, 6)
+
+
+@pytest.mark.usefixtures("without_dlib")
+def test_a_graph_of_another_converter_or_source_is_made_anew(own_store: Path) -> None:
+    assert main(["--store", str(own_store)]) == 0
+    path = manifest.manifest_path(own_store, CNN_DETECTOR)
+    whole = path.read_text()
+    for key, value in (("converter", 0), ("source_sha256", "0" * 64), ("graph_sha256", "0" * 64)):
+        path.write_text(json.dumps(json.loads(whole) | {key: value}))
+        assert main(["--store", str(own_store)]) == 0
+        assert path.read_text() == whole
+
+
+_KILLED = """
+import os, signal, sys
+from conversion.__main__ import main
+{patch}
+main(["--store", sys.argv[1]])
+"""
+_KILL = "lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.mark.usefixtures("without_dlib")
+@pytest.mark.parametrize(
+    "patch",
+    [
+        f"import conversion.export as e; e.prove = {_KILL}",
+        f"os.fsync = {_KILL}",
+        f"from model_store import manifest; manifest.write = {_KILL}",
+    ],
+    ids=["while proving", "while writing the graph", "before the manifest"],
+)
+@pytest.mark.parametrize("earlier", [False, True], ids=["first time", "over an earlier graph"])
+def test_killed_in_the_middle_nothing_is_taken_for_whole(own_store: Path, patch: str, earlier: bool) -> None:
+    if earlier:
+        assert main(["--store", str(own_store)]) == 0
+        path = manifest.manifest_path(own_store, CNN_DETECTOR)
+        path.write_text(path.read_text().replace('"converter": 1', '"converter": 0'))
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED.format(patch=patch), own_store], cwd=ROOT, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL
+    with pytest.raises(manifest.GraphError):
+        manifest.load(own_store, CNN_DETECTOR)
+
+    assert main(["--store", str(own_store)]) == 0
+    manifest.load(own_store, CNN_DETECTOR)
+    names = sorted(file.name for file in (own_store / "onnx").iterdir())
+    assert names == [".lock", f"{CNN_DETECTOR}.json", f"{CNN_DETECTOR}.onnx"]
+
+
+@pytest.mark.usefixtures("without_dlib")
+def test_two_at_once_convert_once(own_store: Path) -> None:
+    both = [
+        subprocess.Popen(_command(own_store), cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted("converted" in line for line in said) == [False, True]
+    manifest.load(own_store, CNN_DETECTOR)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["shape_predictor_5_face_landmarks"], "is no network to convert; those are"),
+        ([DLIB_RESNET], f"{DLIB_RESNET}.dat is missing"),
+        (["--model", "1"], f"{DLIB_RESNET}.dat is missing"),
+        (["--photos", "/nonexistent", "--force"], "cannot list the photos in /nonexistent"),
+    ],
+)
+def test_errors_are_one_line_that_says_what_to_do(
+    own_store: Path, arguments: list[str], message: str
+) -> None:
+    done = _run(own_store, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_empty_store_is_an_error(tmp_path: Path) -> None:
+    done = _run(tmp_path)
+    assert done.returncode == 1
+    assert "python -m model_store fetch" in done.stderr
+
+
+def test_a_damaged_weight_is_not_converted(own_store: Path) -> None:
+    weights = own_store / "weights" / f"{CNN_DETECTOR}.dat"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    done = _run(own_store)
+    assert done.returncode == 1
+    assert "wrong content" in done.stderr
+    assert not (own_store / "onnx").exists()
+
+
+def test_the_store_is_the_setting_face_store(own_store: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "conversion", "--model", "3"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "FACE_STORE": str(own_store)},
+    )
+    assert f"{own_store}/weights/{DLIB_RESNET}.dat is missing" in done.stderr

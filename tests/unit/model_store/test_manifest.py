@@ -1,0 +1,98 @@
+"""A graph counts only with a manifest that fits it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model_store import manifest
+from model_store.manifest import CONVERTER_VERSION, DetectorFacts, GraphError, Manifest, Proof
+
+NAME = "network"
+GRAPH = b"a graph"
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Manifest:
+    whole = Manifest(
+        name=NAME,
+        converter=CONVERTER_VERSION,
+        opset=17,
+        source_sha256="5" * 64,
+        graph_sha256=hashlib.sha256(GRAPH).hexdigest(),
+        proof=Proof("dlib 20.0.1", 4, 0, {"scores": 1e-6}, {"scores": 1e-5}),
+        detector=DetectorFacts(80, 80, 0.34, 1.0, (122.78199768066406, 117.0, 104.3), 10, 11, 6, 0.0),
+    )
+    manifest.graph_path(tmp_path, NAME).parent.mkdir()
+    manifest.graph_path(tmp_path, NAME).write_bytes(GRAPH)
+    manifest.write(tmp_path, whole)
+    return whole
+
+
+def test_it_reads_back_as_it_was_written(tmp_path: Path, written: Manifest) -> None:
+    assert manifest.load(tmp_path, NAME) == written
+    assert manifest.load(tmp_path, NAME, written.source_sha256) == written
+    assert manifest.is_current(tmp_path, NAME, written.source_sha256)
+
+
+def test_a_graph_without_a_manifest_is_none(tmp_path: Path, written: Manifest) -> None:
+    manifest.manifest_path(tmp_path, NAME).unlink()
+    with pytest.raises(GraphError, match=r"network\.json is missing; run: python -m conversion network"):
+        manifest.load(tmp_path, NAME)
+
+
+def test_a_manifest_without_its_graph_is_none(tmp_path: Path, written: Manifest) -> None:
+    manifest.graph_path(tmp_path, NAME).unlink()
+    with pytest.raises(GraphError, match=r"network\.onnx is missing"):
+        manifest.load(tmp_path, NAME)
+
+
+def test_a_changed_graph_is_refused(tmp_path: Path, written: Manifest) -> None:
+    manifest.graph_path(tmp_path, NAME).write_bytes(GRAPH + b".")
+    with pytest.raises(GraphError, match=r"its hash .* is not"):
+        manifest.load(tmp_path, NAME)
+    assert not manifest.is_current(tmp_path, NAME, written.source_sha256)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"converter": CONVERTER_VERSION + 1}, "converter's version"),
+        ({"name": "another"}, "belongs to another"),
+    ],
+)
+def test_another_version_or_name_is_refused(
+    tmp_path: Path, written: Manifest, changes: dict[str, object], message: str
+) -> None:
+    path = manifest.manifest_path(tmp_path, NAME)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(GraphError, match=message):
+        manifest.load(tmp_path, NAME)
+
+
+def test_another_source_is_refused(tmp_path: Path, written: Manifest) -> None:
+    with pytest.raises(GraphError, match="made from weights of the hash 5555"):
+        manifest.load(tmp_path, NAME, "6" * 64)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "no json", '{"name": "network"}', "[" * 5000])
+def test_a_damaged_manifest_is_refused(tmp_path: Path, written: Manifest, text: str) -> None:
+    manifest.manifest_path(tmp_path, NAME).write_text(text)
+    with pytest.raises(GraphError, match=r"network\.json is damaged"):
+        manifest.load(tmp_path, NAME)
+
+
+def test_a_network_without_a_detector_has_no_facts(tmp_path: Path, written: Manifest) -> None:
+    manifest.write(tmp_path, replace(written, detector=None))
+    assert manifest.load(tmp_path, NAME).detector is None
+
+
+def test_reading_a_manifest_does_not_import_the_converter() -> None:
+    script = "import sys, model_store.manifest; print([n for n in sys.modules if n.startswith(('onnx', 'conversion'))])"
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
