@@ -1,5 +1,7 @@
 """The application over HTTP, with a recogniser that the test steers."""
 
+from __future__ import annotations
+
 import http.client
 import io
 import json
@@ -9,19 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+if TYPE_CHECKING:
+    from tests.unit.service.conftest import Server, SteeredRecognizer
+
 PATIENCE = 30
-Server = Callable[..., AbstractContextManager[int]]
-Steered = Any
-"""conftest's SteeredRecognizer."""
 
 KEYED = [("POST", "/detect"), ("POST", "/compute"), ("GET", "/open"), ("GET", "/info")]
 PUBLIC = ["/health", "/ready", "/welcome"]
@@ -126,11 +128,11 @@ def test_welcome_names_what_is_missing(serving: Server) -> None:
 
 
 def test_photos_wait_while_the_models_load(
-    serving: Server, recognizer: Steered, key_header: dict[bytes, bytes], png: bytes
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     loaded = threading.Event()
 
-    def opener() -> Steered:
+    def opener() -> SteeredRecognizer:
         assert loaded.wait(PATIENCE)
         return recognizer
 
@@ -169,7 +171,7 @@ def test_a_start_that_fails_is_reported_and_nobody_waits_for_ever(
 ) -> None:
     reported: list[Exception] = []
 
-    def opener() -> Steered:
+    def opener() -> SteeredRecognizer:
         raise RuntimeError("no weights")
 
     with serving(opener=opener, on_failure=reported.append) as port, client(port, key_header) as caller:
@@ -180,7 +182,7 @@ def test_a_start_that_fails_is_reported_and_nobody_waits_for_ever(
 
 
 def test_open_and_health_answer_while_photos_are_worked_on(
-    serving: Server, recognizer: Steered, key_header: dict[bytes, bytes], png: bytes
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     recognizer.gate.clear()
     with (
@@ -212,7 +214,7 @@ def test_open_and_health_answer_while_photos_are_worked_on(
 
 def test_a_caller_that_hangs_up_in_the_queue_is_never_worked_on(
     serving: Server,
-    recognizer: Steered,
+    recognizer: SteeredRecognizer,
     key_header: dict[bytes, bytes],
     png: bytes,
     caplog: pytest.LogCaptureFixture,
@@ -236,7 +238,7 @@ def test_a_caller_that_hangs_up_in_the_queue_is_never_worked_on(
 
 
 def test_the_operators_time_limit_answers_503(
-    serving: Server, recognizer: Steered, key_header: dict[bytes, bytes], png: bytes
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     recognizer.gate.clear()
     with serving(REQ_TIMEOUT=0.2) as port, client(port, key_header) as caller:
@@ -249,7 +251,7 @@ def test_the_operators_time_limit_answers_503(
 
 def test_an_unforeseen_error_is_logged_with_its_id_and_nothing_private(
     serving: Server,
-    recognizer: Steered,
+    recognizer: SteeredRecognizer,
     key_header: dict[bytes, bytes],
     png: bytes,
     caplog: pytest.LogCaptureFixture,
@@ -275,7 +277,7 @@ def test_an_unforeseen_error_is_logged_with_its_id_and_nothing_private(
 
 
 def test_nan_from_a_network_is_an_error_and_not_a_silent_loss(
-    serving: Server, recognizer: Steered, key_header: dict[bytes, bytes], png: bytes
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     recognizer.score = float("nan")
     with serving() as port, client(port, key_header) as caller:
@@ -334,7 +336,7 @@ def test_uploads_that_are_none(serving: Server, key_header: dict[bytes, bytes], 
 
 
 def test_faces_that_are_none(
-    serving: Server, recognizer: Steered, key_header: dict[bytes, bytes], png: bytes
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     with serving() as port, client(port, key_header) as caller:
         for form in ({}, {"face": ""}, {"face": "[]"}, {"face": '{"left":1}'}, {"face": '{"left":NaN}'}):

@@ -1,0 +1,134 @@
+"""The process: how it starts, refuses to start, and ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import Caller, StartService
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m service` in a folder, as in a container's /app, with these settings alone."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": path, **settings},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_without_a_key_it_refuses_to_start_and_says_how_to_give_one(tmp_path: Path) -> None:
+    refused = command(tmp_path, "serve", API_KEY="")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("There is no API key")
+    assert "-v /path/to/api.key:/app/api.key" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_missing_weights_end_it_with_one_line(tmp_path: Path) -> None:
+    refused = command(
+        tmp_path, "serve", API_KEY="x", FACE_STORE=str(tmp_path), FACE_LOG_LEVEL="error", FACE_HOST="127.0.0.1",
+        PORT=_free_port(),
+    )  # fmt: skip
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert "missing" in line
+
+
+def test_a_taken_port_ends_it_with_one_line(caller: Caller, tmp_path: Path) -> None:
+    refused = command(tmp_path, "serve", API_KEY="x", PORT=str(caller.port))
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith(
+        f"Cannot listen on all addresses, port {caller.port} (FACE_HOST, PORT): Address already"
+    )
+
+
+def test_a_key_file_that_everybody_can_read_is_warned_of(tmp_path: Path, caller: Caller) -> None:
+    keys = tmp_path / "api.key"
+    keys.write_text("secret\n")
+    for mode, warned in ((0o600, False), (0o644, True)):
+        keys.chmod(mode)
+        run = command(tmp_path, "serve", PORT=str(caller.port))
+        assert ("chmod 600" in run.stderr) is warned
+        assert "secret" not in run.stderr
+
+
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
+
+
+def test_a_key_is_made_once_and_the_commands_for_nextcloud_are_printed(tmp_path: Path) -> None:
+    made = command(tmp_path, "key", PORT="8080", FACE_HOST="192.168.1.123")
+    assert made.returncode == 0, made.stderr
+    path = tmp_path / "api.key"
+    key = path.read_text().strip()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    lines = [line.strip() for line in made.stdout.splitlines() if "php occ" in line]
+    assert lines == [
+        "php occ config:system:set facerecognition.external_model_url --value 192.168.1.123:8080",
+        f"php occ config:system:set facerecognition.external_model_api_key --value {key}",
+        "php occ face:setup -m 5",
+    ]
+    again = command(tmp_path, "key")
+    assert (again.returncode, path.read_text().strip()) == (0, key)
+    assert key not in again.stdout
+    printed = command(tmp_path, "occ", PORT="8080", FACE_HOST="192.168.1.123")
+    assert [line.strip() for line in printed.stdout.splitlines()] == lines
+
+
+def test_no_key_file_is_made_where_a_variable_holds_the_key(tmp_path: Path) -> None:
+    assert command(tmp_path, "key", API_KEY="given").returncode == 0
+    assert list(tmp_path.iterdir()) == []
+    assert "--value given\n" in command(tmp_path, "occ", API_KEY="given").stdout
+
+
+def test_occ_without_a_key_says_so(tmp_path: Path) -> None:
+    refused = command(tmp_path, "occ")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("There is no API key")
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    refused = command(tmp_path, "key", API_KEY_FILE="missing/api.key")
+    assert refused.returncode == 1
+    assert refused.stderr == "The key file missing/api.key cannot be written: No such file or directory.\n"
+
+
+def test_sigterm_finishes_what_is_in_flight(
+    start_service: StartService, caller: Caller, portrait: bytes
+) -> None:
+    # All from the environment, as upstream's documented `docker run` lines do it.
+    service = start_service(FACE_MODEL="3", GUNICORN_WORKERS="2", REQ_TIMEOUT="", FACE_LOG_LEVEL="INFO")
+    service.wait_until_ready()
+    accepted = Barrier(4, timeout=60)
+    mine = replace(caller, port=service.port, expect_above=0, before_body=accepted.wait)
+    with ThreadPoolExecutor(3) as threads:
+        photos = [threads.submit(mine.post, "/detect", mine.photo(portrait)) for _ in range(3)]
+        accepted.wait()
+        assert service.stop() == 0, service.log
+        replies = [photo.result() for photo in photos]
+    assert [reply.status for reply in replies] == [200] * 3
+    assert {face["detection_confidence"] for reply in replies for face in reply.json["faces"]} == {1.1}
+    with pytest.raises(ConnectionRefusedError):
+        replace(caller, port=service.port).get("/health")
