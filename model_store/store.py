@@ -152,7 +152,7 @@ class WeightStore:
         return self._status(weight)
 
     def _fetch_one(self, weight: Weight, sources: list[Source], progress: Progress) -> None:
-        """Raises FetchError's parts: a StoreError whose message lists each source and its reason."""
+        """Raises a StoreError that lists each source and its reason, for FetchError to collect."""
         status = self._status(weight)  # again, under the lock: another process may just have fetched it
         if status.state == "verified":
             return
