@@ -11,8 +11,8 @@ from conversion.layers import Conv
 from conversion.read_network import Network
 
 RAISE = 8.0
-"""Added to every score. More than the lowest scores lie under zero (seen: -5.8), and a power of two, small enough
-that a score keeps its first six digits."""
+"""Added to every score: more than the lowest lie under zero (seen: -6.1; one under -8 is left out on both sides),
+and a power of two, small enough that a score keeps its first six digits."""
 
 _ONE = b"\x01\x10\x81\x04"
 """1.0 as dlib packs it: a mantissa of 16 and an exponent of -4, each after its control byte."""

@@ -60,8 +60,8 @@ _DETECTOR_GRAPH = GraphDescription(
     from_photo=photos.scene_of,
     expected=proofs.detections_of_dlib,
     computed=proofs.detections_of_graph,
-    # Boxes are whole numbers. Measured: faces 3e-6; the whole map 1.3e-5, at scores near -5, where float32 sums of
-    # larger terms cancel in either order.
+    # Boxes are whole numbers. Measured: faces 3e-6. The whole map 1.3e-5 against dlib's wheels, at scores near -5,
+    # whose larger terms they sum without BLAS; 3e-6 against a dlib with OpenBLAS.
     tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": 3e-5}),
     facts=detector_facts,
 )

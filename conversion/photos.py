@@ -39,8 +39,8 @@ def scene_of(photo: Picture) -> list[Picture]:
 
 
 def faces_of(photo: Picture) -> list[Picture]:
-    """A square around each face, 150x150. No aligned chip, for which landmarks would be needed; the descriptor's
-    arithmetic does not mind."""
+    """A square around each face, 150x150. Not aligned as chips are, which would take landmarks: what is compared
+    is the network, and any picture of that size will do for it."""
     return [_square(photo, *box) for _, *box in reference.frontal_faces([photo])]
 
 
