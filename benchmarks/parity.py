@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +106,7 @@ def largest_difference(first: Sequence[float], second: Sequence[float]) -> float
     return float(np.abs(np.subtract(first, second)).max())
 
 
-def photos(paths: Sequence[Path], undecodable: list[str]) -> Iterator[Photo]:
+def photos(paths: Iterable[Path], undecodable: list[str]) -> Iterator[Photo]:
     """Decode photos one by one; those larger than the advertised area are scaled down to it, as the app does."""
     for path in paths:
         try:
@@ -174,6 +174,44 @@ def _upstream_overlap(first: Rectangle, second: Rectangle) -> float:
     return shared / (areas - shared)
 
 
+@dataclass
+class Outcome:
+    """A comparison of all models over the same photos."""
+
+    models: dict[int, Parity]
+    verdicts: int = 0
+    """Faces that model 4 judged."""
+    changed_by_upstream_rule: int = 0
+
+
+def compare(
+    photos: Iterable[Photo], references: References, models: Sequence[int], store: Path, processes: int
+) -> Outcome:
+    """Send every photo to a service of each model, and every face that comes back to `/compute`.
+
+    Raises:
+        running.ServiceDied: a service did not start.
+        httpx.HTTPStatusError: a photo was answered with anything but 200.
+    """
+    outcome = Outcome({model: Parity() for model in models})
+    with ExitStack() as stack:
+        clients = {
+            model: stack.enter_context(running.service({"FACE_MODEL": str(model), "FACE_STORE": str(store)}))
+            for model in models
+        }
+        for photo, reference in references.of(photos, lambda photo: photo.image, processes):
+            png = as_png(photo.image)
+            outcome.verdicts += len(reference.models[4])
+            outcome.changed_by_upstream_rule += changed_by_upstream_rule(reference)
+            for model, client in clients.items():
+                answer = detect(client, png)
+                parity = outcome.models[model]
+                parity.add(photo.name, answer, reference.models[model])
+                for face in answer["faces"]:
+                    parity.add_computed(photo.name, face, compute(client, png, face))
+    return outcome
+
+
 def main() -> int:
     options = _options()
     paths = corpus.photos_in(options.folder)
@@ -181,45 +219,35 @@ def main() -> int:
         print(f"no photos in {options.folder}: nothing was compared", file=sys.stderr)
         return 2
     store = WeightStore(options.store)
-    references = References(options.cache, {name: store.path(name) for name in WEIGHTS})
-    results = {model: Parity() for model in options.models}
     undecodable: list[str] = []
-    verdicts = changed = 0
-    with ExitStack() as stack:
-        clients = {
-            model: stack.enter_context(
-                running.service({"FACE_MODEL": str(model), "FACE_STORE": str(options.store)})
-            )
-            for model in options.models
-        }
-        pairs = references.of(photos(paths, undecodable), lambda photo: photo.image, options.processes)
-        for photo, reference in tqdm(pairs, total=len(paths), unit="photo", disable=None):
-            png = as_png(photo.image)
-            verdicts += len(reference.models[4])
-            changed += changed_by_upstream_rule(reference)
-            for model, client in clients.items():
-                answer = detect(client, png)
-                results[model].add(photo.name, answer, reference.models[model])
-                for face in answer["faces"]:
-                    results[model].add_computed(photo.name, face, compute(client, png, face))
-    return _report(results, undecodable, verdicts, changed)
-
-
-def _report(results: dict[int, Parity], undecodable: list[str], verdicts: int, changed: int) -> int:
+    outcome = compare(
+        photos(tqdm(paths, unit="photo", disable=None), undecodable),
+        References(options.cache, {name: store.path(name) for name in WEIGHTS}),
+        options.models,
+        options.store,
+        options.processes,
+    )
     for line in undecodable:
         print(f"not compared, undecodable: {line}")
+    return _report(outcome)
+
+
+def _report(outcome: Outcome) -> int:
     print("model  photos  faces  problems  confidence  descriptor  across 0.99  /compute asked  differs by")
-    for model, result in results.items():
+    for model, result in outcome.models.items():
         print(
             f"{model:5}  {result.photos:6}  {result.faces:5}  {len(result.problems):8}  {result.confidence:10.1e}"
             f"  {result.descriptor:10.1e}  {result.crossings:11}  {result.recomputed:14}  {result.compute:10.1e}"
         )
-    print(f"upstream's overlap rule would change {changed} of {verdicts} verdicts of model 4")
-    problems = [f"model {model}: {line}" for model, result in results.items() for line in result.problems]
-    print("\n".join(problems) if problems else "all equal to dlib")
-    if not any(result.photos for result in results.values()):
+    changed = outcome.changed_by_upstream_rule
+    print(f"upstream's overlap rule would change {changed} of {outcome.verdicts} verdicts of model 4")
+    if not any(result.photos for result in outcome.models.values()):
         print("nothing was compared", file=sys.stderr)
         return 2
+    problems = [
+        f"model {model}: {line}" for model, result in outcome.models.items() for line in result.problems
+    ]
+    print("\n".join(problems) if problems else "all equal to dlib")
     return 1 if problems else 0
 
 
