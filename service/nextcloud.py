@@ -8,6 +8,9 @@ from service.settings import Settings
 APP_MODEL = 5
 """The app's number for "an external model", whichever FACE_MODEL that one runs."""
 
+EVERYWHERE = (None, "0.0.0.0", "::")
+"""Hosts to listen on that nobody can connect to."""
+
 _ELSEWHERE = (
     # Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket sends nothing, it only asks the
     # routing table which of this machine's addresses faces the outside.
@@ -18,7 +21,8 @@ _ELSEWHERE = (
 
 def occ_lines(settings: Settings, key: str) -> list[str]:
     """The three commands, to be run in Nextcloud's folder."""
-    address = f"{_bracketed(settings.host or own_address())}:{settings.port}"
+    host = own_address() if settings.host in EVERYWHERE else settings.host
+    address = f"{_bracketed(host)}:{settings.port}"
     setting = "php occ config:system:set facerecognition.external_model_"
     return [
         f"{setting}url --value {shlex.quote(address)}",

@@ -24,6 +24,12 @@ def test_what_a_shell_would_change_is_quoted() -> None:
     assert shlex.split(key)[-1] == "it's $HOME"
 
 
+@pytest.mark.parametrize("host", [None, "0.0.0.0", "::"])
+def test_an_address_to_listen_on_is_not_one_to_call(host: str | None) -> None:
+    url, *_ = nextcloud.occ_lines(Settings.model_validate({"FACE_HOST": host}), "abc")
+    assert nextcloud.own_address() in url
+
+
 def test_the_address_is_one_of_this_machine_that_others_can_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[object] = []
     for name in ("send", "sendto", "sendmsg"):
