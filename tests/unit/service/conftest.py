@@ -12,10 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.app import create_app
 from service.keys import KeyRing
 from service.recognition.engines.protocol import Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face
+from service.server import server_of
 from service.settings import Settings
 
 KEY = "tést key/+="
@@ -83,10 +85,6 @@ def recognizer() -> Iterator[SteeredRecognizer]:
 @pytest.fixture
 def serving(recognizer: SteeredRecognizer, tmp_path: Path) -> Server:
     """`with serving(FACE_MODEL=3) as port:` runs the service in a thread, with these settings."""
-
-    # Only here, so that tests of one module need no other.
-    from service.app import create_app
-    from service.server import server_of
 
     @contextmanager
     def serve(

@@ -20,6 +20,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.app import create_app
+from service.keys import KeyRing
+from service.settings import Settings
+
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Server, SteeredRecognizer
 
@@ -65,10 +69,6 @@ def test_each_keyed_route_refuses_and_each_public_one_answers(
 
 
 def test_no_route_is_forgotten_above(serving: Server) -> None:
-    from service.app import create_app
-    from service.keys import KeyRing
-    from service.settings import Settings
-
     app = create_app(Settings(), KeyRing([]), lambda: pytest.fail("opened"), lambda _: None)
     assert {route.path for route in app.routes} == {path for _, path in KEYED} | set(PUBLIC)  # type: ignore[attr-defined]
 

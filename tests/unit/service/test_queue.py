@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -103,6 +105,30 @@ def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
         gate.set()
         await following
         assert order == ["abandoned", "following"]
+        queue.close()
+
+    _run(story)
+
+
+def test_who_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> None:
+    class Upload:
+        """Bytes cannot be watched."""
+
+    async def story() -> None:
+        queue = Queue(1)
+        gate = threading.Event()
+        with pytest.raises(TookTooLong):
+            await while_caller_waits(queue.run(lambda: gate.wait(30)), _never, seconds=0.01)
+        upload = Upload()
+        watched = weakref.ref(upload)
+        waiting = asyncio.create_task(queue.run(lambda upload=upload: upload))  # type: ignore[misc]
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        del waiting, upload
+        gc.collect()
+        assert watched() is None
+        gate.set()
         queue.close()
 
     _run(story)
