@@ -1,0 +1,97 @@
+"""The running service against dlib called directly: photos with every trait that moves a face, models 1 to 4.
+
+All photos of a folder: `make parity`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks import parity
+from benchmarks.reference import WEIGHTS, References
+from model_store.store import WeightStore
+from tests.conftest import ROOT
+
+FOLDER_PHOTOS = (
+    "facenetpt_multiface.jpg",  # six faces
+    "dlib_2008_002506.jpg",  # three
+    "dlib_2008_004176.jpg",  # seven, most too small for the CNN
+    "deepface_selfie_many.jpg",  # cut by the border
+    "deepface_img45.jpg",
+    "deepface_img12.jpg",
+    "fr_alex-lacamoire.png",  # RGBA
+    "pillow_hopper.jpg",  # 128 pixels
+)
+"""Of the photo folder's dev/, where there is one: small ones, since dlib takes 6 s for a megapixel."""
+
+
+def _decoded(paths: list[Path]) -> list[parity.Photo]:
+    undecodable: list[str] = []
+    photos = list(parity.photos(paths, undecodable))
+    assert undecodable == []
+    return photos
+
+
+def _made(portrait: NDArray[np.uint8], group: list[NDArray[np.uint8]]) -> Iterator[parity.Photo]:
+    """What the photos at hand do not show: dark, blurred, turned, sheared, tiny, many, cut, gray, odd shapes."""
+    rows, columns = portrait.shape[:2]
+    turned = cv2.getRotationMatrix2D((columns / 2, rows / 2), 25, 1.0)
+    sheared = np.array([[1, 0.3, -40], [0, 1, 0]], np.float64)
+    noise = np.random.default_rng(7).integers(0, 256, (300, 200, 3), dtype=np.uint8)
+    pictures = {
+        "dark": portrait // 6,
+        "blurred": cv2.GaussianBlur(portrait, (0, 0), 4),
+        "turned": cv2.warpAffine(portrait, turned, (columns, rows)),
+        "on its side": portrait.transpose(1, 0, 2),
+        "sheared": cv2.warpAffine(portrait, sheared, (columns, rows)),
+        "gray": np.repeat(portrait.mean(axis=2, keepdims=True), 3, axis=2),
+        "cut": portrait[80:, : columns // 2 - 10],
+        "many": np.concatenate([cv2.resize(face, (400, 266)) for face in group]),
+        "strip": portrait[60:180, :],
+        "noise": noise,
+    }
+    for name, picture in pictures.items():
+        yield parity.Photo(name, np.ascontiguousarray(picture.astype(np.uint8)))
+
+
+@pytest.fixture(scope="module")
+def corpus_photos(photos: dict[str, Path]) -> list[parity.Photo]:
+    decoded = {photo.name: photo for photo in _decoded(list(photos.values()))}
+    small = cv2.resize(decoded["astronaut.png"].image, (400, 400), interpolation=cv2.INTER_AREA)
+    portraits = [photo.image for name, photo in decoded.items() if name.startswith("800px")]
+    return [*decoded.values(), *_made(small.astype(np.uint8), [*portraits, decoded["obama.jpg"].image])]
+
+
+def _compare(photos: list[parity.Photo], store: Path) -> parity.Outcome:
+    weights = WeightStore(store)
+    references = References(ROOT / ".cache" / "reference", {name: weights.path(name) for name in WEIGHTS})
+    return parity.compare(photos, references, parity.MODELS, store, processes=2)
+
+
+def _assert_equal(outcome: parity.Outcome, photos: int, faces: int) -> None:
+    for model, result in outcome.models.items():
+        assert result.problems == [], f"model {model}"
+        assert result.crossings == 0
+        assert result.photos == photos
+        assert result.faces >= faces
+        assert result.recomputed == result.faces
+
+
+def test_every_model_equals_dlib_on_photos_from_packages_and_made_ones(
+    corpus_photos: list[parity.Photo], store: Path
+) -> None:
+    _assert_equal(_compare(corpus_photos, store), len(corpus_photos), faces=18)
+
+
+def test_every_model_equals_dlib_on_photos_of_the_folder(photo_folder: Path, store: Path) -> None:
+    photos = _decoded([photo_folder / "dev" / name for name in FOLDER_PHOTOS])
+    _assert_equal(_compare(photos, store), len(FOLDER_PHOTOS), faces=10)
+
+
+def test_a_folder_without_photos_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["parity", str(tmp_path)])
+    assert parity.main() == 2
