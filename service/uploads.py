@@ -101,6 +101,8 @@ async def _read_form(request: Request, maximum: int) -> FormData:
         return await parser.parse()
     except MultiPartException as error:
         raise MalformedUpload(error.message) from None
+    except UnicodeError:  # Python's codecs "idna" and "undefined" raise it, which the parser does not expect
+        raise MalformedUpload("the form is not in the charset that its content type names") from None
 
 
 async def _bounded(request: Request, maximum: int) -> AsyncGenerator[bytes, None]:
