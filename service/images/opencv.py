@@ -1,12 +1,14 @@
 """OpenCV's part: JPEG, PNG, WebP and BMP, with dlib's treatment of truncation, transparency and CMYK."""
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from service.images import pillow
 from service.images.errors import UndecodableImage
@@ -15,13 +17,14 @@ END_OF_IMAGE = b"\xff\xd9"
 """JPEG's last marker. libjpeg's own file reader, which dlib uses, supplies it where the file stops short
 (libjpeg, jdatasrc.c), so that the rest comes out gray; a reader from memory as OpenCV's gives up instead."""
 
-MAXIMUM_SCANS = 500
-"""Above it, a JPEG is a time bomb: each scan walks over the whole image and may cost two bytes. The limit is that of
-libjpeg-turbo's own tools (TJFLAG_LIMITSCANS); encoders write about 10 scans."""
+MAXIMUM_SCANS = 100
+"""Above it, a JPEG is a time bomb: each scan walks over the whole image (2 to 3 ms per MP) and may be 20 bytes long.
+Encoders write about 10 scans."""
 
 OPAQUE = 255
+PNG_COLOUR_TYPE_OFFSET = 25
 PNG_GRAY, PNG_GRAY_ALPHA, PNG_RGB_ALPHA = 0, 4, 6
-"""Colour types of a PNG (PNG specification, 11.2.1)."""
+"""Where a PNG's colour type stands, and what it may say (PNG specification, 11.2.1)."""
 
 _SCAN_OR_SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -39,8 +42,14 @@ def jpeg(data: bytes) -> NDArray[np.uint8]:
     complete = data + END_OF_IMAGE
     with pillow.opened(complete, "JPEG") as image:
         if image.mode == "CMYK":
-            return over_black(pillow.adobe_cmyk(image))
+            return pillow.by_strips(image, _adobe_cmyk_to_rgb)
     return rgb(complete)
+
+
+def _adobe_cmyk_to_rgb(strip: Image.Image) -> NDArray[np.uint8]:
+    # Pillow has undone Adobe's inversion, whether or not it was there (JpegImagePlugin); dlib leaves it in place.
+    stored = np.bitwise_not(np.asarray(strip))
+    return over_black(stored[:, :, :3], stored[:, :, 3:])
 
 
 def _scan_count(data: bytes) -> int:
@@ -60,31 +69,41 @@ def png(data: bytes) -> NDArray[np.uint8]:
     """A PNG to (H, W, 3) RGB as dlib::png_loader does: alpha over black, but dropped from gray.
 
     One exception. Of 16 bits dlib keeps the LOW byte in colour, which is noise, and cuts gray off at 255, which is
-    white: it finds no face in either. Here the high byte counts.
+    white, so that it finds no face in either. Here the high byte counts.
     """
-    depth, colour_type = data[24], data[25]
-    gray = colour_type in (PNG_GRAY, PNG_GRAY_ALPHA)
-    transparent = colour_type == PNG_RGB_ALPHA or any(kind == b"tRNS" for kind, _ in png_chunks(data))
-    if depth <= 8 and (gray or not transparent):
+    colour_type = data[PNG_COLOUR_TYPE_OFFSET]
+    chunks = {kind for kind, _ in png_chunks(data)}
+    transparent = colour_type == PNG_RGB_ALPHA or b"tRNS" in chunks
+    if colour_type in (PNG_GRAY, PNG_GRAY_ALPHA) or not transparent:
         return rgb(data)
-    stored = _imdecode(data, cv2.IMREAD_UNCHANGED)
-    if stored.ndim == 2:
-        stored = stored[:, :, None].repeat(3, axis=2)
-    if stored.dtype == np.uint16:
-        stored = (stored >> 8).astype(np.uint8)
-    if stored.shape[2] == 4 and not gray:
-        return over_black(stored[:, :, [2, 1, 0, 3]])
-    return np.ascontiguousarray(stored[:, :, 2::-1])
+    bgra = _imdecode(data, cv2.IMREAD_UNCHANGED)
+    if bgra.dtype == np.uint16:
+        bgra = _high_bytes(bgra)
+    return over_black(bgra[:, :, 2::-1], bgra[:, :, 3:])
+
+
+def _high_bytes(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """(H, W, C) of 16 bits to 8 bits, as a view: no second array stands beside the first."""
+    bytes_of_each = samples.view(np.uint8).reshape(*samples.shape, 2)
+    return bytes_of_each[:, :, :, 1 if sys.byteorder == "little" else 0]
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and content of the chunks outside of the pixels, as far as the file is whole."""
-    position = 8
-    while position + 8 <= len(data):
+    """Type and content of a PNG's chunks outside of its pixels.
+
+    Raises UndecodableImage at a chunk that claims to reach beyond the file: dlib refuses it too, and OpenCV would
+    first allocate whatever is claimed, up to 2 GB.
+    """
+    position, kind = 8, b""
+    while kind != b"IEND" and position + 8 <= len(data):
         length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        content, position = position + 8, position + 12 + length
+        if position > len(data):
+            raise UndecodableImage(
+                f"The PNG file is truncated or damaged: its chunk {kind!r} has {length} bytes."
+            )
         if kind != b"IDAT":
-            yield kind, data[position + 8 : position + 8 + length]
-        position += length + 12
+            yield kind, data[content : content + length]
 
 
 def rgb(data: bytes) -> NDArray[np.uint8]:
@@ -93,19 +112,19 @@ def rgb(data: bytes) -> NDArray[np.uint8]:
     return pixels.astype(np.uint8, copy=False)
 
 
-def over_black(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 4) to (H, W, 3), over black as dlib does it: colour * alpha >> 8, colour itself where alpha is 255.
+def over_black(colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) and (H, W, 1) to (H, W, 3) over black as dlib does it: colour * alpha >> 8, colour where alpha is 255.
 
     dlib/pixel.h, assign from rgb_alpha_pixel to rgb_pixel. A CMYK JPEG takes the same way in dlib, C, M, Y as colour
     and K as alpha (jpeg_loader::get_image): stored inverted, as Adobe does, that is the usual conversion.
     """
-    height, width, _ = rgba.shape
+    height, width, _ = colour.shape
     pixels = np.empty((height, width, 3), np.uint8)
     rows = max(1, pillow.STRIP_PIXELS // width)
     for top in range(0, height, rows):
-        colour, alpha = rgba[top : top + rows, :, :3], rgba[top : top + rows, :, 3:]
-        product = colour * alpha.astype(np.uint16) >> 8
-        pixels[top : top + rows] = np.where(alpha == OPAQUE, colour, product)
+        strip = slice(top, top + rows)
+        product = colour[strip] * alpha[strip].astype(np.uint16) >> 8
+        pixels[strip] = np.where(alpha[strip] == OPAQUE, colour[strip], product)
     return pixels
 
 

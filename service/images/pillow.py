@@ -45,7 +45,7 @@ SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 """Pillow's names for one channel of 0 to 65535 (a 16-bit PGM is "I")."""
 
 STRIP_PIXELS = 1 << 18
-"""Rows are converted in strips of about this many pixels, so that no conversion holds a second whole image."""
+"""About as many pixels are converted at a time: small beside a photo, large beside the cost of a call."""
 
 
 class _Quiet:
@@ -101,21 +101,23 @@ def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
 
     Samples in floating point have no defined range and raise UndecodableImage.
     """
-    image.load()
     if image.mode == "F":
         raise UndecodableImage(
             "The image holds floating-point samples, whose range is unknown: send 8 or 16 bits."
         )
-    return _by_strips(image, _gray_16_to_rgb if image.mode in SIXTEEN_BIT_MODES else _to_rgb)
+    return by_strips(image, _gray_16_to_rgb if image.mode in SIXTEEN_BIT_MODES else _to_rgb)
 
 
-def adobe_cmyk(image: Image.Image) -> NDArray[np.uint8]:
-    """Decodes a CMYK or YCCK JPEG to (H, W, 4): C, M, Y and K as stored, that is inverted (Adobe's convention).
-
-    Pillow always undoes that inversion (JpegImagePlugin); this undoes the undoing, without loss.
-    """
+def by_strips(image: Image.Image, convert: Callable[[Image.Image], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Decodes, and converts strip by strip to (H, W, 3), so that no conversion holds a second whole image."""
     image.load()
-    return np.bitwise_not(_by_strips(image, np.asarray))
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        pixels[top:bottom] = convert(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def _to_rgb(strip: Image.Image) -> NDArray[np.uint8]:
@@ -125,15 +127,3 @@ def _to_rgb(strip: Image.Image) -> NDArray[np.uint8]:
 def _gray_16_to_rgb(strip: Image.Image) -> NDArray[np.uint8]:
     gray = (np.clip(np.asarray(strip), 0, 0xFFFF) >> 8).astype(np.uint8)
     return np.repeat(gray[:, :, None], 3, axis=2)
-
-
-def _by_strips(image: Image.Image, convert: Callable[[Image.Image], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    width, height = image.size
-    rows = max(1, STRIP_PIXELS // width)
-    first = convert(image.crop((0, 0, width, min(rows, height))))
-    pixels = np.empty((height, width, first.shape[2]), np.uint8)
-    pixels[: len(first)] = first
-    for top in range(rows, height, rows):
-        bottom = min(top + rows, height)
-        pixels[top:bottom] = convert(image.crop((0, top, width, bottom)))
-    return pixels

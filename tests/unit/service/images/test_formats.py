@@ -1,0 +1,146 @@
+"""Every format comes out as the picture that went in; what is special about one is said in its test."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.images import UndecodableImage, decode, header
+from service.images.headers import SIGNATURES
+
+from .conftest import Encode
+
+LOSSLESS: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    "BMP": {},
+    "PPM": {},
+    "TIFF": {"compression": "tiff_lzw"},
+    "WEBP": {"lossless": True},
+    "JPEG2000": {"irreversible": False},
+}
+LOSSY: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95},
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 95},
+    "HEIF": {"quality": 95},
+    "GIF": {},
+    "TIFF": {"compression": "jpeg", "quality": 95},
+}
+
+
+def pixels(data: bytes) -> NDArray[np.uint8]:
+    return decode(data, maximum_area=1_000_000, honour_orientation=True)
+
+
+def test_no_format_is_left_out() -> None:
+    assert {kind for kind, _, _ in SIGNATURES} == LOSSLESS.keys() | LOSSY.keys()
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_lossless(kind: str, picture: NDArray[np.uint8], encode: Encode) -> None:
+    decoded = pixels(encode(kind, **LOSSLESS[kind]))
+    np.testing.assert_array_equal(decoded, picture)
+    assert decoded.dtype == np.uint8
+    assert decoded.flags.c_contiguous
+
+
+@pytest.mark.parametrize("kind", LOSSY)
+def test_lossy(kind: str, picture: NDArray[np.uint8], encode: Encode) -> None:
+    decoded = pixels(encode(kind, **LOSSY[kind]))
+    assert decoded.shape == picture.shape
+    assert np.abs(decoded.astype(int) - picture).mean() < 8
+    assert decoded.flags.c_contiguous
+
+
+@pytest.mark.parametrize("kind", LOSSLESS | LOSSY)
+def test_header(kind: str, encode: Encode) -> None:
+    assert header(encode(kind)) == (64, 40, kind)
+
+
+@pytest.mark.parametrize("kind", LOSSLESS | LOSSY)
+def test_one_pixel(kind: str, encode: Encode) -> None:
+    assert pixels(encode(kind, Image.new("RGB", (1, 1), (200, 200, 200)))).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGB"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_kinds(mode: str, progressive: bool, picture: NDArray[np.uint8], encode: Encode) -> None:
+    image = Image.fromarray(picture).convert(mode)
+    decoded = pixels(encode("JPEG", image, quality=98, progressive=progressive)).astype(int)
+    assert np.abs(decoded - np.asarray(image.convert("RGB"))).max() < 12
+
+
+def test_cmyk_is_composed_as_dlib_does(encode: Encode) -> None:
+    cmyk = Image.new("CMYK", (16, 16), (0, 100, 200, 155))
+    red, green, blue = pixels(encode("JPEG", cmyk, quality=100))[8, 8]
+    assert (red, green, blue) == (255 * 100 >> 8, 155 * 100 >> 8, 55 * 100 >> 8)
+
+
+def test_the_rest_of_a_truncated_jpeg_is_gray(picture: NDArray[np.uint8], encode: Encode) -> None:
+    image = Image.fromarray(picture).resize((640, 400))
+    whole = encode("JPEG", image, quality=90)
+    cut = pixels(whole[: len(whole) // 2])
+    np.testing.assert_array_equal(cut[:64], pixels(whole)[:64])
+    assert (cut[-1] == cut[-1, 0]).all()
+
+
+def test_truncated_png_is_refused(encode: Encode) -> None:
+    data = encode("PNG")
+    with pytest.raises(UndecodableImage, match="truncated"):
+        pixels(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP"])
+def test_first_frame_of_an_animation(kind: str, picture: NDArray[np.uint8], encode: Encode) -> None:
+    first = Image.fromarray(picture).quantize(64).convert("RGB")
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encode(
+        kind, first, save_all=True, append_images=[Image.new("RGB", first.size)], duration=50, **options
+    )
+    np.testing.assert_array_equal(pixels(data), np.asarray(first))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bit_gray_is_scaled(kind: str, encode: Encode) -> None:
+    gray = np.linspace(0, 65535, 64 * 40).reshape(40, 64).astype(np.uint16)
+    decoded = pixels(encode(kind, Image.fromarray(gray)))
+    np.testing.assert_array_equal(decoded, (gray >> 8)[:, :, None].repeat(3, axis=2))
+
+
+def test_sixteen_bit_colour_is_scaled(picture: NDArray[np.uint8]) -> None:
+    _, data = cv2.imencode(".png", picture[:, :, ::-1].astype(np.uint16) * 256 + 77)
+    np.testing.assert_array_equal(pixels(data.tobytes()), picture)
+
+
+def test_transparent_palette_is_over_black(encode: Encode) -> None:
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([0, 0, 0, 200, 100, 50])
+    decoded = pixels(encode("PNG", image, transparency=bytes([255, 128])))
+    assert tuple(decoded[0, 0]) == (200 * 128 >> 8, 100 * 128 >> 8, 50 * 128 >> 8)
+
+
+def test_alpha_of_other_formats_is_dropped(picture: NDArray[np.uint8], encode: Encode) -> None:
+    image = Image.fromarray(picture).convert("RGBA")
+    image.putalpha(60)
+    for kind, options in (("TIFF", {}), ("WEBP", {"lossless": True, "exact": True})):
+        np.testing.assert_array_equal(pixels(encode(kind, image, **options)), picture)
+
+
+def test_floating_point_is_refused(encode: Encode) -> None:
+    with pytest.raises(UndecodableImage, match="floating-point"):
+        pixels(encode("TIFF", Image.new("F", (8, 8), 0.5)))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff\xd8\xff", b"<html>", b"P6", b"BM", b"GIF89a", b"%!PS-Adobe-3.0"]
+)
+def test_what_is_no_image_is_refused(data: bytes) -> None:
+    with pytest.raises(UndecodableImage):
+        header(data)
+
+
+def test_trailing_bytes_do_no_harm(picture: NDArray[np.uint8], encode: Encode) -> None:
+    np.testing.assert_array_equal(pixels(encode("PNG") + b"trailing"), picture)
