@@ -33,14 +33,14 @@ def load(name: str, network: Network, pictures: Sequence[Picture], folder: Path 
 
     Raises NoRecordError.
     """
-    path = folder / f"{name}.npz"
+    path = _path(folder, name, network)
     if not path.exists():
-        raise NoRecordError(f"no vectors are recorded for {name}")
+        raise NoRecordError(f"no vectors are recorded for these weights of {name}: {path.name} is missing")
     with np.load(path) as arrays:
         for what, found in (("network", network.fingerprint()), ("pictures", fingerprint(pictures))):
             if str(arrays[what]) != found:
                 raise NoRecordError(
-                    f"the vectors recorded for {name} are of other {what} ({arrays[what]}, here {found})"
+                    f"the vectors recorded in {path.name} are of other {what} ({arrays[what]}, here {found})"
                 )
         values = {key.removeprefix(_VALUE): arrays[key] for key in arrays.files if key.startswith(_VALUE)}
         return Record(str(arrays["dlib"]), values)
@@ -50,7 +50,7 @@ def save(
     name: str, network: Network, pictures: Sequence[Picture], record: Record, folder: Path = FOLDER
 ) -> Path:
     """Publish the vectors for a catalogue name and return their file."""
-    path = folder / f"{name}.npz"
+    path = _path(folder, name, network)
     arrays: dict[str, Any] = {_VALUE + key: value for key, value in record.values.items()}
     with atomic_file(path) as file:
         np.savez_compressed(
@@ -61,3 +61,8 @@ def save(
             **arrays,
         )
     return path
+
+
+def _path(folder: Path, name: str, network: Network) -> Path:
+    """One file for each training of a network: the detector has two that are in use."""
+    return folder / f"{name}-{network.fingerprint()[:12]}.npz"
