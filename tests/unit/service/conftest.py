@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -70,6 +71,12 @@ class SteeredRecognizer:
 
     def close(self) -> None:
         self.closed = True
+
+
+@contextmanager
+def client(port: int, headers: dict[bytes, bytes] | None = None) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=PATIENCE) as opened:
+        yield opened
 
 
 Server = Callable[..., AbstractContextManager[int]]

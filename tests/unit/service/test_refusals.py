@@ -1,0 +1,109 @@
+"""Requests that are refused over HTTP: too large, or not what they say."""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.unit.service.conftest import PATIENCE, client
+
+if TYPE_CHECKING:
+    from tests.unit.service.conftest import Server, SteeredRecognizer
+
+
+def test_areas(serving: Server, key_header: dict[bytes, bytes]) -> None:
+    def photo(width: int, height: int) -> dict[str, tuple[str, bytes]]:
+        file = io.BytesIO()
+        Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(file, "PNG")
+        return {"file": ("a", file.getvalue())}
+
+    face = {"face": '{"left":1,"top":2,"right":8,"bottom":9}'}
+    with (
+        serving(FACE_MAXIMUM_AREA=1600, FACE_MAXIMUM_ORIGINAL_AREA=3200) as port,
+        client(port, key_header) as caller,
+    ):
+        assert caller.post("/detect", files=photo(34, 50)).status_code == 200
+        too_large = caller.post("/detect", files=photo(1701, 1))
+        assert (too_large.status_code, list(too_large.json())) == (412, ["error"])
+        assert caller.post("/compute", files=photo(64, 50), data=face).status_code == 200
+        assert caller.post("/compute", files=photo(3201, 1), data=face).status_code == 412
+
+
+def test_uploads_that_are_none(serving: Server, key_header: dict[bytes, bytes], png: bytes) -> None:
+    boundary = {"content-type": "multipart/form-data; boundary=b"}
+    part = b'--b\r\ncontent-disposition: form-data; name="%s"%s\r\n\r\n%s\r\n--b--\r\n'
+    with serving() as port, client(port, key_header) as caller:
+        for body, headers in (
+            (b"", {}),
+            (png, {"content-type": "image/png"}),
+            (b"file=text", {"content-type": "application/x-www-form-urlencoded"}),
+            (png, {"content-type": "multipart/form-data"}),
+            (png, boundary),
+            (b"", boundary),
+            (b"--b--\r\n", boundary),
+            (b"\xff" * 100, boundary),
+            (b"--b\r\n\r\n\r\n--b--\r\n", boundary),
+            (b"--b\r\ncontent-disposition: form-data\r\n\r\nx\r\n--b--\r\n", boundary),
+            (part % (b"photo", b'; filename="a"', png), boundary),
+            (
+                part % (b"file", b'; filename="a"', png),
+                {"content-type": "multipart/form-data; boundary=b; charset=undefined"},
+            ),
+            (part % (b"file", b"", b"text"), boundary),
+            ((part % (b"file", b'; filename="a"', png))[:-20], boundary),
+            (b"".join(part % (b"x%d" % number, b"", b"") for number in range(100)), boundary),
+            (part % (b"file", b"", b"x" * 2_000_000), boundary),
+            (
+                part % (b"file", b'; filename="a"', png),
+                {"content-type": "multipart/form-data; boundary=" + "x" * 9000},
+            ),
+        ):
+            for path in ("/detect", "/compute"):
+                refused = caller.post(path, content=body, headers=headers)
+                assert (refused.status_code, list(refused.json())) == (400, ["error"]), body[:60]
+        empty = caller.post("/detect", content=part % (b"file", b'; filename="a"', b""), headers=boundary)
+        assert empty.status_code == 415
+        assert caller.post("/detect", files={"file": ("a", b"no photo")}).status_code == 415
+
+
+def test_faces_that_are_none(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    with serving() as port, client(port, key_header) as caller:
+        for form in ({}, {"face": ""}, {"face": "[]"}, {"face": '{"left":1}'}, {"face": '{"left":NaN}'}):
+            refused = caller.post("/compute", files={"file": ("a", png)}, data=form)
+            assert (refused.status_code, list(refused.json())) == (422, ["error"])
+    assert recognizer.photos == 0
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_uploads_over_the_limit_are_not_read_to_the_end(
+    serving: Server, key_header: dict[bytes, bytes], png: bytes, chunked: bool
+) -> None:
+    limit = 100_000
+
+    def body() -> Iterator[bytes]:
+        yield b'--b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n' + png
+        for _ in range(10):
+            yield bytes(limit // 8)
+        yield b"\r\n--b--\r\n"
+
+    content = body() if chunked else b"".join(body())
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    with serving(FACE_MAXIMUM_UPLOAD=limit) as port, client(port, key_header) as caller:
+        refused = caller.post("/detect", content=content, headers=headers)
+        assert (refused.status_code, list(refused.json())) == (413, ["error"])
+        assert "FACE_MAXIMUM_UPLOAD" in refused.json()["error"]
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+
+
+def test_endless_headers_are_refused(serving: Server) -> None:
+    with serving() as port, socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as caller:
+        caller.sendall(b"GET /health HTTP/1.1\r\nx-filler: " + b"x" * 200_000)
+        assert caller.recv(12) == b"HTTP/1.1 400"
