@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.corpus import photos_in
-from conversion.dat import Tensor
-from conversion.layers import Layer
 from conversion.read_network import Network, read_network
 from conversion.topologies import DESCRIPTOR, DETECTOR
 from model_store.store import WeightStore
 from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
+from tests.perturbed import perturbed
 
 CHIPS = 104
 """More than the hundred that parity is claimed on."""
@@ -89,22 +88,7 @@ def without_avx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def perturb() -> Callable[[bytes, Network, int], bytes]:
     """Returns (data, network, seed) -> data in which every tensor got noise of its own."""
-    return _perturbed
-
-
-def _perturbed(data: bytes, network: Network, seed: int) -> bytes:
-    changed = bytearray(data)
-    state = np.random.RandomState(seed)
-    for tensor in (tensor for layer in network.layers for tensor in _stored(layer)):
-        values = tensor.values.ravel()
-        factor = 1 + 0.1 * state.standard_normal(values.size)
-        noisy = values * factor + 0.05 * values.std() * state.standard_normal(values.size)
-        changed[tensor.offset : tensor.offset + values.nbytes] = noisy.astype("<f4").tobytes()
-    return bytes(changed)
-
-
-def _stored(layer: Layer) -> tuple[Tensor, ...]:
-    return getattr(layer, "stored", ())
+    return perturbed
 
 
 def _picture(file: Path) -> NDArray[np.uint8]:
