@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from model_store.store import WeightStore
+from model_store.store import Status, WeightStore
 from service import answers
 from service.face_part import face_of
 from service.images import decode
@@ -88,10 +88,7 @@ class Endpoints:
 
     async def welcome(self, _: Request) -> Response:
         """A greeting for a person who tries the address, or what is missing."""
-        needed = MODELS[self.settings.model].weights
-        # In a thread: files that have changed are hashed again.
-        states = await asyncio.to_thread(self.weights.status, needed)
-        missing = [status.weight.name for status in states if status.state != "verified"]
+        missing = [status.weight.name for status in await self._weights() if status.state != "verified"]
         greeting = (
             f"Neural network files are missing or damaged: {', '.join(missing)}. Run `{INSTALL}`"
             if missing
@@ -106,13 +103,18 @@ class Endpoints:
         )
 
     async def info(self, _: Request) -> Response:
-        """Versions, model, the engine and provider of every stage, limits."""
+        """Versions, model, which weights, the engine and provider of every stage, limits."""
         model = MODELS[self.settings.model]
+        stages = self.readiness.now().stages()
         return answers.answer(
             {
                 "versions": versions(),
                 "model": {"number": model.number, "description": model.description},
-                "stages": {name: asdict(stage) for name, stage in self.readiness.now().stages().items()},
+                "weights": {
+                    status.weight.name: {"sha256": status.sha256, "origin": status.detail}
+                    for status in await self._weights()
+                },
+                "stages": {name: asdict(stage) for name, stage in stages.items()},
                 "limits": {
                     "maximum_area": self.settings.maximum_area,
                     "accepted_area": self.settings.accepted_area,
@@ -123,3 +125,7 @@ class Endpoints:
                 },
             }
         )
+
+    async def _weights(self) -> list[Status]:
+        # In a thread: files that have changed are hashed again.
+        return await asyncio.to_thread(self.weights.status, MODELS[self.settings.model].weights)

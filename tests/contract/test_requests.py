@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.recognition.models import MODELS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -49,6 +51,10 @@ def test_info(caller: Caller) -> None:
     info = caller.get("/info").json
     assert info["model"]["number"] == 4
     assert info["versions"]["dlib"].startswith("20.0.1")
+    assert set(info["weights"]) == set(MODELS[4].weights)
+    for weight in info["weights"].values():
+        assert len(weight["sha256"]) == 64
+        assert weight["origin"]
     assert set(info["stages"]) == {"cnn_detections", "hog_detections", "landmarks", "chips", "descriptors"}
     for stage in info["stages"].values():
         assert stage["engine"] in ("onnx", "dlib")
