@@ -3,38 +3,48 @@
 PYTHON ?= python3
 VENV ?= .venv
 STORE ?= $(or $(FACE_STORE),models)
-# Photos beside the checkout, where somebody has put some: folders dev/ and formats/.
-PHOTOS ?= $(wildcard ../shared/photos)
+# A folder of photos: any for `make parity`; one with dev/ and formats/ for the tests that want more than packages have.
+PHOTOS ?=
+# What `make serve` needs weights for, as the service itself reads it.
+MODEL := $(or $(FACE_MODEL),4)
+# A folder with .dat files to take instead of downloading them.
+FACE_WEIGHTS ?=
 CACHE := .cache
 
 BIN := $(VENV)/bin
 export FACE_STORE := $(STORE)
 
-.PHONY: serve test test-slow parity check format lock weights convert clean
+.PHONY: serve test test-slow parity check format lock convert convert-all clean
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
-serve: $(VENV)/.serve convert
+serve: convert
 	@$(BIN)/python -m service key
 	@exec $(BIN)/python -m service serve
 
 ## Fetch the weights of FACE_MODEL and turn its networks into ONNX, proven against dlib. Seconds when done before.
-convert: weights
-	@$(BIN)/python -m conversion
+convert: $(CACHE)/photos/.complete
+	@$(BIN)/python -m model_store fetch --model $(MODEL) $(FROM)
+	@$(BIN)/python -m conversion --model $(MODEL) --photos $(CACHE)/photos
 
-weights: $(VENV)/.serve
-	@$(BIN)/python -m model_store fetch
+## The same for every model whose weights can be fetched.
+convert-all: $(CACHE)/photos/.complete
+	@$(BIN)/python -m model_store fetch $(FROM)
+	@$(BIN)/python -m conversion --photos $(CACHE)/photos
+
+FROM = $(if $(FACE_WEIGHTS),--from "$(FACE_WEIGHTS)")
 
 ## All tests that fit into ten minutes on two cores, types and style first.
-test: check convert $(CACHE)/photos/.complete
+test: check convert-all
 	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 ## The tests that take minutes.
-test-slow: $(VENV)/.test convert $(CACHE)/photos/.complete
+test-slow: $(VENV)/.test convert-all
 	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m slow $(ARGS)
 
-## Every photo of PHOTOS/dev (or of any folder given as PHOTOS) against dlib, models 1 to 4, over HTTP.
-parity: $(VENV)/.test convert
-	$(BIN)/python -m benchmarks.parity "$(or $(wildcard $(PHOTOS)/dev),$(PHOTOS))" --cache $(CACHE)/reference $(ARGS)
+## Every photo of the folder PHOTOS against dlib, models 1 to 4, over HTTP.
+parity: $(VENV)/.test convert-all
+	$(if $(PHOTOS),,$(error name a folder of photos: make parity PHOTOS=/path/to/photos))
+	$(BIN)/python -m benchmarks.parity "$(PHOTOS)" --cache $(CACHE)/reference $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check

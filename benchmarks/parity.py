@@ -7,6 +7,7 @@ equal, 1 when something is not, 2 when there was nothing to compare.
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -71,10 +72,10 @@ class Parity:
             if tuple((point["x"], point["y"]) for point in face["landmarks"]) != truth.landmarks:
                 self.problems.append(f"{where}: landmarks differ")
             confidence = abs(face["detection_confidence"] - truth.confidence)
-            if confidence > CONFIDENCE_TOLERANCE:
+            if not confidence <= CONFIDENCE_TOLERANCE:  # a NaN is a problem too
                 self.problems.append(f"{where}: confidence differs by {confidence:.1e}")
             descriptor = largest_difference(face["descriptor"], truth.descriptor)
-            if descriptor > DESCRIPTOR_TOLERANCE:
+            if not descriptor <= DESCRIPTOR_TOLERANCE:
                 self.problems.append(f"{where}: descriptor differs by {descriptor:.1e}")
             self.confidence = max(self.confidence, confidence)
             self.descriptor = max(self.descriptor, descriptor)
@@ -87,7 +88,7 @@ class Parity:
         self.recomputed += 1
         difference = largest_difference(face["descriptor"], answer["face"]["descriptor"])
         self.compute = max(self.compute, difference)
-        if difference > SAME_DESCRIPTOR or answer["face"]["landmarks"] != face["landmarks"]:
+        if not difference <= SAME_DESCRIPTOR or answer["face"]["landmarks"] != face["landmarks"]:
             self.problems.append(f"{photo}: /compute differs from /detect by {difference:.1e}")
 
 
@@ -149,8 +150,8 @@ def compute(client: httpx.Client, png: bytes, face: Any) -> Any:
 def changed_by_upstream_rule(reference: Reference) -> int:
     """Faces of model 4 that the upstream service's overlap would confirm otherwise than the true one.
 
-    Upstream takes the larger of the two right and bottom edges where the intersection ends at the smaller, so
-    any touch of a larger box tends to confirm.
+    Upstream (overlap_percent in facerecognition-external-model.py) takes the larger of the two right and bottom
+    edges where the intersection ends at the smaller, so any touch of a larger box tends to confirm.
     """
     changed = 0
     for raw, judged in zip(reference.models[1], reference.models[4], strict=True):
@@ -171,7 +172,7 @@ def _upstream_overlap(first: Rectangle, second: Rectangle) -> float:
         max(first.bottom, second.bottom) - max(first.top, second.top)
     )
     areas = sum((box.right - box.left) * (box.bottom - box.top) for box in (first, second))
-    return shared / (areas - shared)
+    return shared / (areas - shared) if areas != shared else math.inf
 
 
 @dataclass

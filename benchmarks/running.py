@@ -5,9 +5,11 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import IO
 
 import httpx
 
@@ -29,29 +31,29 @@ def service(environment: Mapping[str, str]) -> Iterator[httpx.Client]:
     key = secrets.token_hex(16)
     port = _free_port()
     settings = {**os.environ, **environment, "API_KEY": key, "PORT": str(port), "FACE_HOST": "127.0.0.1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service", "serve"],
-        env=settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        # No time-out: one photo through dlib's CNN takes minutes, and the app waits as well.
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", headers={"x-api-key": key}, timeout=None
-        ) as client:
-            _wait_until_ready(process, client)
-            yield client
-    finally:
-        process.terminate()
-        process.communicate()
+    # Into a file: a pipe that nobody reads is full after some hundred requests, and the service would wait for ever.
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service", "serve"], env=settings, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            # No time-out: one photo through dlib's CNN takes minutes, and the app waits as well.
+            with httpx.Client(
+                base_url=f"http://127.0.0.1:{port}", headers={"x-api-key": key}, timeout=None
+            ) as client:
+                _wait_until_ready(process, client, output)
+                yield client
+        finally:
+            process.terminate()
+            process.wait()
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", client: httpx.Client) -> None:
+def _wait_until_ready(process: "subprocess.Popen[bytes]", client: httpx.Client, output: IO[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ServiceDied(process.communicate()[0].decode(errors="replace").strip())
+            output.seek(0)
+            raise ServiceDied(output.read().decode(errors="replace").strip())
         try:
             if client.get("/ready", timeout=1).status_code == httpx.codes.OK:
                 return

@@ -18,13 +18,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Convert what is asked for and return the exit status; errors are one line on stderr."""
     asked = _parser().parse_args(arguments)
     store = WeightStore(asked.store)
+    if asked.photos is not None and not asked.photos.is_dir():
+        return _failed(f"{asked.photos} is no folder of photos")
     try:
         names = _names(asked, store)
         weights = {name: store.path(name) for name in names}
         stale = [
             name
             for name in names
-            if asked.force or asked.record or not manifest.is_current(store.root, name, store.sha256(name))
+            if asked.force
+            or asked.record
+            or not manifest.is_current(store.root, name, store.sha256(name), asked.photos is not None)
         ]
     except StoreError as error:
         return _failed(str(error))
@@ -82,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         help="default: FACE_STORE",
     )
     parser.add_argument(
-        "--photos", type=Path, metavar="FOLDER", help="compare on these photos too (needs dlib)"
+        "--photos", type=Path, metavar="FOLDER", help="prove the graphs on these photos too (needs dlib)"
     )
     parser.add_argument("--force", action="store_true", help="convert even what is up to date")
     parser.add_argument(

@@ -13,6 +13,7 @@ from conversion.pictures import Picture
 from conversion.reference import DlibError, DlibUnavailableError
 from conversion.validate import ProofError
 from model_store import manifest
+from model_store.errors import StoreError
 from model_store.store import WeightStore
 
 
@@ -27,12 +28,12 @@ def convert(store: WeightStore, weights: Mapping[str, Path], photos: Path | None
         with alone(store.root), tqdm(total=len(weights) * len(STEPS), disable=None, leave=False) as bar:
             for name, file in weights.items():
                 # Another process may have converted it while this one waited.
-                if force or not manifest.is_current(store.root, name, store.sha256(name)):
+                if force or not manifest.is_current(store.root, name, store.sha256(name), bool(pictures)):
                     tqdm.write(f"{name}: {_convert_one(store.root, name, file, pictures, bar)}")
                 else:
                     tqdm.write(f"{name}: up to date")
                     bar.update(len(STEPS))
-    except (PhotoError, OSError) as error:
+    except (PhotoError, StoreError, OSError) as error:
         raise ConversionError(str(error)) from error
 
 

@@ -1,6 +1,6 @@
 """`python -m model_store`: list, verify, fetch and add weights.
 
-FACE_STORE names the store's folder (default: models), FACE_WEIGHTS a folder to look in before any download.
+FACE_STORE names the store's folder (default: models).
 """
 
 import argparse
@@ -119,8 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="folder",
         type=Path,
         metavar="FOLDER",
-        default=os.environ.get("FACE_WEIGHTS") or None,
-        help="a folder with .dat or .dat.bz2 files, tried first (default: FACE_WEIGHTS)",
+        help="a folder with .dat or .dat.bz2 files, tried first",
     )
     fetch.set_defaults(run=_fetch)
     add = commands.add_parser("add", help="take a .dat or .dat.bz2 that you have")

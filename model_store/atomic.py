@@ -43,8 +43,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 def sweep(folder: Path) -> None:
     """Delete the temporary files in `folder` whose writer is gone; those still being written stay."""
     for leftover in folder.glob(f".*{TEMPORARY_ENDING}"):
-        # Gone: its writer has just published or removed it. Locked: its writer lives.
-        with suppress(FileNotFoundError, BlockingIOError), leftover.open("rb") as file:
+        # Gone: its writer has just published or removed it. Locked: its writer lives. Another account's: not ours.
+        with suppress(FileNotFoundError, BlockingIOError, PermissionError), leftover.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             leftover.unlink(missing_ok=True)
 

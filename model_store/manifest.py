@@ -109,6 +109,8 @@ def load(store: Path, name: str, source_sha256: str | None = None) -> Manifest:
             graph_sha256 = hashlib.file_digest(graph, "sha256").hexdigest()
     except FileNotFoundError as error:
         raise _unusable(name, f"{error.filename} is missing") from None
+    except OSError as error:
+        raise _unusable(name, f"{error.filename} cannot be read: {error.strerror}") from None
     except ValidationError as error:
         reason = error.errors()[0]
         place = ".".join(str(part) for part in reason["loc"])
@@ -131,13 +133,13 @@ def load(store: Path, name: str, source_sha256: str | None = None) -> Manifest:
     return manifest
 
 
-def is_current(store: Path, name: str, source_sha256: str) -> bool:
-    """Whether a graph made from the weights of this hash can be used as it stands."""
+def is_current(store: Path, name: str, source_sha256: str, on_photos: bool = False) -> bool:
+    """Whether a graph made from the weights of this hash stands, and was proven on photos if that is asked for."""
     try:
-        load(store, name, source_sha256)
+        proof = load(store, name, source_sha256).proof
     except GraphError:
         return False
-    return True
+    return proof.photos > 0 or not on_photos
 
 
 def _unusable(name: str, reason: str) -> GraphError:

@@ -12,7 +12,7 @@ def serve() -> int:
     """Answer requests."""
     configuration = settings.load()
     valid = keys.read_keys(configuration)
-    if configuration.api_key is None and keys.readable_by_others(configuration.api_key_file):
+    if configuration.api_key is None and keys.needlessly_open(configuration.api_key_file):
         logging.warning(
             "everyone on this machine can read the key file %s: chmod 600", configuration.api_key_file
         )

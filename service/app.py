@@ -23,16 +23,16 @@ from service.settings import Settings
 def create_app(
     settings: Settings,
     keys: KeyRing,
-    open_recognizer: Callable[[], Recognizer],
+    recognizer: Recognizer,
     on_failure: Callable[[Exception], None],
 ) -> Starlette:
     """The service as an ASGI application.
 
-    `open_recognizer` blocks and is called once, in a thread; `on_failure` hears of an exception there, on the
-    event loop.
+    `recognizer` is warmed up in a thread and closed at the end; `on_failure` hears, on the event loop, of an
+    exception while it warms up.
     """
-    readiness = Readiness(open_recognizer, on_failure)
-    queue = Queue(settings.workers)
+    readiness = Readiness(recognizer, on_failure)
+    queue = Queue(settings.workers, settings.request_timeout)
     endpoints = Endpoints(settings, readiness, queue, WeightStore(settings.store))
     keyed = [Middleware(KeyRequired, keys=keys)]
 

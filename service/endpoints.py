@@ -65,11 +65,15 @@ class Endpoints:
             recognizer = await self.readiness.recognizer()
             return await self.queue.run(lambda: work(recognizer))
 
-        body = await while_caller_waits(photo(), request.receive, seconds=self.settings.request_timeout)
+        body = await while_caller_waits(photo(), request.receive)
         return Response(body, media_type=answers.JSON)
 
     async def open(self, _: Request) -> Response:
-        """What the app asks before it works: which format to send, and how large."""
+        """What the app asks before it works: which format to send, and how large.
+
+        While the models load it is 200, and photos wait; after they failed to load it is not, so that none is sent.
+        """
+        self.readiness.check()
         return answers.answer(
             {
                 "preferred_mimetype": self.settings.preferred_mimetype,

@@ -51,6 +51,11 @@ def read_keys(settings: Settings) -> tuple[str, ...]:
             f"The key file {path} is a folder: docker makes one where the file to mount does not exist. "
             "Remove it, write the key file on the host, and mount that."
         ) from None
+    except PermissionError:
+        raise NoKey(
+            f"The key file {path} cannot be read by user {os.getuid()}, as whom this service runs: make it readable "
+            "(chmod 644), or run the container as its owner (docker run --user)."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise NoKey(f"The key file {path} cannot be read: {error}.") from None
     keys = tuple(line.strip() for line in text.splitlines() if line.strip())
@@ -74,12 +79,16 @@ def make_key_file(path: Path) -> str:
     return key
 
 
-def readable_by_others(path: Path) -> bool:
-    """Whether accounts other than the owner and its group can read the key file."""
+def needlessly_open(path: Path) -> bool:
+    """Whether everyone can read the key file although its owner is this account, which could do without that.
+
+    A file of another account, as one mounted into a container, has to be readable by others.
+    """
     try:
-        return bool(path.stat().st_mode & stat.S_IROTH)
+        status = path.stat()
     except FileNotFoundError:
         return False
+    return bool(status.st_mode & stat.S_IROTH) and status.st_uid == os.getuid()
 
 
 MAKE_KEY = "python -m service key"

@@ -19,47 +19,53 @@ class TookTooLong(Exception):
 
 
 class Queue:
-    """Runs blocking work in at most `workers` threads, first come, first served."""
+    """Runs blocking work in at most `workers` threads, first come, first served.
 
-    def __init__(self, workers: int) -> None:
+    `seconds` (0: none) limit how long a caller waits for its work, from the moment it has a thread.
+    """
+
+    def __init__(self, workers: int, seconds: float = 0) -> None:
+        self._seconds = seconds
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="photo")
         self._free = asyncio.Semaphore(workers)
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """What `work` returns or raises. Cancelled while it waits, the work never runs and leaves no trace."""
+        """What `work` returns or raises. Cancelled while it waits, the work never runs and leaves no trace.
+
+        Raises TookTooLong.
+        """
         await self._free.acquire()
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         running.add_done_callback(lambda _: self._free.release())
         # A thread cannot be stopped: its place stays taken until it ends, whoever still waits for the result.
-        return await asyncio.shield(running)
+        await asyncio.wait({running}, timeout=self._seconds or None)
+        if not running.done():
+            raise TookTooLong(
+                f"no answer within {self._seconds:g} seconds, the limit that the operator set with REQ_TIMEOUT"
+            )
+        return running.result()
 
     def close(self) -> None:
         """Waits for the work that is running."""
         self._threads.shutdown()
 
 
-async def while_caller_waits(work: Awaitable[Result], receive: Receive, *, seconds: float) -> Result:
+async def while_caller_waits(work: Awaitable[Result], receive: Receive) -> Result:
     """What `work` gives, as long as the caller of a request whose body is read stays connected.
 
-    Raises CallerGone as soon as it hangs up and TookTooLong after `seconds` (0: never); `work` is then cancelled.
+    Raises CallerGone as soon as it hangs up; `work` is then cancelled.
     """
     working = asyncio.ensure_future(work)
     watching = asyncio.ensure_future(_hung_up(receive))
     try:
-        done, _ = await asyncio.wait(
-            {working, watching}, timeout=seconds or None, return_when=asyncio.FIRST_COMPLETED
-        )
+        done, _ = await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         watching.cancel()
         if not working.done():
             working.cancel()
     if working in done:
         return working.result()
-    if watching in done:
-        raise CallerGone("the caller hung up")
-    raise TookTooLong(
-        f"no answer within {seconds:g} seconds, the limit that the operator set with REQ_TIMEOUT"
-    )
+    raise CallerGone("the caller hung up")
 
 
 async def _hung_up(receive: Receive) -> None:

@@ -1,4 +1,4 @@
-"""The recogniser from start-up to shutdown: opened beside the running server, warmed up, shared, closed."""
+"""The recogniser from start-up to shutdown: warmed up beside the running server, shared, closed."""
 
 import asyncio
 import logging
@@ -13,6 +13,8 @@ from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face
 
 log = logging.getLogger(__name__)
+
+NEVER = "the service could not start; its log says why"
 
 
 class Recognizer(Protocol):
@@ -30,58 +32,63 @@ class Recognizer(Protocol):
 
 
 class NotReady(Exception):
-    """The recogniser is still being opened."""
+    """The recogniser is still being warmed up."""
 
 
 class NeverReady(Exception):
-    """The recogniser could not be opened; the server is about to stop."""
+    """The recogniser could not be warmed up; the server is about to stop."""
 
 
 class Readiness:
-    """Opens the recogniser in a thread, so that the server answers from the first moment and photos wait."""
+    """Warms the recogniser up in a thread, so that the server answers from the first moment and photos wait."""
 
-    def __init__(self, open_: Callable[[], Recognizer], on_failure: Callable[[Exception], None]) -> None:
-        self._open = open_
+    def __init__(self, recognizer: Recognizer, on_failure: Callable[[Exception], None]) -> None:
+        self._recognizer = recognizer
         self._on_failure = on_failure
-        self._opening: asyncio.Task[Recognizer] | None = None
+        self._warming: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins to open the recogniser; `on_failure` hears of it where that fails."""
-        self._opening = asyncio.create_task(asyncio.to_thread(self._open_warm))
-        self._opening.add_done_callback(self._report)
+        """Begins to warm up; `on_failure` hears of it where that fails."""
+        self._warming = asyncio.create_task(asyncio.to_thread(self._recognizer.warm_up))
+        self._warming.add_done_callback(self._report)
+
+    def check(self) -> None:
+        """Raises NeverReady once it is known that no photo will be answered."""
+        if self._warming is not None and self._warming.done() and not self._warm():
+            raise NeverReady(NEVER)
 
     async def recognizer(self) -> Recognizer:
         """The recogniser, as soon as it is ready. Raises NeverReady."""
-        assert self._opening is not None
+        assert self._warming is not None
         try:
-            return await asyncio.shield(self._opening)
+            await asyncio.shield(self._warming)
         except Exception:
-            raise NeverReady("the service could not start; its log says why") from None
+            raise NeverReady(NEVER) from None
+        return self._recognizer
 
     def now(self) -> Recognizer:
-        """The recogniser. Raises NotReady while it is not open and warm."""
-        opening = self._opening
-        if opening is None or not opening.done() or opening.cancelled() or opening.exception() is not None:
+        """The recogniser. Raises NotReady while it is not warm."""
+        if not self._warm():
             raise NotReady("the models are being loaded; photos sent now wait for them")
-        return opening.result()
+        return self._recognizer
 
     async def close(self) -> None:
-        """Closes the recogniser, which may still be opening."""
-        assert self._opening is not None
-        await asyncio.wait([self._opening])
-        if self._opening.exception() is None:
-            await asyncio.to_thread(self._opening.result().close)
+        """Closes the recogniser, once it no longer warms up."""
+        assert self._warming is not None
+        await asyncio.wait([self._warming])
+        await asyncio.to_thread(self._recognizer.close)
 
-    def _open_warm(self) -> Recognizer:
-        recognizer = self._open()
-        recognizer.warm_up()
-        return recognizer
+    def _warm(self) -> bool:
+        warming = self._warming
+        return (
+            warming is not None and warming.done() and not warming.cancelled() and warming.exception() is None
+        )
 
-    def _report(self, opening: asyncio.Task[Recognizer]) -> None:
-        if opening.cancelled():
+    def _report(self, warming: asyncio.Task[None]) -> None:
+        if warming.cancelled():
             return
-        failure = opening.exception()
+        failure = warming.exception()
         if isinstance(failure, Exception):
             self._on_failure(failure)
         else:
-            log.info("ready: %s", opening.result().stages())
+            log.info("ready: %s", self._recognizer.stages())

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from service.app import create_app
 from service.keys import KeyRing
 from service.listening import listen
+from service.recognition.engines.protocol import EngineError
 from service.recognition.models import MODELS
 from service.recognition.opening import RecognizerError, open_recognizer
 from service.settings import Settings
@@ -26,32 +27,34 @@ def run(settings: Settings, keys: KeyRing) -> int:
     Raises listening.ListenError.
     """
     _configure_logging(settings.log_level)
+    model = MODELS[settings.model]
     failures: list[Exception] = []
 
     def stop(failure: Exception) -> None:
         failures.append(failure)
         server.should_exit = True
 
-    app = create_app(
-        settings,
-        keys,
-        lambda: open_recognizer(
-            MODELS[settings.model],
-            engine=settings.engine,
-            store=settings.store,
-            workers=settings.workers,
-            threads=settings.threads,
-        ),
-        stop,
-    )
-    server = server_of(app)
-    _end_well(server)
     with listen(settings) as socket:
+        # Before the first answer: a caller that hears `/open` answer sends photos, and loses those that fail.
+        try:
+            recognizer = open_recognizer(
+                model,
+                engine=settings.engine,
+                store=settings.store,
+                workers=settings.workers,
+                threads=settings.threads,
+            )
+        except RecognizerError as error:
+            _explain(error)
+            return 1
+        server = server_of(create_app(settings, keys, recognizer, stop))
+        _end_well(server)
         logging.getLogger(__name__).info(
-            "listening on %s, port %d, model %d",
+            "listening on %s, port %d, model %d: %s",
             settings.host or "all addresses",
             settings.port,
-            settings.model,
+            model.number,
+            model.description,
         )
         server.run([socket])
     for failure in failures:
@@ -90,7 +93,7 @@ def _end_well(server: uvicorn.Server) -> None:
 
 
 def _explain(failure: Exception) -> None:
-    if isinstance(failure, RecognizerError):
+    if isinstance(failure, (RecognizerError, EngineError)):
         print(failure, file=sys.stderr)
     else:
         traceback.print_exception(failure)

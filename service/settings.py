@@ -84,8 +84,8 @@ class Settings(BaseSettings):
         ge=0,
         allow_inf_nan=False,
         validation_alias="REQ_TIMEOUT",
-        description="Seconds from the end of an upload until it is given up with 503. 0: never, since the app "
-        "marks such a photo as failed and does not send it again.",
+        description="Seconds of work on a photo, waiting not counted, until it is given up with 503. 0: never, since "
+        "the app marks such a photo as failed and does not send it again.",
     )
     engine: Annotated[Literal["onnx", "dlib"], _AnyCase] = Field(
         default="onnx",

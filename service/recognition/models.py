@@ -43,7 +43,13 @@ MODELS: Mapping[int, Model] = MappingProxyType(
         model.number: model
         for model in (
             Model(1, "CNN detector, 5 landmarks", "cnn", FIVE_POINTS, DLIB_RESNET),
-            Model(2, "CNN detector, 68 landmarks", "cnn", SIXTY_EIGHT_POINTS, DLIB_RESNET),
+            Model(
+                2,
+                "CNN detector, 68 landmarks (their weights are not for commercial use)",
+                "cnn",
+                SIXTY_EIGHT_POINTS,
+                DLIB_RESNET,
+            ),
             Model(3, "HOG detector, 5 landmarks", "hog", FIVE_POINTS, DLIB_RESNET),
             Model(4, "CNN detector confirmed by HOG, 5 landmarks", "cnn", FIVE_POINTS, DLIB_RESNET, True),
             Model(6, "as 4, with the Taguchi network", "cnn", FIVE_POINTS, TAGUCHI_RESNET, True),

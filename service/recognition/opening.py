@@ -45,8 +45,9 @@ def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, thr
             network=weights.path(model.network),
             processes=workers,
         )
+        dlib.check()
         chosen: Engine = dlib if engine == "dlib" else _onnx(model, weights, dlib, threads)
-    except (StoreError, GraphError, EngineError) as error:
+    except (StoreError, GraphError, EngineError, OSError) as error:
         raise RecognizerError(str(error)) from error
     return Recognizer(model, chosen)
 

@@ -5,6 +5,7 @@ GIL for seconds. So it runs in processes of its own, each leased to one call at 
 and a crash costs that call a second try, not the service.
 """
 
+import importlib.util
 import logging
 import multiprocessing
 import queue
@@ -42,9 +43,21 @@ class DlibEngine:
             "network": str(network),
         }
         self._workers = [_Worker(paths) for _ in range(processes)]
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        # Last in, first out: the process that is warm takes the next call.
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in self._workers:
             self._idle.put(worker)
+
+    def check(self) -> None:
+        """Raise EngineError if dlib cannot run on this machine, with what to do."""
+        if importlib.util.find_spec("_dlib_pybind11") is None:
+            raise EngineError("dlib is not installed: pip install --require-hashes -r requirements/dlib.txt")
+        try:
+            self._call("ping")
+        except EngineError:
+            raise EngineError(
+                "dlib does not start here: its wheels need a processor with AVX (x86-64) or arm64"
+            ) from None
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
         return self._call("cnn_detections", image)  # type: ignore[no-any-return]
@@ -111,8 +124,8 @@ class _Worker:
             self._pool.shutdown(wait=False)
             self._pool = self._start()
             raise
-        except RuntimeError as error:
-            raise EngineError(f"dlib failed in stage {stage}: {error}") from error
+        except (RuntimeError, MemoryError) as error:  # what dlib's errors and std::bad_alloc arrive as
+            raise EngineError(f"dlib failed in stage {stage}: {error or 'out of memory'}") from error
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(

@@ -52,6 +52,9 @@ class DlibStages:
     def _network(self) -> Any:
         return dlib.face_recognition_model_v1(self._paths["network"])
 
+    def ping(self) -> None:
+        """Nothing: that it returns says that dlib has been loaded."""
+
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
         if pyramid.layout(*image.shape[:2]) is None:
             return []  # dlib raises on such a photo, or writes outside of its tile and takes the process along

@@ -103,8 +103,8 @@ class OnnxEngine:
     ) -> Result:
         try:
             return by_onnx(pixels)
-        except EngineError as error:
-            _log.warning("%s: %s; dlib computes it instead", stage, error)
+        except (EngineError, MemoryError) as error:
+            _log.warning("%s: %s; dlib computes it instead", stage, error or "out of memory")
         with self._counting:
             self._fallbacks[stage] += 1
         return by_dlib(pixels)

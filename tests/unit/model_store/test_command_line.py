@@ -23,7 +23,6 @@ TAGUCHI = "taguchi_face_recognition_resnet_model_v1"
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FACE_STORE", str(tmp_path / "store"))
-    monkeypatch.delenv("FACE_WEIGHTS", raising=False)
     return tmp_path / "store"
 
 
@@ -43,11 +42,9 @@ def test_fetch_then_list_then_verify(weights: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_model_stands_for_its_weights(
-    weights: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    weights: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FACE_WEIGHTS", str(weights))
-
-    assert main(["fetch", "--model", "3"]) == 0
+    assert main(["fetch", "--model", "3", "--from", str(weights)]) == 0
 
     assert {path.stem for path in (root / "weights").glob("*.dat")} == {
         FIVE_POINTS,

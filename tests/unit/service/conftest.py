@@ -40,6 +40,9 @@ class SteeredRecognizer:
         self.most_running = 0
         self.closed = False
         self.warm = False
+        self.warming = threading.Event()
+        self.warming.set()
+        self.warm_failure: Exception | None = None
         self.failure: Exception | None = None
         self.score = 1.0625
 
@@ -64,6 +67,9 @@ class SteeredRecognizer:
         ]
 
     def warm_up(self) -> None:
+        assert self.warming.wait(PATIENCE)
+        if self.warm_failure:
+            raise self.warm_failure
         self.warm = True
 
     def stages(self) -> Mapping[str, Stage]:
@@ -87,6 +93,7 @@ def recognizer() -> Iterator[SteeredRecognizer]:
     steered = SteeredRecognizer()
     yield steered
     steered.gate.set()
+    steered.warming.set()
 
 
 @pytest.fixture
@@ -96,12 +103,11 @@ def serving(recognizer: SteeredRecognizer, tmp_path: Path) -> Server:
     @contextmanager
     def serve(
         *,
-        opener: Callable[[], SteeredRecognizer] = lambda: recognizer,
         on_failure: Callable[[Exception], None] = lambda _: None,
         **values: object,
     ) -> Iterator[int]:
         settings = Settings.model_validate({"FACE_STORE": tmp_path, **values})
-        app = create_app(settings, KeyRing([OLD_KEY, KEY]), opener, on_failure)
+        app = create_app(settings, KeyRing([OLD_KEY, KEY]), recognizer, on_failure)
         server = server_of(app)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             thread = threading.Thread(target=server.run, args=([listener],))
@@ -110,6 +116,7 @@ def serving(recognizer: SteeredRecognizer, tmp_path: Path) -> Server:
                 yield listener.getsockname()[1]
             finally:
                 recognizer.gate.set()
+                recognizer.warming.set()
                 server.should_exit = True
                 thread.join(PATIENCE)
                 assert not thread.is_alive()

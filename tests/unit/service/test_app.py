@@ -6,7 +6,6 @@ import http.client
 import json
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -57,8 +56,8 @@ def test_each_keyed_route_refuses_and_each_public_one_answers(
             assert caller.get(path).status_code == 200
 
 
-def test_no_route_is_forgotten_above(serving: Server) -> None:
-    app = create_app(Settings(), KeyRing([]), lambda: pytest.fail("opened"), lambda _: None)
+def test_no_route_is_forgotten_above(recognizer: SteeredRecognizer) -> None:
+    app = create_app(Settings(), KeyRing([]), recognizer, lambda _: None)
     assert {route.path for route in app.routes} == {path for _, path in KEYED} | set(PUBLIC)  # type: ignore[attr-defined]
 
 
@@ -119,14 +118,9 @@ def test_welcome_names_what_is_missing(serving: Server) -> None:
 def test_photos_wait_while_the_models_load(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
-    loaded = threading.Event()
-
-    def opener() -> SteeredRecognizer:
-        assert loaded.wait(PATIENCE)
-        return recognizer
-
+    recognizer.warming.clear()
     with (
-        serving(opener=opener) as port,
+        serving() as port,
         client(port, key_header) as caller,
         ThreadPoolExecutor(1) as threads,
     ):
@@ -144,7 +138,7 @@ def test_photos_wait_while_the_models_load(
         assert caller.get("/health").text == "ok"
         assert caller.get("/open").status_code == 200
         assert not photo.done()
-        loaded.set()
+        recognizer.warming.set()
         assert photo.result(PATIENCE).json()["faces-count"] == 1
         assert recognizer.warm
         assert caller.get("/ready").json() == {"ready": True}
@@ -156,18 +150,17 @@ def test_photos_wait_while_the_models_load(
 
 
 def test_a_start_that_fails_is_reported_and_nobody_waits_for_ever(
-    serving: Server, key_header: dict[bytes, bytes], png: bytes
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     reported: list[Exception] = []
-
-    def opener() -> SteeredRecognizer:
-        raise RuntimeError("no weights")
-
-    with serving(opener=opener, on_failure=reported.append) as port, client(port, key_header) as caller:
+    recognizer.warm_failure = RuntimeError("no memory")
+    with serving(on_failure=reported.append) as port, client(port, key_header) as caller:
         refused = caller.post("/detect", files={"file": ("a", png)})
         assert refused.status_code == 503
         assert caller.get("/ready").status_code == 503
-    assert [str(failure) for failure in reported] == ["no weights"]
+        assert caller.get("/open").status_code == 503  # what keeps the app from sending photos
+    assert [str(failure) for failure in reported] == ["no memory"]
+    assert recognizer.closed
 
 
 def test_open_and_health_answer_while_photos_are_worked_on(

@@ -67,12 +67,12 @@ def test_a_made_key_is_long_private_and_never_overwritten(tmp_path: Path) -> Non
     assert keys.read_keys(_settings(path)) == (key,)
     assert len(key) >= 43
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert not keys.readable_by_others(path)
+    assert not keys.needlessly_open(path)
     with pytest.raises(FileExistsError):
         keys.make_key_file(path)
     assert keys.read_keys(_settings(path)) == (key,)
     path.chmod(0o644)
-    assert keys.readable_by_others(path)
+    assert keys.needlessly_open(path)
 
 
 def test_of_many_that_make_a_key_at_once_one_succeeds(tmp_path: Path) -> None:

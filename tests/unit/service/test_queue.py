@@ -26,9 +26,9 @@ def _run(story: Callable[[], Awaitable[None]]) -> None:
 def test_results_and_exceptions_reach_the_one_who_waits() -> None:
     async def story() -> None:
         queue = Queue(2)
-        assert await while_caller_waits(queue.run(lambda: 7), _never, seconds=0) == 7
+        assert await while_caller_waits(queue.run(lambda: 7), _never) == 7
         with pytest.raises(ZeroDivisionError):
-            await while_caller_waits(queue.run(lambda: 1 // 0), _never, seconds=0)
+            await while_caller_waits(queue.run(lambda: 1 // 0), _never)
         queue.close()
 
     _run(story)
@@ -69,12 +69,8 @@ def test_a_caller_that_hangs_up_while_it_waits_costs_nothing() -> None:
             await hang_up.wait()
             return {"type": "http.disconnect"}
 
-        gone = asyncio.create_task(
-            while_caller_waits(queue.run(lambda: ran.append("gone")), receive, seconds=0)
-        )
-        patient = asyncio.create_task(
-            while_caller_waits(queue.run(lambda: ran.append("patient")), _never, seconds=0)
-        )
+        gone = asyncio.create_task(while_caller_waits(queue.run(lambda: ran.append("gone")), receive))
+        patient = asyncio.create_task(while_caller_waits(queue.run(lambda: ran.append("patient")), _never))
         await asyncio.sleep(0)
         hang_up.set()
         with pytest.raises(CallerGone):
@@ -89,7 +85,7 @@ def test_a_caller_that_hangs_up_while_it_waits_costs_nothing() -> None:
 
 def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
     async def story() -> None:
-        queue = Queue(1)
+        queue = Queue(1, seconds=0.01)
         gate = threading.Event()
         order: list[str] = []
 
@@ -98,7 +94,7 @@ def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
             order.append("abandoned")
 
         with pytest.raises(TookTooLong, match="REQ_TIMEOUT"):
-            await while_caller_waits(queue.run(slow), _never, seconds=0.01)
+            await while_caller_waits(queue.run(slow), _never)
         following = asyncio.create_task(queue.run(lambda: order.append("following")))
         await asyncio.sleep(0.05)
         assert order == []
@@ -115,10 +111,10 @@ def test_who_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> No
         """Bytes cannot be watched."""
 
     async def story() -> None:
-        queue = Queue(1)
+        queue = Queue(1, seconds=0.01)
         gate = threading.Event()
         with pytest.raises(TookTooLong):
-            await while_caller_waits(queue.run(lambda: gate.wait(30)), _never, seconds=0.01)
+            await while_caller_waits(queue.run(lambda: gate.wait(30)), _never)
         upload = Upload()
         watched = weakref.ref(upload)
         waiting = asyncio.create_task(queue.run(lambda upload=upload: upload))  # type: ignore[misc]
@@ -129,6 +125,23 @@ def test_who_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> No
         gc.collect()
         assert watched() is None
         gate.set()
+        queue.close()
+
+    _run(story)
+
+
+def test_waiting_for_a_turn_does_not_count() -> None:
+    async def story() -> None:
+        queue = Queue(1, seconds=0.2)
+        gate = threading.Event()
+        first = asyncio.create_task(queue.run(lambda: gate.wait(30)))
+        second = asyncio.create_task(queue.run(lambda: "answered"))
+        with pytest.raises(TookTooLong):
+            await first
+        await asyncio.sleep(0.3)  # longer than the limit, and still waiting for the only thread
+        assert not second.done()
+        gate.set()
+        assert await second == "answered"
         queue.close()
 
     _run(story)
