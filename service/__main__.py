@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -16,6 +17,8 @@ def serve() -> int:
         logging.warning(
             "everyone on this machine can read the key file %s: chmod 600", configuration.api_key_file
         )
+    # OpenCV would print what it dislikes about a photo, past the log and its format.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     # Only now: the libraries take longer to load than a mistake in the settings should take to show.
     from service import listening, server
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import parity
+from benchmarks import corpus, parity
 from benchmarks.reference import WEIGHTS, References
 from model_store.store import WeightStore
 from tests.conftest import ROOT
@@ -27,6 +27,9 @@ FOLDER_PHOTOS = (
     "pillow_hopper.jpg",  # 128 pixels
 )
 """Of the photo folder's dev/, where there is one: small ones, since dlib takes 6 s for a megapixel."""
+
+SMALLER_AREA = 600_000
+"""Pixels; with dlib-bin the rest of the folder takes another quarter of an hour."""
 
 
 def _decoded(paths: list[Path]) -> list[parity.Photo]:
@@ -90,6 +93,25 @@ def test_every_model_equals_dlib_on_photos_from_packages_and_made_ones(
 def test_every_model_equals_dlib_on_photos_of_the_folder(photo_folder: Path, store: Path) -> None:
     photos = _decoded([photo_folder / "dev" / name for name in FOLDER_PHOTOS])
     _assert_equal(_compare(photos, store), len(FOLDER_PHOTOS), faces=10)
+
+
+@pytest.mark.slow
+def test_every_model_equals_dlib_at_six_megapixels(photos: dict[str, Path], store: Path) -> None:
+    """Larger photos than packages have: more levels, and a tile that is wider than any cache."""
+    (photo,) = _decoded([photos["biden.jpg"]])
+    large = cv2.resize(photo.image, (1626, 3690), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    _assert_equal(_compare([parity.Photo("large", large)], store), 1, faces=1)
+
+
+@pytest.mark.slow
+def test_every_model_equals_dlib_on_all_smaller_photos_of_the_folder(photo_folder: Path, store: Path) -> None:
+    photos = [
+        photo
+        for photo in _decoded(corpus.photos_in(photo_folder / "dev"))
+        if photo.image.shape[0] * photo.image.shape[1] < SMALLER_AREA
+    ]
+    assert len(photos) >= 30
+    _assert_equal(_compare(photos, store), len(photos), faces=30)
 
 
 def test_a_folder_without_photos_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
