@@ -135,7 +135,7 @@ def test_two_at_once_convert_once(own_store: Path) -> None:
         (["shape_predictor_5_face_landmarks"], "is no network to convert; those are"),
         ([DLIB_RESNET], f"{DLIB_RESNET}.dat is missing"),
         (["--model", "1"], f"{DLIB_RESNET}.dat is missing"),
-        (["--photos", "/nonexistent", "--force"], "cannot list the photos in /nonexistent"),
+        (["--photos", "/nonexistent", "--force"], "/nonexistent is no folder of photos"),
     ],
 )
 def test_errors_are_one_line_that_says_what_to_do(
