@@ -14,20 +14,22 @@ CACHE := .cache
 BIN := $(VENV)/bin
 export FACE_STORE := $(STORE)
 
-.PHONY: serve test test-slow parity check format lock convert convert-all clean
+.PHONY: serve test test-slow parity check format lock convert convert-all clean environment test-environment
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
-serve: convert
+serve: environment
+	@$(BIN)/python -m service settings > /dev/null # a wrong setting shows before anything is fetched
+	@$(MAKE) --no-print-directory convert
 	@$(BIN)/python -m service key
 	@exec $(BIN)/python -m service serve
 
 ## Fetch the weights of FACE_MODEL and turn its networks into ONNX, proven against dlib. Seconds when done before.
-convert: $(CACHE)/photos/.complete
+convert: environment $(CACHE)/photos/.complete
 	@$(BIN)/python -m model_store fetch --model $(MODEL) $(FROM)
 	@$(BIN)/python -m conversion --model $(MODEL) --photos $(CACHE)/photos
 
 ## The same for every model whose weights can be fetched.
-convert-all: $(CACHE)/photos/.complete
+convert-all: environment $(CACHE)/photos/.complete
 	@$(BIN)/python -m model_store fetch $(FROM)
 	@$(BIN)/python -m conversion --photos $(CACHE)/photos
 
@@ -38,20 +40,20 @@ test: check convert-all
 	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 ## The tests that take minutes.
-test-slow: $(VENV)/.test convert-all
+test-slow: test-environment convert-all
 	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m slow $(ARGS)
 
 ## Every photo of the folder PHOTOS against dlib, models 1 to 4, over HTTP.
-parity: $(VENV)/.test convert-all
+parity: test-environment convert-all
 	$(if $(PHOTOS),,$(error name a folder of photos: make parity PHOTOS=/path/to/photos))
 	$(BIN)/python -m benchmarks.parity "$(PHOTOS)" --cache $(CACHE)/reference $(ARGS)
 
-check: $(VENV)/.test
+check: test-environment
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-format: $(VENV)/.test
+format: test-environment
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -60,22 +62,14 @@ lock:
 	sh requirements/compile.sh
 
 clean:
-	rm -rf $(VENV) $(CACHE)
+	rm -rf $(VENV) $(VENV).lock $(CACHE)
 
-# A stamp is younger than the locks that its environment was made from.
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+environment:
+	@$(PYTHON) requirements/environment.py $(VENV) cpu dlib convert
 
-$(VENV)/.serve: requirements/cpu.txt requirements/dlib.txt requirements/convert.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		-r requirements/cpu.txt -r requirements/dlib.txt -r requirements/convert.txt
-	@touch $@
+test-environment: environment
+	@$(PYTHON) requirements/environment.py $(VENV) test
 
-$(VENV)/.test: requirements/test.txt $(VENV)/.serve
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		-r requirements/cpu.txt -r requirements/test.txt
-	@touch $@
-
-$(CACHE)/photos/.complete: requirements/photos.txt benchmarks/corpus.py | $(VENV)/.serve
+$(CACHE)/photos/.complete: requirements/photos.txt benchmarks/corpus.py | environment
 	$(BIN)/python -m benchmarks.corpus $(CACHE)/photos
 	@touch $@

@@ -29,6 +29,9 @@ def convert(store: WeightStore, weights: Mapping[str, Path], photos: Path | None
             for name, file in weights.items():
                 # Another process may have converted it while this one waited.
                 if force or not manifest.is_current(store.root, name, store.sha256(name), bool(pictures)):
+                    tqdm.write(
+                        f"{name}: converting, and comparing with dlib ({len(pictures)} photos besides)"
+                    )
                     tqdm.write(f"{name}: {_convert_one(store.root, name, file, pictures, bar)}")
                 else:
                     tqdm.write(f"{name}: up to date")

@@ -17,6 +17,8 @@ def serve() -> int:
         logging.warning(
             "everyone on this machine can read the key file %s: chmod 600", configuration.api_key_file
         )
+    for sentence in settings.misspelt(os.environ):
+        logging.warning(sentence)
     # OpenCV would print what it dislikes about a photo, past the log and its format.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     # Only now: the libraries take longer to load than a mistake in the settings should take to show.
@@ -44,7 +46,7 @@ def key() -> int:
             _print_occ(configuration, made)
             return 0
     keys.read_keys(configuration)
-    print("There is an API key. `python -m service occ` prints the commands for Nextcloud.")
+    print(f"There is an API key. `{sys.executable} -m service occ` prints the commands for Nextcloud.")
     return 0
 
 
@@ -56,7 +58,8 @@ def occ() -> int:
 
 
 def print_settings() -> int:
-    """Print the table of settings for the README."""
+    """Print the table of settings for the README, once those of the environment are known to be possible."""
+    settings.load()
     print("\n".join(["| Variable | Default | Meaning |", "|---|---|---|", *settings.markdown_rows()]))
     return 0
 

@@ -91,4 +91,5 @@ class Readiness:
         if isinstance(failure, Exception):
             self._on_failure(failure)
         else:
-            log.info("ready: %s", self._recognizer.stages())
+            stages = self._recognizer.stages().items()
+            log.info("ready: %s", ", ".join(f"{name} by {stage.engine}" for name, stage in stages))

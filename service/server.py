@@ -88,7 +88,7 @@ def _end_well(server: uvicorn.Server) -> None:
     def stop(_: int, __: FrameType | None) -> None:
         server.should_exit = True
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
 
 

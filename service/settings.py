@@ -1,5 +1,7 @@
 """Every setting, once: its environment variable, type, default and meaning. Upstream's names keep working."""
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -144,6 +146,25 @@ class Settings(BaseSettings):
     def accepted_area(self) -> int:
         """Pixels that `/detect` takes: the advertised area and the app's rounding."""
         return self.maximum_area + int(self.maximum_area * AREA_SLACK)
+
+
+PREFIX = "FACE_"
+NOT_OURS = frozenset({"FACE_WEIGHTS", "FACE_TEST_PHOTOS"})
+"""Variables with the prefix that the Makefile and the tests read."""
+
+
+def misspelt(environment: Iterable[str]) -> list[str]:
+    """A sentence for each variable of this environment that looks like a setting and is none."""
+    known = variables()
+    strange = sorted(
+        name for name in environment if name.startswith(PREFIX) and name not in NOT_OURS.union(known)
+    )
+    return [
+        f"{name} is no setting and is ignored; did you mean {close[0]}?"
+        if (close := difflib.get_close_matches(name, known, n=1))
+        else f"{name} is no setting and is ignored"
+        for name in strange
+    ]
 
 
 def load() -> Settings:

@@ -56,7 +56,8 @@ class DlibEngine:
             self._call("ping")
         except EngineError:
             raise EngineError(
-                "dlib does not start here: its wheels need a processor with AVX (x86-64) or arm64"
+                "dlib does not start here: its wheels need a processor with AVX (x86-64) or arm64, and a script of "
+                "your own has to be a file that guards what it does with: if __name__ == '__main__'"
             ) from None
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:

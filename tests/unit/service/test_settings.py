@@ -125,3 +125,11 @@ def test_the_readme_documents_each_setting(row: str) -> None:
     assert row in (ROOT / "README.md").read_text(encoding="utf-8").splitlines(), (
         "paste what `python -m service settings` prints into README.md"
     )
+
+
+def test_a_misspelt_setting_is_reported_with_what_was_meant() -> None:
+    environment = ["FACE_MODLE", "FACE_MODEL", "FACE_WEIGHTS", "FACEBOOK", "PATH", "FACE_XYZZY"]
+    assert settings.misspelt(environment) == [
+        "FACE_MODLE is no setting and is ignored; did you mean FACE_MODEL?",
+        "FACE_XYZZY is no setting and is ignored",
+    ]
