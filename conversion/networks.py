@@ -64,7 +64,7 @@ def network_graph(layers: Sequence[Layer]) -> bytes:
                 value = _Value(name, layer.spec.outputs, 1)
             case _:
                 raise TypeError(f"no ONNX form for {layer.spec}")
-    return builder.finish("face_descriptor", value.name, CHIPS, DESCRIPTORS)
+    return builder.finish("face_descriptor", [value.name], [CHIPS], [DESCRIPTORS])
 
 
 def _pooled(builder: GraphBuilder, value: _Value, pool: Pool) -> _Value:
