@@ -1,13 +1,12 @@
 """The pixels of a tiled pyramid, row by row as they are needed.
 
-The whole tile of an 8 megapixel photo would take 370 MB. Here only its smaller levels are kept; the first one, which
-is the photo, and the gaps are filled in where rows of the tile are asked for.
+The whole tile of an 8 megapixel photo would take 370 MB. Here only its levels from the third on are kept, 160 MB; the
+first one, which is the photo, and the second are made where rows of the tile are asked for.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,38 +54,44 @@ class Levels:
 
     def _fill(self, out: Planes, first: int, begin: int, end: int) -> None:
         """Rows `begin` to `end` - 1 of the tile into `out`, which begins with row `first`."""
-        photo, *smaller = self._layout.levels
-        top, bottom = max(begin, photo.top), min(end, photo.bottom + 1)
-        if top < bottom:
-            normalise(
-                self._image, top - photo.top, bottom - photo.top, self._mean, out, top - first, photo.left
-            )
-        for level, planes in zip(smaller, self._smaller, strict=True):
+        for number, level in enumerate(self._layout.levels):
             top, bottom = max(begin, level.top), min(end, level.bottom + 1)
-            if top < bottom:
+            if top >= bottom:
+                continue
+            rows = (top - level.top, bottom - level.top)
+            if number == 0:
+                normalise(self._image, *rows, self._mean, out, top - first, level.left)
+            elif number == 1:
+                self._second(out, top - first, level.left, *rows)
+            else:
                 into = out[:, top - first : bottom - first, level.left : level.right + 1]
-                into[...] = planes[:, top - level.top : bottom - level.top]
+                into[...] = self._smaller[number - 2][:, rows[0] : rows[1]]
 
     def _resampled(self) -> list[Planes]:
-        made: list[Planes] = []
-        for larger, smaller in pairwise(self._layout.levels):
-            between = steps(_size(larger), _size(smaller))
-            target = np.empty((3, *_size(smaller)), np.float32)
-            make = self._from_photo(target, between) if not made else _from_level(made[-1], target, between)
-            self._in_bands(0, target.shape[1], make)
+        """The levels from the third on. The second is half of them all, and cheap to make again."""
+        if len(self._layout.levels) < 3:
+            return []
+        source = np.empty((3, *_size(self._layout.levels[1])), np.float32)
+        self._in_bands(0, source.shape[1], lambda first, last: self._second(source, first, 0, first, last))
+        made = [source]
+        for level in self._layout.levels[2:]:
+            target = np.empty((3, *_size(level)), np.float32)
+            between = steps(made[-1].shape[1:], _size(level))
+            self._in_bands(0, target.shape[1], _from_level(made[-1], target, between))
             made.append(target)
-        return made
+        return made[1:]
 
-    def _from_photo(self, target: Planes, between: Steps) -> Callable[[int, int], None]:
-        """dlib normalises the photo before it resamples: here, the rows that a band needs."""
+    def _second(self, target: Planes, top: int, left: int, first: int, last: int) -> None:
+        """Rows `first` to `last` - 1 of the second level into `target` at top, left.
 
-        def make(first: int, last: int) -> None:
-            top, bottom = int(between.top[first]), int(between.bottom[last - 1]) + 1
-            source = np.empty((3, bottom - top, self._image.shape[1]), np.float32)
-            normalise(self._image, top, bottom, self._mean, source, 0, 0)
-            _resample(source, top, target, first, last, between)
-
-        return make
+        dlib normalises the photo before it resamples: here, the rows of it that these need.
+        """
+        photo, level = self._layout.levels[:2]
+        between = steps(_size(photo), _size(level))
+        source_top, source_bottom = int(between.top[first]), int(between.bottom[last - 1]) + 1
+        source = np.empty((3, source_bottom - source_top, self._image.shape[1]), np.float32)
+        normalise(self._image, source_top, source_bottom, self._mean, source, 0, 0)
+        _resample(source, source_top, target, top, left, first, last, between)
 
     def _in_bands(self, first: int, last: int, make: Callable[[int, int], None]) -> None:
         """Call make(first row, last row) for bands of these rows, all threads at work."""
@@ -95,14 +100,25 @@ class Levels:
 
 
 def _from_level(source: Planes, target: Planes, between: Steps) -> Callable[[int, int], None]:
-    return lambda first, last: _resample(source, 0, target, first, last, between)
+    return lambda first, last: _resample(source, 0, target, first, 0, first, last, between)
 
 
-def _resample(source: Planes, top: int, target: Planes, first: int, last: int, between: Steps) -> None:
+def _resample(
+    source: Planes,
+    source_top: int,
+    target: Planes,
+    top: int,
+    left: int,
+    first: int,
+    last: int,
+    between: Steps,
+) -> None:
     resample(
         source,
-        top,
+        source_top,
         target,
+        top,
+        left,
         first,
         last,
         between.top,

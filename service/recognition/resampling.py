@@ -97,13 +97,15 @@ def normalise(
 
 
 @compiled(
-    "void(float32[:,:,::1], int64, float32[:,:,::1], int64, int64,"
+    "void(float32[:,:,::1], int64, float32[:,:,::1], int64, int64, int64, int64,"
     " int64[::1], int64[::1], float64[::1], int64[::1], int64[::1], float32[::1], int64)"
 )
 def resample(
     source: NDArray[np.float32],
     source_top: int,
     target: NDArray[np.float32],
+    target_top: int,
+    target_left: int,
     first: int,
     last: int,
     top: NDArray[np.int64],
@@ -114,17 +116,17 @@ def resample(
     beside: NDArray[np.float32],
     in_lanes: int,
 ) -> None:
-    """Rows `first` to `last` - 1 of a level, (3, rows, columns), from the level before.
+    """Rows `first` to `last` - 1 of a level, from the level before, into planes (3, ...) at target_top, target_left.
 
-    `source` may be an excerpt of that level, which begins with its row `source_top`.
+    `source` may be an excerpt of the level before, which begins with its row `source_top`.
     """
     one = np.float32(1)
-    columns = target.shape[2]
+    columns = len(left)
     for plane in range(3):
         for row in range(first, last):
             upper = source[plane, top[row] - source_top]
             lower = source[plane, bottom[row] - source_top]
-            into = target[plane, row]
+            into = target[plane, target_top + row - first, target_left : target_left + columns]
             down = np.float32(below[row])
             up = np.float32(1.0 - below[row])
             for column in range(in_lanes):
