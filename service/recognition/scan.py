@@ -67,6 +67,10 @@ class CnnDetector:
         scores = score_map(self.session.compute, image, layout, self._mean, self._pool)
         return mmod.detections(scores, layout, self._window)
 
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._pool.shutdown()
+
 
 def score_map(
     compute: Compute,

@@ -67,6 +67,8 @@ class OnnxEngine:
         return stages
 
     def close(self) -> None:
+        if self._detector is not None:
+            self._detector.close()
         self._dlib.close()
 
     def _stage(self, name: str, session: Session) -> Stage:
