@@ -34,7 +34,7 @@ class Steps:
     """Columns under this are interpolated in float32; the last ones in float64."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)  # the levels of two photos; an entry of the largest takes 100 kB
 def steps(source: tuple[int, int], target: tuple[int, int]) -> Steps:
     """The steps from a level of `source` (rows, columns) to one of `target`."""
     top, bottom, below = _row_steps(source[0], target[0])
