@@ -1,4 +1,10 @@
-"""The trunk of the CNN face detector as an ONNX graph, and the facts that decode its scores."""
+"""The CNN face detector as an ONNX graph of two halves, and the facts that decode its scores.
+
+The first half shrinks the tile by eight, the second scores what is left. They are not connected: the caller runs
+the first over strips of the tile, of which only the shrunk rows are kept, and the second over those. Memory is
+bounded so, and no row is computed twice, where strips of the undivided network overlap by 181 rows. In one file,
+so that they share threads and buffers; the half that has nothing to do is given an empty batch.
+"""
 
 from collections.abc import Sequence
 
@@ -10,9 +16,12 @@ from conversion.read_network import Network
 from model_store.manifest import DetectorFacts
 
 TILE = Port("tile", "tensor(float)", ("N", 3, "H", "W"))
-"""A tiled pyramid, RGB, in pixel units: not whole numbers, since dlib resamples floats. Gaps hold the mean."""
-SCORES = Port("scores", "tensor(float)", ("N", 1, "h", "w"))
-"""Score (row, column) belongs to tile pixel (8 row + 14, 8 column + 14)."""
+"""Rows of a tiled pyramid, RGB: (pixel - mean) / 256, normalised before it is resampled, as dlib does. Gaps: 0."""
+SHRUNK = Port("shrunk", "tensor(float)", ("N", 32, "h", "w"))
+"""Row r of it sees the rows 8 r to 8 r + 28 of the tile."""
+SHRUNK_GIVEN = Port("shrunk_given", "tensor(float)", ("M", 32, "rows", "columns"))
+SCORES = Port("scores", "tensor(float)", ("M", 1, "rows", "columns"))
+"""Score (row, column) belongs to tile pixel (8 row + 14, 8 column + 14), and sees 10 rows above and below."""
 
 PYRAMID_RATE = 6
 """input_rgb_image_pyramid<pyramid_down<6>>, a type and so not in the file (cnn_face_detector.cpp)."""
@@ -24,25 +33,44 @@ BLOCK = 16
 
 
 def detector_graph(network: Network) -> bytes:
-    """Serialised ONNX model: `tile` float32 (N, 3, H, W) to `scores` float32 (N, 1, h, w)."""
+    """Serialised ONNX model: `tile` to `shrunk`, and `shrunk_given` to `scores`."""
     return trunk_graph(padded_to_blocks(folded(network.layers)))
 
 
 def trunk_graph(layers: Sequence[Layer]) -> bytes:
     """The graph of layers that were folded."""
     builder = GraphBuilder()
-    value = TILE.name
+    value, shrunk = TILE.name, ""
     for layer in layers:
         match layer:
             case Input():
-                value = builder.normalise(value, layer.mean)
+                pass  # the caller normalises
+            case Conv() if layer.spec.filters == 1:
+                value = _by_rows(builder, value, layer)
             case Conv():
+                if not shrunk and layer.spec.stride == 1:
+                    shrunk, value = value, SHRUNK_GIVEN.name
                 value = builder.conv(value, layer)
             case Relu():
                 value = builder.node("Relu", value)
             case _:
                 raise TypeError(f"no ONNX form for {layer.spec}")
-    return builder.finish("face_detector", value, TILE, SCORES)
+    return builder.finish("face_detector", [shrunk, value], [TILE, SHRUNK_GIVEN], [SHRUNK, SCORES])
+
+
+def _by_rows(builder: GraphBuilder, value: str, conv: Conv) -> str:
+    """A convolution to one channel as two: a channel for each row of the kernel, then their sum, each a row lower.
+
+    A convolution computes whole blocks of output channels: for one it would compute sixteen. Nine rows fill nine
+    of them, so that the same work is done once and not nine times.
+    """
+    kernel, padding = conv.spec.kernel, conv.spec.padding
+    rows = np.zeros((BLOCK, conv.weights.shape[1], 1, kernel), np.float32)
+    rows[:kernel, :, 0] = conv.weights[0].transpose(1, 0, 2)
+    shifted_sum = np.zeros((1, BLOCK, kernel, 1), np.float32)
+    shifted_sum[0, range(kernel), range(kernel)] = 1
+    by_row = builder.convolution(value, rows, np.zeros(BLOCK, np.float32), 1, [padding] * 4)
+    return builder.convolution(by_row, shifted_sum, conv.bias, 1, [0] * 4)
 
 
 def padded_to_blocks(layers: Sequence[Layer]) -> list[Layer]:

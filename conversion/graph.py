@@ -67,6 +67,25 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name
 
+    def convolution(
+        self,
+        value: str,
+        weights: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        stride: int,
+        pads: Sequence[int],
+    ) -> str:
+        """Weights (filters, channels, rows, columns); pads top, left, bottom, right, as ONNX orders them."""
+        return self.node(
+            "Conv",
+            value,
+            self.constant(weights),
+            self.constant(bias),
+            kernel_shape=list(weights.shape[2:]),
+            strides=[stride] * 2,
+            pads=list(pads),
+        )
+
     def normalise(self, pixels: str, mean: Sequence[float]) -> str:
         """(pixel - mean) / 256 for float pixels of shape (N, 3, rows, columns), RGB."""
         centred = self.node("Sub", pixels, self.constant(np.array(mean, np.float32).reshape(1, 3, 1, 1)))
@@ -74,21 +93,20 @@ class GraphBuilder:
 
     def conv(self, value: str, conv: Conv) -> str:
         spec = conv.spec
-        return self.node(
-            "Conv",
-            value,
-            self.constant(conv.weights),
-            self.constant(conv.bias),
-            kernel_shape=[spec.kernel] * 2,
-            strides=[spec.stride] * 2,
-            pads=[spec.padding] * 4,
-        )
+        return self.convolution(value, conv.weights, conv.bias, spec.stride, [spec.padding] * 4)
 
-    def finish(self, name: str, result: str, given: Port, made: Port) -> bytes:
-        """The serialised model, checked by onnx; `result` becomes the output `made`."""
-        self._nodes.append(helper.make_node("Identity", [result], [made.name], name="output"))
+    def finish(self, name: str, results: Sequence[str], given: Sequence[Port], made: Sequence[Port]) -> bytes:
+        """The serialised model, checked by onnx; `results` become the outputs `made`, in their order."""
+        for result, port in zip(results, made, strict=True):
+            self._nodes.append(
+                helper.make_node("Identity", [result], [port.name], name=f"output_{port.name}")
+            )
         graph = helper.make_graph(
-            self._nodes, name, [_value_info(given)], [_value_info(made)], self._constants
+            self._nodes,
+            name,
+            [_value_info(port) for port in given],
+            [_value_info(port) for port in made],
+            self._constants,
         )
         model = helper.make_model(
             graph,

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import onnxruntime
 
 from conversion import photos, proofs
-from conversion.detector import SCORES, TILE, detector_facts, detector_graph
+from conversion.detector import SCORES, SHRUNK, SHRUNK_GIVEN, TILE, detector_facts, detector_graph
 from conversion.graph import Port
 from conversion.networks import CHIPS, DESCRIPTORS, descriptor_graph
 from conversion.pictures import Picture, face_chips, scenes
@@ -24,8 +24,8 @@ class GraphDescription:
 
     topology: Topology
     build: Callable[[Network], bytes]
-    given: Port
-    made: Port
+    given: tuple[Port, ...]
+    made: tuple[Port, ...]
     pictures: Callable[[], list[Picture]]
     """What it is always proven on."""
     from_photo: Callable[[Picture], list[Picture]]
@@ -42,8 +42,8 @@ class GraphDescription:
 _DESCRIPTOR_GRAPH = GraphDescription(
     topology=DESCRIPTOR,
     build=descriptor_graph,
-    given=CHIPS,
-    made=DESCRIPTORS,
+    given=(CHIPS,),
+    made=(DESCRIPTORS,),
     pictures=face_chips,
     from_photo=photos.faces_of,
     expected=proofs.descriptors_of_dlib,
@@ -54,8 +54,8 @@ _DESCRIPTOR_GRAPH = GraphDescription(
 _DETECTOR_GRAPH = GraphDescription(
     topology=DETECTOR,
     build=detector_graph,
-    given=TILE,
-    made=SCORES,
+    given=(TILE, SHRUNK_GIVEN),
+    made=(SHRUNK, SCORES),
     pictures=scenes,
     from_photo=photos.scene_of,
     expected=proofs.detections_of_dlib,

@@ -41,9 +41,11 @@ def network_graph(layers: Sequence[Layer]) -> bytes:
     for layer in layers:
         match layer:
             case Input():
-                pixels = builder.node("Cast", value.name, to=1)  # TensorProto.FLOAT
-                planes = builder.node("Transpose", pixels, perm=[0, 3, 1, 2])
-                value = _Value(builder.normalise(planes, layer.mean), 3, CHIP_SIZE)
+                planes = builder.node(
+                    "Transpose", value.name, perm=[0, 3, 1, 2]
+                )  # bytes move faster than floats
+                pixels = builder.node("Cast", planes, to=1)  # TensorProto.FLOAT
+                value = _Value(builder.normalise(pixels, layer.mean), 3, CHIP_SIZE)
             case Conv():
                 spec = layer.spec
                 size = (value.size + 2 * spec.padding - spec.kernel) // spec.stride + 1
@@ -64,7 +66,7 @@ def network_graph(layers: Sequence[Layer]) -> bytes:
                 value = _Value(name, layer.spec.outputs, 1)
             case _:
                 raise TypeError(f"no ONNX form for {layer.spec}")
-    return builder.finish("face_descriptor", value.name, CHIPS, DESCRIPTORS)
+    return builder.finish("face_descriptor", [value.name], [CHIPS], [DESCRIPTORS])
 
 
 def _pooled(builder: GraphBuilder, value: _Value, pool: Pool) -> _Value:

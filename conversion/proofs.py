@@ -4,7 +4,8 @@ Both sides return arrays under the same names; `graphs.py` states how far each m
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from conversion import reference
-from conversion.detector import SCORES, TILE, detector_facts
+from conversion.detector import detector_facts
 from conversion.exposed import RAISE, exposed
 from conversion.networks import CHIPS, DESCRIPTORS
 from conversion.pictures import Picture
 from conversion.read_network import Network
 from service.recognition import mmod, pyramid
+from service.recognition.scan import score_map
 
 Values = dict[str, NDArray[Any]]
 
@@ -66,16 +68,23 @@ def detections_of_graph(
     faces: list[tuple[int, ...]] = []
     confidences: list[float] = []
     scores: list[NDArray[np.float32]] = []
-    for number, picture in enumerate(pictures):
-        layout = pyramid.layout(*picture.shape[:2])
-        if layout is None:
-            continue  # too small for dlib to give a score either
-        tile = pyramid.tile(picture, layout, np.array(facts.mean, np.float32))
-        score_map = session.run([SCORES.name], {TILE.name: tile})[0][0, 0]
-        for face in mmod.detections(score_map, layout, window):
-            faces.append((number, *face.rectangle))
-            confidences.append(face.confidence)
-        scores.append(np.sort(score_map[score_map > -RAISE])[::-1])
+
+    def compute(output: str, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        made: NDArray[np.float32] = session.run([output], dict(given))[0]
+        return made
+
+    with ThreadPoolExecutor() as pool:
+        for number, picture in enumerate(pictures):
+            layout = pyramid.layout(*picture.shape[:2])
+            if layout is None:
+                continue  # too small for dlib to give a score either
+            found = score_map(
+                compute, np.ascontiguousarray(picture), layout, np.array(facts.mean, np.float32), pool
+            )
+            for face in mmod.detections(found, layout, window):
+                faces.append((number, *face.rectangle))
+                confidences.append(face.confidence)
+            scores.append(np.sort(found[found > -RAISE])[::-1])
     return {
         "faces": np.array(faces, np.int32).reshape(-1, 5),
         "confidences": np.array(confidences),

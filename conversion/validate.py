@@ -82,18 +82,20 @@ def prove(
 
 def check_ports(session: onnxruntime.InferenceSession, description: GraphDescription) -> None:
     """Raise NameMismatchError or ShapeMismatchError where the graph's ports are not the described ones."""
-    for kind, nodes, port in (
+    for kind, nodes, ports in (
         ("input", session.get_inputs(), description.given),
         ("output", session.get_outputs(), description.made),
     ):
-        names = [node.name for node in nodes]
-        if names != [port.name]:
-            raise NameMismatchError(f"the graph's {kind}s are {names}, where one {port.name!r} was described")
-        found = Port(nodes[0].name, nodes[0].type, tuple(nodes[0].shape))
-        if found != port:
-            raise ShapeMismatchError(
-                f"the {kind} {port.name!r} is {found.type} {found.shape}, described as {port.type} {port.shape}"
-            )
+        names, described = [node.name for node in nodes], [port.name for port in ports]
+        if names != described:
+            raise NameMismatchError(f"the graph's {kind}s are {names}, where {described} were described")
+        for node, port in zip(nodes, ports, strict=True):
+            found = Port(node.name, node.type, tuple(node.shape))
+            if found != port:
+                raise ShapeMismatchError(
+                    f"the {kind} {port.name!r} is {found.type} {found.shape}, "
+                    f"described as {port.type} {port.shape}"
+                )
 
 
 def compare(expected: Values, computed: Values, tolerance: Mapping[str, float]) -> dict[str, float]:

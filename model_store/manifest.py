@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_store.atomic import atomic_file
 
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 """Raised with every change of a graph or of what this manifest says: graphs of another version are made anew."""
 
 _LARGEST_MANIFEST = 1 << 20
@@ -50,7 +50,7 @@ class DetectorFacts:
     suppression_covered: float
     """The two thresholds of test_box_overlap (dlib/image_processing/box_overlap_testing.h)."""
     mean: tuple[float, float, float]
-    """R, G, B, 0 to 255, as float32: what has to stand between the levels of a tile."""
+    """R, G, B, 0 to 255, as float32: taken off every pixel before the pyramid is made."""
     padding: int
     outer_padding: int
     """Pixels between the levels of a tile, and around them."""

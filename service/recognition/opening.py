@@ -1,5 +1,6 @@
 """From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ from model_store.manifest import DetectorFacts, GraphError
 from model_store.store import WeightStore
 from service.recognition import pyramid
 from service.recognition.engines.dlib import DlibEngine
-from service.recognition.engines.onnx import CnnDetector, OnnxEngine
+from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.engines.protocol import Engine, EngineError
+from service.recognition.levels import usable_cores
 from service.recognition.mmod import Window
 from service.recognition.models import CNN_DETECTOR, Model
 from service.recognition.recognizer import Recognizer
+from service.recognition.scan import CnnDetector
 from service.recognition.sessions import Session
 
 ENGINES = ("onnx", "dlib")
@@ -64,7 +67,8 @@ def _detector(weights: WeightStore, threads: int) -> CnnDetector:
     if facts is None:
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
     session = Session(manifest.graph_path(weights.root, CNN_DETECTOR), threads)
-    return CnnDetector(session, window(facts), np.array(facts.mean, np.float32))
+    pool = ThreadPoolExecutor(threads or usable_cores(), "pyramid")
+    return CnnDetector(session, window(facts), np.array(facts.mean, np.float32), pool)
 
 
 def window(facts: DetectorFacts) -> Window:

@@ -10,6 +10,7 @@ from service.recognition.engines.protocol import Engine, Stage
 from service.recognition.geometry import Rectangle, intersection_over_union
 from service.recognition.mmod import Detection
 from service.recognition.models import Model
+from service.recognition.timings import Stopwatch, Timings
 
 HOG_CONFIDENCE = 1.1
 """What a HOG face carries as its confidence (the Nextcloud app's own HOG model, and the upstream service)."""
@@ -34,6 +35,14 @@ class Face:
     """Shape (128,); not normalised, compare by Euclidean distance."""
 
 
+@dataclass(frozen=True)
+class Recognition:
+    """What a photo gave, and what it took."""
+
+    faces: list[Face]
+    timings: Timings
+
+
 class Recognizer:
     """Finds and describes the faces of photos as one FACE_MODEL does. Safe to call from many threads."""
 
@@ -55,26 +64,20 @@ class Recognizer:
             ValueError: the array is no such image.
             EngineError: no engine could compute a stage.
         """
-        image = _checked(image)
-        if rectangles is None:
-            found = self._find(image)
-        else:
-            found = [Detection(rectangle, GIVEN_CONFIDENCE) for rectangle in rectangles]
-        if not found:
-            return []
-        landmarks = self._engine.landmarks(image, [face.rectangle for face in found])
-        descriptors = self._engine.descriptors(self._engine.chips(image, landmarks))
-        if rectangles is None and self.model.confirmed_by_hog:
-            found = confirm(found, self._engine.hog_detections(image))
-        return [
-            Face(face.rectangle, face.confidence, points, descriptor)
-            for face, points, descriptor in zip(found, landmarks, descriptors, strict=True)
-        ]
+        return self.recognize_timed(image, rectangles).faces
+
+    def recognize_timed(
+        self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None = None
+    ) -> Recognition:
+        """As `recognize`, with the time of each stage."""
+        watch = Stopwatch()
+        faces = self._recognize(_checked(image), rectangles, watch)
+        return Recognition(faces, watch.timings)
 
     def warm_up(self) -> None:
         """Run every stage once, so that the first photo meets loaded weights. Raises EngineError."""
         image = np.zeros((96, 96, 3), np.uint8)
-        self._find(image)
+        self._find(image, Stopwatch())
         self.recognize(image, [Rectangle(8, 8, 87, 87)])
         if self.model.confirmed_by_hog:
             self._engine.hog_detections(image)
@@ -90,10 +93,30 @@ class Recognizer:
     def close(self) -> None:
         self._engine.close()
 
-    def _find(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def _recognize(
+        self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None, watch: Stopwatch
+    ) -> list[Face]:
+        engine = self._engine
+        if rectangles is None:
+            found = self._find(image, watch)
+        else:
+            found = [Detection(rectangle, GIVEN_CONFIDENCE) for rectangle in rectangles]
+        if not found:
+            return []
+        landmarks = watch.time(engine.landmarks, image, [face.rectangle for face in found])
+        chips = watch.time(engine.chips, image, landmarks)
+        descriptors = watch.time(engine.descriptors, chips)
+        if rectangles is None and self.model.confirmed_by_hog:
+            found = confirm(found, watch.time(engine.hog_detections, image))
+        return [
+            Face(face.rectangle, face.confidence, points, descriptor)
+            for face, points, descriptor in zip(found, landmarks, descriptors, strict=True)
+        ]
+
+    def _find(self, image: NDArray[np.uint8], watch: Stopwatch) -> list[Detection]:
         if self.model.detector == "cnn":
-            return self._engine.cnn_detections(image)
-        return [Detection(face, HOG_CONFIDENCE) for face in self._engine.hog_detections(image)]
+            return watch.time(self._engine.cnn_detections, image)
+        return [Detection(face, HOG_CONFIDENCE) for face in watch.time(self._engine.hog_detections, image)]
 
 
 def confirm(faces: Sequence[Detection], hog_faces: Sequence[Rectangle]) -> list[Detection]:

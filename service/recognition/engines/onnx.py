@@ -13,38 +13,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition import mmod, pyramid
 from service.recognition.engines.dlib import DlibEngine
 from service.recognition.engines.protocol import EngineError, Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.mmod import Detection
+from service.recognition.scan import CnnDetector
 from service.recognition.sessions import Session
 
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-
-class CnnDetector:
-    """The CNN detector: a tile of the photo through the graph, and the score map read as dlib reads it.
-
-    Args:
-        session: the trunk: `tile` float32 (1, 3, rows, columns) in pixel units to `scores` (1, 1, rows, columns).
-        window: its box and its overlap rule.
-        mean: the mean colour that the graph takes off, RGB, float32, shape (3,).
-    """
-
-    def __init__(self, session: Session, window: mmod.Window, mean: NDArray[np.float32]) -> None:
-        self.session = session
-        self._window = window
-        self._mean = mean
-
-    def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
-        layout = pyramid.layout(*image.shape[:2])
-        if layout is None:
-            return []
-        scores = self.session.run(pyramid.tile(image, layout, self._mean))
-        return mmod.detections(scores[0, 0], layout, self._window)
 
 
 class OnnxEngine:
@@ -89,6 +67,8 @@ class OnnxEngine:
         return stages
 
     def close(self) -> None:
+        if self._detector is not None:
+            self._detector.close()
         self._dlib.close()
 
     def _stage(self, name: str, session: Session) -> Stage:

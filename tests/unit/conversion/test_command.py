@@ -104,7 +104,9 @@ def test_killed_in_the_middle_nothing_is_taken_for_whole(own_store: Path, patch:
     if earlier:
         assert main(["--store", str(own_store)]) == 0
         path = manifest.manifest_path(own_store, CNN_DETECTOR)
-        path.write_text(path.read_text().replace('"converter": 1', '"converter": 0'))
+        path.write_text(
+            path.read_text().replace(f'"converter": {manifest.CONVERTER_VERSION}', '"converter": 0')
+        )
     killed = subprocess.run(
         [sys.executable, "-c", _KILLED.format(patch=patch), own_store], cwd=ROOT, capture_output=True
     )

@@ -1,6 +1,7 @@
 """The detector's graph and facts against dlib: whole score maps, and faces on photos."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from conversion.proofs import detections_of_dlib, detections_of_graph
 from conversion.read_network import Network, read_network
 from conversion.topologies import DETECTOR
 from service.recognition import mmod, pyramid
+from service.recognition.scan import score_map
 
 CONFIDENCE_TOLERANCE = 1e-5
 MAP_TOLERANCE = 3e-5
@@ -63,8 +65,15 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
     assert (facts.suppression_overlap, facts.suppression_covered) == (1.0, 1.0)
     layout = pyramid.layout(*picture.shape[:2])
     assert layout is not None
-    tile = pyramid.tile(picture, layout, np.array(facts.mean, np.float32))
-    scores = _session(network).run(None, {"tile": tile})[0][0, 0]
+    session = _session(network)
+    with ThreadPoolExecutor(1) as pool:
+        scores = score_map(
+            lambda output, given: session.run([output], dict(given))[0],
+            picture,
+            layout,
+            np.array(facts.mean, np.float32),
+            pool,
+        )
     assert scores.size == len(expected) > 300
     window = mmod.Window(
         facts.window_width, facts.window_height, facts.suppression_overlap, facts.suppression_covered
@@ -110,12 +119,16 @@ def test_whole_blocks_of_channels_change_no_score(detector: Network) -> None:
     padded = padded_to_blocks(plain)
     filters = [layer.spec.filters for layer in padded if isinstance(layer, Conv)]
     assert filters == [16, 32, 32, 48, 48, 48, 1]
-    tile = np.random.RandomState(0).uniform(0, 255, (2, 3, 123, 87)).astype(np.float32)
-    one, other = (
-        onnxruntime.InferenceSession(trunk_graph(layers), providers=["CPUExecutionProvider"]).run(
-            None, {"tile": tile}
-        )[0]
-        for layers in (plain, padded)
-    )
+    tile = np.random.RandomState(0).uniform(-0.5, 0.5, (2, 3, 123, 87)).astype(np.float32)
+    one, other = (_whole(trunk_graph(layers), tile) for layers in (plain, padded))
     assert one.shape == (2, 1, 12, 8)
     np.testing.assert_allclose(one, other, rtol=0, atol=MAP_TOLERANCE)
+
+
+def _whole(graph: bytes, tile: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Both halves one after the other, each with nothing for the other one to do."""
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    nothing = {"tile": tile[:0], "shrunk_given": np.empty((0, 32, 1, 1), np.float32)}
+    (shrunk,) = session.run(["shrunk"], {**nothing, "tile": tile})
+    scores: NDArray[np.float32] = session.run(["scores"], {**nothing, "shrunk_given": shrunk})[0]
+    return scores

@@ -1,6 +1,7 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,17 @@ def test_both_engines_give_the_same_faces(recognizers: Recognizers, pictures: Pi
         by_onnx, by_dlib = (recognizers[engine].recognize(picture) for engine in ENGINES)
         _assert_equal(by_onnx, by_dlib)
         assert len(by_onnx) == (0 if name == "chelsea.png" else 1)
+
+
+def test_every_stage_that_ran_has_its_time(recognizers: Recognizers, pictures: Pictures) -> None:
+    recognizer = recognizers["onnx"]
+    found = recognizer.recognize_timed(pictures["astronaut.png"])
+    _assert_equal(found.faces, recognizer.recognize(pictures["astronaut.png"]))
+    assert all(seconds > 0 for seconds in astuple(found.timings))
+    assert recognizer.stages().keys() == asdict(found.timings).keys()
+    none = recognizer.recognize_timed(pictures["chelsea.png"])
+    assert none.faces == []
+    assert [name for name, seconds in asdict(none.timings).items() if seconds] == ["cnn_detections"]
 
 
 def test_a_face_whose_rectangle_is_known_gets_the_same_descriptor(

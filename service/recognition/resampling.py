@@ -1,0 +1,148 @@
+"""The bilinear resampling with which dlib makes one level of a pyramid out of the one before, to the last bit.
+
+Source: dlib/image_transforms/interpolation.h (resize_image for grayscale images with interpolate_bilinear: the
+detector's tensor is resampled plane by plane) and dlib/dnn/input.h (input_rgb_image_pyramid::to_tensor).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from service.recognition.compiled import compiled
+
+SCALE = np.float32(1 / 256)
+"""A normalised pixel is (pixel - mean) / 256. A power of two: multiplying rounds as dividing does."""
+_LANES = 4
+"""Columns that dlib interpolates at once (simd4f)."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Where the rows and columns of a level lie in the one before it, whose corners are its own."""
+
+    top: NDArray[np.int64]
+    bottom: NDArray[np.int64]
+    below: NDArray[np.float64]
+    """How far a row lies under `top`, 0 to 1."""
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    beside: NDArray[np.float32]
+    in_lanes: int
+    """Columns under this are interpolated in float32; the last ones in float64."""
+
+
+@lru_cache(maxsize=64)  # the levels of two photos; an entry of the largest takes 100 kB
+def steps(source: tuple[int, int], target: tuple[int, int]) -> Steps:
+    """The steps from a level of `source` (rows, columns) to one of `target`."""
+    top, bottom, below = _row_steps(source[0], target[0])
+    left, right, beside, in_lanes = _column_steps(source[1], target[1])
+    return Steps(top, bottom, below, left, right, beside, in_lanes)
+
+
+def _row_steps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """dlib adds the row step up in float64."""
+    step = (source - 1) / max(target - 1, 1)
+    position = np.cumsum(np.concatenate([[-step], np.full(target, step)]))[1:]
+    first = np.floor(position).astype(np.int64)
+    return first, np.minimum(first + 1, source - 1), position - first
+
+
+def _column_steps(
+    source: int, target: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], int]:
+    """dlib adds the column step up in float32, four lanes at a time, then in float64 for the last columns."""
+    step = (source - 1) / max(target - 1, 1)
+    groups = target // _LANES + 2
+    lanes = np.full((groups + 1, _LANES), _LANES * step, np.float32)
+    lanes[0] = [-_LANES * step + lane * step for lane in range(_LANES)]
+    positions = np.cumsum(lanes, axis=0, dtype=np.float32)[1:]
+    first = positions.astype(np.int32)
+    outside = np.flatnonzero(first[:, -1] + 1 >= source)
+    whole = int(outside[0]) if len(outside) else groups
+
+    done = _LANES * whole
+    tail = np.cumsum(np.concatenate([[-step + done * step], np.full(max(target - done, 0), step)]))[1:]
+    in_tail = np.floor(tail).astype(np.int64)
+    left = np.concatenate([first[:whole].ravel(), in_tail])[:target].astype(np.int64)
+    in_lanes = (positions[:whole] - first[:whole].astype(np.float32)).ravel()
+    beside = np.concatenate([in_lanes, (tail - in_tail).astype(np.float32)])[:target]
+    return left, np.minimum(left + 1, source - 1), beside, min(done, target)
+
+
+_PHOTO = types.Array(types.uint8, 3, "C", readonly=True)
+"""Rows, columns, 3. A caller's photo may be read-only, and the type of what is not fits too."""
+_MEAN = types.Array(types.float32, 1, "C", readonly=True)
+_PLANES = types.float32[:, :, ::1]
+
+
+@compiled(types.void(_PHOTO, types.int64, types.int64, _MEAN, _PLANES, types.int64, types.int64))
+def normalise(
+    image: NDArray[np.uint8],
+    first: int,
+    last: int,
+    mean: NDArray[np.float32],
+    target: NDArray[np.float32],
+    top: int,
+    left: int,
+) -> None:
+    """Rows `first` to `last` - 1 of a photo (rows, columns, 3), normalised, into planes (3, ...) at top, left."""
+    for row in range(first, last):
+        for plane in range(3):
+            into = target[plane, top + row - first, left : left + image.shape[1]]
+            for column in range(image.shape[1]):
+                into[column] = (np.float32(image[row, column, plane]) - mean[plane]) * SCALE
+
+
+@compiled(
+    "void(float32[:,:,::1], int64, float32[:,:,::1], int64, int64, int64, int64,"
+    " int64[::1], int64[::1], float64[::1], int64[::1], int64[::1], float32[::1], int64)"
+)
+def resample(
+    source: NDArray[np.float32],
+    source_top: int,
+    target: NDArray[np.float32],
+    target_top: int,
+    target_left: int,
+    first: int,
+    last: int,
+    top: NDArray[np.int64],
+    bottom: NDArray[np.int64],
+    below: NDArray[np.float64],
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+    beside: NDArray[np.float32],
+    in_lanes: int,
+) -> None:
+    """Rows `first` to `last` - 1 of a level, from the level before, into planes (3, ...) at target_top, target_left.
+
+    `source` may be an excerpt of the level before, which begins with its row `source_top`.
+    """
+    one = np.float32(1)
+    columns = len(left)
+    for plane in range(3):
+        for row in range(first, last):
+            upper = source[plane, top[row] - source_top]
+            lower = source[plane, bottom[row] - source_top]
+            into = target[plane, target_top + row - first, target_left : target_left + columns]
+            down = np.float32(below[row])
+            up = np.float32(1.0 - below[row])
+            for column in range(in_lanes):
+                a, b = left[column], right[column]
+                across = beside[column]
+                back = one - across
+                into[column] = (
+                    (up * back) * upper[a]
+                    + (up * across) * upper[b]
+                    + (down * back) * lower[a]
+                    + (down * across) * lower[b]
+                )
+            for column in range(in_lanes, columns):
+                a, b = left[column], right[column]
+                across = beside[column]
+                back = one - across
+                over = back * upper[a] + across * upper[b]
+                under = back * lower[a] + across * lower[b]
+                into[column] = (1.0 - below[row]) * over + below[row] * under

@@ -1,0 +1,126 @@
+"""The pixels of the pyramid, against dlib's own resampling rewritten as plainly as it stands there."""
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.recognition import pyramid
+from service.recognition.levels import Levels
+from service.recognition.pyramid import Layout
+
+MEAN = np.array([122.782, 117.001, 104.298], np.float32)
+SIZES = [(40, 40), (97, 131), (131, 97), (203, 64), (64, 203), (333, 500)]
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as threads:
+        yield threads
+
+
+def _photo(rows: int, columns: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(rows).integers(0, 256, (rows, columns, 3), dtype=np.uint8)
+
+
+def _layout(rows: int, columns: int) -> Layout:
+    layout = pyramid.layout(rows, columns)
+    assert layout is not None
+    return layout
+
+
+def _resampled(source: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
+    """One plane, as resize_image in dlib/image_transforms/interpolation.h: four lanes of float32, then a tail."""
+    single = np.float32
+    target = np.empty((rows, columns), single)
+    x_scale = (source.shape[1] - 1) / max(columns - 1, 1)
+    y_scale = (source.shape[0] - 1) / max(rows - 1, 1)
+    y = -y_scale
+    for row in range(rows):
+        y += y_scale
+        top = math.floor(y)
+        bottom = min(top + 1, source.shape[0] - 1)
+        down = y - top
+        upper, lower = source[top], source[bottom]
+        lanes = np.array([-4 * x_scale + lane * x_scale for lane in range(4)]).astype(single)
+        column = 0
+        while True:
+            lanes = lanes + single(4 * x_scale)
+            left = lanes.astype(np.int32)
+            across = lanes - left.astype(single)
+            if left[3] + 1 >= source.shape[1]:
+                break
+            up_left = single(1 - down) * (single(1) - across)
+            up_right = single(1 - down) * across
+            down_left = single(down) * (single(1) - across)
+            down_right = single(down) * across
+            sums = up_left * upper[left] + up_right * upper[left + 1]
+            sums = sums + down_left * lower[left]
+            sums = sums + down_right * lower[left + 1]
+            target[row, column : column + 4] = sums
+            column += 4
+        x = -x_scale + column * x_scale
+        for last in range(column, columns):
+            x += x_scale
+            first = math.floor(x)
+            right = min(first + 1, source.shape[1] - 1)
+            beside = single(x - first)
+            over = (single(1) - beside) * upper[first] + beside * upper[right]
+            under = (single(1) - beside) * lower[first] + beside * lower[right]
+            target[row, last] = single((1 - down) * float(over) + down * float(under))
+    return target
+
+
+def _tile(image: NDArray[np.uint8], layout: Layout) -> NDArray[np.float32]:
+    tile = np.zeros((3, layout.rows, layout.columns), np.float32)
+    planes = ((image.astype(np.float32) - MEAN) / np.float32(256)).transpose(2, 0, 1)
+    for level in layout.levels:
+        rows, columns = level.bottom - level.top + 1, level.right - level.left + 1
+        if (rows, columns) != planes.shape[1:]:
+            planes = np.stack([_resampled(plane, rows, columns) for plane in planes])
+        tile[:, level.top : level.bottom + 1, level.left : level.right + 1] = planes
+    return tile
+
+
+@pytest.mark.parametrize(("rows", "columns"), SIZES)
+def test_a_tile_is_dlibs_to_the_last_bit(rows: int, columns: int, pool: ThreadPoolExecutor) -> None:
+    image, layout = _photo(rows, columns), _layout(rows, columns)
+    tile = Levels(image, layout, MEAN, pool).rows(0, layout.rows)
+    np.testing.assert_array_equal(tile, _tile(image, layout))
+
+
+@pytest.mark.parametrize("height", [1, 7, 64, 65, 200])
+def test_rows_are_those_of_the_whole_tile(height: int, pool: ThreadPoolExecutor) -> None:
+    image, layout = _photo(150, 211), _layout(150, 211)
+    levels = Levels(image, layout, MEAN, pool)
+    whole = levels.rows(0, layout.rows)
+    assert whole.shape == (3, layout.rows, layout.columns)
+    for first in range(0, layout.rows, height):
+        last = min(first + height, layout.rows)
+        np.testing.assert_array_equal(levels.rows(first, last), whole[:, first:last])
+
+
+def test_gaps_are_zero(pool: ThreadPoolExecutor) -> None:
+    layout = _layout(120, 90)
+    white = np.full((120, 90, 3), 255, np.uint8)
+    tile = Levels(white, layout, MEAN, pool).rows(0, layout.rows)
+    inside = np.zeros((layout.rows, layout.columns), bool)
+    for level in layout.levels:
+        inside[level.top : level.bottom + 1, level.left : level.right + 1] = True
+    assert (tile[:, ~inside] == 0).all()
+    assert (tile[:, inside] > 0).all()
+
+
+def test_what_a_thread_raises_is_raised(pool: ThreadPoolExecutor) -> None:
+    with pytest.raises(TypeError):
+        Levels(np.zeros((120, 90, 3), np.float64), _layout(120, 90), MEAN, pool)
+
+
+def test_a_photo_may_be_read_only(pool: ThreadPoolExecutor) -> None:
+    image, layout = _photo(97, 131), _layout(97, 131)
+    expected = Levels(image.copy(), layout, MEAN, pool).rows(0, layout.rows)
+    image.flags.writeable = False
+    np.testing.assert_array_equal(Levels(image, layout, MEAN, pool).rows(0, layout.rows), expected)
