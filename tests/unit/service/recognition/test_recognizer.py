@@ -140,8 +140,8 @@ def test_stages_name_engine_and_provider_of_what_the_model_uses(recognizers: Rec
     assert {name: (stage.engine, stage.provider) for name, stage in stages.items()} == {
         "cnn_detections": ("onnx", "CPUExecutionProvider"),
         "hog_detections": ("dlib", "cpu"),
-        "landmarks": ("dlib", "cpu"),
-        "chips": ("dlib", "cpu"),
+        "landmarks": ("numba", "cpu"),
+        "chips": ("numba", "cpu"),
         "descriptors": ("onnx", "CPUExecutionProvider"),
     }
 
