@@ -31,7 +31,7 @@ TOLERANCE: Mapping[str, float] = MappingProxyType({"points": 0.0})
 """Landmarks are whole numbers."""
 
 RECTANGLES = 40
-"""Compared in each picture, from a few pixels to twice its size, inside of it and beyond."""
+"""Compared in each picture, from a few pixels to its size, inside of it and beyond."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,8 @@ def rectangles(pictures: Sequence[Picture]) -> list[list[Rectangle]]:
     result = []
     for picture in pictures:
         rows, columns = picture.shape[:2]
-        sides = state.randint(2, 2 * max(rows, columns), RECTANGLES)
-        centres = state.randint(-20, 121, (RECTANGLES, 2)) * (columns, rows) // 100
+        sides = state.randint(2, max(rows, columns), RECTANGLES)
+        centres = state.randint(0, 101, (RECTANGLES, 2)) * (columns, rows) // 100
         result.append(
             [
                 Rectangle(int(x - side // 2), int(y - side // 2), int(x + side // 2), int(y + side // 2))

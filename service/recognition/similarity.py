@@ -155,11 +155,9 @@ def _singular_values(a: float, b: float, c: float, d: float) -> tuple[_Rows, tup
         if abs(above) <= negligible:
             break
         if abs(first) <= negligible:
-            if abs(above) > negligible:
-                root = math.sqrt(above * above + second * second)
-                cosine, sine = second / root, -above / root
-                second = root
-                _rotate(u, cosine, sine)
+            root = math.sqrt(above * above + second * second)
+            _rotate(u, second / root, -above / root)
+            second = root
             break
         # Shift from the lower right minor, then one QR step.
         x, y, z, h = first, first, second, above
