@@ -201,21 +201,27 @@ _TRANSFORM = types.Array(types.float64, 2, "C", readonly=True)
 
 @compiled(types.void(_IMAGE_ROWS, types.int64, types.int64, types.uint8[:, :, ::1]))
 def _filter(image: Pixels, top: int, first_byte: int, half: Pixels) -> None:
-    """All sums are whole numbers of at most 256 x 255; they are divided downwards."""
-    sums = np.empty(3 * (2 * half.shape[1] + 3), np.uint16)
+    """Halve one part, from that row and byte on. Sums are whole, at most 256 x 255, and divided downwards.
+
+    (Numba adds bytes as 64-bit integers; numpy would wrap around.)
+    """
+    bytes_needed = 3 * (2 * half.shape[1] + 3)
+    sums = np.empty(bytes_needed, np.uint16)
     for row in range(half.shape[0]):
-        start = top + 2 * row
-        for byte in range(len(sums)):
-            place = first_byte + byte
-            outer = np.uint16(image[start, place]) + np.uint16(image[start + 4, place])
-            inner = np.uint16(image[start + 1, place]) + np.uint16(image[start + 3, place])
-            sums[byte] = outer + 4 * inner + 6 * np.uint16(image[start + 2, place])
+        # Each row as an array of its own: then the compiler adds many bytes at a time.
+        start, end = top + 2 * row, first_byte + bytes_needed
+        first = image[start, first_byte:end]
+        second = image[start + 1, first_byte:end]
+        third = image[start + 2, first_byte:end]
+        fourth = image[start + 3, first_byte:end]
+        fifth = image[start + 4, first_byte:end]
+        for byte in range(bytes_needed):
+            sums[byte] = first[byte] + fifth[byte] + 4 * (second[byte] + fourth[byte]) + 6 * third[byte]
         for column in range(half.shape[1]):
             for colour in range(3):
                 place = 6 * column + colour
-                total = np.int32(sums[place]) + np.int32(sums[place + 12]) + 6 * np.int32(sums[place + 6])
-                total += 4 * (np.int32(sums[place + 3]) + np.int32(sums[place + 9]))
-                half[row, column, colour] = total >> 8
+                total = sums[place] + sums[place + 12] + 6 * sums[place + 6]
+                half[row, column, colour] = (total + 4 * (sums[place + 3] + sums[place + 9])) >> 8
 
 
 @compiled(

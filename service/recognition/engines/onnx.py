@@ -92,7 +92,7 @@ class OnnxEngine:
         if self._detector is not None:
             stages["cnn_detections"] = self._stage("cnn_detections", self._detector.session)
         for name in ("landmarks", "chips"):
-            stages[name] = Stage("numba", "cpu", self._fallbacks[name])
+            stages[name] = Stage("compiled", "cpu", self._fallbacks[name])
         stages["descriptors"] = self._stage("descriptors", self._network)
         return stages
 
