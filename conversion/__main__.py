@@ -1,4 +1,4 @@
-"""The command line: python -m conversion [NAME ...] converts the networks whose weights are in the store."""
+"""The command line: python -m conversion [NAME ...] converts the weights that are in the store."""
 
 import argparse
 import os
@@ -8,10 +8,17 @@ from pathlib import Path
 from model_store import manifest
 from model_store.errors import StoreError
 from model_store.store import WeightStore
-from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, MODELS, TAGUCHI_RESNET
+from service.recognition.models import (
+    CNN_DETECTOR,
+    DLIB_RESNET,
+    FIVE_POINTS,
+    MODELS,
+    SIXTY_EIGHT_POINTS,
+    TAGUCHI_RESNET,
+)
 
-NETWORKS = (CNN_DETECTOR, DLIB_RESNET, TAGUCHI_RESNET)
-"""What can be converted: the keys of conversion.graphs.GRAPHS, which is imported only if there is work to do."""
+CONVERTIBLE = (CNN_DETECTOR, FIVE_POINTS, SIXTY_EIGHT_POINTS, DLIB_RESNET, TAGUCHI_RESNET)
+"""The keys of conversion.graphs.GRAPHS and conversion.landmarks.POINTS, imported only if there is work to do."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,17 +59,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _names(asked: argparse.Namespace, store: WeightStore) -> list[str]:
-    """The networks asked for; with no wish, those whose weights are there. Raises StoreError."""
+    """What is asked for; with no wish, all whose weights are there. Raises StoreError."""
     if asked.model:
-        return [name for name in MODELS[asked.model].weights if name in NETWORKS]
-    unknown = [name for name in asked.names if name not in NETWORKS]
+        return [name for name in MODELS[asked.model].weights if name in CONVERTIBLE]
+    unknown = [name for name in asked.names if name not in CONVERTIBLE]
     if unknown:
-        raise StoreError(f"{unknown[0]} is no network to convert; those are {', '.join(NETWORKS)}")
+        raise StoreError(f"{unknown[0]} is nothing to convert; there are {', '.join(CONVERTIBLE)}")
     if asked.names:
         return list(dict.fromkeys(asked.names))
-    present = [status.weight.name for status in store.status(NETWORKS) if status.state != "missing"]
+    present = [status.weight.name for status in store.status(CONVERTIBLE) if status.state != "missing"]
     if not present:
-        raise StoreError(f"no network's weights are in {store.folder}; run: python -m model_store fetch")
+        raise StoreError(f"no weights are in {store.folder}; run: python -m model_store fetch")
     return present
 
 
@@ -74,11 +81,12 @@ def _failed(message: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m conversion",
-        description="Convert dlib's networks to ONNX and prove each graph against dlib. Fetches nothing.",
+        description="Convert dlib's networks to ONNX and its landmark predictors to arrays, each proven against dlib. "
+        "Fetches nothing.",
     )
     wish = parser.add_mutually_exclusive_group()
-    wish.add_argument("names", nargs="*", metavar="NAME", default=[], help=", ".join(NETWORKS))
-    wish.add_argument("--model", type=int, choices=sorted(MODELS), help="the networks of this FACE_MODEL")
+    wish.add_argument("names", nargs="*", metavar="NAME", default=[], help=", ".join(CONVERTIBLE))
+    wish.add_argument("--model", type=int, choices=sorted(MODELS), help="what this FACE_MODEL needs")
     parser.add_argument(
         "--store",
         type=Path,

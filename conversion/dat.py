@@ -11,6 +11,7 @@ dlib/cuda/tensor.h (deserialize of resizable_tensor and alias_tensor).
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn
 
 import numpy as np
@@ -36,6 +37,12 @@ _LONGEST_ASCII = 64
 """Bytes searched for the space that ends a float of the old text form; dlib wrote at most 35 digits."""
 
 _INT64 = (-(2**63), 2**63 - 1)
+
+_FLOAT32_SIZE = 6
+"""Bytes of a packed float32 but for one of 256, whose mantissa ends in a zero byte that dlib leaves out."""
+_FLOAT32_FORM = rb"[\x03\x83]...[\x01\x81]."
+_SHORT_FLOAT32_FORM = rb"(?:[\x02\x82]..|[\x01\x81].)[\x01\x81]."
+_FLOAT32_RUNS = re.compile(rb"(?s:(?:%b)++|%b)" % (_FLOAT32_FORM, _SHORT_FLOAT32_FORM))
 
 
 class DatError(ValueError):
@@ -119,6 +126,21 @@ class Reader:
             self._corrupt(start, what, f"{value} where a number is needed")
         return value
 
+    def float32_records(self, count: int, what: str) -> bytes:
+        """`count` packed floats that follow each other, for `unpacked`; millions of them in a second.
+
+        Raises DatError as `finite` does, and for a number that no float32 is packed as.
+        """
+        found = _float32_forms(count).match(self._data, self.position)
+        span = found[0] if found else b""
+        records = span if len(span) == count * _FLOAT32_SIZE else _FLOAT32_RUNS.sub(_filled_up, span)
+        self.position += len(span)
+        if len(records) < count * _FLOAT32_SIZE:
+            start = self.position
+            value = self.finite(what)
+            self._corrupt(start, what, f"{value} is not packed as a float32 is")
+        return records
+
     def string(self, what: str) -> str:
         size = self.integer(f"length of {what}", 0)
         return self._take(size, what).decode("latin-1")
@@ -182,3 +204,33 @@ class Reader:
 
     def _corrupt(self, position: int, what: str, reason: str) -> NoReturn:
         raise DatError(f"corrupt at byte {position}, {what}: {reason}")
+
+
+@lru_cache
+def _float32_forms(count: int) -> re.Pattern[bytes]:
+    return re.compile(rb"(?s:%b|%b){0,%d}+" % (_FLOAT32_FORM, _SHORT_FLOAT32_FORM, count))
+
+
+def _filled_up(run: re.Match[bytes]) -> bytes:
+    """A float with a short mantissa as one of the usual size, or a run of those as it is."""
+    packed = run[0]
+    size = packed[0] & _SIZE_BITS
+    more = 3 - size
+    return bytes((packed[0] + more,)) + packed[1 : 1 + size] + bytes(more) + packed[1 + size :]
+
+
+def unpacked(records: bytes) -> NDArray[np.float32]:
+    """The numbers in what `Reader.float32_records` gave, or in several of them joined.
+
+    Raises DatError where one is too large for a float32.
+    """
+    columns = np.frombuffer(records, np.uint8).reshape(-1, _FLOAT32_SIZE).T.astype(np.int32)
+    control, low, middle, high, exponent_control, exponent = columns
+    mantissa = low | middle << 8 | high << 16
+    np.negative(mantissa, out=mantissa, where=control >= _SIGN_BIT)
+    np.negative(exponent, out=exponent, where=exponent_control >= _SIGN_BIT)
+    with np.errstate(over="ignore"):
+        values = np.ldexp(mantissa.astype(np.float32), exponent)
+    if not np.isfinite(values).all():
+        raise DatError("corrupt: a number that is too large for a float32")
+    return values

@@ -7,12 +7,15 @@ the converter can say so. Arrays come in and go out as .npz, through the pipes, 
     python dlib_process.py descriptors WEIGHTS    chips -> descriptors (N, 128), one call a chip
     python dlib_process.py detections WEIGHTS     pictures -> the CNN's detections (M, 6)
     python dlib_process.py frontal                pictures -> the HOG detector's faces (M, 5)
+    python dlib_process.py landmarks WEIGHTS      pictures and boxes in them -> points (N, 5 or 68, 2)
 
-Pictures are the arrays picture_0, picture_1 and so on; the answer is the array result.
+Pictures are the arrays picture_0, picture_1 and so on, the boxes of `landmarks` the last of them, as rows of picture
+number, left, top, right, bottom; the answer is the array result.
 """
 
 import io
 import sys
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +51,20 @@ def _frontal(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.floa
     return np.array(rows, np.float64).reshape(-1, 5)
 
 
-_TASKS = {"descriptors": _descriptors, "detections": _detections, "frontal": _frontal}
+def _landmarks(weights: str, pictures: list[NDArray[Any]]) -> NDArray[np.int64]:
+    predictor = dlib.shape_predictor(weights)
+    boxes = pictures.pop()
+    pictures = [np.ascontiguousarray(picture) for picture in pictures]
+    shapes = [predictor(pictures[number], dlib.rectangle(*edges)) for number, *edges in boxes.tolist()]
+    return np.array([[(point.x, point.y) for point in shape.parts()] for shape in shapes], np.int64)
+
+
+_TASKS = {
+    "descriptors": _descriptors,
+    "detections": _detections,
+    "frontal": _frontal,
+    "landmarks": _landmarks,
+}
 
 
 def main(task: str, weights: str = "") -> None:

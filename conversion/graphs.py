@@ -73,4 +73,4 @@ GRAPHS: Mapping[str, GraphDescription] = MappingProxyType(
         TAGUCHI_RESNET: _DESCRIPTOR_GRAPH,
     }
 )
-"""By catalogue name. The landmark predictors are no networks and stay as they are."""
+"""By catalogue name. The landmark predictors are no networks: landmarks.py."""

@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from conversion.pictures import Picture, fingerprint
 from conversion.proofs import Values
-from conversion.read_network import Network
 from model_store.atomic import atomic_file
 
 FOLDER = Path(__file__).with_name("proof")
 _VALUE = "value_"
 """Before the name of an array of values, beside the three that say what they belong to."""
+
+
+class Weights(Protocol):
+    """What vectors are recorded of."""
+
+    def fingerprint(self) -> str:
+        """A sha256 in hex, another one for every training."""
 
 
 class NoRecordError(Exception):
@@ -28,7 +34,7 @@ class Record:
     values: Values
 
 
-def load(name: str, network: Network, pictures: Sequence[Picture], folder: Path = FOLDER) -> Record:
+def load(name: str, network: Weights, pictures: Sequence[Picture], folder: Path = FOLDER) -> Record:
     """The vectors for a catalogue name, if they belong to just this network and these pictures.
 
     Raises NoRecordError.
@@ -47,7 +53,7 @@ def load(name: str, network: Network, pictures: Sequence[Picture], folder: Path 
 
 
 def save(
-    name: str, network: Network, pictures: Sequence[Picture], record: Record, folder: Path = FOLDER
+    name: str, network: Weights, pictures: Sequence[Picture], record: Record, folder: Path = FOLDER
 ) -> Path:
     """Publish the vectors for a catalogue name and return their file."""
     path = _path(folder, name, network)
@@ -63,6 +69,6 @@ def save(
     return path
 
 
-def _path(folder: Path, name: str, network: Network) -> Path:
+def _path(folder: Path, name: str, network: Weights) -> Path:
     """One file for each training of a network: the detector has two that are in use."""
     return folder / f"{name}-{network.fingerprint()[:12]}.npz"

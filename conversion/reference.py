@@ -51,12 +51,20 @@ def frontal_faces(pictures: Sequence[Picture]) -> NDArray[np.float64]:
     return _ask("frontal", Path(), pictures)
 
 
-def _ask(task: str, weights: Path, pictures: Sequence[Picture]) -> NDArray[np.float64]:
+def landmarks(weights: Path, pictures: Sequence[Picture], faces: NDArray[np.int64]) -> NDArray[np.int64]:
+    """dlib's landmarks, (faces, points, 2), of faces as rows of picture number, left, top, right, bottom.
+
+    Raises DlibUnavailableError or DlibError.
+    """
+    return _ask("landmarks", weights, [*pictures, faces])
+
+
+def _ask(task: str, weights: Path, pictures: Sequence[NDArray[Any]]) -> NDArray[Any]:
     given = io.BytesIO()
     arrays: dict[str, Any] = {f"picture_{number}": picture for number, picture in enumerate(pictures)}
     np.savez(given, **arrays)
     with np.load(io.BytesIO(_run(task, str(weights), given=given.getvalue()))) as answer:
-        result: NDArray[np.float64] = answer["result"]
+        result: NDArray[Any] = answer["result"]
     return result
 
 

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from conversion import landmarks
 from conversion.dat import DatError
 from conversion.export import STEPS, alone, export, record
 from conversion.photos import PhotoError, read_photos
@@ -46,7 +47,8 @@ def _convert_one(store: Path, name: str, file: Path, pictures: list[Picture], ba
         bar.update()
 
     try:
-        proof = export(store, name, file, pictures, show).proof
+        convert_it = landmarks.export if name in landmarks.POINTS else export
+        proof = convert_it(store, name, file, pictures, show).proof
     except (DatError, ProofError, DlibError) as error:
         raise ConversionError(f"{name} was not converted: {error}") from error
     figures = ", ".join(f"{values} {largest:.1e}" for values, largest in proof.largest_difference.items())
@@ -57,6 +59,7 @@ def record_vectors(weights: Mapping[str, Path]) -> None:
     """Record dlib's values for these weights. Raises ConversionError."""
     for name, file in weights.items():
         try:
-            print(f"{name}: recorded in {record(name, file)}")
+            record_it = landmarks.record if name in landmarks.POINTS else record
+            print(f"{name}: recorded in {record_it(name, file)}")
         except (DatError, DlibError, DlibUnavailableError, OSError) as error:
             raise ConversionError(f"nothing was recorded for {name}: {error}") from error

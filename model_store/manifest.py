@@ -1,6 +1,6 @@
-"""The manifest beside a converted graph: where it comes from, what proves it, what its caller has to know.
+"""The manifest beside a converted graph or array file: where it comes from, what proves it, what a caller has to know.
 
-`python -m conversion` writes it last, so a graph without a manifest that fits is no graph. The service reads it
+`python -m conversion` writes it last, so a file without a manifest that fits counts for nothing. The service reads it
 through `load`, and needs nothing of the converter for that.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from model_store.atomic import atomic_file
+from service.recognition.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 
 CONVERTER_VERSION = 2
 """Raised with every change of a graph or of what this manifest says: graphs of another version are made anew."""
@@ -65,7 +66,8 @@ class Manifest:
     name: str
     """Catalogue name of the weights."""
     converter: int
-    opset: int
+    opset: int | None
+    """Of a graph only."""
     source_sha256: str
     graph_sha256: str
     proof: Proof
@@ -76,12 +78,17 @@ class Manifest:
 _FORMAT = TypeAdapter(Manifest)
 
 
+_ARRAYS = frozenset((FIVE_POINTS, SIXTY_EIGHT_POINTS))
+"""What is converted to arrays: all else are networks, and become graphs."""
+
+
 def graph_path(store: Path, name: str) -> Path:
-    return store / "onnx" / f"{name}.onnx"
+    """The converted file: a graph, or the arrays of a landmark predictor."""
+    return store / "arrays" / f"{name}.npy" if name in _ARRAYS else store / "onnx" / f"{name}.onnx"
 
 
 def manifest_path(store: Path, name: str) -> Path:
-    return store / "onnx" / f"{name}.json"
+    return graph_path(store, name).with_suffix(".json")
 
 
 def write(store: Path, manifest: Manifest) -> None:

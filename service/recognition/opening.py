@@ -14,6 +14,7 @@ from service.recognition.engines.dlib import DlibEngine
 from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.engines.protocol import Engine, EngineError
 from service.recognition.levels import usable_cores
+from service.recognition.landmarks import Landmarks, Predictor
 from service.recognition.mmod import Window
 from service.recognition.models import CNN_DETECTOR, Model
 from service.recognition.recognizer import Recognizer
@@ -57,9 +58,11 @@ def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, thr
 
 def _onnx(model: Model, weights: WeightStore, dlib: DlibEngine, threads: int) -> OnnxEngine:
     detector = _detector(weights, threads) if model.detector == "cnn" else None
-    manifest.load(weights.root, model.network, weights.sha256(model.network))
+    for name in (model.landmarks, model.network):
+        manifest.load(weights.root, name, weights.sha256(name))
+    landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
     network = Session(manifest.graph_path(weights.root, model.network), threads)
-    return OnnxEngine(detector, network, dlib)
+    return OnnxEngine(detector, landmarks, network, dlib)
 
 
 def _detector(weights: WeightStore, threads: int) -> CnnDetector:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from conversion.__main__ import NETWORKS, main
+from conversion.__main__ import CONVERTIBLE, main
 from conversion.graphs import GRAPHS
+from conversion.landmarks import POINTS
 from model_store import manifest
-from service.recognition.models import CNN_DETECTOR, DLIB_RESNET
+from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,8 +37,8 @@ def _run(store: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(_command(store, *arguments), cwd=ROOT, capture_output=True, text=True)
 
 
-def test_what_can_be_converted_is_what_has_a_graph() -> None:
-    assert set(NETWORKS) == set(GRAPHS)
+def test_what_can_be_converted_is_what_has_a_graph_or_points() -> None:
+    assert set(CONVERTIBLE) == {*GRAPHS, *POINTS}
 
 
 def test_it_converts_what_is_there_and_then_has_nothing_to_do(own_store: Path) -> None:
@@ -134,9 +135,9 @@ def test_two_at_once_convert_once(own_store: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["shape_predictor_5_face_landmarks"], "is no network to convert; those are"),
+        (["frontal_face_detector"], "is nothing to convert; there are"),
         ([DLIB_RESNET], f"{DLIB_RESNET}.dat is missing"),
-        (["--model", "1"], f"{DLIB_RESNET}.dat is missing"),
+        (["--model", "1"], f"{FIVE_POINTS}.dat is missing"),
         (["--photos", "/nonexistent", "--force"], "/nonexistent is no folder of photos"),
     ],
 )
@@ -173,4 +174,4 @@ def test_the_store_is_the_setting_face_store(own_store: Path) -> None:
         text=True,
         env={**os.environ, "FACE_STORE": str(own_store)},
     )
-    assert f"{own_store}/weights/{DLIB_RESNET}.dat is missing" in done.stderr
+    assert f"{own_store}/weights/{FIVE_POINTS}.dat is missing" in done.stderr

@@ -7,7 +7,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from conversion.dat import DatError, Reader
+from conversion.dat import DatError, Reader, unpacked
+from tests.unit.conversion.packing import packed_float
 
 
 @pytest.mark.parametrize(
@@ -123,3 +124,49 @@ def test_a_declared_size_is_checked_before_anything_is_made_of_it() -> None:
 def test_bytes_after_the_end_are_an_error() -> None:
     with pytest.raises(DatError, match="3 bytes follow the end of the network at byte 0"):
         Reader(b"abc").end()
+
+
+FLOATS = np.random.default_rng(11).normal(0, 1, 3000).astype(np.float32)
+FLOATS[::7] = np.round(FLOATS[::7], 1)
+FLOATS[::11] = np.round(FLOATS[::11] * 8) / 8
+FLOATS[::13] = 0
+
+
+def test_many_floats_at_once_are_those_read_one_by_one() -> None:
+    data = b"".join(packed_float(value) for value in FLOATS)
+    sizes = {len(packed_float(value)) for value in FLOATS}
+    assert sizes == {4, 5, 6}  # all lengths of a mantissa
+    together, alone = Reader(data), Reader(data)
+    values = unpacked(together.float32_records(len(FLOATS), "floats"))
+    assert values.tobytes() == np.array([alone.finite("a float") for _ in FLOATS], np.float32).tobytes()
+    together.end()
+
+
+def test_some_floats_leave_the_others() -> None:
+    reader = Reader(b"".join(packed_float(value) for value in FLOATS))
+    records = reader.float32_records(1000, "floats") + reader.float32_records(0, "none")
+    assert (unpacked(records) == FLOATS[:1000]).all()
+    assert reader.finite("the next") == FLOATS[1000]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "truncated at byte 0"),
+        (b"\x03\x01\x02\x03\x81", "truncated at byte 5"),
+        (b"\x03\x01\x02\x03\x81\x10\x01", "truncated at byte 7"),
+        (b"\x01\x10\x02\x00\x7d", "inf where a number is needed"),
+        (b"\x04\x01\x02\x03\x04\x81\x10", "not packed as a float32"),
+        (b"0.25 0.25 ", "not packed as a float32"),
+        (b"\x40\x10\x81\x04", "no float in dlib's packed form"),
+    ],
+)
+def test_what_is_no_row_of_floats_is_named(data: bytes, message: str) -> None:
+    with pytest.raises(DatError, match=message):
+        Reader(data).float32_records(2, "floats")
+
+
+def test_a_float_too_large_for_float32_is_refused() -> None:
+    records = Reader(b"\x03\x01\x02\x03\x01\xf0").float32_records(1, "a float")
+    with pytest.raises(DatError, match="too large for a float32"):
+        unpacked(records)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.recognition import chips
 from service.recognition.engines.dlib import DlibEngine
 from service.recognition.geometry import Rectangle
+from service.recognition.landmarks import Landmarks
 from service.recognition.mmod import Detection
 from service.recognition.models import DLIB_RESNET, FIVE_POINTS, MODELS
 from service.recognition.opening import ENGINES, RecognizerError, open_recognizer
@@ -134,6 +136,25 @@ def test_a_network_that_fails_at_run_time_is_computed_by_dlib_and_counted(
     _assert_equal(faces, recognizers["dlib"].recognize(pictures["astronaut.png"]))
 
 
+def test_landmarks_and_chips_that_fail_are_computed_by_dlib_and_counted(
+    store: Path, pictures: Pictures, recognizers: Recognizers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    recognizer = open_recognizer(MODELS[3], engine="onnx", store=store, workers=1, threads=0)
+    try:
+        monkeypatch.setattr(Landmarks, "__call__", fail)
+        monkeypatch.setattr(chips, "cut", fail)
+        rectangle = Rectangle(168, 69, 263, 164)
+        faces = recognizer.recognize(pictures["astronaut.png"], [rectangle])
+        stages = recognizer.stages()
+        assert (stages["landmarks"].fallbacks, stages["chips"].fallbacks) == (1, 1)
+    finally:
+        recognizer.close()
+    _assert_equal(faces, recognizers["dlib"].recognize(pictures["astronaut.png"], [rectangle]))
+
+
 def test_a_killed_dlib_process_costs_no_photo(store: Path, pictures: Pictures) -> None:
     weights = store / "weights"
     engine = DlibEngine(None, weights / f"{FIVE_POINTS}.dat", weights / f"{DLIB_RESNET}.dat", processes=1)
@@ -152,8 +173,8 @@ def test_stages_name_engine_and_provider_of_what_the_model_uses(recognizers: Rec
     assert {name: (stage.engine, stage.provider) for name, stage in stages.items()} == {
         "cnn_detections": ("onnx", "CPUExecutionProvider"),
         "hog_detections": ("dlib", "cpu"),
-        "landmarks": ("dlib", "cpu"),
-        "chips": ("dlib", "cpu"),
+        "landmarks": ("compiled", "cpu"),
+        "chips": ("compiled", "cpu"),
         "descriptors": ("onnx", "CPUExecutionProvider"),
     }
 

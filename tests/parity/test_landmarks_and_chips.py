@@ -1,0 +1,69 @@
+"""Landmarks and chips against dlib on every photo at hand, in full size: the same numbers, the same bytes."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import dlib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks import parity
+from benchmarks.corpus import photos_in
+from model_store import manifest
+from service.recognition import chips
+from service.recognition.geometry import Rectangle
+from service.recognition.landmarks import Landmarks, Predictor
+from service.recognition.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
+from tests.unit.service.recognition import dlib_itself
+
+SEARCHED_SIDE = 500
+"""Pixels; faces are looked for in a photo of this size, since dlib's search takes most of the time."""
+JITTERED = 4
+"""Rectangles beside each face, shifted and scaled; and as many anywhere in the photo."""
+
+
+def _faces(image: NDArray[np.uint8], state: np.random.Generator) -> list[Rectangle]:
+    factor = max(1.0, max(image.shape[:2]) / SEARCHED_SIDE)
+    small = cv2.resize(image, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+    faces = []
+    for found in dlib.get_frontal_face_detector()(np.ascontiguousarray(small), 0):
+        box = factor * np.array((found.left(), found.top(), found.right(), found.bottom()))
+        side = box[2] - box[0]
+        jitter = state.normal(0, 0.12 * side, (JITTERED, 4))
+        faces += [Rectangle(*map(int, box + shift)) for shift in (np.zeros(4), *jitter)]
+    return faces + dlib_itself.jittered(state, image, JITTERED)
+
+
+def _check(photos: Iterable[Path], store: Path) -> int:
+    """Compares all faces of the photos; returns how many."""
+    state = np.random.default_rng(12)
+    landmarks = {
+        name: Landmarks(Predictor.load(manifest.graph_path(store, name)))
+        for name in (FIVE_POINTS, SIXTY_EIGHT_POINTS)
+    }
+    compared = 0
+    undecodable: list[str] = []
+    for photo in parity.photos(list(photos), undecodable):
+        faces = _faces(photo.image, state)
+        compared += len(faces)
+        for name, find in landmarks.items():
+            points = find(photo.image, faces)
+            expected = dlib_itself.points(store / "weights" / f"{name}.dat", photo.image, faces)
+            np.testing.assert_array_equal(points, expected, f"{name} in {photo.name}")
+            cut = chips.cut(photo.image, points)
+            np.testing.assert_array_equal(cut, dlib_itself.chips(photo.image, points), photo.name)
+    return compared
+
+
+def test_photos_from_packages(photos: dict[str, Path], store: Path) -> None:
+    assert _check(photos.values(), store) > 100
+
+
+@pytest.mark.slow
+def test_photos_of_the_folder(photo_folder: Path, store: Path) -> None:
+    files = photos_in(photo_folder / "dev")
+    if len(files) < 50:
+        pytest.fail(f"{len(files)} photos are too few to show anything")
+    assert _check(files, store) > 400
