@@ -7,18 +7,26 @@ the converter can say so. Arrays come in and go out as .npz, through the pipes, 
     python dlib_process.py descriptors WEIGHTS    chips -> descriptors (N, 128), one call a chip
     python dlib_process.py detections WEIGHTS     pictures -> the CNN's detections (M, 6)
     python dlib_process.py frontal                pictures -> the HOG detector's faces (M, 5)
+    python dlib_process.py frontal_scores         pictures -> the same with lower thresholds, and scores (M, 7)
+    python dlib_process.py frontal_file           nothing -> the bytes of the HOG detector as dlib saves it
 
 Pictures are the arrays picture_0, picture_1 and so on; the answer is the array result.
 """
 
 import io
 import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 NOT_INSTALLED = 3
 """Exit status where dlib cannot be imported."""
+SCORES_FROM = -1.0
+"""What a score of the HOG detector may be below its threshold to be reported."""
 
 
 def _descriptors(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
@@ -48,7 +56,31 @@ def _frontal(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.floa
     return np.array(rows, np.float64).reshape(-1, 5)
 
 
-_TASKS = {"descriptors": _descriptors, "detections": _detections, "frontal": _frontal}
+def _frontal_scores(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """Rows of picture number, left, top, right, bottom, score, part, at thresholds lowered by `SCORES_FROM`."""
+    detector = dlib.get_frontal_face_detector()
+    rows = [
+        (number, box.left(), box.top(), box.right(), box.bottom(), score, part)
+        for number, picture in enumerate(pictures)
+        for box, score, part in zip(*detector.run(np.ascontiguousarray(picture), 1, SCORES_FROM), strict=True)
+    ]
+    return np.array(rows, np.float64).reshape(-1, 7)
+
+
+def _frontal_file(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "frontal_face_detector.svm"
+        dlib.get_frontal_face_detector().save(str(path))
+        return np.frombuffer(path.read_bytes(), np.uint8)
+
+
+_TASKS: dict[str, Callable[[str, list[NDArray[np.uint8]]], NDArray[Any]]] = {
+    "descriptors": _descriptors,
+    "detections": _detections,
+    "frontal": _frontal,
+    "frontal_scores": _frontal_scores,
+    "frontal_file": _frontal_file,
+}
 
 
 def main(task: str, weights: str = "") -> None:

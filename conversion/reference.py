@@ -51,6 +51,19 @@ def frontal_faces(pictures: Sequence[Picture]) -> NDArray[np.float64]:
     return _ask("frontal", Path(), pictures)
 
 
+def frontal_scores(pictures: Sequence[Picture]) -> NDArray[np.float64]:
+    """What dlib's HOG detector sees at thresholds lowered by `dlib_process.SCORES_FROM`.
+
+    Rows of picture number, left, top, right, bottom, score, part. Raises DlibUnavailableError or DlibError.
+    """
+    return _ask("frontal_scores", Path(), pictures)
+
+
+def frontal_file() -> bytes:
+    """dlib's HOG face detector as dlib itself saves it. Raises DlibUnavailableError or DlibError."""
+    return _ask("frontal_file", Path(), []).astype(np.uint8).tobytes()
+
+
 def _ask(task: str, weights: Path, pictures: Sequence[Picture]) -> NDArray[np.float64]:
     given = io.BytesIO()
     arrays: dict[str, Any] = {f"picture_{number}": picture for number, picture in enumerate(pictures)}

@@ -112,9 +112,10 @@ def scores(
     # dlib filters eight columns at once from the first window on; what is left takes the other way.
     whole = max(across, 0) // LANES * LANES
     parts = int(filters.parts[-1]) + 1
-    return _filtered(
+    summed: NDArray[np.float32] = _filtered(
         features, filters.rows, filters.columns, filters.planes, filters.parts, parts, whole - left
     )
+    return summed
 
 
 def _cells(pixels: int) -> int:
@@ -234,9 +235,7 @@ def _histograms(
         weights[phase, 1] = (phase + 0.5) / CELL
         weights[phase, 0] = _ONE - weights[phase, 1]
     for y in range(max(1, top * CELL - CELL // 2), min(visible_rows, bottom * CELL + CELL // 2)):
-        _gradients(
-            pixels[y - 1], pixels[y], pixels[y + 1], first, min(end, lanes_end), True, slopes, lengths
-        )
+        _gradients(pixels[y - 1], pixels[y], pixels[y + 1], first, min(end, lanes_end), True, slopes, lengths)
         _gradients(
             pixels[y - 1], pixels[y], pixels[y + 1], max(first, lanes_end), end, False, slopes, lengths
         )
@@ -304,9 +303,7 @@ def _gradient(west: Any, east: Any, north: Any, south: Any, shift: int) -> Any:
 
 
 @compiled()
-def _filtered(
-    features: Any, rows: Any, columns: Any, planes: Any, parts: Any, count: int, whole: int
-) -> Any:
+def _filtered(features: Any, rows: Any, columns: Any, planes: Any, parts: Any, count: int, whole: int) -> Any:
     """Sum of the separable filters of each part; window columns from `whole` on are dlib's scalar ones."""
     height, width = features.shape[1], features.shape[2] - TAPS + 1
     out = np.zeros((count, height - TAPS + 1, width), np.float32)

@@ -179,9 +179,7 @@ def _gather(line: Any, lefts: Any, count: int, left: Any, right: Any) -> None:
 
 
 @inlined
-def _mixed(
-    w0: Any, w1: Any, w2: Any, w3: Any, p0: Any, p1: Any, p2: Any, p3: Any, shift: int
-) -> Any:
+def _mixed(w0: Any, w1: Any, w2: Any, w3: Any, p0: Any, p1: Any, p2: Any, p3: Any, shift: int) -> Any:
     """One channel of four neighbours, weighted and truncated, at its place in the pixel."""
     value = (
         w0 * np.float32(channel(p0, shift))

@@ -8,10 +8,11 @@ from model_store import manifest
 from model_store.errors import StoreError
 from model_store.manifest import DetectorFacts, GraphError
 from model_store.store import WeightStore
-from service.recognition import pyramid
+from service.recognition import hog_filters, pyramid
 from service.recognition.engines.dlib import DlibEngine
 from service.recognition.engines.onnx import CnnDetector, OnnxEngine
 from service.recognition.engines.protocol import Engine, EngineError
+from service.recognition.hog import HogDetector
 from service.recognition.mmod import Window
 from service.recognition.models import CNN_DETECTOR, Model
 from service.recognition.recognizer import Recognizer
@@ -55,7 +56,8 @@ def _onnx(model: Model, weights: WeightStore, dlib: DlibEngine, threads: int) ->
     detector = _detector(weights, threads) if model.detector == "cnn" else None
     manifest.load(weights.root, model.network, weights.sha256(model.network))
     network = Session(manifest.graph_path(weights.root, model.network), threads)
-    return OnnxEngine(detector, network, dlib)
+    hog = HogDetector(hog_filters.load(), threads) if model.uses_hog else None
+    return OnnxEngine(detector, network, dlib, hog)
 
 
 def _detector(weights: WeightStore, threads: int) -> CnnDetector:

@@ -1,7 +1,7 @@
 """Pixels packed into 32 bits, 0x00BBGGRR: one load fetches a colour, and loops over them fill vector registers."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -19,8 +19,7 @@ def packed(image: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 def inlined(function: Function) -> Function:
     """A part of a compiled loop: put in where it is called, since a loop with a call is no vector loop."""
-    decorated: Function = numba.njit(inline="always")(function)
-    return decorated
+    return cast(Function, numba.njit(inline="always")(function))
 
 
 @inlined

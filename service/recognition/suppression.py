@@ -4,7 +4,7 @@ Source: dlib/image_processing/box_overlap_testing.h (test_box_overlap) and
 dlib/image_processing/object_detector.h (object_detector::operator()).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -71,7 +71,7 @@ class Closure:
             returned, also the window itself.
     """
 
-    def __init__(self, rule: OverlapRule, around: Callable[[Window], Sequence[Window]]) -> None:
+    def __init__(self, rule: OverlapRule, around: Callable[[Window], Iterable[Window]]) -> None:
         self._rule = rule
         self._around = around
         self._fates: dict[Window, bool] = {}

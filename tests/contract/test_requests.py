@@ -57,7 +57,7 @@ def test_info(caller: Caller) -> None:
         assert weight["origin"]
     assert set(info["stages"]) == {"cnn_detections", "hog_detections", "landmarks", "chips", "descriptors"}
     for stage in info["stages"].values():
-        assert stage["engine"] in ("onnx", "dlib")
+        assert stage["engine"] in ("onnx", "compiled", "dlib")
         assert stage["provider"]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.recognition.confirmation import confirmed
 from service.recognition.engines.protocol import EngineError, Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.mmod import Detection
@@ -51,6 +52,9 @@ class DlibEngine:
 
     def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
         return self._call("hog_detections", image)  # type: ignore[no-any-return]
+
+    def hog_confirms(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> list[bool]:
+        return confirmed(rectangles, self.hog_detections(image))
 
     def landmarks(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
         return self._call("landmarks", image, rectangles)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""dlib's two networks through ONNX Runtime; HOG, landmarks and chips still by dlib.
+"""dlib's two networks through ONNX Runtime, its HOG detector in compiled loops; landmarks and chips still by dlib.
 
 A network that fails at run time (out of memory, a device that went away) is computed by dlib for that photo:
 slower, the same answer, and counted.
@@ -17,6 +17,7 @@ from service.recognition import mmod, pyramid
 from service.recognition.engines.dlib import DlibEngine
 from service.recognition.engines.protocol import EngineError, Stage
 from service.recognition.geometry import Rectangle
+from service.recognition.hog import HogDetector
 from service.recognition.mmod import Detection
 from service.recognition.sessions import Session
 
@@ -48,18 +49,26 @@ class CnnDetector:
 
 
 class OnnxEngine:
-    """Both networks by ONNX Runtime, the rest by dlib, behind the Engine protocol.
+    """Both networks by ONNX Runtime, HOG by compiled loops, the rest by dlib, behind the Engine protocol.
 
     Args:
         detector: the CNN detector, or None where the model has none.
         network: `chips` uint8 (faces, 150, 150, 3) RGB to `descriptors` float32 (faces, 128).
         dlib: computes the other stages, and stands in for the networks.
+        hog: the HOG detector, or None where the model has none.
     """
 
-    def __init__(self, detector: CnnDetector | None, network: Session, dlib: DlibEngine) -> None:
+    def __init__(
+        self,
+        detector: CnnDetector | None,
+        network: Session,
+        dlib: DlibEngine,
+        hog: HogDetector | None,
+    ) -> None:
         self._detector = detector
         self._network = network
         self._dlib = dlib
+        self._hog = hog
         self._fallbacks: Counter[str] = Counter()
         self._counting = threading.Lock()
 
@@ -70,7 +79,10 @@ class OnnxEngine:
         return self._or_dlib("cnn_detections", detector, self._dlib.cnn_detections, image)
 
     def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
-        return self._dlib.hog_detections(image)
+        return self._opened_hog()(image)
+
+    def hog_confirms(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> list[bool]:
+        return self._opened_hog().confirm(image, rectangles)
 
     def landmarks(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
         return self._dlib.landmarks(image, rectangles)
@@ -85,11 +97,20 @@ class OnnxEngine:
         stages = self._dlib.stages()
         if self._detector is not None:
             stages["cnn_detections"] = self._stage("cnn_detections", self._detector.session)
+        if self._hog is not None:
+            stages["hog_detections"] = Stage("compiled", "cpu")
         stages["descriptors"] = self._stage("descriptors", self._network)
         return stages
 
     def close(self) -> None:
         self._dlib.close()
+        if self._hog is not None:
+            self._hog.close()
+
+    def _opened_hog(self) -> HogDetector:
+        if self._hog is None:
+            raise EngineError("this engine was opened for a model without the HOG detector")
+        return self._hog
 
     def _stage(self, name: str, session: Session) -> Stage:
         return Stage("onnx", session.provider, self._fallbacks[name])
