@@ -16,7 +16,7 @@ from service.recognition.geometry import Rectangle
 from service.recognition.hog import HogDetector
 
 Pictures = dict[str, NDArray[np.uint8]]
-LOWERED = -0.6
+LOWERED = -0.8
 """Added to the thresholds, so that many windows are compared, suppressed ones and weak ones too."""
 
 
