@@ -25,7 +25,7 @@ from service.recognition.hog_windows import Region, WindowGrid, in_photo
 from service.recognition.packed import packed
 from service.recognition.suppression import Closure, Window, survivors
 
-STRIP = 48
+STRIP = 96
 """Rows of windows that one thread scores before it takes others: few enough to stay in its cache, and enough that
 the nine rows of cells which neighbours compute twice weigh little."""
 PIXEL_STRIP = 256
