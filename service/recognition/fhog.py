@@ -91,13 +91,20 @@ def windows(rows: int, columns: int) -> tuple[int, int]:
     return (down, across) if down > 0 and across > 0 else (0, 0)
 
 
+def pixel_rows(top: int, bottom: int) -> tuple[int, int]:
+    """The rows of pixels, the end excluded, that windows in rows top to bottom look at; some are outside."""
+    first_cell, end_cell = top - BEFORE, bottom + TAPS - 1 - BEFORE + 2
+    # Each cell reaches half a cell further, and a gradient one pixel.
+    return first_cell * CELL - CELL // 2 - 1, end_cell * CELL + CELL // 2 + 1
+
+
 def scores(
     pixels: NDArray[np.uint32], filters: Filters, top: int, bottom: int, left: int, right: int
 ) -> NDArray[np.float32]:
     """Scores of the windows in rows top to bottom and columns left to right, ends excluded, before any threshold.
 
     Args:
-        pixels: the whole picture, packed, shape (rows, columns).
+        pixels: the picture, packed, shape (rows, columns); only `pixel_rows` of it are looked at.
         filters: what to score with.
         top, bottom, left, right: within `windows` of the picture.
 

@@ -9,21 +9,23 @@ dlib/image_processing/object_detector.h and tools/python/src/simple_object_detec
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition import fhog, hog_levels
-from service.recognition.confirmation import confirmed, confirms
+from service.recognition import hog_levels
+from service.recognition.confirmation import confirmed
 from service.recognition.geometry import Rectangle
 from service.recognition.hog_filters import HogFilters
+from service.recognition.hog_levels import DoubledPhoto, Resampling
+from service.recognition.hog_search import Level, LocalSearch, fired
 from service.recognition.hog_windows import Region, WindowGrid, in_photo
-from service.recognition.packed import packed
-from service.recognition.suppression import Closure, Window, survivors
+from service.recognition.suppression import Window, survivors
 
 STRIP = 96
 """Rows of windows that one thread scores before it takes others: few enough to stay in its cache, and enough that
@@ -34,6 +36,8 @@ LOCAL_PIXELS = 700_000
 """Pixels of all levels together that are looked at around a face, besides those that show it finer."""
 LOCAL_FACTOR = 18
 """Pixels of the finer levels that are looked at, by pixel of the face's box."""
+LOCAL_SHARE = 0.8
+"""What the whole scan spends on filters and features; both ways spend the rest on making the levels (measured)."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +74,13 @@ class HogDetector:
             image: RGB, uint8, shape (rows, columns, 3).
             adjust: added to every threshold; below 0 for windows that would not fire.
         """
-        fired: list[Future[list[Window]]] = []
-        for number, picture in enumerate(self._levels(image)):
-            grid = WindowGrid.of_level(number, *picture.shape)
-            fired += [
-                self._pool.submit(_fired, self._detector, picture, number, grid, strip, adjust)
-                for strip in _strips(grid.whole)
+        strips: list[Future[list[Window]]] = []
+        for level in self._levels(image):
+            strips += [
+                self._pool.submit(fired, self._detector, level, strip, adjust)
+                for strip in _strips(level.grid.whole)
             ]
-        windows = [window for strip in fired for window in strip.result()]
+        windows = [window for strip in strips for window in strip.result()]
         return [
             HogFace(in_photo(window.rectangle), window.score, window.part)
             for window in survivors(windows, self._detector.rule)
@@ -93,7 +96,9 @@ class HogDetector:
             return []
         pixels = sum(rows * columns for rows, columns in hog_levels.sizes(*image.shape[:2]))
         local = sum(LOCAL_PIXELS + LOCAL_FACTOR * face.area for face in faces)
-        return self.confirm_by_scan(image, faces) if local > pixels else self.confirm_locally(image, faces)
+        if local > LOCAL_SHARE * pixels:
+            return self.confirm_by_scan(image, faces)
+        return self.confirm_locally(image, faces)
 
     def confirm_by_scan(self, image: NDArray[np.uint8], faces: Sequence[Rectangle]) -> list[bool]:
         """`confirm` by the whole scan."""
@@ -101,106 +106,43 @@ class HogDetector:
 
     def confirm_locally(self, image: NDArray[np.uint8], faces: Sequence[Rectangle]) -> list[bool]:
         """`confirm` by looking only where it is decided."""
-        search = _LocalSearch(self._detector, self._pool, list(self._levels(image)))
-        return search.confirm(faces)
+        return LocalSearch(self._detector, list(self._levels(image)), self._pool).confirm(faces)
 
     def close(self) -> None:
         """End the threads. The detector cannot be used afterwards."""
         self._pool.shutdown()
 
-    def _levels(self, image: NDArray[np.uint8]) -> Iterator[NDArray[np.uint32]]:
-        """The levels of a photo, packed, the doubled photo first."""
-        picture = packed(image)
-        for rows, columns in hog_levels.sizes(*image.shape[:2]):
-            way = hog_levels.resampling((picture.shape[0], picture.shape[1]), (rows, columns))
-            level = np.empty((rows, columns), np.uint32)
+    def _levels(self, image: NDArray[np.uint8]) -> Iterator[Level]:
+        """The levels of a photo, the doubled photo first."""
+        sizes = hog_levels.sizes(*image.shape[:2])
+        pixels: Callable[[int, int], NDArray[np.uint32]] = DoubledPhoto(image).pixels
+        yield Level(0, WindowGrid.of_level(0, *sizes[0]), pixels)
+        for number, (finer, size) in enumerate(pairwise(sizes), start=1):
+            picture = np.empty(size, np.uint32)
+            way = hog_levels.resampling(finer, size)
             strips = [
-                self._pool.submit(hog_levels.resample, picture, level, way, top, min(top + PIXEL_STRIP, rows))
-                for top in range(0, rows, PIXEL_STRIP)
+                self._pool.submit(_resample, pixels, picture, way, top, min(top + PIXEL_STRIP, size[0]))
+                for top in range(0, size[0], PIXEL_STRIP)
             ]
             for strip in strips:
                 strip.result()
-            yield level
-            picture = level
+            pixels = partial(_whole, picture)
+            yield Level(number, WindowGrid.of_level(number, *size), pixels)
 
 
-class _LocalSearch:
-    """The windows of one photo, scored only where somebody asked."""
-
-    def __init__(
-        self, detector: HogFilters, pool: ThreadPoolExecutor, levels: list[NDArray[np.uint32]]
-    ) -> None:
-        self._detector = detector
-        self._pool = pool
-        self._levels = levels
-        self._grids = [WindowGrid.of_level(number, *picture.shape) for number, picture in enumerate(levels)]
-        self._scored = [np.zeros((len(grid.tops), len(grid.lefts)), np.bool_) for grid in self._grids]
-        self._fired: set[Window] = set()
-
-    def confirm(self, faces: Sequence[Rectangle]) -> list[bool]:
-        self._score(
-            (number, grid.confirming(face)) for face in faces for number, grid in enumerate(self._grids)
-        )
-        closure = Closure(self._detector.rule, self._around)
-        return [
-            any(closure.is_face(window) for window in sorted(self._fired) if self._confirms(window, face))
-            for face in faces
-        ]
-
-    def _confirms(self, window: Window, face: Rectangle) -> bool:
-        return confirms(in_photo(window.rectangle), face)
-
-    def _around(self, window: Window) -> Iterable[Window]:
-        self._score(
-            (number, grid.same_face(window.rectangle, self._detector.rule))
-            for number, grid in enumerate(self._grids)
-        )
-        return self._fired
-
-    def _score(self, asked: Iterable[tuple[int, Region | None]]) -> None:
-        """Score what is not scored yet of these regions of levels."""
-        regions = [(number, self._missing(number, region)) for number, region in asked if region]
-        for found in self._pool.map(self._look, [(number, region) for number, region in regions if region]):
-            self._fired.update(found)
-
-    def _missing(self, number: int, region: Region) -> Region | None:
-        """The rectangle around the windows of a region that nobody asked for before; now somebody has."""
-        scored = self._scored[number][region.top : region.bottom, region.left : region.right]
-        rows, columns = np.flatnonzero(~scored.all(axis=1)), np.flatnonzero(~scored.all(axis=0))
-        if not rows.size:
-            return None
-        scored[...] = True
-        return Region(
-            region.top + int(rows[0]),
-            region.top + int(rows[-1]) + 1,
-            region.left + int(columns[0]),
-            region.left + int(columns[-1]) + 1,
-        )
-
-    def _look(self, place: tuple[int, Region]) -> list[Window]:
-        number, region = place
-        return _fired(self._detector, self._levels[number], number, self._grids[number], region)
+def _whole(picture: NDArray[np.uint32], top: int, bottom: int) -> NDArray[np.uint32]:
+    return picture
 
 
-def _fired(
-    detector: HogFilters,
+def _resample(
+    finer: Callable[[int, int], NDArray[np.uint32]],
     picture: NDArray[np.uint32],
-    level: int,
-    grid: WindowGrid,
-    region: Region,
-    adjust: float = 0.0,
-) -> list[Window]:
-    """The windows of a region of a level that fire."""
-    # float64, as dlib compares: a float32 threshold would be another one.
-    scores = fhog.scores(picture, detector.filters, *region).astype(np.float64)
-    parts, rows, columns = np.nonzero(scores >= (detector.thresholds + adjust)[:, None, None])
-    above = scores[parts, rows, columns] - detector.thresholds[parts]
-    return [
-        Window(-float(score), int(part), level, int(row), int(column), grid.box(int(row), int(column)))
-        for score, part, row, column in zip(
-            above, parts, rows + region.top, columns + region.left, strict=True
-        )
-    ]
+    way: Resampling,
+    top: int,
+    bottom: int,
+) -> None:
+    source = finer(int(way.tops[top]), int(way.tops[bottom - 1]) + 2)
+    hog_levels.resample(source, picture, way, top, bottom)
 
 
 def _strips(whole: Region) -> list[Region]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from service.recognition.compiled import compiled
 from service.recognition.geometry import round_half_away
-from service.recognition.packed import channel, inlined
+from service.recognition.packed import channel, inlined, packed
 
 RATE = 6
 """A level is (RATE - 1) / RATE of the one before (pyramid_down<6>, the frontal face detector's pyramid)."""
@@ -111,6 +111,28 @@ def resample(
 def _steps(start: float, step: float, count: int) -> NDArray[np.float64]:
     """Positions as dlib adds them up, one after the other."""
     return np.cumsum(np.concatenate([[start], np.full(count, step)]))[1:]
+
+
+class DoubledPhoto:
+    """The first level, made anew wherever somebody looks: of an 8 megapixel photo all of it would take 133 MB.
+
+    Args:
+        image: RGB, uint8, shape (rows, columns, 3).
+    """
+
+    def __init__(self, image: NDArray[np.uint8]) -> None:
+        self._photo = packed(image)
+        self._size = sizes(*image.shape[:2])[0]
+        self._way = resampling((image.shape[0], image.shape[1]), self._size)
+
+    def pixels(self, top: int, bottom: int) -> NDArray[np.uint32]:
+        """An array of the whole level in which only these rows, the end excluded, are filled in.
+
+        The others are never written, so that the operating system gives no memory for them.
+        """
+        level = np.empty(self._size, np.uint32)
+        resample(self._photo, level, self._way, max(top, 0), min(bottom, self._size[0]))
+        return level
 
 
 @compiled()
