@@ -51,15 +51,22 @@ def _turned(degrees: float) -> Callable[[Image], Image]:
     return _warped(lambda rows, columns: cv2.getRotationMatrix2D((columns / 2, rows / 2), degrees, 1))
 
 
+_SHEARED = _warped(lambda rows, columns: np.array([[1, 0.3, -0.15 * rows], [0, 1, 0.0]]))
+
 CHANGES: Mapping[str, Callable[[Image], Image]] = MappingProxyType(
     {
         "as it is": lambda image: image,
         "turned by 18 degrees": _turned(18),
         "turned by 28 degrees": _turned(-28),
-        "turned by 45 degrees": _turned(45),
-        "sheared": _warped(lambda rows, columns: np.array([[1, 0.3, -0.15 * rows], [0, 1, 0.0]])),
+        "turned by 35 degrees": _turned(35),
+        "turned by 45 degrees": _turned(-45),
+        "sheared": _SHEARED,
         "blurred": lambda image: cv2.GaussianBlur(image, (0, 0), 3.5).astype(np.uint8, copy=False),
+        "blurred more": lambda image: cv2.GaussianBlur(image, (0, 0), 6).astype(np.uint8, copy=False),
         "dark": lambda image: (image // 10).astype(np.uint8),
+        "darker": lambda image: (image // 25).astype(np.uint8),
+        "flattened": _warped(lambda rows, columns: np.array([[1, 0, 0], [0, 0.6, 0.2 * rows]])),
+        "sheared and turned": lambda image: _turned(20)(_SHEARED(image)),
     }
 )
 
