@@ -20,10 +20,11 @@ from conversion.dlib_process import SCORES_FROM
 from conversion.pictures import Picture, scenes
 from conversion.validate import ValueMismatchError, compare
 from service.recognition import hog_filters
-from service.recognition.fhog import CELL, PLANES, TAPS, Filters
+from service.recognition.fhog import CELL, PLANES
 from service.recognition.hog import HogDetector
 from service.recognition.hog_filters import HogFilters
 from service.recognition.hog_levels import LEAST_SIDE
+from service.recognition.separable import TAPS, Filters
 from service.recognition.suppression import OverlapRule
 
 WEIGHTS = PLANES * TAPS * TAPS

@@ -3,11 +3,9 @@
 A region of windows is scored at a time: a strip of the picture, or only what lies around a face. Every sum is
 made in dlib's own order, so a region's scores are those of the whole picture.
 
-Source: dlib/image_transforms/fhog.h (impl_extract_fhog_features, get_gradient) and
-dlib/image_transforms/spatial_filtering.h (float_spatially_filter_image_separable).
+Source: dlib/image_transforms/fhog.h (impl_extract_fhog_features, get_gradient).
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,11 +13,10 @@ from numpy.typing import NDArray
 
 from service.recognition.compiled import compiled
 from service.recognition.packed import channel, inlined
+from service.recognition.separable import TAPS, Filters, filtered
 
 CELL = 8
 """Pixels a side of a cell (scan_fhog_pyramid::cell_size of the frontal face detector)."""
-TAPS = 10
-"""Cells a side of a filter: its window of 80 pixels in cells."""
 BEFORE = (TAPS - 1) // 2
 """Cells by which a window begins before the cell it is numbered by (padding_rows_offset in fhog.h)."""
 SENSITIVE, INSENSITIVE, TEXTURES = 18, 9, 4
@@ -71,20 +68,6 @@ def _orientations() -> NDArray[np.uint8]:
 _ORIENTATIONS = _orientations()
 
 
-@dataclass(frozen=True)
-class Filters:
-    """The filters of a detector's parts, split as dlib splits them: one row and one column filter each."""
-
-    rows: NDArray[np.float32]
-    """Shape (filters, TAPS)."""
-    columns: NDArray[np.float32]
-    """Shape (filters, TAPS)."""
-    planes: NDArray[np.int64]
-    """Shape (filters,): the feature plane that each looks at."""
-    parts: NDArray[np.int64]
-    """Shape (filters,): the part of the detector that each belongs to, ascending."""
-
-
 def windows(rows: int, columns: int) -> tuple[int, int]:
     """How many windows, down and across, stand on a picture of this size; (0, 0) where it is too small."""
     down, across = _cells(rows) - 2, _cells(columns) - 2
@@ -117,12 +100,7 @@ def scores(
         pixels, _ORIENTATIONS, _cells(rows), _cells(columns), down, across, top, bottom, left, right
     )
     # dlib filters eight columns at once from the first window on; what is left takes the other way.
-    whole = max(across, 0) // LANES * LANES
-    parts = int(filters.parts[-1]) + 1
-    summed: NDArray[np.float32] = _filtered(
-        features, filters.rows, filters.columns, filters.planes, filters.parts, parts, whole - left
-    )
-    return summed
+    return filtered(features, filters, max(across, 0) // LANES * LANES - left)
 
 
 def _cells(pixels: int) -> int:
@@ -307,56 +285,3 @@ def _gradient(west: Any, east: Any, north: Any, south: Any, shift: int) -> Any:
     x = np.int32(channel(east, shift) - channel(west, shift))
     y = np.int32(channel(south, shift) - channel(north, shift))
     return x, y, np.int32(x * x + y * y)
-
-
-@compiled()
-def _filtered(features: Any, rows: Any, columns: Any, planes: Any, parts: Any, count: int, whole: int) -> Any:
-    """Sum of the separable filters of each part; window columns from `whole` on are dlib's scalar ones."""
-    height, width = features.shape[1], features.shape[2] - TAPS + 1
-    out = np.zeros((count, height - TAPS + 1, width), np.float32)
-    scratch = np.empty((height, width), np.float32)
-    vector = min(max(whole, 0), width)
-    for number in range(len(planes)):
-        f = rows[number]
-        f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 = f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9]
-        for row in range(height):
-            line, target = features[planes[number], row], scratch[row]
-            for c in range(vector):
-                a = line[c] * f0 + line[c + 3] * f3 + line[c + 6] * f6 + line[c + 9] * f9
-                b = line[c + 1] * f1 + line[c + 4] * f4 + line[c + 7] * f7
-                d = line[c + 2] * f2 + line[c + 5] * f5 + line[c + 8] * f8
-                target[c] = a + (b + d)
-            for c in range(vector, width):
-                total = _ZERO
-                for tap in range(TAPS):
-                    total += line[c + tap] * f[tap]
-                target[c] = total
-        g = columns[number]
-        f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9]
-        for row in range(height - TAPS + 1):
-            total_line = out[parts[number], row]
-            s0, s1, s2, s3, s4 = (
-                scratch[row],
-                scratch[row + 1],
-                scratch[row + 2],
-                scratch[row + 3],
-                scratch[row + 4],
-            )
-            s5, s6, s7, s8, s9 = (
-                scratch[row + 5],
-                scratch[row + 6],
-                scratch[row + 7],
-                scratch[row + 8],
-                scratch[row + 9],
-            )
-            for c in range(vector):
-                a = s0[c] * f0 + s3[c] * f3 + s6[c] * f6 + s9[c] * f9
-                b = s1[c] * f1 + s4[c] * f4 + s7[c] * f7
-                d = s2[c] * f2 + s5[c] * f5 + s8[c] * f8
-                total_line[c] += a + (b + d)
-            for c in range(vector, width):
-                total = _ZERO
-                for tap in range(TAPS):
-                    total += scratch[row + tap, c] * g[tap]
-                total_line[c] += total
-    return out

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from service.recognition import fhog
 from service.recognition.confirmation import CONFIRMING_OVERLAP
-from service.recognition.fhog import BEFORE, CELL, TAPS
+from service.recognition.fhog import BEFORE, CELL
 from service.recognition.geometry import Rectangle
 from service.recognition.hog_levels import RATE
+from service.recognition.separable import TAPS
 from service.recognition.suppression import OverlapRule
 
 Edges = NDArray[np.int64]

@@ -10,8 +10,8 @@ from conversion.dat import DatError
 from conversion.pictures import scenes
 from conversion.validate import ValueMismatchError
 from service.recognition import hog_filters
-from service.recognition.fhog import Filters
 from service.recognition.hog_filters import HogFilters
+from service.recognition.separable import Filters
 
 
 @pytest.fixture(scope="module")
