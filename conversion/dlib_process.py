@@ -8,6 +8,8 @@ the converter can say so. Arrays come in and go out as .npz, through the pipes, 
     python dlib_process.py detections WEIGHTS     pictures -> the CNN's detections (M, 6)
     python dlib_process.py frontal                pictures -> the HOG detector's faces (M, 5)
     python dlib_process.py landmarks WEIGHTS      pictures and boxes in them -> points (N, 5 or 68, 2)
+    python dlib_process.py frontal_scores         pictures -> the same with lower thresholds, and scores (M, 7)
+    python dlib_process.py frontal_file           nothing -> the bytes of the HOG detector as dlib saves it
 
 Pictures are the arrays picture_0, picture_1 and so on, the boxes of `landmarks` the last of them, as rows of picture
 number, left, top, right, bottom; the answer is the array result.
@@ -15,6 +17,9 @@ number, left, top, right, bottom; the answer is the array result.
 
 import io
 import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +27,8 @@ from numpy.typing import NDArray
 
 NOT_INSTALLED = 3
 """Exit status where dlib cannot be imported."""
+SCORES_FROM = -1.0
+"""What a score of the HOG detector may be below its threshold to be reported."""
 
 
 def _descriptors(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
@@ -59,11 +66,31 @@ def _landmarks(weights: str, pictures: list[NDArray[Any]]) -> NDArray[np.int64]:
     return np.array([[(point.x, point.y) for point in shape.parts()] for shape in shapes], np.int64)
 
 
-_TASKS = {
+def _frontal_scores(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """Rows of picture number, left, top, right, bottom, score, part, at thresholds lowered by `SCORES_FROM`."""
+    detector = dlib.get_frontal_face_detector()
+    rows = [
+        (number, box.left(), box.top(), box.right(), box.bottom(), score, part)
+        for number, picture in enumerate(pictures)
+        for box, score, part in zip(*detector.run(np.ascontiguousarray(picture), 1, SCORES_FROM), strict=True)
+    ]
+    return np.array(rows, np.float64).reshape(-1, 7)
+
+
+def _frontal_file(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "frontal_face_detector.svm"
+        dlib.get_frontal_face_detector().save(str(path))
+        return np.frombuffer(path.read_bytes(), np.uint8)
+
+
+_TASKS: dict[str, Callable[[str, list[NDArray[np.uint8]]], NDArray[Any]]] = {
     "descriptors": _descriptors,
     "detections": _detections,
     "frontal": _frontal,
     "landmarks": _landmarks,
+    "frontal_scores": _frontal_scores,
+    "frontal_file": _frontal_file,
 }
 
 

@@ -59,6 +59,19 @@ def landmarks(weights: Path, pictures: Sequence[Picture], faces: NDArray[np.int6
     return _ask("landmarks", weights, [*pictures, faces])
 
 
+def frontal_scores(pictures: Sequence[Picture]) -> NDArray[np.float64]:
+    """What dlib's HOG detector sees at thresholds lowered by `dlib_process.SCORES_FROM`.
+
+    Rows of picture number, left, top, right, bottom, score, part. Raises DlibUnavailableError or DlibError.
+    """
+    return _ask("frontal_scores", Path(), pictures)
+
+
+def frontal_file() -> bytes:
+    """dlib's HOG face detector as dlib itself saves it. Raises DlibUnavailableError or DlibError."""
+    return _ask("frontal_file", Path(), []).astype(np.uint8).tobytes()
+
+
 def _ask(task: str, weights: Path, pictures: Sequence[NDArray[Any]]) -> NDArray[Any]:
     given = io.BytesIO()
     arrays: dict[str, Any] = {f"picture_{number}": picture for number, picture in enumerate(pictures)}

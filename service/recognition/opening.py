@@ -9,12 +9,13 @@ from model_store import manifest
 from model_store.errors import StoreError
 from model_store.manifest import DetectorFacts, GraphError
 from model_store.store import WeightStore
-from service.recognition import pyramid
-from service.recognition.engines.dlib import DlibEngine
+from service.recognition import hog_filters, pyramid
+from service.recognition.engines.dlib import DlibEngine, installed
 from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.engines.protocol import Engine, EngineError
-from service.recognition.levels import usable_cores
+from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks, Predictor
+from service.recognition.levels import usable_cores
 from service.recognition.mmod import Window
 from service.recognition.models import CNN_DETECTOR, Model
 from service.recognition.recognizer import Recognizer
@@ -49,20 +50,25 @@ def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, thr
             network=weights.path(model.network),
             processes=workers,
         )
-        dlib.check()
-        chosen: Engine = dlib if engine == "dlib" else _onnx(model, weights, dlib, threads)
+        chosen: Engine
+        if engine == "dlib":
+            dlib.check()
+            chosen = dlib
+        else:
+            chosen = _onnx(model, weights, dlib if installed() else None, threads)
     except (StoreError, GraphError, EngineError, OSError) as error:
         raise RecognizerError(str(error)) from error
     return Recognizer(model, chosen)
 
 
-def _onnx(model: Model, weights: WeightStore, dlib: DlibEngine, threads: int) -> OnnxEngine:
+def _onnx(model: Model, weights: WeightStore, dlib: DlibEngine | None, threads: int) -> OnnxEngine:
     detector = _detector(weights, threads) if model.detector == "cnn" else None
     for name in (model.landmarks, model.network):
         manifest.load(weights.root, name, weights.sha256(name))
     landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
     network = Session(manifest.graph_path(weights.root, model.network), threads)
-    return OnnxEngine(detector, landmarks, network, dlib)
+    hog = HogDetector(hog_filters.load(), threads) if model.uses_hog else None
+    return OnnxEngine(detector, hog, landmarks, network, dlib)
 
 
 def _detector(weights: WeightStore, threads: int) -> CnnDetector:

@@ -7,15 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.engines.protocol import Engine, Stage
-from service.recognition.geometry import Rectangle, intersection_over_union
+from service.recognition.geometry import Rectangle
 from service.recognition.mmod import Detection
 from service.recognition.models import Model
 from service.recognition.timings import Stopwatch, Timings
 
 HOG_CONFIDENCE = 1.1
 """What a HOG face carries as its confidence (the Nextcloud app's own HOG model, and the upstream service)."""
-CONFIRMING_OVERLAP = 0.35
-"""Intersection over union from which a HOG face confirms a CNN face (the app's own model 4)."""
 UNCONFIRMED_FACTOR = 0.8
 """What is left of the confidence of a face that HOG does not confirm (the upstream service)."""
 GIVEN_CONFIDENCE = 1.0
@@ -80,13 +78,14 @@ class Recognizer:
         self._find(image, Stopwatch())
         self.recognize(image, [Rectangle(8, 8, 87, 87)])
         if self.model.confirmed_by_hog:
-            self._engine.hog_detections(image)
+            self._engine.hog_confirms(image, [Rectangle(8, 8, 87, 87)])
 
     def stages(self) -> dict[str, Stage]:
         """Who computes each stage that this model has."""
         unused = {
             "cnn_detections": self.model.detector != "cnn",
-            "hog_detections": not self.model.uses_hog,
+            "hog_detections": self.model.detector != "hog",
+            "hog_confirms": not self.model.confirmed_by_hog,
         }
         return {name: stage for name, stage in self._engine.stages().items() if not unused.get(name)}
 
@@ -107,7 +106,8 @@ class Recognizer:
         chips = watch.time(engine.chips, image, landmarks)
         descriptors = watch.time(engine.descriptors, chips)
         if rectangles is None and self.model.confirmed_by_hog:
-            found = confirm(found, watch.time(engine.hog_detections, image))
+            boxes = [face.rectangle for face in found]
+            found = judged(found, watch.time(engine.hog_confirms, image, boxes))
         return [
             Face(face.rectangle, face.confidence, points, descriptor)
             for face, points, descriptor in zip(found, landmarks, descriptors, strict=True)
@@ -119,13 +119,11 @@ class Recognizer:
         return [Detection(face, HOG_CONFIDENCE) for face in watch.time(self._engine.hog_detections, image)]
 
 
-def confirm(faces: Sequence[Detection], hog_faces: Sequence[Rectangle]) -> list[Detection]:
-    """Lower the confidence of every face that no HOG face lies on."""
+def judged(faces: Sequence[Detection], confirmed: Sequence[bool]) -> list[Detection]:
+    """Lower the confidence of every face that HOG does not confirm."""
     return [
-        face
-        if any(intersection_over_union(face.rectangle, hog) >= CONFIRMING_OVERLAP for hog in hog_faces)
-        else Detection(face.rectangle, face.confidence * UNCONFIRMED_FACTOR)
-        for face in faces
+        face if yes else Detection(face.rectangle, face.confidence * UNCONFIRMED_FACTOR)
+        for face, yes in zip(faces, confirmed, strict=True)
     ]
 
 

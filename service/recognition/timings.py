@@ -12,10 +12,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds of each stage, named as in `Engine.stages`; 0 for a stage that did not run."""
+    """Seconds of each stage, named as the method of `Engine`; 0 for a stage that did not run."""
 
     cnn_detections: float = 0.0
     hog_detections: float = 0.0
+    hog_confirms: float = 0.0
     landmarks: float = 0.0
     chips: float = 0.0
     descriptors: float = 0.0

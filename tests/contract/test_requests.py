@@ -55,7 +55,7 @@ def test_info(caller: Caller) -> None:
     for weight in info["weights"].values():
         assert len(weight["sha256"]) == 64
         assert weight["origin"]
-    assert set(info["stages"]) == {"cnn_detections", "hog_detections", "landmarks", "chips", "descriptors"}
+    assert set(info["stages"]) == {"cnn_detections", "hog_confirms", "landmarks", "chips", "descriptors"}
     for stage in info["stages"].values():
         assert stage["engine"] in ("onnx", "compiled", "dlib")
         assert stage["provider"]

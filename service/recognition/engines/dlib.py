@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.recognition.confirmation import confirmed
 from service.recognition.engines.protocol import EngineError, Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.mmod import Detection
@@ -50,7 +51,7 @@ class DlibEngine:
 
     def check(self) -> None:
         """Raise EngineError if dlib cannot run on this machine, with what to do."""
-        if importlib.util.find_spec("_dlib_pybind11") is None:
+        if not installed():
             raise EngineError("dlib is not installed: pip install --require-hashes -r requirements/dlib.txt")
         try:
             self._call("ping")
@@ -66,6 +67,9 @@ class DlibEngine:
     def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
         return self._call("hog_detections", image)  # type: ignore[no-any-return]
 
+    def hog_confirms(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> list[bool]:
+        return confirmed(rectangles, self.hog_detections(image))
+
     def landmarks(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
         return self._call("landmarks", image, rectangles)  # type: ignore[no-any-return]
 
@@ -76,7 +80,7 @@ class DlibEngine:
         return self._call("descriptors", chips)  # type: ignore[no-any-return]
 
     def stages(self) -> dict[str, Stage]:
-        names = ("cnn_detections", "hog_detections", "landmarks", "chips", "descriptors")
+        names = ("cnn_detections", "hog_detections", "hog_confirms", "landmarks", "chips", "descriptors")
         return dict.fromkeys(names, Stage("dlib", "cpu"))
 
     def close(self) -> None:
@@ -89,6 +93,11 @@ class DlibEngine:
             return worker.call(stage, arguments)
         finally:
             self._idle.put(worker)
+
+
+def installed() -> bool:
+    """Whether dlib is there, found without loading it; whether it runs on this processor is another question."""
+    return importlib.util.find_spec("_dlib_pybind11") is not None
 
 
 class _Worker:

@@ -1,7 +1,7 @@
-"""dlib's two networks through ONNX Runtime, landmarks and chips by compiled loops; HOG still by dlib.
+"""dlib's two networks through ONNX Runtime, everything between them in compiled loops.
 
-A stage that fails at run time (out of memory, a device that went away) is computed by dlib for that photo:
-slower, the same answer, and counted.
+A stage that fails at run time (out of memory, a device that went away) is computed by dlib for that photo where
+dlib is installed: slower, the same answer, and counted.
 """
 
 import logging
@@ -17,6 +17,7 @@ from service.recognition import chips
 from service.recognition.engines.dlib import DlibEngine
 from service.recognition.engines.protocol import EngineError, Stage
 from service.recognition.geometry import Rectangle
+from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks
 from service.recognition.mmod import Detection
 from service.recognition.scan import CnnDetector
@@ -29,19 +30,26 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class OnnxEngine:
-    """Both networks by ONNX Runtime, landmarks and chips by compiled loops, HOG by dlib; the Engine protocol.
+    """Both networks by ONNX Runtime, HOG, landmarks and chips by compiled loops; the Engine protocol.
 
     Args:
         detector: the CNN detector, or None where the model has none.
+        hog: the HOG detector, or None where the model has none.
         landmarks: the shape predictor.
         network: `chips` uint8 (faces, 150, 150, 3) RGB to `descriptors` float32 (faces, 128).
-        dlib: computes the other stage, and stands in where one fails.
+        dlib: stands in where a stage fails, or None where dlib is not installed.
     """
 
     def __init__(
-        self, detector: CnnDetector | None, landmarks: Landmarks, network: Session, dlib: DlibEngine
+        self,
+        detector: CnnDetector | None,
+        hog: HogDetector | None,
+        landmarks: Landmarks,
+        network: Session,
+        dlib: DlibEngine | None,
     ) -> None:
         self._detector = detector
+        self._hog = hog
         self._landmarks = landmarks
         self._network = network
         self._dlib = dlib
@@ -49,51 +57,57 @@ class OnnxEngine:
         self._counting = threading.Lock()
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
-        detector = self._detector
-        if detector is None:
+        if self._detector is None:
             raise EngineError("this engine was opened for a model without the CNN detector")
-        return self._or_dlib("cnn_detections", detector, self._dlib.cnn_detections, image)
+        return self._or_dlib("cnn_detections", self._detector, image)
 
     def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
-        return self._dlib.hog_detections(image)
+        return self._or_dlib("hog_detections", self._opened_hog(), image)
+
+    def hog_confirms(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> list[bool]:
+        return self._or_dlib("hog_confirms", self._opened_hog().confirm, image, rectangles)
 
     def landmarks(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
-        return self._or_dlib("landmarks", self._landmarks, self._dlib.landmarks, image, rectangles)
+        return self._or_dlib("landmarks", self._landmarks, image, rectangles)
 
     def chips(self, image: NDArray[np.uint8], landmarks: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return self._or_dlib("chips", chips.cut, self._dlib.chips, image, landmarks)
+        return self._or_dlib("chips", chips.cut, image, landmarks)
 
     def descriptors(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._or_dlib("descriptors", self._network.run, self._dlib.descriptors, chips)
+        return self._or_dlib("descriptors", self._network.run, chips)
 
     def stages(self) -> dict[str, Stage]:
-        stages = self._dlib.stages()
+        fallbacks = self._fallbacks
+        stages = {
+            name: Stage("compiled", "cpu", fallbacks[name])
+            for name in ("hog_detections", "hog_confirms", "landmarks", "chips")
+        }
         if self._detector is not None:
-            stages["cnn_detections"] = self._stage("cnn_detections", self._detector.session)
-        for name in ("landmarks", "chips"):
-            stages[name] = Stage("compiled", "cpu", self._fallbacks[name])
-        stages["descriptors"] = self._stage("descriptors", self._network)
+            provider = self._detector.session.provider
+            stages["cnn_detections"] = Stage("onnx", provider, fallbacks["cnn_detections"])
+        stages["descriptors"] = Stage("onnx", self._network.provider, fallbacks["descriptors"])
         return stages
 
     def close(self) -> None:
-        if self._detector is not None:
-            self._detector.close()
-        self._dlib.close()
+        for part in (self._detector, self._hog, self._dlib):
+            if part is not None:
+                part.close()
 
-    def _stage(self, name: str, session: Session) -> Stage:
-        return Stage("onnx", session.provider, self._fallbacks[name])
+    def _opened_hog(self) -> HogDetector:
+        if self._hog is None:
+            raise EngineError("this engine was opened for a model without the HOG detector")
+        return self._hog
 
-    def _or_dlib(
-        self,
-        stage: str,
-        here: Callable[[*Arguments], Result],
-        by_dlib: Callable[[*Arguments], Result],
-        *arguments: *Arguments,
-    ) -> Result:
+    def _or_dlib(self, stage: str, here: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         try:
             return here(*arguments)
         except (EngineError, MemoryError) as error:
+            if self._dlib is None:
+                raise EngineError(
+                    f"{stage} failed, and dlib is not installed to stand in: {error}"
+                ) from error
             _log.warning("%s: %s; dlib computes it instead", stage, error or "out of memory")
         with self._counting:
             self._fallbacks[stage] += 1
+        by_dlib: Callable[[*Arguments], Result] = getattr(self._dlib, stage)
         return by_dlib(*arguments)

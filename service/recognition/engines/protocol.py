@@ -40,6 +40,9 @@ class Engine(Protocol):
     def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
         """Faces of dlib's frontal face detector, the photo doubled once first, in dlib's order."""
 
+    def hog_confirms(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> list[bool]:
+        """For each rectangle whether one of `hog_detections` confirms it (`confirmation.confirms`)."""
+
     def landmarks(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
         """Points of each face, shape (faces, 5 or 68, 2): x, y in pixels of the photo."""
 

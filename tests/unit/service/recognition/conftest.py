@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import dlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from conversion import reference
+from conversion.dat import Reader
 from service import images
+from service.recognition import hog_filters
 from service.recognition.models import MODELS
 from service.recognition.opening import ENGINES, open_recognizer
 from service.recognition.recognizer import Recognizer
@@ -23,6 +28,24 @@ def recognizers(store: Path) -> Iterator[dict[str, Recognizer]]:
     yield opened
     for recognizer in opened.values():
         recognizer.close()
+
+
+@pytest.fixture(scope="session")
+def unsuppressed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """dlib's frontal face detector with both overlap thresholds at 1: it reports every window, with its score."""
+    path = tmp_path_factory.mktemp("hog") / "detector.svm"
+    data = reference.frontal_file()
+    reader = Reader(data)
+    for number in range(11):
+        reader.integer(f"setting {number}")
+    reader.floating("regularization strength")
+    reader.integer("number of weights")
+    start = reader.position
+    assert reader.floating("overlap") == hog_filters.load().rule.overlap
+    assert reader.floating("covered") == hog_filters.load().rule.covered
+    one = b"\x01\x01\x01\x00"
+    path.write_bytes(data[:start] + one + one + data[reader.position :])
+    return dlib.fhog_object_detector(str(path))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from service.recognition.landmarks import Landmarks
 from service.recognition.mmod import Detection
 from service.recognition.models import DLIB_RESNET, FIVE_POINTS, MODELS
 from service.recognition.opening import ENGINES, RecognizerError, open_recognizer
-from service.recognition.recognizer import Face, Recognizer, confirm
+from service.recognition.recognizer import Face, Recognizer, judged
 
 Recognizers = dict[str, Recognizer]
 Pictures = dict[str, NDArray[np.uint8]]
@@ -114,11 +114,9 @@ def test_a_view_that_is_not_contiguous_is_an_image_too(recognizers: Recognizers,
     _assert_equal(recognizers["onnx"].recognize(view), recognizers["onnx"].recognize(picture))
 
 
-def test_hog_confirms_from_the_threshold_on_and_lowers_the_rest() -> None:
+def test_a_face_that_hog_does_not_confirm_keeps_four_fifths_of_its_confidence() -> None:
     face = Detection(Rectangle(0, 0, 100, 100), 1.0)
-    assert confirm([face], []) == [Detection(face.rectangle, 0.8)]
-    assert confirm([face], [Rectangle(0, 0, 100, 36)]) == [face]
-    assert confirm([face], [Rectangle(0, 0, 100, 34)]) == [Detection(face.rectangle, 0.8)]
+    assert judged([face, face], [True, False]) == [face, Detection(face.rectangle, 0.8)]
 
 
 def test_a_network_that_fails_at_run_time_is_computed_by_dlib_and_counted(
@@ -172,7 +170,7 @@ def test_stages_name_engine_and_provider_of_what_the_model_uses(recognizers: Rec
     stages = recognizers["onnx"].stages()
     assert {name: (stage.engine, stage.provider) for name, stage in stages.items()} == {
         "cnn_detections": ("onnx", "CPUExecutionProvider"),
-        "hog_detections": ("dlib", "cpu"),
+        "hog_confirms": ("compiled", "cpu"),
         "landmarks": ("compiled", "cpu"),
         "chips": ("compiled", "cpu"),
         "descriptors": ("onnx", "CPUExecutionProvider"),

@@ -1,0 +1,107 @@
+"""Which of the windows that fired are faces: of two that overlap, the one with the lower score goes.
+
+Source: dlib/image_processing/box_overlap_testing.h (test_box_overlap) and
+dlib/image_processing/object_detector.h (object_detector::operator()).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from service.recognition.geometry import Rectangle
+
+
+class Window(NamedTuple):
+    """A window whose score is over its threshold. Windows sort as dlib looks at them: the highest score first."""
+
+    descending: float
+    """The score above the threshold, negated."""
+    part: int
+    """The part of the detector that fired."""
+    level: int
+    row: int
+    column: int
+    rectangle: Rectangle
+    """In pixels of the doubled photo."""
+
+    @property
+    def score(self) -> float:
+        return -self.descending
+
+
+@dataclass(frozen=True)
+class OverlapRule:
+    """When two boxes are taken for the same face."""
+
+    overlap: float
+    """Intersection over BOUNDING box above which they are."""
+    covered: float
+    """Share of either box that, once inside the other, makes them the same face."""
+
+    def same_face(self, first: Rectangle, second: Rectangle) -> bool:
+        shared = first.intersection(second).area
+        if shared == 0:
+            return False
+        return (
+            shared / first.bounding(second).area > self.overlap
+            or shared / first.area > self.covered
+            or shared / second.area > self.covered
+        )
+
+
+def survivors(windows: Iterable[Window], rule: OverlapRule) -> list[Window]:
+    """The windows that are faces, the highest score first."""
+    kept: list[Window] = []
+    for window in sorted(windows):
+        if not any(rule.same_face(face.rectangle, window.rectangle) for face in kept):
+            kept.append(window)
+    return kept
+
+
+class Closure:
+    """The fate of single windows, without knowing all windows of the photo.
+
+    A window is a face unless a window of a higher score that overlaps it is one. So its fate hangs on those
+    around it that score higher, theirs on the ones around them, and so on; no other window matters. As scores
+    rise along such a chain, it ends.
+
+    Args:
+        rule: when two windows are the same face.
+        around: all windows, over their thresholds, that could be the same face as a given one. More may be
+            returned, also the window itself.
+    """
+
+    def __init__(self, rule: OverlapRule, around: Callable[[Window], Iterable[Window]]) -> None:
+        self._rule = rule
+        self._around = around
+        self._fates: dict[Window, bool] = {}
+
+    def is_face(self, window: Window) -> bool:
+        """Whether `survivors` of all windows of the photo would hold this one."""
+        pending = [window]
+        while pending:
+            current = pending[-1]
+            unknown = self._judge(current)
+            if unknown is None:
+                pending.pop()
+            else:
+                pending.append(unknown)
+        return self._fates[window]
+
+    def _judge(self, window: Window) -> Window | None:
+        """Decide the fate of a window, or return one whose fate has to be known first."""
+        if window in self._fates:
+            return None
+        stronger = [
+            other
+            for other in self._around(window)
+            if other < window and self._rule.same_face(other.rectangle, window.rectangle)
+        ]
+        if any(self._fates.get(other, False) for other in stronger):
+            self._fates[window] = False
+            return None
+        unknown = [other for other in stronger if other not in self._fates]
+        if unknown:
+            return min(unknown)
+        self._fates[window] = True
+        return None

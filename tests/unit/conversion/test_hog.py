@@ -1,0 +1,88 @@
+"""From dlib's saved HOG detector to the array file that the package carries."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conversion import hog, reference
+from conversion.dat import DatError
+from conversion.pictures import scenes
+from conversion.validate import ValueMismatchError
+from service.recognition import hog_filters
+from service.recognition.hog_filters import HogFilters
+from service.recognition.separable import Filters
+
+
+@pytest.fixture(scope="module")
+def saved() -> bytes:
+    return reference.frontal_file()
+
+
+def test_the_packaged_file_is_the_installed_dlibs_detector(saved: bytes) -> None:
+    made, packaged = hog.separated(hog.read_detector(saved)), hog_filters.load()
+    np.testing.assert_array_equal(made.thresholds, packaged.thresholds)
+    assert made.rule == packaged.rule
+    assert len(packaged.filters.rows) == 305
+    np.testing.assert_array_equal(made.filters.planes, packaged.filters.planes)
+    np.testing.assert_array_equal(made.filters.parts, packaged.filters.parts)
+    # The signs of a pair of singular vectors are the library's choice; their product is not.
+    for number in range(len(packaged.filters.rows)):
+        ours, theirs = (
+            np.outer(filters.columns[number], filters.rows[number])
+            for filters in (packaged.filters, made.filters)
+        )
+        np.testing.assert_allclose(ours, theirs, atol=1e-7)
+
+
+def test_the_filters_add_up_to_dlibs_weights(saved: bytes) -> None:
+    detector, filters = hog.read_detector(saved), hog_filters.load().filters
+    summed = np.zeros_like(detector.weights)
+    for row, column, plane, part in zip(
+        filters.rows, filters.columns, filters.planes, filters.parts, strict=True
+    ):
+        summed[part, plane] += np.outer(column, row)
+    # What is dropped is a thousandth of the largest singular value.
+    assert np.abs(summed - detector.weights).max() < 2e-3 * np.abs(detector.weights).max()
+
+
+def test_made_and_loaded_again(tmp_path: Path) -> None:
+    path = tmp_path / "detector.npz"
+    differences = hog.export(path)
+    assert differences["faces"] == 0.0
+    assert differences["scores"] < hog.SCORE_TOLERANCE
+    assert hog_filters.load(path).rule == hog_filters.load().rule
+
+
+def test_filters_that_are_not_dlibs_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = hog_filters.load()
+    rows = right.filters.rows.copy()
+    rows[100] *= 1.01
+    wrong = HogFilters(
+        Filters(rows, right.filters.columns, right.filters.planes, right.filters.parts),
+        right.thresholds,
+        right.rule,
+    )
+    with pytest.raises(ValueMismatchError):
+        hog.prove(wrong, scenes())
+    monkeypatch.setattr(hog, "separated", lambda detector: wrong)
+    with pytest.raises(ValueMismatchError):
+        hog.export(tmp_path / "detector.npz")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 10, 40, 5000, -1])
+def test_a_truncated_file_is_refused(length: int, saved: bytes) -> None:
+    with pytest.raises(DatError):
+        hog.read_detector(saved[:length])
+
+
+def test_bytes_after_the_end_are_refused(saved: bytes) -> None:
+    with pytest.raises(DatError, match="follow the end"):
+        hog.read_detector(saved + b"\0")
+
+
+def test_a_detector_with_other_cells_is_refused(saved: bytes) -> None:
+    cell_size = saved.index(b"\x01\x08")
+    with pytest.raises(DatError, match="supported is"):
+        hog.read_detector(saved[:cell_size] + b"\x01\x04" + saved[cell_size + 2 :])
