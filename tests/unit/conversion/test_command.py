@@ -44,7 +44,9 @@ def test_what_can_be_converted_is_what_has_a_graph_or_points() -> None:
 def test_it_converts_what_is_there_and_then_has_nothing_to_do(own_store: Path) -> None:
     first = _run(own_store)
     assert first.returncode == 0, first.stderr
-    assert first.stdout.startswith(f"{CNN_DETECTOR}: converted; largest difference from dlib 20.0.1")
+    announced, converted = first.stdout.splitlines()
+    assert announced.startswith(f"{CNN_DETECTOR}: converting, and comparing with dlib")
+    assert converted.startswith(f"{CNN_DETECTOR}: converted; largest difference from dlib 20.0.1")
     graph = manifest.graph_path(own_store, CNN_DETECTOR)
     written = graph.stat().st_mtime_ns, graph.stat().st_ino
     facts = manifest.load(own_store, CNN_DETECTOR).detector

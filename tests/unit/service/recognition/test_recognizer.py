@@ -1,7 +1,7 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +41,8 @@ def test_every_stage_that_ran_has_its_time(recognizers: Recognizers, pictures: P
     recognizer = recognizers["onnx"]
     found = recognizer.recognize_timed(pictures["astronaut.png"])
     _assert_equal(found.faces, recognizer.recognize(pictures["astronaut.png"]))
-    assert all(seconds > 0 for seconds in astuple(found.timings))
-    assert recognizer.stages().keys() == asdict(found.timings).keys()
+    timed = {name for name, seconds in asdict(found.timings).items() if seconds > 0}
+    assert timed == recognizer.stages().keys()
     none = recognizer.recognize_timed(pictures["chelsea.png"])
     assert none.faces == []
     assert [name for name, seconds in asdict(none.timings).items() if seconds] == ["cnn_detections"]
