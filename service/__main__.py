@@ -1,4 +1,4 @@
-"""The command line: python -m service serve | key | occ | settings."""
+"""The command line: python -m service serve | check | key | occ | settings."""
 
 import argparse
 import logging
@@ -28,6 +28,14 @@ def serve() -> int:
         return server.run(configuration, keys.KeyRing(valid))
     except listening.ListenError as error:
         return _refuse(error)
+
+
+def check() -> int:
+    """Run every stage once and say who computes it."""
+    configuration = settings.load()
+    from service import server
+
+    return server.check(configuration)
 
 
 def key() -> int:
@@ -64,7 +72,13 @@ def print_settings() -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[], int]] = {"serve": serve, "key": key, "occ": occ, "settings": print_settings}
+COMMANDS: dict[str, Callable[[], int]] = {
+    "serve": serve,
+    "check": check,
+    "key": key,
+    "occ": occ,
+    "settings": print_settings,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

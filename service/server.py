@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 import traceback
+from contextlib import closing
 from types import FrameType
 
 import uvicorn
@@ -15,6 +16,7 @@ from service.listening import listen
 from service.recognition.engines.protocol import EngineError
 from service.recognition.models import MODELS
 from service.recognition.opening import RecognizerError, open_recognizer
+from service.recognition.recognizer import Recognizer
 from service.settings import Settings
 
 LONGEST_HEADERS = 64 * 1024
@@ -37,13 +39,7 @@ def run(settings: Settings, keys: KeyRing) -> int:
     with listen(settings) as socket:
         # Before the first answer: a caller that hears `/open` answer sends photos, and loses those that fail.
         try:
-            recognizer = open_recognizer(
-                model,
-                engine=settings.engine,
-                store=settings.store,
-                workers=settings.workers,
-                threads=settings.threads,
-            )
+            recognizer = _open(settings)
         except RecognizerError as error:
             _explain(error)
             return 1
@@ -60,6 +56,32 @@ def run(settings: Settings, keys: KeyRing) -> int:
     for failure in failures:
         _explain(failure)
     return 1 if failures else 0
+
+
+def check(settings: Settings) -> int:
+    """Runs every stage of the model once, prints who computes it, and returns the exit status."""
+    try:
+        recognizer = _open(settings)
+        with closing(recognizer):
+            recognizer.warm_up()
+            stages = recognizer.stages()
+    except (RecognizerError, EngineError) as error:
+        _explain(error)
+        return 1
+    print(f"model {recognizer.model.number}: {recognizer.model.description}")
+    for name, stage in stages.items():
+        print(f"  {name}: {stage.engine} on {stage.provider}")
+    return 0
+
+
+def _open(settings: Settings) -> Recognizer:
+    return open_recognizer(
+        MODELS[settings.model],
+        engine=settings.engine,
+        store=settings.store,
+        workers=settings.workers,
+        threads=settings.threads,
+    )
 
 
 def server_of(app: Starlette) -> uvicorn.Server:

@@ -132,3 +132,33 @@ def test_sigterm_finishes_what_is_in_flight(
     assert {face["detection_confidence"] for reply in replies for face in reply.json["faces"]} == {1.1}
     with pytest.raises(ConnectionRefusedError):
         replace(caller, port=service.port).get("/health")
+
+
+def test_check_names_who_computes_each_stage(store: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "check"],
+        cwd=ROOT,
+        env={**os.environ, "FACE_STORE": str(store), "FACE_MODEL": "4"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, *stages = done.stdout.splitlines()
+    assert first == "model 4: CNN detector confirmed by HOG, 5 landmarks"
+    assert "  cnn_detections: onnx on CPUExecutionProvider" in stages
+    assert "  hog_confirms: compiled on cpu" in stages
+
+
+def test_check_of_an_empty_store_says_what_is_missing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "check"],
+        cwd=ROOT,
+        env={**os.environ, "FACE_STORE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert "python -m model_store fetch" in line
