@@ -24,8 +24,8 @@ from service.recognition.fhog import CELL, PLANES
 from service.recognition.hog import HogDetector
 from service.recognition.hog_filters import HogFilters
 from service.recognition.hog_levels import LEAST_SIDE
+from service.recognition.overlap import OverlapRule
 from service.recognition.separable import TAPS, Filters
-from service.recognition.suppression import OverlapRule
 
 WEIGHTS = PLANES * TAPS * TAPS
 LARGEST_DETECTOR = 64

@@ -20,6 +20,7 @@ from conversion.networks import CHIPS, DESCRIPTORS
 from conversion.pictures import Picture
 from conversion.read_network import Network
 from service.recognition import mmod, pyramid
+from service.recognition.overlap import OverlapRule
 from service.recognition.scan import score_map
 
 Values = dict[str, NDArray[Any]]
@@ -63,7 +64,9 @@ def detections_of_graph(
 ) -> Values:
     facts = detector_facts(network)
     window = mmod.Window(
-        facts.window_width, facts.window_height, facts.suppression_overlap, facts.suppression_covered
+        facts.window_width,
+        facts.window_height,
+        OverlapRule(facts.suppression_overlap, facts.suppression_covered),
     )
     faces: list[tuple[int, ...]] = []
     confidences: list[float] = []

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.recognition.overlap import OverlapRule
 from service.recognition.separable import Filters
-from service.recognition.suppression import OverlapRule
 
 PACKAGED = Path(__file__).with_name("frontal_face_detector.npz")
 

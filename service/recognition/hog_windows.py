@@ -15,8 +15,8 @@ from service.recognition.confirmation import CONFIRMING_OVERLAP
 from service.recognition.fhog import BEFORE, CELL
 from service.recognition.geometry import Rectangle
 from service.recognition.hog_levels import RATE
+from service.recognition.overlap import OverlapRule
 from service.recognition.separable import TAPS
-from service.recognition.suppression import OverlapRule
 
 Edges = NDArray[np.int64]
 _SLACK = 1 - 1e-9

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.geometry import Rectangle, round_half_away
+from service.recognition.overlap import OverlapRule
 from service.recognition.pyramid import RATE, Layout
 
 STRIDE = 8
@@ -24,10 +25,8 @@ class Window:
 
     width: int
     height: int
-    suppression_overlap: float
-    """Intersection over BOUNDING BOX above which the weaker of two boxes goes (test_box_overlap)."""
-    suppression_covered: float
-    """Share of either box that, once covered by the other, makes the weaker go."""
+    rule: OverlapRule
+    """When the weaker of two boxes goes."""
     threshold: float = 0.0
     """A score above it is a face (adjust_threshold of loss_mmod_::to_label)."""
 
@@ -53,7 +52,7 @@ def detections(scores: NDArray[np.float32], layout: Layout, window: Window) -> l
     kept: list[Detection] = []
     for candidate in np.argsort(-confidences, kind="stable"):
         box = _in_photo(int(columns[candidate]), int(rows[candidate]), layout, window)
-        if not any(_suppresses(face.rectangle, box, window) for face in kept):
+        if not any(window.rule.same_face(face.rectangle, box) for face in kept):
             kept.append(Detection(box, float(confidences[candidate])))
     return kept
 
@@ -93,14 +92,3 @@ def _up(coordinate: float, levels: int) -> float:
     for _ in range(levels):
         coordinate = coordinate * (RATE / (RATE - 1.0)) + 0.3
     return coordinate
-
-
-def _suppresses(stronger: Rectangle, weaker: Rectangle, window: Window) -> bool:
-    shared = stronger.intersection(weaker).area
-    if shared == 0:
-        return False
-    return (
-        shared / stronger.bounding(weaker).area > window.suppression_overlap
-        or shared / stronger.area > window.suppression_covered
-        or shared / weaker.area > window.suppression_covered
-    )

@@ -18,6 +18,7 @@ from service.recognition.landmarks import Landmarks, Predictor
 from service.recognition.levels import usable_cores
 from service.recognition.mmod import Window
 from service.recognition.models import CNN_DETECTOR, Model
+from service.recognition.overlap import OverlapRule
 from service.recognition.recognizer import Recognizer
 from service.recognition.scan import CnnDetector
 from service.recognition.sessions import Session
@@ -94,7 +95,6 @@ def window(facts: DetectorFacts) -> Window:
     return Window(
         facts.window_width,
         facts.window_height,
-        facts.suppression_overlap,
-        facts.suppression_covered,
+        OverlapRule(facts.suppression_overlap, facts.suppression_covered),
         facts.threshold,
     )

@@ -1,14 +1,13 @@
 """Which of the windows that fired are faces: of two that overlap, the one with the lower score goes.
 
-Source: dlib/image_processing/box_overlap_testing.h (test_box_overlap) and
-dlib/image_processing/object_detector.h (object_detector::operator()).
+Source: dlib/image_processing/object_detector.h (object_detector::operator()).
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from service.recognition.geometry import Rectangle
+from service.recognition.overlap import OverlapRule
 
 
 class Window(NamedTuple):
@@ -27,26 +26,6 @@ class Window(NamedTuple):
     @property
     def score(self) -> float:
         return -self.descending
-
-
-@dataclass(frozen=True)
-class OverlapRule:
-    """When two boxes are taken for the same face."""
-
-    overlap: float
-    """Intersection over BOUNDING box above which they are."""
-    covered: float
-    """Share of either box that, once inside the other, makes them the same face."""
-
-    def same_face(self, first: Rectangle, second: Rectangle) -> bool:
-        shared = first.intersection(second).area
-        if shared == 0:
-            return False
-        return (
-            shared / first.bounding(second).area > self.overlap
-            or shared / first.area > self.covered
-            or shared / second.area > self.covered
-        )
 
 
 def survivors(windows: Iterable[Window], rule: OverlapRule) -> list[Window]:

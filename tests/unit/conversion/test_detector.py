@@ -19,6 +19,7 @@ from conversion.proofs import detections_of_dlib, detections_of_graph
 from conversion.read_network import Network, read_network
 from conversion.topologies import DETECTOR
 from service.recognition import mmod, pyramid
+from service.recognition.overlap import OverlapRule
 from service.recognition.scan import score_map
 
 CONFIDENCE_TOLERANCE = 1e-5
@@ -76,7 +77,9 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
         )
     assert scores.size == len(expected) > 300
     window = mmod.Window(
-        facts.window_width, facts.window_height, facts.suppression_overlap, facts.suppression_covered
+        facts.window_width,
+        facts.window_height,
+        OverlapRule(facts.suppression_overlap, facts.suppression_covered),
     )
     ours = np.array([(*face.rectangle, face.confidence) for face in mmod.detections(scores, layout, window)])
     ours, dlibs = (rows[np.lexsort(rows[:, [4, 3, 2, 1, 0]].T)] for rows in (ours, expected[:, 1:]))

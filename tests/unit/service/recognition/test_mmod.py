@@ -2,8 +2,9 @@ import numpy as np
 
 from service.recognition import mmod, pyramid
 from service.recognition.geometry import Rectangle
+from service.recognition.overlap import OverlapRule
 
-WINDOW = mmod.Window(80, 80, 0.3382761351109955, 1.0)
+WINDOW = mmod.Window(80, 80, OverlapRule(0.3382761351109955, 1.0))
 
 
 def _scores(*marks: tuple[int, int, float]) -> tuple[np.ndarray, pyramid.Layout]:
@@ -52,5 +53,5 @@ def test_overlap_is_measured_against_the_box_around_both() -> None:
     first, second = mmod.detections(scores, layout, WINDOW)
     shared = first.rectangle.intersection(second.rectangle).area
     union = first.rectangle.area + second.rectangle.area - shared
-    assert shared / union > WINDOW.suppression_overlap - 0.02
-    assert shared / first.rectangle.bounding(second.rectangle).area < WINDOW.suppression_overlap
+    assert shared / union > WINDOW.rule.overlap - 0.02
+    assert shared / first.rectangle.bounding(second.rectangle).area < WINDOW.rule.overlap

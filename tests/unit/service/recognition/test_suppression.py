@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from service.recognition.geometry import Rectangle
-from service.recognition.suppression import Closure, OverlapRule, Window, survivors
+from service.recognition.overlap import OverlapRule
+from service.recognition.suppression import Closure, Window, survivors
 
 RULE = OverlapRule(overlap=0.33, covered=0.79)
 _numbers = count()
