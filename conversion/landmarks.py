@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from conversion import recorded, reference
 from conversion.pictures import SEED, Picture, scenes
 from conversion.read_predictor import read_predictor
-from conversion.validate import NoReferenceError, compare
+from conversion.validate import compare, dlibs_values
 from model_store import manifest
 from model_store.atomic import atomic_file
 from model_store.manifest import Manifest, Proof
@@ -103,23 +103,15 @@ def prove(
         DlibError: dlib does not load or run these weights.
     """
     pictures = [*scenes(), *photos]
-    try:
-        against = f"dlib {reference.dlib_version()}"
-        expected = points_of_dlib(weights, pictures)
-    except reference.DlibUnavailableError as unavailable:
-        if photos:
-            raise NoReferenceError(f"photos can be compared with dlib only, and {unavailable}") from None
-        try:
-            record = recorded.load(name, source, pictures)
-        except recorded.NoRecordError as missing:
-            raise NoReferenceError(f"{unavailable}; {missing}") from None
-        against, expected = f"recorded vectors of dlib {record.dlib}", record.values["points"]
+    against, expected = dlibs_values(
+        lambda: {"points": points_of_dlib(weights, pictures)}, name, source, pictures, photos
+    )
     landmarks = Landmarks(predictor)
     found = [
         landmarks(np.ascontiguousarray(picture), faces)
         for picture, faces in zip(pictures, rectangles(pictures), strict=True)
     ]
-    differences = compare({"points": expected}, {"points": np.concatenate(found)}, TOLERANCE)
+    differences = compare(expected, {"points": np.concatenate(found)}, TOLERANCE)
     return Proof(against, len(pictures), len(photos), differences, dict(TOLERANCE))
 
 

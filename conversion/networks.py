@@ -8,14 +8,11 @@ import numpy as np
 from conversion.graph import GraphBuilder, Port, folded
 from conversion.layers import AddPrev, Conv, FullyConnected, Input, Layer, Pool, Relu, Skip, Tag
 from conversion.read_network import Network
+from service.recognition.engines.protocol import CHIP_SIDE, DESCRIPTOR_LENGTH
 
-CHIP_SIZE = 150
-"""Rows and columns of a face chip (face_recognition.cpp of dlib's Python module)."""
-DESCRIPTOR_SIZE = 128
-
-CHIPS = Port("chips", "tensor(uint8)", ("N", CHIP_SIZE, CHIP_SIZE, 3))
+CHIPS = Port("chips", "tensor(uint8)", ("N", CHIP_SIDE, CHIP_SIDE, 3))
 """Face chips as pixels, RGB."""
-DESCRIPTORS = Port("descriptors", "tensor(float)", ("N", DESCRIPTOR_SIZE))
+DESCRIPTORS = Port("descriptors", "tensor(float)", ("N", DESCRIPTOR_LENGTH))
 """Not normalised, as dlib gives them."""
 
 
@@ -37,7 +34,7 @@ def network_graph(layers: Sequence[Layer]) -> bytes:
     """The graph of layers that were folded."""
     builder = GraphBuilder()
     tagged: dict[int, _Value] = {}
-    value = _Value(CHIPS.name, 3, CHIP_SIZE)
+    value = _Value(CHIPS.name, 3, CHIP_SIDE)
     for layer in layers:
         match layer:
             case Input():
@@ -45,7 +42,7 @@ def network_graph(layers: Sequence[Layer]) -> bytes:
                     "Transpose", value.name, perm=[0, 3, 1, 2]
                 )  # bytes move faster than floats
                 pixels = builder.node("Cast", planes, to=1)  # TensorProto.FLOAT
-                value = _Value(builder.normalise(pixels, layer.mean), 3, CHIP_SIZE)
+                value = _Value(builder.normalise(pixels, layer.mean), 3, CHIP_SIDE)
             case Conv():
                 spec = layer.spec
                 size = (value.size + 2 * spec.padding - spec.kernel) // spec.stride + 1

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from conversion import reference
-from conversion.networks import CHIP_SIZE
 from conversion.pictures import Picture
+from service.recognition.engines.protocol import CHIP_SIDE
 
 ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 LARGEST_SIDE = 500
@@ -49,7 +49,7 @@ def _square(photo: Picture, left: float, top: float, right: float, bottom: float
     box = (left - more, top - more, right + more, bottom + more)
     rows, columns = photo.shape[:2]
     inside = (max(box[0], 0), max(box[1], 0), min(box[2], columns), min(box[3], rows))
-    face = Image.fromarray(photo).resize((CHIP_SIZE, CHIP_SIZE), Image.Resampling.BILINEAR, box=inside)
+    face = Image.fromarray(photo).resize((CHIP_SIDE, CHIP_SIDE), Image.Resampling.BILINEAR, box=inside)
     return np.asarray(face)
 
 

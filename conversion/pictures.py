@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from conversion.networks import CHIP_SIZE
+from service.recognition.engines.protocol import CHIP_SIDE
 
 Picture = NDArray[np.uint8]
 """RGB, shape (rows, columns, 3)."""
@@ -40,9 +40,9 @@ def face_chips() -> list[Picture]:
     state = np.random.RandomState(SEED)
     chips = []
     for number in range(CHIP_COUNT):
-        chip = smooth_noise(state, CHIP_SIZE, CHIP_SIZE, cell=3 + 4 * number)
+        chip = smooth_noise(state, CHIP_SIDE, CHIP_SIDE, cell=3 + 4 * number)
         if number % 2 == 0:
-            draw_face(chip, (CHIP_SIZE / 2, 70 + number % 8), 90 + number, number)
+            draw_face(chip, (CHIP_SIDE / 2, 70 + number % 8), 90 + number, number)
         chips.append(chip)
     return chips
 

@@ -1,6 +1,6 @@
 """The proof of a graph: its ports are as described, and its values are dlib's. What fails here is never written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,23 +61,46 @@ def prove(
     check_ports(session, description)
     pictures = description.pictures()
     of_photos: list[Picture] = []
+
+    def ask() -> Values:
+        of_photos.extend(picture for photo in photos for picture in description.from_photo(photo))
+        return description.expected(weights, network, [*pictures, *of_photos])
+
+    against, expected = dlibs_values(ask, name, network, pictures, photos)
+    pictures += of_photos
+    computed = description.computed(session, network, pictures)
+    differences = compare(expected, computed, description.tolerance)
+    return Proof(against, len(pictures), len(of_photos), differences, dict(description.tolerance))
+
+
+def dlibs_values(
+    ask: Callable[[], Values],
+    name: str,
+    source: recorded.Weights,
+    pictures: Sequence[Picture],
+    photos: Sequence[Picture],
+) -> tuple[str, Values]:
+    """What dlib gives, or gave earlier where it cannot run; the first of the two says which.
+
+    Args:
+        ask: asks dlib itself.
+        name, source, pictures: what vectors are recorded by.
+        photos: pictures to compare besides, of which no vectors can be recorded.
+
+    Raises:
+        NoReferenceError: dlib cannot run, and there are photos or no vectors.
+        DlibError: dlib does not load or run these weights.
+    """
     try:
-        against = f"dlib {reference.dlib_version()}"
-        of_photos = [picture for photo in photos for picture in description.from_photo(photo)]
-        pictures += of_photos
-        expected = description.expected(weights, network, pictures)
+        return f"dlib {reference.dlib_version()}", ask()
     except reference.DlibUnavailableError as unavailable:
         if photos:
             raise NoReferenceError(f"photos can be compared with dlib only, and {unavailable}") from None
         try:
-            record = recorded.load(name, network, pictures)
+            record = recorded.load(name, source, pictures)
         except recorded.NoRecordError as missing:
             raise NoReferenceError(f"{unavailable}; {missing}") from None
-        against, expected = f"recorded vectors of dlib {record.dlib}", record.values
-
-    computed = description.computed(session, network, pictures)
-    differences = compare(expected, computed, description.tolerance)
-    return Proof(against, len(pictures), len(of_photos), differences, dict(description.tolerance))
+        return f"recorded vectors of dlib {record.dlib}", record.values
 
 
 def check_ports(session: onnxruntime.InferenceSession, description: GraphDescription) -> None:

@@ -8,7 +8,6 @@ Source: dlib/image_processing/scan_fhog_pyramid.h (create_fhog_pyramid, detect_f
 dlib/image_processing/object_detector.h and tools/python/src/simple_object_detector_py.h in dlib's repository.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from service.recognition.hog_filters import HogFilters
 from service.recognition.hog_levels import DoubledPhoto, Resampling
 from service.recognition.hog_search import Level, LocalSearch, fired
 from service.recognition.hog_windows import Region, WindowGrid, in_photo
+from service.recognition.levels import usable_cores
 from service.recognition.suppression import Window, survivors
 
 STRIP = 96
@@ -61,7 +61,7 @@ class HogDetector:
 
     def __init__(self, detector: HogFilters, threads: int = 0) -> None:
         self._detector = detector
-        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="hog")
+        self._pool = ThreadPoolExecutor(threads or usable_cores(), thread_name_prefix="hog")
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Rectangle]:
         """The faces' boxes, the highest score first, as the whole scan finds them."""
