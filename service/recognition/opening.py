@@ -1,6 +1,5 @@
 """From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.engines.protocol import Engine, EngineError
 from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks, Predictor
-from service.recognition.levels import usable_cores
+from service.recognition.levels import Pyramids
 from service.recognition.mmod import Window
 from service.recognition.models import CNN_DETECTOR, Model
 from service.recognition.overlap import OverlapRule
@@ -77,8 +76,8 @@ def _detector(weights: WeightStore, threads: int) -> CnnDetector:
     if facts is None:
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
     session = Session(manifest.graph_path(weights.root, CNN_DETECTOR), threads)
-    pool = ThreadPoolExecutor(threads or usable_cores(), "pyramid")
-    return CnnDetector(session, window(facts), np.array(facts.mean, np.float32), pool)
+    pyramids = Pyramids(np.array(facts.mean, np.float32), threads)
+    return CnnDetector(session, window(facts), pyramids)
 
 
 def window(facts: DetectorFacts) -> Window:

@@ -6,13 +6,12 @@ the undivided network gives, bit for bit.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition import mmod, pyramid
-from service.recognition.levels import Levels
+from service.recognition.levels import Levels, Pyramids
 from service.recognition.mmod import STRIDE, Detection
 from service.recognition.pyramid import RECEPTIVE_FIELD, Layout
 from service.recognition.sessions import Session
@@ -43,41 +42,32 @@ class CnnDetector:
         session: the graph: `tile` float32 (N, 3, rows, columns) to `shrunk` (N, 32, rows / 8, columns / 8), and
             `shrunk_given` of that shape to `scores` (N, 1, ...).
         window: its box and its overlap rule.
-        mean: the mean colour that is taken off the pixels, RGB, float32, shape (3,).
-        pool: the threads that make the pyramid.
+        pyramids: makes the pyramid, with the mean colour of the detector's file.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        window: mmod.Window,
-        mean: NDArray[np.float32],
-        pool: ThreadPoolExecutor,
-    ) -> None:
+    def __init__(self, session: Session, window: mmod.Window, pyramids: Pyramids) -> None:
         self.session = session
         self._window = window
-        self._mean = mean
-        self._pool = pool
+        self._pyramids = pyramids
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Faces of a photo, the surest first. Raises EngineError."""
         layout = pyramid.layout(*image.shape[:2])
         if layout is None:
             return []
-        scores = score_map(self.session.compute, image, layout, self._mean, self._pool)
+        scores = score_map(self.session.compute, image, layout, self._pyramids)
         return mmod.detections(scores, layout, self._window)
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._pool.shutdown()
+        self._pyramids.close()
 
 
 def score_map(
     compute: Compute,
     image: NDArray[np.uint8],
     layout: Layout,
-    mean: NDArray[np.float32],
-    pool: ThreadPoolExecutor,
+    pyramids: Pyramids,
     tile_area: int = TILE_AREA,
     scores_area: int = SCORES_AREA,
 ) -> NDArray[np.float32]:
@@ -87,26 +77,25 @@ def score_map(
         compute: the graph.
         image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
         layout: the layout for that size.
-        mean: the mean colour that is taken off the pixels, RGB, float32, shape (3,).
-        pool: the threads that make the pyramid.
+        pyramids: makes the pyramid.
         tile_area: how many pixels of the tile are in work at once, or one row of scores if that is more.
         scores_area: the same for scores.
 
     Returns:
         float32, shape (rows, columns) of the scores.
     """
-    # The levels are larger than all that follows: they are named nowhere, and gone once they are shrunk.
-    return _scores(
-        compute, _shrunk(compute, Levels(image, layout, mean, pool), layout, tile_area), scores_area
-    )
+    with pyramids.levels(image, layout) as levels:
+        shrunk = _shrunk(compute, levels, layout, tile_area)
+    return _scores(compute, shrunk, scores_area)
 
 
 def _shrunk(compute: Compute, levels: Levels, layout: Layout, area: int) -> NDArray[np.float32]:
     rows, columns = (_shrunk_size(size) for size in (layout.rows, layout.columns))
     shrunk = np.empty((1, SHRUNK_CHANNELS, rows, columns), np.float32)
     for first, last in _strips(rows, area // (layout.columns * STRIDE)):
-        tile = levels.rows(first * STRIDE, (last - 1) * STRIDE + RECEPTIVE_FIELD)
-        shrunk[:, :, first:last] = compute("shrunk", {"tile": tile[None], "shrunk_given": _NOTHING_SHRUNK})
+        with levels.rows(first * STRIDE, (last - 1) * STRIDE + RECEPTIVE_FIELD) as tile:
+            given = {"tile": tile[None], "shrunk_given": _NOTHING_SHRUNK}
+            shrunk[:, :, first:last] = compute("shrunk", given)
     return shrunk
 
 
