@@ -40,7 +40,7 @@ from service.recognition.levels import Pyramids
 from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS, MODELS
 from service.recognition.opening import open_recognizer
 from service.recognition.pyramid import Layout
-from service.recognition.scan import score_map
+from service.recognition.scan import score_maps
 from service.recognition.sessions import Session
 
 Image = NDArray[np.uint8]
@@ -179,7 +179,7 @@ def share_of_peak(options: argparse.Namespace) -> tuple[float, float]:
                 spent.append(time.perf_counter() - start)
                 return result
 
-            score_map(compute, image, layout, pyramids)
+            score_maps(compute, [image], layout, pyramids)
             peaks.append(peak)
             shares.append(operations(layout) / sum(spent) / peak)
     return float(np.median(peaks[1:])), float(np.median(shares[1:]))

@@ -22,7 +22,7 @@ from conversion.read_network import Network
 from service.recognition import mmod, pyramid
 from service.recognition.levels import Pyramids
 from service.recognition.overlap import OverlapRule
-from service.recognition.scan import score_map
+from service.recognition.scan import score_maps
 
 Values = dict[str, NDArray[Any]]
 
@@ -82,7 +82,7 @@ def detections_of_graph(
             layout = pyramid.layout(*picture.shape[:2])
             if layout is None:
                 continue  # too small for dlib to give a score either
-            found = score_map(compute, np.ascontiguousarray(picture), layout, pyramids)
+            (found,) = score_maps(compute, [np.ascontiguousarray(picture)], layout, pyramids)
             for face in mmod.detections(found, layout, window):
                 faces.append((number, *face.rectangle))
                 confidences.append(face.confidence)

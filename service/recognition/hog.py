@@ -24,7 +24,7 @@ from service.recognition.hog_filters import HogFilters
 from service.recognition.hog_levels import DoubledPhoto, Resampling
 from service.recognition.hog_search import Level, LocalSearch, fired
 from service.recognition.hog_windows import Region, WindowGrid, in_photo
-from service.recognition.levels import usable_cores
+from service.recognition.parallelism import usable_cores
 from service.recognition.suppression import Window, survivors
 
 STRIP = 96

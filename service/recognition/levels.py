@@ -4,7 +4,6 @@ The whole tile of an 8 megapixel photo would take 370 MB. Here only its levels f
 first one, which is the photo, and the second are made where rows of the tile are asked for.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.geometry import Rectangle
+from service.recognition.parallelism import usable_cores
 from service.recognition.pyramid import Layout
 from service.recognition.resampling import normalise, resample, resample_photo, steps
 from service.recognition.scratch import Scratch
@@ -24,11 +24,6 @@ LEAST_ROWS = 64
 
 Planes = NDArray[np.float32]
 """Shape (3, rows, columns), RGB, normalised."""
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Pyramids:
@@ -53,7 +48,7 @@ class Pyramids:
             layout: where the levels of such a photo stand.
         """
         smaller = [_size(level) for level in layout.levels[2:]]
-        with self.scratch.floats(3 * sum(rows * columns for rows, columns in smaller)) as memory:
+        with self.scratch.floats((3 * sum(rows * columns for rows, columns in smaller),)) as memory:
             yield Levels(self, image, layout, _carved(memory, smaller))
 
     def close(self) -> None:
@@ -73,17 +68,10 @@ class Levels:
         self._smaller = smaller
         self._resample()
 
-    @contextmanager
-    def rows(self, first: int, last: int) -> Iterator[Planes]:
-        """Rows `first` to `last` - 1 of the tile: float32, shape (3, last - first, columns), gaps 0.
-
-        In memory that others use after the end of the `with` block.
-        """
-        shape = (3, last - first, self._layout.columns)
-        with self._pyramids.scratch.floats(int(np.prod(shape))) as memory:
-            tile = memory.reshape(shape)
-            self._in_bands(first, last, lambda begin, end: self._fill(tile, first, begin, end))
-            yield tile
+    def rows(self, first: int, into: Planes) -> None:
+        """Rows of the tile from `first` on, gaps 0, `into` shape (3, rows, columns of the tile)."""
+        last = first + into.shape[1]
+        self._in_bands(first, last, lambda begin, end: self._fill(into, first, begin, end))
 
     def _fill(self, tile: Planes, first: int, begin: int, end: int) -> None:
         """Rows `begin` to `end` - 1 of the whole tile into `tile`, which begins with row `first`."""
@@ -109,8 +97,7 @@ class Levels:
         if not self._smaller:
             return
         rows, columns = _size(self._layout.levels[1])
-        with self._pyramids.scratch.floats(3 * rows * columns) as memory:
-            second = memory.reshape(3, rows, columns)
+        with self._pyramids.scratch.floats((3, rows, columns)) as second:
             self._in_bands(0, rows, lambda first, last: self._second(second, first, 0, first, last))
             for source, target in pairwise([second, *self._smaller]):
                 self._in_bands(0, target.shape[1], _from_level(source, target))

@@ -1,5 +1,7 @@
 """From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from model_store.errors import StoreError
 from model_store.manifest import DetectorFacts, GraphError
 from model_store.store import WeightStore
 from service.recognition import hog_filters, pyramid
+from service.recognition.descriptors import DescriptorNetwork
 from service.recognition.engines.dlib import DlibEngine, installed
 from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.engines.protocol import Engine, EngineError
@@ -18,18 +21,29 @@ from service.recognition.levels import Pyramids
 from service.recognition.mmod import Window
 from service.recognition.models import CNN_DETECTOR, Model
 from service.recognition.overlap import OverlapRule
+from service.recognition.parallelism import Parallelism
 from service.recognition.recognizer import Recognizer
 from service.recognition.scan import CnnDetector
 from service.recognition.sessions import Session
 
 ENGINES = ("onnx", "dlib")
 
+OnBatch = Callable[[str, int], None]
+
 
 class RecognizerError(RuntimeError):
     """A recogniser cannot be opened. One line: what is missing or wrong, and what to do."""
 
 
-def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, threads: int) -> Recognizer:
+def open_recognizer(
+    model: Model,
+    *,
+    engine: str,
+    store: Path,
+    workers: int,
+    threads: int,
+    on_batch: OnBatch = lambda _, __: None,
+) -> Recognizer:
     """Open a recogniser; `warm_up` makes it load the rest.
 
     Args:
@@ -38,6 +52,7 @@ def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, thr
         store: the root of the model store, with weights and, for `onnx`, their converted graphs.
         workers: how many photos will be recognised at once.
         threads: cores that one run of a network may use; 0 for all.
+        on_batch: hears of every run of a network which stage it is and how many photos share it.
 
     Raises:
         RecognizerError: weights or graphs are missing or damaged, or a session cannot be made.
@@ -55,29 +70,42 @@ def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, thr
             dlib.check()
             chosen = dlib
         else:
-            chosen = _onnx(model, weights, dlib if installed() else None, threads)
+            chosen = _onnx(model, weights, dlib if installed() else None, threads, on_batch)
     except (StoreError, GraphError, EngineError, OSError) as error:
         raise RecognizerError(str(error)) from error
     return Recognizer(model, chosen)
 
 
-def _onnx(model: Model, weights: WeightStore, dlib: DlibEngine | None, threads: int) -> OnnxEngine:
-    detector = _detector(weights, threads) if model.detector == "cnn" else None
+def _onnx(
+    model: Model, weights: WeightStore, dlib: DlibEngine | None, threads: int, on_batch: OnBatch
+) -> OnnxEngine:
+    shares = Parallelism.on_cpu(threads)
+    detector = _detector(weights, shares, on_batch) if model.detector == "cnn" else None
     for name in (model.landmarks, model.network):
         manifest.load(weights.root, name, weights.sha256(name))
     landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
-    network = Session(manifest.graph_path(weights.root, model.network), threads)
-    hog = HogDetector(hog_filters.load(), threads) if model.uses_hog else None
+    network = DescriptorNetwork(
+        Session(manifest.graph_path(weights.root, model.network), shares.threads),
+        faces=shares.descriptor_faces,
+        runs=shares.descriptor_runs,
+        on_batch=partial(on_batch, "descriptors"),
+    )
+    hog = HogDetector(hog_filters.load(), shares.threads) if model.uses_hog else None
     return OnnxEngine(detector, hog, landmarks, network, dlib)
 
 
-def _detector(weights: WeightStore, threads: int) -> CnnDetector:
+def _detector(weights: WeightStore, shares: Parallelism, on_batch: OnBatch) -> CnnDetector:
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
     if facts is None:
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
-    session = Session(manifest.graph_path(weights.root, CNN_DETECTOR), threads)
-    pyramids = Pyramids(np.array(facts.mean, np.float32), threads)
-    return CnnDetector(session, window(facts), pyramids)
+    return CnnDetector(
+        Session(manifest.graph_path(weights.root, CNN_DETECTOR), shares.threads),
+        window(facts),
+        Pyramids(np.array(facts.mean, np.float32), shares.threads),
+        pixels=shares.detector_pixels,
+        runs=shares.detector_runs,
+        on_batch=partial(on_batch, "cnn_detections"),
+    )
 
 
 def window(facts: DetectorFacts) -> Window:

@@ -1,5 +1,6 @@
 """Arrays that are used anew for every photo: memory that the system gives costs a page fault for every page of it."""
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +20,12 @@ class Scratch:
         self._changing = threading.Lock()
 
     @contextmanager
-    def floats(self, count: int) -> Iterator[NDArray[np.float32]]:
-        """A float32 array of shape (count,) with anything in it, until the end of the `with` block."""
+    def floats(self, shape: tuple[int, ...]) -> Iterator[NDArray[np.float32]]:
+        """A float32 array of this shape with anything in it, until the end of the `with` block."""
+        count = math.prod(shape)
         array = self._take(count)
         try:
-            yield array[:count]
+            yield array[:count].reshape(shape)
         finally:
             if len(array) <= KEPT:
                 with self._changing:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition import chips
+from service.recognition.descriptors import DescriptorNetwork
 from service.recognition.engines.dlib import DlibEngine
 from service.recognition.engines.protocol import EngineError, Stage
 from service.recognition.geometry import Rectangle
@@ -21,7 +22,6 @@ from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks
 from service.recognition.mmod import Detection
 from service.recognition.scan import CnnDetector
-from service.recognition.sessions import Session
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class OnnxEngine:
         detector: the CNN detector, or None where the model has none.
         hog: the HOG detector, or None where the model has none.
         landmarks: the shape predictor.
-        network: `chips` uint8 (faces, 150, 150, 3) RGB to `descriptors` float32 (faces, 128).
+        network: the descriptor network.
         dlib: stands in where a stage fails, or None where dlib is not installed.
     """
 
@@ -45,7 +45,7 @@ class OnnxEngine:
         detector: CnnDetector | None,
         hog: HogDetector | None,
         landmarks: Landmarks,
-        network: Session,
+        network: DescriptorNetwork,
         dlib: DlibEngine | None,
     ) -> None:
         self._detector = detector
@@ -74,7 +74,7 @@ class OnnxEngine:
         return self._or_dlib("chips", chips.cut, image, landmarks)
 
     def descriptors(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._or_dlib("descriptors", self._network.run, chips)
+        return self._or_dlib("descriptors", self._network, chips)
 
     def stages(self) -> dict[str, Stage]:
         fallbacks = self._fallbacks
@@ -85,7 +85,7 @@ class OnnxEngine:
         if self._detector is not None:
             provider = self._detector.session.provider
             stages["cnn_detections"] = Stage("onnx", provider, fallbacks["cnn_detections"])
-        stages["descriptors"] = Stage("onnx", self._network.provider, fallbacks["descriptors"])
+        stages["descriptors"] = Stage("onnx", self._network.session.provider, fallbacks["descriptors"])
         return stages
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from conversion.topologies import DETECTOR
 from service.recognition import mmod, pyramid
 from service.recognition.levels import Pyramids
 from service.recognition.overlap import OverlapRule
-from service.recognition.scan import score_map
+from service.recognition.scan import score_maps
 
 CONFIDENCE_TOLERANCE = 1e-5
 MAP_TOLERANCE = 3e-5
@@ -69,9 +69,9 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
     assert layout is not None
     session = _session(network)
     with closing(Pyramids(np.array(facts.mean, np.float32), threads=1)) as pyramids:
-        scores = score_map(
+        (scores,) = score_maps(
             lambda output, given: session.run([output], dict(given))[0],
-            picture,
+            [picture],
             layout,
             pyramids,
         )
