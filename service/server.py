@@ -4,7 +4,6 @@ import logging
 import signal
 import sys
 import traceback
-from contextlib import closing
 from types import FrameType
 
 import uvicorn
@@ -39,7 +38,7 @@ def run(settings: Settings, keys: KeyRing) -> int:
     with listen(settings) as socket:
         # Before the first answer: a caller that hears `/open` answer sends photos, and loses those that fail.
         try:
-            recognizer = _open(settings)
+            recognizer = open_model(settings)
         except RecognizerError as error:
             _explain(error)
             return 1
@@ -58,23 +57,8 @@ def run(settings: Settings, keys: KeyRing) -> int:
     return 1 if failures else 0
 
 
-def check(settings: Settings) -> int:
-    """Runs every stage of the model once, prints who computes it, and returns the exit status."""
-    try:
-        recognizer = _open(settings)
-        with closing(recognizer):
-            recognizer.warm_up()
-            stages = recognizer.stages()
-    except (RecognizerError, EngineError) as error:
-        _explain(error)
-        return 1
-    print(f"model {recognizer.model.number}: {recognizer.model.description}")
-    for name, stage in stages.items():
-        print(f"  {name}: {stage.engine} on {stage.provider}")
-    return 0
-
-
-def _open(settings: Settings) -> Recognizer:
+def open_model(settings: Settings) -> Recognizer:
+    """The recogniser that the settings ask for. Raises RecognizerError."""
     return open_recognizer(
         MODELS[settings.model],
         engine=settings.engine,
