@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from service import images
 from service.recognition.engines.protocol import EngineError
 from service.recognition.geometry import Rectangle
-from service.recognition.opening import RecognizerError
+from service.recognition.models import MODELS
+from service.recognition.opening import RecognizerError, open_recognizer
 from service.recognition.timings import Timings
-from service.server import open_model
 from service.settings import Settings
 
 RUNS = 3
@@ -30,7 +30,14 @@ def report(settings: Settings, photo: Path | None) -> str:
     """A table of the stages, measured on a photo or on noise. Raises CheckError."""
     try:
         image = _noise() if photo is None else _decoded(photo, settings)
-        with closing(open_model(settings)) as recognizer:
+        recognizer = open_recognizer(
+            MODELS[settings.model],
+            engine=settings.engine,
+            store=settings.store,
+            workers=1,
+            threads=settings.threads,
+        )
+        with closing(recognizer):
             recognizer.warm_up()
             found = [face.rectangle for face in recognizer.recognize(image)]
             faces = found or [_middle(image)]

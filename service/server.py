@@ -38,7 +38,7 @@ def run(settings: Settings, keys: KeyRing) -> int:
     with listen(settings) as socket:
         # Before the first answer: a caller that hears `/open` answer sends photos, and loses those that fail.
         try:
-            recognizer = open_model(settings)
+            recognizer = _open(settings)
         except RecognizerError as error:
             _explain(error)
             return 1
@@ -57,8 +57,7 @@ def run(settings: Settings, keys: KeyRing) -> int:
     return 1 if failures else 0
 
 
-def open_model(settings: Settings) -> Recognizer:
-    """The recogniser that the settings ask for. Raises RecognizerError."""
+def _open(settings: Settings) -> Recognizer:
     return open_recognizer(
         MODELS[settings.model],
         engine=settings.engine,
