@@ -4,7 +4,6 @@ import logging
 import signal
 import sys
 import traceback
-from contextlib import closing
 from types import FrameType
 
 import uvicorn
@@ -56,22 +55,6 @@ def run(settings: Settings, keys: KeyRing) -> int:
     for failure in failures:
         _explain(failure)
     return 1 if failures else 0
-
-
-def check(settings: Settings) -> int:
-    """Runs every stage of the model once, prints who computes it, and returns the exit status."""
-    try:
-        recognizer = _open(settings)
-        with closing(recognizer):
-            recognizer.warm_up()
-            stages = recognizer.stages()
-    except (RecognizerError, EngineError) as error:
-        _explain(error)
-        return 1
-    print(f"model {recognizer.model.number}: {recognizer.model.description}")
-    for name, stage in stages.items():
-        print(f"  {name}: {stage.engine} on {stage.provider}")
-    return 0
 
 
 def _open(settings: Settings) -> Recognizer:

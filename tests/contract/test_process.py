@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -134,19 +135,46 @@ def test_sigterm_finishes_what_is_in_flight(
         replace(caller, port=service.port).get("/health")
 
 
-def test_check_names_who_computes_each_stage(store: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "check"],
-        cwd=ROOT,
-        env={**os.environ, "FACE_STORE": str(store), "FACE_MODEL": "4"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    first, *stages = done.stdout.splitlines()
-    assert first == "model 4: CNN detector confirmed by HOG, 5 landmarks"
-    assert "  cnn_detections: onnx on CPUExecutionProvider" in stages
-    assert "  hog_confirms: compiled on cpu" in stages
+def test_check_measures_every_stage_and_names_who_computes_it(store: Path, photos: dict[str, Path]) -> None:
+    photo = str(photos["astronaut.png"])
+    done = command(ROOT, "check", photo, FACE_STORE=str(store.absolute()), FACE_MODEL="4")
+    assert done.returncode == 0, done.stderr
+    model, picture, *stages, memory = done.stdout.splitlines()
+    assert model == "model 4: CNN detector confirmed by HOG, 5 landmarks"
+    assert picture.startswith("a photo of 512 x 512 pixels, faces found: 1,")
+    rows = [line.split() for line in stages]
+    assert [(name, engine, provider) for name, engine, provider, _, _ in rows] == [
+        ("cnn_detections", "onnx", "CPUExecutionProvider"),
+        ("hog_confirms", "compiled", "cpu"),
+        ("landmarks", "compiled", "cpu"),
+        ("chips", "compiled", "cpu"),
+        ("descriptors", "onnx", "CPUExecutionProvider"),
+    ]
+    assert all(float(value) > 0 and unit == "ms" for _, _, _, value, unit in rows)
+    megabytes = re.fullmatch(r"peak memory (\d+) MB", memory)
+    assert megabytes is not None
+    assert 50 < int(megabytes[1]) < 2000
+
+
+def test_check_without_a_photo_runs_every_stage_on_noise(store: Path) -> None:
+    done = command(ROOT, "check", FACE_STORE=str(store.absolute()), FACE_MODEL="3")
+    assert done.returncode == 0, done.stderr
+    _, picture, *stages, _ = done.stdout.splitlines()
+    assert picture.startswith("noise of 1280 x 960 pixels, faces found: 0,")
+    assert [line.split()[0] for line in stages] == ["hog_detections", "landmarks", "chips", "descriptors"]
+    assert all(float(line.split()[-2]) > 0 for line in stages)
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"no image", "known formats")])
+def test_check_of_a_photo_that_cannot_be_read_says_so(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / "photo.jpg").write_bytes(content)
+    refused = command(tmp_path, "check", "photo.jpg")
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert said in line
 
 
 def test_check_of_an_empty_store_says_what_is_missing(tmp_path: Path) -> None:
