@@ -87,7 +87,7 @@ def _onnx(
     network = DescriptorNetwork(
         Session(manifest.graph_path(weights.root, model.network), shares.threads),
         faces=shares.descriptor_faces,
-        runs=shares.descriptor_runs,
+        runs=shares.runs,
         on_batch=partial(on_batch, "descriptors"),
     )
     hog = HogDetector(hog_filters.load(), shares.threads) if model.uses_hog else None
@@ -103,7 +103,7 @@ def _detector(weights: WeightStore, shares: Parallelism, on_batch: OnBatch) -> C
         window(facts),
         Pyramids(np.array(facts.mean, np.float32), shares.threads),
         pixels=shares.detector_pixels,
-        runs=shares.detector_runs,
+        runs=shares.runs,
         on_batch=partial(on_batch, "cnn_detections"),
     )
 

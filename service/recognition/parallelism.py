@@ -3,8 +3,6 @@
 import os
 from dataclasses import dataclass
 
-NO_LIMIT = 1 << 16
-"""Runs at once where only the number of photos in work bounds them."""
 CPU_FACES = 32
 """Faces of one run of the descriptor network on the CPU. Its weights pass through the cache once a run: a face takes
 two thirds of the time among 8 or more that it takes alone, and no less among 64 (benchmarks.stages)."""
@@ -21,10 +19,10 @@ class Parallelism:
 
     threads: int
     """Cores that one run of a network uses; 0 for all."""
-    detector_runs: int
+    runs: int
+    """Runs of a network at the same time; what comes meanwhile is gathered."""
     detector_pixels: int
     """Pixels of the photos that share a run of the detector; a larger photo runs alone."""
-    descriptor_runs: int
     descriptor_faces: int
     """Faces that share a run of the descriptor network; more are run in turns."""
 
@@ -32,15 +30,14 @@ class Parallelism:
     def on_cpu(cls, threads: int) -> "Parallelism":
         """For the CPU.
 
-        Photos are not put together for the detector: a photo keeps all cores busy, and a run of several takes their
-        times added up and their memory besides. What a run leaves idle, its pyramid and its last strip, the runs of
-        other photos fill.
+        As many runs as cores allow: more of them only disturb each other (8 callers, 2 cores: 3.9 photos a second
+        where each may run at once, 4.0 in turns) and hold memory meanwhile. And each is of one photo, since a run
+        of several takes their times added up.
         """
         cores = usable_cores()
         return cls(
             threads=threads,
-            detector_runs=NO_LIMIT,
+            runs=max(cores // (threads or cores), 1),
             detector_pixels=0,
-            descriptor_runs=max(cores // (threads or cores), 1),
             descriptor_faces=CPU_FACES,
         )
