@@ -10,8 +10,11 @@ from starlette.routing import Route
 
 from model_store.store import WeightStore
 from service.access import KeyRequired
+from service.admission import Budget
+from service.capacity import Capacity
 from service.endpoints import Endpoints
 from service.errors import handlers
+from service.intake import Intake
 from service.journal import Journal
 from service.keys import KeyRing
 from service.paths import CollapseSlashes
@@ -24,6 +27,7 @@ def create_app(
     settings: Settings,
     keys: KeyRing,
     recognizer: Recognizer,
+    capacity: Capacity,
     on_failure: Callable[[Exception], None],
 ) -> Starlette:
     """The service as an ASGI application.
@@ -32,8 +36,10 @@ def create_app(
     exception while it warms up.
     """
     readiness = Readiness(recognizer, on_failure)
-    queue = Queue(settings.workers, settings.request_timeout)
-    endpoints = Endpoints(settings, readiness, queue, WeightStore(settings.store))
+    queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)
+    uploads = Budget(capacity.upload_bytes)
+    intake = Intake(settings, readiness, uploads, queue)
+    endpoints = Endpoints(settings, readiness, intake, capacity, WeightStore(settings.store))
     keyed = [Middleware(KeyRequired, keys=keys)]
 
     @asynccontextmanager

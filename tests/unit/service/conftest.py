@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.app import create_app
+from service.capacity import Capacity
 from service.keys import KeyRing
 from service.recognition.engines.protocol import Stage
 from service.recognition.geometry import Rectangle
@@ -106,9 +107,10 @@ def serving(recognizer: SteeredRecognizer, tmp_path: Path) -> Server:
         on_failure: Callable[[Exception], None] = lambda _: None,
         **values: object,
     ) -> Iterator[int]:
-        settings = Settings.model_validate({"FACE_STORE": tmp_path, **values})
-        app = create_app(settings, KeyRing([OLD_KEY, KEY]), recognizer, on_failure)
-        server = server_of(app)
+        settings = Settings.model_validate({"FACE_STORE": tmp_path, "GUNICORN_WORKERS": 1, **values})
+        capacity = Capacity.of(settings, cores=1)
+        app = create_app(settings, KeyRing([OLD_KEY, KEY]), recognizer, capacity, on_failure)
+        server = server_of(app, settings)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             thread = threading.Thread(target=server.run, args=([listener],))
             thread.start()

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from service.app import create_app
+from service.capacity import Capacity
 from service.keys import KeyRing
 from service.settings import Settings
 from tests.unit.service.conftest import PATIENCE, client
@@ -57,7 +58,7 @@ def test_each_keyed_route_refuses_and_each_public_one_answers(
 
 
 def test_no_route_is_forgotten_above(recognizer: SteeredRecognizer) -> None:
-    app = create_app(Settings(), KeyRing([]), recognizer, lambda _: None)
+    app = create_app(Settings(), KeyRing([]), recognizer, Capacity(1, 1, 1), lambda _: None)
     assert {route.path for route in app.routes} == {path for _, path in KEYED} | set(PUBLIC)  # type: ignore[attr-defined]
 
 

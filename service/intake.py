@@ -1,0 +1,88 @@
+"""A photo's way through the service, with every place where it may have to wait."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from service import images
+from service.admission import Budget
+from service.connections import HUNG_UP
+from service.queue import CallerGone, Queue, while_caller_waits
+from service.readiness import Readiness
+from service.recognition import memory
+from service.recognition.geometry import Rectangle
+from service.recognition.models import MODELS
+from service.recognition.recognizer import Face
+from service.settings import Settings
+from service.uploads import Upload, read_upload, size_of
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done with an upload."""
+
+    rectangles: Sequence[Rectangle] | None
+    """Where the faces are, if the caller knows."""
+    answer: Callable[[Sequence[Face]], bytes]
+    """The faces as JSON."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes photos in as memory allows, and has them recognised."""
+
+    settings: Settings
+    readiness: Readiness
+    uploads: Budget
+    """Bytes of uploads in memory, from the first that is read until the answer."""
+    queue: Queue
+
+    async def answer(self, request: Request, maximum_area: int, task_of: Callable[[Upload], Task]) -> bytes:
+        """The answer to a request with a photo of at most `maximum_area` pixels.
+
+        Raises what `uploads`, `images`, `task_of`, the queue and the recogniser raise, and CallerGone.
+        """
+        gone: asyncio.Future[None] = getattr(request.state, HUNG_UP)
+        return await while_caller_waits(self._answer(request, maximum_area, task_of, gone), gone)
+
+    async def _answer(
+        self,
+        request: Request,
+        maximum_area: int,
+        task_of: Callable[[Upload], Task],
+        gone: asyncio.Future[None],
+    ) -> bytes:
+        settings = self.settings
+        size = size_of(request, settings.maximum_upload)
+        # Not a byte of the body is read before this: it waits with the caller, who is told to continue by the first.
+        async with self.uploads.held(size):
+            upload = await read_upload(request, maximum=settings.maximum_upload, patience=settings.patience)
+            task = task_of(upload)
+            # In a thread: there are formats whose headers take long to read.
+            header = await asyncio.to_thread(images.checked_header, upload.data, maximum_area)
+            recognizer = await self.readiness.recognizer()
+
+            def work() -> bytes:
+                _still_there(gone)
+                image = images.decode(
+                    upload.data, maximum_area=maximum_area, honour_orientation=settings.honour_orientation
+                )
+                _still_there(gone)
+                return task.answer(recognizer.recognize(image, task.rectangles))
+
+            return await self.queue.run(work, size + self._needed(header, task))
+
+    def _needed(self, header: images.Header, task: Task) -> int:
+        """Bytes for a photo in work: at its peak while it is decoded, or while it is recognised."""
+        recognizing = memory.needed(
+            MODELS[self.settings.model], header.height, header.width, known=task.rectangles is not None
+        )
+        return max(images.needed(header), recognizing)
+
+
+def _still_there(gone: asyncio.Future[None]) -> None:
+    # Asked from the photo's thread, between two stages: a plain read, which needs no lock.
+    if gone.done():
+        raise CallerGone("the caller hung up")
