@@ -30,11 +30,11 @@ class Service:
     """`python -m service serve` on a free port.
 
     Args:
-        environment: all of its environment variables but PORT.
+        environment: all of its environment variables; a free port is found where PORT is none of them.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self.port = free_port()
+        self.port = int(environment.get("PORT") or free_port())
         # A pipe that a thread empties: one that nobody reads is full after some hundred requests, and the service
         # would wait for ever; and a file is what some tests forbid the process to write.
         self.process = subprocess.Popen(

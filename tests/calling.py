@@ -63,7 +63,12 @@ class Caller:
     def get(self, path: str) -> Reply:
         return self.exchange(self._head(b"GET", path, ()), b"")
 
-    def post(self, path: str, *parts: Part) -> Reply:
+    def post(self, path: str, *parts: Part, connection: socket.socket | None = None) -> Reply:
+        head, body = self.form(path, *parts)
+        return self.exchange(head, body, wait_for_100=b"Expect: 100-continue" in head, connection=connection)
+
+    def form(self, path: str, *parts: Part) -> tuple[bytes, bytes]:
+        """Head and body of a POST with a multipart form."""
         boundary = b"-" * 24 + secrets.token_hex(8).encode()
         body = b"".join(
             b"--" + boundary + b"\r\nContent-Disposition: " + part.disposition + b"\r\n"
@@ -75,25 +80,39 @@ class Caller:
             b"Content-Length: %d" % len(body),
             b"Content-Type: multipart/form-data; boundary=" + boundary,
         ]
-        expecting = len(body) > self.expect_above
-        if expecting:
+        if len(body) > self.expect_above:
             lines.append(b"Expect: 100-continue")
-        return self.exchange(self._head(b"POST", path, lines), body, wait_for_100=expecting)
+        return self._head(b"POST", path, lines), body
 
-    def exchange(self, head: bytes, body: bytes, *, wait_for_100: bool = False) -> Reply:
-        """Sends the head, then the body: at once, or only when the server has asked for it."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=self.patience) as connection:
-            stream = connection.makefile("rb")
-            connection.sendall(head)
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=self.patience)
+
+    def exchange(
+        self,
+        head: bytes,
+        body: bytes,
+        *,
+        wait_for_100: bool = False,
+        connection: socket.socket | None = None,
+    ) -> Reply:
+        """Sends the head, then the body: at once, or only when the server has asked for it. Closes the connection.
+
+        Raises OSError, ConnectionResetError also where the server closes the connection without an answer.
+        """
+        with connection or self.connect() as line, line.makefile("rb") as stream:
+            line.sendall(head)
             status, headers = _read_head(stream) if wait_for_100 else (100, {})
             if status == 100:
                 self.before_body()
-                connection.sendall(body)
+                line.sendall(body)
                 status, headers = _read_head(stream)
             assert status != 100
             if head.startswith(b"HEAD"):
                 return Reply(wait_for_100, status, headers, b"")
-            answered = stream.read(int(headers["content-length"]))
+            length = int(headers["content-length"])
+            answered = stream.read(length)
+            if len(answered) < length:
+                raise ConnectionResetError("the answer is cut off")
             return Reply(wait_for_100, status, headers, answered)
 
     def _head(self, method: bytes, path: str, lines: Sequence[bytes]) -> bytes:
@@ -105,6 +124,8 @@ class Caller:
 
 def _read_head(stream: Any) -> tuple[int, dict[str, str]]:
     status_line = stream.readline()
+    if not status_line:
+        raise ConnectionResetError("closed without an answer")
     assert status_line.startswith(b"HTTP/1.1 "), status_line
     headers = {}
     while line := stream.readline().strip():
