@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.conftest import StartService
 
 CALLERS = 64
+HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.slow
@@ -58,6 +59,32 @@ def test_who_connected_before_the_signal_may_still_ask(
     assert [reply.status for reply in replies] == [200] * 8
     assert service.wait() == 0
     assert "Traceback" not in service.log
+
+
+def test_a_rush_at_the_closing_door(service: Service, caller: Caller) -> None:
+    """Hundreds of connections a second are being made as the listening socket closes: answered or refused, never cut."""
+    cut: list[OSError] = []
+
+    def rush() -> None:
+        while True:
+            try:
+                connection = caller.connect()
+            except ConnectionRefusedError:
+                return
+            try:
+                assert caller.exchange(HEALTH, b"", connection=connection).status == 200
+            except OSError as error:
+                cut.append(error)
+
+    threads = [threading.Thread(target=rush) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    assert service.stop() == 0
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert cut == []
 
 
 def test_a_second_signal_ends_it_at_once(start_service: StartService, portrait: bytes) -> None:
