@@ -17,10 +17,15 @@ from service.errors import handlers
 from service.intake import Intake
 from service.journal import Journal
 from service.keys import KeyRing
+from service.metrics import Metrics
 from service.paths import CollapseSlashes
 from service.queue import Queue
 from service.readiness import Readiness, Recognizer
+from service.recognition.models import MODELS
 from service.settings import Settings
+
+PATHS = ("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome")
+"""All there are; `metrics` counts the rest as one."""
 
 
 def create_app(
@@ -38,8 +43,10 @@ def create_app(
     readiness = Readiness(recognizer, on_failure)
     queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)
     uploads = Budget(capacity.upload_bytes)
-    intake = Intake(settings, readiness, uploads, queue)
-    endpoints = Endpoints(settings, readiness, intake, capacity, WeightStore(settings.store))
+    metrics = Metrics(MODELS[settings.model], PATHS, readiness)
+    metrics.watch(uploads, queue)
+    intake = Intake(settings, readiness, uploads, queue, metrics)
+    endpoints = Endpoints(settings, readiness, intake, capacity, WeightStore(settings.store), metrics)
     keyed = [Middleware(KeyRequired, keys=keys)]
 
     @asynccontextmanager
@@ -58,9 +65,10 @@ def create_app(
             Route("/info", endpoints.info, methods=["GET"], middleware=keyed),
             Route("/health", endpoints.health, methods=["GET"]),
             Route("/ready", endpoints.ready, methods=["GET"]),
+            Route("/metrics", endpoints.prometheus, methods=["GET"]),
             Route("/welcome", endpoints.welcome, methods=["GET"]),
         ],
-        middleware=[Middleware(Journal), Middleware(CollapseSlashes)],
+        middleware=[Middleware(CollapseSlashes), Middleware(Journal, metrics=metrics)],
         exception_handlers=handlers(),
         lifespan=lifespan,
     )

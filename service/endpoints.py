@@ -11,6 +11,7 @@ from service import answers
 from service.capacity import Capacity
 from service.face_part import face_of
 from service.intake import Intake, Task
+from service.metrics import CONTENT_TYPE, Metrics
 from service.readiness import Readiness
 from service.recognition.models import MODELS
 from service.settings import Settings
@@ -29,6 +30,7 @@ class Endpoints:
     intake: Intake
     capacity: Capacity
     weights: WeightStore
+    metrics: Metrics
 
     async def detect(self, request: Request) -> Response:
         """The faces of a photo."""
@@ -70,6 +72,10 @@ class Endpoints:
         """A photo sent now is worked on at once."""
         self.readiness.now()
         return answers.answer({"ready": True})
+
+    async def prometheus(self, _: Request) -> Response:
+        """Counts and times, for Prometheus; needs no key, since it names nothing and nobody."""
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE)
 
     async def welcome(self, _: Request) -> Response:
         """A greeting for a person who tries the address, or what is missing."""

@@ -1,14 +1,16 @@
 """A photo's way through the service, with every place where it may have to wait."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from service import images
 from service.admission import Budget
 from service.connections import HUNG_UP
+from service.metrics import Metrics
 from service.queue import CallerGone, Queue, while_caller_waits
 from service.readiness import Readiness
 from service.recognition import memory
@@ -29,6 +31,27 @@ class Task:
     """The faces as JSON."""
 
 
+@dataclass
+class _Visit:
+    """One request, and whether its caller is still there."""
+
+    request: Request
+    gone: asyncio.Future[None]
+    photo: str = "waiting"
+    """What it is doing: waiting, or in work."""
+
+    def begin(self) -> None:
+        """Its turn has come. Raises CallerGone."""
+        self.go_on()
+        self.photo = "in work"
+
+    def go_on(self) -> None:
+        """Asked between two stages. Raises CallerGone."""
+        # From the photo's thread: a plain read, which needs no lock.
+        if self.gone.done():
+            raise CallerGone("the caller hung up")
+
+
 @dataclass(frozen=True)
 class Intake:
     """Takes photos in as memory allows, and has them recognised."""
@@ -38,39 +61,44 @@ class Intake:
     uploads: Budget
     """Bytes of uploads in memory, from the first that is read until the answer."""
     queue: Queue
+    metrics: Metrics
 
     async def answer(self, request: Request, maximum_area: int, task_of: Callable[[Upload], Task]) -> bytes:
         """The answer to a request with a photo of at most `maximum_area` pixels.
 
         Raises what `uploads`, `images`, `task_of`, the queue and the recogniser raise, and CallerGone.
         """
-        gone: asyncio.Future[None] = getattr(request.state, HUNG_UP)
-        return await while_caller_waits(self._answer(request, maximum_area, task_of, gone), gone)
+        visit = _Visit(request, getattr(request.state, HUNG_UP))
+        try:
+            return await while_caller_waits(self._answer(visit, maximum_area, task_of), visit.gone)
+        except (CallerGone, ClientDisconnect):
+            self.metrics.cancelled.labels(visit.photo).inc()
+            raise
 
-    async def _answer(
-        self,
-        request: Request,
-        maximum_area: int,
-        task_of: Callable[[Upload], Task],
-        gone: asyncio.Future[None],
-    ) -> bytes:
+    async def _answer(self, visit: _Visit, maximum_area: int, task_of: Callable[[Upload], Task]) -> bytes:
         settings = self.settings
-        size = size_of(request, settings.maximum_upload)
+        size = size_of(visit.request, settings.maximum_upload)
         # Not a byte of the body is read before this: it waits with the caller, who is told to continue by the first.
         async with self.uploads.held(size):
-            upload = await read_upload(request, maximum=settings.maximum_upload, patience=settings.patience)
+            upload = await read_upload(
+                visit.request, maximum=settings.maximum_upload, patience=settings.patience
+            )
             task = task_of(upload)
             # In a thread: there are formats whose headers take long to read.
             header = await asyncio.to_thread(images.checked_header, upload.data, maximum_area)
             recognizer = await self.readiness.recognizer()
 
             def work() -> bytes:
-                _still_there(gone)
+                visit.begin()
+                started = time.perf_counter()
                 image = images.decode(
                     upload.data, maximum_area=maximum_area, honour_orientation=settings.honour_orientation
                 )
-                _still_there(gone)
-                return task.answer(recognizer.recognize(image, task.rectangles))
+                decoding = time.perf_counter() - started
+                visit.go_on()
+                recognition = recognizer.recognize_timed(image, task.rectangles)
+                self.metrics.recognized(decoding, recognition.timings, len(recognition.faces))
+                return task.answer(recognition.faces)
 
             return await self.queue.run(work, size + self._needed(header, task))
 
@@ -80,9 +108,3 @@ class Intake:
             MODELS[self.settings.model], header.height, header.width, known=task.rectangles is not None
         )
         return max(images.needed(header), recognizing)
-
-
-def _still_there(gone: asyncio.Future[None]) -> None:
-    # Asked from the photo's thread, between two stages: a plain read, which needs no lock.
-    if gone.done():
-        raise CallerGone("the caller hung up")

@@ -2,6 +2,7 @@
 
 import logging
 import resource
+import socket
 import sys
 import traceback
 from contextlib import closing
@@ -11,10 +12,9 @@ from starlette.applications import Starlette
 
 from service import stopping
 from service.app import create_app
-from service.capacity import Capacity
+from service.capacity import Capacity, memory
 from service.connections import HangUps, connections
 from service.keys import KeyRing
-from service.listening import listen
 from service.recognition.engines.protocol import EngineError
 from service.recognition.levels import usable_cores
 from service.recognition.models import MODELS
@@ -30,12 +30,8 @@ MANY_CONNECTIONS = 16 * 1024
 """Open files that the process allows itself."""
 
 
-def run(settings: Settings, keys: KeyRing) -> int:
-    """Serves until SIGTERM or SIGINT, finishes the requests in flight, and returns the exit status.
-
-    Raises listening.ListenError.
-    """
-    _configure_logging(settings.log_level)
+def run(settings: Settings, keys: KeyRing, listener: socket.socket) -> int:
+    """Serves callers of `listener` until SIGTERM or SIGINT, finishes what is in flight, and returns the exit status."""
     model = MODELS[settings.model]
     failures: list[Exception] = []
 
@@ -46,23 +42,24 @@ def run(settings: Settings, keys: KeyRing) -> int:
     stopping.stop_on_signals()
     _allow_many_connections()
     capacity = Capacity.of(settings, usable_cores())
-    with listen(settings) as socket:
-        # Before the first answer: a caller that hears `/open` answer sends photos, and loses those that fail.
-        try:
-            recognizer = _open(settings, capacity.photos)
-        except RecognizerError as error:
-            _explain(error)
-            return 1
-        server = server_of(create_app(settings, keys, recognizer, capacity, stop), settings)
-        stopping.stop_on_signals(server)
-        logging.getLogger(__name__).info(
-            "listening on %s, port %d, model %d: %s",
-            settings.host or "all addresses",
-            settings.port,
-            model.number,
-            model.description,
-        )
-        server.run([socket])
+    # Before the first answer: a caller that hears `/open` answer sends photos, and loses those that fail.
+    try:
+        recognizer = _open(settings, capacity.photos)
+    except RecognizerError as error:
+        _explain(error)
+        return 1
+    server = server_of(create_app(settings, keys, recognizer, capacity, stop), settings)
+    stopping.stop_on_signals(server)
+    logging.getLogger(__name__).info(
+        "listening on %s, port %d, model %d: %s; %d photos at once, %d MiB",
+        settings.host or "all addresses",
+        settings.port,
+        model.number,
+        model.description,
+        capacity.photos,
+        memory(settings) // 1024**2,
+    )
+    server.run([listener])
     for failure in failures:
         _explain(failure)
     return 1 if failures else 0
@@ -128,10 +125,3 @@ def _explain(failure: Exception) -> None:
         print(failure, file=sys.stderr)
     else:
         traceback.print_exception(failure)
-
-
-def _configure_logging(level: str) -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    # The root stays at warnings: at lower levels, Pillow logs what is inside of a photo.
-    for name in ("service", "uvicorn"):
-        logging.getLogger(name).setLevel(level.upper())

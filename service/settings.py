@@ -168,6 +168,11 @@ class Settings(BaseSettings):
         validation_alias="FACE_LOG_LEVEL",
         description="`debug`, `info`, `warning` or `error`. No level logs keys, file names or photos.",
     )
+    log_format: Annotated[Literal["text", "json"], _AnyCase] = Field(
+        default="text",
+        validation_alias="FACE_LOG_FORMAT",
+        description="`text`, or `json`: one object a line.",
+    )
 
     @property
     def accepted_area(self) -> int:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-HANDSHAKE_SECONDS = 0.3
+HANDSHAKE_SECONDS = 0.2
 """How long callers whose connection was being made when the service stopped have to finish that."""
 
 MARGIN_SECONDS = 15.0

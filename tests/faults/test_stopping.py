@@ -62,7 +62,7 @@ def test_who_connected_before_the_signal_may_still_ask(
 
 
 def test_a_rush_at_the_closing_door(service: Service, caller: Caller) -> None:
-    """Hundreds of connections a second are being made as the listening socket closes: answered or refused, never cut."""
+    """Hundreds of connections a second while the listening socket closes: each is answered or refused, none cut."""
     cut: list[OSError] = []
 
     def rush() -> None:
