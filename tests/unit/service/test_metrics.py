@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def values(caller: httpx.Client) -> dict[tuple[str, ...], float]:
-    """Sample name and label values to value."""
+    """Sample name and the values of its labels, in the order of their names, to value."""
     answered = caller.get("/metrics")
     assert answered.status_code == 200
     assert answered.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return {
-        (sample.name, *sample.labels.values()): sample.value
+        (sample.name, *(text for _, text in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(answered.text)
         for sample in family.samples
     }
@@ -65,7 +65,7 @@ def test_photos_are_counted_and_timed(serving: Server, key_header: dict[bytes, b
     assert told["face_stage_seconds_count", "decode"] == 3
     assert told["face_stage_seconds_sum", "descriptors"] == 0.75
     assert ("face_stage_seconds_count", "hog_detections") not in told
-    assert told["face_stage_info", "cnn_detections", "steered", "test"] == 1
+    assert told["face_stage_info", "steered", "test", "cnn_detections"] == 1
     assert told["face_fallbacks_total", "cnn_detections"] == 0
     assert told["face_requests_in_flight",] == 1  # the one that asks
     assert told["process_resident_memory_bytes",] > 2**20
