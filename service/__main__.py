@@ -7,28 +7,39 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from service import keys, nextcloud, settings
+from model_store.errors import StoreError
+from model_store.store import WeightStore
+from service import keys, listening, logs, nextcloud, settings
+from service.recognition.models import MODELS
+
+log = logging.getLogger("service")
 
 
 def serve() -> int:
     """Answer requests."""
     configuration = settings.load()
+    logs.configure(configuration.log_level, configuration.log_format)
     valid = keys.read_keys(configuration)
     if configuration.api_key is None and keys.needlessly_open(configuration.api_key_file):
-        logging.warning(
+        log.warning(
             "everyone on this machine can read the key file %s: chmod 600", configuration.api_key_file
         )
     for sentence in settings.misspelt(os.environ):
-        logging.warning(sentence)
+        log.warning(sentence)
     # OpenCV would print what it dislikes about a photo, past the log and its format.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    # Only now: the libraries take longer to load than a mistake in the settings should take to show.
-    from service import listening, server
-
     try:
-        return server.run(configuration, keys.KeyRing(valid))
-    except listening.ListenError as error:
+        listener = listening.listen(configuration)
+        weights = WeightStore(configuration.store)
+        for name in MODELS[configuration.model].weights:
+            weights.path(name)
+    except (listening.ListenError, StoreError) as error:
         return _refuse(error)
+    # Only now: the libraries take longer to load than a mistake should take to show.
+    from service import server
+
+    with listener:
+        return server.run(configuration, keys.KeyRing(valid), listener)
 
 
 def check(photo: Path | None = None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import stat
 import subprocess
 import sys
@@ -16,8 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.running import free_port
+
 if TYPE_CHECKING:
-    from tests.contract.conftest import Caller, StartService
+    from tests.calling import Caller
+    from tests.conftest import StartService
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +50,7 @@ def test_without_a_key_it_refuses_to_start_and_says_how_to_give_one(tmp_path: Pa
 def test_missing_weights_end_it_with_one_line(tmp_path: Path) -> None:
     refused = command(
         tmp_path, "serve", API_KEY="x", FACE_STORE=str(tmp_path), FACE_LOG_LEVEL="error", FACE_HOST="127.0.0.1",
-        PORT=_free_port(),
+        PORT=str(free_port()),
     )  # fmt: skip
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
@@ -72,11 +74,6 @@ def test_a_key_file_that_everybody_can_read_is_warned_of(tmp_path: Path, caller:
         run = command(tmp_path, "serve", PORT=str(caller.port))
         assert ("chmod 600" in run.stderr) is warned
         assert "secret" not in run.stderr
-
-
-def _free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])
 
 
 def test_a_key_is_made_once_and_the_commands_for_nextcloud_are_printed(tmp_path: Path) -> None:
