@@ -1,6 +1,6 @@
 """What `/metrics` tells Prometheus: numbers only, no names, no contents."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 
 from prometheus_client import (
@@ -14,7 +14,12 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from service.admission import Budget
@@ -27,6 +32,8 @@ from service.versions import own_version
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"
 """The endpoint's name for every path that does not exist, so that callers cannot invent time series."""
+
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 """Bounds of the histograms: from a chip on a fast machine to a queue of an hour's end."""
@@ -57,7 +64,6 @@ class Metrics:
             ("photo",),
             registry=registry,
         )
-        # A recogniser that works on several photos at once adds the sizes of its batches here.
         Info("face_model", "FACE_MODEL and version.", registry=registry).info(
             {"number": str(model.number), "description": model.description, "version": own_version()}
         )
@@ -104,7 +110,7 @@ class Metrics:
 
 
 class _Stages(Collector):
-    """Who computes each stage and how often dlib stood in, once the recogniser is there."""
+    """Who computes each stage, in which batches, and how often dlib stood in, once the recogniser is there."""
 
     def __init__(self, readiness: Readiness) -> None:
         self._readiness = readiness
@@ -123,8 +129,24 @@ class _Stages(Collector):
         fallbacks = CounterMetricFamily(
             "face_fallbacks", "Photos for which dlib stood in.", labels=("stage",)
         )
+        batches = HistogramMetricFamily(
+            "face_batch_photos", "Photos that shared a run of a network.", labels=("stage",)
+        )
         for name, stage in stages.items():
+            if stage.batches:
+                batches.add_metric((name,), *_cumulated(stage.batches))
             who.add_metric((name, stage.engine, stage.provider), 1)
             fallbacks.add_metric((name,), stage.fallbacks)
         yield who
         yield fallbacks
+        yield batches
+
+
+def _cumulated(batches: Mapping[int, int]) -> tuple[list[tuple[str, float]], float]:
+    """Prometheus's buckets, each with all that is smaller, and the sum of all sizes."""
+    buckets = [
+        (str(bound), float(sum(count for size, count in batches.items() if size <= bound)))
+        for bound in BATCH_SIZES
+    ]
+    total = float(sum(batches.values()))
+    return [*buckets, ("+Inf", total)], float(sum(size * count for size, count in batches.items()))

@@ -6,6 +6,7 @@ own call and what fits beside it. So nothing waits for a batch to fill, and no t
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
@@ -26,7 +27,6 @@ class Batcher(Generic[Item, Result]):
         cost: what an item costs.
         kind: only items of equal kinds share a batch.
         runs: how many batches are computed at the same time.
-        on_batch: hears of every batch how many items it had, before it runs.
     """
 
     def __init__(
@@ -37,14 +37,13 @@ class Batcher(Generic[Item, Result]):
         cost: Callable[[Item], float],
         kind: Callable[[Item], Hashable] = _alike,
         runs: int = 1,
-        on_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._run = run
         self._budget = budget
         self._cost = cost
         self._kind = kind
         self._idle = runs
-        self._on_batch = on_batch
+        self._sizes: Counter[int] = Counter()
         self._waiting: list[_Call[Item, Result]] = []
         self._changing = threading.Lock()
 
@@ -70,6 +69,11 @@ class Batcher(Generic[Item, Result]):
         assert call.outcome is not None
         return call.outcome()
 
+    def sizes(self) -> dict[int, int]:
+        """How many batches there were so far, by their number of items."""
+        with self._changing:
+            return dict(self._sizes)
+
     def _batch_of(self, call: "_Call[Item, Result]") -> list["_Call[Item, Result]"]:
         """A call that waits, and the calls behind it that fit beside it."""
         with self._changing:
@@ -86,7 +90,8 @@ class Batcher(Generic[Item, Result]):
             return batch
 
     def _compute(self, batch: Sequence["_Call[Item, Result]"]) -> None:
-        self._on_batch(len(batch))
+        with self._changing:
+            self._sizes[len(batch)] += 1
         try:
             results = self._run([call.item for call in batch])
             assert len(results) == len(batch), f"{len(results)} results for a batch of {len(batch)}"

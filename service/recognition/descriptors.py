@@ -1,6 +1,6 @@
 """The descriptor network over the faces of all photos in work."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,13 @@ class DescriptorNetwork:
         session: the graph, Chips to Descriptors.
         faces: how many share a run.
         runs: how many runs there are at the same time.
-        on_batch: hears of every run how many calls share it.
     """
 
-    def __init__(
-        self, session: Session, *, faces: int, runs: int, on_batch: Callable[[int], None] = lambda _: None
-    ) -> None:
+    def __init__(self, session: Session, *, faces: int, runs: int) -> None:
         self.session = session
         self._faces = faces
-        self._describe = Batcher[Chips, Descriptors](
-            self._run, budget=faces, cost=len, runs=runs, on_batch=on_batch
-        )
+        self._describe = Batcher[Chips, Descriptors](self._run, budget=faces, cost=len, runs=runs)
+        self.batches = self._describe.sizes
 
     def __call__(self, chips: Chips) -> Descriptors:
         """The descriptors of chips, in their order. Raises EngineError."""

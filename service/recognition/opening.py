@@ -1,7 +1,5 @@
 """From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,22 +26,12 @@ from service.recognition.sessions import Session
 
 ENGINES = ("onnx", "dlib")
 
-OnBatch = Callable[[str, int], None]
-
 
 class RecognizerError(RuntimeError):
     """A recogniser cannot be opened. One line: what is missing or wrong, and what to do."""
 
 
-def open_recognizer(
-    model: Model,
-    *,
-    engine: str,
-    store: Path,
-    workers: int,
-    threads: int,
-    on_batch: OnBatch = lambda _, __: None,
-) -> Recognizer:
+def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, threads: int) -> Recognizer:
     """Open a recogniser; `warm_up` makes it load the rest.
 
     Args:
@@ -52,7 +40,6 @@ def open_recognizer(
         store: the root of the model store, with weights and, for `onnx`, their converted graphs.
         workers: how many photos will be recognised at once.
         threads: cores that one run of a network may use; 0 for all.
-        on_batch: hears of every run of a network which stage it is and how many photos share it.
 
     Raises:
         RecognizerError: weights or graphs are missing or damaged, or a session cannot be made.
@@ -70,17 +57,15 @@ def open_recognizer(
             dlib.check()
             chosen = dlib
         else:
-            chosen = _onnx(model, weights, dlib if installed() else None, threads, on_batch)
+            chosen = _onnx(model, weights, dlib if installed() else None, threads)
     except (StoreError, GraphError, EngineError, OSError) as error:
         raise RecognizerError(str(error)) from error
     return Recognizer(model, chosen)
 
 
-def _onnx(
-    model: Model, weights: WeightStore, dlib: DlibEngine | None, threads: int, on_batch: OnBatch
-) -> OnnxEngine:
+def _onnx(model: Model, weights: WeightStore, dlib: DlibEngine | None, threads: int) -> OnnxEngine:
     shares = Parallelism.on_cpu(threads)
-    detector = _detector(weights, shares, on_batch) if model.detector == "cnn" else None
+    detector = _detector(weights, shares) if model.detector == "cnn" else None
     for name in (model.landmarks, model.network):
         manifest.load(weights.root, name, weights.sha256(name))
     landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
@@ -88,13 +73,12 @@ def _onnx(
         Session(manifest.graph_path(weights.root, model.network), shares.threads),
         faces=shares.descriptor_faces,
         runs=shares.runs,
-        on_batch=partial(on_batch, "descriptors"),
     )
     hog = HogDetector(hog_filters.load(), shares.threads) if model.uses_hog else None
     return OnnxEngine(detector, hog, landmarks, network, dlib)
 
 
-def _detector(weights: WeightStore, shares: Parallelism, on_batch: OnBatch) -> CnnDetector:
+def _detector(weights: WeightStore, shares: Parallelism) -> CnnDetector:
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
     if facts is None:
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
@@ -104,7 +88,6 @@ def _detector(weights: WeightStore, shares: Parallelism, on_batch: OnBatch) -> C
         Pyramids(np.array(facts.mean, np.float32), shares.threads),
         pixels=shares.detector_pixels,
         runs=shares.runs,
-        on_batch=partial(on_batch, "cnn_detections"),
     )
 
 

@@ -49,7 +49,6 @@ class CnnDetector:
         pyramids: makes the pyramid, with the mean colour of the detector's file.
         pixels: of the photos that share a run, which have one size; a larger photo has a run of its own.
         runs: how many runs there are at the same time.
-        on_batch: hears of every run how many photos share it.
     """
 
     def __init__(
@@ -60,14 +59,14 @@ class CnnDetector:
         *,
         pixels: int,
         runs: int,
-        on_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.session = session
         self._window = window
         self._pyramids = pyramids
         self._detect = Batcher[NDArray[np.uint8], list[Detection]](
-            self._run, budget=pixels, cost=_pixels, kind=np.shape, runs=runs, on_batch=on_batch
+            self._run, budget=pixels, cost=_pixels, kind=np.shape, runs=runs
         )
+        self.batches = self._detect.sizes
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Faces of a photo, RGB, uint8, shape (rows, columns, 3), the surest first. Raises EngineError."""

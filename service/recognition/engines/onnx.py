@@ -83,15 +83,17 @@ class OnnxEngine:
             for name in ("hog_detections", "hog_confirms", "landmarks", "chips")
         }
         if self._detector is not None:
-            provider = self._detector.session.provider
-            stages["cnn_detections"] = Stage("onnx", provider, fallbacks["cnn_detections"])
-        stages["descriptors"] = Stage("onnx", self._network.session.provider, fallbacks["descriptors"])
+            stages["cnn_detections"] = self._on_network("cnn_detections", self._detector)
+        stages["descriptors"] = self._on_network("descriptors", self._network)
         return stages
 
     def close(self) -> None:
         for part in (self._detector, self._hog, self._dlib):
             if part is not None:
                 part.close()
+
+    def _on_network(self, name: str, network: CnnDetector | DescriptorNetwork) -> Stage:
+        return Stage("onnx", network.session.provider, self._fallbacks[name], network.batches())
 
     def _opened_hog(self) -> HogDetector:
         if self._hog is None:
