@@ -84,6 +84,14 @@ class Service:
                 raise ServiceDied(f"{text!r} was not logged within {LOG_SECONDS:.0f} s: {self.log}")
             time.sleep(0.02)
 
+    def peak_memory(self, *, forget: bool = False) -> float:
+        """MiB of the largest resident set so far, or since it was last forgotten (proc(5), VmHWM). Linux only."""
+        process = Path("/proc", str(self.process.pid))
+        (line,) = (line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM"))
+        if forget:
+            (process / "clear_refs").write_text("5")
+        return int(line.split()[1]) / 1024
+
     def stop(self) -> int:
         """SIGTERM, as docker sends it; the exit status once everything in flight is answered."""
         self.process.send_signal(signal.SIGTERM)
@@ -109,6 +117,13 @@ def service(environment: Mapping[str, str]) -> Iterator[httpx.Client]:
     Raises:
         ServiceDied: it did not come up.
     """
+    with serving(environment) as (_, client):
+        yield client
+
+
+@contextmanager
+def serving(environment: Mapping[str, str]) -> Iterator[tuple[Service, httpx.Client]]:
+    """As `service`, and the process itself."""
     key = secrets.token_hex(16)
     running = Service({**os.environ, **environment, "API_KEY": key, "FACE_HOST": "127.0.0.1"})
     try:
@@ -116,7 +131,7 @@ def service(environment: Mapping[str, str]) -> Iterator[httpx.Client]:
         # No time-out: one photo through dlib's CNN takes minutes, and the app waits as well.
         address = f"http://127.0.0.1:{running.port}"
         with httpx.Client(base_url=address, headers={"x-api-key": key}, timeout=None) as client:
-            yield client
+            yield running, client
         running.stop()
     finally:
         running.close()

@@ -24,7 +24,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from benchmarks.reference import dlib_library
@@ -40,6 +39,7 @@ from service.recognition.levels import Pyramids
 from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS, MODELS
 from service.recognition.opening import open_recognizer
 from service.recognition.pyramid import Layout
+from service.recognition.runtime import onnxruntime
 from service.recognition.scan import score_maps
 from service.recognition.sessions import Session
 

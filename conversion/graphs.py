@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-import onnxruntime
-
 from conversion import photos, proofs
 from conversion.detector import SCORES, SHRUNK, SHRUNK_GIVEN, TILE, detector_facts, detector_graph
 from conversion.graph import Port
@@ -16,6 +14,7 @@ from conversion.read_network import Network
 from conversion.topologies import DESCRIPTOR, DETECTOR, Topology
 from model_store.manifest import DetectorFacts
 from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, TAGUCHI_RESNET
+from service.recognition.runtime import onnxruntime
 
 
 @dataclass(frozen=True)

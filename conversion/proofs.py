@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from conversion import reference
@@ -22,6 +21,7 @@ from conversion.read_network import Network
 from service.recognition import mmod, pyramid
 from service.recognition.levels import Pyramids
 from service.recognition.overlap import OverlapRule
+from service.recognition.runtime import onnxruntime
 from service.recognition.scan import score_maps
 
 Values = dict[str, NDArray[Any]]

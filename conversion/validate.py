@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from conversion import recorded, reference
 from conversion.graph import Port
@@ -13,6 +12,7 @@ from conversion.pictures import Picture
 from conversion.proofs import Values
 from conversion.read_network import Network
 from model_store.manifest import Proof
+from service.recognition.runtime import onnxruntime
 
 
 class ProofError(Exception):

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from service.recognition.affinity import worker_cores
 from service.recognition.engines.protocol import EngineError
+from service.recognition.runtime import onnxruntime
 
 
 class Session:

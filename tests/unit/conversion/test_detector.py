@@ -5,7 +5,6 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
@@ -21,6 +20,7 @@ from conversion.topologies import DETECTOR
 from service.recognition import mmod, pyramid
 from service.recognition.levels import Pyramids
 from service.recognition.overlap import OverlapRule
+from service.recognition.runtime import onnxruntime
 from service.recognition.scan import score_maps
 
 CONFIDENCE_TOLERANCE = 1e-5

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from conversion.proofs import descriptors_of_graph
 from conversion.read_network import Network, read_network
 from conversion.topologies import DESCRIPTOR
 from service.recognition.models import TAGUCHI_RESNET
+from service.recognition.runtime import onnxruntime
 
 TOLERANCE = 1e-6
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from conversion import recorded
@@ -28,6 +27,7 @@ from conversion.validate import (
 )
 from model_store import manifest
 from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, TAGUCHI_RESNET
+from service.recognition.runtime import onnxruntime
 
 Fault = Callable[[Sequence[Layer]], list[Layer]]
 

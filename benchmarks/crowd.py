@@ -1,0 +1,190 @@
+"""Many callers at once: is each answer the one that its photo gets alone, and does the memory stay where it is?
+
+    python -m benchmarks.crowd FOLDER [--calls 2000] [--callers 64] [--model 4]
+
+The folder's photos are scaled to many sizes and shapes. Each is posted alone first; then so many calls are made by so
+many callers, one connection each as the app makes them. The exit code is 0 when every answer is 200, every rectangle
+and landmark is the one from before, no descriptor is further away than a batch's rounding, and the memory's peak is
+under FACE_MEMORY and in the last quarter of the calls what it was in the first.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+
+from benchmarks.corpus import photos_in
+from benchmarks.running import Service, serving
+from service.capacity import memory
+from service.settings import load
+
+MEGAPIXELS = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 0.1, 0.2, 0.3, 0.5, 0.8, 2.0, 0.1, 0.2, 0.3, 0.5, 0.8, 4.0, 8.2)
+"""Of the photos in turn: mostly small ones, so that thousands are done in minutes."""
+SHAPES = (1.0, 1.1, 0.9)
+"""How much wider than it is a photo is made, in turn: nearly every photo then has a size of its own."""
+DRIFT = 1e-5
+"""The most that a value of a descriptor or a confidence may differ from the one of the photo alone."""
+GROWTH = 1.05
+"""The last quarter's memory peak over the first's; one sample of a random order of photos."""
+
+
+@dataclass
+class Findings:
+    """What the calls of the crowd gave."""
+
+    failed: list[str] = field(default_factory=list)
+    moved: int = 0
+    """Answers with other faces, rectangles or landmarks than alone."""
+    drift: float = 0.0
+    """The largest difference of a descriptor's value or of a confidence."""
+    seconds: list[float] = field(default_factory=list)
+    """Of each call."""
+
+
+def variants(folder: Path, count: int) -> list[bytes]:
+    """So many JPEGs of the folder's photos."""
+    paths = photos_in(folder)
+    made = []
+    for number in range(count):
+        image = cv2.imread(str(paths[number % len(paths)]))
+        if image is None:
+            raise SystemExit(f"{paths[number % len(paths)]} cannot be read: leave it out")
+        pixels = 1e6 * MEGAPIXELS[number % len(MEGAPIXELS)]
+        wider = SHAPES[number % len(SHAPES)]
+        scale = (pixels / (image.shape[0] * image.shape[1] * wider)) ** 0.5
+        size = (round(image.shape[1] * scale * wider), round(image.shape[0] * scale))
+        made.append(cv2.imencode(".jpg", cv2.resize(image, size, interpolation=cv2.INTER_AREA))[1].tobytes())
+    return made
+
+
+def post(client: httpx.Client, photo: bytes) -> httpx.Response:
+    """One call, by a connection of its own."""
+    address = client.base_url.join("/detect")
+    return httpx.post(address, headers=client.headers, files={"file": ("photo", photo)}, timeout=None)
+
+
+def compare(found: Findings, answer: Any, alone: Any) -> None:
+    """Note how an answer differs from that of the photo alone."""
+    (places, numbers), (places_alone, numbers_alone) = _parted(answer), _parted(alone)
+    if places != places_alone:
+        found.moved += 1
+    elif len(numbers):
+        found.drift = max(found.drift, float(np.abs(numbers - numbers_alone).max()))
+
+
+def _parted(answer: Any) -> tuple[list[Any], np.ndarray[Any, np.dtype[np.float64]]]:
+    """What has to be equal, and what may differ by rounding."""
+    faces = answer["faces"]
+    places = [(face["left"], face["top"], face["right"], face["bottom"], face["landmarks"]) for face in faces]
+    return places, np.array([[face["detection_confidence"], *face["descriptor"]] for face in faces])
+
+
+def crowd(
+    client: httpx.Client,
+    service: Service,
+    photos: Sequence[bytes],
+    alone: Sequence[Any],
+    calls: int,
+    callers: int,
+) -> tuple[Findings, list[float]]:
+    """What the calls gave, and the memory's peak in MiB over each quarter of them."""
+    found, peaks = Findings(), list[float]()
+    order = random.Random(0)
+    turns: Iterator[int] = iter([order.randrange(len(photos)) for _ in range(calls)])
+    noting = threading.Lock()
+
+    def caller() -> None:
+        while True:
+            with noting:
+                number = next(turns, None)
+            if number is None:
+                return
+            start = time.perf_counter()
+            try:
+                answer = post(client, photos[number])
+                failure = (
+                    "" if answer.status_code == httpx.codes.OK else f"{answer.status_code} {answer.text}"
+                )
+            except httpx.TransportError as error:
+                failure = repr(error)
+            with noting:
+                found.seconds.append(time.perf_counter() - start)
+                if failure:
+                    found.failed.append(failure)
+                else:
+                    compare(found, answer.json(), alone[number])
+                if len(found.seconds) % (calls // 4) == 0:
+                    peaks.append(service.peak_memory(forget=True))
+                    print(
+                        f"{len(found.seconds)} calls, {len(found.failed)} failed; {peaks[-1]:.0f} MiB",
+                        flush=True,
+                    )
+
+    with ThreadPoolExecutor(callers) as pool:
+        for running in [pool.submit(caller) for _ in range(callers)]:
+            running.result()
+    return found, peaks
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.crowd", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--callers", type=int, default=64)
+    parser.add_argument("--photos", type=int, default=95, help="how many different ones")
+    parser.add_argument("--model", type=int, default=4)
+    options = parser.parse_args()
+    photos = variants(options.folder, options.photos)
+    bound = memory(load()) / 2**20
+    environment = {"FACE_MODEL": str(options.model), "FACE_LOG_LEVEL": "warning"}
+    with serving(environment) as (service, client):
+        start = time.perf_counter()
+        answers = [post(client, photo) for photo in photos]
+        alone = len(photos) / (time.perf_counter() - start)
+        for answer in answers:
+            answer.raise_for_status()
+        first = service.peak_memory(forget=True)
+        print(f"alone: {len(photos)} photos, {alone:.2f} a second; {first:.0f} MiB", flush=True)
+        start = time.perf_counter()
+        found, peaks = crowd(
+            client, service, photos, [answer.json() for answer in answers], options.calls, options.callers
+        )
+        together = len(found.seconds) / (time.perf_counter() - start)
+    middle, late = np.quantile(found.seconds, [0.5, 0.99])
+    print(
+        json.dumps(
+            {
+                "calls": len(found.seconds),
+                "callers": options.callers,
+                "cores": len(os.sched_getaffinity(0)),
+                "failed": len(found.failed),
+                "answers that moved": found.moved,
+                "largest drift": found.drift,
+                "photos a second alone and together": [round(alone, 2), round(together, 2)],
+                "seconds of a call, median and p99": [round(float(middle), 2), round(float(late), 2)],
+                "peak memory of each quarter, MiB": [round(peak) for peak in peaks],
+                "bound, MiB": round(bound),
+            },
+            indent=1,
+        )
+    )
+    for failure in found.failed[:10]:
+        print(failure, file=sys.stderr)
+    held = max([first, *peaks]) <= bound and peaks[-1] <= GROWTH * peaks[0]
+    return 0 if not found.failed and not found.moved and found.drift <= DRIFT and held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,14 @@
+"""ONNX Runtime, silenced: its wheels for Linux report processes and models to their maker unless told not to.
+
+Import it from here only: what it reads from the environment, it reads while it is imported.
+"""
+
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
+
+onnxruntime.disable_telemetry_events()  # for a program that had imported it before
+
+__all__ = ["onnxruntime"]

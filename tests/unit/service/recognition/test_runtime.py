@@ -1,0 +1,42 @@
+"""ONNX Runtime tells nobody that it runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+
+_SESSION = """
+import sys
+from pathlib import Path
+{first}
+from service.recognition.sessions import Session
+Session(Path(sys.argv[1]))
+"""
+
+
+def _home_after(first: str, store: Path, home: Path) -> set[str]:
+    """What a process that opens a session leaves in its home folder."""
+    (graph,) = (store / "onnx").glob("mmod_*.onnx")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    subprocess.run(
+        [sys.executable, "-c", _SESSION.format(first=first), str(graph)],
+        cwd=ROOT,
+        env={**environment, "HOME": str(home)},
+        check=True,
+    )
+    return {path.name for path in home.rglob("*")}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the telemetry of other systems leaves no such file")
+def test_no_telemetry_is_gathered(store: Path, tmp_path: Path) -> None:
+    assert not _home_after("", store, tmp_path) & {"deviceid", "onnxruntime.db"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the telemetry of other systems leaves no such file")
+def test_without_the_module_it_would_be(store: Path, tmp_path: Path) -> None:
+    """The test above looks for the right thing: this fails when ONNX Runtime stops, and both can go then."""
+    assert {"deviceid", "onnxruntime.db"} <= _home_after("import onnxruntime", store, tmp_path)
