@@ -13,6 +13,7 @@ from service import stopping
 from service.app import create_app
 from service.capacity import Capacity, memory
 from service.connections import HangUps, connections
+from service.heap import give_large_blocks_back
 from service.keys import KeyRing
 from service.recognition.engines.protocol import EngineError
 from service.recognition.models import MODELS
@@ -40,6 +41,7 @@ def run(settings: Settings, keys: KeyRing, listener: socket.socket) -> int:
 
     stopping.stop_on_signals()
     _allow_many_connections()
+    give_large_blocks_back()
     capacity = Capacity.of(settings, usable_cores())
     # Before the first answer: a caller that hears `/open` answer sends photos, and loses those that fail.
     try:
