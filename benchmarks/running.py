@@ -1,69 +1,129 @@
-"""The service as a process of its own, as a user runs it."""
+"""The service as a process of its own, as a user runs it. Tests start it in this way too."""
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO
+from pathlib import Path
 
 import httpx
 
-START_SECONDS = 120.0
+ROOT = Path(__file__).parent.parent
+
+START_SECONDS = 300.0
 """How long a service may take until a photo can be answered; it takes about one second."""
+STOP_SECONDS = 120.0
+LOG_SECONDS = 60.0
 
 
 class ServiceDied(RuntimeError):
     """The service ended, or was not ready in time; carries what it printed."""
 
 
+class Service:
+    """`python -m service serve` on a free port.
+
+    Args:
+        environment: all of its environment variables; a free port is found where PORT is none of them.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.port = int(environment.get("PORT") or free_port())
+        # A pipe that a thread empties: one that nobody reads is full after some hundred requests, and the service
+        # would wait for ever; and a file is what some tests forbid the process to write.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service", "serve"],
+            cwd=ROOT,
+            env={**environment, "PORT": str(self.port)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="backslashreplace",
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            self.lines.extend(iter(lines.readline, ""))
+
+    @property
+    def log(self) -> str:
+        """What the service has printed."""
+        return "".join(self.lines)
+
+    def wait_until_ready(self) -> None:
+        """Returns as soon as a photo can be answered. Raises ServiceDied."""
+        deadline = time.monotonic() + START_SECONDS
+        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=START_SECONDS) as client:
+            while time.monotonic() < deadline:
+                if self.process.poll() is not None:
+                    self._reader.join()
+                    raise ServiceDied(self.log.strip())
+                try:
+                    if client.get("/ready").status_code == httpx.codes.OK:
+                        return
+                except httpx.TransportError:
+                    pass  # not listening yet
+                time.sleep(0.05)
+        raise ServiceDied(f"not ready within {START_SECONDS:.0f} s: {self.log}")
+
+    def wait_for_log(self, text: str) -> None:
+        """Returns once this was logged; a request's line is written just after its answer."""
+        deadline = time.monotonic() + LOG_SECONDS
+        while text not in self.log:
+            if time.monotonic() > deadline:
+                raise ServiceDied(f"{text!r} was not logged within {LOG_SECONDS:.0f} s: {self.log}")
+            time.sleep(0.02)
+
+    def stop(self) -> int:
+        """SIGTERM, as docker sends it; the exit status once everything in flight is answered."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """The exit status, as soon as there is one."""
+        status = self.process.wait(STOP_SECONDS)
+        self._reader.join()
+        return status
+
+    def close(self) -> None:
+        """Leaves no process behind, whatever state it is in."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.wait()
+
+
 @contextmanager
 def service(environment: Mapping[str, str]) -> Iterator[httpx.Client]:
-    """Start `python -m service serve` with these settings on a free port; a client of it that sends the key.
+    """Start the service with these settings beside those of this process; a client of it that sends the key.
 
     Raises:
         ServiceDied: it did not come up.
     """
     key = secrets.token_hex(16)
-    port = _free_port()
-    settings = {**os.environ, **environment, "API_KEY": key, "PORT": str(port), "FACE_HOST": "127.0.0.1"}
-    # Into a file: a pipe that nobody reads is full after some hundred requests, and the service would wait for ever.
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service", "serve"], env=settings, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            # No time-out: one photo through dlib's CNN takes minutes, and the app waits as well.
-            with httpx.Client(
-                base_url=f"http://127.0.0.1:{port}", headers={"x-api-key": key}, timeout=None
-            ) as client:
-                _wait_until_ready(process, client, output)
-                yield client
-        finally:
-            process.terminate()
-            process.wait()
+    running = Service({**os.environ, **environment, "API_KEY": key, "FACE_HOST": "127.0.0.1"})
+    try:
+        running.wait_until_ready()
+        # No time-out: one photo through dlib's CNN takes minutes, and the app waits as well.
+        address = f"http://127.0.0.1:{running.port}"
+        with httpx.Client(base_url=address, headers={"x-api-key": key}, timeout=None) as client:
+            yield client
+        running.stop()
+    finally:
+        running.close()
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", client: httpx.Client, output: IO[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            output.seek(0)
-            raise ServiceDied(output.read().decode(errors="replace").strip())
-        try:
-            if client.get("/ready", timeout=1).status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet
-        time.sleep(0.1)
-    raise ServiceDied(f"not ready within {START_SECONDS:.0f} s")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port

@@ -16,7 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -36,10 +36,11 @@ from model_store.store import WeightStore
 from service import images
 from service.recognition import pyramid
 from service.recognition.engines.protocol import CHIP_PADDING, CHIP_SIDE
+from service.recognition.levels import Pyramids
 from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS, MODELS
 from service.recognition.opening import open_recognizer
 from service.recognition.pyramid import Layout
-from service.recognition.scan import score_map
+from service.recognition.scan import score_maps
 from service.recognition.sessions import Session
 
 Image = NDArray[np.uint8]
@@ -167,7 +168,7 @@ def share_of_peak(options: argparse.Namespace) -> tuple[float, float]:
     image = np.random.default_rng(0).integers(0, 256, (1000, 1200, 3), dtype=np.uint8)
     matrix = np.random.default_rng(0).random((MATRIX, MATRIX), np.float32)
     peaks, shares = [], []
-    with ThreadPoolExecutor(options.threads) as pool:
+    with closing(Pyramids(np.array(facts.mean, np.float32), options.threads)) as pyramids:
         for _ in range(options.rounds + 1):
             peak = 2 * MATRIX**3 / _seconds(lambda: matrix @ matrix)
             spent: list[float] = []
@@ -178,7 +179,7 @@ def share_of_peak(options: argparse.Namespace) -> tuple[float, float]:
                 spent.append(time.perf_counter() - start)
                 return result
 
-            score_map(compute, image, layout, np.array(facts.mean, np.float32), pool)
+            score_maps(compute, [image], layout, pyramids)
             peaks.append(peak)
             shares.append(operations(layout) / sum(spent) / peak)
     return float(np.median(peaks[1:])), float(np.median(shares[1:]))

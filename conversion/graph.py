@@ -86,10 +86,9 @@ class GraphBuilder:
             pads=list(pads),
         )
 
-    def normalise(self, pixels: str, mean: Sequence[float]) -> str:
-        """(pixel - mean) / 256 for float pixels of shape (N, 3, rows, columns), RGB."""
-        centred = self.node("Sub", pixels, self.constant(np.array(mean, np.float32).reshape(1, 3, 1, 1)))
-        return self.node("Div", centred, self.constant(NORMALISATION_SCALE))
+    def less_mean(self, pixels: str, mean: Sequence[float]) -> str:
+        """Float pixels of shape (N, 3, rows, columns), RGB, less their mean colour."""
+        return self.node("Sub", pixels, self.constant(np.array(mean, np.float32).reshape(1, 3, 1, 1)))
 
     def conv(self, value: str, conv: Conv) -> str:
         spec = conv.spec

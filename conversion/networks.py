@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conversion.graph import GraphBuilder, Port, folded
-from conversion.layers import AddPrev, Conv, FullyConnected, Input, Layer, Pool, Relu, Skip, Tag
+from conversion.graph import NORMALISATION_SCALE, GraphBuilder, Port, folded
+from conversion.layers import AddPrev, Conv, ConvSpec, FullyConnected, Input, Layer, Pool, Relu, Skip, Tag
 from conversion.read_network import Network
 from service.recognition.engines.protocol import CHIP_SIDE, DESCRIPTOR_LENGTH
 
@@ -35,18 +35,19 @@ def network_graph(layers: Sequence[Layer]) -> bytes:
     builder = GraphBuilder()
     tagged: dict[int, _Value] = {}
     value = _Value(CHIPS.name, 3, CHIP_SIDE)
-    for layer in layers:
+    for layer in _without_scale(layers):
         match layer:
             case Input():
                 planes = builder.node(
                     "Transpose", value.name, perm=[0, 3, 1, 2]
                 )  # bytes move faster than floats
                 pixels = builder.node("Cast", planes, to=1)  # TensorProto.FLOAT
-                value = _Value(builder.normalise(pixels, layer.mean), 3, CHIP_SIDE)
+                value = _Value(builder.less_mean(pixels, layer.mean), 3, CHIP_SIDE)
             case Conv():
-                spec = layer.spec
+                conv = _on_one_pixel(layer, value.size)
+                spec = conv.spec
                 size = (value.size + 2 * spec.padding - spec.kernel) // spec.stride + 1
-                value = _Value(builder.conv(value.name, layer), spec.filters, size)
+                value = _Value(builder.conv(value.name, conv), spec.filters, size)
             case Relu():
                 value = _Value(builder.node("Relu", value.name), value.channels, value.size)
             case Pool():
@@ -85,10 +86,46 @@ def _added(builder: GraphBuilder, first: _Value, second: _Value) -> _Value:
     channels, size = max(first.channels, second.channels), max(first.size, second.size)
 
     def extended(value: _Value) -> str:
-        if (value.channels, value.size) == (channels, size):
-            return value.name
         grow = size - value.size
-        pads = builder.constant(np.array([0, 0, 0, 0, 0, channels - value.channels, grow, grow], np.int64))
-        return builder.node("Pad", value.name, pads)
+        grown = _times(builder, value, 1, grow) if grow else value.name
+        if value.channels < channels:
+            zeros = _times(builder, value, 0, grow)
+            grown = builder.node("Concat", grown, *[zeros] * (channels // value.channels - 1), axis=1)
+        return grown
 
     return _Value(builder.node("Add", extended(first), extended(second)), channels, size)
+
+
+def _times(builder: GraphBuilder, value: _Value, factor: float, grow: int) -> str:
+    """Every value times a factor, and `grow` rows below and columns to the right of zeros.
+
+    A convolution of one tap a channel, and not Pad, which ONNX Runtime's blocked layout does not know: it would leave
+    that layout there and not fuse the sums behind it into their convolutions.
+    """
+    return builder.node(
+        "Conv",
+        value.name,
+        builder.constant(np.full((value.channels, 1, 1, 1), factor, np.float32)),
+        kernel_shape=[1, 1],
+        group=value.channels,
+        pads=[0, 0, grow, grow],
+    )
+
+
+def _without_scale(layers: Sequence[Layer]) -> list[Layer]:
+    """The input's division by 256 moved into the first convolution: a power of two, so that no bit changes."""
+    result = list(layers)
+    for index, layer in enumerate(result):
+        if isinstance(layer, Conv):
+            result[index] = Conv(layer.spec, layer.weights / NORMALISATION_SCALE, layer.bias, layer.stored)
+            break
+    return result
+
+
+def _on_one_pixel(conv: Conv, size: int) -> Conv:
+    """The middle tap alone, where the picture is one pixel: the others meet zeros, and are 2 MB to read."""
+    spec = conv.spec
+    if size > 1 or spec.kernel != 2 * spec.padding + 1:
+        return conv
+    middle = conv.weights[:, :, spec.padding, None, spec.padding, None]
+    return Conv(ConvSpec(spec.channels, spec.filters, 1, spec.stride, 0), middle, conv.bias, conv.stored)

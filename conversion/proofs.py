@@ -5,7 +5,7 @@ Both sides return arrays under the same names; `graphs.py` states how far each m
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from conversion.networks import CHIPS, DESCRIPTORS
 from conversion.pictures import Picture
 from conversion.read_network import Network
 from service.recognition import mmod, pyramid
+from service.recognition.levels import Pyramids
 from service.recognition.overlap import OverlapRule
-from service.recognition.scan import score_map
+from service.recognition.scan import score_maps
 
 Values = dict[str, NDArray[Any]]
 
@@ -76,14 +77,12 @@ def detections_of_graph(
         made: NDArray[np.float32] = session.run([output], dict(given))[0]
         return made
 
-    with ThreadPoolExecutor() as pool:
+    with closing(Pyramids(np.array(facts.mean, np.float32))) as pyramids:
         for number, picture in enumerate(pictures):
             layout = pyramid.layout(*picture.shape[:2])
             if layout is None:
                 continue  # too small for dlib to give a score either
-            found = score_map(
-                compute, np.ascontiguousarray(picture), layout, np.array(facts.mean, np.float32), pool
-            )
+            (found,) = score_maps(compute, [np.ascontiguousarray(picture)], layout, pyramids)
             for face in mmod.detections(found, layout, window):
                 faces.append((number, *face.rectangle))
                 confidences.append(face.confidence)

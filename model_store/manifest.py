@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from model_store.atomic import atomic_file
 from service.recognition.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 
-CONVERTER_VERSION = 2
+CONVERTER_VERSION = 3
 """Raised with every change of a graph or of what this manifest says: graphs of another version are made anew."""
 
 _LARGEST_MANIFEST = 1 << 20

@@ -5,37 +5,53 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from service import keys, nextcloud, settings
+from model_store.errors import StoreError
+from model_store.store import WeightStore
+from service import keys, listening, logs, nextcloud, settings
+from service.recognition.models import MODELS
+
+log = logging.getLogger("service")
 
 
 def serve() -> int:
     """Answer requests."""
     configuration = settings.load()
+    logs.configure(configuration.log_level, configuration.log_format)
     valid = keys.read_keys(configuration)
     if configuration.api_key is None and keys.needlessly_open(configuration.api_key_file):
-        logging.warning(
+        log.warning(
             "everyone on this machine can read the key file %s: chmod 600", configuration.api_key_file
         )
     for sentence in settings.misspelt(os.environ):
-        logging.warning(sentence)
+        log.warning(sentence)
     # OpenCV would print what it dislikes about a photo, past the log and its format.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    # Only now: the libraries take longer to load than a mistake in the settings should take to show.
-    from service import listening, server
-
     try:
-        return server.run(configuration, keys.KeyRing(valid))
-    except listening.ListenError as error:
+        listener = listening.listen(configuration)
+        weights = WeightStore(configuration.store)
+        for name in MODELS[configuration.model].weights:
+            weights.path(name)
+    except (listening.ListenError, StoreError) as error:
         return _refuse(error)
-
-
-def check() -> int:
-    """Run every stage once and say who computes it."""
-    configuration = settings.load()
+    # Only now: the libraries take longer to load than a mistake should take to show.
     from service import server
 
-    return server.check(configuration)
+    with listener:
+        return server.run(configuration, keys.KeyRing(valid), listener)
+
+
+def check(photo: Path | None = None) -> int:
+    """Run every stage and say who computes it and how long it takes."""
+    configuration = settings.load()
+    from service import check
+
+    try:
+        print(check.report(configuration, photo))
+    except check.CheckError as error:
+        return _refuse(error)
+    return 0
 
 
 def key() -> int:
@@ -72,7 +88,7 @@ def print_settings() -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[], int]] = {
+COMMANDS: dict[str, Callable[..., int]] = {
     "serve": serve,
     "check": check,
     "key": key,
@@ -88,10 +104,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
-        commands.add_parser(name, help=command.__doc__)
-    chosen = parser.parse_args(arguments).command
+        added = commands.add_parser(name, help=command.__doc__)
+        if command is check:
+            added.add_argument(
+                "photo", nargs="?", type=Path, help="an image file; without one, noise of 1.2 MP"
+            )
+    options = vars(parser.parse_args(arguments))
     try:
-        return COMMANDS[chosen]()
+        return COMMANDS[options.pop("command")](**options)
     except (settings.SettingsError, keys.NoKey) as error:
         return _refuse(error)
 

@@ -10,20 +10,29 @@ from starlette.routing import Route
 
 from model_store.store import WeightStore
 from service.access import KeyRequired
+from service.admission import Budget
+from service.capacity import Capacity
 from service.endpoints import Endpoints
 from service.errors import handlers
+from service.intake import Intake
 from service.journal import Journal
 from service.keys import KeyRing
+from service.metrics import Metrics
 from service.paths import CollapseSlashes
 from service.queue import Queue
 from service.readiness import Readiness, Recognizer
+from service.recognition.models import MODELS
 from service.settings import Settings
+
+PATHS = ("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome")
+"""All there are; `metrics` counts the rest as one."""
 
 
 def create_app(
     settings: Settings,
     keys: KeyRing,
     recognizer: Recognizer,
+    capacity: Capacity,
     on_failure: Callable[[Exception], None],
 ) -> Starlette:
     """The service as an ASGI application.
@@ -32,8 +41,12 @@ def create_app(
     exception while it warms up.
     """
     readiness = Readiness(recognizer, on_failure)
-    queue = Queue(settings.workers, settings.request_timeout)
-    endpoints = Endpoints(settings, readiness, queue, WeightStore(settings.store))
+    queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)
+    uploads = Budget(capacity.upload_bytes)
+    metrics = Metrics(MODELS[settings.model], PATHS, readiness)
+    metrics.watch(uploads, queue)
+    intake = Intake(settings, readiness, uploads, queue, metrics)
+    endpoints = Endpoints(settings, readiness, intake, capacity, WeightStore(settings.store), metrics)
     keyed = [Middleware(KeyRequired, keys=keys)]
 
     @asynccontextmanager
@@ -52,9 +65,10 @@ def create_app(
             Route("/info", endpoints.info, methods=["GET"], middleware=keyed),
             Route("/health", endpoints.health, methods=["GET"]),
             Route("/ready", endpoints.ready, methods=["GET"]),
+            Route("/metrics", endpoints.prometheus, methods=["GET"]),
             Route("/welcome", endpoints.welcome, methods=["GET"]),
         ],
-        middleware=[Middleware(Journal), Middleware(CollapseSlashes)],
+        middleware=[Middleware(CollapseSlashes), Middleware(Journal, metrics=metrics)],
         exception_handlers=handlers(),
         lifespan=lifespan,
     )

@@ -1,7 +1,6 @@
 """One function an endpoint: parse, recognise, answer."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from starlette.requests import Request
@@ -9,13 +8,14 @@ from starlette.responses import PlainTextResponse, Response
 
 from model_store.store import Status, WeightStore
 from service import answers
+from service.capacity import Capacity
 from service.face_part import face_of
-from service.images import decode
-from service.queue import Queue, while_caller_waits
-from service.readiness import Readiness, Recognizer
+from service.intake import Intake, Task
+from service.metrics import CONTENT_TYPE, Metrics
+from service.readiness import Readiness
 from service.recognition.models import MODELS
 from service.settings import Settings
-from service.uploads import read_upload
+from service.uploads import Upload
 from service.versions import own_version, versions
 
 INSTALL = "python -m model_store fetch"
@@ -27,45 +27,28 @@ class Endpoints:
 
     settings: Settings
     readiness: Readiness
-    queue: Queue
+    intake: Intake
+    capacity: Capacity
     weights: WeightStore
+    metrics: Metrics
 
     async def detect(self, request: Request) -> Response:
         """The faces of a photo."""
-        upload = await read_upload(request, maximum=self.settings.maximum_upload)
 
-        def work(recognizer: Recognizer) -> bytes:
-            image = decode(
-                upload.data,
-                maximum_area=self.settings.accepted_area,
-                honour_orientation=self.settings.honour_orientation,
-            )
-            return answers.detected(upload.name, recognizer.recognize(image))
+        def task_of(upload: Upload) -> Task:
+            return Task(None, lambda faces: answers.detected(upload.name, faces))
 
-        return await self._answer(request, work)
+        body = await self.intake.answer(request, self.settings.accepted_area, task_of)
+        return Response(body, media_type=answers.JSON)
 
     async def compute(self, request: Request) -> Response:
         """Landmarks and descriptor of a face that the caller knows, on the original photo."""
-        upload = await read_upload(request, maximum=self.settings.maximum_upload)
-        known = face_of(upload.other_parts)
 
-        def work(recognizer: Recognizer) -> bytes:
-            image = decode(
-                upload.data,
-                maximum_area=self.settings.maximum_original_area,
-                honour_orientation=self.settings.honour_orientation,
-            )
-            (face,) = recognizer.recognize(image, [known.rectangle])
-            return answers.computed(upload.name, known.echo, face)
+        def task_of(upload: Upload) -> Task:
+            known = face_of(upload.other_parts)
+            return Task([known.rectangle], lambda faces: answers.computed(upload.name, known.echo, faces[0]))
 
-        return await self._answer(request, work)
-
-    async def _answer(self, request: Request, work: Callable[[Recognizer], bytes]) -> Response:
-        async def photo() -> bytes:
-            recognizer = await self.readiness.recognizer()
-            return await self.queue.run(lambda: work(recognizer))
-
-        body = await while_caller_waits(photo(), request.receive)
+        body = await self.intake.answer(request, self.settings.maximum_original_area, task_of)
         return Response(body, media_type=answers.JSON)
 
     async def open(self, _: Request) -> Response:
@@ -89,6 +72,10 @@ class Endpoints:
         """A photo sent now is worked on at once."""
         self.readiness.now()
         return answers.answer({"ready": True})
+
+    async def prometheus(self, _: Request) -> Response:
+        """Counts and times, for Prometheus; needs no key, since it names nothing and nobody."""
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE)
 
     async def welcome(self, _: Request) -> Response:
         """A greeting for a person who tries the address, or what is missing."""
@@ -124,7 +111,9 @@ class Endpoints:
                     "accepted_area": self.settings.accepted_area,
                     "maximum_original_area": self.settings.maximum_original_area,
                     "maximum_upload": self.settings.maximum_upload,
-                    "workers": self.settings.workers,
+                    "workers": self.capacity.photos,
+                    "upload_bytes": self.capacity.upload_bytes,
+                    "photo_bytes": self.capacity.photo_bytes,
                     "request_timeout": self.settings.request_timeout,
                 },
             }

@@ -12,7 +12,7 @@ from service.face_part import BadFace
 from service.images import ImageTooLarge, UndecodableImage
 from service.queue import CallerGone, TookTooLong
 from service.readiness import NeverReady, NotReady
-from service.uploads import EmptyUpload, MalformedUpload, UploadTooLarge
+from service.uploads import EmptyUpload, MalformedUpload, Stalled, UploadTooLarge
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's code for a caller that hung up. Nobody receives it; the log shows it."""
@@ -20,6 +20,7 @@ CLIENT_CLOSED_REQUEST = 499
 STATUS: Mapping[type[Exception], int] = {
     MalformedUpload: 400,
     WrongKey: 401,
+    Stalled: 408,
     ImageTooLarge: 412,
     UploadTooLarge: 413,
     EmptyUpload: 415,

@@ -10,6 +10,8 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import answers
+from service.logs import FIELDS
+from service.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -18,13 +20,14 @@ LONGEST_PATH = 100
 
 
 class Journal:
-    """Logs method, path, status, duration and an id that the answer carries as `x-request-id`.
+    """Logs and counts method, path, status, duration and an id that the answer carries as `x-request-id`.
 
     An exception that reaches this far is logged with its traceback and answered with 500.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,6 +47,7 @@ class Journal:
                 ]
             await send(message)
 
+        self._metrics.in_flight.inc()
         try:
             await self._app(scope, receive, noting)
         except Exception:
@@ -53,9 +57,20 @@ class Journal:
             failure = answers.error(500, f"internal error; the service's log has it under {request_id}")
             await failure(scope, receive, noting)
         finally:
-            milliseconds = 1000 * (time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._metrics.in_flight.dec()
+            self._metrics.answered(scope["path"], status, seconds)
+            fields = {
+                "method": scope["method"],
+                "path": _printable(scope),
+                "status": status,
+                "milliseconds": round(1000 * seconds),
+                "request": request_id,
+            }
             log.info(
-                "%s %s %d %.0f ms %s", scope["method"], _printable(scope), status, milliseconds, request_id
+                "%(method)s %(path)s %(status)d %(milliseconds)d ms %(request)s",
+                fields,
+                extra={FIELDS: fields},
             )
 
 

@@ -1,11 +1,12 @@
-"""Photos wait here for their turn: a fixed number is worked on at a time, the event loop on none of them."""
+"""Photos wait here for their turn: so many at a time and so many bytes, the event loop works on none of them."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from starlette.types import Receive
+from service.admission import Budget
 
 Result = TypeVar("Result")
 
@@ -19,25 +20,39 @@ class TookTooLong(Exception):
 
 
 class Queue:
-    """Runs blocking work in at most `workers` threads, first come, first served.
+    """Runs blocking work in at most `workers` threads and `memory` bytes, first come, first served.
 
     `seconds` (0: none) limit how long a caller waits for its work, from the moment it has a thread.
     """
 
-    def __init__(self, workers: int, seconds: float = 0) -> None:
+    def __init__(self, workers: int, memory: int, seconds: float = 0) -> None:
         self._seconds = seconds
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="photo")
-        self._free = asyncio.Semaphore(workers)
+        self._threads = _started(workers)
+        self.places = Budget(workers)
+        self.memory = Budget(memory)
 
-    async def run(self, work: Callable[[], Result]) -> Result:
-        """What `work` returns or raises. Cancelled while it waits, the work never runs and leaves no trace.
+    async def run(self, work: Callable[[], Result], needed: int = 0) -> Result:
+        """What `work`, which needs so many bytes, returns or raises.
 
-        Raises TookTooLong.
+        Cancelled while it waits, the work never runs and leaves no trace. Raises TookTooLong.
         """
-        await self._free.acquire()
+        # The place first: bytes that are lent to one who still waits for a place would help nobody.
+        await self.places.take(1)
+        try:
+            await self.memory.take(needed)
+        except asyncio.CancelledError:
+            self.places.release(1)
+            raise
+
+        def ended(running: asyncio.Future[Result]) -> None:
+            if not running.cancelled():
+                running.exception()  # nobody may wait for it any more, and asyncio would complain
+            self.memory.release(needed)
+            self.places.release(1)
+
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        running.add_done_callback(lambda _: self._free.release())
-        # A thread cannot be stopped: its place stays taken until it ends, whoever still waits for the result.
+        # A thread cannot be stopped: its place and its bytes stay taken until it ends, whoever still waits for it.
+        running.add_done_callback(ended)
         await asyncio.wait({running}, timeout=self._seconds or None)
         if not running.done():
             raise TookTooLong(
@@ -50,24 +65,27 @@ class Queue:
         self._threads.shutdown()
 
 
-async def while_caller_waits(work: Awaitable[Result], receive: Receive) -> Result:
-    """What `work` gives, as long as the caller of a request whose body is read stays connected.
+def _started(workers: int) -> ThreadPoolExecutor:
+    """A pool whose threads all run: one that had to be started later, when memory is short, would fail its photo."""
+    threads = ThreadPoolExecutor(workers, thread_name_prefix="photo")
+    all_there = threading.Barrier(workers)
+    for _ in range(workers):
+        threads.submit(all_there.wait)
+    return threads
 
-    Raises CallerGone as soon as it hangs up; `work` is then cancelled.
+
+async def while_caller_waits(work: Awaitable[Result], gone: asyncio.Future[None]) -> Result:
+    """What `work` gives, as long as the caller is there; `gone` is done when it hangs up.
+
+    Raises CallerGone as soon as it does; `work` is then cancelled.
     """
     working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_hung_up(receive))
+    either: tuple[asyncio.Future[Any], ...] = (working, gone)
     try:
-        done, _ = await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        watching.cancel()
         if not working.done():
             working.cancel()
-    if working in done:
+    if working.done():
         return working.result()
     raise CallerGone("the caller hung up")
-
-
-async def _hung_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.recognition.engines.protocol import Stage
 from service.recognition.geometry import Rectangle
-from service.recognition.recognizer import Face
+from service.recognition.recognizer import Recognition
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +20,9 @@ NEVER = "the service could not start; its log says why"
 class Recognizer(Protocol):
     """What this service needs of a recogniser. Thread-safe; every call blocks."""
 
-    def recognize(
+    def recognize_timed(
         self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None = None
-    ) -> list[Face]: ...
+    ) -> Recognition: ...
 
     def warm_up(self) -> None: ...
 

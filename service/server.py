@@ -1,34 +1,36 @@
 """Runs the application in uvicorn, one process, until it is told to stop."""
 
 import logging
-import signal
+import resource
+import socket
 import sys
 import traceback
-from contextlib import closing
-from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
 
+from service import stopping
 from service.app import create_app
+from service.capacity import Capacity, memory
+from service.connections import HangUps, connections
 from service.keys import KeyRing
-from service.listening import listen
 from service.recognition.engines.protocol import EngineError
 from service.recognition.models import MODELS
 from service.recognition.opening import RecognizerError, open_recognizer
+from service.recognition.parallelism import usable_cores
 from service.recognition.recognizer import Recognizer
 from service.settings import Settings
+from service.stopping import Server
 
 LONGEST_HEADERS = 64 * 1024
 """Bytes of a request's headers; nobody has shown a key yet when they are read."""
 
+MANY_CONNECTIONS = 16 * 1024
+"""Open files that the process allows itself."""
 
-def run(settings: Settings, keys: KeyRing) -> int:
-    """Serves until SIGTERM or SIGINT, finishes the requests in flight, and returns the exit status.
 
-    Raises listening.ListenError.
-    """
-    _configure_logging(settings.log_level)
+def run(settings: Settings, keys: KeyRing, listener: socket.socket) -> int:
+    """Serves callers of `listener` until SIGTERM or SIGINT, finishes what is in flight, and returns the exit status."""
     model = MODELS[settings.model]
     failures: list[Exception] = []
 
@@ -36,82 +38,69 @@ def run(settings: Settings, keys: KeyRing) -> int:
         failures.append(failure)
         server.should_exit = True
 
-    with listen(settings) as socket:
-        # Before the first answer: a caller that hears `/open` answer sends photos, and loses those that fail.
-        try:
-            recognizer = _open(settings)
-        except RecognizerError as error:
-            _explain(error)
-            return 1
-        server = server_of(create_app(settings, keys, recognizer, stop))
-        _end_well(server)
-        logging.getLogger(__name__).info(
-            "listening on %s, port %d, model %d: %s",
-            settings.host or "all addresses",
-            settings.port,
-            model.number,
-            model.description,
-        )
-        server.run([socket])
+    stopping.stop_on_signals()
+    _allow_many_connections()
+    capacity = Capacity.of(settings, usable_cores())
+    # Before the first answer: a caller that hears `/open` answer sends photos, and loses those that fail.
+    try:
+        recognizer = _open(settings, capacity.photos)
+    except RecognizerError as error:
+        _explain(error)
+        return 1
+    server = server_of(create_app(settings, keys, recognizer, capacity, stop), settings)
+    stopping.stop_on_signals(server)
+    logging.getLogger(__name__).info(
+        "listening on %s, port %d, model %d: %s; %d photos at once, %d MiB",
+        settings.host or "all addresses",
+        settings.port,
+        model.number,
+        model.description,
+        capacity.photos,
+        memory(settings) // 1024**2,
+    )
+    server.run([listener])
     for failure in failures:
         _explain(failure)
     return 1 if failures else 0
 
 
-def check(settings: Settings) -> int:
-    """Runs every stage of the model once, prints who computes it, and returns the exit status."""
-    try:
-        recognizer = _open(settings)
-        with closing(recognizer):
-            recognizer.warm_up()
-            stages = recognizer.stages()
-    except (RecognizerError, EngineError) as error:
-        _explain(error)
-        return 1
-    print(f"model {recognizer.model.number}: {recognizer.model.description}")
-    for name, stage in stages.items():
-        print(f"  {name}: {stage.engine} on {stage.provider}")
-    return 0
-
-
-def _open(settings: Settings) -> Recognizer:
+def _open(settings: Settings, workers: int) -> Recognizer:
     return open_recognizer(
         MODELS[settings.model],
         engine=settings.engine,
         store=settings.store,
-        workers=settings.workers,
+        workers=workers,
         threads=settings.threads,
     )
 
 
-def server_of(app: Starlette) -> uvicorn.Server:
+def server_of(app: Starlette, settings: Settings) -> Server:
     """uvicorn, set up for this application: no access log but our own, nothing before the lifespan has started."""
-    return uvicorn.Server(
+    hang_ups = HangUps()
+    return Server(
         uvicorn.Config(
             app,
             # Not httptools, which sets no limit to the size of headers.
-            http="h11",
+            http=connections(settings.patience, hang_ups),
             h11_max_incomplete_event_size=LONGEST_HEADERS,
+            loop="asyncio",
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
-        )
+            timeout_graceful_shutdown=settings.grace,
+        ),
+        hang_ups,
     )
 
 
-def _end_well(server: uvicorn.Server) -> None:
-    """Makes a signal end the process with status 0.
-
-    Uvicorn stops gracefully by itself, but then raises the signal once more for the handler it had found.
-    """
-
-    def stop(_: int, __: FrameType | None) -> None:
-        server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, stop)
+def _allow_many_connections() -> None:
+    """Each caller that waits holds a file; the usual soft limit of 1024 is no reason to turn one away."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < MANY_CONNECTIONS:
+        most = MANY_CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, MANY_CONNECTIONS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _explain(failure: Exception) -> None:
@@ -119,10 +108,3 @@ def _explain(failure: Exception) -> None:
         print(failure, file=sys.stderr)
     else:
         traceback.print_exception(failure)
-
-
-def _configure_logging(level: str) -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    # The root stays at warnings: at lower levels, Pillow logs what is inside of a photo.
-    for name in ("service", "uvicorn"):
-        logging.getLogger(name).setLevel(level.upper())

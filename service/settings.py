@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -20,6 +20,10 @@ sixteenth for every photo that is at least 17 pixels thin."""
 
 LARGEST_ORIGINAL = 256_000_000
 """Pixels, 768 MB decoded; `/compute` gets originals at full size, and no camera or phone makes larger ones."""
+
+
+SMALLEST_MEMORY = 384 * 1024**2
+"""Bytes; less would hold the networks and no photo."""
 
 
 class SettingsError(Exception):
@@ -74,12 +78,20 @@ class Settings(BaseSettings):
         description="Address to listen on. Unset: all addresses, IPv4 and IPv6.",
     )
     workers: int = Field(
-        default=1,
-        ge=1,
+        default=0,
+        ge=0,
         le=256,
         validation_alias="GUNICORN_WORKERS",
-        description="Photos worked on at the same time; the others wait. Each needs memory of its own. "
-        "The default is upstream's: one photo already uses all cores.",
+        description="Photos worked on at the same time, in one process; the others wait. 0: one more than there are "
+        "cores, which gives the most photos per second.",
+    )
+    memory: ByteSize | None = Field(
+        default=None,
+        ge=SMALLEST_MEMORY,
+        validation_alias="FACE_MEMORY",
+        description="Bytes (or `2GiB`) that the process takes at most: uploads and photos beyond wait. A photo that "
+        "needs more by itself is still served, alone. Unset: 80 % of a container's limit, or half of the machine's "
+        "memory.",
     )
     request_timeout: float = Field(
         default=0,
@@ -88,6 +100,21 @@ class Settings(BaseSettings):
         validation_alias="REQ_TIMEOUT",
         description="Seconds of work on a photo, waiting not counted, until it is given up with 503. 0: never, since "
         "the app marks such a photo as failed and does not send it again.",
+    )
+    patience: float = Field(
+        default=60,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias="FACE_PATIENCE",
+        description="Seconds without a single byte after which a caller that is sending its photo, or taking its "
+        "answer, is given up. Never one that makes progress, and never one that the service keeps waiting.",
+    )
+    grace: int = Field(
+        default=600,
+        ge=1,
+        validation_alias="FACE_GRACE",
+        description="Seconds that photos in flight have after SIGTERM. `docker stop` and systemd have limits of their "
+        "own (--stop-timeout, TimeoutStopSec). A second signal ends the service at once.",
     )
     engine: Annotated[Literal["onnx", "dlib"], _AnyCase] = Field(
         default="onnx",
@@ -140,6 +167,11 @@ class Settings(BaseSettings):
         default="info",
         validation_alias="FACE_LOG_LEVEL",
         description="`debug`, `info`, `warning` or `error`. No level logs keys, file names or photos.",
+    )
+    log_format: Annotated[Literal["text", "json"], _AnyCase] = Field(
+        default="text",
+        validation_alias="FACE_LOG_FORMAT",
+        description="`text`, or `json`: one object a line.",
     )
 
     @property

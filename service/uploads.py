@@ -1,5 +1,6 @@
 """A photo out of a multipart request: in memory, bounded, never on disk."""
 
+import asyncio
 import posixpath
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ class EmptyUpload(Exception):
     """The photo has no bytes."""
 
 
+class Stalled(Exception):
+    """The caller stopped in the middle of its upload."""
+
+
 @dataclass(frozen=True)
 class Upload:
     """A photo as it was sent."""
@@ -46,12 +51,29 @@ class _InMemoryParser(MultiPartParser):
         self.complete = True
 
 
-async def read_upload(request: Request, *, maximum: int) -> Upload:
+def size_of(request: Request, maximum: int) -> int:
+    """Bytes of the request's body, none of which has been read; `maximum` where it does not say.
+
+    Raises UploadTooLarge, or MalformedUpload for what is no form.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise MalformedUpload("the body is not multipart/form-data: send the photo as a form upload")
+    declared = request.headers.get("content-length", "")
+    if not declared.isdecimal():
+        return maximum
+    if int(declared) > maximum:
+        raise UploadTooLarge(_too_large(maximum))
+    return int(declared)
+
+
+async def read_upload(request: Request, *, maximum: int, patience: float) -> Upload:
     """The photo in the field `file` of a multipart request of at most `maximum` bytes.
 
-    Raises MalformedUpload, UploadTooLarge or EmptyUpload, and starlette's ClientDisconnect.
+    Raises MalformedUpload, UploadTooLarge or EmptyUpload, starlette's ClientDisconnect, and Stalled when not a byte
+    comes for `patience` seconds.
     """
-    form = await _read_form(request, maximum)
+    form = await _read_form(request, maximum, patience)
     try:
         photos = form.getlist(PHOTO_FIELD)
         if not photos:
@@ -82,16 +104,9 @@ def base_name(sent: str) -> str:
     return posixpath.basename(sent.replace("%22", '"'))
 
 
-async def _read_form(request: Request, maximum: int) -> FormData:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > maximum:
-        raise UploadTooLarge(_too_large(maximum))
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "multipart/form-data":
-        raise MalformedUpload("the body is not multipart/form-data: send the photo as a form upload")
-
+async def _read_form(request: Request, maximum: int, patience: float) -> FormData:
     async def whole_body() -> AsyncGenerator[bytes, None]:
-        async for chunk in _bounded(request, maximum):
+        async for chunk in _bounded(request, maximum, patience):
             yield chunk
         if not parser.complete:
             raise MalformedUpload("the body ends before its closing boundary")
@@ -105,10 +120,18 @@ async def _read_form(request: Request, maximum: int) -> FormData:
         raise MalformedUpload("the form is not in the charset that its content type names") from None
 
 
-async def _bounded(request: Request, maximum: int) -> AsyncGenerator[bytes, None]:
+async def _bounded(request: Request, maximum: int, patience: float) -> AsyncGenerator[bytes, None]:
     """The body as it comes in. The length that a caller declares may be missing or wrong."""
     received = 0
-    async for chunk in request.stream():
+    body = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                chunk = await anext(body)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Stalled(f"{received} bytes came, then none for {patience:g} seconds") from None
         received += len(chunk)
         if received > maximum:
             raise UploadTooLarge(_too_large(maximum))

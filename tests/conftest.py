@@ -1,13 +1,20 @@
 """What every suite shares: the model store, the photos, and how many photos are missing."""
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks import corpus
+from benchmarks.running import Service
+from tests.calling import KEY
 
 ROOT = Path(__file__).parent.parent
+
+FORMER_KEY = "the-key-before-the-last-change"
+
+StartService = Callable[..., Service]
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +36,36 @@ def photo_folder() -> Path:
     if not folder:
         pytest.skip("FACE_TEST_PHOTOS names no folder of photos")
     return Path(folder).resolve(strict=True)
+
+
+@pytest.fixture(scope="session")
+def portrait(photos: dict[str, Path]) -> bytes:
+    """A JPEG with one face."""
+    return photos["obama2.jpg"].read_bytes()
+
+
+@pytest.fixture(scope="session")
+def start_service(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
+    """`start_service(FACE_MODEL="3")` starts one more service; what is left of them is ended in the end."""
+    started: list[Service] = []
+
+    def start(**settings: str) -> Service:
+        keys = tmp_path_factory.mktemp("service") / "api.key"
+        keys.write_text(f"{FORMER_KEY}\n{KEY}\n")
+        keys.chmod(0o600)
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "PYTHONPATH", "NUMBA_CACHE_DIR")
+            if name in os.environ
+        }
+        own = {"API_KEY": "", "API_KEY_FILE": str(keys), "FACE_STORE": str(store.resolve())}
+        service = Service({**kept, **own, **settings})
+        started.append(service)
+        return service
+
+    yield start
+    for service in started:
+        service.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

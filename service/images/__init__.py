@@ -21,7 +21,7 @@ dlib's pixels are matched bit by bit, truncated JPEGs, CMYK and transparent PNGs
 - A JPEG of more than 100 scans is refused as a time bomb.
 
 While decoding, memory peaks at 2.0 to 2.7 times the pixels' own size, 3.1 for a progressive JPEG without subsampling,
-3.3 for AVIF, and 6.5 for JPEG 2000.
+3.3 for AVIF, and 6.5 for JPEG 2000 (PEAK_PER_BYTE).
 """
 
 from collections.abc import Callable, Mapping
@@ -35,11 +35,29 @@ from service.images.errors import ImageTooLarge, UndecodableImage
 from service.images.headers import Header, header
 from service.images.orientation import orientation, upright
 
-__all__ = ["Header", "ImageTooLarge", "UndecodableImage", "decode", "header"]
+__all__ = ["Header", "ImageTooLarge", "UndecodableImage", "checked_header", "decode", "header", "needed"]
 
 OPENCV_DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingProxyType(
     {"JPEG": opencv.jpeg, "PNG": opencv.png, "WEBP": opencv.rgb, "BMP": opencv.rgb}
 )
+
+PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType({"JPEG": 3.1, "AVIF": 3.3, "JPEG2000": 6.5})
+"""Format to its peak while decoding, per byte of its pixels, where that is more than OTHERS_PEAK_PER_BYTE."""
+OTHERS_PEAK_PER_BYTE = 2.7
+
+
+def checked_header(data: bytes, maximum_area: int) -> Header:
+    """The header of an image of at most `maximum_area` pixels. Raises UndecodableImage or ImageTooLarge."""
+    found = header(data)
+    if found.width * found.height > maximum_area:
+        raise ImageTooLarge(found.width, found.height, maximum_area)
+    return found
+
+
+def needed(found: Header) -> int:
+    """Bytes that `decode` needs at its peak for such an image, the upload itself not counted."""
+    pixels = 3 * found.width * found.height
+    return int(PEAK_PER_BYTE.get(found.format, OTHERS_PEAK_PER_BYTE) * pixels)
 
 
 def decode(data: bytes, *, maximum_area: int, honour_orientation: bool) -> NDArray[np.uint8]:
@@ -48,9 +66,7 @@ def decode(data: bytes, *, maximum_area: int, honour_orientation: bool) -> NDArr
     `maximum_area` is in pixels. With `honour_orientation` the photo is turned as its EXIF states.
     Raises UndecodableImage or ImageTooLarge. Safe in many threads at once.
     """
-    width, height, kind = header(data)
-    if width * height > maximum_area:
-        raise ImageTooLarge(width, height, maximum_area)
+    kind = checked_header(data, maximum_area).format
     decoder = OPENCV_DECODERS.get(kind)
     if decoder is not None:
         pixels = decoder(data)

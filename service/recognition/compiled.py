@@ -5,28 +5,28 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from service.recognition.machine_code import KeptCode
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(*signatures: object) -> Callable[[Function], Function]:
     """Compile a function of numbers and arrays, for these signatures of numba's; it runs without the GIL.
 
+    Without signatures it is compiled at its first call, and for each kind of arguments anew.
     No fast-math: every operation rounds as written and none is fused with another, so that results are dlib's.
-    Numba keeps the machine code beside the module, or where that is read-only, in NUMBA_CACHE_DIR or the user's
-    cache folder. Where none of them can be written, it is compiled at every start.
+    The machine code is kept beside the module, or where `machine_code` says.
     """
 
     def decorate(function: Function) -> Function:
-        def jit(cache: bool) -> Function:
-            # Without signatures numba compiles at the first call.
-            types = list(signatures) or None
-            return cast(Function, numba.njit(types, nogil=True, cache=cache, error_model="numpy")(function))
-
-        try:
-            return jit(cache=True)
-        except RuntimeError as error:
-            if "no locator available" not in str(error):
-                raise
-            return jit(cache=False)
+        dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
+        if dispatcher is function:  # NUMBA_DISABLE_JIT, to debug
+            return function
+        dispatcher._cache = KeptCode(function)
+        for signature in signatures:
+            dispatcher.compile(signature)
+        if signatures:
+            dispatcher.disable_compile()
+        return cast(Function, dispatcher)
 
     return decorate

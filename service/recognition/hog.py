@@ -24,7 +24,7 @@ from service.recognition.hog_filters import HogFilters
 from service.recognition.hog_pictures import Read, doubled, fill
 from service.recognition.hog_search import Level, LocalSearch, fired, levels, strips
 from service.recognition.hog_windows import in_photo
-from service.recognition.levels import usable_cores
+from service.recognition.parallelism import usable_cores
 from service.recognition.suppression import Window, survivors
 
 PIXEL_STRIP = 128

@@ -4,136 +4,151 @@ The whole tile of an 8 megapixel photo would take 370 MB. Here only its levels f
 first one, which is the photo, and the second are made where rows of the tile are asked for.
 """
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.geometry import Rectangle
+from service.recognition.parallelism import usable_cores
 from service.recognition.pyramid import Layout
-from service.recognition.resampling import Steps, normalise, resample, steps
+from service.recognition.resampling import normalise, resample, resample_photo, steps
+from service.recognition.scratch import Scratch
 
-ROWS_AT_ONCE = 64
-"""Rows of a level that one thread makes before it takes others: few enough to stay in its cache."""
+LEAST_ROWS = 64
+"""Rows of a level that are worth another thread."""
 
 Planes = NDArray[np.float32]
 """Shape (3, rows, columns), RGB, normalised."""
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+class Pyramids:
+    """Makes the levels of photos. Safe to call from many threads.
+
+    Args:
+        mean: the detector's mean colour, RGB, float32, shape (3,).
+        threads: cores that all calls together may use; 0 for all.
+    """
+
+    def __init__(self, mean: NDArray[np.float32], threads: int = 0) -> None:
+        self.mean = mean
+        self.pool = ThreadPoolExecutor(threads or usable_cores(), "pyramid")
+        self.scratch = Scratch()
+
+    @contextmanager
+    def levels(self, image: NDArray[np.uint8], layout: Layout) -> Iterator["Levels"]:
+        """The levels of a photo, until the end of the `with` block.
+
+        Args:
+            image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
+            layout: where the levels of such a photo stand.
+        """
+        smaller = [_size(level) for level in layout.levels[2:]]
+        with self.scratch.floats((3 * sum(rows * columns for rows, columns in smaller),)) as memory:
+            yield Levels(self, image, layout, _carved(memory, smaller))
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self.pool.shutdown()
 
 
 class Levels:
-    """The levels of one photo.
-
-    Args:
-        image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
-        layout: where the levels of such a photo stand.
-        mean: the detector's mean colour, RGB, float32, shape (3,).
-        pool: the threads that make them.
-    """
+    """The levels of one photo. `smaller` is memory for those from the third on."""
 
     def __init__(
-        self, image: NDArray[np.uint8], layout: Layout, mean: NDArray[np.float32], pool: ThreadPoolExecutor
+        self, pyramids: Pyramids, image: NDArray[np.uint8], layout: Layout, smaller: Sequence[Planes]
     ) -> None:
+        self._pyramids = pyramids
         self._image = image
         self._layout = layout
-        self._mean = mean
-        self._pool = pool
-        self._smaller = self._resampled()
+        self._smaller = smaller
+        self._resample()
 
-    def rows(self, first: int, last: int) -> Planes:
-        """Rows `first` to `last` - 1 of the tile: float32, shape (3, last - first, columns), gaps 0."""
-        out = np.zeros((3, last - first, self._layout.columns), np.float32)
-        self._in_bands(first, last, lambda begin, end: self._fill(out, first, begin, end))
-        return out
+    def rows(self, first: int, into: Planes) -> None:
+        """Rows of the tile from `first` on, gaps 0, `into` shape (3, rows, columns of the tile)."""
+        last = first + into.shape[1]
+        self._in_bands(first, last, lambda begin, end: self._fill(into, first, begin, end))
 
-    def _fill(self, out: Planes, first: int, begin: int, end: int) -> None:
-        """Rows `begin` to `end` - 1 of the tile into `out`, which begins with row `first`."""
+    def _fill(self, tile: Planes, first: int, begin: int, end: int) -> None:
+        """Rows `begin` to `end` - 1 of the whole tile into `tile`, which begins with row `first`."""
+        for gap in gaps(self._layout):
+            top, bottom = max(begin, gap.top), min(end, gap.bottom + 1)
+            if top < bottom:
+                tile[:, top - first : bottom - first, gap.left : gap.right + 1] = 0
         for number, level in enumerate(self._layout.levels):
             top, bottom = max(begin, level.top), min(end, level.bottom + 1)
             if top >= bottom:
                 continue
             rows = (top - level.top, bottom - level.top)
             if number == 0:
-                normalise(self._image, *rows, self._mean, out, top - first, level.left)
+                normalise(self._image, self._pyramids.mean, tile, top - first, level.left, *rows)
             elif number == 1:
-                self._second(out, top - first, level.left, *rows)
+                self._second(tile, top - first, level.left, *rows)
             else:
-                into = out[:, top - first : bottom - first, level.left : level.right + 1]
+                into = tile[:, top - first : bottom - first, level.left : level.right + 1]
                 into[...] = self._smaller[number - 2][:, rows[0] : rows[1]]
 
-    def _resampled(self) -> list[Planes]:
-        """The levels from the third on. The second is half of them all, and cheap to make again."""
-        if len(self._layout.levels) < 3:
-            return []
-        source = np.empty((3, *_size(self._layout.levels[1])), np.float32)
-        self._in_bands(0, source.shape[1], lambda first, last: self._second(source, first, 0, first, last))
-        made = [source]
-        for level in self._layout.levels[2:]:
-            target = np.empty((3, *_size(level)), np.float32)
-            between = steps(made[-1].shape[1:], _size(level))
-            self._in_bands(0, target.shape[1], _from_level(made[-1], target, between))
-            made.append(target)
-        return made[1:]
+    def _resample(self) -> None:
+        """Make the levels from the third on. The second is half of them all, and cheap to make again."""
+        if not self._smaller:
+            return
+        rows, columns = _size(self._layout.levels[1])
+        with self._pyramids.scratch.floats((3, rows, columns)) as second:
+            self._in_bands(0, rows, lambda first, last: self._second(second, first, 0, first, last))
+            for source, target in pairwise([second, *self._smaller]):
+                self._in_bands(0, target.shape[1], _from_level(source, target))
 
     def _second(self, target: Planes, top: int, left: int, first: int, last: int) -> None:
-        """Rows `first` to `last` - 1 of the second level into `target` at top, left.
-
-        dlib normalises the photo before it resamples: here, the rows of it that these need.
-        """
+        """Rows `first` to `last` - 1 of the second level into `target` at top, left."""
         photo, level = self._layout.levels[:2]
         between = steps(_size(photo), _size(level))
-        source_top, source_bottom = int(between.top[first]), int(between.bottom[last - 1]) + 1
-        source = np.empty((3, source_bottom - source_top, self._image.shape[1]), np.float32)
-        normalise(self._image, source_top, source_bottom, self._mean, source, 0, 0)
-        _resample(source, source_top, target, top, left, first, last, between)
+        resample_photo(self._image, self._pyramids.mean, target, top, left, first, last, between)
 
     def _in_bands(self, first: int, last: int, make: Callable[[int, int], None]) -> None:
         """Call make(first row, last row) for bands of these rows, all threads at work."""
-        for _ in self._pool.map(lambda band: make(*band), _bands(first, last)):
+        for _ in self._pyramids.pool.map(lambda band: make(*band), _bands(first, last)):
             pass  # map raises here what a band raised
 
 
-def _from_level(source: Planes, target: Planes, between: Steps) -> Callable[[int, int], None]:
-    return lambda first, last: _resample(source, 0, target, first, 0, first, last, between)
+@lru_cache(maxsize=16)
+def gaps(layout: Layout) -> tuple[Rectangle, ...]:
+    """The rectangles of a tile in which no level stands."""
+    edges = {0, layout.rows}.union(*((level.top, level.bottom + 1) for level in layout.levels))
+    found = []
+    for top, bottom in pairwise(sorted(edges)):
+        left = 0
+        for level in sorted(level for level in layout.levels if level.top <= top <= level.bottom):
+            found.append(Rectangle(left, top, level.left - 1, bottom - 1))
+            left = max(left, level.right + 1)  # levels of a few rows overlap
+        found.append(Rectangle(left, top, layout.columns - 1, bottom - 1))
+    return tuple(found)
 
 
-def _resample(
-    source: Planes,
-    source_top: int,
-    target: Planes,
-    top: int,
-    left: int,
-    first: int,
-    last: int,
-    between: Steps,
-) -> None:
-    resample(
-        source,
-        source_top,
-        target,
-        top,
-        left,
-        first,
-        last,
-        between.top,
-        between.bottom,
-        between.below,
-        between.left,
-        between.right,
-        between.beside,
-        between.in_lanes,
-    )
+def _from_level(source: Planes, target: Planes) -> Callable[[int, int], None]:
+    between = steps(source.shape[1:], target.shape[1:])
+    return lambda first, last: resample(source, target, first, 0, first, last, between)
+
+
+def _carved(memory: NDArray[np.float32], sizes: Sequence[tuple[int, int]]) -> list[Planes]:
+    """Planes of these rows and columns, one after the other in memory."""
+    planes, begin = [], 0
+    for rows, columns in sizes:
+        end = begin + 3 * rows * columns
+        planes.append(memory[begin:end].reshape(3, rows, columns))
+        begin = end
+    return planes
 
 
 def _bands(first: int, last: int) -> Iterator[tuple[int, int]]:
-    for begin in range(first, last, ROWS_AT_ONCE):
-        yield begin, min(begin + ROWS_AT_ONCE, last)
+    """Split rows for all cores, twice as many bands as cores: one of them may be taken by another photo."""
+    rows = last - first
+    number = max(min(2 * usable_cores(), rows // LEAST_ROWS), 1)
+    for band in range(number):
+        yield first + rows * band // number, first + rows * (band + 1) // number
 
 
 def _size(level: Rectangle) -> tuple[int, int]:

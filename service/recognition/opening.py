@@ -1,6 +1,5 @@
 """From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +9,17 @@ from model_store.errors import StoreError
 from model_store.manifest import DetectorFacts, GraphError
 from model_store.store import WeightStore
 from service.recognition import hog_filters, pyramid
+from service.recognition.descriptors import DescriptorNetwork
 from service.recognition.engines.dlib import DlibEngine, installed
 from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.engines.protocol import Engine, EngineError
 from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks, Predictor
-from service.recognition.levels import usable_cores
+from service.recognition.levels import Pyramids
 from service.recognition.mmod import Window
 from service.recognition.models import CNN_DETECTOR, Model
 from service.recognition.overlap import OverlapRule
+from service.recognition.parallelism import Parallelism
 from service.recognition.recognizer import Recognizer
 from service.recognition.scan import CnnDetector
 from service.recognition.sessions import Session
@@ -63,22 +64,31 @@ def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, thr
 
 
 def _onnx(model: Model, weights: WeightStore, dlib: DlibEngine | None, threads: int) -> OnnxEngine:
-    detector = _detector(weights, threads) if model.detector == "cnn" else None
+    shares = Parallelism.on_cpu(threads)
+    detector = _detector(weights, shares) if model.detector == "cnn" else None
     for name in (model.landmarks, model.network):
         manifest.load(weights.root, name, weights.sha256(name))
     landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
-    network = Session(manifest.graph_path(weights.root, model.network), threads)
-    hog = HogDetector(hog_filters.load(), threads) if model.uses_hog else None
+    network = DescriptorNetwork(
+        Session(manifest.graph_path(weights.root, model.network), shares.threads),
+        faces=shares.descriptor_faces,
+        runs=shares.runs,
+    )
+    hog = HogDetector(hog_filters.load(), shares.threads) if model.uses_hog else None
     return OnnxEngine(detector, hog, landmarks, network, dlib)
 
 
-def _detector(weights: WeightStore, threads: int) -> CnnDetector:
+def _detector(weights: WeightStore, shares: Parallelism) -> CnnDetector:
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
     if facts is None:
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
-    session = Session(manifest.graph_path(weights.root, CNN_DETECTOR), threads)
-    pool = ThreadPoolExecutor(threads or usable_cores(), "pyramid")
-    return CnnDetector(session, window(facts), np.array(facts.mean, np.float32), pool)
+    return CnnDetector(
+        Session(manifest.graph_path(weights.root, CNN_DETECTOR), shares.threads),
+        window(facts),
+        Pyramids(np.array(facts.mean, np.float32), shares.threads),
+        pixels=shares.detector_pixels,
+        runs=shares.runs,
+    )
 
 
 def window(facts: DetectorFacts) -> Window:

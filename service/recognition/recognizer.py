@@ -74,11 +74,21 @@ class Recognizer:
 
     def warm_up(self) -> None:
         """Run every stage once, so that the first photo meets loaded weights. Raises EngineError."""
-        image = np.zeros((96, 96, 3), np.uint8)
-        self._find(image, Stopwatch())
-        self.recognize(image, [Rectangle(8, 8, 87, 87)])
+        self.run_every_stage(np.zeros((96, 96, 3), np.uint8), [Rectangle(8, 8, 87, 87)])
+
+    def run_every_stage(self, image: NDArray[np.uint8], faces: Sequence[Rectangle]) -> Timings:
+        """Run each stage of this model once, whatever it finds, and return the times. Raises EngineError.
+
+        Args:
+            image: as for `recognize`; it is searched.
+            faces: at least one; what the later stages work on.
+        """
+        watch = Stopwatch()
+        self._find(image, watch)
+        self._recognize(image, faces, watch)
         if self.model.confirmed_by_hog:
-            self._engine.hog_confirms(image, [Rectangle(8, 8, 87, 87)])
+            watch.time(self._engine.hog_confirms, image, faces)
+        return watch.timings
 
     def stages(self) -> dict[str, Stage]:
         """Who computes each stage that this model has."""

@@ -4,23 +4,24 @@ Source: dlib/image_transforms/interpolation.h (resize_image for grayscale images
 detector's tensor is resampled plane by plane) and dlib/dnn/input.h (input_rgb_image_pyramid::to_tensor).
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
 from service.recognition.compiled import compiled
+from service.recognition.packed import inlined
 
 SCALE = np.float32(1 / 256)
 """A normalised pixel is (pixel - mean) / 256. A power of two: multiplying rounds as dividing does."""
+_ONE = np.float32(1)
 _LANES = 4
 """Columns that dlib interpolates at once (simd4f)."""
 
 
-@dataclass(frozen=True)
-class Steps:
+class Steps(NamedTuple):
     """Where the rows and columns of a level lie in the one before it, whose corners are its own."""
 
     top: NDArray[np.int64]
@@ -76,73 +77,116 @@ _PHOTO = types.Array(types.uint8, 3, "C", readonly=True)
 """Rows, columns, 3. A caller's photo may be read-only, and the type of what is not fits too."""
 _MEAN = types.Array(types.float32, 1, "C", readonly=True)
 _PLANES = types.float32[:, :, ::1]
+_STEPS = types.NamedTuple(  # type: ignore[no-untyped-call]
+    (
+        types.int64[::1],
+        types.int64[::1],
+        types.float64[::1],
+        types.int64[::1],
+        types.int64[::1],
+        types.float32[::1],
+        types.int64,
+    ),
+    Steps,
+)
 
 
-@compiled(types.void(_PHOTO, types.int64, types.int64, _MEAN, _PLANES, types.int64, types.int64))
+@inlined
+def _normalise_row(row: Any, plane: int, mean: Any, into: Any) -> None:
+    for column in range(len(row)):
+        into[column] = (np.float32(row[column, plane]) - mean[plane]) * SCALE
+
+
+@inlined
+def _interpolate(upper: Any, lower: Any, below: float, steps: Any, into: Any) -> None:
+    left, right, beside = steps.left, steps.right, steps.beside
+    down = np.float32(below)
+    up = np.float32(1.0 - below)
+    for column in range(steps.in_lanes):
+        a, b = left[column], right[column]
+        across = beside[column]
+        back = _ONE - across
+        into[column] = (
+            (up * back) * upper[a]
+            + (up * across) * upper[b]
+            + (down * back) * lower[a]
+            + (down * across) * lower[b]
+        )
+    for column in range(steps.in_lanes, len(left)):
+        a, b = left[column], right[column]
+        across = beside[column]
+        back = _ONE - across
+        over = back * upper[a] + across * upper[b]
+        under = back * lower[a] + across * lower[b]
+        into[column] = (1.0 - below) * over + below * under
+
+
+@compiled(types.void(_PHOTO, _MEAN, _PLANES, types.int64, types.int64, types.int64, types.int64))
 def normalise(
     image: NDArray[np.uint8],
-    first: int,
-    last: int,
     mean: NDArray[np.float32],
-    target: NDArray[np.float32],
-    top: int,
-    left: int,
-) -> None:
-    """Rows `first` to `last` - 1 of a photo (rows, columns, 3), normalised, into planes (3, ...) at top, left."""
-    for row in range(first, last):
-        for plane in range(3):
-            into = target[plane, top + row - first, left : left + image.shape[1]]
-            for column in range(image.shape[1]):
-                into[column] = (np.float32(image[row, column, plane]) - mean[plane]) * SCALE
-
-
-@compiled(
-    "void(float32[:,:,::1], int64, float32[:,:,::1], int64, int64, int64, int64,"
-    " int64[::1], int64[::1], float64[::1], int64[::1], int64[::1], float32[::1], int64)"
-)
-def resample(
-    source: NDArray[np.float32],
-    source_top: int,
     target: NDArray[np.float32],
     target_top: int,
     target_left: int,
     first: int,
     last: int,
-    top: NDArray[np.int64],
-    bottom: NDArray[np.int64],
-    below: NDArray[np.float64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    beside: NDArray[np.float32],
-    in_lanes: int,
 ) -> None:
-    """Rows `first` to `last` - 1 of a level, from the level before, into planes (3, ...) at target_top, target_left.
+    """Rows `first` to `last` - 1 of a photo (rows, columns, 3), normalised, into planes (3, ...) at target_top,
+    target_left."""
+    right = target_left + image.shape[1]
+    for row in range(first, last):
+        for plane in range(3):
+            into = target[plane, target_top + row - first, target_left:right]
+            _normalise_row(image[row], plane, mean, into)
 
-    `source` may be an excerpt of the level before, which begins with its row `source_top`.
+
+@compiled(types.void(_PHOTO, _MEAN, _PLANES, types.int64, types.int64, types.int64, types.int64, _STEPS))
+def resample_photo(
+    image: NDArray[np.uint8],
+    mean: NDArray[np.float32],
+    target: NDArray[np.float32],
+    target_top: int,
+    target_left: int,
+    first: int,
+    last: int,
+    steps: Steps,
+) -> None:
+    """Rows `first` to `last` - 1 of the second level, from the photo, into planes (3, ...) at target_top,
+    target_left.
+
+    dlib normalises the photo before it resamples it: here the two rows that a row is made of.
     """
-    one = np.float32(1)
-    columns = len(left)
+    right = target_left + len(steps.left)
+    upper = np.empty(image.shape[1], np.float32)
+    lower = np.empty(image.shape[1], np.float32)
+    for plane in range(3):
+        held = -1  # the row of the photo in `lower`
+        for row in range(first, last):
+            if steps.top[row] == held:
+                upper, lower = lower, upper
+            else:
+                _normalise_row(image[steps.top[row]], plane, mean, upper)
+            held = steps.bottom[row]
+            _normalise_row(image[held], plane, mean, lower)
+            into = target[plane, target_top + row - first, target_left:right]
+            _interpolate(upper, lower, steps.below[row], steps, into)
+
+
+@compiled(types.void(_PLANES, _PLANES, types.int64, types.int64, types.int64, types.int64, _STEPS))
+def resample(
+    source: NDArray[np.float32],
+    target: NDArray[np.float32],
+    target_top: int,
+    target_left: int,
+    first: int,
+    last: int,
+    steps: Steps,
+) -> None:
+    """Rows `first` to `last` - 1 of a level, from the level before, into planes (3, ...) at target_top,
+    target_left."""
+    right = target_left + len(steps.left)
     for plane in range(3):
         for row in range(first, last):
-            upper = source[plane, top[row] - source_top]
-            lower = source[plane, bottom[row] - source_top]
-            into = target[plane, target_top + row - first, target_left : target_left + columns]
-            down = np.float32(below[row])
-            up = np.float32(1.0 - below[row])
-            for column in range(in_lanes):
-                a, b = left[column], right[column]
-                across = beside[column]
-                back = one - across
-                into[column] = (
-                    (up * back) * upper[a]
-                    + (up * across) * upper[b]
-                    + (down * back) * lower[a]
-                    + (down * across) * lower[b]
-                )
-            for column in range(in_lanes, columns):
-                a, b = left[column], right[column]
-                across = beside[column]
-                back = one - across
-                over = back * upper[a] + across * upper[b]
-                under = back * lower[a] + across * lower[b]
-                into[column] = (1.0 - below[row]) * over + below[row] * under
+            upper, lower = source[plane, steps.top[row]], source[plane, steps.bottom[row]]
+            into = target[plane, target_top + row - first, target_left:right]
+            _interpolate(upper, lower, steps.below[row], steps, into)

@@ -5,16 +5,19 @@ and columns; the second, over strips of that, needs rows of its neighbours, whic
 the undivided network gives, bit for bit.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition import mmod, pyramid
-from service.recognition.levels import Levels
+from service.recognition.batching import Batcher
+from service.recognition.levels import Levels, Pyramids
 from service.recognition.mmod import STRIDE, Detection
 from service.recognition.pyramid import RECEPTIVE_FIELD, Layout
+from service.recognition.scratch import Scratch
 from service.recognition.sessions import Session
 
 SHRUNK_CHANNELS = 32
@@ -37,87 +40,105 @@ Compute = Callable[[str, Mapping[str, NDArray[np.generic]]], NDArray[np.float32]
 
 
 class CnnDetector:
-    """The CNN detector. Safe to call from many threads.
+    """The CNN detector, over the photos of concurrent calls together. Safe to call from many threads.
 
     Args:
         session: the graph: `tile` float32 (N, 3, rows, columns) to `shrunk` (N, 32, rows / 8, columns / 8), and
             `shrunk_given` of that shape to `scores` (N, 1, ...).
         window: its box and its overlap rule.
-        mean: the mean colour that is taken off the pixels, RGB, float32, shape (3,).
-        pool: the threads that make the pyramid.
+        pyramids: makes the pyramid, with the mean colour of the detector's file.
+        pixels: of the photos that share a run, which have one size; a larger photo has a run of its own.
+        runs: how many runs there are at the same time.
     """
 
     def __init__(
         self,
         session: Session,
         window: mmod.Window,
-        mean: NDArray[np.float32],
-        pool: ThreadPoolExecutor,
+        pyramids: Pyramids,
+        *,
+        pixels: int,
+        runs: int,
     ) -> None:
         self.session = session
         self._window = window
-        self._mean = mean
-        self._pool = pool
+        self._pyramids = pyramids
+        self._detect = Batcher[NDArray[np.uint8], list[Detection]](
+            self._run, budget=pixels, cost=_pixels, kind=np.shape, runs=runs
+        )
+        self.batches = self._detect.sizes
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Faces of a photo, the surest first. Raises EngineError."""
-        layout = pyramid.layout(*image.shape[:2])
+        """Faces of a photo, RGB, uint8, shape (rows, columns, 3), the surest first. Raises EngineError."""
+        return self._detect(image)
+
+    def _run(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Detection]]:
+        """Faces of photos of one size."""
+        layout = pyramid.layout(*images[0].shape[:2])
         if layout is None:
-            return []
-        scores = score_map(self.session.compute, image, layout, self._mean, self._pool)
-        return mmod.detections(scores, layout, self._window)
+            return [[] for _ in images]
+        scores = score_maps(self.session.compute, images, layout, self._pyramids)
+        return [mmod.detections(of_photo, layout, self._window) for of_photo in scores]
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._pool.shutdown()
+        self._pyramids.close()
 
 
-def score_map(
+def _pixels(image: NDArray[np.uint8]) -> int:
+    return math.prod(image.shape[:2])
+
+
+def score_maps(
     compute: Compute,
-    image: NDArray[np.uint8],
+    images: Sequence[NDArray[np.uint8]],
     layout: Layout,
-    mean: NDArray[np.float32],
-    pool: ThreadPoolExecutor,
+    pyramids: Pyramids,
     tile_area: int = TILE_AREA,
     scores_area: int = SCORES_AREA,
 ) -> NDArray[np.float32]:
-    """The score of every place of a photo's tile.
+    """The score of every place of the tiles of photos of one size.
 
     Args:
         compute: the graph.
-        image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
+        images: RGB, uint8, C-contiguous, each of shape (rows, columns, 3).
         layout: the layout for that size.
-        mean: the mean colour that is taken off the pixels, RGB, float32, shape (3,).
-        pool: the threads that make the pyramid.
-        tile_area: how many pixels of the tile are in work at once, or one row of scores if that is more.
+        pyramids: makes the pyramids.
+        tile_area: how many pixels of the tiles are in work at once, or one row of scores of each if that is more.
         scores_area: the same for scores.
 
     Returns:
-        float32, shape (rows, columns) of the scores.
+        float32, shape (photos, rows, columns) of the scores.
     """
-    # The levels are larger than all that follows: they are named nowhere, and gone once they are shrunk.
-    return _scores(
-        compute, _shrunk(compute, Levels(image, layout, mean, pool), layout, tile_area), scores_area
-    )
+    with ExitStack() as stack:
+        levels = [stack.enter_context(pyramids.levels(image, layout)) for image in images]
+        shrunk = _shrunk(compute, levels, layout, pyramids.scratch, tile_area // len(images))
+    return _scores(compute, shrunk, scores_area // len(images))
 
 
-def _shrunk(compute: Compute, levels: Levels, layout: Layout, area: int) -> NDArray[np.float32]:
+def _shrunk(
+    compute: Compute, levels: Sequence[Levels], layout: Layout, scratch: Scratch, area: int
+) -> NDArray[np.float32]:
     rows, columns = (_shrunk_size(size) for size in (layout.rows, layout.columns))
-    shrunk = np.empty((1, SHRUNK_CHANNELS, rows, columns), np.float32)
+    shrunk = np.empty((len(levels), SHRUNK_CHANNELS, rows, columns), np.float32)
     for first, last in _strips(rows, area // (layout.columns * STRIDE)):
-        tile = levels.rows(first * STRIDE, (last - 1) * STRIDE + RECEPTIVE_FIELD)
-        shrunk[:, :, first:last] = compute("shrunk", {"tile": tile[None], "shrunk_given": _NOTHING_SHRUNK})
+        top, bottom = first * STRIDE, (last - 1) * STRIDE + RECEPTIVE_FIELD
+        with scratch.floats((len(levels), 3, bottom - top, layout.columns)) as tiles:
+            for tile, of_photo in zip(tiles, levels, strict=True):
+                of_photo.rows(top, tile)
+            given = {"tile": tiles, "shrunk_given": _NOTHING_SHRUNK}
+            shrunk[:, :, first:last] = compute("shrunk", given)
     return shrunk
 
 
 def _scores(compute: Compute, shrunk: NDArray[np.float32], area: int) -> NDArray[np.float32]:
     rows, columns = shrunk.shape[2:]
-    scores = np.empty((rows, columns), np.float32)
+    scores = np.empty((len(shrunk), rows, columns), np.float32)
     for first, last in _strips(rows, area // columns):
         above, below = max(first - REACH, 0), min(last + REACH, rows)
         seen = np.ascontiguousarray(shrunk[:, :, above:below])
         strip = compute("scores", {"tile": _NO_TILE, "shrunk_given": seen})
-        scores[first:last] = strip[0, 0, first - above : last - above]
+        scores[:, first:last] = strip[:, 0, first - above : last - above]
     return scores
 
 

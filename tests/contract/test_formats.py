@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 if TYPE_CHECKING:
-    from tests.contract.conftest import Caller, Service
+    from benchmarks.running import Service
+    from tests.calling import Caller
 
 DECODED_BY_DLIB = Path(__file__).parents[1] / "parity" / "decoded_pixels.json"
 BEYOND_DLIB = ("webp", "gif", "bmp", "tif", "avif", "heic", "jp2")

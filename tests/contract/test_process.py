@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import re
 import stat
 import subprocess
 import sys
@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.running import free_port
+
 if TYPE_CHECKING:
-    from tests.contract.conftest import Caller, StartService
+    from tests.calling import Caller
+    from tests.conftest import StartService
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +50,7 @@ def test_without_a_key_it_refuses_to_start_and_says_how_to_give_one(tmp_path: Pa
 def test_missing_weights_end_it_with_one_line(tmp_path: Path) -> None:
     refused = command(
         tmp_path, "serve", API_KEY="x", FACE_STORE=str(tmp_path), FACE_LOG_LEVEL="error", FACE_HOST="127.0.0.1",
-        PORT=_free_port(),
+        PORT=str(free_port()),
     )  # fmt: skip
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
@@ -71,11 +74,6 @@ def test_a_key_file_that_everybody_can_read_is_warned_of(tmp_path: Path, caller:
         run = command(tmp_path, "serve", PORT=str(caller.port))
         assert ("chmod 600" in run.stderr) is warned
         assert "secret" not in run.stderr
-
-
-def _free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])
 
 
 def test_a_key_is_made_once_and_the_commands_for_nextcloud_are_printed(tmp_path: Path) -> None:
@@ -134,19 +132,46 @@ def test_sigterm_finishes_what_is_in_flight(
         replace(caller, port=service.port).get("/health")
 
 
-def test_check_names_who_computes_each_stage(store: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "check"],
-        cwd=ROOT,
-        env={**os.environ, "FACE_STORE": str(store), "FACE_MODEL": "4"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    first, *stages = done.stdout.splitlines()
-    assert first == "model 4: CNN detector confirmed by HOG, 5 landmarks"
-    assert "  cnn_detections: onnx on CPUExecutionProvider" in stages
-    assert "  hog_confirms: compiled on cpu" in stages
+def test_check_measures_every_stage_and_names_who_computes_it(store: Path, photos: dict[str, Path]) -> None:
+    photo = str(photos["astronaut.png"])
+    done = command(ROOT, "check", photo, FACE_STORE=str(store.absolute()), FACE_MODEL="4")
+    assert done.returncode == 0, done.stderr
+    model, picture, *stages, memory = done.stdout.splitlines()
+    assert model == "model 4: CNN detector confirmed by HOG, 5 landmarks"
+    assert picture.startswith("a photo of 512 x 512 pixels, faces found: 1,")
+    rows = [line.split() for line in stages]
+    assert [(name, engine, provider) for name, engine, provider, _, _ in rows] == [
+        ("cnn_detections", "onnx", "CPUExecutionProvider"),
+        ("hog_confirms", "compiled", "cpu"),
+        ("landmarks", "compiled", "cpu"),
+        ("chips", "compiled", "cpu"),
+        ("descriptors", "onnx", "CPUExecutionProvider"),
+    ]
+    assert all(float(value) > 0 and unit == "ms" for _, _, _, value, unit in rows)
+    megabytes = re.fullmatch(r"peak memory (\d+) MB", memory)
+    assert megabytes is not None
+    assert 50 < int(megabytes[1]) < 2000
+
+
+def test_check_without_a_photo_runs_every_stage_on_noise(store: Path) -> None:
+    done = command(ROOT, "check", FACE_STORE=str(store.absolute()), FACE_MODEL="3")
+    assert done.returncode == 0, done.stderr
+    _, picture, *stages, _ = done.stdout.splitlines()
+    assert picture.startswith("noise of 1280 x 960 pixels, faces found: 0,")
+    assert [line.split()[0] for line in stages] == ["hog_detections", "landmarks", "chips", "descriptors"]
+    assert all(float(line.split()[-2]) > 0 for line in stages)
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"no image", "known formats")])
+def test_check_of_a_photo_that_cannot_be_read_says_so(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / "photo.jpg").write_bytes(content)
+    refused = command(tmp_path, "check", "photo.jpg")
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert said in line
 
 
 def test_check_of_an_empty_store_says_what_is_missing(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from service.recognition.models import MODELS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.contract.conftest import Caller, Service
+    from benchmarks.running import Service
+    from tests.calling import Caller
 
 FACE = b'{"left":102,"right":175,"top":167,"bottom":240,"detection_confidence":1.1}'
 EDGES = ("left", "top", "right", "bottom")

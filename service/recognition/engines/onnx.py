@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition import chips
+from service.recognition.descriptors import DescriptorNetwork
 from service.recognition.engines.dlib import DlibEngine
 from service.recognition.engines.protocol import EngineError, Stage
 from service.recognition.geometry import Rectangle
@@ -21,7 +22,6 @@ from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks
 from service.recognition.mmod import Detection
 from service.recognition.scan import CnnDetector
-from service.recognition.sessions import Session
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class OnnxEngine:
         detector: the CNN detector, or None where the model has none.
         hog: the HOG detector, or None where the model has none.
         landmarks: the shape predictor.
-        network: `chips` uint8 (faces, 150, 150, 3) RGB to `descriptors` float32 (faces, 128).
+        network: the descriptor network.
         dlib: stands in where a stage fails, or None where dlib is not installed.
     """
 
@@ -45,7 +45,7 @@ class OnnxEngine:
         detector: CnnDetector | None,
         hog: HogDetector | None,
         landmarks: Landmarks,
-        network: Session,
+        network: DescriptorNetwork,
         dlib: DlibEngine | None,
     ) -> None:
         self._detector = detector
@@ -74,7 +74,7 @@ class OnnxEngine:
         return self._or_dlib("chips", chips.cut, image, landmarks)
 
     def descriptors(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._or_dlib("descriptors", self._network.run, chips)
+        return self._or_dlib("descriptors", self._network, chips)
 
     def stages(self) -> dict[str, Stage]:
         fallbacks = self._fallbacks
@@ -83,15 +83,17 @@ class OnnxEngine:
             for name in ("hog_detections", "hog_confirms", "landmarks", "chips")
         }
         if self._detector is not None:
-            provider = self._detector.session.provider
-            stages["cnn_detections"] = Stage("onnx", provider, fallbacks["cnn_detections"])
-        stages["descriptors"] = Stage("onnx", self._network.provider, fallbacks["descriptors"])
+            stages["cnn_detections"] = self._on_network("cnn_detections", self._detector)
+        stages["descriptors"] = self._on_network("descriptors", self._network)
         return stages
 
     def close(self) -> None:
         for part in (self._detector, self._hog, self._dlib):
             if part is not None:
                 part.close()
+
+    def _on_network(self, name: str, network: CnnDetector | DescriptorNetwork) -> Stage:
+        return Stage("onnx", network.session.provider, self._fallbacks[name], network.batches())
 
     def _opened_hog(self) -> HogDetector:
         if self._hog is None:

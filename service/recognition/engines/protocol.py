@@ -1,7 +1,7 @@
 """What an engine is: one method a stage, arrays in and arrays out, safe to call from many threads at once."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +29,8 @@ class Stage:
     provider: str
     fallbacks: int = 0
     """How many times dlib had to stand in since the start."""
+    batches: Mapping[int, int] = field(default_factory=dict)
+    """How many runs of its network there were, by the number of photos that shared them."""
 
 
 class Engine(Protocol):

@@ -1,7 +1,7 @@
 """The detector's graph and facts against dlib: whole score maps, and faces on photos."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ from conversion.proofs import detections_of_dlib, detections_of_graph
 from conversion.read_network import Network, read_network
 from conversion.topologies import DETECTOR
 from service.recognition import mmod, pyramid
+from service.recognition.levels import Pyramids
 from service.recognition.overlap import OverlapRule
-from service.recognition.scan import score_map
+from service.recognition.scan import score_maps
 
 CONFIDENCE_TOLERANCE = 1e-5
 MAP_TOLERANCE = 3e-5
@@ -67,13 +68,12 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
     layout = pyramid.layout(*picture.shape[:2])
     assert layout is not None
     session = _session(network)
-    with ThreadPoolExecutor(1) as pool:
-        scores = score_map(
+    with closing(Pyramids(np.array(facts.mean, np.float32), threads=1)) as pyramids:
+        (scores,) = score_maps(
             lambda output, given: session.run([output], dict(given))[0],
-            picture,
+            [picture],
             layout,
-            np.array(facts.mean, np.float32),
-            pool,
+            pyramids,
         )
     assert scores.size == len(expected) > 300
     window = mmod.Window(

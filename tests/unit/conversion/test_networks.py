@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
@@ -44,6 +45,20 @@ def test_any_batch_and_none(session: onnxruntime.InferenceSession, real_chips: N
     part = session.run(None, {"chips": real_chips[:3]})[0]
     np.testing.assert_allclose(part, whole[:3], rtol=0, atol=TOLERANCE)
     assert session.run(None, {"chips": real_chips[:0]})[0].shape == (0, 128)
+
+
+def test_the_sums_are_fused_into_convolutions(descriptor: Network, tmp_path: Path) -> None:
+    """ONNX Runtime keeps its blocked layout from the first convolution to the last pool, on CPUs that have one."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3  # it warns that the file is for this machine only
+    onnxruntime.InferenceSession(descriptor_graph(descriptor), options, providers=["CPUExecutionProvider"])
+    nodes = onnx.load(options.optimized_model_filepath).graph.node
+    if not any(node.domain == "com.microsoft.nchwc" for node in nodes):
+        pytest.skip("no blocked layout on this CPU")
+    operators = [node.op_type for node in nodes]
+    assert not {"Add", "Relu", "Pad"} & set(operators)
+    assert operators.count("ReorderOutput") == 1
 
 
 @pytest.mark.parametrize("seed", [1, 2])

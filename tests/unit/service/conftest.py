@@ -13,11 +13,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from service import stopping
 from service.app import create_app
+from service.capacity import Capacity
 from service.keys import KeyRing
 from service.recognition.engines.protocol import Stage
 from service.recognition.geometry import Rectangle
-from service.recognition.recognizer import Face
+from service.recognition.recognizer import Face, Recognition
+from service.recognition.timings import Timings
 from service.server import server_of
 from service.settings import Settings
 
@@ -46,9 +49,9 @@ class SteeredRecognizer:
         self.failure: Exception | None = None
         self.score = 1.0625
 
-    def recognize(
+    def recognize_timed(
         self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None = None
-    ) -> list[Face]:
+    ) -> Recognition:
         with self.lock:
             self.photos += 1
             self.running += 1
@@ -61,10 +64,11 @@ class SteeredRecognizer:
             raise self.failure
         landmarks = np.arange(10, dtype=np.int64).reshape(5, 2)
         descriptor = np.linspace(-0.3, 0.3, 128, dtype=np.float32)
-        return [
+        faces = [
             Face(rectangle, self.score, landmarks, descriptor)
             for rectangle in (rectangles or [Rectangle(1, 2, 3, 4)])
         ]
+        return Recognition(faces, Timings(descriptors=0.25))
 
     def warm_up(self) -> None:
         assert self.warming.wait(PATIENCE)
@@ -73,7 +77,7 @@ class SteeredRecognizer:
         self.warm = True
 
     def stages(self) -> Mapping[str, Stage]:
-        return {"cnn_detections": Stage(engine="steered", provider="test")}
+        return {"cnn_detections": Stage("steered", "test", batches={1: 5, 3: 2})}
 
     def close(self) -> None:
         self.closed = True
@@ -97,8 +101,10 @@ def recognizer() -> Iterator[SteeredRecognizer]:
 
 
 @pytest.fixture
-def serving(recognizer: SteeredRecognizer, tmp_path: Path) -> Server:
+def serving(recognizer: SteeredRecognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     """`with serving(FACE_MODEL=3) as port:` runs the service in a thread, with these settings."""
+    # Nobody is still connecting when a test is over.
+    monkeypatch.setattr(stopping, "HANDSHAKE_SECONDS", 0)
 
     @contextmanager
     def serve(
@@ -106,9 +112,10 @@ def serving(recognizer: SteeredRecognizer, tmp_path: Path) -> Server:
         on_failure: Callable[[Exception], None] = lambda _: None,
         **values: object,
     ) -> Iterator[int]:
-        settings = Settings.model_validate({"FACE_STORE": tmp_path, **values})
-        app = create_app(settings, KeyRing([OLD_KEY, KEY]), recognizer, on_failure)
-        server = server_of(app)
+        settings = Settings.model_validate({"FACE_STORE": tmp_path, "GUNICORN_WORKERS": 1, **values})
+        capacity = Capacity.of(settings, cores=1)
+        app = create_app(settings, KeyRing([OLD_KEY, KEY]), recognizer, capacity, on_failure)
+        server = server_of(app, settings)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             thread = threading.Thread(target=server.run, args=([listener],))
             thread.start()

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from service.app import create_app
+from service.app import PATHS, create_app
+from service.capacity import Capacity
 from service.keys import KeyRing
 from service.settings import Settings
 from tests.unit.service.conftest import PATIENCE, client
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 KEYED = [("POST", "/detect"), ("POST", "/compute"), ("GET", "/open"), ("GET", "/info")]
-PUBLIC = ["/health", "/ready", "/welcome"]
+PUBLIC = ["/health", "/ready", "/metrics", "/welcome"]
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -57,8 +58,9 @@ def test_each_keyed_route_refuses_and_each_public_one_answers(
 
 
 def test_no_route_is_forgotten_above(recognizer: SteeredRecognizer) -> None:
-    app = create_app(Settings(), KeyRing([]), recognizer, lambda _: None)
-    assert {route.path for route in app.routes} == {path for _, path in KEYED} | set(PUBLIC)  # type: ignore[attr-defined]
+    app = create_app(Settings(), KeyRing([]), recognizer, Capacity(1, 1, 1), lambda _: None)
+    routes = {route.path for route in app.routes}  # type: ignore[attr-defined]
+    assert routes == {path for _, path in KEYED} | set(PUBLIC) == set(PATHS)
 
 
 def test_wrong_paths_and_methods_are_json(serving: Server, key_header: dict[bytes, bytes]) -> None:

@@ -4,18 +4,13 @@ from collections.abc import Mapping
 
 import pytest
 
+from benchmarks.running import free_port
 from service.listening import ListenError, listen
 from service.settings import Settings
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _settings(values: Mapping[str, object]) -> Settings:
-    return Settings.model_validate({"PORT": _free_port(), **values})
+    return Settings.model_validate({"PORT": free_port(), **values})
 
 
 def _reaches(host: str, port: int) -> bool:

@@ -5,14 +5,16 @@ import weakref
 from collections.abc import Awaitable, Callable
 
 import pytest
-from starlette.types import Message
 
 from service.queue import CallerGone, Queue, TookTooLong, while_caller_waits
 
 
-async def _never() -> Message:
-    await asyncio.Event().wait()
-    raise AssertionError
+def queue_of(workers: int, *, memory: int = 0, seconds: float = 0) -> Queue:
+    return Queue(workers, memory, seconds)
+
+
+def never() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
 
 
 def _run(story: Callable[[], Awaitable[None]]) -> None:
@@ -25,10 +27,10 @@ def _run(story: Callable[[], Awaitable[None]]) -> None:
 
 def test_results_and_exceptions_reach_the_one_who_waits() -> None:
     async def story() -> None:
-        queue = Queue(2)
-        assert await while_caller_waits(queue.run(lambda: 7), _never) == 7
+        queue = queue_of(2)
+        assert await while_caller_waits(queue.run(lambda: 7), never()) == 7
         with pytest.raises(ZeroDivisionError):
-            await while_caller_waits(queue.run(lambda: 1 // 0), _never)
+            await while_caller_waits(queue.run(lambda: 1 // 0), never())
         queue.close()
 
     _run(story)
@@ -36,7 +38,7 @@ def test_results_and_exceptions_reach_the_one_who_waits() -> None:
 
 def test_never_more_at_once_than_workers_and_all_get_their_turn() -> None:
     async def story() -> None:
-        queue = Queue(3)
+        queue = queue_of(3)
         lock = threading.Lock()
         running = most = 0
         full = threading.Barrier(3)
@@ -59,20 +61,15 @@ def test_never_more_at_once_than_workers_and_all_get_their_turn() -> None:
 
 def test_a_caller_that_hangs_up_while_it_waits_costs_nothing() -> None:
     async def story() -> None:
-        queue = Queue(1)
+        queue = queue_of(1)
         gate = threading.Event()
         first = asyncio.create_task(queue.run(lambda: gate.wait(30)))
         ran: list[str] = []
-        hang_up = asyncio.Event()
-
-        async def receive() -> Message:
-            await hang_up.wait()
-            return {"type": "http.disconnect"}
-
-        gone = asyncio.create_task(while_caller_waits(queue.run(lambda: ran.append("gone")), receive))
-        patient = asyncio.create_task(while_caller_waits(queue.run(lambda: ran.append("patient")), _never))
+        hung_up = never()
+        gone = asyncio.create_task(while_caller_waits(queue.run(lambda: ran.append("gone")), hung_up))
+        patient = asyncio.create_task(while_caller_waits(queue.run(lambda: ran.append("patient")), never()))
         await asyncio.sleep(0)
-        hang_up.set()
+        hung_up.set_result(None)
         with pytest.raises(CallerGone):
             await gone
         gate.set()
@@ -85,7 +82,7 @@ def test_a_caller_that_hangs_up_while_it_waits_costs_nothing() -> None:
 
 def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
     async def story() -> None:
-        queue = Queue(1, seconds=0.01)
+        queue = queue_of(1, seconds=0.01)
         gate = threading.Event()
         order: list[str] = []
 
@@ -94,7 +91,7 @@ def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
             order.append("abandoned")
 
         with pytest.raises(TookTooLong, match="REQ_TIMEOUT"):
-            await while_caller_waits(queue.run(slow), _never)
+            await while_caller_waits(queue.run(slow), never())
         following = asyncio.create_task(queue.run(lambda: order.append("following")))
         await asyncio.sleep(0.05)
         assert order == []
@@ -111,10 +108,10 @@ def test_who_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> No
         """Bytes cannot be watched."""
 
     async def story() -> None:
-        queue = Queue(1, seconds=0.01)
+        queue = queue_of(1, seconds=0.01)
         gate = threading.Event()
         with pytest.raises(TookTooLong):
-            await while_caller_waits(queue.run(lambda: gate.wait(30)), _never)
+            await while_caller_waits(queue.run(lambda: gate.wait(30)), never())
         upload = Upload()
         watched = weakref.ref(upload)
         waiting = asyncio.create_task(queue.run(lambda upload=upload: upload))  # type: ignore[misc]
@@ -132,7 +129,7 @@ def test_who_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> No
 
 def test_waiting_for_a_turn_does_not_count() -> None:
     async def story() -> None:
-        queue = Queue(1, seconds=0.2)
+        queue = queue_of(1, seconds=0.2)
         gate = threading.Event()
         first = asyncio.create_task(queue.run(lambda: gate.wait(30)))
         second = asyncio.create_task(queue.run(lambda: "answered"))
@@ -145,3 +142,55 @@ def test_waiting_for_a_turn_does_not_count() -> None:
         queue.close()
 
     _run(story)
+
+
+def test_photos_wait_for_memory_and_keep_it_until_their_thread_ends() -> None:
+    async def story() -> None:
+        queue = queue_of(3, memory=100, seconds=0.01)
+        gate = threading.Event()
+        ran: list[str] = []
+
+        def slow() -> None:
+            gate.wait(30)
+            ran.append("abandoned")
+
+        with pytest.raises(TookTooLong):
+            await queue.run(slow, 80)
+        large = asyncio.create_task(queue.run(lambda: ran.append("large"), 30))
+        await asyncio.sleep(0.05)
+        assert (ran, queue.memory.lent, queue.memory.waiting) == ([], 80, 1)
+        gate.set()
+        await large
+        assert ran == ["abandoned", "large"]
+        assert (queue.memory.lent, queue.places.lent) == (0, 0)
+        queue.close()
+
+    _run(story)
+
+
+def test_who_leaves_while_waiting_for_memory_gives_its_place_back() -> None:
+    async def story() -> None:
+        queue = queue_of(2, memory=100)
+        gate = threading.Event()
+        first = asyncio.create_task(queue.run(lambda: gate.wait(30), 100))
+        await asyncio.sleep(0)
+        gone = asyncio.create_task(queue.run(lambda: None, 1))
+        await asyncio.sleep(0)
+        assert (queue.places.lent, queue.memory.waiting) == (2, 1)
+        gone.cancel()
+        await asyncio.wait([gone])
+        assert (queue.places.lent, queue.memory.waiting) == (1, 0)
+        gate.set()
+        await first
+        queue.close()
+
+    _run(story)
+
+
+def test_every_thread_runs_before_the_first_photo() -> None:
+    before = threading.active_count()
+    queue = queue_of(5)
+    try:
+        assert threading.active_count() == before + 5
+    finally:
+        queue.close()

@@ -20,7 +20,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_upstream_names_and_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     default = settings.load()
-    assert (default.port, default.model, default.workers, default.request_timeout) == (5000, 4, 1, 0)
+    assert (default.port, default.model, default.workers, default.request_timeout) == (5000, 4, 0, 0)
     assert default.api_key is None
     assert default.api_key_file == Path("api.key")
     for variable, value in {
@@ -64,7 +64,11 @@ def test_names_that_other_programs_use_are_not_read(monkeypatch: pytest.MonkeyPa
         ("FACE_MODEL", "four", "integer"),
         ("PORT", "70000", "65535"),
         ("PORT", "http", "integer"),
-        ("GUNICORN_WORKERS", "0", "greater than or equal to 1"),
+        ("GUNICORN_WORKERS", "-1", "greater than or equal to 0"),
+        ("FACE_MEMORY", "a lot", "could not parse value and unit"),
+        ("FACE_MEMORY", "1MB", "greater than or equal to 402653184"),
+        ("FACE_PATIENCE", "0", "greater than 0"),
+        ("FACE_GRACE", "0", "greater than or equal to 1"),
         ("REQ_TIMEOUT", "-1", "greater than or equal to 0"),
         ("REQ_TIMEOUT", "inf", "finite"),
         ("FACE_ENGINE", "tensorrt", "'onnx' or 'dlib'"),

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from service.recognition import pyramid
-from service.recognition.levels import Levels
+from service.recognition.levels import Pyramids, gaps
 from service.recognition.pyramid import Layout
 
 MEAN = np.array([122.782, 117.001, 104.298], np.float32)
@@ -17,9 +18,9 @@ SIZES = [(40, 40), (97, 131), (131, 97), (203, 64), (64, 203), (333, 500)]
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as threads:
-        yield threads
+def pyramids() -> Iterator[Pyramids]:
+    with closing(Pyramids(MEAN, threads=2)) as pyramids:
+        yield pyramids
 
 
 def _photo(rows: int, columns: int) -> NDArray[np.uint8]:
@@ -85,42 +86,62 @@ def _tile(image: NDArray[np.uint8], layout: Layout) -> NDArray[np.float32]:
     return tile
 
 
+def _made(
+    image: NDArray[np.uint8], layout: Layout, pyramids: Pyramids, first: int, last: int
+) -> NDArray[np.float32]:
+    tile = np.full((3, last - first, layout.columns), np.nan, np.float32)
+    with pyramids.levels(image, layout) as levels:
+        levels.rows(first, tile)
+    return tile
+
+
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
-def test_a_tile_is_dlibs_to_the_last_bit(rows: int, columns: int, pool: ThreadPoolExecutor) -> None:
+def test_a_tile_is_dlibs_to_the_last_bit(rows: int, columns: int, pyramids: Pyramids) -> None:
     image, layout = _photo(rows, columns), _layout(rows, columns)
-    tile = Levels(image, layout, MEAN, pool).rows(0, layout.rows)
-    np.testing.assert_array_equal(tile, _tile(image, layout))
+    np.testing.assert_array_equal(_made(image, layout, pyramids, 0, layout.rows), _tile(image, layout))
 
 
 @pytest.mark.parametrize("height", [1, 7, 64, 65, 200])
-def test_rows_are_those_of_the_whole_tile(height: int, pool: ThreadPoolExecutor) -> None:
+def test_rows_are_those_of_the_whole_tile(height: int, pyramids: Pyramids) -> None:
     image, layout = _photo(150, 211), _layout(150, 211)
-    levels = Levels(image, layout, MEAN, pool)
-    whole = levels.rows(0, layout.rows)
-    assert whole.shape == (3, layout.rows, layout.columns)
-    for first in range(0, layout.rows, height):
-        last = min(first + height, layout.rows)
-        np.testing.assert_array_equal(levels.rows(first, last), whole[:, first:last])
+    whole = _made(image, layout, pyramids, 0, layout.rows)
+    with pyramids.levels(image, layout) as levels:
+        for first in range(0, layout.rows, height):
+            last = min(first + height, layout.rows)
+            tile = np.full((3, last - first, layout.columns), np.nan, np.float32)
+            levels.rows(first, tile)
+            np.testing.assert_array_equal(tile, whole[:, first:last])
 
 
-def test_gaps_are_zero(pool: ThreadPoolExecutor) -> None:
-    layout = _layout(120, 90)
-    white = np.full((120, 90, 3), 255, np.uint8)
-    tile = Levels(white, layout, MEAN, pool).rows(0, layout.rows)
-    inside = np.zeros((layout.rows, layout.columns), bool)
-    for level in layout.levels:
-        inside[level.top : level.bottom + 1, level.left : level.right + 1] = True
-    assert (tile[:, ~inside] == 0).all()
-    assert (tile[:, inside] > 0).all()
+@pytest.mark.parametrize(("rows", "columns"), [*SIZES, (9, 30), (2160, 3840), (3840, 2160)])
+def test_gaps_are_what_no_level_covers(rows: int, columns: int) -> None:
+    layout = _layout(rows, columns)
+    in_level, in_gap = np.zeros((2, layout.rows, layout.columns), np.bool_)
+    for rectangles, inside in ((layout.levels, in_level), (gaps(layout), in_gap)):
+        for rectangle in rectangles:
+            inside[rectangle.top : rectangle.bottom + 1, rectangle.left : rectangle.right + 1] = True
+    np.testing.assert_array_equal(in_gap, ~in_level)
 
 
-def test_what_a_thread_raises_is_raised(pool: ThreadPoolExecutor) -> None:
-    with pytest.raises(TypeError):
-        Levels(np.zeros((120, 90, 3), np.float64), _layout(120, 90), MEAN, pool)
+def test_photos_at_the_same_time_do_not_meet(pyramids: Pyramids) -> None:
+    photos = [_photo(97, 131), _photo(131, 97), _photo(203, 64), _photo(64, 203)] * 8
+    with ThreadPoolExecutor(4) as callers:
+        layouts = [_layout(*photo.shape[:2]) for photo in photos]
+        tiles = callers.map(
+            lambda photo, layout: _made(photo, layout, pyramids, 0, layout.rows), photos, layouts
+        )
+        for photo, layout, tile in zip(photos, layouts, tiles, strict=True):
+            np.testing.assert_array_equal(tile, _tile(photo, layout))
 
 
-def test_a_photo_may_be_read_only(pool: ThreadPoolExecutor) -> None:
+def test_what_a_thread_raises_is_raised(pyramids: Pyramids) -> None:
+    image, layout = np.zeros((120, 90, 3), np.float64), _layout(120, 90)
+    with pytest.raises(TypeError), pyramids.levels(image, layout):  # type: ignore[arg-type]
+        pass
+
+
+def test_a_photo_may_be_read_only(pyramids: Pyramids) -> None:
     image, layout = _photo(97, 131), _layout(97, 131)
-    expected = Levels(image.copy(), layout, MEAN, pool).rows(0, layout.rows)
+    expected = _made(image.copy(), layout, pyramids, 0, layout.rows)
     image.flags.writeable = False
-    np.testing.assert_array_equal(Levels(image, layout, MEAN, pool).rows(0, layout.rows), expected)
+    np.testing.assert_array_equal(_made(image, layout, pyramids, 0, layout.rows), expected)

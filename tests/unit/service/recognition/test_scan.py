@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from model_store import manifest
 from service.recognition import pyramid
+from service.recognition.levels import Pyramids
 from service.recognition.models import CNN_DETECTOR
-from service.recognition.scan import score_map
+from service.recognition.scan import score_maps
 from service.recognition.sessions import Session
 
 MEAN = np.array([122.782, 117.001, 104.298], np.float32)
@@ -28,32 +29,43 @@ def session(request: pytest.FixtureRequest, store: Path) -> Session:
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as threads:
-        yield threads
+def pyramids() -> Iterator[Pyramids]:
+    with closing(Pyramids(MEAN, threads=2)) as pyramids:
+        yield pyramids
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_strips_give_the_scores_of_the_whole(
-    shape: tuple[int, int], session: Session, pool: ThreadPoolExecutor
+    shape: tuple[int, int], session: Session, pyramids: Pyramids
 ) -> None:
     image = np.random.default_rng(3).integers(0, 256, (*shape, 3), dtype=np.uint8)
     layout = pyramid.layout(*shape)
     assert layout is not None
 
     def scores(tile_area: int, scores_area: int) -> NDArray[np.float32]:
-        return score_map(session.compute, image, layout, MEAN, pool, tile_area, scores_area)
+        return score_maps(session.compute, [image], layout, pyramids, tile_area, scores_area)
 
     whole = scores(WHOLE, WHOLE)
-    assert whole.shape == ((layout.rows - 29) // 8 + 1, (layout.columns - 29) // 8 + 1)
+    assert whole.shape == (1, (layout.rows - 29) // 8 + 1, (layout.columns - 29) // 8 + 1)
     for areas in [(1, 1), (1 << 14, WHOLE), (WHOLE, 1 << 8), (1 << 16, 1 << 10)]:
         np.testing.assert_array_equal(scores(*areas), whole)
+
+
+def test_photos_of_one_size_score_together_as_alone(session: Session, pyramids: Pyramids) -> None:
+    images = np.random.default_rng(4).integers(0, 256, (5, 241, 367, 3), dtype=np.uint8)
+    layout = pyramid.layout(241, 367)
+    assert layout is not None
+    alone = [score_maps(session.compute, [image], layout, pyramids)[0] for image in images]
+    for areas in [(WHOLE, WHOLE), (1 << 16, 1 << 10)]:
+        together = score_maps(session.compute, list(images), layout, pyramids, *areas)
+        np.testing.assert_array_equal(together, alone)
 
 
 _MEASURED = """
 import sys
 from pathlib import Path
 import numpy as np
+from service.recognition.levels import Pyramids
 from service.recognition.models import MODELS
 from service.recognition.opening import open_recognizer
 

@@ -1,0 +1,97 @@
+"""How the service answers everybody else while it is saturated: `python -m benchmarks.saturation FOLDER`.
+
+So many callers post the folder's photos over and over, one connection each as the app does it; meanwhile the small
+requests are timed. Prints their percentiles, photos per second, every answer that was not 200, and the memory peak.
+"""
+
+import argparse
+import itertools
+import statistics
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from benchmarks import corpus, running
+
+SMALL = ("/open", "/health", "/ready")
+PAUSE = 0.02
+"""Seconds between two probes."""
+
+
+def probe(address: str, headers: dict[str, str], until: threading.Event) -> dict[str, list[float]]:
+    """Milliseconds of each small request, connection included, until the event is set."""
+    taken: dict[str, list[float]] = {path: [] for path in SMALL}
+    for path in itertools.cycle(SMALL):
+        if until.wait(PAUSE):
+            return taken
+        start = time.perf_counter()
+        httpx.get(address + path, headers=headers, timeout=None).raise_for_status()
+        taken[path].append(1000 * (time.perf_counter() - start))
+    raise AssertionError("cycle has no end")
+
+
+def peak_of(port: int) -> float:
+    """MiB of the largest resident set of the process that listens on this machine's port (proc(5), VmHWM)."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes().split(b"\0")
+            status = (process / "status").read_text()
+        except OSError:
+            continue
+        if b"PORT=%d" % port in environment:
+            (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+            return int(line.split()[1]) / 1024
+    raise LookupError(f"no process with PORT={port}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.saturation", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--callers", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=30)
+    given = parser.parse_args()
+    photos = [path.read_bytes() for path in corpus.photos_in(given.folder)]
+    statuses: Counter[int] = Counter()
+    over = threading.Event()
+    turn: Iterator[bytes] = itertools.cycle(photos)
+    lock = threading.Lock()
+    with running.service({"FACE_LOG_LEVEL": "warning"}) as client:
+        address, headers = str(client.base_url), {"x-api-key": client.headers["x-api-key"]}
+
+        def call() -> None:
+            while not over.is_set():
+                with lock:
+                    photo = next(turn)
+                files = {"file": ("photo", photo)}
+                answer = httpx.post(address + "/detect", headers=headers, files=files, timeout=None)
+                with lock:
+                    statuses[answer.status_code] += 1
+
+        callers = [threading.Thread(target=call) for _ in range(given.callers)]
+        for caller in callers:
+            caller.start()
+        timer = threading.Timer(given.seconds, over.set)
+        timer.start()
+        taken = probe(address, headers, over)
+        done = statuses.total()
+        for caller in callers:
+            caller.join()
+        peak = peak_of(urlsplit(address).port or 80)
+    for path, times in taken.items():
+        cuts = statistics.quantiles(times, n=100)
+        print(
+            f"{path:9} {len(times):5} answers: median {statistics.median(times):6.1f} ms, "
+            f"p99 {cuts[98]:6.1f} ms, largest {max(times):6.1f} ms"
+        )
+    print(f"{done / given.seconds:.2f} photos per second; statuses {dict(statuses)}; peak {peak:.0f} MiB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

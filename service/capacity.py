@@ -1,0 +1,90 @@
+"""How much one process takes on at once: photos, and bytes of uploads and of photos in work."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from service.settings import Settings
+
+RESIDENT = 320 * 1024**2
+"""Bytes of the process before its first photo: libraries, weights and compiled loops (285 to 340 MiB, measured by
+`benchmarks.memory` for models 1, 3 and 4)."""
+
+UPLOADS_SHARE = 1 / 4
+"""Of what is left, for uploads that wait. They are compressed to a tenth of the pixels or less."""
+
+OF_A_CONTAINER = 0.8
+"""Share of a memory limit of the system's that is used by default: nobody else should need it."""
+OF_A_MACHINE = 0.5
+"""Share of a machine's memory that is used by default: others live there too."""
+
+PHOTOS: Mapping[str, Callable[[int], int]] = MappingProxyType(
+    {
+        # One more than cores is decoded while the others are in the networks, which share all cores (measured on two
+        # cores: three photos in flight gave the most photos per second).
+        "onnx": lambda cores: cores + 1,
+        # Each is worked on in a process of its own and takes about 1 GB per megapixel there.
+        "dlib": lambda _: 1,
+    }
+)
+"""FACE_ENGINE and cores to photos in work, where GUNICORN_WORKERS does not say."""
+
+CGROUPS = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+MEMINFO = Path("/proc/meminfo")
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What one process takes on at once."""
+
+    photos: int
+    """Photos in work."""
+    upload_bytes: int
+    photo_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings, cores: int) -> "Capacity":
+        """What the settings say, or what suits this machine."""
+        free = max(memory(settings) - RESIDENT, 0)
+        uploads = int(free * UPLOADS_SHARE)
+        return cls(settings.workers or PHOTOS[settings.engine](cores), uploads, free - uploads)
+
+
+def memory(settings: Settings) -> int:
+    """Bytes that the process may take: FACE_MEMORY, or a share of what the system gives it."""
+    if settings.memory is not None:
+        return settings.memory
+    machine, limit = memory_of_machine(), memory_limit()
+    return int(limit * OF_A_CONTAINER) if limit < machine else int(machine * OF_A_MACHINE)
+
+
+def memory_of_machine() -> int:
+    """Bytes of physical memory (proc(5), MemTotal)."""
+    (total,) = (line for line in MEMINFO.read_text().splitlines() if line.startswith("MemTotal:"))
+    return int(total.split()[1]) * 1024
+
+
+def memory_limit() -> float:
+    """Bytes that the control groups around this process allow, docker's --memory or systemd's MemoryMax; or infinity.
+
+    Both generations of cgroups(7); a limit of any group up to the root counts.
+    """
+    limits = []
+    for line in _lines(MEMBERSHIP):
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root, name = (CGROUPS / "memory", "memory.limit_in_bytes") if controllers else (CGROUPS, "memory.max")
+        group = Path(path.lstrip("/"))
+        # In a container the path is often the host's, and the container's own group is mounted as the root.
+        limits += [text for folder in (group, *group.parents) for text in _lines(root / folder / name)]
+    return min((int(text) for text in limits if text.isdecimal()), default=float("inf"))
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:  # no such group here, or not for us to see
+        return []

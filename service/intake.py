@@ -1,0 +1,110 @@
+"""A photo's way through the service, with every place where it may have to wait."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect, Request
+
+from service import images
+from service.admission import Budget
+from service.connections import HUNG_UP
+from service.metrics import Metrics
+from service.queue import CallerGone, Queue, while_caller_waits
+from service.readiness import Readiness
+from service.recognition import memory
+from service.recognition.geometry import Rectangle
+from service.recognition.models import MODELS
+from service.recognition.recognizer import Face
+from service.settings import Settings
+from service.uploads import Upload, read_upload, size_of
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done with an upload."""
+
+    rectangles: Sequence[Rectangle] | None
+    """Where the faces are, if the caller knows."""
+    answer: Callable[[Sequence[Face]], bytes]
+    """The faces as JSON."""
+
+
+@dataclass
+class _Visit:
+    """One request, and whether its caller is still there."""
+
+    request: Request
+    gone: asyncio.Future[None]
+    photo: str = "waiting"
+    """What it is doing: waiting, or in work."""
+
+    def begin(self) -> None:
+        """Its turn has come. Raises CallerGone."""
+        self.go_on()
+        self.photo = "in work"
+
+    def go_on(self) -> None:
+        """Asked between two stages. Raises CallerGone."""
+        # From the photo's thread: a plain read, which needs no lock.
+        if self.gone.done():
+            raise CallerGone("the caller hung up")
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes photos in as memory allows, and has them recognised."""
+
+    settings: Settings
+    readiness: Readiness
+    uploads: Budget
+    """Bytes of uploads in memory, from the first that is read until the answer."""
+    queue: Queue
+    metrics: Metrics
+
+    async def answer(self, request: Request, maximum_area: int, task_of: Callable[[Upload], Task]) -> bytes:
+        """The answer to a request with a photo of at most `maximum_area` pixels.
+
+        Raises what `uploads`, `images`, `task_of`, the queue and the recogniser raise, and CallerGone.
+        """
+        visit = _Visit(request, getattr(request.state, HUNG_UP))
+        try:
+            return await while_caller_waits(self._answer(visit, maximum_area, task_of), visit.gone)
+        except (CallerGone, ClientDisconnect):
+            self.metrics.cancelled.labels(visit.photo).inc()
+            raise
+
+    async def _answer(self, visit: _Visit, maximum_area: int, task_of: Callable[[Upload], Task]) -> bytes:
+        settings = self.settings
+        size = size_of(visit.request, settings.maximum_upload)
+        # Not a byte of the body is read before this: it waits with the caller, who is told to continue by the first.
+        async with self.uploads.held(size):
+            upload = await read_upload(
+                visit.request, maximum=settings.maximum_upload, patience=settings.patience
+            )
+            task = task_of(upload)
+            # In a thread: there are formats whose headers take long to read.
+            header = await asyncio.to_thread(images.checked_header, upload.data, maximum_area)
+            recognizer = await self.readiness.recognizer()
+
+            def work() -> bytes:
+                visit.begin()
+                started = time.perf_counter()
+                image = images.decode(
+                    upload.data, maximum_area=maximum_area, honour_orientation=settings.honour_orientation
+                )
+                decoding = time.perf_counter() - started
+                visit.go_on()
+                recognition = recognizer.recognize_timed(image, task.rectangles)
+                self.metrics.recognized(decoding, recognition.timings, len(recognition.faces))
+                return task.answer(recognition.faces)
+
+            return await self.queue.run(work, size + self._needed(header, task))
+
+    def _needed(self, header: images.Header, task: Task) -> int:
+        """Bytes for a photo in work: at its peak while it is decoded, or while it is recognised."""
+        recognizing = memory.needed(
+            MODELS[self.settings.model], header.height, header.width, known=task.rectangles is not None
+        )
+        return max(images.needed(header), recognizing)

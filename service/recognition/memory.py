@@ -1,0 +1,44 @@
+"""What one photo adds to the process's memory while it is recognised, reckoned from its size before it is decoded.
+
+Measured with `benchmarks.memory` as the peak of a fresh process above what it held before the photo, at 0.3 to 8.3
+megapixels with one and two threads; each line lies above every measured point.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from service.recognition.models import Model
+
+CHANNELS = 3
+MEBIBYTE = 1024**2
+
+
+class _Line(NamedTuple):
+    """Bytes of a photo of no size, and of each of its pixels, the decoded ones included."""
+
+    fixed: int
+    per_pixel: int
+
+
+FACES_GIVEN = _Line(24 * MEBIBYTE, CHANNELS)
+"""Landmarks, chips and descriptors alone: nothing grows with the photo but its own pixels (143 MiB at 50 MP)."""
+
+SEARCHED: Mapping[tuple[str, bool], _Line] = MappingProxyType(
+    {
+        # (Model.detector, Model.confirmed_by_hog): peak in MiB at 0.3, 1.2, 4.0 and 8.3 MP
+        ("cnn", False): _Line(24 * MEBIBYTE, 40),  # 19, 63, 172, 305
+        ("cnn", True): _Line(32 * MEBIBYTE, 56),  # 27, 90, 217, 446
+        ("hog", False): _Line(24 * MEBIBYTE, 24),  # 9, 50, 97, 192
+    }
+)
+
+
+def needed(model: Model, rows: int, columns: int, *, known: bool = False) -> int:
+    """Bytes that `Recognizer.recognize` needs at its peak for a photo of this size, its decoded pixels included.
+
+    `known`: the faces' rectangles are given, and nothing is searched. The ONNX engine's figures; dlib, where it
+    stands in, runs in processes of its own.
+    """
+    line = FACES_GIVEN if known else SEARCHED[model.detector, model.confirmed_by_hog]
+    return line.fixed + line.per_pixel * rows * columns

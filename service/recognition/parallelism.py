@@ -1,0 +1,43 @@
+"""How many runs share the device, and how much one of them takes: what is best differs by provider."""
+
+import os
+from dataclasses import dataclass
+
+CPU_FACES = 32
+"""Faces of one run of the descriptor network on the CPU. Its weights pass through the cache once a run: a face takes
+two thirds of the time among 8 or more that it takes alone, and no less among 64 (benchmarks.stages)."""
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Parallelism:
+    """The shares of one recogniser."""
+
+    threads: int
+    """Cores that one run of a network uses; 0 for all."""
+    runs: int
+    """Runs of a network at the same time; what comes meanwhile is gathered."""
+    detector_pixels: int
+    """Pixels of the photos that share a run of the detector; a larger photo runs alone."""
+    descriptor_faces: int
+    """Faces that share a run of the descriptor network; more are run in turns."""
+
+    @classmethod
+    def on_cpu(cls, threads: int) -> "Parallelism":
+        """For the CPU.
+
+        As many runs as cores allow: more of them only disturb each other (8 callers, 2 cores: 3.9 photos a second
+        where each may run at once, 4.0 in turns) and hold memory meanwhile. And each is of one photo, since a run
+        of several takes their times added up.
+        """
+        cores = usable_cores()
+        return cls(
+            threads=threads,
+            runs=max(cores // (threads or cores), 1),
+            detector_pixels=0,
+            descriptor_faces=CPU_FACES,
+        )

@@ -1,0 +1,102 @@
+"""How the process ends: nobody whom it has let in is turned away, and nobody keeps it for ever."""
+
+import asyncio
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import struct
+from collections.abc import Sequence
+from types import FrameType
+
+import uvicorn
+
+from service.connections import HangUps
+
+log = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+HANDSHAKE_SECONDS = 0.2
+"""How long callers whose connection was being made when the service stopped have to finish that."""
+
+MARGIN_SECONDS = 15.0
+"""After the grace period, for threads that no one can stop; then the process ends whatever they do."""
+
+_SO_ATTACH_FILTER = 26
+"""asm-generic/socket.h; the socket module does not name it."""
+_NO_NEW_CALLERS = (
+    # Classic BPF over the TCP header (linux/filter.h): drop a SYN that is no SYN-ACK, let everything else through.
+    (0x30, 0, 0, 13),  # load the byte of flags
+    (0x54, 0, 0, 0x12),  # keep SYN and ACK
+    (0x15, 0, 1, 0x02),  # SYN alone?
+    (0x06, 0, 0, 0),  # drop
+    (0x06, 0, 0, 0xFFFFFFFF),  # pass
+)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which by itself resets connections that the system had accepted and it had not."""
+
+    def __init__(self, config: uvicorn.Config, hang_ups: HangUps) -> None:
+        super().__init__(config)
+        self._hang_ups = hang_ups
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._hang_ups.start()
+        await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        grace = self.config.timeout_graceful_shutdown
+        if grace is not None:
+            last_resort = asyncio.get_running_loop().call_later(grace + MARGIN_SECONDS, end_at_once, 1)
+        refuse_new_callers(sockets or ())
+        # uvicorn goes on accepting meanwhile, so that nothing is left in the sockets' queues when they are closed.
+        await asyncio.sleep(HANDSHAKE_SECONDS)
+        await super().shutdown(sockets)
+        if grace is not None:
+            last_resort.cancel()
+        self._hang_ups.close()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal stops the service gracefully, a second one at once.
+
+        uvicorn's own would raise the signal again in the end, and so change the exit status.
+        """
+        if self.should_exit:
+            end_at_once(128 + sig)
+        self.should_exit = True
+
+
+def refuse_new_callers(listeners: Sequence[socket.socket]) -> None:
+    """From now on nobody begins to connect; who has begun can finish, and be accepted.
+
+    Closing a listening socket resets the connections in its queue, and new ones may enter it until that moment. A
+    caller that is refused in this way tries again by itself, after a second, and reaches whoever listens then.
+    """
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _NO_NEW_CALLERS))
+    filter_ = struct.pack("HL", len(_NO_NEW_CALLERS), ctypes.addressof(program))
+    for listener in listeners:
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
+
+
+def end_at_once(status: int) -> None:
+    """Ends this process and its children now, whatever they are doing."""
+    log.warning("ending at once; photos in work are lost")
+    for child in multiprocessing.active_children():
+        child.kill()
+    os._exit(status)
+
+
+def stop_on_signals(server: uvicorn.Server | None = None) -> None:
+    """Before there is a server, a signal ends the process with status 0: nothing is in flight."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if server is None:
+            raise SystemExit(0)
+        server.handle_exit(number, frame)
+
+    for number in SIGNALS:
+        signal.signal(number, stop)

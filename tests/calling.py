@@ -1,0 +1,134 @@
+"""A caller that writes the bytes of the app's own client."""
+
+import json
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+KEY = "NZ9ciQuH0djnyyTcsDhNL7so6SVrR01znNnv0iXLrSk="
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back on a connection."""
+
+    interim: bool
+    """Whether a `100 Continue` came first."""
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a multipart form, headers as libcurl writes them."""
+
+    disposition: bytes
+    data: bytes
+    content_type: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The app's client: libcurl from PHP, one connection a request, no User-Agent, no Accept-Encoding."""
+
+    port: int
+    key_header: bytes = b"x-api-key: " + KEY.encode()
+    expect_above: int = 1024 * 1024
+    """Bytes of a body from which libcurl sends `Expect: 100-continue`."""
+    patience: float = 120
+    before_body: Callable[[], object] = bool
+    """Called when the head is sent and, where `100 Continue` is expected, answered."""
+
+    @staticmethod
+    def photo(
+        data: bytes,
+        name: bytes = b"/srv/nc/tmp/oc_tmp_6fbe56",
+        kind: bytes = b"application/octet-stream",
+    ) -> Part:
+        """The part `file` as `/detect` gets it; `/compute` gets a base name and image/jpeg."""
+        return Part(b'form-data; name="file"; filename="' + name + b'"', data, kind)
+
+    @staticmethod
+    def face(text: bytes) -> Part:
+        """The part `face` of `/compute`."""
+        return Part(b'form-data; name="face"', text)
+
+    def get(self, path: str) -> Reply:
+        return self.exchange(self._head(b"GET", path, ()), b"")
+
+    def post(self, path: str, *parts: Part, connection: socket.socket | None = None) -> Reply:
+        head, body = self.form(path, *parts)
+        return self.exchange(head, body, wait_for_100=b"Expect: 100-continue" in head, connection=connection)
+
+    def form(self, path: str, *parts: Part) -> tuple[bytes, bytes]:
+        """Head and body of a POST with a multipart form."""
+        boundary = b"-" * 24 + secrets.token_hex(8).encode()
+        body = b"".join(
+            b"--" + boundary + b"\r\nContent-Disposition: " + part.disposition + b"\r\n"
+            + (b"Content-Type: " + part.content_type + b"\r\n" if part.content_type else b"")
+            + b"\r\n" + part.data + b"\r\n"
+            for part in parts
+        ) + b"--" + boundary + b"--\r\n"  # fmt: skip
+        lines = [
+            b"Content-Length: %d" % len(body),
+            b"Content-Type: multipart/form-data; boundary=" + boundary,
+        ]
+        if len(body) > self.expect_above:
+            lines.append(b"Expect: 100-continue")
+        return self._head(b"POST", path, lines), body
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=self.patience)
+
+    def exchange(
+        self,
+        head: bytes,
+        body: bytes,
+        *,
+        wait_for_100: bool = False,
+        connection: socket.socket | None = None,
+    ) -> Reply:
+        """Sends the head, then the body: at once, or only when the server has asked for it. Closes the connection.
+
+        Raises OSError, ConnectionResetError also where the server closes the connection without an answer.
+        """
+        with connection or self.connect() as line, line.makefile("rb") as stream:
+            line.sendall(head)
+            status, headers = _read_head(stream) if wait_for_100 else (100, {})
+            if status == 100:
+                self.before_body()
+                line.sendall(body)
+                status, headers = _read_head(stream)
+            assert status != 100
+            if head.startswith(b"HEAD"):
+                return Reply(wait_for_100, status, headers, b"")
+            length = int(headers["content-length"])
+            answered = stream.read(length)
+            if len(answered) < length:
+                raise ConnectionResetError("the answer is cut off")
+            return Reply(wait_for_100, status, headers, answered)
+
+    def _head(self, method: bytes, path: str, lines: Sequence[bytes]) -> bytes:
+        first = method + b" " + path.encode() + b" HTTP/1.1"
+        host = b"Host: 127.0.0.1:%d" % self.port
+        keyed = [self.key_header] if self.key_header else []
+        return b"\r\n".join([first, host, b"Accept: */*", *keyed, *lines, b"", b""])
+
+
+def _read_head(stream: Any) -> tuple[int, dict[str, str]]:
+    status_line = stream.readline()
+    if not status_line:
+        raise ConnectionResetError("closed without an answer")
+    assert status_line.startswith(b"HTTP/1.1 "), status_line
+    headers = {}
+    while line := stream.readline().strip():
+        name, _, value = line.partition(b":")
+        headers[name.decode().lower()] = value.strip().decode()
+    return int(status_line.split()[1]), headers

@@ -1,0 +1,153 @@
+"""The end of a service that many are calling."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.calling import Caller
+from tests.faults.conftest import PATIENCE, Crowd
+
+if TYPE_CHECKING:
+    from benchmarks.running import Service
+    from tests.conftest import StartService
+
+CALLERS = 64
+HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.slow
+def test_sigterm_under_load_loses_nobody_who_was_let_in(
+    service: Service, caller: Caller, small_photos: list[bytes]
+) -> None:
+    crowd = Crowd(caller, small_photos, CALLERS)
+    crowd.start()
+    # From here on connections come and go all the time; the signal falls into the middle of it.
+    crowd.all_connected.wait()
+    deadline = time.monotonic() + PATIENCE
+    while crowd.statuses.total() < CALLERS // 4:
+        assert time.monotonic() < deadline, service.log
+        time.sleep(0.01)
+    assert service.stop() == 0, service.log
+    crowd.end()
+    assert crowd.failures == []
+    assert set(crowd.statuses) == {200}
+    assert crowd.statuses.total() >= CALLERS
+    assert crowd.refused == CALLERS  # each found the door closed in the end, and was told so
+    assert "Traceback" not in service.log
+
+
+def test_who_connected_before_the_signal_may_still_ask(
+    service: Service, caller: Caller, portrait: bytes
+) -> None:
+    """Connections in the system's queue, or accepted before their first byte came."""
+    # A stopped process accepts nothing: what connects now waits in the system's queue.
+    service.process.send_signal(signal.SIGSTOP)
+    connections = [caller.connect() for _ in range(8)]
+    service.process.send_signal(signal.SIGTERM)
+    service.process.send_signal(signal.SIGCONT)
+    service.wait_for_log("Shutting down")
+    replies = [
+        caller.post("/detect", caller.photo(portrait), connection=connection) for connection in connections
+    ]
+    assert [reply.status for reply in replies] == [200] * 8
+    assert service.wait() == 0
+    assert "Traceback" not in service.log
+
+
+def test_a_rush_at_the_closing_door(service: Service, caller: Caller) -> None:
+    """Hundreds of connections a second while the listening socket closes: each is answered or refused, none cut."""
+    cut: list[OSError] = []
+
+    def rush() -> None:
+        while True:
+            try:
+                connection = caller.connect()
+            except ConnectionRefusedError:
+                return
+            try:
+                assert caller.exchange(HEALTH, b"", connection=connection).status == 200
+            except OSError as error:
+                cut.append(error)
+
+    threads = [threading.Thread(target=rush) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    assert service.stop() == 0
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert cut == []
+
+
+def test_a_second_signal_ends_it_at_once(start_service: StartService, portrait: bytes) -> None:
+    service = start_service(FACE_MODEL="4", GUNICORN_WORKERS="1")
+    service.wait_until_ready()
+
+    caller = Caller(service.port, patience=PATIENCE)
+    # A body that never ends, on a service whose patience and grace are longer than this test's.
+    head, body = caller.form("/detect", caller.photo(portrait))
+    with caller.connect() as half:
+        half.sendall(head + body[:1000])
+        assert caller.get("/health").status == 200
+        service.process.send_signal(signal.SIGTERM)
+        service.wait_for_log("Waiting for connections to close")
+        assert service.process.poll() is None
+        service.process.send_signal(signal.SIGTERM)
+        assert service.wait() == 128 + signal.SIGTERM
+
+
+def test_callers_that_say_nothing_do_not_keep_it(service: Service, caller: Caller) -> None:
+    silent, half_a_head = caller.connect(), caller.connect()
+    with silent, half_a_head:
+        half_a_head.sendall(b"POST /detect HTTP/1.1\r\nHost: x\r\nX-Drip: ")
+        assert caller.get("/health").status == 200
+        assert service.stop() == 0
+        assert "Traceback" not in service.log
+
+
+def test_photos_that_outlast_the_grace_period_are_given_up(
+    start_service: StartService, portrait: bytes
+) -> None:
+
+    service = start_service(FACE_MODEL="4", FACE_GRACE="1")
+    service.wait_until_ready()
+    caller = Caller(service.port, patience=PATIENCE)
+    head, body = caller.form("/detect", caller.photo(portrait))
+    with caller.connect() as half:
+        half.sendall(head + body[:1000])
+        assert caller.get("/health").status == 200
+        assert service.stop() == 0
+    assert "timeout graceful shutdown exceeded" in service.log
+
+
+@pytest.mark.slow
+def test_kill_9_under_load_is_seen_at_once_by_every_caller(
+    start_service: StartService, small_photos: list[bytes]
+) -> None:
+    """Nobody hangs on a dead service, and the next one starts on the same port and answers."""
+
+    service = start_service(FACE_MODEL="4")
+    service.wait_until_ready()
+    crowd = Crowd(Caller(service.port, patience=PATIENCE), small_photos, CALLERS)
+    crowd.start()
+    crowd.all_connected.wait()
+    os.kill(service.process.pid, signal.SIGKILL)
+    assert service.wait() == -signal.SIGKILL
+    crowd.end()
+    # Each saw its connection end, or was refused when it called again; none got half an answer as a whole one.
+    assert len(crowd.failures) + crowd.refused == CALLERS
+    assert all(isinstance(failure, ConnectionError) for failure in crowd.failures)
+    assert set(crowd.statuses) <= {200}
+    again = start_service(FACE_MODEL="4", PORT=str(service.port))
+    again.wait_until_ready()
+    fresh = replace(crowd.caller, port=again.port)
+    assert fresh.post("/detect", fresh.photo(small_photos[0])).status == 200
+    assert threading.active_count() < CALLERS

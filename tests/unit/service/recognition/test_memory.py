@@ -1,0 +1,18 @@
+import pytest
+
+from service.recognition.memory import needed
+from service.recognition.models import MODELS
+
+
+@pytest.mark.parametrize("number", MODELS)
+def test_it_grows_with_the_photo_and_covers_its_pixels(number: int) -> None:
+    model = MODELS[number]
+    for known in (False, True):
+        sizes = [needed(model, side, 2 * side, known=known) for side in (1, 500, 2000, 10_000)]
+        assert sizes == sorted(sizes)
+        assert sizes[-1] >= 3 * 10_000 * 20_000
+
+
+def test_searching_needs_more_than_describing_given_faces() -> None:
+    for model in MODELS.values():
+        assert needed(model, 2000, 3000) > needed(model, 2000, 3000, known=True)

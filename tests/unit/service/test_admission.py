@@ -1,0 +1,149 @@
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from service.admission import Budget
+
+
+def _run(story: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await story()
+
+    asyncio.run(bounded())
+
+
+async def _settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_nobody_overtakes() -> None:
+    async def story() -> None:
+        budget = Budget(10)
+        order: list[str] = []
+
+        async def visit(name: str, units: int) -> None:
+            await budget.take(units)
+            order.append(name)
+
+        await visit("first", 6)
+        large = asyncio.create_task(visit("large", 8))
+        small = asyncio.create_task(visit("small", 1))
+        await _settle()
+        # There would be room for the small one, but then large ones would wait for ever.
+        assert order == ["first"]
+        assert (budget.waiting, budget.waited_for, budget.lent) == (2, 9, 6)
+        budget.release(6)
+        await asyncio.gather(large, small)
+        assert order == ["first", "large", "small"]
+        assert budget.lent == 9
+
+    _run(story)
+
+
+def test_more_than_everything_is_lent_to_one_who_is_alone() -> None:
+    async def story() -> None:
+        budget = Budget(10)
+        await budget.take(1)
+        huge = asyncio.create_task(budget.take(1000))
+        after = asyncio.create_task(budget.take(1))
+        await _settle()
+        assert not huge.done()
+        budget.release(1)
+        await huge
+        await _settle()
+        assert not after.done()
+        budget.release(1000)
+        await after
+        assert budget.lent == 1
+
+    _run(story)
+
+
+def test_who_leaves_the_line_lets_the_next_one_pass() -> None:
+    async def story() -> None:
+        budget = Budget(10)
+        await budget.take(5)
+        large = asyncio.create_task(budget.take(8))
+        small = asyncio.create_task(budget.take(5))
+        await _settle()
+        large.cancel()
+        await small
+        assert large.cancelled()
+        assert (budget.waiting, budget.lent) == (0, 10)
+
+    _run(story)
+
+
+def test_who_is_cancelled_as_its_turn_comes_gives_it_on() -> None:
+    async def story() -> None:
+        for release_first in (True, False):
+            budget = Budget(1)
+            await budget.take(1)
+            leaving = asyncio.create_task(budget.take(1))
+            staying = asyncio.create_task(budget.take(1))
+            await _settle()
+            if release_first:
+                budget.release(1)
+                leaving.cancel()
+            else:
+                leaving.cancel()
+                budget.release(1)
+            await staying
+            assert leaving.cancelled()
+            assert (budget.waiting, budget.lent) == (0, 1)
+
+    _run(story)
+
+
+def test_a_block_that_raises_gives_back_what_it_held() -> None:
+    async def story() -> None:
+        budget = Budget(10)
+
+        async def failing() -> None:
+            async with budget.held(7):
+                assert budget.lent == 7
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await failing()
+        assert budget.lent == 0
+
+    _run(story)
+
+
+def test_any_order_of_visits_and_departures_keeps_the_bound_and_forgets_nobody() -> None:
+    """Drawn stories: sizes from nothing to twice the budget, some cancelled at any point."""
+
+    async def story() -> None:
+        draw = random.Random(4)
+        for _ in range(50):
+            budget = Budget(10)
+            inside: list[int] = []
+
+            async def visit(units: int, budget: Budget, inside: list[int], stay: int) -> None:
+                async with budget.held(units):
+                    inside.append(units)
+                    assert sum(inside) <= budget.total or len([u for u in inside if u]) == 1
+                    try:
+                        for _ in range(stay):
+                            await asyncio.sleep(0)
+                    finally:
+                        inside.remove(units)
+
+            visits = []
+            for _ in range(40):
+                units, stay = draw.choice((0, 1, 1, 3, 9, 10, 20)), draw.randrange(5)
+                visits.append(asyncio.create_task(visit(units, budget, inside, stay)))
+                if draw.random() < 0.5:
+                    await asyncio.sleep(0)
+                if draw.random() < 0.3:
+                    draw.choice(visits).cancel()
+            results = await asyncio.gather(*visits, return_exceptions=True)
+            assert {type(result) for result in results} <= {type(None), asyncio.CancelledError}
+            assert (budget.lent, budget.waiting) == (0, 0)
+
+    _run(story)

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from service import capacity
+from service.capacity import Capacity
+from service.settings import Settings
+
+GIBIBYTE = 1024**3
+
+
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine of 8 GiB, whose control groups the test writes."""
+    (tmp_path / "meminfo").write_text("MemTotal:        8388608 kB\nMemFree:          100 kB\n")
+    (tmp_path / "cgroup").write_text("")
+    monkeypatch.setattr(capacity, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(capacity, "MEMBERSHIP", tmp_path / "cgroup")
+    monkeypatch.setattr(capacity, "CGROUPS", tmp_path / "fs")
+    return tmp_path
+
+
+def _limit(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text + "\n")
+
+
+def test_half_of_a_machine_without_limits(system: Path) -> None:
+    (system / "cgroup").write_text("9:memory:/\n0::/\n")
+    _limit(system / "fs/memory/memory.limit_in_bytes", "9223372036854771712")
+    _limit(system / "fs/memory.max", "max")
+    assert capacity.memory(Settings()) == 4 * GIBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("membership", "file"),
+    [
+        ("0::/", "memory.max"),  # a container with a namespace of its own
+        ("0::/system.slice/face-model.service", "system.slice/face-model.service/memory.max"),  # MemoryMax=
+        ("0::/system.slice/face-model.service", "system.slice/memory.max"),  # a limit further up
+        ("0::/docker/abc", "memory.max"),  # the host's path, the container's own group mounted as the root
+        ("4:memory:/docker/abc", "memory/docker/abc/memory.limit_in_bytes"),
+        ("4:cpu,memory:/", "memory/memory.limit_in_bytes"),
+    ],
+)
+def test_most_of_a_containers_limit(system: Path, membership: str, file: str) -> None:
+    (system / "cgroup").write_text(f"1:cpu:/elsewhere\n{membership}\n")
+    _limit(system / "fs" / file, str(2 * GIBIBYTE))
+    assert capacity.memory(Settings()) == int(1.6 * GIBIBYTE)
+
+
+def test_the_setting_counts_and_is_divided() -> None:
+    settings = Settings.model_validate({"FACE_MEMORY": "2GiB", "GUNICORN_WORKERS": 5})
+    divided = Capacity.of(settings, cores=2)
+    assert divided.photos == 5
+    assert capacity.RESIDENT + divided.upload_bytes + divided.photo_bytes == 2 * GIBIBYTE
+    assert divided.upload_bytes == (2 * GIBIBYTE - capacity.RESIDENT) // 4
+
+
+@pytest.mark.parametrize(("engine", "photos"), [("onnx", 5), ("dlib", 1)])
+def test_photos_at_once_by_themselves(engine: str, photos: int) -> None:
+    assert Capacity.of(Settings.model_validate({"FACE_ENGINE": engine}), cores=4).photos == photos
+
+
+def test_the_memory_of_this_machine_can_be_read() -> None:
+    assert 2**28 < capacity.memory_of_machine() < 2**50
+    assert capacity.memory_limit() > 2**26
