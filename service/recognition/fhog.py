@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.compiled import compiled
+from service.recognition.excerpt import Area, Excerpt
 from service.recognition.packed import channel, inlined
 from service.recognition.separable import TAPS, Filters, filtered
 
@@ -74,33 +75,55 @@ def windows(rows: int, columns: int) -> tuple[int, int]:
     return (down, across) if down > 0 and across > 0 else (0, 0)
 
 
-def pixel_rows(top: int, bottom: int) -> tuple[int, int]:
-    """The rows of pixels, the end excluded, that windows in rows top to bottom look at; some are outside."""
-    first_cell, end_cell = top - BEFORE, bottom + TAPS - 1 - BEFORE + 2
+def pixels_under(top: int, bottom: int, left: int, right: int, rows: int, columns: int) -> Area:
+    """The pixels that windows in rows top to bottom and columns left to right look at, in a picture of this size."""
+    return Area(*_reach(top, bottom, rows), *_reach(left, right, columns))
+
+
+def _reach(first: int, end: int, pixels: int) -> tuple[int, int]:
+    first_cell, end_cell = first - BEFORE, end + TAPS - 1 - BEFORE + 2
     # Each cell reaches half a cell further, and a gradient one pixel.
-    return first_cell * CELL - CELL // 2 - 1, end_cell * CELL + CELL // 2 + 1
+    return max(first_cell * CELL - CELL // 2 - 1, 0), min(end_cell * CELL + CELL // 2 + 1, pixels)
 
 
 def scores(
-    pixels: NDArray[np.uint32], filters: Filters, top: int, bottom: int, left: int, right: int
+    excerpt: Excerpt,
+    size: tuple[int, int],
+    filters: Filters,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
 ) -> NDArray[np.float32]:
     """Scores of the windows in rows top to bottom and columns left to right, ends excluded, before any threshold.
 
     Args:
-        pixels: the picture, packed, shape (rows, columns); only `pixel_rows` of it are looked at.
+        excerpt: `pixels_under` these windows, or more.
+        size: rows and columns of the whole picture.
         filters: what to score with.
         top, bottom, left, right: within `windows` of the picture.
 
     Returns:
         Shape (parts, bottom - top, right - left).
     """
-    rows, columns = pixels.shape
-    down, across = windows(rows, columns)
+    rows, columns = size
+    across = windows(rows, columns)[1]
     features = _features(
-        pixels, _ORIENTATIONS, _cells(rows), _cells(columns), down, across, top, bottom, left, right
+        excerpt.pixels,
+        excerpt.top,
+        excerpt.left,
+        _ORIENTATIONS,
+        rows,
+        columns,
+        _cells(rows),
+        _cells(columns),
+        top,
+        bottom,
+        left,
+        right,
     )
     # dlib filters eight columns at once from the first window on; what is left takes the other way.
-    return filtered(features, filters, max(across, 0) // LANES * LANES - left)
+    return filtered(features, filters, across // LANES * LANES - left)
 
 
 def _cells(pixels: int) -> int:
@@ -110,11 +133,13 @@ def _cells(pixels: int) -> int:
 @compiled()
 def _features(
     pixels: Any,
+    pixels_top: int,
+    pixels_left: int,
     orientations: Any,
+    rows: int,
+    columns: int,
     cells_down: int,
     cells_across: int,
-    down: int,
-    across: int,
     top: int,
     bottom: int,
     left: int,
@@ -122,14 +147,17 @@ def _features(
 ) -> Any:
     """Feature planes under a region of windows, (PLANES, bottom - top + 9, right - left + 9), zero outside."""
     out = np.zeros((PLANES, bottom - top + TAPS - 1, right - left + TAPS - 1), np.float32)
-    first_row, end_row = max(top - BEFORE, 0), min(bottom + TAPS - 1 - BEFORE, down)
-    first_column, end_column = max(left - BEFORE, 0), min(right + TAPS - 1 - BEFORE, across)
+    # The outermost cells have no features: a window's row is numbered as the features' are.
+    first_row, end_row = max(top - BEFORE, 0), min(bottom + TAPS - 1 - BEFORE, cells_down - 2)
+    first_column, end_column = max(left - BEFORE, 0), min(right + TAPS - 1 - BEFORE, cells_across - 2)
     # A feature looks at the histogram of its own cell and of the eight around it.
     histograms = _histograms(
         pixels,
+        pixels_top,
+        pixels_left,
         orientations,
-        cells_down,
-        cells_across,
+        min(cells_down * CELL, rows) - 1,
+        min(cells_across * CELL, columns) - 1,
         first_row,
         end_row + 2,
         first_column,
@@ -195,57 +223,60 @@ def _features(
 @compiled()
 def _histograms(
     pixels: Any,
+    pixels_top: int,
+    pixels_left: int,
     orientations: Any,
-    cells_down: int,
-    cells_across: int,
+    visible_rows: int,
+    visible_columns: int,
     top: int,
     bottom: int,
     left: int,
     right: int,
 ) -> Any:
-    """Orientation histograms of the cells in rows top to bottom, columns left to right, ends excluded."""
-    rows, columns = pixels.shape
-    visible_rows = min(cells_down * CELL, rows) - 1
-    visible_columns = min(cells_across * CELL, columns) - 1
+    """Orientation histograms of the cells in rows top to bottom, columns left to right, ends excluded.
+
+    `pixels` is an excerpt that begins at pixels_top, pixels_left; all else counts in the whole picture.
+    """
     # Columns from here on are dlib's scalar ones.
     lanes_end = 1 + max(visible_columns - 1, 0) // LANES * LANES
     first = max(1, left * CELL - CELL // 2)
     end = min(visible_columns, right * CELL + CELL // 2)
     # One cell more on every side takes what falls outside, so that no pixel has to ask.
     out = np.zeros((bottom - top + 2, right - left + 2, SENSITIVE), np.float32)
-    slopes = np.empty(columns, np.int32)
-    lengths = np.empty(columns, np.float32)
+    slopes = np.empty(pixels.shape[1], np.int32)
+    lengths = np.empty(pixels.shape[1], np.float32)
     weights = np.empty((CELL, 2), np.float32)
     for phase in range(CELL):
         weights[phase, 1] = (phase + 0.5) / CELL
         weights[phase, 0] = _ONE - weights[phase, 1]
     for y in range(max(1, top * CELL - CELL // 2), min(visible_rows, bottom * CELL + CELL // 2)):
-        _gradients(pixels[y - 1], pixels[y], pixels[y + 1], first, min(end, lanes_end), True, slopes, lengths)
-        _gradients(
-            pixels[y - 1], pixels[y], pixels[y + 1], max(first, lanes_end), end, False, slopes, lengths
-        )
+        row = y - pixels_top
+        above, here, below = pixels[row - 1], pixels[row], pixels[row + 1]
+        in_lanes, tail = min(end, lanes_end) - pixels_left, max(first, lanes_end) - pixels_left
+        _gradients(above, here, below, first - pixels_left, in_lanes, True, slopes, lengths)
+        _gradients(above, here, below, tail, end - pixels_left, False, slopes, lengths)
         cell_row = (y + CELL // 2) // CELL - top
         lower = weights[(y + CELL // 2) % CELL, 1]
         upper = weights[(y + CELL // 2) % CELL, 0]
-        above, below = out[cell_row], out[cell_row + 1]
+        upper_cells, lower_cells = out[cell_row], out[cell_row + 1]
         for x in range(first, end):
             shifted = x + CELL // 2
             column = shifted // CELL - left
             after, before = weights[shifted % CELL, 1], weights[shifted % CELL, 0]
-            orientation = orientations[slopes[x]]
-            length = lengths[x]
+            orientation = orientations[slopes[x - pixels_left]]
+            length = lengths[x - pixels_left]
             if x < lanes_end:
                 before *= length
                 after *= length
-                above[column, orientation] += upper * before
-                below[column, orientation] += lower * before
-                above[column + 1, orientation] += upper * after
-                below[column + 1, orientation] += lower * after
+                upper_cells[column, orientation] += upper * before
+                lower_cells[column, orientation] += lower * before
+                upper_cells[column + 1, orientation] += upper * after
+                lower_cells[column + 1, orientation] += lower * after
             else:
-                above[column, orientation] += upper * before * length
-                below[column, orientation] += lower * before * length
-                above[column + 1, orientation] += upper * after * length
-                below[column + 1, orientation] += lower * after * length
+                upper_cells[column, orientation] += upper * before * length
+                lower_cells[column, orientation] += lower * before * length
+                upper_cells[column + 1, orientation] += upper * after * length
+                lower_cells[column + 1, orientation] += lower * after * length
     return out[1:-1, 1:-1]
 
 

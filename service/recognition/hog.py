@@ -8,29 +8,26 @@ Source: dlib/image_processing/scan_fhog_pyramid.h (create_fhog_pyramid, detect_f
 dlib/image_processing/object_detector.h and tools/python/src/simple_object_detector_py.h in dlib's repository.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition import hog_levels
 from service.recognition.confirmation import confirmed
+from service.recognition.excerpt import Area, Excerpt
 from service.recognition.geometry import Rectangle
 from service.recognition.hog_filters import HogFilters
-from service.recognition.hog_levels import DoubledPhoto, Resampling
-from service.recognition.hog_search import Level, LocalSearch, fired
-from service.recognition.hog_windows import Region, WindowGrid, in_photo
+from service.recognition.hog_pictures import Read, doubled, fill
+from service.recognition.hog_search import Level, LocalSearch, fired, levels, strips
+from service.recognition.hog_windows import in_photo
 from service.recognition.parallelism import usable_cores
 from service.recognition.suppression import Window, survivors
 
-STRIP = 96
-"""Rows of windows that one thread scores before it takes others: few enough to stay in its cache, and enough that
-the nine rows of cells which neighbours compute twice weigh little."""
-PIXEL_STRIP = 256
+PIXEL_STRIP = 128
 """Rows of pixels that one thread resamples before it takes others."""
 LOCAL_PIXELS = 700_000
 """Pixels of all levels together that are looked at around a face, besides those that show it finer."""
@@ -74,13 +71,13 @@ class HogDetector:
             image: RGB, uint8, shape (rows, columns, 3).
             adjust: added to every threshold; below 0 for windows that would not fire.
         """
-        strips: list[Future[list[Window]]] = []
-        for level in self._levels(image):
-            strips += [
-                self._pool.submit(fired, self._detector, level, strip, adjust)
-                for strip in _strips(level.grid.whole)
+        scored: list[Future[list[Window]]] = []
+        for level, read in self._levels(image):
+            scored += [
+                self._pool.submit(fired, self._detector, level, read, strip, adjust)
+                for strip in strips(level.grid.whole)
             ]
-        windows = [window for strip in strips for window in strip.result()]
+        windows = [window for strip in scored for window in strip.result()]
         return [
             HogFace(in_photo(window.rectangle), window.score, window.part)
             for window in survivors(windows, self._detector.rule)
@@ -94,7 +91,7 @@ class HogDetector:
         """
         if not faces:
             return []
-        pixels = sum(rows * columns for rows, columns in hog_levels.sizes(*image.shape[:2]))
+        pixels = sum(math.prod(level.size) for level in levels(*image.shape[:2]))
         local = sum(LOCAL_PIXELS + LOCAL_FACTOR * face.area for face in faces)
         if local > LOCAL_SHARE * pixels:
             return self.confirm_by_scan(image, faces)
@@ -106,47 +103,27 @@ class HogDetector:
 
     def confirm_locally(self, image: NDArray[np.uint8], faces: Sequence[Rectangle]) -> list[bool]:
         """`confirm` by looking only where it is decided."""
-        return LocalSearch(self._detector, list(self._levels(image)), self._pool).confirm(faces)
+        return LocalSearch(self._detector, image, self._pool).confirm(faces)
 
     def close(self) -> None:
         """End the threads. The detector cannot be used afterwards."""
         self._pool.shutdown()
 
-    def _levels(self, image: NDArray[np.uint8]) -> Iterator[Level]:
-        """The levels of a photo, the doubled photo first."""
-        sizes = hog_levels.sizes(*image.shape[:2])
-        pixels: Callable[[int, int], NDArray[np.uint32]] = DoubledPhoto(image).pixels
-        yield Level(0, WindowGrid.of_level(0, *sizes[0]), pixels)
-        for number, (finer, size) in enumerate(pairwise(sizes), start=1):
-            picture = np.empty(size, np.uint32)
-            way = hog_levels.resampling(finer, size)
-            strips = [
-                self._pool.submit(_resample, pixels, picture, way, top, min(top + PIXEL_STRIP, size[0]))
-                for top in range(0, size[0], PIXEL_STRIP)
-            ]
-            for strip in strips:
-                strip.result()
-            pixels = partial(_whole, picture)
-            yield Level(number, WindowGrid.of_level(number, *size), pixels)
+    def _levels(self, image: NDArray[np.uint8]) -> Iterator[tuple[Level, Read]]:
+        """The levels of a photo, the doubled photo first, and how to read them."""
+        first, *others = levels(*image.shape[:2])
+        read: Read = partial(doubled, image, first.way)
+        yield first, read
+        for level in others:
+            whole = Area(0, level.size[0], 0, level.size[1])
+            picture = Excerpt.blank(whole)
+            for _ in self._pool.map(
+                partial(fill, picture, way=level.way, source=read), whole.bands(PIXEL_STRIP)
+            ):
+                pass  # map raises here what a thread raised
+            read = partial(_whole, picture)
+            yield level, read
 
 
-def _whole(picture: NDArray[np.uint32], top: int, bottom: int) -> NDArray[np.uint32]:
+def _whole(picture: Excerpt, area: Area) -> Excerpt:
     return picture
-
-
-def _resample(
-    finer: Callable[[int, int], NDArray[np.uint32]],
-    picture: NDArray[np.uint32],
-    way: Resampling,
-    top: int,
-    bottom: int,
-) -> None:
-    source = finer(int(way.tops[top]), int(way.tops[bottom - 1]) + 2)
-    hog_levels.resample(source, picture, way, top, bottom)
-
-
-def _strips(whole: Region) -> list[Region]:
-    """All windows of a level in strips of nearly the same height."""
-    count = -(-whole.windows // max(STRIP * whole.right, 1))
-    bounds = [whole.bottom * number // count for number in range(count + 1)] if count else []
-    return [Region(top, bottom, whole.left, whole.right) for top, bottom in pairwise(bounds)]

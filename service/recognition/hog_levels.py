@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.compiled import compiled
+from service.recognition.excerpt import Area, Excerpt
 from service.recognition.geometry import round_half_away
-from service.recognition.packed import channel, inlined, packed
+from service.recognition.packed import channel, inlined
 
 RATE = 6
 """A level is (RATE - 1) / RATE of the one before (pyramid_down<6>, the frontal face detector's pyramid)."""
@@ -25,6 +26,9 @@ _SHIFT = 0.3
 _LANES = 4
 """Columns that dlib interpolates at once; the last ones of a row take another way, which rounds otherwise."""
 _ONE = np.float32(1)
+_NEXT = np.uint64(1)
+_SECOND = np.uint64(32)
+"""Bits by which the second of two pixels in one word is shifted."""
 
 
 def sizes(rows: int, columns: int) -> list[tuple[int, int]]:
@@ -54,15 +58,26 @@ class Resampling:
     """Where each pixel of a level comes from in the picture before it. Bilinear with aligned corners."""
 
     tops: NDArray[np.int64]
-    """Shape (rows,): the upper of the two source rows."""
+    bottoms: NDArray[np.int64]
+    """Shape (rows,): the two source rows."""
     row_fractions: NDArray[np.float64]
     """Shape (rows,): the weight of the lower one."""
     lefts: NDArray[np.int32]
-    """Shape (columns,): the left of the two source columns."""
+    rights: NDArray[np.int32]
+    """Shape (columns,): the two source columns."""
     column_fractions: NDArray[np.float64]
     """Shape (columns,): the weight of the right one; of float32 precision in the first `whole` columns."""
     whole: int
     """Columns that dlib computes in float32; those after it are computed in float64."""
+
+    def source(self, area: Area) -> Area:
+        """What is read of the picture before it to make an area, which is not empty, of the level."""
+        return Area(
+            int(self.tops[area.top]),
+            int(self.bottoms[area.bottom - 1]) + 1,
+            int(self.lefts[area.left]),
+            int(self.rights[area.right - 1]) + 1,
+        )
 
 
 def resampling(source: tuple[int, int], target: tuple[int, int]) -> Resampling:
@@ -82,29 +97,39 @@ def resampling(source: tuple[int, int], target: tuple[int, int]) -> Resampling:
     in_tail = _steps(-step + whole * step, step, max(target[1] - whole, 0))
 
     lane_lefts, tail_lefts = in_lanes.astype(np.int32), np.floor(in_tail).astype(np.int32)
+    lefts = np.concatenate([lane_lefts, tail_lefts])
     return Resampling(
         tops,
+        np.minimum(tops + 1, source[0] - 1),
         rows - tops,
-        np.concatenate([lane_lefts, tail_lefts]),
+        lefts,
+        np.minimum(lefts + 1, source[1] - 1),
         np.concatenate([in_lanes - lane_lefts.astype(np.float32), in_tail - tail_lefts]).astype(np.float64),
         len(in_lanes),
     )
 
 
-def resample(
-    source: NDArray[np.uint32], target: NDArray[np.uint32], way: Resampling, top: int, bottom: int
-) -> None:
-    """Fill the rows top to bottom, end excluded, of a packed level from the packed picture before it."""
+def resample(source: Excerpt, target: NDArray[np.uint32], way: Resampling, area: Area) -> None:
+    """Make an area of a level.
+
+    Args:
+        source: of the packed picture before it, `way.source(area)` or more.
+        target: takes the area, of its shape, packed.
+        way: from that picture to the level.
+        area: within the level.
+    """
     _resample(
-        source,
+        source.pixels,
+        source.top,
+        source.left,
         target,
-        way.tops,
-        way.row_fractions,
-        way.lefts,
-        way.column_fractions,
-        way.whole,
-        top,
-        bottom,
+        way.tops[area.top : area.bottom],
+        way.bottoms[area.top : area.bottom],
+        way.row_fractions[area.top : area.bottom],
+        way.lefts[area.left : area.right],
+        way.rights[area.left : area.right],
+        way.column_fractions[area.left : area.right],
+        min(max(way.whole - area.left, 0), area.right - area.left),
     )
 
 
@@ -113,54 +138,33 @@ def _steps(start: float, step: float, count: int) -> NDArray[np.float64]:
     return np.cumsum(np.concatenate([[start], np.full(count, step)]))[1:]
 
 
-class DoubledPhoto:
-    """The first level, made anew wherever somebody looks: of an 8 megapixel photo all of it would take 133 MB.
-
-    Args:
-        image: RGB, uint8, shape (rows, columns, 3).
-    """
-
-    def __init__(self, image: NDArray[np.uint8]) -> None:
-        self._photo = packed(image)
-        self._size = sizes(*image.shape[:2])[0]
-        self._way = resampling((image.shape[0], image.shape[1]), self._size)
-
-    def pixels(self, top: int, bottom: int) -> NDArray[np.uint32]:
-        """An array of the whole level in which only these rows, the end excluded, are filled in.
-
-        The others are never written, so that the operating system gives no memory for them.
-        """
-        level = np.empty(self._size, np.uint32)
-        resample(self._photo, level, self._way, max(top, 0), min(bottom, self._size[0]))
-        return level
-
-
 @compiled()
 def _resample(
     source: Any,
+    source_top: int,
+    source_left: int,
     target: Any,
     tops: Any,
+    bottoms: Any,
     row_fractions: Any,
     lefts: Any,
+    rights: Any,
     column_fractions: Any,
     whole: int,
-    top: int,
-    bottom: int,
 ) -> None:
-    last_row, last_column = source.shape[0] - 1, source.shape[1] - 1
-    # The four neighbours of each pixel are gathered first, so that the arithmetic is a vector loop.
-    upper_left, upper_right = np.empty(whole, np.uint32), np.empty(whole, np.uint32)
-    lower_left, lower_right = np.empty(whole, np.uint32), np.empty(whole, np.uint32)
-    gathered = -1
-    for row in range(top, bottom):
-        upper, lower = tops[row], min(tops[row] + 1, last_row)
-        if upper == gathered:
-            upper_left, lower_left = lower_left, upper_left
-            upper_right, lower_right = lower_right, upper_right
-        else:
-            _gather(source[upper], lefts, whole, upper_left, upper_right)
-        _gather(source[lower], lefts, whole, lower_left, lower_right)
-        gathered = lower
+    # The neighbours of each pixel are gathered first, left and right at once, so that the arithmetic is a vector loop.
+    upper_pairs, lower_pairs = np.empty(whole, np.uint64), np.empty(whole, np.uint64)
+    gathered_upper, gathered_lower = -1, -1
+    for row in range(len(tops)):
+        upper, lower = tops[row] - source_top, bottoms[row] - source_top
+        if upper == gathered_lower:
+            upper_pairs, lower_pairs = lower_pairs, upper_pairs
+            gathered_upper, gathered_lower = gathered_lower, gathered_upper
+        if upper != gathered_upper:
+            _gather(source[upper], source_left, lefts, upper_pairs)
+        if lower != gathered_lower:
+            _gather(source[lower], source_left, lefts, lower_pairs)
+        gathered_upper, gathered_lower = upper, lower
         line = target[row]
         down = np.float32(row_fractions[row])
         up = np.float32(1 - row_fractions[row])
@@ -168,13 +172,14 @@ def _resample(
             after = np.float32(column_fractions[i])
             before = _ONE - after
             w0, w1, w2, w3 = up * before, up * after, down * before, down * after
-            p0, p1, p2, p3 = upper_left[i], upper_right[i], lower_left[i], lower_right[i]
+            p0, p1 = np.uint32(upper_pairs[i]), np.uint32(upper_pairs[i] >> _SECOND)
+            p2, p3 = np.uint32(lower_pairs[i]), np.uint32(lower_pairs[i] >> _SECOND)
             red = _mixed(w0, w1, w2, w3, p0, p1, p2, p3, 0)
             green = _mixed(w0, w1, w2, w3, p0, p1, p2, p3, 8)
             blue = _mixed(w0, w1, w2, w3, p0, p1, p2, p3, 16)
             line[i] = red | green | blue
         for column in range(whole, len(lefts)):
-            left, right = lefts[column], min(lefts[column] + 1, last_column)
+            left, right = lefts[column] - source_left, rights[column] - source_left
             after64, down64 = column_fractions[column], row_fractions[row]
             pixel = np.uint32(0)
             for shift in range(0, 24, 8):
@@ -194,10 +199,12 @@ def _resample(
 
 
 @compiled()
-def _gather(line: Any, lefts: Any, count: int, left: Any, right: Any) -> None:
-    for i in range(count):
-        left[i] = line[lefts[i]]
-        right[i] = line[lefts[i] + 1]
+def _gather(line: Any, begin: int, lefts: Any, pairs: Any) -> None:
+    """Two neighbours in 64 bits, the left one in the lower half: one load and one store."""
+    for i in range(len(pairs)):
+        # Unsigned: a signed index could count from the end, and the loop would ask each time.
+        at = np.uint64(np.uint32(lefts[i]) - np.uint32(begin))
+        pairs[i] = np.uint64(line[at]) | (np.uint64(line[at + _NEXT]) << _SECOND)
 
 
 @inlined

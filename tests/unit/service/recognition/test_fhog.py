@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.recognition import fhog, hog_filters
+from service.recognition.excerpt import Excerpt
 from service.recognition.hog_windows import WindowGrid
 from service.recognition.packed import packed
 
@@ -36,7 +37,8 @@ def test_every_window_has_dlibs_score(
     """All remainders of the vector loops' widths occur; the last columns are computed in another order."""
     image = make(131, columns)
     grid = WindowGrid.of_level(0, *image.shape[:2])
-    scores = fhog.scores(packed(image), DETECTOR.filters, *grid.whole)
+    whole = Excerpt(packed(image), 0, 0)
+    scores = fhog.scores(whole, image.shape[:2], DETECTOR.filters, *grid.whole)
     ours = scores.astype(np.float64) - DETECTOR.thresholds[:, None, None]
     tops, lefts = grid.tops.tolist(), grid.lefts.tolist()
     compared = set()
@@ -49,16 +51,19 @@ def test_every_window_has_dlibs_score(
 
 
 def test_a_region_has_the_scores_of_the_whole_to_the_bit() -> None:
-    image = packed(_noise(331, 277))
-    down, across = fhog.windows(331, 277)
-    whole = fhog.scores(image, DETECTOR.filters, 0, down, 0, across)
+    size = (331, 277)
+    image = Excerpt(packed(_noise(*size)), 0, 0)
+    down, across = fhog.windows(*size)
+    whole = fhog.scores(image, size, DETECTOR.filters, 0, down, 0, across)
     for top, bottom, left, right in [
         (0, 3, 0, 2),
         (7, 19, 5, 29),
         (down - 1, down, 0, across),
         (0, down, across - 9, across),
     ]:
-        region = fhog.scores(image, DETECTOR.filters, top, bottom, left, right)
+        area = fhog.pixels_under(top, bottom, left, right, *size)
+        seen = Excerpt(np.ascontiguousarray(image.at(area)), area.top, area.left)
+        region = fhog.scores(seen, size, DETECTOR.filters, top, bottom, left, right)
         np.testing.assert_array_equal(region, whole[:, top:bottom, left:right])
 
 
