@@ -46,6 +46,8 @@ from service.recognition.sessions import Session
 Image = NDArray[np.uint8]
 LARGEST = (2160, 3840)
 """Rows and columns of the largest photo that the app sends (settings.maximum_area)."""
+REST = 0.1
+"""Seconds before each turn: a BLAS's threads spin on for a while after the other side's turn, on the same cores."""
 MATRIX = 2048
 """Rows of the matrices of the peak: large enough for every BLAS, and 50 MB in all."""
 
@@ -110,7 +112,7 @@ class Dlib:
 
 def compared(stage: str, ours: Callable[[], object], dlibs: Callable[[], object], rounds: int) -> Row:
     """Both sides in turn, after one round that is not counted."""
-    seconds = np.array([[_seconds(side) for side in (ours, dlibs)] for _ in range(rounds + 1)])[1:]
+    seconds = np.array([[_rested(side) for side in (ours, dlibs)] for _ in range(rounds + 1)])[1:]
     ratios = seconds[:, 1] / seconds[:, 0]
     low, high = np.quantile(ratios, [0.25, 0.75])
     ours_median, dlibs_median = (float(median) for median in np.median(seconds, axis=0))
@@ -232,6 +234,11 @@ def scaled(image: Image, megapixels: float) -> Image:
 
 def _read(path: Path) -> Image:
     return images.decode(path.read_bytes(), maximum_area=10**9, honour_orientation=True)
+
+
+def _rested(call: Callable[[], object]) -> float:
+    time.sleep(REST)
+    return _seconds(call)
 
 
 def _seconds(call: Callable[[], object]) -> float:

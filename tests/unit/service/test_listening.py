@@ -29,6 +29,15 @@ def test_all_addresses_ipv6_included() -> None:
             assert _reaches("::1", settings.port)
 
 
+def test_an_answer_leaves_at_once() -> None:
+    """Nagle's algorithm would keep a body back until the caller has acknowledged the head."""
+    settings = _settings({"FACE_HOST": "127.0.0.1"})
+    with listen(settings) as listener, socket.create_connection(("127.0.0.1", settings.port), timeout=10):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("how", ["no family", "no address"])
 def test_a_system_without_ipv6(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     settings = _settings({})
