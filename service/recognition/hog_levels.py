@@ -109,12 +109,12 @@ def resampling(source: tuple[int, int], target: tuple[int, int]) -> Resampling:
     )
 
 
-def resample(source: Excerpt, target: NDArray[np.uint32], way: Resampling, area: Area) -> None:
+def resample(source: Excerpt, target: Excerpt, way: Resampling, area: Area) -> None:
     """Make an area of a level.
 
     Args:
         source: of the packed picture before it, `way.source(area)` or more.
-        target: takes the area, of its shape, packed.
+        target: of the level, the area or more; takes it.
         way: from that picture to the level.
         area: within the level.
     """
@@ -122,7 +122,9 @@ def resample(source: Excerpt, target: NDArray[np.uint32], way: Resampling, area:
         source.pixels,
         source.top,
         source.left,
-        target,
+        target.pixels,
+        area.top - target.top,
+        area.left - target.left,
         way.tops[area.top : area.bottom],
         way.bottoms[area.top : area.bottom],
         way.row_fractions[area.top : area.bottom],
@@ -144,6 +146,8 @@ def _resample(
     source_top: int,
     source_left: int,
     target: Any,
+    target_top: int,
+    target_left: int,
     tops: Any,
     bottoms: Any,
     row_fractions: Any,
@@ -165,7 +169,8 @@ def _resample(
         if lower != gathered_lower:
             _gather(source[lower], source_left, lefts, lower_pairs)
         gathered_upper, gathered_lower = upper, lower
-        line = target[row]
+        # A slice of a contiguous row: contiguous too, where a slice of both sides at once would be no vector loop.
+        line = target[target_top + row][target_left:]
         down = np.float32(row_fractions[row])
         up = np.float32(1 - row_fractions[row])
         for i in range(whole):

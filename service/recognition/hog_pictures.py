@@ -31,14 +31,14 @@ def doubled(image: NDArray[np.uint8], way: Resampling, area: Area) -> Excerpt:
     """
     top, bottom, left, right = way.source(area)
     excerpt = Excerpt.blank(area)
-    resample(Excerpt(packed(image[top:bottom, left:right]), top, left), excerpt.pixels, way, area)
+    resample(Excerpt(packed(image[top:bottom, left:right]), top, left), excerpt, way, area)
     return excerpt
 
 
 def fill(excerpt: Excerpt, area: Area, way: Resampling, source: Read) -> None:
     """Make an area of an excerpt of a level; `source` reads the picture before it."""
     for band in area.bands(_rows(area, AT_ONCE)):
-        resample(source(way.source(band)), excerpt.at(band), way, band)
+        resample(source(way.source(band)), excerpt, way, band)
 
 
 def _rows(area: Area, pixels: int) -> int:

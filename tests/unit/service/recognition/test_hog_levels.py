@@ -30,7 +30,7 @@ def _assert_dlibs_levels(image: NDArray[np.uint8]) -> None:
         level = Excerpt.blank(Area(0, size[0], 0, size[1]))
         way = hog_levels.resampling((ours.shape[0], ours.shape[1]), size)
         for area in level.area.bands(size[0] // 3):
-            hog_levels.resample(Excerpt(ours, 0, 0), level.at(area), way, area)
+            hog_levels.resample(Excerpt(ours, 0, 0), level, way, area)
         np.testing.assert_array_equal(_bytes(level.pixels), dlibs, f"level {number} of {image.shape}")
         ours = level.pixels
 
@@ -56,7 +56,7 @@ def test_areas_made_alone_are_those_of_the_whole_levels(shape: tuple[int, int]) 
     wholes = [packed(image)]
     for size, way in zip(hog_levels.sizes(*shape), ways, strict=True):
         level = Excerpt.blank(Area(0, size[0], 0, size[1]))
-        hog_levels.resample(Excerpt(wholes[-1], 0, 0), level.pixels, way, level.area)
+        hog_levels.resample(Excerpt(wholes[-1], 0, 0), level, way, level.area)
         wholes.append(level.pixels)
     with ThreadPoolExecutor(2) as pool:
         pictures = Pictures(image, ways, pool)
