@@ -8,13 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
 ROOT = Path(__file__).parent.parent
+
+SERVE = (sys.executable, "-m", "service", "serve")
 
 START_SECONDS = 300.0
 """How long a service may take until a photo can be answered; it takes about one second."""
@@ -31,14 +33,15 @@ class Service:
 
     Args:
         environment: all of its environment variables; a free port is found where PORT is none of them.
+        command: what to run in its place.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], command: Sequence[str] = SERVE) -> None:
         self.port = int(environment.get("PORT") or free_port())
         # A pipe that a thread empties: one that nobody reads is full after some hundred requests, and the service
         # would wait for ever; and a file is what some tests forbid the process to write.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "service", "serve"],
+            command,
             cwd=ROOT,
             env={**environment, "PORT": str(self.port)},
             stdout=subprocess.DEVNULL,

@@ -2,9 +2,13 @@
 
     python -m benchmarks.stages PHOTO [PHOTO ...] --threads 2 --megapixels 1.2 4 [--rounds 5] [--json FILE]
 
+A BLAS has threads of its own (OPENBLAS_NUM_THREADS): with two, OpenBLAS is bistable on some machines, and a descriptor
+takes 12 ms or 27 for minutes. Compare with the better number of threads, too.
+
 Which dlib is compared is the one that is installed: built from source with a BLAS, or the wheels of dlib-bin, which
-have none and are several times slower. Both sides are held to the same cores. A round runs each side once; reported
-are the medians, the quartiles, and the median of the rounds' ratios, which a busy machine moves least.
+have none and are several times slower. Both sides are held to the same cores. A round gives each side one turn, of a
+second or of one call where that takes longer; reported are the medians, the quartiles, and the median of the rounds'
+ratios, which a busy machine moves least.
 
 Besides: the share of the machine's matrix multiplication that the detector's network reaches, operations counted on
 dlib's own network; and of a service with converted models, seconds until `/ready` and its peak memory.
@@ -46,8 +50,9 @@ from service.recognition.sessions import Session
 Image = NDArray[np.uint8]
 LARGEST = (2160, 3840)
 """Rows and columns of the largest photo that the app sends (settings.maximum_area)."""
-REST = 0.1
-"""Seconds before each turn: a BLAS's threads spin on for a while after the other side's turn, on the same cores."""
+TURN = 1.0
+"""Seconds that a turn takes at least: its calls are repeated, and their median counts. The first one finds caches and
+cores as the other side left them, whose BLAS may still be spinning; a call of seconds does not feel that."""
 MATRIX = 2048
 """Rows of the matrices of the peak: large enough for every BLAS, and 50 MB in all."""
 
@@ -112,7 +117,7 @@ class Dlib:
 
 def compared(stage: str, ours: Callable[[], object], dlibs: Callable[[], object], rounds: int) -> Row:
     """Both sides in turn, after one round that is not counted."""
-    seconds = np.array([[_rested(side) for side in (ours, dlibs)] for _ in range(rounds + 1)])[1:]
+    seconds = np.array([[_turn(side) for side in (ours, dlibs)] for _ in range(rounds + 1)])[1:]
     ratios = seconds[:, 1] / seconds[:, 0]
     low, high = np.quantile(ratios, [0.25, 0.75])
     ours_median, dlibs_median = (float(median) for median in np.median(seconds, axis=0))
@@ -236,9 +241,12 @@ def _read(path: Path) -> Image:
     return images.decode(path.read_bytes(), maximum_area=10**9, honour_orientation=True)
 
 
-def _rested(call: Callable[[], object]) -> float:
-    time.sleep(REST)
-    return _seconds(call)
+def _turn(call: Callable[[], object]) -> float:
+    end = time.perf_counter() + TURN
+    seconds = [_seconds(call)]
+    while time.perf_counter() < end:
+        seconds.append(_seconds(call))
+    return float(np.median(seconds))
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -1,9 +1,12 @@
 """A photo's way through the service, with every place where it may have to wait."""
 
 import asyncio
+import gc
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -14,11 +17,14 @@ from service.metrics import Metrics
 from service.queue import CallerGone, Queue, while_caller_waits
 from service.readiness import Readiness
 from service.recognition import memory
+from service.recognition.engines.protocol import EngineError
 from service.recognition.geometry import Rectangle
 from service.recognition.models import MODELS
 from service.recognition.recognizer import Face
 from service.settings import Settings
 from service.uploads import Upload, read_upload, size_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Intake:
             header = await asyncio.to_thread(images.checked_header, upload.data, maximum_area)
             recognizer = await self.readiness.recognizer()
 
-            def work() -> bytes:
+            def work(last_try: bool) -> bytes:
                 visit.begin()
                 started = time.perf_counter()
                 image = images.decode(
@@ -96,11 +102,19 @@ class Intake:
                 )
                 decoding = time.perf_counter() - started
                 visit.go_on()
-                recognition = recognizer.recognize_timed(image, task.rectangles)
+                recognition = recognizer.recognize_timed(image, task.rectangles, stand_in=last_try)
                 self.metrics.recognized(decoding, recognition.timings, len(recognition.faces))
                 return task.answer(recognition.faces)
 
-            return await self.queue.run(work, size + self._needed(header, task))
+            try:
+                return await self.queue.run(
+                    partial(_without_traces, partial(work, False)), size + self._needed(header, task)
+                )
+            except EngineError as error:
+                log.warning("%s: once more, alone", error)
+            self.metrics.retried.inc()
+            # All bytes there are: nothing else is in work then, and takes memory or a device from this photo.
+            return await self.queue.run(partial(work, True), self.queue.memory.total)
 
     def _needed(self, header: images.Header, task: Task) -> int:
         """Bytes for a photo in work: at its peak while it is decoded, or while it is recognised."""
@@ -108,3 +122,17 @@ class Intake:
             MODELS[self.settings.model], header.height, header.width, known=task.rectangles is not None
         )
         return max(images.needed(header), recognizing)
+
+
+def _without_traces(work: Callable[[], bytes]) -> bytes:
+    """What `work` gives. Its failure is raised anew, as EngineError for MemoryError too.
+
+    A traceback holds the photo, and all that was made of it, for as long as somebody holds the error; and errors that
+    went from thread to thread hold each other until the collector finds them.
+    """
+    try:
+        return work()
+    except (EngineError, MemoryError) as error:
+        failure = str(error) or "out of memory"
+    gc.collect()
+    raise EngineError(failure)

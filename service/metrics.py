@@ -64,6 +64,9 @@ class Metrics:
             ("photo",),
             registry=registry,
         )
+        self.retried = Counter(
+            "face_retried", "Photos whose engine failed and that were tried again, alone.", registry=registry
+        )
         Info("face_model", "FACE_MODEL and version.", registry=registry).info(
             {"number": str(model.number), "description": model.description, "version": own_version()}
         )
@@ -127,7 +130,7 @@ class _Stages(Collector):
             "face_stage_info", "Who computes a stage.", labels=("stage", "engine", "provider")
         )
         fallbacks = CounterMetricFamily(
-            "face_fallbacks", "Photos for which dlib stood in.", labels=("stage",)
+            "face_fallbacks", "Stages of photos for which dlib stood in.", labels=("stage",)
         )
         batches = HistogramMetricFamily(
             "face_batch_photos", "Photos that shared a run of a network.", labels=("stage",)

@@ -21,7 +21,11 @@ class Recognizer(Protocol):
     """What this service needs of a recogniser. Thread-safe; every call blocks."""
 
     def recognize_timed(
-        self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None = None
+        self,
+        image: NDArray[np.uint8],
+        rectangles: Sequence[Rectangle] | None = None,
+        *,
+        stand_in: bool = True,
     ) -> Recognition: ...
 
     def warm_up(self) -> None: ...

@@ -1,13 +1,13 @@
 """What every suite shares: the model store, the photos, and how many photos are missing."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks import corpus
-from benchmarks.running import Service
+from benchmarks.running import SERVE, Service
 from tests.calling import KEY
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +49,7 @@ def start_service(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """`start_service(FACE_MODEL="3")` starts one more service; what is left of them is ended in the end."""
     started: list[Service] = []
 
-    def start(**settings: str) -> Service:
+    def start(*, command: Sequence[str] = SERVE, **settings: str) -> Service:
         keys = tmp_path_factory.mktemp("service") / "api.key"
         keys.write_text(f"{FORMER_KEY}\n{KEY}\n")
         keys.chmod(0o600)
@@ -59,7 +59,7 @@ def start_service(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
             if name in os.environ
         }
         own = {"API_KEY": "", "API_KEY_FILE": str(keys), "FACE_STORE": str(store.resolve())}
-        service = Service({**kept, **own, **settings})
+        service = Service({**kept, **own, **settings}, command)
         started.append(service)
         return service
 

@@ -22,6 +22,10 @@ MAXIMUM_SCANS = 100
 Encoders write about 10 scans."""
 
 OPAQUE = 255
+OUT_OF_MEMORY = (f"({cv2.Error.STS_NO_MEM}:", "bad_alloc")
+"""What an error of OpenCV's says where an allocation failed. Its attributes are those of its class, and so of all
+threads' errors."""
+
 PNG_COLOUR_TYPE_OFFSET = 25
 PNG_GRAY, PNG_GRAY_ALPHA, PNG_RGB_ALPHA = 0, 4, 6
 """Where a PNG's colour type stands, and what it may say (PNG specification, 11.2.1)."""
@@ -132,6 +136,8 @@ def _imdecode(data: bytes, flags: int) -> NDArray[Any]:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
+        if any(sign in str(error) for sign in OUT_OF_MEMORY):
+            raise MemoryError("OpenCV has no memory for the image") from error  # no fault of the file
         raise UndecodableImage(f"OpenCV cannot decode the image: {error.err}") from error
     if pixels is None:
         raise UndecodableImage("The image is damaged or truncated: OpenCV decodes nothing of it.")

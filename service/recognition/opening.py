@@ -12,7 +12,7 @@ from service.recognition import hog_filters, pyramid
 from service.recognition.descriptors import DescriptorNetwork
 from service.recognition.engines.dlib import DlibEngine, installed
 from service.recognition.engines.onnx import OnnxEngine
-from service.recognition.engines.protocol import Engine, EngineError
+from service.recognition.engines.protocol import EngineError
 from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks, Predictor
 from service.recognition.levels import Pyramids
@@ -52,18 +52,15 @@ def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, thr
             network=weights.path(model.network),
             processes=workers,
         )
-        chosen: Engine
         if engine == "dlib":
             dlib.check()
-            chosen = dlib
-        else:
-            chosen = _onnx(model, weights, dlib if installed() else None, threads)
+            return Recognizer(model, dlib)
+        return Recognizer(model, _onnx(model, weights, threads), dlib if installed() else None)
     except (StoreError, GraphError, EngineError, OSError) as error:
         raise RecognizerError(str(error)) from error
-    return Recognizer(model, chosen)
 
 
-def _onnx(model: Model, weights: WeightStore, dlib: DlibEngine | None, threads: int) -> OnnxEngine:
+def _onnx(model: Model, weights: WeightStore, threads: int) -> OnnxEngine:
     shares = Parallelism.on_cpu(threads)
     detector = _detector(weights, shares) if model.detector == "cnn" else None
     for name in (model.landmarks, model.network):
@@ -75,7 +72,7 @@ def _onnx(model: Model, weights: WeightStore, dlib: DlibEngine | None, threads: 
         runs=shares.runs,
     )
     hog = HogDetector(hog_filters.load(), shares.threads) if model.uses_hog else None
-    return OnnxEngine(detector, hog, landmarks, network, dlib)
+    return OnnxEngine(detector, hog, landmarks, network)
 
 
 def _detector(weights: WeightStore, shares: Parallelism) -> CnnDetector:

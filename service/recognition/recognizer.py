@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.engines.protocol import Engine, Stage
+from service.recognition.engines.with_stand_in import WithStandIn
 from service.recognition.geometry import Rectangle
 from service.recognition.mmod import Detection
 from service.recognition.models import Model
@@ -42,11 +43,18 @@ class Recognition:
 
 
 class Recognizer:
-    """Finds and describes the faces of photos as one FACE_MODEL does. Safe to call from many threads."""
+    """Finds and describes the faces of photos as one FACE_MODEL does. Safe to call from many threads.
 
-    def __init__(self, model: Model, engine: Engine) -> None:
+    Args:
+        model: one of `models.MODELS`.
+        engine: computes the stages.
+        stand_in: computes a stage where `engine` fails, slower and with the same result; None where there is none.
+    """
+
+    def __init__(self, model: Model, engine: Engine, stand_in: Engine | None = None) -> None:
         self.model = model
         self._engine = engine
+        self._surest = WithStandIn(engine, stand_in) if stand_in else engine
 
     def recognize(
         self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None = None
@@ -65,11 +73,16 @@ class Recognizer:
         return self.recognize_timed(image, rectangles).faces
 
     def recognize_timed(
-        self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None = None
+        self,
+        image: NDArray[np.uint8],
+        rectangles: Sequence[Rectangle] | None = None,
+        *,
+        stand_in: bool = True,
     ) -> Recognition:
-        """As `recognize`, with the time of each stage."""
+        """As `recognize`, with the time of each stage. Without `stand_in`, an engine that fails is not replaced."""
         watch = Stopwatch()
-        faces = self._recognize(_checked(image), rectangles, watch)
+        engine = self._surest if stand_in else self._engine
+        faces = self._recognize(engine, _checked(image), rectangles, watch)
         return Recognition(faces, watch.timings)
 
     def warm_up(self) -> None:
@@ -84,10 +97,10 @@ class Recognizer:
             faces: at least one; what the later stages work on.
         """
         watch = Stopwatch()
-        self._find(image, watch)
-        self._recognize(image, faces, watch)
+        self._find(self._surest, image, watch)
+        self._recognize(self._surest, image, faces, watch)
         if self.model.confirmed_by_hog:
-            watch.time(self._engine.hog_confirms, image, faces)
+            watch.time(self._surest.hog_confirms, image, faces)
         return watch.timings
 
     def stages(self) -> dict[str, Stage]:
@@ -97,17 +110,20 @@ class Recognizer:
             "hog_detections": self.model.detector != "hog",
             "hog_confirms": not self.model.confirmed_by_hog,
         }
-        return {name: stage for name, stage in self._engine.stages().items() if not unused.get(name)}
+        return {name: stage for name, stage in self._surest.stages().items() if not unused.get(name)}
 
     def close(self) -> None:
-        self._engine.close()
+        self._surest.close()
 
     def _recognize(
-        self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None, watch: Stopwatch
+        self,
+        engine: Engine,
+        image: NDArray[np.uint8],
+        rectangles: Sequence[Rectangle] | None,
+        watch: Stopwatch,
     ) -> list[Face]:
-        engine = self._engine
         if rectangles is None:
-            found = self._find(image, watch)
+            found = self._find(engine, image, watch)
         else:
             found = [Detection(rectangle, GIVEN_CONFIDENCE) for rectangle in rectangles]
         if not found:
@@ -123,10 +139,10 @@ class Recognizer:
             for face, points, descriptor in zip(found, landmarks, descriptors, strict=True)
         ]
 
-    def _find(self, image: NDArray[np.uint8], watch: Stopwatch) -> list[Detection]:
+    def _find(self, engine: Engine, image: NDArray[np.uint8], watch: Stopwatch) -> list[Detection]:
         if self.model.detector == "cnn":
-            return watch.time(self._engine.cnn_detections, image)
-        return [Detection(face, HOG_CONFIDENCE) for face in watch.time(self._engine.hog_detections, image)]
+            return watch.time(engine.cnn_detections, image)
+        return [Detection(face, HOG_CONFIDENCE) for face in watch.time(engine.hog_detections, image)]
 
 
 def judged(faces: Sequence[Detection], confirmed: Sequence[bool]) -> list[Detection]:

@@ -8,12 +8,15 @@ and a crash costs that call a second try, not the service.
 import importlib.util
 import logging
 import multiprocessing
+import os
 import queue
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,10 @@ from service.recognition.geometry import Rectangle
 from service.recognition.mmod import Detection
 
 _log = logging.getLogger(__name__)
+
+if TYPE_CHECKING:  # generic for the type checker alone
+    _Line = connection.Connection[Any, Any]
+    """An end of a pipe to a worker: (stage, arguments) one way, (whether it is done, result or reason) the other."""
 
 
 class DlibEngine:
@@ -100,63 +107,103 @@ def installed() -> bool:
     return importlib.util.find_spec("_dlib_pybind11") is not None
 
 
-class _Worker:
-    """One process that is started when needed and again when it died."""
+class _ProcessDied(Exception):
+    """A worker's process ended in the middle of a call."""
 
-    def __init__(self, paths: dict[str, str | None]) -> None:
+
+class _Worker:
+    """One process that is started when needed and again when it died. For one call at a time.
+
+    A pipe and nothing else between the two: whoever waits at its end hears of a process that dies, and no thread of
+    a pool's can be missing in between because the machine had no memory left to start it.
+    """
+
+    def __init__(self, paths: Mapping[str, str | None]) -> None:
         self._paths = paths
-        self._pool = self._start()
+        self._process: BaseProcess | None = None
+        self._line: _Line | None = None
 
     def call(self, stage: str, arguments: Sequence[Any]) -> Any:
         """Run a stage; once more in a fresh process if the first one died.
 
         Raises:
-            EngineError: dlib raised, or the process died twice.
+            EngineError: dlib raised, no process could be started, or it died twice.
         """
         try:
             return self._attempt(stage, arguments)
-        except BrokenProcessPool:
+        except _ProcessDied:
             _log.warning("a dlib process died in stage %s; trying once more in a new one", stage)
         try:
             return self._attempt(stage, arguments)
-        except BrokenProcessPool:
+        except _ProcessDied:
             raise EngineError(
                 f"dlib died twice in stage {stage}: out of memory, or a photo it cannot take"
             ) from None
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """End the process, whatever it is doing."""
+        line, process = self._line, self._process
+        self._line = self._process = None
+        if line is not None:
+            line.close()
+        if process is not None:
+            process.kill()
+            process.join()
 
     def _attempt(self, stage: str, arguments: Sequence[Any]) -> Any:
+        line = self._line or self._start()
         try:
-            return self._pool.submit(_run, stage, *arguments).result()
-        except BrokenProcessPool:
-            self._pool.shutdown(wait=False)
-            self._pool = self._start()
+            line.send((stage, arguments))
+            done, result = line.recv()
+        except BaseException as error:  # whatever it was, half a message may be left in the pipe
+            self.close()
+            if isinstance(error, (EOFError, OSError)):
+                raise _ProcessDied from None
             raise
-        except (RuntimeError, MemoryError) as error:  # what dlib's errors and std::bad_alloc arrive as
-            raise EngineError(f"dlib failed in stage {stage}: {error or 'out of memory'}") from error
+        if not done:
+            raise EngineError(f"dlib failed in stage {stage}: {result}")
+        return result
 
-    def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            max_workers=1,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_initialize,
-            initargs=(self._paths,),
-        )
+    def _start(self) -> "_Line":
+        spawning = multiprocessing.get_context("spawn")
+        try:
+            self._line, others_end = spawning.Pipe()
+            with others_end:  # the process has its own; left open here, its death would not be heard
+                self._process = spawning.Process(target=_work, args=(others_end, self._paths), daemon=True)
+                self._process.start()
+        except (OSError, RuntimeError) as error:
+            self._process = None
+            self.close()
+            raise EngineError(f"no process could be started for dlib: {error}") from error
+        return self._line
 
 
 # What a worker runs. dlib is imported there alone: this module loads where dlib is not installed, and no call of
 # dlib's ever holds the serving process's GIL.
 
 
-def _initialize(paths: dict[str, str | None]) -> None:
-    from service.recognition.engines import dlib_stages
+def _work(line: "_Line", paths: Mapping[str, str | None]) -> None:
+    """Answer calls with (True, the result) or (False, what was wrong), until the other side is gone."""
+    from service.recognition.engines.dlib_stages import DlibStages
 
-    dlib_stages.initialize(paths)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the serving process decides when work ends
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    stages = DlibStages(paths["detector"], str(paths["landmarks"]), str(paths["network"]))
+    while True:
+        try:
+            stage, arguments = line.recv()
+        except EOFError:
+            return
+        try:
+            answer = True, getattr(stages, stage)(*arguments)
+        except Exception as error:  # dlib's own errors, and std::bad_alloc as a MemoryError without a word
+            answer = False, str(error) or type(error).__name__
+        line.send(answer)
 
 
-def _run(stage: str, *arguments: Any) -> Any:
-    from service.recognition.engines import dlib_stages
-
-    return dlib_stages.run(stage, *arguments)
+def _leave_with_parent() -> None:
+    """In the middle of a call, too, which may have a minute to go and several gigabytes in its hands."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

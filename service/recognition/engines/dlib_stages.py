@@ -3,12 +3,8 @@
 dlib is imported with this module, so nothing of the serving process may import it.
 """
 
-import os
-import signal
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from multiprocessing import connection, parent_process
 from typing import Any
 
 import dlib
@@ -88,26 +84,3 @@ def _rectangle(rectangle: Any) -> Rectangle:
 def _shape(points: NDArray[np.int64]) -> Any:
     """The points as dlib's own type; its rectangle takes no part in cutting a chip."""
     return dlib.full_object_detection(dlib.rectangle(), [dlib.point(int(x), int(y)) for x, y in points])
-
-
-_stages: DlibStages
-
-
-def initialize(paths: Mapping[str, str | None]) -> None:
-    """Make this process a worker: its stages ready, deaf to Ctrl-C, gone when the serving process is gone."""
-    global _stages  # a process pool hands its initializer no other place
-    _stages = DlibStages(paths["detector"], str(paths["landmarks"]), str(paths["network"]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the serving process decides when work ends
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def run(stage: str, *arguments: Any) -> Any:
-    """Compute one stage in a worker."""
-    return getattr(_stages, stage)(*arguments)
-
-
-def _leave_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)

@@ -28,7 +28,7 @@ class Stage:
     engine: str
     provider: str
     fallbacks: int = 0
-    """How many times dlib had to stand in since the start."""
+    """How many times the other engine had to stand in since the start (with_stand_in.py)."""
     batches: Mapping[int, int] = field(default_factory=dict)
     """How many runs of its network there were, by the number of photos that shared them."""
 

@@ -46,22 +46,34 @@ class SteeredRecognizer:
         self.warming = threading.Event()
         self.warming.set()
         self.warm_failure: Exception | None = None
-        self.failure: Exception | None = None
+        self.failures: list[Exception] = []
+        """What the next photos fail with."""
+        self.stood_in: list[bool] = []
+        """For each photo whether another engine might have stood in."""
+        self.company_of_retries: list[int] = []
+        """How many photos were in work, itself included, when one came for the second time."""
         self.score = 1.0625
 
     def recognize_timed(
-        self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None = None
+        self,
+        image: NDArray[np.uint8],
+        rectangles: Sequence[Rectangle] | None = None,
+        *,
+        stand_in: bool = True,
     ) -> Recognition:
         with self.lock:
             self.photos += 1
             self.running += 1
             self.most_running = max(self.most_running, self.running)
+            self.stood_in.append(stand_in)
+            if stand_in:
+                self.company_of_retries.append(self.running)
         self.entered.release()
         assert self.gate.wait(PATIENCE)
         with self.lock:
             self.running -= 1
-        if self.failure:
-            raise self.failure
+        if self.failures:
+            raise self.failures.pop(0)
         landmarks = np.arange(10, dtype=np.int64).reshape(5, 2)
         descriptor = np.linspace(-0.3, 0.3, 128, dtype=np.float32)
         faces = [

@@ -17,6 +17,7 @@ import pytest
 from service.app import PATHS, create_app
 from service.capacity import Capacity
 from service.keys import KeyRing
+from service.recognition.engines.protocol import EngineError
 from service.settings import Settings
 from tests.unit.service.conftest import PATIENCE, client
 
@@ -233,6 +234,41 @@ def test_the_operators_time_limit_answers_503(
         assert caller.get("/health").status_code == 200
 
 
+@pytest.mark.parametrize("failure", [EngineError("the device went away"), MemoryError()])
+def test_a_photo_whose_engine_fails_is_tried_again_alone(
+    serving: Server,
+    recognizer: SteeredRecognizer,
+    key_header: dict[bytes, bytes],
+    png: bytes,
+    failure: Exception,
+) -> None:
+    recognizer.failures = [failure]
+    recognizer.gate.clear()
+    with (
+        serving(GUNICORN_WORKERS=3) as port,
+        client(port, key_header) as caller,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        answers = [pool.submit(caller.post, "/detect", files={"file": ("a", png)}) for _ in range(4)]
+        for _ in range(3):
+            assert recognizer.entered.acquire(timeout=PATIENCE)
+        recognizer.gate.set()
+        assert [answer.result().status_code for answer in answers] == [200] * 4
+        assert "face_retried_total 1.0" in caller.get("/metrics").text
+    # The first time others are in work too; the second time nobody is, and another engine may stand in.
+    assert sorted(recognizer.stood_in) == [False] * 4 + [True]
+    assert recognizer.company_of_retries == [1]
+
+
+def test_a_photo_that_no_engine_can_take_fails_after_two_tries(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.failures = [EngineError("no"), EngineError("and no again")]
+    with serving() as port, client(port, key_header) as caller:
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 500
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+
+
 def test_an_unforeseen_error_is_logged_with_its_id_and_nothing_private(
     serving: Server,
     recognizer: SteeredRecognizer,
@@ -241,12 +277,11 @@ def test_an_unforeseen_error_is_logged_with_its_id_and_nothing_private(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    recognizer.failure = ZeroDivisionError("a bug")
+    recognizer.failures = [ZeroDivisionError("a bug")]
     with serving() as port, client(port, key_header) as caller:
         failed = caller.post("/detect?token=queried", files={"file": ("/tmp/private-name", png)})
         assert failed.status_code == 500
         assert failed.headers["x-request-id"] in failed.json()["error"]
-        recognizer.failure = None
         assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
     format_ = logging.Formatter("%(message)s")
     ours = [

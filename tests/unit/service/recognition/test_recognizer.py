@@ -158,7 +158,8 @@ def test_a_killed_dlib_process_costs_no_photo(store: Path, pictures: Pictures) -
     engine = DlibEngine(None, weights / f"{FIVE_POINTS}.dat", weights / f"{DLIB_RESNET}.dat", processes=1)
     try:
         before = engine.hog_detections(pictures["astronaut.png"])
-        (process,) = engine._workers[0]._pool._processes.values()
+        process = engine._workers[0]._process
+        assert process is not None
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         assert engine.hog_detections(pictures["astronaut.png"]) == before != []

@@ -1,0 +1,101 @@
+"""More callers, slower callers and less memory than anybody planned for."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.calling import Caller
+from tests.faults.conftest import PATIENCE, Crowd
+from tests.faults.test_failing_engine import assert_same_answer, counted
+
+if TYPE_CHECKING:
+    from benchmarks.running import Service
+    from tests.conftest import StartService
+
+MANY = 300
+HEADROOM = 640 << 20
+"""Bytes that the service may map beyond what it has: enough for one photo of 8 megapixels, and not for several."""
+
+
+@pytest.mark.slow
+def test_three_hundred_callers_all_have_their_answer(
+    service: Service, caller: Caller, small_photos: list[bytes]
+) -> None:
+    threads = len(list(Path(f"/proc/{service.process.pid}/task").iterdir()))
+    crowd = Crowd(caller, small_photos, MANY)
+    crowd.start()
+    crowd.all_connected.wait()
+    for path in ("/open", "/health", "/ready", "/metrics"):
+        assert caller.get(path).status == 200
+    crowd.end()
+    assert crowd.failures == []
+    assert crowd.refused == 0
+    assert crowd.statuses == {200: len(crowd.replies)}
+    assert len(crowd.replies) >= MANY
+    # Callers wait as connections, not as threads: asyncio's own few come and go.
+    assert len(list(Path(f"/proc/{service.process.pid}/task").iterdir())) <= threads + 8
+    assert service.stop() == 0
+
+
+def test_half_a_request_costs_nobody_else_anything(start_service: StartService, portrait: bytes) -> None:
+    """Heads and bodies that stop in the middle are given up; one that drips in is not, and is answered."""
+    service = start_service(FACE_MODEL="3", FACE_PATIENCE="1")
+    service.wait_until_ready()
+    caller = Caller(service.port, patience=PATIENCE)
+    head, body = caller.form("/detect", caller.photo(portrait))
+    half_heads = [caller.connect() for _ in range(32)]
+    half_bodies = [caller.connect() for _ in range(32)]
+    for connection in half_heads:
+        connection.sendall(head[: len(head) // 2])
+    for connection in half_bodies:
+        connection.sendall(head + body[: len(body) // 2])
+    dripping = caller.connect()
+    dripping.sendall(head)
+    pieces = np.array_split(np.frombuffer(body, np.uint8), 8)
+    for piece in pieces:
+        dripping.sendall(piece.tobytes())
+        assert caller.post("/detect", caller.photo(portrait)).status == 200
+        time.sleep(0.4)  # in all, three times as long as the service's patience
+    assert caller.exchange(b"", b"", connection=dripping).status == 200
+    for connection in half_heads:
+        with connection:
+            assert connection.recv(1) == b""
+    for connection in half_bodies:
+        with connection, connection.makefile("rb") as stream:
+            assert stream.readline() in (b"HTTP/1.1 408 Request Timeout\r\n", b"HTTP/1.1 408 \r\n")
+    assert service.stop() == 0
+    assert "Traceback" not in service.log
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to RLIMIT_AS")
+def test_photos_that_the_system_has_no_memory_for_at_once_are_answered_one_by_one(
+    start_service: StartService, photos: dict[str, Path]
+) -> None:
+    """FACE_MEMORY promises what the system does not hold."""
+    face = cv2.imread(str(photos["astronaut.png"]))
+    assert face is not None
+    large = cv2.imencode(".jpg", cv2.resize(face, (2880, 2880)))[1].tobytes()
+    service = start_service(FACE_MODEL="4", FACE_MEMORY="64GiB", GUNICORN_WORKERS="8")
+    service.wait_until_ready()
+    caller = Caller(service.port, patience=PATIENCE)
+    alone = caller.post("/detect", caller.photo(large))
+    assert alone.status == 200
+    mapped = int(Path(f"/proc/{service.process.pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.prlimit(service.process.pid, resource.RLIMIT_AS, (mapped + HEADROOM, mapped + HEADROOM))
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda _: caller.post("/detect", caller.photo(large)), range(16)))
+    assert {reply.status for reply in replies} == {200}, service.log
+    for reply in replies:
+        assert_same_answer(reply.json, alone.json)
+    assert counted(caller, "face_retried_total") > 0
+    assert service.stop() == 0
