@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -36,20 +35,6 @@ def probe(address: str, headers: dict[str, str], until: threading.Event) -> dict
     raise AssertionError("cycle has no end")
 
 
-def peak_of(port: int) -> float:
-    """MiB of the largest resident set of the process that listens on this machine's port (proc(5), VmHWM)."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (process / "environ").read_bytes().split(b"\0")
-            status = (process / "status").read_text()
-        except OSError:
-            continue
-        if b"PORT=%d" % port in environment:
-            (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-            return int(line.split()[1]) / 1024
-    raise LookupError(f"no process with PORT={port}")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.saturation", description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -61,7 +46,7 @@ def main() -> int:
     over = threading.Event()
     turn: Iterator[bytes] = itertools.cycle(photos)
     lock = threading.Lock()
-    with running.service({"FACE_LOG_LEVEL": "warning"}) as client:
+    with running.serving({"FACE_LOG_LEVEL": "warning"}) as (service, client):
         address, headers = str(client.base_url), {"x-api-key": client.headers["x-api-key"]}
 
         def call() -> None:
@@ -82,7 +67,7 @@ def main() -> int:
         done = statuses.total()
         for caller in callers:
             caller.join()
-        peak = peak_of(urlsplit(address).port or 80)
+        peak = service.peak_memory()
     for path, times in taken.items():
         cuts = statistics.quantiles(times, n=100)
         print(

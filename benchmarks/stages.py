@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.reference import dlib_library
-from benchmarks.running import service
+from benchmarks.running import serving
 from conversion.layers import ConvSpec
 from conversion.topologies import DETECTOR
 from model_store import manifest
@@ -204,31 +204,15 @@ def operations(layout: Layout) -> int:
     return total
 
 
-def start_and_memory(store: Path) -> tuple[float, float]:
-    """Seconds until a service of model 1 is ready, and its peak memory in MB after a photo of the largest size."""
-    photo = np.random.default_rng(0).integers(0, 256, (*LARGEST, 3), dtype=np.uint8)
-    encoded = cv2.imencode(".jpg", photo)[1].tobytes()
+def start_and_memory(store: Path, photo: Image) -> tuple[float, float]:
+    """Seconds until a service of model 4 is ready, and its peak memory in MiB with the photo at the largest size."""
+    rows, columns = LARGEST
+    encoded = cv2.imencode(".jpg", cv2.resize(photo, (columns, rows))[:, :, ::-1])[1].tobytes()
     start = time.monotonic()
-    with service({"FACE_STORE": str(store.resolve()), "FACE_MODEL": "1"}) as client:
+    with serving({"FACE_STORE": str(store.resolve()), "FACE_MODEL": "4"}) as (service, client):
         ready = time.monotonic() - start
         client.post("/detect", files={"file": ("photo.jpg", encoded)}).raise_for_status()
-        peak = _peak_of_children()
-    return ready, peak
-
-
-def _peak_of_children() -> float:
-    """MB that the largest child of this process ever held. Not ru_maxrss, which a child inherits from its parent."""
-    children = [
-        child
-        for task in Path("/proc/self/task").iterdir()
-        for child in (task / "children").read_text(encoding="ascii").split()
-    ]
-    return max(
-        int(line.split()[1]) / 1000
-        for child in children
-        for line in Path(f"/proc/{child}/status").read_text(encoding="ascii").splitlines()
-        if line.startswith("VmHWM")
-    )
+        return ready, service.peak_memory()
 
 
 def scaled(image: Image, megapixels: float) -> Image:
@@ -266,8 +250,7 @@ def main() -> int:
         os.sched_setaffinity(0, cores[: options.threads])
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks.stages", *sys.argv[1:]])
 
-    # Before any dlib: a child's memory is counted from the size that its parent had when it was forked.
-    ready, memory = start_and_memory(options.store)
+    ready, memory = start_and_memory(options.store, _read(options.photos[0]))
     print(f"{options.threads} threads; onnxruntime {onnxruntime.__version__}, dlib {dlib_library().parent}")
     print(f"{'':34} {'ours, ms':>9} {'dlib, ms':>10}   ratio  (quartiles)")
     found = []
@@ -276,7 +259,7 @@ def main() -> int:
         found.append(row)
     peak, share = share_of_peak(options)
     print(f"matrix multiplication {peak / 1e9:.0f} GFLOP/s; the detector's network reaches {share:.0%} of it")
-    print(f"ready after {ready:.1f} s; at most {memory:.0f} MB at {LARGEST[0] * LARGEST[1] / 1e6:.1f} MP")
+    print(f"ready after {ready:.1f} s; at most {memory:.0f} MiB at {LARGEST[0] * LARGEST[1] / 1e6:.1f} MP")
     if options.json:
         figures = {"peak": peak, "share": share, "ready": ready, "memory": memory}
         options.json.write_text(json.dumps({"rows": [asdict(row) for row in found], **figures}, indent=1))
