@@ -75,8 +75,6 @@ class Connection(H11Protocol):
         super().__init__(config, server_state, {**app_state, HUNG_UP: self._hung_up}, _loop)
         self._timer: asyncio.TimerHandle | None = None
         self._descriptor = -1
-        self._asked = False
-        """Whether a request has come in."""
         self._leaving = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -94,7 +92,6 @@ class Connection(H11Protocol):
             if self._timer is None:
                 self._give_up_after(self.patience)
             return
-        self._asked = True
         self._stop_timer()
         if self._leaving:
             self.cycle.keep_alive = False
@@ -115,11 +112,12 @@ class Connection(H11Protocol):
 
     def shutdown(self) -> None:
         """Ends the connection after its request; one whose request is still on its way has LAST_CALL for it."""
-        if self._asked:
-            super().shutdown()
+        self._leaving = True
+        between = self.cycle is None or self.cycle.response_complete
+        if between and not self.transport.get_write_buffer_size():
+            self._give_up_after(LAST_CALL)  # a kept one may have sent its next request already
         else:
-            self._leaving = True
-            self._give_up_after(LAST_CALL)
+            super().shutdown()
 
     def _caller_gone(self) -> None:
         if not self._hung_up.done():
@@ -139,10 +137,13 @@ class Connection(H11Protocol):
 
         def again() -> None:
             left = self.transport.get_write_buffer_size()
+            self._timer = None
             if left == before:
                 self.transport.abort()
             elif left:
                 self._see_taken(left)
+            else:  # all is taken: what the caller may have begun to say next has its own time
+                self._give_up_after(self.patience)
 
         self._stop_timer()
         self._timer = self.loop.call_later(self.patience, again)

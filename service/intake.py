@@ -1,9 +1,9 @@
 """A photo's way through the service, with every place where it may have to wait."""
 
 import asyncio
-import gc
 import logging
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -108,13 +108,15 @@ class Intake:
 
             try:
                 return await self.queue.run(
-                    partial(_without_traces, partial(work, False)), size + self._needed(header, task)
+                    partial(_lightly, partial(work, False)), size + self._needed(header, task)
                 )
             except EngineError as error:
                 log.warning("%s: once more, alone", error)
             self.metrics.retried.inc()
             # All bytes there are: nothing else is in work then, and takes memory or a device from this photo.
-            return await self.queue.run(partial(work, True), self.queue.memory.total)
+            return await self.queue.run(
+                partial(_lightly, partial(work, True)), max(self.queue.memory.total, 1)
+            )
 
     def _needed(self, header: images.Header, task: Task) -> int:
         """Bytes for a photo in work: at its peak while it is decoded, or while it is recognised."""
@@ -124,15 +126,23 @@ class Intake:
         return max(images.needed(header), recognizing)
 
 
-def _without_traces(work: Callable[[], bytes]) -> bytes:
-    """What `work` gives. Its failure is raised anew, as EngineError for MemoryError too.
+THE_PHOTOS = (images.UndecodableImage, images.ImageTooLarge, CallerGone)
+"""What is wrong with a photo or its caller, and would be again; all else is the machine's fault or ours."""
 
-    A traceback holds the photo, and all that was made of it, for as long as somebody holds the error; and errors that
-    went from thread to thread hold each other until the collector finds them.
+
+def _lightly(work: Callable[[], bytes]) -> bytes:
+    """What `work` gives. A failure that is not the photo's becomes EngineError.
+
+    No failure takes along what the photo's frames held: a traceback keeps the pixels, and all that was made of them,
+    for as long as somebody keeps the error, and errors that went from thread to thread keep each other.
     """
     try:
         return work()
-    except (EngineError, MemoryError) as error:
-        failure = str(error) or "out of memory"
-    gc.collect()
-    raise EngineError(failure)
+    except Exception as error:
+        failure: BaseException | None = error
+        while failure is not None:
+            traceback.clear_frames(failure.__traceback__)
+            failure = failure.__cause__ or failure.__context__
+        if isinstance(error, THE_PHOTOS):
+            raise
+        raise EngineError(f"{type(error).__name__}: {error}") from error

@@ -1,12 +1,11 @@
 """Photos wait here for their turn: so many at a time and so many bytes, the event loop works on none of them."""
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from service.admission import Budget
+from service.recognition.threads import started
 
 Result = TypeVar("Result")
 
@@ -27,7 +26,7 @@ class Queue:
 
     def __init__(self, workers: int, memory: int, seconds: float = 0) -> None:
         self._seconds = seconds
-        self._threads = _started(workers)
+        self._threads = started(workers, "photo")
         self.places = Budget(workers)
         self.memory = Budget(memory)
 
@@ -63,15 +62,6 @@ class Queue:
     def close(self) -> None:
         """Waits for the work that is running."""
         self._threads.shutdown()
-
-
-def _started(workers: int) -> ThreadPoolExecutor:
-    """A pool whose threads all run: one that had to be started later, when memory is short, would fail its photo."""
-    threads = ThreadPoolExecutor(workers, thread_name_prefix="photo")
-    all_there = threading.Barrier(workers)
-    for _ in range(workers):
-        threads.submit(all_there.wait)
-    return threads
 
 
 async def while_caller_waits(work: Awaitable[Result], gone: asyncio.Future[None]) -> Result:

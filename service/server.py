@@ -46,10 +46,11 @@ def run(settings: Settings, keys: KeyRing, listener: socket.socket) -> int:
     # Before the first answer: a caller that hears `/open` answer sends photos, and loses those that fail.
     try:
         recognizer = _open(settings, capacity.photos)
-    except RecognizerError as error:
-        _explain(error)
+        app = create_app(settings, keys, recognizer, capacity, stop)
+    except RuntimeError as error:  # RecognizerError, or a machine without threads
+        print(error, file=sys.stderr)
         return 1
-    server = server_of(create_app(settings, keys, recognizer, capacity, stop), settings)
+    server = server_of(app, settings)
     stopping.stop_on_signals(server)
     logging.getLogger(__name__).info(
         "listening on %s, port %d, model %d: %s; %d photos at once, %d MiB",

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         le=256,
         validation_alias="GUNICORN_WORKERS",
         description="Photos worked on at the same time, in one process; the others wait. 0: one more than there are "
-        "cores, which gives the most photos per second.",
+        "cores, which gives the most photos per second; one with FACE_ENGINE=dlib.",
     )
     memory: ByteSize | None = Field(
         default=None,

@@ -10,7 +10,7 @@ dlib/image_processing/object_detector.h and tools/python/src/simple_object_detec
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,6 +26,7 @@ from service.recognition.hog_search import Level, LocalSearch, fired, levels, st
 from service.recognition.hog_windows import in_photo
 from service.recognition.parallelism import usable_cores
 from service.recognition.suppression import Window, survivors
+from service.recognition.threads import results, run_all, started
 
 PIXEL_STRIP = 128
 """Rows of pixels that one thread resamples before it takes others."""
@@ -58,7 +59,7 @@ class HogDetector:
 
     def __init__(self, detector: HogFilters, threads: int = 0) -> None:
         self._detector = detector
-        self._pool = ThreadPoolExecutor(threads or usable_cores(), thread_name_prefix="hog")
+        self._pool = started(threads or usable_cores(), "hog")
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Rectangle]:
         """The faces' boxes, the highest score first, as the whole scan finds them."""
@@ -77,7 +78,7 @@ class HogDetector:
                 self._pool.submit(fired, self._detector, level, read, strip, adjust)
                 for strip in strips(level.grid.whole)
             ]
-        windows = [window for strip in scored for window in strip.result()]
+        windows = [window for strip in results(scored) for window in strip]
         return [
             HogFace(in_photo(window.rectangle), window.score, window.part)
             for window in survivors(windows, self._detector.rule)
@@ -117,10 +118,7 @@ class HogDetector:
         for level in others:
             whole = Area(0, level.size[0], 0, level.size[1])
             picture = Excerpt.blank(whole)
-            for _ in self._pool.map(
-                partial(fill, picture, way=level.way, source=read), whole.bands(PIXEL_STRIP)
-            ):
-                pass  # map raises here what a thread raised
+            run_all(self._pool, partial(fill, picture, way=level.way, source=read), whole.bands(PIXEL_STRIP))
             read = partial(_whole, picture)
             yield level, read
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from service.recognition.excerpt import Area, Excerpt
 from service.recognition.hog_levels import Resampling, resample
 from service.recognition.packed import packed
+from service.recognition.threads import run_all
 
 Read = Callable[[Area], Excerpt]
 """Gives an excerpt that holds an area of a picture."""
@@ -127,8 +128,7 @@ class Pictures:
         if len(tasks) == 1:  # quicker than waking another thread
             picture.make(*tasks[0])
             return
-        for _ in self._pool.map(lambda task: picture.make(*task), tasks):
-            pass  # map raises here what a thread raised
+        run_all(self._pool, lambda task: picture.make(*task), tasks)
 
 
 def _include(areas: list[Area], asked: Area) -> None:

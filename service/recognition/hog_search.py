@@ -18,6 +18,7 @@ from service.recognition.hog_levels import Resampling
 from service.recognition.hog_pictures import Pictures, Read
 from service.recognition.hog_windows import Region, WindowGrid, in_photo
 from service.recognition.suppression import Closure, Window
+from service.recognition.threads import results
 
 STRIP = 96
 """Rows of windows that one thread scores before it takes others: few enough to stay in its cache, and enough that
@@ -140,8 +141,8 @@ class LocalSearch:
                 self._pool.submit(fired, self._detector, self._levels[number], read, region)
                 for region in missing[number]
             ]
-        for windows in found:
-            self._fired.update(windows.result())
+        for windows in results(found):
+            self._fired.update(windows)
 
     def _missing(self, number: int, region: Region) -> Region | None:
         """The rectangle around the windows of a region that nobody asked for before; now somebody has."""

@@ -5,7 +5,6 @@ first one, which is the photo, and the second are made where rows of the tile ar
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
@@ -18,6 +17,7 @@ from service.recognition.parallelism import usable_cores
 from service.recognition.pyramid import Layout
 from service.recognition.resampling import normalise, resample, resample_photo, steps
 from service.recognition.scratch import Scratch
+from service.recognition.threads import run_all, started
 
 LEAST_ROWS = 64
 """Rows of a level that are worth another thread."""
@@ -36,7 +36,7 @@ class Pyramids:
 
     def __init__(self, mean: NDArray[np.float32], threads: int = 0) -> None:
         self.mean = mean
-        self.pool = ThreadPoolExecutor(threads or usable_cores(), "pyramid")
+        self.pool = started(threads or usable_cores(), "pyramid")
         self.scratch = Scratch()
 
     @contextmanager
@@ -110,8 +110,7 @@ class Levels:
 
     def _in_bands(self, first: int, last: int, make: Callable[[int, int], None]) -> None:
         """Call make(first row, last row) for bands of these rows, all threads at work."""
-        for _ in self._pyramids.pool.map(lambda band: make(*band), _bands(first, last)):
-            pass  # map raises here what a band raised
+        run_all(self._pyramids.pool, lambda band: make(*band), _bands(first, last))
 
 
 @lru_cache(maxsize=16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -41,14 +42,15 @@ def test_three_hundred_callers_all_have_their_answer(
     assert crowd.refused == 0
     assert crowd.statuses == {200: len(crowd.replies)}
     assert len(crowd.replies) >= MANY
-    # Callers wait as connections, not as threads: asyncio's own few come and go.
-    assert len(list(Path(f"/proc/{service.process.pid}/task").iterdir())) <= threads + 8
+    # Callers wait as connections, not as threads: there are asyncio's own beside those that were there.
+    now = len(list(Path(f"/proc/{service.process.pid}/task").iterdir()))
+    assert now <= threads + min(32, (os.cpu_count() or 1) + 4)
     assert service.stop() == 0
 
 
 def test_half_a_request_costs_nobody_else_anything(start_service: StartService, portrait: bytes) -> None:
     """Heads and bodies that stop in the middle are given up; one that drips in is not, and is answered."""
-    service = start_service(FACE_MODEL="3", FACE_PATIENCE="1")
+    service = start_service(FACE_MODEL="3", FACE_PATIENCE="5")
     service.wait_until_ready()
     caller = Caller(service.port, patience=PATIENCE)
     head, body = caller.form("/detect", caller.photo(portrait))
@@ -64,7 +66,7 @@ def test_half_a_request_costs_nobody_else_anything(start_service: StartService, 
     for piece in pieces:
         dripping.sendall(piece.tobytes())
         assert caller.post("/detect", caller.photo(portrait)).status == 200
-        time.sleep(0.4)  # in all, three times as long as the service's patience
+        time.sleep(0.8)  # in all, longer than the service's patience
     assert caller.exchange(b"", b"", connection=dripping).status == 200
     for connection in half_heads:
         with connection:

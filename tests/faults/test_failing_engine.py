@@ -36,8 +36,8 @@ def counted(caller: Caller, name: str) -> float:
     return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
 
-# A photo takes at least three runs: two of the detector's halves, one of the descriptor's network. So with 7 the second
-# try of a photo mostly succeeds, and with 2 no try does without dlib.
+# A photo takes two runs for the detector's halves, and one more where it has faces. So with 7 the second try of a photo
+# mostly succeeds, and with 2 none does without dlib.
 @pytest.mark.parametrize("every", [7, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_photo_is_answered(
     service: Service, caller: Caller, start_service: StartService, small_photos: list[bytes], every: int

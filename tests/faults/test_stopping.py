@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import threading
@@ -59,6 +60,22 @@ def test_who_connected_before_the_signal_may_still_ask(
     assert [reply.status for reply in replies] == [200] * 8
     assert service.wait() == 0
     assert "Traceback" not in service.log
+
+
+def test_who_kept_its_connection_may_have_asked_again(service: Service) -> None:
+    """A proxy does so, and would not send a photo twice."""
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
+    for stopping in (False, True):
+        if stopping:
+            service.process.send_signal(signal.SIGSTOP)
+        connection.request("GET", "/health")
+        if stopping:
+            service.process.send_signal(signal.SIGTERM)
+            service.process.send_signal(signal.SIGCONT)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"ok")
+    assert service.wait() == 0
+    connection.close()
 
 
 def test_a_rush_at_the_closing_door(service: Service, caller: Caller) -> None:

@@ -184,9 +184,11 @@ class _Worker:
 
 def _work(line: "_Line", paths: Mapping[str, str | None]) -> None:
     """Answer calls with (True, the result) or (False, what was wrong), until the other side is gone."""
+    # A terminal and systemd signal the whole group; the serving process decides when work ends.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     from service.recognition.engines.dlib_stages import DlibStages
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the serving process decides when work ends
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     stages = DlibStages(paths["detector"], str(paths["landmarks"]), str(paths["network"]))
     while True:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.engines.protocol import Engine, EngineError, Stage
+from service.recognition.engines.protocol import Engine, Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.mmod import Detection
 
@@ -22,8 +22,8 @@ Result = TypeVar("Result")
 class WithStandIn:
     """The Engine protocol by two engines. Safe to call from many threads if both are.
 
-    A failure that is the engine's (out of memory, a device that went away) and not the photo's costs that photo time,
-    and is counted. What the second engine raises is raised.
+    Whatever fails in the first engine (no memory, a device that went away) costs that photo time, and is counted. What
+    the second one raises is raised.
     """
 
     def __init__(self, engine: Engine, stand_in: Engine) -> None:
@@ -63,8 +63,8 @@ class WithStandIn:
     def _either(self, stage: str, compute: Callable[[Engine], Result]) -> Result:
         try:
             return compute(self._engine)
-        except (EngineError, MemoryError) as error:
-            _log.warning("%s: %s; the other engine computes it instead", stage, error or "out of memory")
+        except Exception as error:  # whatever an engine, its driver or its library may raise
+            _log.warning("%s: %r; the other engine computes it instead", stage, error)
         with self._counting:
             self._fallbacks[stage] += 1
         return compute(self._stand_in)

@@ -234,7 +234,9 @@ def test_the_operators_time_limit_answers_503(
         assert caller.get("/health").status_code == 200
 
 
-@pytest.mark.parametrize("failure", [EngineError("the device went away"), MemoryError()])
+@pytest.mark.parametrize(
+    "failure", [EngineError("the device went away"), MemoryError(), RuntimeError("no thread")]
+)
 def test_a_photo_whose_engine_fails_is_tried_again_alone(
     serving: Server,
     recognizer: SteeredRecognizer,
@@ -277,7 +279,7 @@ def test_an_unforeseen_error_is_logged_with_its_id_and_nothing_private(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    recognizer.failures = [ZeroDivisionError("a bug")]
+    recognizer.failures = [ZeroDivisionError("a bug"), ZeroDivisionError("a bug")]  # it is tried twice
     with serving() as port, client(port, key_header) as caller:
         failed = caller.post("/detect?token=queried", files={"file": ("/tmp/private-name", png)})
         assert failed.status_code == 500
