@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from service.recognition import cgroups
 from service.settings import Settings
 
 RESIDENT = 320 * 1024**2
@@ -30,8 +31,6 @@ PHOTOS: Mapping[str, Callable[[int], int]] = MappingProxyType(
 )
 """FACE_ENGINE and cores to photos in work, where GUNICORN_WORKERS does not say."""
 
-CGROUPS = Path("/sys/fs/cgroup")
-MEMBERSHIP = Path("/proc/self/cgroup")
 MEMINFO = Path("/proc/meminfo")
 
 
@@ -56,7 +55,7 @@ def memory(settings: Settings) -> int:
     """Bytes that the process may take: FACE_MEMORY, or a share of what the system gives it."""
     if settings.memory is not None:
         return settings.memory
-    machine, limit = memory_of_machine(), memory_limit()
+    machine, limit = memory_of_machine(), cgroups.memory_limit()
     return int(limit * OF_A_CONTAINER) if limit < machine else int(machine * OF_A_MACHINE)
 
 
@@ -64,27 +63,3 @@ def memory_of_machine() -> int:
     """Bytes of physical memory (proc(5), MemTotal)."""
     (total,) = (line for line in MEMINFO.read_text().splitlines() if line.startswith("MemTotal:"))
     return int(total.split()[1]) * 1024
-
-
-def memory_limit() -> float:
-    """Bytes that the control groups around this process allow, docker's --memory or systemd's MemoryMax; or infinity.
-
-    Both generations of cgroups(7); a limit of any group up to the root counts.
-    """
-    limits = []
-    for line in _lines(MEMBERSHIP):
-        _, controllers, path = line.split(":", 2)
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        root, name = (CGROUPS / "memory", "memory.limit_in_bytes") if controllers else (CGROUPS, "memory.max")
-        group = Path(path.lstrip("/"))
-        # In a container the path is often the host's, and the container's own group is mounted as the root.
-        limits += [text for folder in (group, *group.parents) for text in _lines(root / folder / name)]
-    return min((int(text) for text in limits if text.isdecimal()), default=float("inf"))
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text().splitlines()
-    except OSError:  # no such group here, or not for us to see
-        return []

@@ -11,12 +11,12 @@ def worker_cores(threads: int) -> str:
     """The value of `session.intra_op_thread_affinities`, for a session of so many threads.
 
     The thread that calls is one of them and free to go where it likes; each of the others gets a core of its own,
-    counted from 1 and separated by semicolons. Empty where there is nothing to say: one thread, more threads than
-    cores, a system without affinities, or 0, for which ONNX Runtime chooses cores itself.
+    counted from 1 and separated by semicolons. Empty where there is nothing to say: one thread, more or fewer threads
+    than cores, a system without affinities, or 0, for which ONNX Runtime chooses cores itself.
     """
     if threads < 2 or not hasattr(os, "sched_getaffinity"):
         return ""
     cores = sorted(os.sched_getaffinity(0))
-    if threads > len(cores):
-        return ""
+    if threads != len(cores):
+        return ""  # others may use the rest, or have chosen the same ones
     return ";".join(str(core + 1) for core in cores[1:threads])

@@ -1,16 +1,25 @@
 """How many runs share the device, and how much one of them takes: what is best differs by provider."""
 
+import math
 import os
 from dataclasses import dataclass
+
+from service.recognition import cgroups
 
 CPU_FACES = 32
 """Faces of one run of the descriptor network on the CPU. Its weights pass through the cache once a run: a face takes
 two thirds of the time among 8 or more that it takes alone, and no less among 64 (benchmarks.stages)."""
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
+def visible_cores() -> int:
+    """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_cores() -> int:
+    """Cores whose time this process may use. Threads beyond would only use the share up sooner, and all then stop."""
+    share = cgroups.cores()
+    return visible_cores() if math.isinf(share) else min(visible_cores(), math.ceil(share))
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,8 @@ class Parallelism:
         of several takes their times added up.
         """
         cores = usable_cores()
+        if cores < visible_cores():
+            threads = threads or cores  # ONNX Runtime knows nothing of shares
         return cls(
             threads=threads,
             runs=max(cores // (threads or cores), 1),

@@ -1,9 +1,12 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from service import capacity
 from service.capacity import Capacity
+from service.recognition import cgroups, parallelism
+from service.recognition.parallelism import Parallelism
 from service.settings import Settings
 
 GIBIBYTE = 1024**3
@@ -15,9 +18,17 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "meminfo").write_text("MemTotal:        8388608 kB\nMemFree:          100 kB\n")
     (tmp_path / "cgroup").write_text("")
     monkeypatch.setattr(capacity, "MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(capacity, "MEMBERSHIP", tmp_path / "cgroup")
-    monkeypatch.setattr(capacity, "CGROUPS", tmp_path / "fs")
+    monkeypatch.setattr(cgroups, "MEMBERSHIP", tmp_path / "cgroup")
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path / "fs")
     return tmp_path
+
+
+@pytest.fixture
+def fresh_cores() -> Iterator[None]:
+    """A share of cores is read once a process: forget it before and after."""
+    cgroups.cores.cache_clear()
+    yield
+    cgroups.cores.cache_clear()
 
 
 def _limit(file: Path, text: str) -> None:
@@ -64,4 +75,30 @@ def test_photos_at_once_by_themselves(engine: str, photos: int) -> None:
 
 def test_the_memory_of_this_machine_can_be_read() -> None:
     assert 2**28 < capacity.memory_of_machine() < 2**50
-    assert capacity.memory_limit() > 2**26
+    assert cgroups.memory_limit() > 2**26
+
+
+@pytest.mark.usefixtures("fresh_cores")
+@pytest.mark.parametrize(
+    ("membership", "files", "cores"),
+    [
+        ("0::/", {"cpu.max": "150000 100000"}, 2),  # docker's --cpus=1.5
+        ("0::/a/b", {"a/cpu.max": "100000 100000", "a/b/cpu.max": "max 100000"}, 1),
+        ("0::/", {"cpu.max": "max 100000"}, 8),
+        ("3:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3),
+        ("3:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ("0::/", {"cpu.max": "6400000 100000"}, 8),
+        ("0::/", {}, 8),
+    ],
+)
+def test_a_share_of_the_cores(
+    system: Path, monkeypatch: pytest.MonkeyPatch, membership: str, files: dict[str, str], cores: int
+) -> None:
+    (system / "cgroup").write_text(membership + "\n")
+    for name, text in files.items():
+        _limit(system / "fs" / name, text)
+    monkeypatch.setattr(parallelism, "visible_cores", lambda: 8)
+    assert parallelism.usable_cores() == cores
+    # ONNX Runtime, which would count the machine's cores, is told so.
+    assert Parallelism.on_cpu(0).threads == (0 if cores == 8 else cores)
+    assert Parallelism.on_cpu(1).threads == 1
