@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from model_store.atomic import atomic_file
 from service.recognition.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 
-CONVERTER_VERSION = 3
+CONVERTER_VERSION = 4
 """Raised with every change of a graph or of what this manifest says: graphs of another version are made anew."""
 
 _LARGEST_MANIFEST = 1 << 20
@@ -59,6 +59,8 @@ class DetectorFacts:
     """Each level is (rate - 1) / rate of the one before."""
     threshold: float
     """Scores above it are faces (adjust_threshold of loss_mmod_::to_label)."""
+    form: tuple[str, ...]
+    """What was done to dlib's network for the runtime's sake; no score changes by it. One graph for all providers."""
 
 
 @dataclass(frozen=True)

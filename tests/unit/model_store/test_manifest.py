@@ -25,7 +25,9 @@ def written(tmp_path: Path) -> Manifest:
         source_sha256="5" * 64,
         graph_sha256=hashlib.sha256(GRAPH).hexdigest(),
         proof=Proof("dlib 20.0.1", 4, 0, {"scores": 1e-6}, {"scores": 1e-5}),
-        detector=DetectorFacts(80, 80, 0.34, 1.0, (122.78199768066406, 117.0, 104.3), 10, 11, 6, 0.0),
+        detector=DetectorFacts(
+            80, 80, 0.34, 1.0, (122.78199768066406, 117.0, 104.3), 10, 11, 6, 0.0, ("plain",)
+        ),
     )
     manifest.graph_path(tmp_path, NAME).parent.mkdir()
     manifest.graph_path(tmp_path, NAME).write_bytes(GRAPH)
