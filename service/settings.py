@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         ge=1,
         validation_alias="FACE_GRACE",
         description="Seconds that photos in flight have after SIGTERM. `docker stop` and systemd have limits of their "
-        "own (--stop-timeout, TimeoutStopSec). A second signal ends the service at once.",
+        "own (--stop-timeout, TimeoutStopSec). Another signal, a second later or more, ends the service at once.",
     )
     engine: Annotated[Literal["onnx", "dlib"], _AnyCase] = Field(
         default="onnx",

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from types import FrameType
 
@@ -21,6 +22,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 HANDSHAKE_SECONDS = 0.2
 """How long callers whose connection was being made when the service stopped have to finish that."""
+
+ECHO_SECONDS = 1.0
+"""A second signal within so short a time is the first one again: who signals a whole group of processes reaches the
+service once himself and once through the make that started it."""
 
 MARGIN_SECONDS = 15.0
 """After the grace period, for threads that no one can stop; then the process ends whatever they do."""
@@ -43,6 +48,8 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, hang_ups: HangUps) -> None:
         super().__init__(config)
         self._hang_ups = hang_ups
+        self._told: float | None = None
+        """When the first signal came."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._hang_ups.start()
@@ -65,7 +72,10 @@ class Server(uvicorn.Server):
 
         uvicorn's own would raise the signal again in the end, and so change the exit status.
         """
-        if self.should_exit:
+        now = time.monotonic()
+        if self._told is None:
+            self._told = now
+        elif now - self._told > ECHO_SECONDS:
             end_at_once(128 + sig)
         self.should_exit = True
 

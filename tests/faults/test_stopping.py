@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from service.stopping import ECHO_SECONDS
 from tests.calling import Caller
 from tests.faults.conftest import PATIENCE, Crowd
 
@@ -116,9 +117,24 @@ def test_a_second_signal_ends_it_at_once(start_service: StartService, portrait: 
         assert caller.get("/health").status == 200
         service.process.send_signal(signal.SIGTERM)
         service.wait_for_log("Waiting for connections to close")
+        time.sleep(ECHO_SECONDS)
         assert service.process.poll() is None
         service.process.send_signal(signal.SIGTERM)
         assert service.wait() == 128 + signal.SIGTERM
+
+
+def test_a_signal_that_comes_twice_is_one(service: Service, caller: Caller, portrait: bytes) -> None:
+    """To a whole group of processes, and once more from the make that is one of them."""
+    head, body = caller.form("/detect", caller.photo(portrait))
+    with caller.connect() as slow:
+        slow.sendall(head + body[:1000])
+        assert caller.get("/health").status == 200
+        for _ in range(2):
+            service.process.send_signal(signal.SIGTERM)
+            time.sleep(0.05)
+        service.wait_for_log("Waiting for connections to close")
+        assert caller.exchange(body[1000:], b"", connection=slow).status == 200
+    assert service.wait() == 0
 
 
 def test_callers_that_say_nothing_do_not_keep_it(service: Service, caller: Caller) -> None:
