@@ -184,8 +184,9 @@ class _Worker:
 
 def _work(line: "_Line", paths: Mapping[str, str | None]) -> None:
     """Answer calls with (True, the result) or (False, what was wrong), until the other side is gone."""
-    # A terminal and systemd signal the whole group; the serving process decides when work ends.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    # A terminal signals the whole group; the serving process decides when work ends. Not SIGTERM, by which
+    # multiprocessing ends its children with a program that closed nothing.
+    for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     from service.recognition.engines.dlib_stages import DlibStages
 

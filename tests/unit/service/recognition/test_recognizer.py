@@ -1,5 +1,8 @@
 import os
 import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +19,8 @@ from service.recognition.mmod import Detection
 from service.recognition.models import DLIB_RESNET, FIVE_POINTS, MODELS
 from service.recognition.opening import ENGINES, RecognizerError, open_recognizer
 from service.recognition.recognizer import Face, Recognizer, judged
+
+ROOT = Path(__file__).parents[4]
 
 Recognizers = dict[str, Recognizer]
 Pictures = dict[str, NDArray[np.uint8]]
@@ -163,6 +168,47 @@ def test_a_killed_dlib_process_costs_no_photo(store: Path, pictures: Pictures) -
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         assert engine.hog_detections(pictures["astronaut.png"]) == before != []
+    finally:
+        engine.close()
+
+
+def test_a_program_that_closes_nothing_ends_all_the_same(store: Path) -> None:
+    weights = store.resolve() / "weights"
+    program = (
+        "import sys; from pathlib import Path; import numpy as np\n"
+        "from service.recognition.engines.dlib import DlibEngine\n"
+        "engine = DlibEngine(None, Path(sys.argv[1]), Path(sys.argv[2]), processes=1)\n"
+        "print(engine.hog_detections(np.zeros((90, 90, 3), np.uint8)))\n"
+    )
+    files = [str(weights / f"{name}.dat") for name in (FIVE_POINTS, DLIB_RESNET)]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *files],
+        cwd=ROOT,
+        timeout=120,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_dlib_process_killed_in_the_middle_of_a_call_costs_no_photo(
+    store: Path, pictures: Pictures
+) -> None:
+    weights = store / "weights"
+    engine = DlibEngine(None, weights / f"{FIVE_POINTS}.dat", weights / f"{DLIB_RESNET}.dat", processes=1)
+    large = np.ascontiguousarray(np.tile(pictures["astronaut.png"], (4, 4, 1)))
+    engine.check()
+    process = engine._workers[0]._process
+    assert process is not None
+    assert process.pid is not None
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            found = pool.submit(engine.hog_detections, large)  # seconds of work
+            time.sleep(0.5)
+            os.kill(process.pid, signal.SIGKILL)
+            assert len(found.result()) >= 8
+        assert engine._workers[0]._process is not process
     finally:
         engine.close()
 
