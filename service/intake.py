@@ -1,6 +1,7 @@
 """A photo's way through the service, with every place where it may have to wait."""
 
 import asyncio
+import gc
 import logging
 import time
 import traceback
@@ -114,8 +115,9 @@ class Intake:
                 log.warning("%s: once more, alone", error)
             self.metrics.retried.inc()
             # All bytes there are: nothing else is in work then, and takes memory or a device from this photo.
+            everything = max(self.queue.memory.total, 1)
             return await self.queue.run(
-                partial(_lightly, partial(work, True)), max(self.queue.memory.total, 1)
+                partial(_lightly, partial(_collected, partial(work, True))), everything
             )
 
     def _needed(self, header: images.Header, task: Task) -> int:
@@ -128,6 +130,12 @@ class Intake:
 
 THE_PHOTOS = (images.UndecodableImage, images.ImageTooLarge, CallerGone)
 """What is wrong with a photo or its caller, and would be again; all else is the machine's fault or ours."""
+
+
+def _collected(work: Callable[[], bytes]) -> bytes:
+    """What `work` gives, with the memory that failures before it still hold in circles of references."""
+    gc.collect()
+    return work()
 
 
 def _lightly(work: Callable[[], bytes]) -> bytes:
