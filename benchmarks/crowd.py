@@ -38,8 +38,8 @@ DRIFT = 1e-5
 """The most that a value of a descriptor or a confidence may differ from the one of the photo alone."""
 QUARTERS = 4
 """Of the calls, each with the same photos in the same order."""
-GROWTH = 1.1
-"""The last quarter's memory peak over the first's: which of the large photos meet is a matter of milliseconds."""
+GROWTH = 1.05
+"""The last quarter's memory peak over the first's."""
 
 
 @dataclass
