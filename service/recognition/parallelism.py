@@ -8,7 +8,7 @@ from service.recognition import cgroups
 
 CPU_FACES = 32
 """Faces of one run of the descriptor network on the CPU. Its weights pass through the cache once a run: a face takes
-two thirds of the time among 8 or more that it takes alone, and no less among 64 (benchmarks.stages)."""
+two thirds of the time among 8 or more that it takes alone, and no less among 64 (benchmarks.throughput)."""
 
 
 def visible_cores() -> int:

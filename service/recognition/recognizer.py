@@ -47,13 +47,13 @@ class Recognizer:
 
     Args:
         model: one of `models.MODELS`.
-        engine: computes the stages.
+        engine: computes the stages; kept as `engine`, for who wants a stage alone.
         stand_in: computes a stage where `engine` fails, slower and with the same result; None where there is none.
     """
 
     def __init__(self, model: Model, engine: Engine, stand_in: Engine | None = None) -> None:
         self.model = model
-        self._engine = engine
+        self.engine = engine
         self._surest = WithStandIn(engine, stand_in) if stand_in else engine
 
     def recognize(
@@ -81,7 +81,7 @@ class Recognizer:
     ) -> Recognition:
         """As `recognize`, with the time of each stage. Without `stand_in`, an engine that fails is not replaced."""
         watch = Stopwatch()
-        engine = self._surest if stand_in else self._engine
+        engine = self._surest if stand_in else self.engine
         faces = self._recognize(engine, _checked(image), rectangles, watch)
         return Recognition(faces, watch.timings)
 

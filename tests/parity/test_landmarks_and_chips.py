@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import parity
 from benchmarks.corpus import photos_in
+from benchmarks.parity.photos import decoded
 from model_store import manifest
 from service.recognition import chips
 from service.recognition.geometry import Rectangle
 from service.recognition.landmarks import Landmarks, Predictor
 from service.recognition.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
+from service.settings import ADVERTISED_AREA
 from tests.unit.service.recognition import dlib_itself
 
 SEARCHED_SIDE = 500
@@ -45,7 +46,7 @@ def _check(photos: Iterable[Path], store: Path) -> int:
     }
     compared = 0
     undecodable: list[str] = []
-    for photo in parity.photos(list(photos), undecodable):
+    for photo in decoded(photos, ADVERTISED_AREA, undecodable):
         faces = _faces(photo.image, state)
         compared += len(faces)
         for name, find in landmarks.items():

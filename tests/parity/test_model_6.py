@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import parity, running
+from benchmarks.parity.candidates import started
+from benchmarks.parity.comparison import Comparison
+from benchmarks.parity.photos import decoded
 from benchmarks.reference import NETWORK, WEIGHTS, References
 from conversion.read_network import read_network
 from conversion.topologies import DESCRIPTOR
 from model_store.store import WeightStore
 from service.recognition.models import DLIB_RESNET, TAGUCHI_RESNET
+from service.settings import ADVERTISED_AREA
 from tests.conftest import ROOT
 from tests.perturbed import perturbed
 
@@ -42,23 +45,22 @@ def test_model_6_equals_dlib_with_the_same_weights(store_of_six: Path, photos: d
     weights = WeightStore(store_of_six)
     paths = {name: weights.path(TAGUCHI_RESNET if name == NETWORK else name) for name in WEIGHTS}
     references = References(ROOT / ".cache" / "reference", paths)
-    decoded = list(parity.photos([photos[name] for name in PHOTOS], []))
-    result = parity.Parity()
-    with running.service({"FACE_MODEL": "6", "FACE_STORE": str(store_of_six)}) as client:
-        for photo, reference in references.of(decoded, lambda photo: photo.image, processes=2):
-            answer = parity.detect(client, parity.as_png(photo.image))
-            result.add(photo.name, answer, reference.models[4])
-    assert result.problems == []
-    assert result.faces == len(PHOTOS)
+    comparison = Comparison()
+    with started([6], store_of_six) as services:
+        pictures = decoded([photos[name] for name in PHOTOS], ADVERTISED_AREA, [])
+        for photo, reference in references.of(pictures, processes=2):
+            comparison.add(photo.name, services[6].detect(photo), reference.models[4])
+    assert comparison.problems == []
+    assert comparison.faces == len(PHOTOS)
 
 
 def test_its_descriptors_are_not_those_of_model_4(
     store_of_six: Path, store: Path, photos: dict[str, Path]
 ) -> None:
     descriptors = []
-    (photo,) = parity.photos([photos["astronaut.png"]], [])
-    for model, root in (("4", store), ("6", store_of_six)):
-        with running.service({"FACE_MODEL": model, "FACE_STORE": str(root)}) as client:
-            (face,) = parity.detect(client, parity.as_png(photo.image))["faces"]
-            descriptors.append(face["descriptor"])
-    assert np.linalg.norm(np.subtract(*descriptors)) > 0.1
+    (photo,) = decoded([photos["astronaut.png"]], ADVERTISED_AREA, [])
+    for model, root in ((4, store), (6, store_of_six)):
+        with started([model], root) as services:
+            (face,) = services[model].detect(photo)
+            descriptors.append(face.descriptor)
+    assert np.linalg.norm(np.diff(descriptors, axis=0)) > 0.1

@@ -1,6 +1,6 @@
 """The running service against dlib called directly: photos with every trait that moves a face, models 1 to 4.
 
-All photos of a folder: `make parity`.
+All photos of a folder: `make parity`, which is the same with a report.
 """
 
 from collections.abc import Iterator
@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import corpus, parity
+from benchmarks.corpus import photos_in
+from benchmarks.options import NAMED
+from benchmarks.parity.candidates import started
+from benchmarks.parity.comparison import Comparison
+from benchmarks.parity.photos import Photo, decoded
+from benchmarks.parity.section import ask
 from benchmarks.reference import WEIGHTS, References
 from model_store.store import WeightStore
+from service.settings import ADVERTISED_AREA
 from tests.conftest import ROOT
 
 FOLDER_PHOTOS = (
@@ -32,14 +38,14 @@ SMALLER_AREA = 600_000
 """Pixels; with dlib-bin the rest of the folder takes another quarter of an hour."""
 
 
-def _decoded(paths: list[Path]) -> list[parity.Photo]:
+def _decoded(paths: list[Path]) -> list[Photo]:
     undecodable: list[str] = []
-    photos = list(parity.photos(paths, undecodable))
+    photos = list(decoded(paths, ADVERTISED_AREA, undecodable))
     assert undecodable == []
     return photos
 
 
-def _made(portrait: NDArray[np.uint8], group: list[NDArray[np.uint8]]) -> Iterator[parity.Photo]:
+def _made(portrait: NDArray[np.uint8], group: list[NDArray[np.uint8]]) -> Iterator[Photo]:
     """What the photos at hand do not show: dark, blurred, turned, sheared, tiny, many, cut, gray, odd shapes."""
     rows, columns = portrait.shape[:2]
     turned = cv2.getRotationMatrix2D((columns / 2, rows / 2), 25, 1.0)
@@ -58,34 +64,39 @@ def _made(portrait: NDArray[np.uint8], group: list[NDArray[np.uint8]]) -> Iterat
         "noise": noise,
     }
     for name, picture in pictures.items():
-        yield parity.Photo(name, np.ascontiguousarray(picture.astype(np.uint8)))
+        yield Photo(name, np.ascontiguousarray(picture.astype(np.uint8)))
 
 
 @pytest.fixture(scope="module")
-def corpus_photos(photos: dict[str, Path]) -> list[parity.Photo]:
+def corpus_photos(photos: dict[str, Path]) -> list[Photo]:
     decoded = {photo.name: photo for photo in _decoded(list(photos.values()))}
     small = cv2.resize(decoded["astronaut.png"].image, (400, 400), interpolation=cv2.INTER_AREA)
     portraits = [photo.image for name, photo in decoded.items() if name.startswith("800px")]
     return [*decoded.values(), *_made(small.astype(np.uint8), [*portraits, decoded["obama.jpg"].image])]
 
 
-def _compare(photos: list[parity.Photo], store: Path) -> parity.Outcome:
+def _compare(photos: list[Photo], store: Path) -> dict[int, Comparison]:
     weights = WeightStore(store)
     references = References(ROOT / ".cache" / "reference", {name: weights.path(name) for name in WEIGHTS})
-    return parity.compare(photos, references, parity.MODELS, store, processes=2)
+    comparisons = {model: Comparison() for model in NAMED}
+    with started(NAMED, store) as services:
+        for photo, reference in references.of(photos, processes=2):
+            for model, service in services.items():
+                ask(service, photo, reference.models[model], comparisons[model])
+    return comparisons
 
 
-def _assert_equal(outcome: parity.Outcome, photos: int, faces: int) -> None:
-    for model, result in outcome.models.items():
-        assert result.problems == [], f"model {model}"
-        assert result.crossings == 0
-        assert result.photos == photos
-        assert result.faces >= faces
-        assert result.recomputed == result.faces
+def _assert_equal(comparisons: dict[int, Comparison], photos: int, faces: int) -> None:
+    for model, comparison in comparisons.items():
+        assert comparison.problems == [], f"model {model}"
+        assert comparison.crossings == 0
+        assert comparison.photos == photos
+        assert comparison.faces >= faces
+        assert comparison.recomputed == comparison.faces
 
 
 def test_every_model_equals_dlib_on_photos_from_packages_and_made_ones(
-    corpus_photos: list[parity.Photo], store: Path
+    corpus_photos: list[Photo], store: Path
 ) -> None:
     _assert_equal(_compare(corpus_photos, store), len(corpus_photos), faces=18)
 
@@ -100,20 +111,15 @@ def test_every_model_equals_dlib_at_six_megapixels(photos: dict[str, Path], stor
     """Larger photos than packages have: more levels, and a tile that is wider than any cache."""
     (photo,) = _decoded([photos["biden.jpg"]])
     large = cv2.resize(photo.image, (1626, 3690), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-    _assert_equal(_compare([parity.Photo("large", large)], store), 1, faces=1)
+    _assert_equal(_compare([Photo("large", large)], store), 1, faces=1)
 
 
 @pytest.mark.slow
 def test_every_model_equals_dlib_on_all_smaller_photos_of_the_folder(photo_folder: Path, store: Path) -> None:
     photos = [
         photo
-        for photo in _decoded(corpus.photos_in(photo_folder / "dev"))
+        for photo in _decoded(photos_in(photo_folder / "dev"))
         if photo.image.shape[0] * photo.image.shape[1] < SMALLER_AREA
     ]
     assert len(photos) >= 30
     _assert_equal(_compare(photos, store), len(photos), faces=30)
-
-
-def test_a_folder_without_photos_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["parity", str(tmp_path)])
-    assert parity.main() == 2

@@ -1,15 +1,21 @@
-"""The gate itself: it sees every kind of difference, and counts what upstream's overlap would change."""
+"""The comparison itself: it sees every kind of difference, and counts what upstream's overlap would change."""
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from benchmarks.parity import Parity, changed_by_upstream_rule
-from benchmarks.reference import Reference, ReferenceFace
+from benchmarks.faces import AnsweredFace, matched, of_answer
+from benchmarks.parity.comparison import Comparison
+from benchmarks.parity.upstream_rule import changed_verdicts
+from benchmarks.reference import Reference
+from benchmarks.results import Result
 from service.recognition.geometry import Rectangle
 
-TRUTH = ReferenceFace(Rectangle(10, 20, 110, 120), 1.05, ((30, 40), (50, 60)), (0.25,) * 128)
+TRUTH = AnsweredFace(Rectangle(10, 20, 110, 120), 1.05, ((30, 40), (50, 60)), (0.25,) * 128)
+OTHER = replace(TRUTH, rectangle=Rectangle(200, 20, 300, 120))
 
 
 def _answer() -> dict[str, Any]:
@@ -23,10 +29,10 @@ def _answer() -> dict[str, Any]:
 
 
 def test_equal_answers_are_equal() -> None:
-    parity = Parity()
-    parity.add("photo", _answer(), [TRUTH])
-    assert parity.problems == []
-    assert (parity.photos, parity.faces, parity.crossings) == (1, 1, 0)
+    comparison = Comparison()
+    comparison.add("photo", of_answer(_answer()), [TRUTH])
+    assert comparison.problems == []
+    assert (comparison.photos, comparison.faces, comparison.crossings) == (1, 1, 0)
 
 
 def _in_face(key: str, value: object) -> Callable[[dict[str, Any]], object]:
@@ -38,38 +44,67 @@ def _in_face(key: str, value: object) -> Callable[[dict[str, Any]], object]:
     [
         _in_face("left", 11),
         _in_face("detection_confidence", 1.05002),
+        _in_face("detection_confidence", math.nan),
         _in_face("landmarks", [{"x": 30, "y": 41}, {"x": 50, "y": 60}]),
         _in_face("descriptor", [0.25] * 127 + [0.25002]),
-        lambda answer: answer["faces"].clear(),
-        lambda answer: answer["faces"].append(answer["faces"][0]),
-        lambda answer: answer.update({"faces-count": 0}),
+        _in_face("descriptor", [0.25] * 127 + [math.nan]),
+        _in_face("descriptor", [0.25] * 127),
+        lambda answer: answer["faces"].clear() or answer.update({"faces-count": 0}),
+        lambda answer: answer["faces"].append(answer["faces"][0]) or answer.update({"faces-count": 2}),
     ],
 )
 def test_a_planted_difference_is_a_problem(plant: Callable[[dict[str, Any]], object]) -> None:
     answer = _answer()
     plant(answer)
-    parity = Parity()
-    parity.add("photo", answer, [TRUTH])
-    assert len(parity.problems) == 1
+    comparison = Comparison()
+    comparison.add("photo", of_answer(answer), [TRUTH])
+    assert len(comparison.problems) == 1
+
+
+def test_an_answer_that_miscounts_its_faces_is_none() -> None:
+    with pytest.raises(KeyError, match="faces-count is 0"):
+        of_answer({**_answer(), "faces-count": 0})
+
+
+def test_faces_in_another_order_are_a_problem_and_still_matched() -> None:
+    comparison = Comparison()
+    comparison.add("photo", [OTHER, TRUTH], [TRUTH, OTHER])
+    assert [str(problem) for problem in comparison.problems] == ["photo: the faces are in another order"]
+    assert [(match.reference, match.candidate) for match in comparison.matches] == [
+        (TRUTH, TRUTH),
+        (OTHER, OTHER),
+    ]
+
+
+def test_faces_are_matched_by_their_overlap_and_once() -> None:
+    near = replace(TRUTH, rectangle=Rectangle(12, 20, 112, 120))
+    assert matched([TRUTH, near, OTHER], [near, TRUTH]) == [(TRUTH, TRUTH), (near, near)]
 
 
 def test_a_face_on_the_other_side_of_the_confidence_threshold_is_counted() -> None:
-    truth = ReferenceFace(TRUTH.rectangle, 0.989999, TRUTH.landmarks, TRUTH.descriptor)
-    answer = _answer()
-    answer["faces"][0]["detection_confidence"] = 0.990001
-    parity = Parity()
-    parity.add("photo", answer, [truth])
-    assert parity.problems == []  # within the tolerance, yet a person would see it
-    assert parity.crossings == 1
+    comparison = Comparison()
+    comparison.add("photo", [replace(TRUTH, confidence=0.990001)], [replace(TRUTH, confidence=0.989999)])
+    assert comparison.problems == []  # within the tolerance, yet a person would see it
+    assert comparison.crossings == 1
 
 
 def test_another_descriptor_from_compute_is_a_problem() -> None:
-    parity = Parity()
-    face = _answer()["faces"][0]
-    parity.add_computed("photo", face, {"face": face})
-    assert parity.problems == []
-    parity.add_computed("photo", face, {"face": {**face, "descriptor": [0.25] * 127 + [0.2502]}})
-    assert len(parity.problems) == 1
+    comparison = Comparison()
+    comparison.add_computed("photo", TRUTH, TRUTH)
+    assert comparison.problems == []
+    comparison.add_computed("photo", TRUTH, replace(TRUTH, descriptor=(0.25,) * 127 + (0.2502,)))
+    comparison.add_computed("photo", TRUTH, replace(TRUTH, landmarks=((30, 40), (50, 61))))
+    assert len(comparison.problems) == 2
+
+
+def test_an_unanswered_photo_is_counted_and_its_faces_too() -> None:
+    comparison = Comparison()
+    comparison.fail("photo", "/detect: 503", [TRUTH])
+    result = Result(made="", plan="quick")
+    comparison.note(result, 4)
+    figures = {figure.key.name: figure.median for figure in result.figures}
+    assert figures["parity/model 4/failed"] == 1
+    assert figures["parity/model 4/faces"] == 1
 
 
 @pytest.mark.parametrize(
@@ -82,7 +117,5 @@ def test_another_descriptor_from_compute_is_a_problem() -> None:
 )
 def test_verdicts_that_upstreams_overlap_changes(hog: Rectangle, changed: int) -> None:
     confirmed = hog == TRUTH.rectangle
-    judged = ReferenceFace(
-        TRUTH.rectangle, 1.05 if confirmed else 1.05 * 0.8, TRUTH.landmarks, TRUTH.descriptor
-    )
-    assert changed_by_upstream_rule(Reference({1: (TRUTH,), 4: (judged,)}, (hog,))) == changed
+    judged = replace(TRUTH, confidence=1.05 if confirmed else 1.05 * 0.8)
+    assert changed_verdicts(Reference({1: (TRUTH,), 4: (judged,)}, (hog,), {})) == changed

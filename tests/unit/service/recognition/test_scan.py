@@ -70,7 +70,7 @@ from service.recognition.models import MODELS
 from service.recognition.opening import open_recognizer
 
 recognizer = open_recognizer(MODELS[1], engine="onnx", store=Path(sys.argv[1]), workers=1, threads=2)
-detector = recognizer._engine._detector
+detector = recognizer.engine._detector
 for shape in [(2160, 3840), (3840, 2160), (2880, 2880)]:
     detector(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))
 # Not ru_maxrss: a process inherits that of the one that started it.

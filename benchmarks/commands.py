@@ -1,0 +1,100 @@
+"""What can be done with results: compare two, look at many, make a report or the README's table of one."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import comparing, readme
+from benchmarks.report.history import page as history_page
+from benchmarks.report.page import page
+from benchmarks.results import NoResult, Result, load, together
+from model_store.atomic import atomic_file
+
+WRONG = 2
+
+
+def compare(arguments: Sequence[str]) -> int:
+    """Two results: what changed, and by gates.toml whether to switch. The exit status: 0, 1 if something is red."""
+    parser = _parser("compare", compare)
+    parser.add_argument("before", type=Path, help="a result.json")
+    parser.add_argument("after", type=Path, help="another")
+    options = parser.parse_args(arguments)
+    try:
+        before, after = load(options.before), load(options.after)
+    except NoResult as error:
+        print(error, file=sys.stderr)
+        return WRONG
+    lines = [("", options.before.name, options.after.name, "times better", "")]
+    print(comparing.table([*lines, *(row.cells for row in comparing.rows(before, after))]))
+    for group in sorted(before.facts.keys() | after.facts.keys()):
+        old, new = before.facts.get(group, {}), after.facts.get(group, {})
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                print(f"{group}: {name}: {old.get(name, 'unknown')} before, {new.get(name, 'unknown')} after")
+    verdicts = comparing.verdicts(before, after)
+    print()
+    print(comparing.table([(verdict.status, verdict.gate, verdict.says) for verdict in verdicts]))
+    return 1 if together(verdicts) == "red" else 0
+
+
+def history(arguments: Sequence[str]) -> int:
+    """All results below a folder, over time, as a page."""
+    parser = _parser("history", history)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("history.html"))
+    options = parser.parse_args(arguments)
+    results: list[Result] = []
+    for path in sorted(options.folder.rglob("*.json")):
+        try:
+            results.append(load(path))
+        except NoResult as error:
+            print(error, file=sys.stderr)
+    if not results:
+        print(f"there are no results in {options.folder}", file=sys.stderr)
+        return WRONG
+    results.sort(key=lambda result: result.made)
+    _write(options.out, history_page(results))
+    print(f"{len(results)} results in {options.out}")
+    return 0
+
+
+def report(arguments: Sequence[str]) -> int:
+    """The page of a result, made again: without the photos' names, which no result holds."""
+    parser = _parser("report", report)
+    parser.add_argument("result", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("report.html"))
+    options = parser.parse_args(arguments)
+    try:
+        _write(options.out, page(load(options.result)))
+    except NoResult as error:
+        print(error, file=sys.stderr)
+        return WRONG
+    return 0
+
+
+def table(arguments: Sequence[str]) -> int:
+    """The README's table of a result, printed, or put between its marks in a file."""
+    parser = _parser("table", table)
+    parser.add_argument("result", type=Path)
+    parser.add_argument("--into", type=Path, help="a file with the marks")
+    options = parser.parse_args(arguments)
+    try:
+        made = readme.table(load(options.result))
+        if options.into is None:
+            print(made)
+        else:
+            _write(options.into, readme.replaced(options.into.read_text(encoding="utf-8"), made))
+    except (NoResult, readme.NoMarks) as error:
+        print(error, file=sys.stderr)
+        return WRONG
+    return 0
+
+
+def _parser(name: str, command: object) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=command.__doc__)
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_file(path) as file:
+        file.write(text.encode())

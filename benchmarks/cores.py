@@ -1,0 +1,31 @@
+"""Which cores a run may use: both sides the same ones, and their libraries just as many threads."""
+
+import os
+import sys
+
+from service.recognition.parallelism import visible_cores
+
+
+def hold_to(number: int) -> None:
+    """Hold this program, and all that it starts, to so many cores.
+
+    Libraries count the cores when they are loaded. So where there are more, this starts the program anew, with the
+    same arguments, and does not return: call it before anything else is done. Linux.
+
+    Raises:
+        ValueError: there are fewer cores. One line.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if not 1 <= number <= len(cores):
+        raise ValueError(f"{number} cores were asked for, and there are {len(cores)}")
+    if number < len(cores):
+        os.sched_setaffinity(0, cores[:number])
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def threads() -> int:
+    """Threads for ONNX Runtime: 0, as the service has it, unless this program is held to some of the cores.
+
+    ONNX Runtime counts the machine's cores, whichever of them it may use.
+    """
+    return 0 if visible_cores() == os.cpu_count() else visible_cores()

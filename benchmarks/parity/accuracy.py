@@ -1,0 +1,177 @@
+"""What the differences mean to people: who is taken for whom, with the candidate's descriptors and the reference's.
+
+The app compares descriptors by Euclidean distance with a threshold of 0.4 (0.2 to 0.6, as the admin sets it), and
+groups what is near by Chinese whispers, faces surer than 0.99 and of 40 pixels and more only.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.corpus import Pair
+from benchmarks.faces import AnsweredFace
+from benchmarks.parity.comparison import GROUPING_CONFIDENCE, Match
+from benchmarks.results import Key, Result, Series
+
+THRESHOLDS = (0.4, 0.6)
+"""Distances below which two faces are one person: the app's default, and dlib's."""
+GROUPING_DISTANCE = 0.4
+GROUPING_SIDE = 40
+"""Pixels: smaller faces are never grouped."""
+BIN = 0.02
+"""Width of the distances' histogram."""
+LARGEST_DISTANCE = 1.6
+ROWS = 1024
+"""Faces whose distances to all others are in work at once: 16 MB for 2,000 faces."""
+
+Descriptors = NDArray[np.float64]
+"""Shape (faces, 128)."""
+
+
+def note(result: Result, model: int, matches: Sequence[Match], pairs: Sequence[Pair]) -> None:
+    """Put what the faces that both sides found are worth into a result."""
+
+    def noted(metric: str, value: float, side: str = "") -> None:
+        result.note(Key(section="accuracy", model=model, side=side, metric=metric), value)
+
+    noted("faces", len(matches))
+    if not matches:
+        return
+    sides = {
+        "reference": [match.reference for match in matches],
+        "candidate": [match.candidate for match in matches],
+    }
+    descriptors = {side: np.array([face.descriptor for face in faces]) for side, faces in sides.items()}
+    noted("all pairs", len(matches) * (len(matches) - 1) // 2)
+    for threshold, crossed in zip(THRESHOLDS, crossings(*descriptors.values()), strict=True):
+        noted(f"pairs across {threshold}", crossed)
+
+    known = _widest(matches, pairs)
+    noted("pairs", len(known.same))
+    if len(known.same):
+        distances = {side: known.distances(values) for side, values in descriptors.items()}
+        for threshold in THRESHOLDS:
+            right = {
+                side: float(np.mean((of_side < threshold) == known.same))
+                for side, of_side in distances.items()
+            }
+            for side, share in right.items():
+                noted(f"accuracy at {threshold}", share, side)
+            noted(f"accuracy lost at {threshold}", right["reference"] - right["candidate"])
+    _note_histogram(result, model, descriptors["candidate"], known)
+
+    grouped = [
+        number
+        for number, match in enumerate(matches)
+        if _groupable(match.reference) and _groupable(match.candidate)
+    ]
+    labels = {side: groups(values[grouped]) for side, values in descriptors.items()}
+    for side, of_side in labels.items():
+        noted("groups", len(set(of_side)), side)
+    noted("pairs grouped otherwise", grouped_otherwise(*labels.values()))
+
+
+@dataclass(frozen=True)
+class Known:
+    """Pairs of faces of which somebody has said whether they are of one person."""
+
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    same: NDArray[np.bool_]
+
+    def distances(self, descriptors: Descriptors) -> NDArray[np.float64]:
+        """Of each pair."""
+        norms: NDArray[np.float64] = np.linalg.norm(
+            descriptors[self.first] - descriptors[self.second], axis=1
+        )
+        return norms
+
+
+def _widest(matches: Sequence[Match], pairs: Iterable[Pair]) -> Known:
+    """The labelled pairs, by the widest face of each photo, as the labels mean it."""
+    widest: dict[str, int] = {}
+    for number, match in enumerate(matches):
+        best = widest.get(match.photo)
+        if best is None or _width(match.reference) > _width(matches[best].reference):
+            widest[match.photo] = number
+    known = [
+        (widest[pair.first], widest[pair.second], pair.same)
+        for pair in pairs
+        if pair.first in widest and pair.second in widest
+    ]
+    first, second, same = zip(*known, strict=True) if known else ((), (), ())
+    return Known(np.array(first, np.intp), np.array(second, np.intp), np.array(same, np.bool_))
+
+
+def crossings(reference: Descriptors, candidate: Descriptors) -> list[int]:
+    """For each of `THRESHOLDS` how many of all pairs of faces are on the other side of it."""
+    crossed = [0] * len(THRESHOLDS)
+    for before, after in zip(_all_distances(reference), _all_distances(candidate), strict=True):
+        for number, threshold in enumerate(THRESHOLDS):
+            crossed[number] += int(((before < threshold) != (after < threshold)).sum())
+    return crossed
+
+
+def _all_distances(descriptors: Descriptors) -> Iterator[NDArray[np.float64]]:
+    """The distance of every pair once, in parts."""
+    for first in range(0, len(descriptors), ROWS):
+        rows = descriptors[first : first + ROWS]
+        # Differences squared, not |a|² + |b|² − 2ab, whose cancellation alone moves a distance by more than dlib does.
+        block = np.array([np.linalg.norm(descriptors - row, axis=1) for row in rows])
+        later = np.arange(len(descriptors)) > np.arange(first, first + len(rows))[:, None]
+        yield block[later]
+
+
+def _note_histogram(result: Result, model: int, descriptors: Descriptors, known: Known) -> None:
+    edges = np.arange(0, LARGEST_DISTANCE + BIN / 2, BIN)
+    every = np.zeros(len(edges) - 1)
+    for distances in _all_distances(descriptors):
+        every += np.histogram(distances, edges)[0]
+    labelled = known.distances(descriptors)
+    columns = {
+        "edges": edges[:-1],
+        "all": every,
+        "same": np.histogram(labelled[known.same], edges)[0],
+        "different": np.histogram(labelled[~known.same], edges)[0],
+    }
+    result.series.append(
+        Series(
+            name="distances",
+            model=model,
+            columns={name: [round(float(value), 6) for value in column] for name, column in columns.items()},
+        )
+    )
+
+
+def groups(descriptors: Descriptors) -> list[int]:
+    """The number of each face's group, by dlib's Chinese whispers, which draws the same lots each time."""
+    import dlib
+
+    if not len(descriptors):
+        return []
+    vectors = [dlib.vector(descriptor.tolist()) for descriptor in descriptors]
+    return list(dlib.chinese_whispers_clustering(vectors, GROUPING_DISTANCE))
+
+
+def grouped_otherwise(one: Sequence[int], other: Sequence[int]) -> int:
+    """Pairs of faces that are together in one grouping and apart in the other."""
+
+    def together(labels: Iterable[object]) -> int:
+        sizes = defaultdict[object, int](int)
+        for label in labels:
+            sizes[label] += 1
+        return sum(size * (size - 1) // 2 for size in sizes.values())
+
+    return together(one) + together(other) - 2 * together(zip(one, other, strict=True))
+
+
+def _groupable(face: AnsweredFace) -> bool:
+    left, top, right, bottom = face.rectangle
+    return face.confidence >= GROUPING_CONFIDENCE and min(right - left, bottom - top) >= GROUPING_SIDE
+
+
+def _width(face: AnsweredFace) -> int:
+    return face.rectangle.right - face.rectangle.left

@@ -1,0 +1,108 @@
+"""The parity part of a run: opens both sides when its turn comes."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks import facts, plan
+from benchmarks.cores import threads
+from benchmarks.corpus import Corpus
+from benchmarks.options import DLIB, Options
+from benchmarks.parity import candidates, section
+from benchmarks.parity.baselines import Baseline, Dlib, Recorded, Recording, Running
+from benchmarks.parity.candidates import Candidate, Unanswered
+from benchmarks.parity.stages import Stages
+from benchmarks.reference import WEIGHTS, References
+from benchmarks.results import Result
+from model_store.store import WeightStore
+from service.recognition import cgroups
+from service.recognition.models import MODELS
+from service.recognition.opening import open_recognizer
+from service.recognition.parallelism import usable_cores
+
+DLIB_BYTES_PER_PIXEL = 1000
+"""Of memory that dlib's CNN takes: how many photos it can have in work."""
+SPARE = 0.8
+"""Share of the memory that is left which dlib may take."""
+
+
+class ParityPart:
+    """Both sides and what they gave. `section` is None until they are open."""
+
+    def __init__(self, options: Options, photos: Corpus, result: Result) -> None:
+        self._options = options
+        self._photos = photos
+        self._result = result
+        self._plan = section.PLANS[options.plan]
+        self._recording = Recording()
+        self.section: section.Section | None = None
+
+    def part(self) -> plan.Part:
+        """All of it, as a part of the run."""
+        seconds = section.seconds(self._plan, self._photos, self._processes())
+        return plan.Part("opening services and dlib", seconds, self._open)
+
+    def note(self) -> None:
+        """Put what was compared into the result, and keep the answers where that was asked for."""
+        if self.section is not None:
+            self.section.note(self._result)
+            if self._options.record:
+                self._recording.save(self._options.record)
+
+    def _open(self, stack: ExitStack) -> Sequence[plan.Step]:
+        baseline = self._baseline(stack)
+        opened = self._candidates(
+            stack, [model for model in self._options.models if model in baseline.models]
+        )
+        if not opened.keys() & set(baseline.models):
+            raise Unanswered(
+                f"{baseline.name} has no answers of model {', '.join(map(str, opened or self._options.models))}"
+            )
+        self.section = section.Section(
+            self._photos,
+            self._plan,
+            baseline,
+            opened,
+            self._stages(stack) if isinstance(baseline, Dlib) and not self._options.candidate else None,
+            self._recording,
+            self._processes(),
+        )
+        self._result.facts["run"] |= {"baseline": baseline.name, "models": " ".join(map(str, opened))}
+        return self.section.steps(stack)
+
+    def _baseline(self, stack: ExitStack) -> Baseline:
+        against = self._options.against
+        if against == DLIB:
+            weights = WeightStore(self._options.store)
+            self._result.facts["versions"]["dlib's BLAS"] = facts.blas_of_dlib()
+            cached = self._options.cache / "reference"
+            return Dlib(References(cached, {name: weights.path(name) for name in WEIGHTS}), self._processes())
+        if "://" in against:
+            return Running(
+                stack.enter_context(candidates.at(against, self._options.key)), "a running service"
+            )
+        return Recorded(Path(against))
+
+    def _candidates(self, stack: ExitStack, models: Sequence[int]) -> Mapping[int, Candidate]:
+        if self._options.candidate:
+            return stack.enter_context(candidates.at(self._options.candidate, self._options.key))
+        return stack.enter_context(candidates.started(models, self._options.store))
+
+    def _stages(self, stack: ExitStack) -> Stages:
+        five, sixty_eight = (
+            open_recognizer(
+                MODELS[model], engine="onnx", store=self._options.store, workers=1, threads=threads()
+            )
+            for model in (4, 2)
+        )
+        for recognizer in (five, sixty_eight):
+            stack.callback(recognizer.close)
+            recognizer.warm_up()
+        self._result.facts["recognition"] = facts.recognition(five, self._options.store)
+        return Stages(five.engine, sixty_eight.engine)
+
+    def _processes(self) -> int:
+        """Photos that dlib has in work: one a core, if there is the memory."""
+        memory = min(facts.available_memory(), cgroups.memory_limit())
+        each = DLIB_BYTES_PER_PIXEL * self._plan.area
+        return max(min(usable_cores(), int(SPARE * memory / each)), 1)

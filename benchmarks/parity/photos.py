@@ -1,0 +1,65 @@
+"""Photos as both sides get them: decoded once, scaled as the app scales them, sent as PNG."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service import images
+from service.settings import LARGEST_ORIGINAL
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo that everybody sees the same pixels of."""
+
+    name: str
+    image: NDArray[np.uint8]
+    """RGB, shape (rows, columns, 3), within the area that was asked for."""
+    scale: float = 1.0
+    """Of its sides, against the file's."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its pixels: what an answer is recorded under."""
+        pixels = hashlib.sha256(repr(self.image.shape).encode())
+        pixels.update(np.ascontiguousarray(self.image).data)
+        return pixels.hexdigest()
+
+    def png(self) -> bytes:
+        """Its pixels, without loss."""
+        written, data = cv2.imencode(".png", self.image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        if not written:
+            raise ValueError(f"OpenCV cannot write a PNG of shape {self.image.shape}")
+        return data.tobytes()
+
+
+def decoded(
+    paths: Iterable[Path],
+    area: int,
+    undecodable: list[str],
+    name: Callable[[Path], str] = lambda path: path.name,
+) -> Iterator[Photo]:
+    """Decode photos one by one, scaled down to `area` pixels where they have more; what cannot be is named."""
+    for path in paths:
+        try:
+            image = images.decode(path.read_bytes(), maximum_area=LARGEST_ORIGINAL, honour_orientation=True)
+        except (images.UndecodableImage, images.ImageTooLarge) as error:
+            undecodable.append(f"{name(path)}: {error}")
+            continue
+        scaled = within(image, area)
+        yield Photo(name(path), scaled, scaled.shape[1] / image.shape[1])
+
+
+def within(image: NDArray[np.uint8], area: int) -> NDArray[np.uint8]:
+    """The image, scaled down to at most `area` pixels."""
+    rows, columns = image.shape[:2]
+    scale = (area / (rows * columns)) ** 0.5
+    if scale >= 1:
+        return image
+    size = (max(int(columns * scale), 1), max(int(rows * scale), 1))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

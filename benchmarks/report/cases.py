@@ -1,0 +1,137 @@
+"""Where the two answers for a photo differ most, in words and, if asked for, drawn on the photo."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.faces import AnsweredFace
+from benchmarks.report.drawing import LIGHT
+
+Image = NDArray[np.uint8]
+
+SIDE = 300
+"""Pixels of a drawing's longer side."""
+MARGIN = 0.6
+"""How much of the photo is kept around the faces, as a share of their size."""
+QUALITY = 85
+"""Of the drawings' JPEG."""
+FINE = 4
+"""OpenCV draws at sixteenths of a pixel: coordinates are given shifted by this many bits."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A face whose two answers differ.
+
+    Args:
+        photo: the photo's file name.
+        says: one sentence on what differs.
+        reference: dlib's answer; None: it found no such face.
+        candidate: ours; None: we found no such face.
+        image: RGB, uint8, shape (rows, columns, 3), to be drawn on; None: the page does not show the photo.
+        corner: x and y, in the photo that the answers speak of, of the image's first pixel.
+    """
+
+    photo: str
+    says: str
+    reference: AnsweredFace | None
+    candidate: AnsweredFace | None
+    image: Image | None = None
+    corner: tuple[int, int] = (0, 0)
+
+
+def cut_out(
+    photo: str, says: str, reference: AnsweredFace | None, candidate: AnsweredFace | None, pixels: Image
+) -> Case:
+    """A case with what the photo shows around the faces, copied so that the photo itself can be let go.
+
+    Args:
+        pixels: the photo: RGB, uint8, shape (rows, columns, 3).
+    """
+    boxes = [face.rectangle for face in (reference, candidate) if face is not None]
+    rows, columns = pixels.shape[:2]
+    if not boxes:
+        return Case(photo, says, reference, candidate, pixels.copy())
+    left, top = min(box.left for box in boxes), min(box.top for box in boxes)
+    right, bottom = max(box.right for box in boxes), max(box.bottom for box in boxes)
+    margin = round(MARGIN * max(right - left, bottom - top))
+    left, top = max(left - margin, 0), max(top - margin, 0)
+    right, bottom = min(right + margin + 1, columns), min(bottom + margin + 1, rows)
+    if right <= left or bottom <= top:  # a box that lies outside of the photo altogether
+        return Case(photo, says, reference, candidate, pixels.copy())
+    return Case(photo, says, reference, candidate, pixels[top:bottom, left:right].copy(), (left, top))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One side of a case as the template takes it; `picture` is a data URI, or None."""
+
+    side: str
+    colour: str
+    confidence: str
+    picture: str | None
+
+
+@dataclass(frozen=True)
+class ShownCase:
+    """A case as the template takes it."""
+
+    photo: str
+    says: str
+    sides: tuple[Shown, Shown]
+
+
+def shown(cases: Sequence[Case]) -> list[ShownCase]:
+    """Cases, drawn where they carry an image."""
+    return [
+        ShownCase(
+            # A file name may hold bytes that are no text, which Python keeps and no page can.
+            case.photo.encode(errors="surrogateescape").decode(errors="replace"),
+            case.says,
+            (_side("dlib", "dlib", case, case.reference), _side("ours", "ours", case, case.candidate)),
+        )
+        for case in cases
+    ]
+
+
+def _side(side: str, colour: str, case: Case, face: AnsweredFace | None) -> Shown:
+    words = "no face" if face is None else f"confidence {face.confidence:.6f}"
+    picture = None if case.image is None else _uri(_drawn(case.image, case.corner, face, LIGHT[colour]))
+    return Shown(side, colour, words, picture)
+
+
+def _drawn(image: Image, corner: tuple[int, int], face: AnsweredFace | None, colour: str) -> Image:
+    rows, columns = image.shape[:2]
+    factor = SIDE / max(rows, columns)
+    size = (max(round(columns * factor), 1), max(round(rows * factor), 1))
+    kind = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    canvas = np.ascontiguousarray(cv2.resize(image, size, interpolation=kind), np.uint8)
+    if face is None:
+        return canvas
+
+    def at(x: float, y: float) -> tuple[int, int]:
+        """The middle of a photo's pixel in sixteenths of a pixel of the drawing."""
+        return (
+            round(((x - corner[0] + 0.5) * factor - 0.5) * 2**FINE),
+            round(((y - corner[1] + 0.5) * factor - 0.5) * 2**FINE),
+        )
+
+    box = face.rectangle
+    rgb = tuple(int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    for ink, width in (((255, 255, 255), 5), (rgb, 2)):  # white around it, so that it shows on any photo
+        cv2.rectangle(canvas, at(box.left, box.top), at(box.right, box.bottom), ink, width, cv2.LINE_AA, FINE)
+    for x, y in np.asarray(face.landmarks).tolist():
+        for ink, radius in (((255, 255, 255), 3.5), (rgb, 2.2)):
+            cv2.circle(canvas, at(x, y), round(radius * 2**FINE), ink, -1, cv2.LINE_AA, FINE)
+    return canvas
+
+
+def _uri(image: Image) -> str:
+    written, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    if not written:
+        raise ValueError(f"OpenCV cannot write a JPEG of shape {image.shape}")
+    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"

@@ -1,0 +1,180 @@
+"""Axes in, inline SVG out: text stays text, and colours are the page's own, so that a plot is light or dark as it is.
+
+matplotlib draws with the light colours; what it wrote is then turned into the variables of the page's style sheet.
+"""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import RcKeyType
+
+LIGHT = {
+    "ink": "#1c2430",
+    "soft": "#5a6575",
+    "line": "#dfe3e9",
+    "ours": "#1766c2",
+    "dlib": "#69727f",
+    "upstream": "#b85508",
+    "remote": "#7b45c4",
+    "one": "#0b7f79",
+    "two": "#b3477a",
+    "red": "#bf2430",
+}
+DARK = {
+    "ink": "#e7eaef",
+    "soft": "#a0a9b8",
+    "line": "#343b47",
+    "ours": "#62a8f5",
+    "dlib": "#9aa3b2",
+    "upstream": "#f2994f",
+    "remote": "#b592f0",
+    "one": "#45c2b9",
+    "two": "#e58ab6",
+    "red": "#ff7a80",
+}
+"""The same names in a dark page; all have a contrast of at least 3 to what they lie on."""
+
+SIDES = {
+    "service": "ours",
+    "library": "ours",
+    "candidate": "ours",
+    "dlib": "dlib",
+    "reference": "dlib",
+    "upstream": "upstream",
+    "remote": "remote",
+}
+"""Each side's colour, the same wherever it appears."""
+
+WIDTH, HEIGHT, FONT = 420.0, 270.0, 11.0
+"""Of a plot, in its own units: text is still readable where a telephone shows it in 340 pixels."""
+GAP = 0.075
+"""Of the axes' height: how far apart two labels are at least."""
+
+_STYLE: dict[RcKeyType, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a machine's name may hold a dollar sign
+    "font.size": FONT,
+    "font.sans-serif": [
+        "DejaVu Sans"
+    ],  # comes with matplotlib; the page shows its own font, which is narrower
+    "text.color": LIGHT["ink"],
+    "axes.edgecolor": LIGHT["line"],
+    "axes.labelcolor": LIGHT["soft"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": LIGHT["line"],
+    "grid.linewidth": 0.8,
+    "xtick.color": LIGHT["line"],
+    "ytick.color": LIGHT["line"],
+    "xtick.labelcolor": LIGHT["soft"],
+    "ytick.labelcolor": LIGHT["soft"],
+    "xtick.minor.visible": False,
+    "ytick.major.size": 0,
+    "lines.linewidth": 2.2,
+    "lines.solid_capstyle": "round",
+}
+
+
+class Label(NamedTuple):
+    """Words for a line, and where the line ends."""
+
+    x: float
+    y: float
+    text: str
+    colour: str
+
+
+def colour(side: str) -> str:
+    """A side's colour as matplotlib is given it."""
+    return LIGHT[SIDES.get(side, "ink")]
+
+
+def svg(name: str, paint: Callable[[Axes], str | None], height: float = HEIGHT) -> tuple[Markup, str] | None:
+    """A plot as inline SVG and the sentence that says what is to be seen, or None where there is nothing.
+
+    Args:
+        name: unique in the page; the element with the id `about-NAME` describes the plot.
+        paint: draws, and returns the sentence; None: its data is not there.
+        height: in the plot's units, `WIDTH` wide.
+    """
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
+        axes = figure.subplots()
+        says = paint(axes)
+        if says is None:
+            return None
+        written = io.StringIO()
+        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+    return Markup(_inline(written.getvalue(), name)), says
+
+
+def _inline(document: str, name: str) -> str:
+    """The SVG element alone, without what would reach out of it into the page or exist twice in it."""
+    body = document[document.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    for word, value in LIGHT.items():
+        body = body.replace(value, f"var(--{word})")
+    box = re.search(r'viewBox="[^"]*"', body)
+    opening = f'<svg {box.group() if box else ""} role="img" aria-labelledby="about-{name}">'
+    return re.sub(r"<svg[^>]*>", opening, body, count=1).strip()
+
+
+def label_ends(axes: Axes, labels: Sequence[Label]) -> None:
+    """Write beside the lines' ends what they are, moved apart at the right edge, where they would overlap."""
+    to_axes = axes.transData + axes.transAxes.inverted()
+    furthest = max((label.x for label in labels), default=0)
+    wanted = []
+    for label in labels:
+        if label.x == furthest:
+            wanted.append((float(to_axes.transform((label.x, label.y))[1]), label))
+        else:
+            axes.annotate(
+                label.text,
+                (label.x, label.y),
+                xytext=(7, 0),
+                textcoords="offset points",
+                va="center",
+                color=label.colour,
+            )
+    wanted.sort()
+    for height, (_, label) in zip(apart([place for place, _ in wanted]), wanted, strict=True):
+        axes.text(1.02, height, label.text, color=label.colour, transform=axes.transAxes, va="center")
+
+
+def apart(places: Sequence[float]) -> list[float]:
+    """Ascending places moved up, and from the top down again, until they are `GAP` apart and none is above 1.
+
+    >>> apart([0.5, 0.5])
+    [0.5, 0.575]
+    """
+    moved = list(places)
+    for number in range(1, len(moved)):
+        moved[number] = max(moved[number], moved[number - 1] + GAP)
+    ceiling = 1.0
+    for number in reversed(range(len(moved))):
+        moved[number] = min(moved[number], ceiling)
+        ceiling = moved[number] - GAP
+    return moved
+
+
+def from_zero(axes: Axes) -> None:
+    """Let heights be compared: the axis begins at zero, with few and round ticks."""
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+
+
+def threshold(axes: Axes, x: float) -> None:
+    """A vertical line at a value that the app decides by, named above."""
+    axes.axvline(x, color=LIGHT["ink"], linewidth=1, linestyle=(0, (4, 3)))
+    axes.text(x, 1.01, f"{x:g}", transform=axes.get_xaxis_transform(), ha="center", va="bottom")

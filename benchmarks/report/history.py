@@ -1,0 +1,153 @@
+"""The page of many results: how the figures moved from version to version, a line for each machine."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+
+from benchmarks.report import drawing, verdict, wording
+from benchmarks.report.page import TEMPLATES
+from benchmarks.report.plots import Drawn
+from benchmarks.results import METRICS, Figure, Key, Result
+
+TRENDS = ("times as fast", "times less memory", "photos per second")
+"""Metrics that are followed, of the default model; of photos a second only what a Nextcloud would see."""
+IDENTITY = {"name": "", "processor": "", "cores": " cores", "accelerator": ""}
+"""The facts that make a machine that machine, where they are known, and the words after them."""
+COLOURS = ("ours", "upstream", "remote", "one", "two", "dlib")
+"""Of the machines, by name in the style sheet."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine that results were made on, and the letter and the colour that stand for it in the plots."""
+
+    name: str
+    letter: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A result as a row of the table; `changed` names the versions that the machine's run before had otherwise."""
+
+    made: str
+    plan: str
+    machine: str
+    banner: verdict.Banner
+    commit: str
+    versions: dict[str, str]
+    changed: frozenset[str]
+
+
+def page(results: Iterable[Result]) -> str:
+    """One HTML page that needs nothing besides itself, the newest run first in its table.
+
+    Args:
+        results: in any order.
+
+    Raises:
+        ValueError: a result's `made` is no ISO 8601 time.
+    """
+    ordered = sorted(results, key=lambda result: wording.utc(result.made))
+    machines = _machines(ordered)
+    trends = [
+        _drawn(f"trend-{number}", ordered, machines, key) for number, key in enumerate(_followed(ordered))
+    ]
+    return TEMPLATES.get_template("history.html.jinja").render(
+        machines=machines.values(),
+        trends=[one for one in trends if one is not None],
+        runs=_runs(ordered, machines)[::-1],
+    )
+
+
+def machine_name(result: Result) -> str:
+    """What a result ran on, in one line: runs of one machine have one."""
+    facts = result.facts.get("machine", {})
+    known = [name for name in IDENTITY if name in facts] or list(facts)
+    return ", ".join(f"{facts[name]}{IDENTITY.get(name, '')}" for name in known) or "unknown machine"
+
+
+def _machines(results: Sequence[Result]) -> dict[str, Machine]:
+    names = dict.fromkeys(map(machine_name, results))
+    return {
+        name: Machine(name, chr(ord("A") + number), COLOURS[number % len(COLOURS)])
+        for number, name in enumerate(names)
+    }
+
+
+def _followed(results: Sequence[Result]) -> list[Key]:
+    keys = dict.fromkeys(
+        figure.key
+        for result in results
+        for figure in result.find(section="throughput")
+        if figure.key.metric in TRENDS
+        and figure.key.model in (None, wording.DEFAULT_MODEL)
+        and (METRICS[figure.key.metric].unit == "×" or figure.key.side == "service")
+    )
+    return sorted(keys, key=lambda key: (TRENDS.index(key.metric), key.name))
+
+
+def _drawn(name: str, results: Sequence[Result], machines: dict[str, Machine], key: Key) -> Drawn | None:
+    made = drawing.svg(name, lambda axes: _trend(axes, results, machines, key))
+    title = f"{key.metric.capitalize()}: {wording.title(key)}"
+    return made and Drawn(name, title, title, says=made[1], svg=made[0])
+
+
+def _trend(axes: Axes, results: Sequence[Result], machines: dict[str, Machine], key: Key) -> str | None:
+    lines: dict[str, list[tuple[float, Figure]]] = {}
+    for result in results:
+        for figure in result.figures:
+            if figure.key == key:
+                at = float(date2num(wording.utc(result.made)))  # type: ignore[no-untyped-call]
+                lines.setdefault(machine_name(result), []).append((at, figure))
+    ends, last = [], []
+    for name, line in lines.items():
+        machine = machines[name]
+        colour = drawing.LIGHT[machine.colour]
+        newest = line[-1][1].median
+        axes.errorbar(
+            [at for at, _ in line],
+            [figure.median for _, figure in line],
+            [figure.noise for _, figure in line],
+            color=colour,
+            marker="o",
+            elinewidth=1,
+        )
+        ends.append(drawing.Label(line[-1][0], newest, machine.letter, colour))
+        last.append(f"{machine.letter} {wording.quantity(newest, key.metric)}")
+    locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.margins(x=0.04, y=0.15)
+    drawing.from_zero(axes)
+    drawing.label_ends(axes, ends)
+    return f"Last: {', '.join(last)}."
+
+
+def _runs(ordered: Sequence[Result], machines: dict[str, Machine]) -> list[Run]:
+    before: dict[str, dict[str, str]] = {}
+    runs = []
+    for result in ordered:
+        name = machine_name(result)
+        versions = {
+            key: str(value) for key, value in result.facts.get("versions", {}).items() if key != "commit"
+        }
+        older = before.get(name, versions)
+        changed = frozenset(key for key, value in versions.items() if older.get(key) != value)
+        before[name] = versions
+        runs.append(
+            Run(
+                made=wording.moment(result.made),
+                plan=result.plan,
+                machine=machines[name].letter,
+                banner=verdict.banner(result),
+                commit=next(
+                    (str(group["commit"]) for group in result.facts.values() if "commit" in group), ""
+                ),
+                versions=versions,
+                changed=changed,
+            )
+        )
+    return runs

@@ -1,0 +1,76 @@
+"""The roofline: how near the networks come to what the machine can compute, or can fetch from memory."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from benchmarks.report import wording
+from benchmarks.report.drawing import LIGHT
+from benchmarks.results import Result
+
+
+def roofline(axes: Axes, result: Result, model: int | None) -> str | None:
+    """FLOP/s by operations for each byte fetched: a roof that no network can pass, and the networks under it."""
+    machine = {
+        figure.key.metric: figure.median for figure in result.find(section="roofline", stage="", model=model)
+    }
+    peak, bandwidth = machine.get("matrix product"), machine.get("memory bandwidth")
+    speeds = {figure.key.stage: figure.median for figure in result.find(section="roofline", metric="network")}
+    intensities = {
+        figure.key.stage: figure.median
+        for figure in result.find(section="roofline", metric="operations per byte")
+    }
+    networks = [name for name in speeds if name in intensities]
+    if not peak or not bandwidth or not networks:
+        return None
+    ridge = peak / bandwidth
+    left = min(ridge, *(intensities[name] for name in networks)) / 4
+    right = max(ridge, *(intensities[name] for name in networks)) * 6
+    roof = np.array([left, ridge, right])
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.plot(roof, np.minimum(peak, bandwidth * roof), color=LIGHT["soft"])
+    axes.fill_between(
+        roof, np.minimum(peak, bandwidth * roof), 1e-9, color=LIGHT["soft"], alpha=0.08, linewidth=0
+    )
+    axes.set_xlim(left, right)
+    bottom = min(bandwidth * left, *(speeds[name] for name in networks)) / 2
+    axes.set_ylim(bottom, peak * 2.2)
+    axes.text(
+        right,
+        peak * 1.08,
+        f"matrix product {wording.number(peak)} GFLOP/s",
+        color=LIGHT["soft"],
+        ha="right",
+        va="bottom",
+    )
+    axes.text(
+        left * 2.5,
+        bandwidth * left,
+        f"memory {wording.number(bandwidth)} GB/s",
+        color=LIGHT["soft"],
+        va="bottom",
+    )
+    shares = []
+    for name in networks:
+        x, y = intensities[name], speeds[name]
+        share = wording.quantity(y / min(peak, bandwidth * x), "share of matrix product")
+        outwards = -1 if x == min(intensities[other] for other in networks) else 1
+        axes.plot([x], [y], "o", color=LIGHT["ours"], markersize=8)
+        axes.annotate(
+            f"{wording.stage(name)}\n{share}",
+            (x, y),
+            xytext=(-4 * outwards, -8),
+            textcoords="offset points",
+            ha="right" if outwards < 0 else "left",
+            va="top",
+            color=LIGHT["ours"],
+        )
+        shares.append(f"{wording.stage(name)} {share} ({wording.number(y)} GFLOP/s)")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_minor_locator(NullLocator())
+    axes.set_xlabel("operations for each byte from memory")
+    axes.set_ylabel("GFLOP/s")
+    return f"Of what the machine could do at most: {', '.join(shares)}."

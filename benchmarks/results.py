@@ -1,0 +1,225 @@
+"""What a run of the benchmarks found, as one small JSON file: figures, plots' data, verdicts, and what it ran on.
+
+A result names no photo and holds no descriptor: it can be shown to others. The photos' names stay in the report.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from model_store.atomic import atomic_file
+
+FORMAT: Final = 1
+"""Raised when a figure of the same name means something else, or the file has another shape."""
+
+Better = Literal["higher", "lower", "neither"]
+Question = Literal["same", "accurate", "faster"]
+"""What a run answers: are the results the same, do they mean the same to people, is it faster."""
+
+
+class Metric(NamedTuple):
+    """What is measured."""
+
+    unit: str
+    better: Better
+
+
+METRICS: dict[str, Metric] = {
+    # parity: of all photos or faces together
+    "photos": Metric("photos", "neither"),
+    "faces": Metric("faces", "neither"),
+    "pairs": Metric("pairs", "neither"),
+    "all pairs": Metric("pairs", "neither"),
+    "marked faces": Metric("faces", "neither"),
+    "marked faces found": Metric("", "higher"),
+    "verdicts of upstream's rule differing": Metric("faces", "neither"),
+    "failed": Metric("photos", "lower"),
+    "faces differing": Metric("faces", "lower"),
+    "photos differing": Metric("photos", "lower"),
+    "verdicts differing": Metric("faces", "lower"),
+    "mean difference": Metric("levels", "lower"),
+    "largest difference": Metric("", "lower"),
+    "confidence difference": Metric("", "lower"),
+    "across 0.99": Metric("faces", "lower"),
+    "compute difference": Metric("", "lower"),
+    "pairs across 0.4": Metric("pairs", "lower"),
+    "pairs across 0.6": Metric("pairs", "lower"),
+    "accuracy at 0.4": Metric("", "higher"),
+    "accuracy at 0.6": Metric("", "higher"),
+    "accuracy lost at 0.4": Metric("", "lower"),
+    "accuracy lost at 0.6": Metric("", "lower"),
+    "groups": Metric("groups", "neither"),
+    "pairs grouped otherwise": Metric("pairs", "lower"),
+    # throughput: a value for each round
+    "photos per second": Metric("photos/s", "higher"),
+    "median latency": Metric("s", "lower"),
+    "95 % latency": Metric("s", "lower"),
+    "99 % latency": Metric("s", "lower"),
+    "seconds": Metric("s", "lower"),
+    "CPU seconds per photo": Metric("s", "lower"),
+    "peak memory": Metric("MiB", "lower"),
+    "times as fast": Metric("×", "higher"),
+    "times less memory": Metric("×", "higher"),
+    "ready after": Metric("s", "lower"),
+    # roofline
+    "matrix product": Metric("GFLOP/s", "neither"),
+    "memory bandwidth": Metric("GB/s", "neither"),
+    "network": Metric("GFLOP/s", "higher"),
+    "share of matrix product": Metric("", "higher"),
+    "share of bandwidth": Metric("", "neither"),
+    "operations per byte": Metric("FLOP/B", "neither"),
+}
+"""Everything that a figure can be."""
+
+_T95 = (math.inf, 12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""Student's t for 95 % on both sides, by the number of values less one; from ten values on the last is near enough."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Key(_Frozen):
+    """What a figure is about. What is None or empty does not apply."""
+
+    section: str
+    """parity, accuracy, throughput, callers, stages, area, faces, roofline."""
+    metric: str
+    """One of `METRICS`."""
+    stage: str = ""
+    """cnn, hog, landmarks 5, chips, descriptors, ... or a network's name."""
+    side: str = ""
+    """Whose: library, service, dlib, upstream, remote; or "service against dlib" of a ratio."""
+    model: int | None = None
+    """FACE_MODEL."""
+    megapixels: float | None = None
+    callers: int | None = None
+    faces: int | None = None
+
+    @property
+    def name(self) -> str:
+        """All of it in words, parts divided by slashes: what `gates.toml` matches."""
+        case = (
+            f"model {self.model}" if self.model is not None else "",
+            f"{self.megapixels:g} MP" if self.megapixels is not None else "",
+            f"{self.callers} callers" if self.callers is not None else "",
+            f"{self.faces} faces" if self.faces is not None else "",
+        )
+        return "/".join(part for part in (self.section, *case, self.stage, self.side, self.metric) if part)
+
+
+class Figure(_Frozen):
+    """One quantity: a value for each round, or a single one."""
+
+    key: Key
+    values: list[float] = Field(min_length=1)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def noise(self) -> float:
+        """How far another round may lie from the median, with 95 % probability: Student's prediction interval."""
+        count = len(self.values)
+        if count == 1:
+            return 0.0
+        factor = _T95[min(count - 1, len(_T95) - 1)]
+        return factor * statistics.stdev(self.values) * math.sqrt(1 + 1 / count)
+
+    def __str__(self) -> str:
+        unit = METRICS[self.key.metric].unit
+        spread = f" ± {self.noise:.2g}" if len(self.values) > 1 else ""
+        return f"{self.median:.4g}{spread} {unit}".strip()
+
+
+class Series(_Frozen):
+    """Numbers behind a plot, columns of one length: `confidences`, `distances`, ..."""
+
+    name: str
+    columns: dict[str, list[float]]
+    model: int | None = None
+
+
+Status = Literal["green", "red", "abstains"]
+
+
+class Verdict(_Frozen):
+    """One gate's say."""
+
+    gate: str
+    question: Question
+    status: Status
+    says: str
+
+
+class Result(BaseModel):
+    """Everything that a run found. `facts` holds what it ran on, by group: machine, versions, service, corpus."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    format: Literal[1] = FORMAT
+    made: str
+    """UTC, ISO 8601."""
+    plan: str
+    """quick or full."""
+    complete: bool = False
+    """False until every step was done."""
+    seconds: float = 0.0
+    facts: dict[str, dict[str, str | int | float]] = {}
+    figures: list[Figure] = []
+    series: list[Series] = []
+    verdicts: list[Verdict] = []
+
+    def note(self, key: Key, *values: float) -> None:
+        """Add values to a figure."""
+        if key.metric not in METRICS:
+            raise ValueError(f"{key.metric!r} is no metric")
+        for number, figure in enumerate(self.figures):
+            if figure.key == key:
+                self.figures[number] = Figure(key=key, values=[*figure.values, *values])
+                return
+        self.figures.append(Figure(key=key, values=list(values)))
+
+    def find(self, **parts: str | float | None) -> Iterator[Figure]:
+        """The figures whose keys have all of these parts."""
+        for figure in self.figures:
+            if all(getattr(figure.key, name) == value for name, value in parts.items()):
+                yield figure
+
+    @property
+    def status(self) -> Status:
+        """Red if anything is red or was not done; green if something is green; accuracy may abstain."""
+        return together(self.verdicts) if self.complete else "red"
+
+    def save(self, path: Path) -> None:
+        with atomic_file(path) as file:
+            file.write((self.model_dump_json(indent=1) + "\n").encode())
+
+
+class NoResult(ValueError):
+    """A file is no result of the benchmarks. One line."""
+
+
+def load(path: Path) -> Result:
+    """Read a result's file. Raises NoResult."""
+    try:
+        return Result.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise NoResult(f"{path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise NoResult(f"{path} is no result of these benchmarks: {where} {first['msg']}") from error
+
+
+def together(verdicts: Iterable[Verdict]) -> Status:
+    """One status for several verdicts: the worst of them, where to abstain is better than red and worse than green."""
+    statuses: Sequence[Status] = [verdict.status for verdict in verdicts]
+    if "red" in statuses:
+        return "red"
+    return "green" if "green" in statuses else "abstains"

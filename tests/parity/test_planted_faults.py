@@ -1,0 +1,207 @@
+"""A fault in each stage turns the parity part red, and the gate of that stage says so and no earlier one.
+
+The faults are planted where they would be made: in this checkout's recognition, whose every stage runs on real photos
+against dlib.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks import gates
+from benchmarks.parity import pixels
+from benchmarks.parity.photos import Photo, decoded
+from benchmarks.parity.stages import Stages
+from benchmarks.reference import WEIGHTS, Reference, References
+from benchmarks.results import Result
+from model_store.store import WeightStore
+from service import images
+from service.recognition import chips, levels, resampling
+from service.recognition.descriptors import DescriptorNetwork
+from service.recognition.engines.onnx import OnnxEngine
+from service.recognition.hog import HogDetector
+from service.recognition.landmarks import Landmarks
+from service.recognition.models import MODELS
+from service.recognition.opening import open_recognizer
+from tests.conftest import ROOT
+
+PHOTOS = ("obama.jpg", "obama2.jpg", "biden.jpg")
+AREA = 200_000
+
+Image = NDArray[np.uint8]
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture(scope="module")
+def truths(photos: dict[str, Path], store: Path) -> list[tuple[Photo, Reference]]:
+    weights = WeightStore(store)
+    references = References(ROOT / ".cache" / "reference", {name: weights.path(name) for name in WEIGHTS})
+    small = decoded([photos[name] for name in PHOTOS], AREA, [])
+    return list(references.of(small, processes=2))
+
+
+def _red(truths: Sequence[tuple[Photo, Reference]], store: Path) -> list[str]:
+    """The names of the gates that are red, with every stage run on every photo."""
+    five, sixty_eight = (
+        open_recognizer(MODELS[model], engine="onnx", store=store, workers=1, threads=0) for model in (4, 2)
+    )
+    result = Result(made="", plan="quick", complete=True)
+    with closing(five), closing(sixty_eight):
+        stages = Stages(five.engine, sixty_eight.engine)
+        for photo, reference in truths:
+            stages.add(photo, reference)
+        stages.note(result)
+    return _red_gates(result)
+
+
+def _red_gates(result: Result) -> list[str]:
+    return [
+        verdict.gate.removeprefix("stage: ")
+        for verdict in gates.verdicts(result, ["parity"])
+        if verdict.status == "red"
+    ]
+
+
+def test_without_a_fault_nothing_is_red(truths: list[tuple[Photo, Reference]], store: Path) -> None:
+    assert all(reference.models[1] for _, reference in truths)
+    assert _red(truths, store) == []
+
+
+def _shifted_pyramid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every level but the first is sampled half a pixel beside."""
+
+    def steps(source: Sequence[int], target: Sequence[int]) -> Any:
+        return right((source[0], source[1] - 1), target)
+
+    right = resampling.steps
+    monkeypatch.setattr(levels, "steps", steps)
+
+
+def _wrong_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of another detector."""
+    right = levels.Pyramids.__init__
+
+    def init(self: levels.Pyramids, mean: NDArray[np.float32], threads: int = 0) -> None:
+        right(self, mean + np.float32(4), threads)
+
+    monkeypatch.setattr(levels.Pyramids, "__init__", init)
+
+
+def _swapped_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The descriptor's network gets BGR."""
+    right = DescriptorNetwork.__call__
+    monkeypatch.setattr(
+        DescriptorNetwork,
+        "__call__",
+        lambda self, cut: right(self, np.ascontiguousarray(cut[..., ::-1])),
+    )
+
+
+def _landmarks_one_pixel_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Landmarks.__call__
+    monkeypatch.setattr(Landmarks, "__call__", lambda self, image, boxes: right(self, image, boxes) + 1)
+
+
+def _chips_by_another_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chip made larger by one filter and smaller by another, as a warp without dlib's halving would look."""
+    right = chips.cut
+
+    def cut(image: Image, landmarks: NDArray[np.int64]) -> Image:
+        return np.stack(
+            [
+                cv2.resize(
+                    cv2.resize(chip, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC),
+                    (150, 150),
+                    interpolation=cv2.INTER_LINEAR,
+                )
+                for chip in right(image, landmarks)
+            ]
+        ).astype(np.uint8, copy=False)
+
+    monkeypatch.setattr(chips, "cut", cut)
+
+
+def _hog_without_doubling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HOG looks at the photo as it is: small faces are missed."""
+    right = HogDetector.__call__
+    monkeypatch.setattr(
+        HogDetector,
+        "__call__",
+        lambda self, image: right(self, cv2.resize(image, None, fx=0.5, fy=0.5).astype(np.uint8, copy=False)),
+    )
+
+
+def _every_face_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OnnxEngine, "hog_confirms", lambda _self, _image, boxes: [False] * len(boxes))
+
+
+@pytest.mark.parametrize(
+    ("plant", "stages"),
+    [
+        (
+            _shifted_pyramid,
+            {"CNN detector and its pyramid, boxes", "CNN detector and its pyramid, confidences"},
+        ),
+        (_wrong_mean, {"CNN detector and its pyramid, boxes", "CNN detector and its pyramid, confidences"}),
+        (_hog_without_doubling, {"HOG detector"}),
+        (_every_face_confirmed, {"HOG's verdicts on CNN faces"}),
+        (_landmarks_one_pixel_off, {"landmarks"}),
+        (_chips_by_another_filter, {"chips"}),
+        (_swapped_channel, {"descriptors"}),
+    ],
+)
+def test_a_fault_turns_its_stage_red_and_no_other(
+    plant: Plant,
+    stages: set[str],
+    truths: list[tuple[Photo, Reference]],
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plant(monkeypatch)
+    red = set(_red(truths, store))
+    assert red
+    assert red <= stages
+
+
+@pytest.fixture
+def decoders() -> Iterator[pixels.Decoders]:
+    with pixels.opened() as opened:
+        yield opened
+
+
+def _red_pixels(paths: Sequence[Path]) -> list[str]:
+    """The gates that are red when these files are decoded here, where a fault can be planted."""
+    result, compared = Result(made="", plan="quick", complete=True), pixels.Pixels()
+    for path in paths:
+        found = pixels.difference(path)
+        assert found is not None
+        compared.add(path, *found)
+    compared.note(result)
+    return _red_gates(result)
+
+
+def test_a_decoder_that_swaps_channels_is_red(
+    photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [photos["astronaut.png"], photos["obama.jpg"]]
+    assert _red_pixels(files) == []
+    right = images.decode
+    monkeypatch.setattr(
+        images, "decode", lambda *given, **named: np.ascontiguousarray(right(*given, **named)[..., ::-1])
+    )
+    assert set(_red_pixels(files)) == {"decoded PNG, BMP and GIF", "decoded JPEG"}
+
+
+def test_files_are_compared_in_another_process(
+    photos: dict[str, Path], tmp_path: Path, decoders: pixels.Decoders
+) -> None:
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(b"\xff\xd8\xff")
+    assert decoders.difference(damaged) is None
+    assert decoders.difference(photos["astronaut.png"]) == ("PNG", 0.0)

@@ -1,0 +1,97 @@
+"""Two results: speed by its ratio and its noise, parity as it is."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import commands
+from benchmarks.comparing import rows, verdicts
+from benchmarks.results import Figure, Key, NoResult, Result, Verdict, load, together
+
+RATE = Key(
+    section="throughput", model=4, megapixels=1.2, callers=8, side="service", metric="photos per second"
+)
+TIMES = RATE.model_copy(update={"side": "service against upstream", "metric": "times as fast"})
+FACES = Key(section="parity", model=4, metric="faces differing")
+
+
+def _result(*rates: float, differing: float = 0.0, processor: str = "one") -> Result:
+    result = Result(made="2026-01-01T00:00:00+00:00", plan="quick", complete=True)
+    result.facts["machine"] = {"processor": processor}
+    result.note(RATE, *rates)
+    result.note(TIMES, *rates)
+    result.note(FACES, differing)
+    status = "red" if differing else "green"
+    result.verdicts = [
+        Verdict.model_validate({"gate": "boxes", "question": "same", "status": status, "says": ""})
+    ]
+    return result
+
+
+def test_noise_is_where_another_round_is_expected() -> None:
+    assert Figure(key=RATE, values=[1.0]).noise == 0.0
+    # Student's t for 4 degrees of freedom, 2.776; the deviation of these five is 0.1581; sqrt(1 + 1/5).
+    assert Figure(key=RATE, values=[0.8, 0.9, 1.0, 1.1, 1.2]).noise == pytest.approx(
+        2.776 * 0.15811 * 1.0954, rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("after", "change"),
+    [([3.0, 3.01, 2.99], "within noise"), ([2.0, 2.01, 1.99], "worse"), ([4.0, 4.01, 3.99], "better")],
+)
+def test_a_change_beyond_the_noise_is_told(after: list[float], change: str) -> None:
+    by_name = {row.name: row for row in rows(_result(3.0, 3.02, 2.98), _result(*after))}
+    assert by_name[RATE.name].change == change
+    assert by_name[RATE.name].ratio == pytest.approx(after[0] / 3.0)
+
+
+def test_slower_beyond_the_noise_is_red_and_within_it_is_not() -> None:
+    assert together(verdicts(_result(3.0, 3.01, 2.99), _result(2.0, 2.01, 1.99))) == "red"
+    assert together(verdicts(_result(3.0, 3.01, 2.99), _result(2.6, 3.4, 2.0))) == "green"
+
+
+def test_rates_of_different_machines_are_not_compared() -> None:
+    before, after = _result(3.0, 3.0, 3.0), _result(1.0, 1.0, 1.0, processor="another")
+    by_gate = {verdict.gate: verdict for verdict in verdicts(before, after)}
+    (rate,) = (verdict for gate, verdict in by_gate.items() if "photos per second" in gate)
+    (times,) = (verdict for gate, verdict in by_gate.items() if "times as fast" in gate)
+    assert rate.status == "abstains"
+    assert times.status == "red"
+
+
+def test_parity_is_absolute() -> None:
+    assert together(verdicts(_result(3.0), _result(3.0, differing=1.0))) == "red"
+    assert together(verdicts(_result(3.0, differing=1.0), _result(3.0))) == "green"
+
+
+def test_an_interrupted_run_is_no_reason_to_switch() -> None:
+    after = _result(3.0)
+    after.complete = False
+    assert together(verdicts(_result(3.0), after)) == "red"
+
+
+def test_the_command_prints_a_table_and_ends_with_the_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, rate in (("a.json", 3.0), ("b.json", 1.0)):
+        _result(rate, rate, rate).save(tmp_path / name)
+    paths = [str(tmp_path / name) for name in ("a.json", "b.json")]
+    assert commands.compare(paths) == 1
+    assert commands.compare(paths[::-1]) == 0
+    assert TIMES.name in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["", "{}", "no json", '{"format": 2, "made": "", "plan": ""}'])
+def test_what_is_no_result_is_refused_with_a_line(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(content)
+    with pytest.raises(NoResult, match="no result of these benchmarks"):
+        load(path)
+    assert commands.compare([str(path), str(path)]) == 2
+
+
+def test_a_result_is_what_it_was_after_a_file(tmp_path: Path) -> None:
+    result = _result(3.0, 3.1)
+    result.save(tmp_path / "result.json")
+    assert load(tmp_path / "result.json") == result

@@ -1,0 +1,181 @@
+"""A run as its user starts it: what it leaves behind, how it ends, and that nothing measured is lost."""
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from benchmarks import roofline, suite
+from benchmarks.options import parse
+from benchmarks.plan import Step
+from benchmarks.results import Result, load
+from service.recognition.engines.protocol import EngineError
+from tests.conftest import ROOT
+
+PHOTOS = ("obama2.jpg", "biden.jpg", "astronaut.png", "chelsea.png")
+
+
+@pytest.fixture(scope="module")
+def folder(photos: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("photos")
+    for name in PHOTOS:
+        shutil.copy(photos[name], made / name)
+    (made / "damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    (made / "pairs.csv").write_text("file_a,file_b,same\nobama2.jpg,biden.jpg,0\n")
+    return made
+
+
+def _command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "benchmarks", *map(str, arguments)]
+
+
+def _run(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        _command(*arguments),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture(scope="module")
+def done(folder: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run of the parity part left behind."""
+    out = tmp_path_factory.mktemp("out")
+    run = _run(folder, "--only", "parity", "--store", store, "--out", out, "--record", out / "answers")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "not compared, undecodable: damaged.jpg" in run.stderr
+    assert "green after" in run.stdout
+    return out
+
+
+def test_a_run_leaves_a_result_and_a_page(done: Path) -> None:
+    result = load(done / "result.json")
+    assert result.complete
+    assert result.status == "green"
+    faces = {
+        figure.key.model: figure.median for figure in result.find(section="parity", stage="", metric="faces")
+    }
+    assert faces.keys() == {1, 2, 3, 4}
+    assert all(number >= 3 for number in faces.values())
+    assert {verdict.status for verdict in result.verdicts if verdict.question == "accurate"} == {"abstains"}
+    HTMLParser().feed((done / "report.html").read_text(encoding="utf-8"))
+
+
+def test_a_result_names_no_photo_and_no_folder(done: Path, folder: Path) -> None:
+    text = (done / "result.json").read_text(encoding="utf-8")
+    assert not any(name in text for name in (*PHOTOS, "damaged", str(folder), str(done)))
+
+
+def test_recorded_answers_are_a_baseline(done: Path, folder: Path, store: Path, tmp_path: Path) -> None:
+    recorded = done / "answers"
+    assert recorded.stat().st_mode & 0o077 == 0
+    run = _run(
+        *(
+            folder,
+            "--only",
+            "parity",
+            "--models",
+            3,
+            "--store",
+            store,
+            "--out",
+            tmp_path,
+            "--against",
+            recorded,
+        )
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    result = load(tmp_path / "result.json")
+    (differing,) = result.find(section="parity", model=3, stage="", metric="faces differing")
+    assert differing.median == 0
+    assert (
+        result.facts["run"]["command"]
+        == "python -m benchmarks PHOTOS --quick --only parity --models 3 --against FILE"
+    )
+
+
+def test_a_baseline_that_knows_no_photo_is_not_green(
+    done: Path, photos: dict[str, Path], store: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    shutil.copy(photos["obama.jpg"], tmp_path / "photos")
+    run = _run(
+        *(tmp_path / "photos", "--only", "parity", "--models", 3, "--store", store, "--out", tmp_path),
+        *("--against", done / "answers"),
+    )
+    assert run.returncode == 2
+    assert "1 photos are unknown to the baseline" in run.stderr
+    assert "nothing was measured" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (KeyboardInterrupt(), 130, "before its end"),
+        (EngineError("the device went away"), 1, "the device went away"),
+        (ZeroDivisionError(), 1, "Traceback"),
+    ],
+)
+def test_what_was_measured_before_the_end_is_kept(
+    error: BaseException,
+    status: int,
+    says: str,
+    folder: Path,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One round of the roofline is measured, and the second one does not come to its end."""
+    real = roofline.steps
+
+    def steps(rounds: int, store: Path, threads: int, result: Result, stack: ExitStack) -> list[Step]:
+        return [*real(1, store, threads, result, stack), Step("the next", 1.0, fail)]
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(roofline, "steps", steps)
+    asked = [str(folder), "--only", "roofline", "--store", str(store), "--out", str(tmp_path)]
+    assert suite.main(asked) == status
+    printed = capsys.readouterr()
+    assert says in printed.out + printed.err
+    result = load(tmp_path / "result.json")
+    assert not result.complete
+    assert result.status == "red"
+    assert len(list(result.find(metric="matrix product"))) == 1
+    assert "do not switch" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["/absent"], "is no folder"),
+        (["--against", "/absent.gz", "--only", "parity"], "holds no recorded answers"),
+        (["--candidate", "http://127.0.0.1:9", "--only", "parity"], "does not name a model"),
+        (["--threads", "4096"], "cores were asked for"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    arguments: list[str], says: str, photos: dict[str, Path], store: Path, tmp_path: Path
+) -> None:
+    del photos  # they are in the cache, and not downloaded by the run
+    run = _run(*arguments, "--store", store, "--out", tmp_path, API_KEY="key")
+    assert run.returncode == 2
+    assert says in run.stderr
+    assert "Traceback" not in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_without_a_key_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--beside", "http://localhost", "--key-file", str(tmp_path / "absent")])
+    assert "wants a key" in capsys.readouterr().err

@@ -1,0 +1,94 @@
+"""The load generator against a real service, and against servers that answer nonsense."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks.running import free_port, serving
+from benchmarks.throughput import load
+from benchmarks.throughput.turns import closed_loop
+from tests.unit.benchmarks.throughput.conftest import Upload
+
+
+@pytest.fixture(scope="module")
+def service(store: Path) -> Iterator[httpx.Client]:
+    with serving({"FACE_STORE": str(store.resolve()), "FACE_MODEL": "3"}) as (_, client):
+        yield client
+
+
+def test_photos_latencies_and_faces_are_counted(service: httpx.Client, upload: Upload) -> None:
+    call = load.opened(str(service.base_url), service.headers["x-api-key"])
+    turn = closed_loop(call, [upload(0.3)] * 7, 3)
+    assert turn.failures == []
+    assert len(turn.latencies) == turn.faces == 7
+    assert turn.photos_per_second == 7 / turn.seconds
+    assert max(turn.latencies) <= turn.seconds
+
+
+def test_an_address_needs_no_scheme(service: httpx.Client, upload: Upload) -> None:
+    call = load.opened(f"127.0.0.1:{service.base_url.port}/", service.headers["x-api-key"])
+    assert closed_loop(call, [upload(0.02)], 1).failures == []
+
+
+def test_every_status_but_200_is_a_failure(service: httpx.Client, upload: Upload) -> None:
+    turn = closed_loop(load.opened(str(service.base_url), "another key"), [upload(0.02)] * 4, 2)
+    assert turn.failures == ["status 401"] * 4
+    assert turn.latencies == []
+    assert turn.photos_per_second == 0
+    assert turn.latency(50) is None
+
+
+def test_a_service_that_is_not_there_is_a_failure() -> None:
+    turn = closed_loop(load.opened(f"http://127.0.0.1:{free_port()}", "key"), [b"photo"], 1)
+    assert "ConnectError" in turn.failures[0]
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"faces": null}', b'{"faces": [{"left": 1}]}'])
+def test_an_answer_that_is_not_the_apps_is_a_failure(body: bytes) -> None:
+    with _server(body) as (port, _):
+        assert len(closed_loop(load.opened(f"http://127.0.0.1:{port}", "key"), [b"photo"], 1).failures) == 1
+
+
+def test_calls_are_the_apps() -> None:
+    with _server(b'{"faces": []}') as (port, requests):
+        turn = closed_loop(load.opened(f"http://127.0.0.1:{port}", "the key"), [b"\xff\xd8\xff"] * 6, 2)
+    assert turn.failures == []
+    assert len({connection for connection, _, _ in requests}) == 6, "a connection each"
+    for _, key, body in requests:
+        assert key == "the key"
+        assert b'name="file"; filename="/srv/nextcloud/tmp/oc_tmp_6fbe56"\r\n' in body
+        assert b"Content-Type: application/octet-stream\r\n\r\n\xff\xd8\xff\r\n" in body
+
+
+@contextmanager
+def _server(answer: bytes) -> Iterator[tuple[int, list[tuple[int, str | None, bytes]]]]:
+    """Its port, and the requests so far: the caller's port, its key and the body."""
+    requests: list[tuple[int, str | None, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            requests.append((self.client_address[1], self.headers["x-api-key"], body))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port, requests
+        finally:
+            server.shutdown()
+            thread.join()

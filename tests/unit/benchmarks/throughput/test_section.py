@@ -1,0 +1,163 @@
+"""A plan's steps, on a few photos: every promised figure is there, and an interrupted run keeps what it has."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks.results import Key, Result
+from benchmarks.running import ROOT, serving
+from benchmarks.throughput import cases, section
+from benchmarks.throughput.cases import AGAINST_DLIB, AGAINST_UPSTREAM, Case, Plan
+from benchmarks.throughput.sides import Remote, Setting
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def _result() -> Result:
+    return Result(made="2026-01-01T00:00:00+00:00", plan="quick")
+
+
+def _run(plan: Plan, paths: list[Path], setting: Setting) -> Result:
+    result = _result()
+    with ExitStack() as stack:
+        for step in section.steps(plan, paths, setting, result, stack):
+            step.run()
+    return result
+
+
+def _says(result: Result) -> set[str]:
+    return {figure.key.name for figure in result.figures}
+
+
+@pytest.fixture
+def paths(photos: dict[str, Path]) -> list[Path]:
+    return [photos["coffee.png"], photos["astronaut.png"]]
+
+
+def test_all_promised_figures_are_noted(paths: list[Path], store: Path) -> None:
+    plan = Plan(
+        turn=0.0,
+        cases=(
+            Case("throughput", AGAINST_DLIB, 0.3, rounds=1),
+            Case("area", ("library",), 0.05, rounds=2),
+            Case("faces", ("library",), 1.2, faces=4, rounds=1),
+            Case("throughput", AGAINST_UPSTREAM, 0.05, callers=2, photos=2, rounds=1),
+            Case("callers", ("service",), 0.05, callers=4, calls=20, rounds=1),
+        ),
+    )
+    result = _run(plan, paths, Setting(store))
+    alone, together = "throughput/model 4/0.3 MP/1 callers", "throughput/model 4/0.05 MP/2 callers"
+    load = ("photos per second", "CPU seconds per photo", "peak memory")
+    growth = ("seconds", "CPU seconds per photo", "peak memory")
+    both = ("times as fast", "times less memory")
+    shared = ("decode", "cnn_detections", "landmarks", "chips and descriptors")
+    ours, dlibs = (*shared, "hog_confirms", "chips", "descriptors"), (*shared, "hog_detections")
+    assert _says(result) == {
+        *(f"{alone}/{side}/{metric}" for side in AGAINST_DLIB for metric in load),
+        *(f"{alone}/library against dlib/{metric}" for metric in both),
+        *(f"stages/model 4/0.3 MP/{stage}/library/seconds" for stage in ours),
+        *(f"stages/model 4/0.3 MP/{stage}/dlib/seconds" for stage in dlibs),
+        *(f"stages/model 4/0.3 MP/{stage}/library against dlib/times as fast" for stage in shared),
+        *(f"area/model 4/0.05 MP/library/{metric}" for metric in growth),
+        *(f"faces/model 4/1.2 MP/4 faces/library/{metric}" for metric in growth),
+        "throughput/model 4/service/ready after",
+        *(f"{together}/{side}/{metric}" for side in AGAINST_UPSTREAM for metric in (*load, "median latency")),
+        f"{together}/service/failed",
+        *(f"{together}/service against upstream/{metric}" for metric in both),
+        *(f"callers/model 4/0.05 MP/4 callers/service/{metric}" for metric in (*load, "failed")),
+        *(f"callers/model 4/0.05 MP/4 callers/service/{part} latency" for part in ("median", "95 %")),
+    }
+    rounds = {figure.key.section: len(figure.values) for figure in result.figures}
+    assert rounds == {"throughput": 1, "stages": 1, "area": 2, "faces": 1, "callers": 1}
+
+
+@pytest.fixture(scope="module")
+def running(store: Path) -> Iterator[httpx.Client]:
+    with serving({"FACE_STORE": str(store.resolve()), "FACE_MODEL": "3"}) as (_, client):
+        yield client
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["right key", "wrong key"])
+def test_a_remote_service_takes_turns_and_its_failures_show(
+    right: bool, running: httpx.Client, paths: list[Path], store: Path
+) -> None:
+    remote = Remote(str(running.base_url), running.headers["x-api-key"] if right else "wrong", 3)
+    upstream = Plan((Case("throughput", AGAINST_UPSTREAM, 0.05, callers=2, photos=2, rounds=1),), 0.0)
+    plan = cases.against_remote(upstream, remote.model)
+    result = _run(Plan(plan.cases[1:], 0.0), paths, Setting(store, remote))
+    about = Key(section="throughput", metric="failed", model=3, megapixels=0.05, callers=2, side="remote")
+    (failed,) = (figure for figure in result.figures if figure.key == about)
+    assert failed.values == [0.0 if right else 2.0]
+    compared = list(result.find(side="service against remote"))
+    assert [figure.key.metric for figure in compared] == (["times as fast"] if right else [])
+    assert not list(result.find(side="remote", metric="peak memory"))
+
+
+def test_photos_without_a_face_have_no_faces_to_multiply(photos: dict[str, Path], store: Path) -> None:
+    plan = Plan((Case("faces", ("library",), 0.3, model=3, faces=4, rounds=1),), 0.0)
+    assert _run(plan, [photos["coffee.png"]], Setting(store)).figures == []
+
+
+def test_a_side_that_dies_costs_its_case_alone(paths: list[Path], store: Path) -> None:
+    plan = Plan(
+        tuple(Case("throughput", AGAINST_DLIB, size, model=3, rounds=2) for size in (0.05, 0.06)), turn=0.0
+    )
+    result = _result()
+    with ExitStack() as stack:
+        for number, step in enumerate(section.steps(plan, paths, Setting(store), result, stack)):
+            step.run()
+            if number == 0:
+                for worker in multiprocessing.active_children():
+                    worker.kill()
+    (failed,) = result.find(metric="failed")
+    assert failed.key.name == "throughput/model 3/0.05 MP/1 callers/library/failed"
+    assert failed.values == [1.0]
+    (said,) = result.facts["throughput"].values()
+    assert said == "library died (-9): out of memory?"
+    assert {figure.key.megapixels for figure in result.find(metric="photos per second")} == {0.06}
+
+
+_INTERRUPTED = """
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from benchmarks.results import Result
+from benchmarks.throughput import section
+from benchmarks.throughput.cases import Case, Plan
+from benchmarks.throughput.sides import Setting
+result = Result(made="now", plan="quick")
+plan = Plan((Case("throughput", ("library", "dlib"), 0.05, model=3, rounds=100_000),), 0.0)
+try:
+    with ExitStack() as stack:
+        for step in section.steps(plan, [Path(sys.argv[2])], Setting(Path(sys.argv[1])), result, stack):
+            step.run()
+            print(len(result.figures), flush=True)
+except KeyboardInterrupt:
+    print("kept", min(len(figure.values) for figure in result.figures))
+"""
+
+
+def test_ctrl_c_keeps_the_rounds_before_and_says_nothing(store: Path, photos: dict[str, Path]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _INTERRUPTED, str(store.resolve()), str(photos["astronaut.png"])],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "0\n", "warm-up notes nothing"
+    assert int(process.stdout.readline()) > 0
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all of them
+    said, errors = process.communicate(timeout=60)
+    assert int(said.splitlines()[-1].removeprefix("kept ")) >= 1
+    assert errors == ""
