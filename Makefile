@@ -51,8 +51,8 @@ bench: bench-environment convert-all
 	$(BIN)/python -m benchmarks $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" $(ARGS)
 
 ## The same answers only, for every photo at its size, models 1 to 4.
-parity: ARGS += --full --only parity
-parity: bench
+parity: bench-environment convert-all
+	$(BIN)/python -m benchmarks $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" --full --only parity $(ARGS)
 
 check: test-environment
 	$(BIN)/ruff check

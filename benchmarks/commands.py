@@ -8,14 +8,12 @@ from pathlib import Path
 from benchmarks import comparing, readme
 from benchmarks.report.history import page as history_page
 from benchmarks.report.page import page
-from benchmarks.results import NoResult, Result, load, together
+from benchmarks.results import EXIT, NOTHING_DONE, NoResult, Result, load
 from model_store.atomic import atomic_file
-
-WRONG = 2
 
 
 def compare(arguments: Sequence[str]) -> int:
-    """Two results: what changed, and by gates.toml whether to switch. The exit status: 0, 1 if something is red."""
+    """Two results: what changed, and by gates.toml whether to switch. Exit status: 0 yes, 1 no, 3 not judged."""
     parser = _parser("compare", compare)
     parser.add_argument("before", type=Path, help="a result.json")
     parser.add_argument("after", type=Path, help="another")
@@ -24,7 +22,7 @@ def compare(arguments: Sequence[str]) -> int:
         before, after = load(options.before), load(options.after)
     except NoResult as error:
         print(error, file=sys.stderr)
-        return WRONG
+        return NOTHING_DONE
     lines = [("", options.before.name, options.after.name, "times better", "")]
     print(comparing.table([*lines, *(row.cells for row in comparing.rows(before, after))]))
     for group in sorted(before.facts.keys() | after.facts.keys()):
@@ -35,7 +33,7 @@ def compare(arguments: Sequence[str]) -> int:
     verdicts = comparing.verdicts(before, after)
     print()
     print(comparing.table([(verdict.status, verdict.gate, verdict.says) for verdict in verdicts]))
-    return 1 if together(verdicts) == "red" else 0
+    return EXIT[comparing.status(verdicts)]
 
 
 def history(arguments: Sequence[str]) -> int:
@@ -52,7 +50,7 @@ def history(arguments: Sequence[str]) -> int:
             print(error, file=sys.stderr)
     if not results:
         print(f"there are no results in {options.folder}", file=sys.stderr)
-        return WRONG
+        return NOTHING_DONE
     results.sort(key=lambda result: result.made)
     _write(options.out, history_page(results))
     print(f"{len(results)} results in {options.out}")
@@ -69,7 +67,7 @@ def report(arguments: Sequence[str]) -> int:
         _write(options.out, page(load(options.result)))
     except NoResult as error:
         print(error, file=sys.stderr)
-        return WRONG
+        return NOTHING_DONE
     return 0
 
 
@@ -87,7 +85,7 @@ def table(arguments: Sequence[str]) -> int:
             _write(options.into, readme.replaced(options.into.read_text(encoding="utf-8"), made))
     except (NoResult, readme.NoMarks) as error:
         print(error, file=sys.stderr)
-        return WRONG
+        return NOTHING_DONE
     return 0
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks import gates
-from benchmarks.results import METRICS, Figure, Result, Verdict
+from benchmarks.results import METRICS, Figure, Result, Status, Verdict, together
 
 Change = Literal["better", "worse", "within noise", "only in one", ""]
 
@@ -50,7 +50,7 @@ def _row(before: Figure | None, after: Figure | None) -> Row:
             name, before, after, None, 0.0, "" if before.values == after.values else _direction(before, after)
         )
     ratio = after.median / before.median if better == "higher" else before.median / after.median
-    relative = (before.noise / before.median) ** 2 + (after.noise / after.median) ** 2
+    relative = (before.uncertainty / before.median) ** 2 + (after.uncertainty / after.median) ** 2
     noise = ratio * relative**0.5
     if abs(ratio - 1) <= noise:
         change: Change = "within noise"
@@ -68,14 +68,16 @@ def _direction(before: Figure, after: Figure) -> Change:
 
 
 def verdicts(before: Result, after: Result) -> list[Verdict]:
-    """Whether to go from one to the other: the second's own gates, and the bounds of gates.toml on the ratios.
+    """Whether to go from one to the other: all gates on the second, and the bounds of gates.toml on the ratios.
 
     A run that was interrupted is red: what it did not measure may be what has changed.
     """
-    found = [verdict for verdict in after.verdicts if verdict.question != "faster"]
+    sections = {figure.key.section for figure in after.figures} | {"parity"}
+    found = gates.verdicts(after, sorted(sections))
     if not after.complete:
-        found.append(_verdict("the second run was not interrupted", "red", "it was", question="same"))
-    same_machine = before.facts.get("machine") == after.facts.get("machine")
+        found.append(Verdict(gate="the second run ended", question="same", status="red", says="it did not"))
+    machine = after.facts.get("machine")
+    same_machine = machine is not None and machine == before.facts.get("machine")
     by_name = {row.name: row for row in rows(before, after)}
     for rule in gates.rules().compare:
         named = [
@@ -83,34 +85,36 @@ def verdicts(before: Result, after: Result) -> list[Verdict]:
             for figure in rule.of(after)
             if by_name[figure.key.name].ratio is not None
         ]
-        gate = f"{rule.figures} at least {rule.ratio_at_least:g} of before"
-        if rule.same_machine and not same_machine:
-            found.append(_verdict(gate, "abstains", "measured on different machines"))
-        elif not named:
-            found.append(_verdict(gate, "abstains", "not measured in both"))
-        else:
-            worse = [row for row in named if _ratio(row) + row.noise < rule.ratio_at_least]
-            said = ", ".join(f"{row.name} {_ratio(row):.2f} ± {row.noise:.2f}" for row in worse)
-            worst = min(named, key=_ratio)
-            found.append(
-                _verdict(gate, "red", said)
-                if worse
-                else _verdict(
-                    gate, "green", f"the worst: {worst.name} {_ratio(worst):.2f} ± {worst.noise:.2f}"
-                )
-            )
+        found.append(_judged(rule, named, same_machine))
     return found
+
+
+def status(found: Sequence[Verdict]) -> Status:
+    """Red if anything is; green only if the second run's answers were judged to be the same."""
+    if any(verdict.status == "red" for verdict in found):
+        return "red"
+    return together(verdict for verdict in found if verdict.question == "same")
+
+
+def _judged(rule: gates.Comparison, named: Sequence[Row], same_machine: bool) -> Verdict:
+    def verdict(status: Status, says: str) -> Verdict:
+        gate = f"{rule.figures} at least {rule.ratio_at_least:g} of before"
+        return Verdict(gate=gate, question="faster", status=status, says=says)
+
+    if rule.same_machine and not same_machine:
+        return verdict("abstains", "measured on different machines")
+    if not named:
+        return verdict("abstains", "not measured in both")
+    worse = [row for row in named if _ratio(row) + row.noise < rule.ratio_at_least]
+    if worse:
+        return verdict("red", ", ".join(f"{row.name} {_ratio(row):.2f} ± {row.noise:.2f}" for row in worse))
+    worst = min(named, key=_ratio)
+    return verdict("green", f"the worst: {worst.name} {_ratio(worst):.2f} ± {worst.noise:.2f}")
 
 
 def _ratio(row: Row) -> float:
     assert row.ratio is not None
     return row.ratio
-
-
-def _verdict(
-    gate: str, status: Literal["green", "red", "abstains"], says: str, question: str = "faster"
-) -> Verdict:
-    return Verdict.model_validate({"gate": gate, "question": question, "status": status, "says": says})
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:

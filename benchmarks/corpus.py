@@ -9,6 +9,7 @@ Files are named relative to the folder. Nothing of this is needed: photos alone 
 
 import csv
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from service.recognition.geometry import Rectangle
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif", ".bmp", ".gif", ".tif", ".tiff"}
 )
+
+
+MOST_PAIRS = 500_000
+"""That a manifest of people is spread out to; of more, every so many-th is taken."""
 
 
 class CorpusError(ValueError):
@@ -78,16 +83,25 @@ def _pairs(folder: Path) -> list[Pair]:
     pairs, manifest = folder / "pairs.csv", folder / "manifest.csv"
     if pairs.exists():
         rows = _rows(pairs, "file_a", "file_b", "same")
-        return [Pair(row["file_a"], row["file_b"], row["same"] == "1") for row in rows]
+        return [Pair(row["file_a"], row["file_b"], _same(row["same"], pairs)) for row in rows]
     people = defaultdict[str, list[str]](list)
     for row in _rows(manifest, "file") if manifest.exists() else ():
         if identity := row.get("identity"):
             people[identity].append(row["file"])
     known = [(identity, file) for identity, files in people.items() for file in files]
+    every = math.ceil(math.comb(len(known), 2) / MOST_PAIRS) or None
     return [
         Pair(file, other_file, identity == other)
-        for (identity, file), (other, other_file) in itertools.combinations(known, 2)
+        for (identity, file), (other, other_file) in itertools.islice(
+            itertools.combinations(known, 2), 0, None, every
+        )
     ]
+
+
+def _same(text: str, path: Path) -> bool:
+    if text not in ("0", "1"):
+        raise CorpusError(f"{path}: `same` is 1 or 0, not {text!r}")
+    return text == "1"
 
 
 def _boxes(path: Path) -> dict[str, list[Rectangle]]:
@@ -95,18 +109,18 @@ def _boxes(path: Path) -> dict[str, list[Rectangle]]:
     for row in _rows(path, "file", "left", "top", "width", "height"):
         try:
             left, top, width, height = (int(float(row[name])) for name in ("left", "top", "width", "height"))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise CorpusError(f"{path}: {error}") from error
         boxes[row["file"]].append(Rectangle(left, top, left + width - 1, top + height - 1))
     return dict(boxes)
 
 
 def _rows(path: Path, *columns: str) -> Iterator[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if missing := set(columns) - set(reader.fieldnames or ()):
-            raise CorpusError(f"{path} has no column {', '.join(sorted(missing))}")
-        try:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if missing := set(columns) - set(reader.fieldnames or ()):
+                raise CorpusError(f"{path} has no column {', '.join(sorted(missing))}")
             yield from reader
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise CorpusError(f"{path}: {error}") from error
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
+        raise CorpusError(f"{path}: {error}") from error

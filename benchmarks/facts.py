@@ -1,5 +1,6 @@
 """What a run ran on: everything that may make its figures differ from another's, and nothing that names anybody."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from service.versions import versions
 
 Facts = dict[str, str | int | float]
 
+PLACES = ("FACE_STORE", "FACE_WEIGHTS", "FACE_TEST_PHOTOS")
+"""Settings that say where something lies on this machine: nobody's business."""
 FLAGS = (
     "avx",
     "avx2",
@@ -77,6 +80,15 @@ def recognition(recognizer: Recognizer, store: Path) -> Facts:
         except StoreError:
             found[name] = "unknown"
     return found
+
+
+def settings() -> Facts:
+    """The service's own settings that the environment gives, which the benchmarks' services inherit; no secrets."""
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith("FACE_") and name not in PLACES
+    }
 
 
 def photos(corpus: Corpus) -> Facts:

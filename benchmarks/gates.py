@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from benchmarks.results import Figure, Question, Result, Verdict
+from benchmarks.results import Figure, Question, Result, Status, Verdict
 
 RULES = Path(__file__).parent / "gates.toml"
 
@@ -34,6 +34,8 @@ class Gate(_Rule):
     share_of: str = ""
     needs: Mapping[str, float] = {}
     optional: bool = False
+    within_noise: bool = False
+    """Red only beyond the figure's own uncertainty, and no verdict within it."""
 
     @model_validator(mode="after")
     def _one_bound(self) -> "Gate":
@@ -45,28 +47,44 @@ class Gate(_Rule):
         """What it says of a result; None where it is optional and nothing was measured."""
         figures = self.of(result)
         if not figures:
-            if self.optional:
-                return None
-            return self._verdict("abstains", "not measured")
-        beyond = [figure for figure in figures if not self._holds(figure, result)]
-        lacking = sorted({text for figure in figures for text in self._lacking(figure, result)})
-        if lacking:
-            # What is wrong with few faces would be wrong with many: worth a word, yet no verdict.
-            seen = f"; beyond the bound: {_listed(beyond)}" if beyond else ""
-            return self._verdict("abstains", f"too few to judge: {', '.join(lacking)}{seen}")
-        if beyond:
-            return self._verdict("red", f"{_listed(beyond)}; {self._bound()}")
+            return None if self.optional else self._verdict("abstains", "not measured")
+        statuses = [(figure, self._status(figure, result)) for figure in figures]
+        red = [figure for figure, status in statuses if status == "red"]
+        if red:
+            return self._verdict("red", f"{_listed(red)}; {self._bound()}")
+        open_ = [figure for figure, status in statuses if status == "abstains"]
+        # That one model found no face is no verdict on the others; yet what is said of people needs all of them.
+        if open_ and (self.question != "same" or len(open_) == len(figures)):
+            return self._verdict("abstains", self._why(open_, result))
         worst = max(
             figures, key=lambda figure: self._value(figure, result) * (1 if self.at_least is None else -1)
         )
         return self._verdict("green", f"{len(figures)} figures, the worst: {worst}; {self._bound()}")
 
-    def _holds(self, figure: Figure, result: Result) -> bool:
-        value = self._value(figure, result)
+    def _status(self, figure: Figure, result: Result) -> Status:
+        lacks = any(True for _ in self._lacking(figure, result))
+        if self.question == "accurate" and lacks:
+            return "abstains"
+        noise = figure.uncertainty if self.within_noise else 0.0
+        if not self._holds(self._value(figure, result), noise):
+            return "red"
+        return "abstains" if lacks or not self._holds(self._value(figure, result), -noise) else "green"
+
+    def _why(self, figures: Sequence[Figure], result: Result) -> str:
+        lacking = sorted({text for figure in figures for text in self._lacking(figure, result)})
+        if not lacking:
+            return f"within the noise: {_listed(figures)}; {self._bound()}"
+        # What is wrong with few faces would be wrong with many: worth a word, yet no verdict.
+        beyond = [figure for figure in figures if not self._holds(self._value(figure, result), 0.0)]
+        seen = f"; beyond the bound: {_listed(beyond)}" if beyond else ""
+        return f"too few to judge: {', '.join(lacking)}{seen}"
+
+    def _holds(self, value: float, slack: float) -> bool:
+        """Whether a value holds the bound, if it may be so much better than it was measured."""
         if self.at_most is not None:
-            return value <= self.at_most
+            return value - slack <= self.at_most
         assert self.at_least is not None
-        return value >= self.at_least
+        return value + slack >= self.at_least
 
     def _value(self, figure: Figure, result: Result) -> float:
         if not self.share_of:
@@ -84,10 +102,8 @@ class Gate(_Rule):
         bound = f"at most {self.at_most:g}" if self.at_most is not None else f"at least {self.at_least:g}"
         return f"{bound} of {self.share_of}" if self.share_of else bound
 
-    def _verdict(self, status: "str", says: str) -> Verdict:
-        return Verdict.model_validate(
-            {"gate": self.name, "question": self.question, "status": status, "says": says}
-        )
+    def _verdict(self, status: Status, says: str) -> Verdict:
+        return Verdict(gate=self.name, question=self.question, status=status, says=says)
 
 
 class Comparison(_Rule):
@@ -119,11 +135,9 @@ def verdicts(result: Result, sections: Sequence[str]) -> list[Verdict]:
 
 
 def _beside(figure: Figure, metric: str, result: Result) -> float:
-    """Another metric of the same case, of the figure's side or of no side; 0 where it was not measured."""
-    for key in (
-        figure.key.model_copy(update={"metric": metric}),
-        figure.key.model_copy(update={"metric": metric, "side": ""}),
-    ):
+    """Another metric of the same case, of the figure's side and stage or of all; 0 where it was not measured."""
+    for less in ({}, {"side": ""}, {"stage": "", "side": ""}):
+        key = figure.key.model_copy(update={"metric": metric, **less})
         for other in result.figures:
             if other.key == key:
                 return other.median

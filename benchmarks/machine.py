@@ -9,7 +9,7 @@ import numpy as np
 from service.recognition.parallelism import usable_cores
 
 MATRIX = 2048
-"""Rows of the matrices: large enough for every BLAS, and 50 MB in all."""
+"""Rows of the matrices: large enough for every BLAS, and 34 MB in all."""
 STREAM_BYTES = 1 << 28
 """Of each of the two arrays, all cores together: STREAM asks for four times the last cache at least."""
 TRIES = 3

@@ -29,6 +29,7 @@ class Options:
     only: Sequence[str]
     """Of `PARTS`."""
     models: Sequence[int]
+    """Of `NAMED`; empty: all that the baseline has."""
     against: str
     """`DLIB`, a service's URL, or the file of a recording."""
     candidate: str
@@ -50,7 +51,7 @@ class Options:
         words = ["python -m benchmarks", "PHOTOS" if self.photos else "", f"--{self.plan}"]
         if set(self.only) != set(PARTS):
             words.append(f"--only {' '.join(self.only)}")
-        if tuple(self.models) != NAMED:
+        if self.models:
             words.append(f"--models {' '.join(map(str, self.models))}")
         if self.against != DLIB:
             words.append("--against URL" if "://" in self.against else "--against FILE")
@@ -86,7 +87,7 @@ def parse(arguments: Sequence[str]) -> Options:
     )
     parser.set_defaults(plan="quick")
     add("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    add("--models", type=int, nargs="+", choices=NAMED, default=NAMED, help="of the parity part")
+    add("--models", type=int, nargs="+", choices=NAMED, default=(), help="of the parity part; unset: all")
     add(
         "--against", default=DLIB, metavar="WHAT", help="dlib, a file that --record wrote, or a service's URL"
     )
@@ -97,7 +98,7 @@ def parse(arguments: Sequence[str]) -> Options:
         metavar="URL",
         help="a running service to take turns with in the throughput part",
     )
-    add("--key-file", type=Path, default=Path("api.key"), help="with the key of those services")
+    add("--key-file", type=Path, help="with the key of those services; unset: API_KEY, or the file api.key")
     add("--record", type=Path, metavar="FILE", help="keep the answers; they are as private as the photos")
     add("--crops", action="store_true", help="show the faces that differ most in the report")
     add("--threads", type=int, default=0, help="hold both sides to so many cores")
@@ -106,8 +107,9 @@ def parse(arguments: Sequence[str]) -> Options:
     given = vars(parser.parse_args(arguments))
     key_file, key = given.pop("key_file"), ""
     if given["candidate"] or given["beside"] or "://" in given["against"]:
+        key = "" if key_file else os.environ.get("API_KEY", "")
         try:
-            key = os.environ.get("API_KEY") or key_file.read_text().split()[0]
+            key = key or (key_file or Path("api.key")).read_text().split()[0]
         except (OSError, IndexError):
-            parser.error(f"a running service wants a key: in API_KEY, or in {key_file} (--key-file)")
+            parser.error("a running service wants its key: --key-file FILE, API_KEY, or the file api.key")
     return Options(key=key, **given)

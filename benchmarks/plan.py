@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm import tqdm
@@ -40,31 +40,51 @@ class Part:
     open: Callable[[ExitStack], Sequence[Step]]
 
 
-def run(parts: Sequence[Part]) -> bool:
-    """Run all steps with a bar on standard error that knows the time left. False: Ctrl-C ended it before the end."""
+@dataclass
+class Run:
+    """How the parts went."""
+
+    interrupted: bool = False
+    """By Ctrl-C: what came after was not done."""
+    failures: list[Exception] = field(default_factory=list)
+    """What ended a part; the parts after it were done."""
+
+    @property
+    def complete(self) -> bool:
+        return not self.interrupted and not self.failures
+
+
+def run(parts: Sequence[Part]) -> Run:
+    """Run all steps with a bar on standard error that knows the time left."""
     bar: tqdm[Any] = tqdm(
         total=sum(part.seconds for part in parts),
         bar_format="{l_bar}{bar}| {elapsed} of about {postfix}",
         file=sys.stderr,
         disable=None,
     )
-    start = time.monotonic()
-    done = 0.0
+    went = Run()
+    start, done = time.monotonic(), 0.0
     try:
         with bar:
             for part in parts:
-                _show(bar, part.says, start, done)
-                with ExitStack() as stack:
-                    steps = part.open(stack)
-                    share = part.seconds / (sum(step.seconds for step in steps) or 1.0)
-                    for step in steps:
-                        _show(bar, step.says, start, done)
-                        step.run()
-                        bar.update(step.seconds * share)
-                        done += step.seconds * share
+                try:
+                    with ExitStack() as stack:
+                        _show(bar, part.says, start, done)
+                        steps = part.open(stack)
+                        share = part.seconds / (sum(step.seconds for step in steps) or 1.0)
+                        for step in steps:
+                            _show(bar, step.says, start, bar.n)
+                            step.run()
+                            bar.update(step.seconds * share)
+                except (
+                    Exception
+                ) as error:  # whatever it is, what was measured before and will be after is worth having
+                    went.failures.append(error)
+                done += part.seconds
+                bar.update(done - bar.n)
     except KeyboardInterrupt:
-        return False
-    return True
+        went.interrupted = True
+    return went
 
 
 def _show(bar: "tqdm[Any]", says: str, start: float, done: float) -> None:

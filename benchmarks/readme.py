@@ -10,7 +10,7 @@ END = "<!-- to here -->"
 OPPONENTS = {
     "library against dlib": ("the library", "dlib, in one process"),
     "service against upstream": ("the service", "upstream's way: two processes of dlib"),
-    "service against remote": ("the service", "the upstream service"),
+    "service against remote": ("the service", "another service"),
 }
 """Both sides of a comparison, as the README calls them."""
 

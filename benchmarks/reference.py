@@ -11,6 +11,7 @@ import signal
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,6 +50,10 @@ class Reference:
     """Models 1 and 3, which between them have every face: SHA-256 of its chip, whose pixels are kept nowhere."""
 
 
+class DlibDied(RuntimeError):
+    """dlib has ended its process. One line: what to do."""
+
+
 class References:
     """References of photos, computed once per pixels, weights and dlib.
 
@@ -73,7 +78,7 @@ class References:
             processes: how many photos dlib works on at once; each takes about 1 GB for a megapixel.
 
         Raises:
-            BrokenProcessPool: a process ended in the middle of a photo, as it does where there is no memory.
+            DlibDied: a process ended in the middle of a photo, as it does where there is no memory.
         """
         waiting: deque[tuple[Photo, Path, Future[Any] | None]] = deque()
         context = multiprocessing.get_context("spawn")
@@ -92,8 +97,16 @@ class References:
 
     def _finished(self, photo: Photo, path: Path, computed: "Future[Any] | None") -> tuple[Photo, Reference]:
         if computed is not None:
+            try:
+                answer = computed.result()
+            except BrokenProcessPool:
+                raise DlibDied(
+                    "a process of dlib's ended in the middle of a photo. Its CNN takes 1 GB for a megapixel: free some "
+                    "memory, or take smaller photos (--quick)"
+                ) from None
             with atomic_file(path) as file:
-                file.write(json.dumps(computed.result()).encode())
+                Path(file.name).chmod(0o600)  # descriptors are as private as the photos
+                file.write(json.dumps(answer).encode())
         return photo, _parsed(json.loads(path.read_bytes()))
 
     def _path(self, photo: Photo) -> Path:

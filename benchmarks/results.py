@@ -5,7 +5,7 @@ A result names no photo and holds no descriptor: it can be shown to others. The 
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -36,8 +36,10 @@ METRICS: dict[str, Metric] = {
     "all pairs": Metric("pairs", "neither"),
     "marked faces": Metric("faces", "neither"),
     "marked faces found": Metric("", "higher"),
-    "verdicts of upstream's rule differing": Metric("faces", "neither"),
     "failed": Metric("photos", "lower"),
+    "unknown": Metric("photos", "lower"),
+    "decoded by the reference alone": Metric("photos", "lower"),
+    "stages by another engine": Metric("stages", "lower"),
     "faces differing": Metric("faces", "lower"),
     "photos differing": Metric("photos", "lower"),
     "verdicts differing": Metric("faces", "lower"),
@@ -87,7 +89,7 @@ class Key(_Frozen):
     """What a figure is about. What is None or empty does not apply."""
 
     section: str
-    """parity, accuracy, throughput, callers, stages, area, faces, roofline."""
+    """parity, upstream's rule, accuracy, throughput, callers, stages, area, faces, roofline."""
     metric: str
     """One of `METRICS`."""
     stage: str = ""
@@ -125,11 +127,17 @@ class Figure(_Frozen):
     @property
     def noise(self) -> float:
         """How far another round may lie from the median, with 95 % probability: Student's prediction interval."""
+        return self._deviation * math.sqrt(1 + 1 / len(self.values))
+
+    @property
+    def uncertainty(self) -> float:
+        """How far the median itself may be off, with 95 % probability, by the rounds' own scatter."""
+        return self._deviation / math.sqrt(len(self.values))
+
+    @property
+    def _deviation(self) -> float:
         count = len(self.values)
-        if count == 1:
-            return 0.0
-        factor = _T95[min(count - 1, len(_T95) - 1)]
-        return factor * statistics.stdev(self.values) * math.sqrt(1 + 1 / count)
+        return _T95[min(count - 1, len(_T95) - 1)] * statistics.stdev(self.values) if count > 1 else 0.0
 
     def __str__(self) -> str:
         unit = METRICS[self.key.metric].unit
@@ -146,6 +154,10 @@ class Series(_Frozen):
 
 
 Status = Literal["green", "red", "abstains"]
+EXIT: Mapping[Status, int] = {"green": 0, "red": 1, "abstains": 3}
+"""Exit statuses of commands that judge."""
+NOTHING_DONE = 2
+"""Exit status where nothing was measured or read, or the command line was wrong."""
 
 
 class Verdict(_Frozen):
@@ -193,8 +205,13 @@ class Result(BaseModel):
 
     @property
     def status(self) -> Status:
-        """Red if anything is red or was not done; green if something is green; accuracy may abstain."""
-        return together(self.verdicts) if self.complete else "red"
+        """Red if a gate is red or the run did not end; green only if the answers were judged to be the same.
+
+        Accuracy and speed may abstain beside that: few photos are no reason not to switch.
+        """
+        if not self.complete or any(verdict.status == "red" for verdict in self.verdicts):
+            return "red"
+        return together(verdict for verdict in self.verdicts if verdict.question == "same")
 
     def save(self, path: Path) -> None:
         with atomic_file(path) as file:
@@ -218,8 +235,8 @@ def load(path: Path) -> Result:
 
 
 def together(verdicts: Iterable[Verdict]) -> Status:
-    """One status for several verdicts: the worst of them, where to abstain is better than red and worse than green."""
+    """One status for several verdicts: the worst. To abstain is worse than green, and no verdict at all abstains."""
     statuses: Sequence[Status] = [verdict.status for verdict in verdicts]
     if "red" in statuses:
         return "red"
-    return "green" if "green" in statuses else "abstains"
+    return "green" if statuses and "abstains" not in statuses else "abstains"

@@ -126,7 +126,8 @@ def service(environment: Mapping[str, str]) -> Iterator[httpx.Client]:
 def serving(environment: Mapping[str, str]) -> Iterator[tuple[Service, httpx.Client]]:
     """As `service`, and the process itself."""
     key = secrets.token_hex(16)
-    running = Service({**os.environ, **environment, "API_KEY": key, "FACE_HOST": "127.0.0.1"})
+    inherited = {name: value for name, value in os.environ.items() if name != "PORT"}  # one for each is found
+    running = Service({**inherited, **environment, "API_KEY": key, "FACE_HOST": "127.0.0.1"})
     try:
         running.wait_until_ready()
         with caller(f"http://127.0.0.1:{running.port}", key) as client:

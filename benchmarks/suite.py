@@ -1,11 +1,11 @@
 """A whole run: parity, throughput and the roofline, then the verdicts, `result.json` and `report.html`."""
 
+import signal
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,9 @@ from benchmarks.parity.baselines import NoRecording
 from benchmarks.parity.candidates import Unanswered
 from benchmarks.parity.part import ParityPart
 from benchmarks.parity.section import Section
+from benchmarks.reference import DlibDied
 from benchmarks.report.page import page
-from benchmarks.results import Result, Status
+from benchmarks.results import EXIT, NOTHING_DONE, Result
 from benchmarks.running import ServiceDied
 from benchmarks.throughput import cases
 from benchmarks.throughput import section as load
@@ -38,34 +39,48 @@ PACKAGE_PHOTOS = Path(".cache/photos")
 SHOWN_PROBLEMS = 20
 """Lines on standard error; the report has the worst of them, drawn."""
 
-EXIT: Mapping[Status, int] = {"green": 0, "abstains": 0, "red": 1}
-NOTHING_DONE = 2
 INTERRUPTED = 130
-
-FAILURES = (
+SAYING = (
     NoRecording,
     Unanswered,
-    corpus.CorpusError,
+    DlibDied,
     ServiceDied,
     WorkerFailed,
     StoreError,
     GraphError,
     EngineError,
     RecognizerError,
-    BrokenProcessPool,
     ModuleNotFoundError,
+    OSError,
 )
-"""What says in one line all that there is to say."""
+"""Errors that say in one line all that there is to say; of others, somebody wants to see where they come from."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run it. The exit status: 0 nothing is red, 1 something is or failed, 2 nothing was measured, 130 interrupted."""
+    """Run it.
+
+    The exit status: 0 the answers were judged to be the same and nothing is red, or nothing is red of what else was
+    asked for; 1 something is red or failed; 2 nothing was measured; 3 the answers could not be judged; 130 interrupted.
+    """
     options = parse(arguments)
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # ends what was started, and keeps what was measured
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(options: Options) -> int:
     try:
         if options.threads:
             hold_to(options.threads)
         photos = corpus.read(options.photos or _package_photos())
-    except (corpus.CorpusError, ValueError, subprocess.CalledProcessError) as error:
+        remote = _remote(options)
+        for folder in (options.out, *([options.record.parent] if options.record else [])):
+            folder.mkdir(parents=True, exist_ok=True)
+    except (corpus.CorpusError, ValueError, subprocess.CalledProcessError, Unanswered, OSError) as error:
         print(error, file=sys.stderr)
         return NOTHING_DONE
     result = Result(made=datetime.now(UTC).isoformat(timespec="seconds"), plan=options.plan)
@@ -73,55 +88,58 @@ def main(arguments: Sequence[str]) -> int:
         "machine": facts.machine(),
         "versions": facts.libraries(),
         "corpus": facts.photos(photos),
+        "settings": facts.settings(),
         "run": {"command": options.command},
     }
     parity = ParityPart(options, photos, result) if "parity" in options.only else None
-    failure = _measure(_parts(options, photos, result, parity), result)
+    start = time.monotonic()
+    went = plan.run(list(_parts(options, photos, result, parity, remote)))
+    result.seconds = round(time.monotonic() - start, 1)
     if parity is not None:
-        parity.note()
-    if failure:
-        print(failure, file=sys.stderr)
+        try:
+            parity.note()
+        except Exception as error:
+            went.failures.append(error)
+    result.complete = went.complete
     found = parity.section if parity is not None else None
-    if found is not None:
-        _tell(found)
+    for line in [*map(_said, went.failures), *(_told(found) if found is not None else [])]:
+        print(line, file=sys.stderr)
     if not result.figures:
         print("nothing was measured, and nothing is written", file=sys.stderr)
         return NOTHING_DONE
     result.verdicts = gates.verdicts(result, [section for part in options.only for section in PARTS[part]])
-    _write(options, result, found)
+    _write(options, result, parity)
     print(_summary(options, result))
-    if result.complete:
-        return EXIT[result.status]
-    return EXIT["red"] if failure else INTERRUPTED
+    if went.interrupted:
+        return INTERRUPTED
+    if parity is None and result.status == "abstains":
+        return EXIT["green"]
+    return EXIT[result.status]
 
 
-def _measure(parts: Iterable[plan.Part], result: Result) -> str:
-    """Run all of it. What failed, to be printed; empty: nothing did, though it may have been interrupted.
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, SAYING) else "".join(traceback.format_exception(error)).rstrip()
 
-    Whatever it is, an hour's figures are not lost to it.
-    """
-    start = time.monotonic()
-    try:
-        result.complete = plan.run(list(parts))
-    except FAILURES as error:
-        return str(error)
-    except Exception:
-        return traceback.format_exc()
-    finally:
-        result.seconds = round(time.monotonic() - start, 1)
-    return ""
+
+def _remote(options: Options) -> Remote | None:
+    if not options.beside:
+        return None
+    return Remote(options.beside, options.key, candidates.model_of(options.beside))
 
 
 def _parts(
-    options: Options, photos: corpus.Corpus, result: Result, parity: ParityPart | None
+    options: Options,
+    photos: corpus.Corpus,
+    result: Result,
+    parity: ParityPart | None,
+    remote: Remote | None,
 ) -> Iterator[plan.Part]:
     if parity is not None:
         yield parity.part()
     if "throughput" in options.only:
-        todo, setting = THROUGHPUT[options.plan], Setting(options.store)
-        if options.beside:
-            remote = Remote(options.beside, options.key, candidates.model_of(options.beside))
-            todo, setting = cases.against_remote(todo, remote.model), Setting(options.store, remote)
+        todo, setting = THROUGHPUT[options.plan], Setting(options.store, remote)
+        if remote is not None:
+            todo = cases.against_remote(todo, remote.model)
         open_all = partial(load.steps, todo, photos.photos, setting, result)
         yield plan.Part("opening", load.seconds(todo), open_all)
     if "roofline" in options.only:
@@ -135,24 +153,24 @@ def _package_photos() -> Path:
     return PACKAGE_PHOTOS
 
 
-def _write(options: Options, result: Result, found: Section | None) -> None:
-    result.save(options.out / "result.json")
-    worst = found.cases(crops=options.crops) if found is not None else []
+def _write(options: Options, result: Result, parity: ParityPart | None) -> None:
+    result.save(options.out / "result.json")  # first: it is what cannot be made again
+    if parity is not None:
+        parity.save()
+    worst = parity.section.cases(crops=options.crops) if parity is not None and parity.section else []
     with atomic_file(options.out / "report.html") as file:
         file.write(page(result, worst).encode())
 
 
-def _tell(found: Section) -> None:
+def _told(found: Section) -> Iterator[str]:
     """What differs and what could not be compared, by the photos' names."""
     problems = list(found.problems())
-    lines = problems[:SHOWN_PROBLEMS]
-    if len(problems) > len(lines):
-        lines.append(f"and {len(problems) - len(lines)} more differences")
-    lines += [f"not compared, undecodable: {line}" for line in found.undecodable]
+    yield from problems[:SHOWN_PROBLEMS]
+    if len(problems) > SHOWN_PROBLEMS:
+        yield f"and {len(problems) - SHOWN_PROBLEMS} more differences"
+    yield from (f"not compared, undecodable: {line}" for line in found.undecodable)
     if found.unknown:
-        lines.append(f"{found.unknown} photos are unknown to the baseline")
-    for line in lines:
-        print(line, file=sys.stderr)
+        yield f"{found.unknown} photos are unknown to the baseline"
 
 
 def _summary(options: Options, result: Result) -> str:

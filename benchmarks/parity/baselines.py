@@ -28,6 +28,8 @@ class Expected(NamedTuple):
     """Empty where the baseline does not know the photo."""
     stages: Reference | None = None
     """dlib's stages, where dlib is the baseline."""
+    pixels: str = ""
+    """SHA-256 of the photo's pixels when it was recorded; empty where it was not."""
 
 
 class Baseline(Protocol):
@@ -82,30 +84,38 @@ class Recorded:
             recorded = json.loads(gzip.decompress(path.read_bytes()))
             if recorded["format"] != RECORDED_FORMAT:
                 raise NoRecording(f"{path} is of another version of these benchmarks")
-            self._photos: dict[str, Answers] = {
-                digest: {int(model): [_face(face) for face in faces] for model, faces in answers.items()}
-                for digest, answers in recorded["photos"].items()
+            self._photos: dict[str, tuple[str, Answers]] = {
+                source: (
+                    pixels,
+                    {int(model): [_face(face) for face in faces] for model, faces in answers.items()},
+                )
+                for source, (pixels, answers) in recorded["photos"].items()
             }
         except OSError as error:
             raise NoRecording(f"{path} holds no recorded answers: {error}") from error
         except (ValueError, KeyError, TypeError, EOFError) as error:
             raise NoRecording(f"{path} holds no recorded answers: {error!r}") from error
-        self.name = path.name
-        self.models: Sequence[int] = sorted({model for answers in self._photos.values() for model in answers})
+        self.name = "a recording"
+        self.models: Sequence[int] = sorted(
+            {model for _, answers in self._photos.values() for model in answers}
+        )
 
     def of(self, photos: Iterable[Photo]) -> Iterator[Expected]:
         for photo in photos:
-            yield Expected(photo, self._photos.get(photo.digest, {}))
+            pixels, answers = self._photos.get(_source(photo), ("", {}))
+            yield Expected(photo, answers, pixels=pixels)
 
 
 class Recording:
     """Keeps a candidate's answers, for a later run to be held against. Descriptors are as private as the photos are."""
 
     def __init__(self) -> None:
-        self._photos: dict[str, dict[int, list[Any]]] = {}
+        self._photos: dict[str, tuple[str, dict[int, list[Any]]]] = {}
 
     def add(self, photo: Photo, model: int, faces: Sequence[AnsweredFace]) -> None:
-        self._photos.setdefault(photo.digest, {})[model] = [
+        """Keep one photo's answer, under its file and its size."""
+        _, answers = self._photos.setdefault(_source(photo), (photo.digest, {}))
+        answers[model] = [
             [face.rectangle, face.confidence, face.landmarks, face.descriptor] for face in faces
         ]
 
@@ -116,6 +126,12 @@ class Recording:
             file.write(
                 gzip.compress(json.dumps({"format": RECORDED_FORMAT, "photos": self._photos}).encode())
             )
+
+
+def _source(photo: Photo) -> str:
+    """A file at a size: the pixels are left to whoever decodes it."""
+    rows, columns = photo.image.shape[:2]
+    return f"{photo.source} {columns}x{rows}"
 
 
 def _face(entry: Any) -> AnsweredFace:

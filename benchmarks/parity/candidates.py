@@ -50,6 +50,14 @@ class Candidate:
             raise Unanswered(f"/compute gave something else: {error!r}") from error
         return computed
 
+    def stages(self) -> Mapping[str, Any] | None:
+        """Who computes each stage, and how often another engine had to; None where the service does not say."""
+        try:
+            stages: Mapping[str, Any] = self.client.get("/info").raise_for_status().json()["stages"]
+        except (httpx.HTTPError, json.JSONDecodeError, KeyError):
+            return None
+        return stages
+
     def _post(self, path: str, parts: Mapping[str, Any]) -> Any:
         try:
             response = self.client.post(path, files=dict(parts))

@@ -83,8 +83,9 @@ class Comparison:
             pairs = matched(expected, faces)
             self._add_moved(photo, faces, expected, pairs)
         for truth, face in pairs:
-            self.matches.append(Match(photo, truth, face))
             self._add_face(photo, truth, face)
+            if math.isfinite(largest_difference(face.descriptor, truth.descriptor)):
+                self.matches.append(Match(photo, truth, face))
 
     def _add_moved(
         self,
@@ -191,4 +192,4 @@ INCOMPARABLE = 1e9
 
 def noted(value: float) -> float:
     """A value for a result."""
-    return min(float(value), INCOMPARABLE)
+    return min(float(value), INCOMPARABLE) if not math.isnan(value) else INCOMPARABLE

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks import facts, plan
 from benchmarks.cores import threads
 from benchmarks.corpus import Corpus
-from benchmarks.options import DLIB, Options
+from benchmarks.options import DLIB, NAMED, Options
 from benchmarks.parity import candidates, section
 from benchmarks.parity.baselines import Baseline, Dlib, Recorded, Recording, Running
 from benchmarks.parity.candidates import Candidate, Unanswered
@@ -43,21 +43,22 @@ class ParityPart:
         return plan.Part("opening services and dlib", seconds, self._open)
 
     def note(self) -> None:
-        """Put what was compared into the result, and keep the answers where that was asked for."""
+        """Put what was compared into the result."""
         if self.section is not None:
             self.section.note(self._result)
-            if self._options.record:
-                self._recording.save(self._options.record)
+            self._result.facts["services"] = dict(self.section.computed_by)
+
+    def save(self) -> None:
+        """Keep the candidate's answers where that was asked for."""
+        if self.section is not None and self._options.record:
+            self._recording.save(self._options.record)
 
     def _open(self, stack: ExitStack) -> Sequence[plan.Step]:
         baseline = self._baseline(stack)
-        opened = self._candidates(
-            stack, [model for model in self._options.models if model in baseline.models]
-        )
-        if not opened.keys() & set(baseline.models):
-            raise Unanswered(
-                f"{baseline.name} has no answers of model {', '.join(map(str, opened or self._options.models))}"
-            )
+        asked = self._options.models or [model for model in NAMED if model in baseline.models]
+        opened = self._candidates(stack, asked)
+        if missing := sorted(opened.keys() - set(baseline.models)):
+            raise Unanswered(f"{baseline.name} has no answers of model {', '.join(map(str, missing))}")
         self.section = section.Section(
             self._photos,
             self._plan,

@@ -22,10 +22,12 @@ class Photo:
     """RGB, shape (rows, columns, 3), within the area that was asked for."""
     scale: float = 1.0
     """Of its sides, against the file's."""
+    source: str = ""
+    """SHA-256 of the file: what an answer is recorded under, whatever decodes it."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of its pixels: what an answer is recorded under."""
+        """SHA-256 of its pixels."""
         pixels = hashlib.sha256(repr(self.image.shape).encode())
         pixels.update(np.ascontiguousarray(self.image).data)
         return pixels.hexdigest()
@@ -47,12 +49,14 @@ def decoded(
     """Decode photos one by one, scaled down to `area` pixels where they have more; what cannot be is named."""
     for path in paths:
         try:
-            image = images.decode(path.read_bytes(), maximum_area=LARGEST_ORIGINAL, honour_orientation=True)
-        except (images.UndecodableImage, images.ImageTooLarge) as error:
+            data = path.read_bytes()
+            image = images.decode(data, maximum_area=LARGEST_ORIGINAL, honour_orientation=True)
+        except (images.UndecodableImage, images.ImageTooLarge, OSError) as error:
             undecodable.append(f"{name(path)}: {error}")
             continue
         scaled = within(image, area)
-        yield Photo(name(path), scaled, scaled.shape[1] / image.shape[1])
+        scale = scaled.shape[1] / image.shape[1]
+        yield Photo(name(path), scaled, scale, hashlib.sha256(data).hexdigest())
 
 
 def within(image: NDArray[np.uint8], area: int) -> NDArray[np.uint8]:

@@ -1,10 +1,12 @@
 """Decoded pixels against dlib.load_rgb_image, file by file.
 
+A file that dlib reads and this service does not is a difference of its own, as is one that only ends the process.
 What dlib decodes a JPEG with is a matter of how it was built: dlib-bin's IJG library gives other subsampled colours
 than the libjpeg-turbo that this service and a dlib from source use. So lossless formats are compared to the bit, and
 of a JPEG the mean difference counts, which tells another decoder from swapped channels or shifted rows.
 """
 
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +22,8 @@ from benchmarks.results import Key, Result
 from service import images
 from service.settings import LARGEST_ORIGINAL
 
+LEVELS = 255.0
+"""The largest difference that there can be: that of images of two sizes, too."""
 LOSSLESS = frozenset({"PNG", "BMP", "GIF"})
 
 
@@ -29,20 +33,25 @@ class Pixels:
 
     lossless: int = 0
     differing: int = 0
-    jpegs: int = 0
+    lossy: int = 0
     mean: float = 0.0
-    """Largest of the JPEGs' mean differences, in levels of 255."""
+    """Largest of the mean differences of lossy files, in levels of 255."""
+    refused: int = 0
+    """Files that dlib reads and this service does not."""
     problems: list[str] = field(default_factory=list)
 
-    def add(self, path: Path, kind: str, mean: float) -> None:
-        """Note one file's mean difference."""
-        if kind in LOSSLESS:
+    def add(self, path: Path, kind: str, mean: float | None) -> None:
+        """Note one file's mean difference; None: this service cannot decode it."""
+        if mean is None:
+            self.refused += 1
+            self.problems.append(f"{path.name}: dlib reads it, and this service does not")
+        elif kind in LOSSLESS:
             self.lossless += 1
             self.differing += mean > 0
             if mean > 0:
                 self.problems.append(f"{path.name}: the decoded {kind} differs by {mean:.2g} levels")
         else:
-            self.jpegs += 1
+            self.lossy += 1
             self.mean = max(self.mean, mean)
 
     def note(self, result: Result) -> None:
@@ -50,9 +59,11 @@ class Pixels:
         if self.lossless:
             _note(result, "lossless pixels", "photos", self.lossless)
             _note(result, "lossless pixels", "photos differing", self.differing)
-        if self.jpegs:
-            _note(result, "JPEG pixels", "photos", self.jpegs)
-            _note(result, "JPEG pixels", "mean difference", self.mean)
+        if self.lossy:
+            _note(result, "lossy pixels", "photos", self.lossy)
+            _note(result, "lossy pixels", "mean difference", self.mean)
+        if self.lossless or self.lossy or self.refused:
+            _note(result, "decoding", "decoded by the reference alone", self.refused)
 
 
 def _note(result: Result, stage: str, metric: str, value: float) -> None:
@@ -65,13 +76,13 @@ class Decoders:
     def __init__(self) -> None:
         self._pool = _pool()
 
-    def difference(self, path: Path) -> tuple[str, float] | None:
-        """A file's format and its mean difference in levels; None where one of both cannot decode it."""
+    def difference(self, path: Path) -> tuple[str, float | None] | None:
+        """A file's format and its mean difference in levels, None where only dlib decodes it. None: dlib does not."""
         try:
             return self._pool.submit(difference, path).result()
         except BrokenProcessPool:
             self._pool = _pool()
-            return None
+            return "unknown", None  # one of both decoders has ended the process
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -88,23 +99,25 @@ def opened() -> Iterator[Decoders]:
 
 
 def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, get_context("spawn"))
+    # Ctrl-C, which a terminal sends to all processes, ends it without a word.
+    return ProcessPoolExecutor(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL))
 
 
-def difference(path: Path) -> tuple[str, float] | None:
+def difference(path: Path) -> tuple[str, float | None] | None:
     """As `Decoders.difference`, in this process."""
     import dlib
 
-    data = path.read_bytes()
     try:
+        theirs = dlib.load_rgb_image(str(path))
+    except RuntimeError:
+        return None
+    try:
+        data = path.read_bytes()
         kind = images.header(data).format
         ours = images.decode(data, maximum_area=LARGEST_ORIGINAL, honour_orientation=False)
-        theirs = dlib.load_rgb_image(str(path))
-    except (images.UndecodableImage, images.ImageTooLarge, RuntimeError):
-        return None
-    if ours.shape != theirs.shape:
-        return kind, 255.0
-    return kind, _mean_difference(ours, theirs)
+    except (images.UndecodableImage, images.ImageTooLarge, OSError):
+        return "unknown", None
+    return kind, _mean_difference(ours, theirs) if ours.shape == theirs.shape else LEVELS
 
 
 def _mean_difference(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> float:

@@ -11,7 +11,7 @@ from benchmarks.faces import AnsweredFace, matched
 from benchmarks.parity import accuracy, pixels
 from benchmarks.parity.baselines import Baseline, Expected, Recording
 from benchmarks.parity.candidates import Candidate, Unanswered
-from benchmarks.parity.comparison import Comparison
+from benchmarks.parity.comparison import Comparison, noted
 from benchmarks.parity.photos import Photo, decoded
 from benchmarks.parity.stages import Stages
 from benchmarks.parity.upstream_rule import changed_verdicts
@@ -109,6 +109,8 @@ class Section:
     undecodable: list[str] = field(default_factory=list)
     unknown: int = 0
     """Photos that the baseline does not know."""
+    computed_by: dict[str, str] = field(default_factory=dict)
+    """The engines of each service, where it says."""
 
     def __post_init__(self) -> None:
         self._paths = chosen(self.plan, self.corpus)
@@ -116,6 +118,11 @@ class Section:
         self._pixels = pixels.Pixels()
         self._marked = Marked(self.corpus.boxes or {})
         self._changed = [0, 0]
+        """Verdicts of model 4 that upstream's rule would change, and all of them."""
+        self._recorded = [0, 0]
+        """Photos of a recording, and those that are decoded to other pixels now."""
+        self._elsewhere: dict[int, int] = {}
+        """By model, how many of a service's stages another engine has computed."""
 
     def steps(self, stack: ExitStack) -> list[Step]:
         """A step for each photo. The stack holds what they open."""
@@ -129,15 +136,26 @@ class Section:
                 Step("decoded pixels", 0.1, lambda path=path: self._decode(decoders, path))  # type: ignore[misc]
                 for path in self._paths
             ]
-        return found
+        return [*found, Step("who has computed", 0.1, self._ask_engines)]
+
+    def _ask_engines(self) -> None:
+        """A stage that fails is computed by dlib in its place: an answer like dlib's shows nothing then."""
+        for model, candidate in self.candidates.items():
+            stages = candidate.stages()
+            if stages is not None:
+                engines = {stage["engine"] for stage in stages.values()}
+                self._elsewhere[model] = sum(stage["fallbacks"] > 0 for stage in stages.values())
+                self.computed_by[f"model {model}"] = ", ".join(sorted(engines))
 
     def _next(self, expected: Iterator[Expected]) -> None:
         entry = next(expected, None)
         if entry is None:  # fewer than there are files: some cannot be decoded
             return
-        photo, answers, dlib = entry
-        if not answers:
-            self.unknown += 1
+        photo, answers, dlib, pixels = entry
+        self.unknown += not answers
+        if pixels:
+            self._recorded[0] += 1
+            self._recorded[1] += pixels != photo.digest
         if dlib is not None:
             changed = changed_verdicts(dlib)
             self._changed = [self._changed[0] + changed, self._changed[1] + len(dlib.models[4])]
@@ -162,6 +180,9 @@ class Section:
 
     def note(self, result: Result) -> None:
         """Put what was compared so far into a result."""
+        if not any(comparison.photos for comparison in self.comparisons.values()) and not self.unknown:
+            return
+        result.note(Key(section="parity", metric="unknown"), self.unknown)
         if self.stages is not None:
             self.stages.note(result)
             self._pixels.note(result)
@@ -175,12 +196,20 @@ class Section:
                     name="confidences",
                     model=model,
                     columns={
-                        "reference": [match.reference.confidence for match in comparison.matches],
-                        "candidate": [match.candidate.confidence for match in comparison.matches],
+                        "reference": [noted(match.reference.confidence) for match in comparison.matches],
+                        "candidate": [noted(match.candidate.confidence) for match in comparison.matches],
                     },
                 )
             )
         self._marked.note(result)
+        for model, number in self._elsewhere.items():
+            key = Key(section="parity", model=model, metric="stages by another engine")
+            result.note(key, number)
+        if self._recorded[0]:
+            result.note(Key(section="parity", stage="recorded pixels", metric="photos"), self._recorded[0])
+            result.note(
+                Key(section="parity", stage="recorded pixels", metric="photos differing"), self._recorded[1]
+            )
         if self._changed[1]:
             result.note(Key(section="upstream's rule", metric="faces"), self._changed[1])
             result.note(Key(section="upstream's rule", metric="verdicts differing"), self._changed[0])

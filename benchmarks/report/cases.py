@@ -30,8 +30,8 @@ class Case:
     Args:
         photo: the photo's file name.
         says: one sentence on what differs.
-        reference: dlib's answer; None: it found no such face.
-        candidate: ours; None: we found no such face.
+        reference: the baseline's answer; None: it found no such face.
+        candidate: the measured one; None: it found no such face.
         image: RGB, uint8, shape (rows, columns, 3), to be drawn on; None: the page does not show the photo.
         corner: x and y, in the photo that the answers speak of, of the image's first pixel.
     """
@@ -92,7 +92,10 @@ def shown(cases: Sequence[Case]) -> list[ShownCase]:
             # A file name may hold bytes that are no text, which Python keeps and no page can.
             case.photo.encode(errors="surrogateescape").decode(errors="replace"),
             case.says,
-            (_side("dlib", "dlib", case, case.reference), _side("ours", "ours", case, case.candidate)),
+            (
+                _side("baseline", "dlib", case, case.reference),
+                _side("measured", "ours", case, case.candidate),
+            ),
         )
         for case in cases
     ]

@@ -49,7 +49,7 @@ def distances(axes: Axes, result: Result, model: int | None) -> str | None:
 
 
 def confidences(axes: Axes, result: Result, model: int | None) -> str | None:
-    """Each face as a point, dlib's confidence to the right and ours upwards: equal ones lie on the diagonal."""
+    """Each face as a point, the baseline's confidence to the right and the measured one upwards: on the diagonal."""
     series = _series(result, "confidences", model)
     if series is None or not series.columns["reference"]:
         return None
@@ -65,8 +65,8 @@ def confidences(axes: Axes, result: Result, model: int | None) -> str | None:
     axes.plot(*pairs[crossing].T, "D", color=LIGHT["red"], markersize=6, markeredgewidth=0)
     axes.set_xlim(ends)
     axes.set_ylim(ends)
-    axes.set_xlabel("dlib's confidence")
-    axes.set_ylabel("ours")
+    axes.set_xlabel("the baseline's confidence")
+    axes.set_ylabel("measured")
     apart = float(np.abs(pairs[:, 0] - pairs[:, 1]).max())
     crossed = (
         f"{crossing.sum()} lie on two sides of {SURE} (diamonds)"

@@ -73,4 +73,4 @@ def roofline(axes: Axes, result: Result, model: int | None) -> str | None:
         axis.set_minor_locator(NullLocator())
     axes.set_xlabel("operations for each byte from memory")
     axes.set_ylabel("GFLOP/s")
-    return f"Of what the machine could do at most: {', '.join(shares)}."
+    return f"Of what the machine was measured to do at most: {', '.join(shares)}."

@@ -82,7 +82,7 @@ def _ratio(key: Key) -> bool:
 KINDS = (
     Kind(
         "same",
-        "Every answer against dlib's",
+        "Every answer against the baseline's",
         lambda key: key.section == "parity" and key.model is not None,
         lambda key: (_what(key), key.side),
         _model,

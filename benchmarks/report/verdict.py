@@ -16,10 +16,10 @@ QUESTIONS = {
 """The questions of the verdicts, in the order in which they matter."""
 ANSWERS: dict[str, dict[Look, str]] = {
     "same": {"green": "The same", "red": "They differ"},
-    "accurate": {"green": "As accurate", "red": "Less accurate"},
+    "accurate": {"green": "As accurate", "red": "Less accurate", "abstains": "Too few to judge"},
     "faster": {"green": "Faster", "red": "Not fast enough"},
 }
-OTHERWISE: dict[Look, str] = {"abstains": "Too few to judge", "missing": "Not measured"}
+OTHERWISE: dict[Look, str] = {"abstains": "Not judged", "missing": "Not measured"}
 ORDER: tuple[Look, ...] = ("red", "abstains", "green")
 """What needs looking at comes first."""
 NAMED = 3
@@ -73,9 +73,7 @@ def banner(result: Result) -> Banner:
         )
     asked = {one.name: one.look for one in answers(result)}
     if result.status != "green" or asked["same"] != "green":
-        return Banner(
-            "abstains", "Too few to judge", "Nothing is red, but this run is no ground to switch on."
-        )
+        return Banner("abstains", "Not judged", "Nothing is red, but this run is no ground to switch on.")
     green = sum(one.status == "green" for one in result.verdicts)
     open_questions = [QUESTIONS[name] for name, look in asked.items() if look != "green"]
     why = f"{_gates(green)} green and none is red."

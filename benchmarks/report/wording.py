@@ -21,7 +21,7 @@ STAGES = {
     "hog_confirms": "HOG confirms",
 }
 """Stages whose own names are not plain."""
-SIDES = {"candidate": "ours", "reference": "dlib"}
+SIDES = {"candidate": "measured", "reference": "baseline"}
 """Sides whose own names are not plain."""
 
 

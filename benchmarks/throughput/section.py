@@ -62,7 +62,7 @@ class _Section:
             yield Step(f"{_title(case)}: warm-up", estimate.opening, partial(self._prepare, number))
             for round_ in range(1, case.rounds + 1):
                 says = f"{_title(case)}: round {round_} of {case.rounds}"
-                yield Step(says, estimate.round, partial(self._round, case))
+                yield Step(says, estimate.round, partial(self._round, case, round_))
 
     def _prepare(self, number: int) -> None:
         """Open what the case needs, close what no case needs any more, make the photos, warm up."""
@@ -99,12 +99,12 @@ class _Section:
             return []
         return [photos.encoded(photos.crowded(face, case.faces, case.megapixels))]
 
-    def _round(self, case: Case) -> None:
-        """All sides in turn."""
+    def _round(self, case: Case, number: int) -> None:
+        """All sides in turn, in every other round the last one first: who follows on whom must not matter."""
         if self._uploads:
-            calls = {name: cases.calls(case, name, self._plan.turn) for name in case.sides}
-            if turns := self._turns(case, calls):
-                note(self._result, case, turns)
+            order = case.sides if number % 2 else case.sides[::-1]
+            if turns := self._turns(case, {name: cases.calls(case, name, self._plan.turn) for name in order}):
+                note(self._result, case, {name: turns[name] for name in case.sides})
 
     def _turns(self, case: Case, calls: Mapping[str, int]) -> dict[str, Taken]:
         """Turns of so many photos each. Nothing, and no more rounds of the case, where a side fails: dlib's CNN takes

@@ -4,6 +4,7 @@ The faults are planted where they would be made: in this checkout's recognition,
 against dlib.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -14,12 +15,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import gates
+from benchmarks import gates, suite
 from benchmarks.parity import pixels
 from benchmarks.parity.photos import Photo, decoded
 from benchmarks.parity.stages import Stages
 from benchmarks.reference import WEIGHTS, Reference, References
-from benchmarks.results import Result
+from benchmarks.results import Result, load
 from model_store.store import WeightStore
 from service import images
 from service.recognition import chips, levels, resampling
@@ -128,7 +129,7 @@ def _chips_by_another_filter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _hog_without_doubling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HOG looks at the photo as it is: small faces are missed."""
+    """HOG looks at a photo of half the size, as if nothing had been doubled."""
     right = HogDetector.__call__
     monkeypatch.setattr(
         HogDetector,
@@ -137,7 +138,7 @@ def _hog_without_doubling(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def _every_face_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_face_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OnnxEngine, "hog_confirms", lambda _self, _image, boxes: [False] * len(boxes))
 
 
@@ -150,7 +151,7 @@ def _every_face_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (_wrong_mean, {"CNN detector and its pyramid, boxes", "CNN detector and its pyramid, confidences"}),
         (_hog_without_doubling, {"HOG detector"}),
-        (_every_face_confirmed, {"HOG's verdicts on CNN faces"}),
+        (_no_face_confirmed, {"HOG's verdicts on CNN faces"}),
         (_landmarks_one_pixel_off, {"landmarks"}),
         (_chips_by_another_filter, {"chips"}),
         (_swapped_channel, {"descriptors"}),
@@ -195,7 +196,30 @@ def test_a_decoder_that_swaps_channels_is_red(
     monkeypatch.setattr(
         images, "decode", lambda *given, **named: np.ascontiguousarray(right(*given, **named)[..., ::-1])
     )
-    assert set(_red_pixels(files)) == {"decoded PNG, BMP and GIF", "decoded JPEG"}
+    assert set(_red_pixels(files)) == {"decoded PNG, BMP and GIF", "decoded JPEG and WebP"}
+
+
+def test_a_decoder_that_reads_less_is_red(photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_given: object, **_named: object) -> Image:
+        raise images.UndecodableImage("no")
+
+    monkeypatch.setattr(images, "decode", refuse)
+    assert _red_pixels([photos["astronaut.png"]]) == ["what dlib decodes is decoded"]
+
+
+def test_a_fault_turns_the_whole_run_red(
+    photos: dict[str, Path], store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The services of the run are processes of their own and right; its stages run here, where the fault is."""
+    (tmp_path / "photos").mkdir()
+    shutil.copy(photos["obama2.jpg"], tmp_path / "photos")
+    _landmarks_one_pixel_off(monkeypatch)
+    asked = ["--only", "parity", "--models", "3", "--store", str(store), "--out", str(tmp_path)]
+    assert suite.main([str(tmp_path / "photos"), *asked]) == 1
+    result = load(tmp_path / "result.json")
+    assert result.complete
+    assert [one.gate for one in result.verdicts if one.status == "red"] == ["stage: landmarks"]
+    assert "Do not switch" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_files_are_compared_in_another_process(
@@ -203,5 +227,5 @@ def test_files_are_compared_in_another_process(
 ) -> None:
     damaged = tmp_path / "damaged.jpg"
     damaged.write_bytes(b"\xff\xd8\xff")
-    assert decoders.difference(damaged) is None
+    assert decoders.difference(damaged) is None  # dlib cannot read it either
     assert decoders.difference(photos["astronaut.png"]) == ("PNG", 0.0)

@@ -5,35 +5,36 @@ from pathlib import Path
 import pytest
 
 from benchmarks import commands
-from benchmarks.comparing import rows, verdicts
-from benchmarks.results import Figure, Key, NoResult, Result, Verdict, load, together
+from benchmarks.comparing import rows, status, verdicts
+from benchmarks.results import Figure, Key, NoResult, Result, load
 
 RATE = Key(
     section="throughput", model=4, megapixels=1.2, callers=8, side="service", metric="photos per second"
 )
 TIMES = RATE.model_copy(update={"side": "service against upstream", "metric": "times as fast"})
-FACES = Key(section="parity", model=4, metric="faces differing")
+PARITY = {"photos": 5.0, "faces": 9.0, "failed": 0.0, "confidence difference": 0.0, "across 0.99": 0.0}
 
 
-def _result(*rates: float, differing: float = 0.0, processor: str = "one") -> Result:
+def _result(*rates: float, differing: float = 0.0, processor: str = "one", parity: bool = True) -> Result:
     result = Result(made="2026-01-01T00:00:00+00:00", plan="quick", complete=True)
     result.facts["machine"] = {"processor": processor}
     result.note(RATE, *rates)
     result.note(TIMES, *rates)
-    result.note(FACES, differing)
-    status = "red" if differing else "green"
-    result.verdicts = [
-        Verdict.model_validate({"gate": "boxes", "question": "same", "status": status, "says": ""})
-    ]
+    if parity:
+        for metric, value in {**PARITY, "faces differing": differing, "compute difference": 0.0}.items():
+            result.note(Key(section="parity", model=4, metric=metric), value)
+        result.note(Key(section="parity", model=4, stage="landmarks", metric="faces differing"), 0)
+        result.note(Key(section="parity", model=4, stage="descriptors", metric="largest difference"), 0)
+        result.note(Key(section="parity", metric="unknown"), 0)
     return result
 
 
 def test_noise_is_where_another_round_is_expected() -> None:
     assert Figure(key=RATE, values=[1.0]).noise == 0.0
     # Student's t for 4 degrees of freedom, 2.776; the deviation of these five is 0.1581; sqrt(1 + 1/5).
-    assert Figure(key=RATE, values=[0.8, 0.9, 1.0, 1.1, 1.2]).noise == pytest.approx(
-        2.776 * 0.15811 * 1.0954, rel=1e-3
-    )
+    figure = Figure(key=RATE, values=[0.8, 0.9, 1.0, 1.1, 1.2])
+    assert figure.uncertainty == pytest.approx(2.776 * 0.15811 / 5**0.5, rel=1e-3)
+    assert figure.noise == pytest.approx(2.776 * 0.15811 * 1.0954, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -47,28 +48,38 @@ def test_a_change_beyond_the_noise_is_told(after: list[float], change: str) -> N
 
 
 def test_slower_beyond_the_noise_is_red_and_within_it_is_not() -> None:
-    assert together(verdicts(_result(3.0, 3.01, 2.99), _result(2.0, 2.01, 1.99))) == "red"
-    assert together(verdicts(_result(3.0, 3.01, 2.99), _result(2.6, 3.4, 2.0))) == "green"
+    assert status(verdicts(_result(3.0, 3.01, 2.99), _result(2.0, 2.01, 1.99))) == "red"
+    assert status(verdicts(_result(3.0, 3.01, 2.99), _result(2.4, 3.4, 2.6))) == "green"
 
 
 def test_rates_of_different_machines_are_not_compared() -> None:
     before, after = _result(3.0, 3.0, 3.0), _result(1.0, 1.0, 1.0, processor="another")
     by_gate = {verdict.gate: verdict for verdict in verdicts(before, after)}
-    (rate,) = (verdict for gate, verdict in by_gate.items() if "photos per second" in gate)
-    (times,) = (verdict for gate, verdict in by_gate.items() if "times as fast" in gate)
+    (rate,) = (one for gate, one in by_gate.items() if gate.startswith("throughput/*/photos per second"))
+    (times,) = (one for gate, one in by_gate.items() if gate.startswith("throughput/*/times as fast"))
     assert rate.status == "abstains"
     assert times.status == "red"
 
 
 def test_parity_is_absolute() -> None:
-    assert together(verdicts(_result(3.0), _result(3.0, differing=1.0))) == "red"
-    assert together(verdicts(_result(3.0, differing=1.0), _result(3.0))) == "green"
+    assert status(verdicts(_result(3.0), _result(3.0, differing=1.0))) == "red"
+    assert status(verdicts(_result(3.0, differing=1.0), _result(3.0))) == "green"
+
+
+def test_without_parity_there_is_no_ground_to_switch() -> None:
+    assert status(verdicts(_result(3.0), _result(3.0, parity=False))) == "abstains"
+
+
+def test_a_photo_lost_under_load_is_red_however_fast_it_was() -> None:
+    after = _result(3.0)
+    after.note(RATE.model_copy(update={"metric": "failed"}), 1.0)
+    assert status(verdicts(_result(3.0), after)) == "red"
 
 
 def test_an_interrupted_run_is_no_reason_to_switch() -> None:
     after = _result(3.0)
     after.complete = False
-    assert together(verdicts(_result(3.0), after)) == "red"
+    assert status(verdicts(_result(3.0), after)) == "red"
 
 
 def test_the_command_prints_a_table_and_ends_with_the_verdict(

@@ -41,13 +41,31 @@ def test_a_manifest_with_people_makes_pairs(folder: Path) -> None:
     ("name", "content", "says"),
     [
         ("pairs.csv", "a,b\n", "has no column file_a, file_b, same"),
+        ("pairs.csv", "file_a,file_b,same\na.jpg,b.JPG,true\n", "`same` is 1 or 0, not 'true'"),
         ("boxes.csv", "file,left,top,width,height\na.jpg,x,1,1,1\n", "boxes.csv"),
+        ("boxes.csv", "file,left,top,width,height\na.jpg,1\n", "boxes.csv"),
     ],
 )
 def test_a_file_that_cannot_be_understood_is_named(folder: Path, name: str, content: str, says: str) -> None:
     (folder / name).write_text(content)
     with pytest.raises(CorpusError, match=says):
         read(folder)
+
+
+def test_a_file_in_another_encoding_is_named(folder: Path) -> None:
+    (folder / "pairs.csv").write_bytes("file_a,file_b,same,größe\n".encode("latin-1"))
+    with pytest.raises(CorpusError, match=r"pairs\.csv"):
+        read(folder)
+
+
+def test_many_people_make_a_bounded_number_of_pairs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "manifest.csv").write_text(
+        "file,identity\n" + "".join(f"{n}.jpg,{n % 7}\n" for n in range(100))
+    )
+    monkeypatch.setattr("benchmarks.corpus.MOST_PAIRS", 500)
+    pairs = read(folder).pairs
+    assert 400 <= len(pairs) <= 500
+    assert {pair.same for pair in pairs} == {True, False}
 
 
 def test_no_folder_and_no_photos(tmp_path: Path) -> None:

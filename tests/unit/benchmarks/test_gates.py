@@ -4,7 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from benchmarks.gates import Gate, rules, verdicts
-from benchmarks.results import METRICS, Key, Result, Status
+from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE, DESCRIPTOR_TOLERANCE, SAME_DESCRIPTOR
+from benchmarks.report.verdict import banner
+from benchmarks.results import METRICS, Key, Result, Status, together
 
 SAME = {
     "failed": 0.0,
@@ -15,10 +17,13 @@ SAME = {
 }
 
 
-def _result(faces: int = 10, pairs: int = 0, lost: float = 0.0, **differences: float) -> Result:
+def _result(
+    faces: int = 10, pairs: int = 0, lost: float = 0.0, unknown: float = 0.0, **differences: float
+) -> Result:
     result = Result(made="2026-01-01T00:00:00+00:00", plan="quick", complete=True)
     for metric, value in {"photos": 5.0, "faces": float(faces), **SAME, **differences}.items():
         result.note(Key(section="parity", model=4, metric=metric), value)
+    result.note(Key(section="parity", metric="unknown"), unknown)
     result.note(Key(section="parity", model=4, stage="landmarks", metric="faces differing"), 0)
     result.note(Key(section="parity", model=4, stage="descriptors", metric="largest difference"), 1e-7)
     accuracy = {"faces": faces, "pairs": pairs, "all pairs": faces * (faces - 1) / 2}
@@ -51,7 +56,7 @@ def test_equal_answers_are_green() -> None:
     ],
 )
 def test_any_difference_is_red(metric: str, value: float) -> None:
-    result = _result(10, 0, 0.0, **{metric: value})
+    result = _result(10, 0, 0.0, 0.0, **{metric: value})
     assert [verdict.status for verdict in result.verdicts].count("red") == 1
     assert result.status == "red"
 
@@ -82,9 +87,52 @@ def test_of_enough_faces_the_accuracy_has_a_say() -> None:
     assert "red" in _statuses(_result(200, 50, lost=1.0), "accurate")
 
 
-def test_without_a_face_the_boxes_are_not_judged() -> None:
-    (boxes,) = (verdict for verdict in _result(0).verdicts if verdict.gate == "faces and boxes")
-    assert boxes.status == "abstains"
+def test_without_a_face_nothing_is_judged() -> None:
+    result = _result(0)
+    assert result.status == "abstains"
+    assert banner(result).says == "Not judged"
+
+
+def test_a_face_too_many_is_red_where_there_should_be_none() -> None:
+    assert _result(0, 0, 0.0, 0.0, **{"faces differing": 1.0}).status == "red"
+
+
+def test_one_model_without_faces_neither_hides_nor_judges_another() -> None:
+    result = _result(0)
+    empty = [figure.key for figure in result.figures if figure.key.model == 4]
+    for key in empty:
+        result.note(key.model_copy(update={"model": 1}), 5.0 if key.metric in ("photos", "faces") else 0.0)
+    assert together(verdicts(result, ["parity"])) == "green"
+    result.note(Key(section="parity", model=1, metric="faces differing"), 50.0, 50.0)
+    assert together(verdicts(result, ["parity"])) == "red"
+
+
+def test_a_photo_that_the_baseline_does_not_know_is_red() -> None:
+    assert _result(unknown=1.0).status == "red"
+
+
+@pytest.mark.parametrize(
+    ("rounds", "status"),
+    [((1.5, 1.5, 1.5), "green"), ((0.5, 0.5, 0.5), "red"), ((0.2, 1.1, 2.0), "abstains")],
+)
+def test_a_ratio_within_its_noise_is_no_verdict(rounds: tuple[float, ...], status: Status) -> None:
+    result = Result(made="", plan="quick", complete=True)
+    key = Key(
+        section="throughput", model=4, megapixels=1.2, callers=1, side="library against dlib", metric="failed"
+    )
+    result.note(key.model_copy(update={"metric": "times as fast"}), *rounds)
+    (verdict,) = (one for one in verdicts(result, ["throughput"]) if one.gate.startswith("faster than"))
+    assert verdict.status == status
+
+
+def test_the_bounds_are_those_by_which_problems_are_told() -> None:
+    """They stand where a person changes them, and where a line is printed."""
+    bounds = {
+        gate.figures.rsplit("/", 1)[1]: gate.at_most for gate in rules().gate if "model" in gate.figures
+    }
+    assert bounds["confidence difference"] == CONFIDENCE_TOLERANCE
+    assert bounds["largest difference"] == DESCRIPTOR_TOLERANCE
+    assert bounds["compute difference"] == SAME_DESCRIPTOR
 
 
 def test_what_was_not_measured_is_not_green() -> None:

@@ -76,7 +76,7 @@ def test_a_hostile_name_stays_a_name() -> None:
     assert not parsed.complaints
     assert not parsed.having("onerror")
     assert HOSTILE not in text
-    assert f"The answer of dlib, drawn on {HOSTILE}" in parsed.having("alt")
+    assert f"The answer of baseline, drawn on {HOSTILE}" in parsed.having("alt")
 
 
 def test_a_name_that_is_no_text_can_be_written() -> None:
@@ -93,7 +93,7 @@ def test_photos_are_shown_only_when_asked_for(with_images: bool) -> None:
     assert ("base64" in text) == with_images
     assert "holiday.jpg" in text
     assert "confidence 0.990120" in text
-    assert "ours: no face" in " ".join(text.split())
+    assert "measured: no face" in " ".join(text.split())
 
 
 def judged(*more: Verdict, complete: bool = True) -> Result:
@@ -134,7 +134,7 @@ def test_an_interrupted_run_is_red() -> None:
 )
 def test_without_a_judgement_on_the_answers_nothing_is_green(verdicts: list[Verdict]) -> None:
     result = Result(made="2026-03-01", plan="quick", complete=True, verdicts=verdicts)
-    assert banner(page(result)) == ("abstains", "Too few to judge")
+    assert banner(page(result)) == ("abstains", "Not judged")
 
 
 def test_every_plot_appears_for_a_full_run() -> None:

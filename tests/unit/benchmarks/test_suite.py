@@ -111,9 +111,9 @@ def test_a_baseline_that_knows_no_photo_is_not_green(
         *(tmp_path / "photos", "--only", "parity", "--models", 3, "--store", store, "--out", tmp_path),
         *("--against", done / "answers"),
     )
-    assert run.returncode == 2
+    assert run.returncode == 1
     assert "1 photos are unknown to the baseline" in run.stderr
-    assert "nothing was measured" in run.stderr
+    assert load(tmp_path / "result.json").status == "red"
 
 
 @pytest.mark.parametrize(
