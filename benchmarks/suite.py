@@ -63,6 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     asked for; 1 something is red or failed; 2 nothing was measured; 3 the answers could not be judged; 130 interrupted.
     """
     options = parse(arguments)
+    gates.rules()  # a mistake in there shows now, and not after an hour
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
     )  # ends what was started, and keeps what was measured
