@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+# Which onnxruntime: cpu, cuda (NVIDIA, x86-64) or openvino, by the name of its lock in requirements/.
+ACCELERATOR ?= cpu
 STORE ?= $(or $(FACE_STORE),models)
 # A folder of photos: any for `make bench`; one with dev/ and formats/ for the tests that want more than packages have.
 PHOTOS ?=
@@ -16,7 +18,7 @@ CACHE := .cache
 BIN := $(VENV)/bin
 export FACE_STORE := $(STORE)
 
-.PHONY: serve test test-slow bench parity check format lock convert convert-all clean
+.PHONY: serve test test-slow bench parity check format lock convert convert-all clean image rehearse-images
 .PHONY: environment test-environment bench-environment
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
@@ -38,13 +40,27 @@ convert-all: environment $(CACHE)/photos/.complete
 
 FROM = $(if $(FACE_WEIGHTS),--from "$(FACE_WEIGHTS)")
 
+## What the Dockerfiles run: the service ready for whoever runs it, without what only made it. The checks run every
+## loop of every model, which leaves its machine code beside the modules, to be read from a read-only tree too.
+## In a checkout, the next make has to make the environment anew.
+image: convert
+	@$(PYTHON) requirements/bare.py $(VENV) $(ACCELERATOR) dlib
+	@$(BIN)/python -m compileall -q service model_store
+	FACE_MODEL=3 $(BIN)/python -m service check
+	FACE_MODEL=4 $(BIN)/python -m service check
+
 ## All tests that fit into ten minutes on two cores, types and style first.
 test: check convert-all
 	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 ## The tests that take minutes.
 test-slow: test-environment convert-all
-	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m slow $(ARGS)
+	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "slow and not images" $(ARGS)
+
+## Both images without Docker: their own lines in a Debian of their own, up to answered photos. Needs root, debootstrap
+## and a Debian mirror; minutes, and for CUDA some gigabytes. ARGS="-k cpu" for one.
+rehearse-images: test-environment $(CACHE)/photos/.complete
+	$(BIN)/python -m pytest -m images $(ARGS)
 
 ## Before an upgrade: your PHOTOS against dlib, in two minutes, with a page to look at in OUT; ARGS=--full for all.
 bench: bench-environment convert-all
@@ -71,13 +87,13 @@ clean:
 	rm -rf $(VENV) $(VENV).lock $(CACHE)
 
 environment:
-	@$(PYTHON) requirements/environment.py $(VENV) cpu dlib convert
+	@$(PYTHON) requirements/environment.py $(VENV) $(ACCELERATOR) dlib convert
 
 bench-environment: environment
 	@$(PYTHON) requirements/environment.py $(VENV) bench
 
 test-environment: environment
-	@$(PYTHON) requirements/environment.py $(VENV) test
+	@$(PYTHON) requirements/environment.py $(VENV) test images
 
 $(CACHE)/photos/.complete: requirements/photos.txt benchmarks/package_photos.py | environment
 	$(BIN)/python -m benchmarks.package_photos $(CACHE)/photos

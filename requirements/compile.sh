@@ -14,9 +14,9 @@ lock() { # OUTPUT EXTRA... : the lock of these extras
 }
 together=$(mktemp); trap 'rm -f "$together"' EXIT
 constraints=''
-lock "$together" cpu dlib convert bench test
+lock "$together" cpu dlib convert bench test images
 constraints="-c $together"
-for extra in cpu dlib convert bench test cuda openvino; do
+for extra in cpu dlib convert bench test images cuda openvino; do
     lock "requirements/$extra.txt" "$extra"
 done
 uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-deps \

@@ -15,6 +15,9 @@ from pathlib import Path
 
 LOCKS = Path(__file__).parent
 
+ONE_OF = {"cpu", "cuda", "openvino"}
+"""Locks whose onnxruntime wheels share an import package: no two of them in one folder."""
+
 
 def main(folder: Path, names: list[str]) -> int:
     with Path(f"{folder}.lock").open("w") as lock:
@@ -24,6 +27,8 @@ def main(folder: Path, names: list[str]) -> int:
         wanted = {name: hashlib.sha256((LOCKS / f"{name}.txt").read_bytes()).hexdigest() for name in names}
         if wanted.items() <= installed.items():
             return 0
+        if ONE_OF & wanted.keys() and ONE_OF & installed.keys() - wanted.keys():
+            installed = {}  # one wheel's files lie over another's: nothing of it is to be believed
         if not installed:
             print(f"making the environment {folder}", flush=True)
             venv.create(folder, clear=True, with_pip=True)

@@ -85,11 +85,17 @@ def refuse_new_callers(listeners: Sequence[socket.socket]) -> None:
 
     Closing a listening socket resets the connections in its queue, and new ones may enter it until that moment. A
     caller that is refused in this way tries again by itself, after a second, and reaches whoever listens then.
+
+    Linux since 5d39580f68e6 (2026, and in stable releases) lets only CAP_NET_ADMIN do this. Without, who begins to
+    connect in the moment of closing may be reset.
     """
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _NO_NEW_CALLERS))
     filter_ = struct.pack("HL", len(_NO_NEW_CALLERS), ctypes.addressof(program))
     for listener in listeners:
-        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
+        except PermissionError:
+            log.debug("this system lets no ordinary account refuse callers before it stops to listen")
 
 
 def end_at_once(status: int) -> None:

@@ -37,6 +37,33 @@ def test_a_further_lock_is_installed_beside_the_first(script: Path) -> None:
     assert _run(script, "one", "two") == ""
 
 
+def test_one_accelerators_wheels_never_lie_over_anothers(script: Path) -> None:
+    for name in ("cpu", "cuda"):
+        (script.parent / f"{name}.txt").write_text("# nothing\n")
+    _run(script, "cpu", "one")
+    assert "making the environment" in _run(script, "cuda")
+    assert _run(script, "one") == "installing cuda, one\n"
+    assert _run(script, "cuda") == ""
+
+
+def test_bare_leaves_what_the_locks_name_and_nothing_else(script: Path) -> None:
+    shutil.copy(ROOT / "requirements" / "bare.py", script.parent)
+    _run(script, "one")
+    packages = next((script.parent / "venv").glob("lib/python*/site-packages"))
+    assert (packages / "pip").exists()
+    for name in ("Wanted_Package", "unwanted"):
+        metadata = packages / f"{name}-1.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (metadata / "RECORD").write_text(f"{name}-1.0.dist-info/METADATA,,\n{name}-1.0.dist-info/RECORD,,\n")
+    (script.parent / "two.txt").write_text("wanted-package==1.0 \\\n    --hash=sha256:00\n")
+    assert "unwanted" in _run(script.with_name("bare.py"), "one", "two")
+    assert [path.name for path in packages.glob("*.dist-info")] == ["Wanted_Package-1.0.dist-info"]
+    assert not (packages / "pip").exists()
+    (script.parent / "two.txt").write_text("# nothing\n")
+    assert "making the environment" in _run(script, "one"), "an environment without pip is made anew"
+
+
 def test_what_was_interrupted_is_begun_again(script: Path) -> None:
     _run(script, "one")
     (script.parent / "venv" / "installed.json").unlink()

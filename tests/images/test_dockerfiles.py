@@ -1,0 +1,104 @@
+"""What upstream's documented `docker run` lines ask of the images, and what these promise, read off their files."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.recognition.models import MODELS
+from service.settings import Settings
+from tests.conftest import ROOT
+from tests.images.containers import kept
+from tests.images.dockerfile import Stage, read
+
+FILES = {path.suffix[1:]: path for path in sorted(ROOT.glob("Dockerfile.*"))}
+LOCKED = "make=4.4.1-*"
+"""What Debian's stable release has; only its packaging may change."""
+
+
+@pytest.fixture(params=sorted(FILES))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def stages(name: str) -> list[Stage]:
+    return read(FILES[name])
+
+
+@pytest.fixture
+def final(stages: list[Stage]) -> Stage:
+    return stages[-1]
+
+
+def test_there_is_one_for_the_cpu_and_one_for_cuda() -> None:
+    assert list(FILES) == ["cpu", "cuda"]
+
+
+def test_the_linter_finds_nothing(name: str) -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    linted = subprocess.run([hadolint, FILES[name]], capture_output=True, text=True, check=False)
+    assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
+
+
+def test_each_builds_for_its_accelerator_by_make_alone(name: str, stages: list[Stage]) -> None:
+    building = stages[0]
+    assert building.last("ENV").pairs() == {"ACCELERATOR": name}
+    assert (ROOT / "requirements" / f"{name}.txt").exists()
+    assert [run.text for run in building.all("RUN")][1:] == ["make environment", "make image"]
+    assert LOCKED in building.all("RUN")[0].text
+
+
+def test_every_base_names_its_version_to_the_last_digit(stages: list[Stage]) -> None:
+    (base,) = {stage.base for stage in stages}
+    assert re.fullmatch(r"python:3\.13\.\d+-slim-trixie", base)
+
+
+def test_a_key_mounted_at_app_api_key_is_the_default_key_file(final: Stage) -> None:
+    assert final.last("WORKDIR").text == "/app"
+    assert str(Settings.model_fields["api_key_file"].default) == "api.key"
+    assert not [line for line in final.instructions if "API_KEY" in line.text or "api.key" in line.text]
+
+
+def test_the_port_of_upstream_is_exposed(final: Stage) -> None:
+    assert final.last("EXPOSE").text == "5000"
+    assert final.last("ENV").pairs()["PORT"] == "5000"
+
+
+def test_the_service_runs_without_a_shell_and_without_root(final: Stage) -> None:
+    assert final.last("ENTRYPOINT").command() == ["python", "-m", "service", "serve"]
+    assert final.last("HEALTHCHECK").command() == ["python", "-m", "service.healthcheck"]
+    user, group = map(int, final.last("USER").text.split(":"))
+    assert min(user, group) > 0, "by number: an orchestrator can see that it is not root"
+    assert not final.all("RUN"), "nothing is made after the build stage"
+
+
+def test_what_the_build_leaves_holds_the_code_of_every_detectors_loops() -> None:
+    made = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nimage:")[2].partition("\n\n")[0]
+    checked = {MODELS[int(number)] for number in re.findall(r"FACE_MODEL=(\d) .*-m service check", made)}
+    assert {(model.detector, model.confirmed_by_hog) for model in checked} >= {("hog", False), ("cnn", True)}
+
+
+def test_machine_code_is_looked_for_where_the_build_left_it(stages: list[Stage]) -> None:
+    assert "service" in [copy.words[-1] for copy in stages[-1].all("COPY")]
+    assert not [line for stage in stages for line in stage.instructions if "NUMBA" in line.text]
+
+
+def test_everything_that_is_copied_is_there_and_not_ignored(stages: list[Stage]) -> None:
+    copied = {
+        source
+        for stage in stages
+        for copy in stage.all("COPY")
+        if not copy.flags
+        for source in copy.words[:-1]
+    }
+    assert copied == set(kept(ROOT))
+    assert all((ROOT / source).exists() for source in copied)
+
+
+def test_the_two_differ_in_the_accelerator_alone() -> None:
+    cpu, cuda = (FILES[name].read_text(encoding="utf-8").partition("FROM")[2] for name in ("cpu", "cuda"))
+    nvidia = re.compile(r"^    NVIDIA_.*\n", re.MULTILINE)
+    assert nvidia.sub("", cuda).replace("ACCELERATOR=cuda", "ACCELERATOR=cpu") == cpu
