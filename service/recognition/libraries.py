@@ -67,18 +67,17 @@ def _text(data: bytes) -> str:
     return data.split(b"\0", 1)[0].decode("ascii")
 
 
-def load(name: str) -> None:
-    """Load a library for the whole process: the system's, or that of an installed wheel of NVIDIA's.
+def load(name: str) -> ctypes.CDLL:
+    """A library, loaded for the whole process: the system's, or that of an installed wheel of NVIDIA's.
 
     Raises:
         OSError: it is nowhere, or lacks something itself.
     """
     try:
-        ctypes.CDLL(name, ctypes.RTLD_GLOBAL)
+        return ctypes.CDLL(name, ctypes.RTLD_GLOBAL)
     except OSError:
         for found in _of_wheels(name):
-            ctypes.CDLL(str(found), ctypes.RTLD_GLOBAL)
-            return
+            return ctypes.CDLL(str(found), ctypes.RTLD_GLOBAL)
         raise
 
 

@@ -15,6 +15,11 @@ DRIVER = "libcuda.so.1"
 COMPUTE_CAPABILITY = (6, 0)
 """The oldest GPU (Pascal) that the provider's kernels in onnxruntime-gpu 1.26.0 were built for: 6.0, 7.0, 7.5, 8.0, 8.6
 and 9.0, and PTX of 9.0 for what is newer; read from the file's fatbins."""
+CUDNN = "libcudnn."
+CUDNN_FOR_TURING = 9_11_00
+"""The first version of cuDNN 9, as `cudnnGetVersion` writes it, that has no kernels for GPUs before Turing (7.5): its
+support matrix up to 9.10, and the fatbins of 9.28."""
+TURING = (7, 5)
 
 _SUCCESS = 0
 _NO_DEVICE = 100
@@ -22,10 +27,19 @@ _NO_DEVICE = 100
 _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR (cuda.h)."""
 
-PACKAGES: Mapping[str, str] = MappingProxyType(
-    {"libcudnn": "cuDNN", "libcublas": "cuBLAS", "libnvinfer": "TensorRT", "libnvonnxparser": "TensorRT"}
+WHEELS = "onnxruntime-gpu[cuda,cudnn]"
+TENSORRT_WHEELS = "tensorrt-cu12==10.*"
+PACKAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "libcudnn": ("cuDNN", WHEELS),
+        "libcublas": ("cuBLAS", WHEELS),
+        "libnvinfer": ("TensorRT", TENSORRT_WHEELS),
+        "libnvonnxparser": ("TensorRT", TENSORRT_WHEELS),
+    }
 )
-"""Beginnings of libraries' names to what they are part of; the others are CUDA's own."""
+"""Beginnings of libraries' names to what they are part of, and to what brings it with pip."""
+CUDA_ITSELF = ("the CUDA runtime", WHEELS)
+"""The same for all other libraries."""
 
 
 class DriverError(Exception):
@@ -124,17 +138,23 @@ def missing(*parts: str) -> str | None:
     for part in parts:
         for name in libraries.needed(_folder() / part):
             try:
-                libraries.load(name)
+                library = libraries.load(name)
             except OSError as error:
-                return (
-                    f"{_package(name)} for CUDA {built_for[0]} is missing ({error}): install CUDA and cuDNN, or their "
-                    f"wheels: pip install 'onnxruntime-gpu[cuda,cudnn]=={onnxruntime.__version__}'"
+                package, wheels = next(
+                    (PACKAGES[start] for start in PACKAGES if name.startswith(start)), CUDA_ITSELF
                 )
+                return (
+                    f"{package} for CUDA {built_for[0]} is missing ({error}): install it, or its wheels: "
+                    f"pip install '{wheels}'"
+                )
+            if name.startswith(CUDNN) and capability < TURING:
+                library.cudnnGetVersion.restype = ctypes.c_size_t
+                if (version := int(library.cudnnGetVersion())) >= CUDNN_FOR_TURING:
+                    return (
+                        f"the GPU is too old for this cuDNN ({version}): it has compute capability "
+                        f"{_dotted(capability)}; install an older one: pip install 'nvidia-cudnn-cu12<9.11'"
+                    )
     return None
-
-
-def _package(library: str) -> str:
-    return next((package for start, package in PACKAGES.items() if library.startswith(start)), "a library")
 
 
 def _folder() -> Path:

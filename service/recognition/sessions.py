@@ -1,6 +1,7 @@
 """ONNX Runtime sessions: how they are made, that they run where they were asked to, and what they do without memory."""
 
 import logging
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,7 +75,7 @@ class Session:
             )
         except Exception as error:  # ONNX Runtime has no common base for its errors
             raise EngineError(
-                f"ONNX Runtime cannot load {graph} for {provider.official}: {str(error).strip()}"
+                f"ONNX Runtime cannot load {graph} for {provider.official}: {_said(error)}"
             ) from error
         self.provider: str = self._session.get_providers()[0]
         if self.provider != provider.official:
@@ -121,7 +122,7 @@ class Session:
         except Exception as error:
             self._short = _is_shortage(error)
             kind = OutOfMemory if self._short else EngineError
-            raise kind(f"{self.provider} failed: {error}") from error
+            raise kind(f"{self.provider} failed: {_said(error)}") from error
         self._short = False
         return np.asarray(result)
 
@@ -159,6 +160,17 @@ class Session:
             if self._spare is None:
                 self._spare = Session(self._graph, self._threads)
             return self._spare
+
+
+_OF_CUDA = re.compile(r"(CUDA|CUDNN|CUBLAS) failure [^;]+")
+"""In a message of a thousand letters, between C++ and the host's name."""
+
+
+def _said(error: Exception) -> str:
+    """What ONNX Runtime said, in one line."""
+    said = " ".join(str(error).split())
+    of_cuda = _OF_CUDA.search(said)
+    return of_cuda[0].strip() if of_cuda else said
 
 
 def _is_shortage(error: Exception) -> bool:

@@ -117,7 +117,10 @@ def test_a_driver_or_a_gpu_that_will_not_do(driver: MakeDriver, defined: dict[st
 
 def test_a_library_that_is_missing_is_named_with_what_it_is_part_of(driver: MakeDriver, wheel: Path) -> None:
     driver()
-    assert str(nvidia.missing(PART)).startswith("cuBLAS for CUDA 12 is missing (libcublas_of_test.so.12: ")
+    said = str(nvidia.missing(PART))
+    assert said.startswith("cuBLAS for CUDA 12 is missing (libcublas_of_test.so.12: ")
+    assert said.endswith("pip install 'onnxruntime-gpu[cuda,cudnn]'")
+    assert "\n" not in said
 
 
 def test_a_newer_minor_version_than_the_drivers_is_no_obstacle(driver: MakeDriver, wheel: Path) -> None:
@@ -136,6 +139,32 @@ def test_libraries_of_nvidias_wheels_are_found(
         folder.mkdir(parents=True)
         _compiled(folder / name, "int here;", f"-Wl,-soname,{name}")
     assert nvidia.missing(PART) is None
+
+
+@pytest.mark.parametrize(
+    ("capability", "version", "fits"), [(7, 92800, False), (7, 91002, True), (8, 92800, True)]
+)
+def test_a_cudnn_that_has_left_the_gpu_behind(
+    driver: MakeDriver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capability: int,
+    version: int,
+    fits: bool,
+) -> None:
+    name = f"libcudnn.so.of_test_{capability}_{version}"  # what is loaded stays: no other test may meet it
+    source = f"#include <stddef.h>\nsize_t cudnnGetVersion(void) {{ return {version}; }}"
+    library = _compiled(tmp_path / name, source, f"-Wl,-soname,{name}")
+    _compiled(tmp_path / PART, "", "-Wl,--no-as-needed", str(library))
+    folder = tmp_path / "nvidia" / "cudnn" / "lib"
+    folder.mkdir(parents=True)
+    library.rename(folder / name)
+    monkeypatch.setattr(site, "getsitepackages", lambda: [str(tmp_path)])
+    monkeypatch.setattr(nvidia, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(onnxruntime, "cuda_version", "12.8", raising=False)
+    driver(CAPABILITY=capability)
+    said = nvidia.missing(PART)
+    assert said is None if fits else f"too old for this cuDNN ({version})" in str(said)
 
 
 def test_the_memory_of_a_gpu(driver: MakeDriver) -> None:
