@@ -1,6 +1,7 @@
 """From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -103,20 +104,25 @@ def _onnx(
 ) -> OnnxEngine:
     shares = provider.shares(threads)
     of_detector, of_network = _divided(model, memory)
-    detector = _detector(weights, shares, provider, of_detector) if model.detector == "cnn" else None
-    for name in (model.landmarks, model.network):
-        manifest.load(weights.root, name, weights.sha256(name))
-    landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
-    network = DescriptorNetwork(
-        Session(
-            manifest.graph_path(weights.root, model.network), shares.threads, provider, memory=of_network
-        ),
-        faces=shares.descriptor_faces,
-        runs=shares.runs,
-    )
-    if not provider.is_cpu:
-        _prove(detector, network)
-    hog = HogDetector(hog_filters.load(), shares.threads) if model.uses_hog else None
+    with ExitStack() as undone:
+        detector = None
+        if model.detector == "cnn":
+            detector = _detector(weights, shares, provider, of_detector)
+            undone.callback(detector.close)
+        for name in (model.landmarks, model.network):
+            manifest.load(weights.root, name, weights.sha256(name))
+        landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
+        network = DescriptorNetwork(
+            Session(
+                manifest.graph_path(weights.root, model.network), shares.threads, provider, memory=of_network
+            ),
+            faces=shares.descriptor_faces,
+            runs=shares.runs,
+        )
+        if not provider.is_cpu:
+            _prove(detector, network)
+        hog = HogDetector(hog_filters.load(), shares.threads) if model.uses_hog else None
+        undone.pop_all()  # all went well
     return OnnxEngine(detector, hog, landmarks, network)
 
 

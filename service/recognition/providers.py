@@ -111,6 +111,8 @@ def _openvino_options(threads: int, memory: int | None) -> Options:
         # By itself it takes bfloat16 where the processor has it (AMX, AVX-512): scores are off by 1e-2 then.
         "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": str(threads or usable_cores()),
+        # It would keep what it made ready for each of the last 5000 shapes, which photos soon have.
+        "CPU_RUNTIME_CACHE_CAPACITY": "0",
     }
     # No cache_dir: nothing is written.
     return {"device_type": "CPU", "load_config": json.dumps({"CPU": plugin})}
