@@ -9,7 +9,7 @@ from pathlib import Path
 
 from model_store.errors import StoreError
 from model_store.store import WeightStore
-from service import keys, listening, logs, nextcloud, settings
+from service import keys, listening, logs, nextcloud, processor, settings
 from service.recognition.models import MODELS
 
 log = logging.getLogger("service")
@@ -28,6 +28,8 @@ def serve() -> int:
         log.warning(sentence)
     # OpenCV would print what it dislikes about a photo, past the log and its format.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    if lacking := processor.lacking(configuration.engine):
+        return _refuse(lacking)
     try:
         listener = listening.listen(configuration)
         weights = WeightStore(configuration.store)
@@ -45,6 +47,8 @@ def serve() -> int:
 def check(photo: Path | None = None) -> int:
     """Run every stage and say who computes it and how long it takes."""
     configuration = settings.load()
+    if lacking := processor.lacking(configuration.engine):
+        return _refuse(lacking)
     from service import check
 
     try:

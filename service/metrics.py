@@ -132,6 +132,9 @@ class _Stages(Collector):
         fallbacks = CounterMetricFamily(
             "face_fallbacks", "Stages of photos for which dlib stood in.", labels=("stage",)
         )
+        on_cpu = CounterMetricFamily(
+            "face_runs_on_cpu", "Runs of a network for which its device had no memory.", labels=("stage",)
+        )
         batches = HistogramMetricFamily(
             "face_batch_photos", "Photos that shared a run of a network.", labels=("stage",)
         )
@@ -140,8 +143,10 @@ class _Stages(Collector):
                 batches.add_metric((name,), *_cumulated(stage.batches))
             who.add_metric((name, stage.engine, stage.provider), 1)
             fallbacks.add_metric((name,), stage.fallbacks)
+            on_cpu.add_metric((name,), stage.on_cpu)
         yield who
         yield fallbacks
+        yield on_cpu
         yield batches
 
 

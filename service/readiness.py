@@ -96,4 +96,7 @@ class Readiness:
             self._on_failure(failure)
         else:
             stages = self._recognizer.stages().items()
-            log.info("ready: %s", ", ".join(f"{name} by {stage.engine}" for name, stage in stages))
+            log.info(
+                "ready: %s",
+                ", ".join(f"{name} by {stage.engine} ({stage.provider})" for name, stage in stages),
+            )

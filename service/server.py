@@ -74,6 +74,9 @@ def _open(settings: Settings, workers: int) -> Recognizer:
         store=settings.store,
         workers=workers,
         threads=settings.threads,
+        provider=settings.providers,
+        allow_fallback=settings.allow_fallback,
+        device_memory=settings.gpu_memory,
     )
 
 

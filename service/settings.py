@@ -25,6 +25,9 @@ LARGEST_ORIGINAL = 256_000_000
 SMALLEST_MEMORY = 384 * 1024**2
 """Bytes; less would hold the networks and no photo."""
 
+SMALLEST_GPU_MEMORY = 512 * 1024**2
+"""Bytes; a strip of the detector takes some 100 MB on the CPU, and cuDNN works in memory of its own."""
+
 
 class SettingsError(Exception):
     """A setting has an impossible value; the one-line message names the variable, the value and the way out."""
@@ -120,6 +123,25 @@ class Settings(BaseSettings):
         default="onnx",
         validation_alias="FACE_ENGINE",
         description="`onnx`: ONNX Runtime; `dlib`: the reference, slower.",
+    )
+    providers: Annotated[Literal["auto", "cpu", "cuda", "tensorrt", "openvino"], _AnyCase] = Field(
+        default="auto",
+        validation_alias="FACE_PROVIDERS",
+        description="What ONNX Runtime computes on: `auto` (`cuda` where it is there, else `cpu`), `cpu`, `cuda`, "
+        "`tensorrt` or `openvino`. Each needs its own requirements. One that is named and cannot be used stops the "
+        "start.",
+    )
+    allow_fallback: bool = Field(
+        default=False,
+        validation_alias="FACE_ALLOW_FALLBACK",
+        description="Let the CPU take the place of a provider that FACE_PROVIDERS names and that cannot be used.",
+    )
+    gpu_memory: ByteSize | None = Field(
+        default=None,
+        ge=SMALLEST_GPU_MEMORY,
+        validation_alias="FACE_GPU_MEMORY",
+        description="Bytes (or `2GiB`) of a GPU that both networks take at most, besides what CUDA takes for itself. "
+        "Runs that need more are halved, and what does not fit then is computed by the CPU. Unset: what there is.",
     )
     store: Path = Field(
         default=Path("models"),

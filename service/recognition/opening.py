@@ -1,5 +1,7 @@
 """From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
 
+import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +10,11 @@ from model_store import manifest
 from model_store.errors import StoreError
 from model_store.manifest import DetectorFacts, GraphError
 from model_store.store import WeightStore
-from service.recognition import hog_filters, pyramid
+from service.recognition import hog_filters, providers, pyramid
 from service.recognition.descriptors import DescriptorNetwork
 from service.recognition.engines.dlib import DlibEngine, installed
 from service.recognition.engines.onnx import OnnxEngine
-from service.recognition.engines.protocol import EngineError
+from service.recognition.engines.protocol import CHIP_SIDE, EngineError
 from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks, Predictor
 from service.recognition.levels import Pyramids
@@ -20,18 +22,34 @@ from service.recognition.mmod import Window
 from service.recognition.models import CNN_DETECTOR, Model
 from service.recognition.overlap import OverlapRule
 from service.recognition.parallelism import Parallelism
+from service.recognition.providers import CPU, Provider
 from service.recognition.recognizer import Recognizer
 from service.recognition.scan import CnnDetector
 from service.recognition.sessions import Session
 
+log = logging.getLogger(__name__)
+
 ENGINES = ("onnx", "dlib")
+
+DETECTOR_SHARE = 3 / 4
+"""Of a device's memory, for the detector: its layers at a strip are larger than those of a batch of faces."""
 
 
 class RecognizerError(RuntimeError):
     """A recogniser cannot be opened. One line: what is missing or wrong, and what to do."""
 
 
-def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, threads: int) -> Recognizer:
+def open_recognizer(
+    model: Model,
+    *,
+    engine: str,
+    store: Path,
+    workers: int,
+    threads: int,
+    provider: str = providers.AUTO,
+    allow_fallback: bool = False,
+    device_memory: int | None = None,
+) -> Recognizer:
     """Open a recogniser; `warm_up` makes it load the rest.
 
     Args:
@@ -40,9 +58,12 @@ def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, thr
         store: the root of the model store, with weights and, for `onnx`, their converted graphs.
         workers: how many photos will be recognised at once.
         threads: cores that one run of a network may use; 0 for all.
+        provider: what ONNX Runtime computes on: `auto` or one of `providers.PROVIDERS`.
+        allow_fallback: where that provider cannot be used, the CPU may take its place; `auto` always may.
+        device_memory: bytes of a device that the networks may take together; None for all that there are.
 
     Raises:
-        RecognizerError: weights or graphs are missing or damaged, or a session cannot be made.
+        RecognizerError: weights or graphs are missing or damaged, or a session cannot be made where it was to run.
     """
     try:
         weights = WeightStore(store)
@@ -55,32 +76,90 @@ def open_recognizer(model: Model, *, engine: str, store: Path, workers: int, thr
         if engine == "dlib":
             dlib.check()
             return Recognizer(model, dlib)
-        return Recognizer(model, _onnx(model, weights, threads), dlib if installed() else None)
+        return Recognizer(
+            model,
+            _onnx_on_best(model, weights, threads, provider, allow_fallback, device_memory),
+            dlib if installed() else None,
+        )
     except (StoreError, GraphError, EngineError, OSError) as error:
         raise RecognizerError(str(error)) from error
 
 
-def _onnx(model: Model, weights: WeightStore, threads: int) -> OnnxEngine:
-    shares = Parallelism.on_cpu(threads)
-    detector = _detector(weights, shares) if model.detector == "cnn" else None
-    for name in (model.landmarks, model.network):
-        manifest.load(weights.root, name, weights.sha256(name))
-    landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
-    network = DescriptorNetwork(
-        Session(manifest.graph_path(weights.root, model.network), shares.threads),
-        faces=shares.descriptor_faces,
-        runs=shares.runs,
-    )
-    hog = HogDetector(hog_filters.load(), shares.threads) if model.uses_hog else None
+def _onnx_on_best(
+    model: Model, weights: WeightStore, threads: int, name: str, allow_fallback: bool, memory: int | None
+) -> OnnxEngine:
+    """The engine on the provider of this name, or on the CPU where that is allowed and the provider fails at once."""
+    chosen = providers.chosen(name, allow_fallback=allow_fallback)
+    try:
+        return _onnx(model, weights, threads, chosen, memory)
+    except EngineError as error:
+        if chosen.is_cpu or not (allow_fallback or name == providers.AUTO):
+            raise
+        log.error("%s. The CPU computes instead.", error)  # noqa: TRY400 - one line for a person
+        return _onnx(model, weights, threads, CPU, None)
+
+
+def _onnx(
+    model: Model, weights: WeightStore, threads: int, provider: Provider, memory: int | None
+) -> OnnxEngine:
+    shares = provider.shares(threads)
+    of_detector, of_network = _divided(model, memory)
+    with ExitStack() as undone:
+        detector = None
+        if model.detector == "cnn":
+            detector = _detector(weights, shares, provider, of_detector)
+            undone.callback(detector.close)
+        for name in (model.landmarks, model.network):
+            manifest.load(weights.root, name, weights.sha256(name))
+        landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
+        network = DescriptorNetwork(
+            Session(
+                manifest.graph_path(weights.root, model.network), shares.threads, provider, memory=of_network
+            ),
+            faces=shares.descriptor_faces,
+            runs=shares.runs,
+        )
+        if not provider.is_cpu:
+            _prove(detector, network)
+        hog = HogDetector(hog_filters.load(), shares.threads) if model.uses_hog else None
+        undone.pop_all()  # all went well
     return OnnxEngine(detector, hog, landmarks, network)
 
 
-def _detector(weights: WeightStore, shares: Parallelism) -> CnnDetector:
+def _divided(model: Model, memory: int | None) -> tuple[int | None, int | None]:
+    """Bytes of a device for the CNN detector and for the descriptor network, each of which has an arena of its own."""
+    if memory is None:
+        return None, None
+    of_detector = int(memory * DETECTOR_SHARE) if model.detector == "cnn" else 0
+    return of_detector, memory - of_detector
+
+
+def _prove(detector: CnnDetector | None, network: DescriptorNetwork) -> None:
+    """Run the networks once: what a device cannot do shows then, and not before.
+
+    Raises:
+        EngineError: a run failed, or the CPU had to help.
+    """
+    network(np.zeros((1, CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
+    sessions = [network.session]
+    if detector is not None:
+        detector(np.zeros((CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
+        sessions.append(detector.session)
+    if any(session.spared for session in sessions):
+        raise EngineError(
+            f"{network.session.provider} has no memory for a single face: free some on the device, or raise "
+            "FACE_GPU_MEMORY"
+        )
+
+
+def _detector(
+    weights: WeightStore, shares: Parallelism, provider: Provider, memory: int | None
+) -> CnnDetector:
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
     if facts is None:
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
     return CnnDetector(
-        Session(manifest.graph_path(weights.root, CNN_DETECTOR), shares.threads),
+        Session(manifest.graph_path(weights.root, CNN_DETECTOR), shares.threads, provider, memory=memory),
         window(facts),
         Pyramids(np.array(facts.mean, np.float32), shares.threads),
         pixels=shares.detector_pixels,

@@ -10,6 +10,13 @@ CPU_FACES = 32
 """Faces of one run of the descriptor network on the CPU. Its weights pass through the cache once a run: a face takes
 two thirds of the time among 8 or more that it takes alone, and no less among 64 (benchmarks.throughput)."""
 
+GPU_FACES = 64
+"""Faces of one run of the descriptor network on a GPU: 35 billion operations. Chosen, not measured yet."""
+
+GPU_PIXELS = 1 << 22
+"""Pixels of the photos that share a run of the detector on a GPU, 110 billion operations: small photos of one size,
+whose strips leave a GPU with nothing to do between two. Chosen, not measured yet."""
+
 
 def visible_cores() -> int:
     """Cores that this process may run on."""
@@ -44,11 +51,28 @@ class Parallelism:
         of several takes their times added up.
         """
         cores = usable_cores()
-        if cores < visible_cores():
-            threads = threads or cores  # ONNX Runtime knows nothing of shares
         return cls(
-            threads=threads,
+            threads=_within_share(threads),
             runs=max(cores // (threads or cores), 1),
             detector_pixels=0,
             descriptor_faces=CPU_FACES,
         )
+
+    @classmethod
+    def on_gpu(cls, threads: int) -> "Parallelism":
+        """For a GPU, which the networks share in turns, and as many photos at once as it has work for.
+
+        The threads are those of what the CPU does beside it.
+        """
+        return cls(
+            threads=_within_share(threads),
+            runs=1,
+            detector_pixels=GPU_PIXELS,
+            descriptor_faces=GPU_FACES,
+        )
+
+
+def _within_share(threads: int) -> int:
+    """Threads, 0 for all cores; not 0 where fewer may be used than there are: ONNX Runtime knows nothing of shares."""
+    cores = usable_cores()
+    return threads or (cores if cores < visible_cores() else 0)

@@ -89,14 +89,17 @@ class Recognizer:
         """Run every stage once, so that the first photo meets loaded weights. Raises EngineError."""
         self.run_every_stage(np.zeros((96, 96, 3), np.uint8), [Rectangle(8, 8, 87, 87)])
 
-    def run_every_stage(self, image: NDArray[np.uint8], faces: Sequence[Rectangle]) -> Timings:
+    def run_every_stage(
+        self, image: NDArray[np.uint8], faces: Sequence[Rectangle], watch: Stopwatch | None = None
+    ) -> Timings:
         """Run each stage of this model once, whatever it finds, and return the times. Raises EngineError.
 
         Args:
             image: as for `recognize`; it is searched.
             faces: at least one; what the later stages work on.
+            watch: runs the stages, and may look at more than their times.
         """
-        watch = Stopwatch()
+        watch = watch or Stopwatch()
         self._find(self._surest, image, watch)
         self._recognize(self._surest, image, faces, watch)
         if self.model.confirmed_by_hog:

@@ -6,6 +6,9 @@ Import it from here only: what it reads from the environment, it reads while it 
 import os
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# Read by NVIDIA's libraries when they are loaded. TensorRT computes in TF32 unless told not to, and ONNX Runtime has no
+# option for that; CUDA's and cuDNN's own (providers.py) would do without.
+os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
 
 import onnxruntime
 

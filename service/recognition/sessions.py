@@ -1,54 +1,103 @@
-"""ONNX Runtime sessions: how they are made, and that they run where they were asked to."""
+"""ONNX Runtime sessions: how they are made, that they run where they were asked to, and what they do without memory."""
 
-from collections.abc import Mapping, Sequence
+import logging
+import re
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.affinity import worker_cores
 from service.recognition.engines.protocol import EngineError
+from service.recognition.providers import CPU, Provider, official_options
 from service.recognition.runtime import onnxruntime
+
+log = logging.getLogger(__name__)
+
+GIVE_BACK = "memory.enable_memory_arena_shrinkage"
+"""A run's option: what an arena does not use goes back to the device (onnxruntime_run_options_config_keys.h)."""
+
+SHORTAGES = (
+    # ONNX Runtime's arena (bfc_arena.cc), of a device's memory and of its own limit
+    "failed to allocate memory",
+    "available memory of",
+    "failed to find a free memory block",
+    # CUDA and its libraries, which take memory beside the arena
+    "out of memory",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+    "device_allocation_failed",
+    "outofmemory",
+    # C++
+    "bad_alloc",
+    "bad allocation",
+)
+"""What a failure for want of memory says, in lower case; ONNX Runtime has no error of its own for it."""
+
+
+class OutOfMemory(EngineError):
+    """There was not enough memory for a run, on the device or on this machine."""
 
 
 class Session:
     """One graph, loaded and ready. Safe to run from many threads.
 
+    The first axis of each input and output is that of the photos or faces: a run for which there is no memory is halved
+    until it fits. What does not fit alone is computed by the CPU, and the next run tries the device again.
+
     Args:
         graph: an .onnx file.
         threads: cores that one run may use; 0 for all.
-        providers: ONNX Runtime's execution providers, the preferred one first.
+        provider: what computes.
+        memory: bytes of a device that this session may take; None for all that there are.
 
     Raises:
-        EngineError: the graph cannot be loaded, or would run on another provider than the first one asked for.
+        EngineError: the graph cannot be loaded, or would run elsewhere.
     """
 
     def __init__(
-        self, graph: Path, threads: int = 0, providers: Sequence[str] = ("CPUExecutionProvider",)
+        self, graph: Path, threads: int = 0, provider: Provider = CPU, *, memory: int | None = None
     ) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # A network has a layer every 0.1 ms: threads that slept between two would be woken late. They spin until the
-        # run ends, and not between two photos, where they would take the cores from the photo being decoded.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "1")
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        if cores := worker_cores(threads):
-            options.add_session_config_entry("session.intra_op_thread_affinities", cores)
+        provider.prepare(options, threads)
         # ONNX Runtime would plan a block of memory for every shape that it meets, and photos have many shapes: 50 MB
         # more at 8 megapixels, and no gain in time.
         options.enable_mem_pattern = False
         try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=list(providers))
-        except Exception as error:  # ONNX Runtime has no common base for its errors
-            raise EngineError(f"ONNX Runtime cannot load {graph}: {error}") from error
-        self.provider: str = self._session.get_providers()[0]
-        if self.provider != providers[0]:
-            raise EngineError(
-                f"{graph.name} was to run on {providers[0]}, but ONNX Runtime fell back to {self.provider}: "
-                "its driver, its libraries or the onnxruntime wheel for it are missing"
+            self._session = onnxruntime.InferenceSession(
+                graph,
+                options,
+                providers=official_options(provider, threads, memory),
+                # Otherwise a provider's failure moves the session to the CPU for good, and a line goes to standard
+                # output.
+                enable_fallback=False,
             )
+        except Exception as error:  # ONNX Runtime has no common base for its errors
+            raise EngineError(
+                f"ONNX Runtime cannot load {graph} for {provider.official}: {_said(error)}"
+            ) from error
+        self.provider: str = self._session.get_providers()[0]
+        if self.provider != provider.official:
+            raise EngineError(
+                f"{graph.name} was to run on {provider.official}, but ONNX Runtime fell back to {self.provider}: "
+                "its own messages above say what it lacks"
+            )
+        self._graph = graph
+        self._threads = threads
+        self._asked = provider
         self._inputs = [port.name for port in self._session.get_inputs()]
         self._outputs = [port.name for port in self._session.get_outputs()]
+        self._changing = threading.Lock()
+        self._spare: Session | None = None
+        self._short = False
+        """Whether the last run found no memory."""
+        self._spared = 0
+
+    @property
+    def spared(self) -> int:
+        """How many runs the CPU computed, since the device had no memory for them."""
+        return self._spared
 
     def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
         """Run a graph of one input and one output. Raises EngineError."""
@@ -59,10 +108,71 @@ class Session:
         """One output of a graph, with all of its inputs by name.
 
         Raises:
-            EngineError: the provider failed: out of memory, or a device that went away.
+            EngineError: the provider failed, as when a device went away.
+            OutOfMemory: there was no memory for it, not even the CPU's.
         """
         try:
-            (result,) = self._session.run([output], dict(given))
+            return self._compute(output, given)
+        except OutOfMemory as shortage:
+            return self._with_less(output, given, shortage)
+
+    def _compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        try:
+            (result,) = self._session.run([output], dict(given), self._run_options())
         except Exception as error:
-            raise EngineError(f"{self.provider} failed: {error}") from error
+            self._short = _is_shortage(error)
+            kind = OutOfMemory if self._short else EngineError
+            raise kind(f"{self.provider} failed: {_said(error)}") from error
+        self._short = False
         return np.asarray(result)
+
+    def _run_options(self) -> onnxruntime.RunOptions | None:
+        """After a shortage, a run gives back what the arena holds in pieces of other sizes."""
+        if not self._short or self._asked.arena is None:
+            return None
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry(GIVE_BACK, self._asked.arena)
+        return options
+
+    def _with_less(
+        self, output: str, given: Mapping[str, NDArray[np.generic]], shortage: OutOfMemory
+    ) -> NDArray[np.float32]:
+        """What `compute` gives, in halves, or by the CPU."""
+        size = max(map(len, given.values()))
+        if size > 1:
+            log.warning("%s; %d are computed in halves", shortage, size)
+            half = size // 2
+            halves = (
+                {name: value[:half] for name, value in given.items()},
+                {name: value[half:] for name, value in given.items()},
+            )
+            return np.concatenate([self.compute(output, part) for part in halves])
+        if self._asked.is_cpu:
+            raise shortage
+        log.warning("%s; the CPU computes it", shortage)
+        result = self._on_cpu().compute(output, given)
+        with self._changing:
+            self._spared += 1
+        return result
+
+    def _on_cpu(self) -> "Session":
+        with self._changing:
+            if self._spare is None:
+                self._spare = Session(self._graph, self._threads)
+            return self._spare
+
+
+_OF_CUDA = re.compile(r"(CUDA|CUDNN|CUBLAS) failure [^;]+")
+"""In a message of a thousand letters, between C++ and the host's name."""
+
+
+def _said(error: Exception) -> str:
+    """What ONNX Runtime said, in one line."""
+    said = " ".join(str(error).split())
+    of_cuda = _OF_CUDA.search(said)
+    return of_cuda[0].strip() if of_cuda else said
+
+
+def _is_shortage(error: Exception) -> bool:
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(shortage in said for shortage in SHORTAGES)

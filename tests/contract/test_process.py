@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.running import free_port
+from service.recognition.providers import CUDA, missing
 
 if TYPE_CHECKING:
     from tests.calling import Caller
@@ -140,14 +141,17 @@ def test_check_measures_every_stage_and_names_who_computes_it(store: Path, photo
     assert model == "model 4: CNN detector confirmed by HOG, 5 landmarks"
     assert picture.startswith("a photo of 512 x 512 pixels, faces found: 1,")
     rows = [line.split() for line in stages]
-    assert [(name, engine, provider) for name, engine, provider, _, _ in rows] == [
+    assert [(name, engine, provider) for name, engine, provider, *_ in rows] == [
         ("cnn_detections", "onnx", "CPUExecutionProvider"),
         ("hog_confirms", "compiled", "cpu"),
         ("landmarks", "compiled", "cpu"),
         ("chips", "compiled", "cpu"),
         ("descriptors", "onnx", "CPUExecutionProvider"),
     ]
-    assert all(float(value) > 0 and unit == "ms" for _, _, _, value, unit in rows)
+    assert all(float(value) > 0 and unit == "ms" for _, _, _, value, unit, _, _ in rows)
+    growth = {name: int(value.removeprefix("+")) for name, *_, value, _ in rows}
+    assert all(rows_unit == "MB" for *_, rows_unit in rows)
+    assert 1 < growth["cnn_detections"] < 500
     megabytes = re.fullmatch(r"peak memory (\d+) MB", memory)
     assert megabytes is not None
     assert 50 < int(megabytes[1]) < 2000
@@ -159,7 +163,35 @@ def test_check_without_a_photo_runs_every_stage_on_noise(store: Path) -> None:
     _, picture, *stages, _ = done.stdout.splitlines()
     assert picture.startswith("noise of 1280 x 960 pixels, faces found: 0,")
     assert [line.split()[0] for line in stages] == ["hog_detections", "landmarks", "chips", "descriptors"]
-    assert all(float(line.split()[-2]) > 0 for line in stages)
+    assert all(float(line.split()[3]) > 0 for line in stages)
+
+
+@pytest.mark.skipif(missing(CUDA) is None, reason="this machine has what CUDA needs")
+@pytest.mark.parametrize("name", ["serve", "check"])
+def test_a_gpu_that_is_asked_for_and_not_there_stops_the_start_with_one_line(
+    store: Path, tmp_path: Path, name: str
+) -> None:
+    settings = {
+        "FACE_STORE": str(store.absolute()),
+        "FACE_MODEL": "3",
+        "API_KEY": "secret",
+        "PORT": str(free_port()),
+    }
+    refused = command(tmp_path, name, FACE_PROVIDERS="cuda", **settings)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("FACE_PROVIDERS=cuda is not possible here: ")
+
+
+@pytest.mark.skipif(missing(CUDA) is None, reason="this machine has what CUDA needs")
+def test_a_gpu_that_is_asked_for_may_fall_back_aloud(store: Path) -> None:
+    settings = {"FACE_STORE": str(store.absolute()), "FACE_MODEL": "3", "FACE_ALLOW_FALLBACK": "true"}
+    done = command(ROOT, "check", FACE_PROVIDERS="cuda", **settings)
+    assert done.returncode == 0
+    assert "CPUExecutionProvider" in done.stdout
+    (line,) = done.stderr.splitlines()
+    assert "FACE_PROVIDERS=cuda is not possible here: " in line
+    assert line.endswith("The CPU computes instead, as FACE_ALLOW_FALLBACK says.")
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"no image", "known formats")])

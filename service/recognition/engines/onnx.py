@@ -78,4 +78,5 @@ class OnnxEngine:
 
 
 def _on_network(network: CnnDetector | DescriptorNetwork) -> Stage:
-    return Stage("onnx", network.session.provider, batches=network.batches())
+    session = network.session
+    return Stage("onnx", session.provider, on_cpu=session.spared, batches=network.batches())

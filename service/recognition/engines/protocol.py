@@ -29,6 +29,8 @@ class Stage:
     provider: str
     fallbacks: int = 0
     """How many times the other engine had to stand in since the start (with_stand_in.py)."""
+    on_cpu: int = 0
+    """How many runs of its network the CPU computed, since the provider's device had no memory for them."""
     batches: Mapping[int, int] = field(default_factory=dict)
     """How many runs of its network there were, by the number of photos that shared them."""
 

@@ -89,7 +89,7 @@ class SteeredRecognizer:
         self.warm = True
 
     def stages(self) -> Mapping[str, Stage]:
-        return {"cnn_detections": Stage("steered", "test", batches={1: 5, 3: 2})}
+        return {"cnn_detections": Stage("steered", "test", on_cpu=4, batches={1: 5, 3: 2})}
 
     def close(self) -> None:
         self.closed = True

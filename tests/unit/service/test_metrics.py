@@ -67,6 +67,7 @@ def test_photos_are_counted_and_timed(serving: Server, key_header: dict[bytes, b
     assert ("face_stage_seconds_count", "hog_detections") not in told
     assert told["face_stage_info", "steered", "test", "cnn_detections"] == 1
     assert told["face_fallbacks_total", "cnn_detections"] == 0
+    assert told["face_runs_on_cpu_total", "cnn_detections"] == 4
     assert told["face_batch_photos_count", "cnn_detections"] == 7
     assert told["face_batch_photos_sum", "cnn_detections"] == 11
     assert told["face_batch_photos_bucket", "2", "cnn_detections"] == 5

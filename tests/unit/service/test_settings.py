@@ -72,6 +72,8 @@ def test_names_that_other_programs_use_are_not_read(monkeypatch: pytest.MonkeyPa
         ("REQ_TIMEOUT", "-1", "greater than or equal to 0"),
         ("REQ_TIMEOUT", "inf", "finite"),
         ("FACE_ENGINE", "tensorrt", "'onnx' or 'dlib'"),
+        ("FACE_PROVIDERS", "cuda,cpu", "'auto', 'cpu', 'cuda', 'tensorrt' or 'openvino'"),
+        ("FACE_GPU_MEMORY", "100MB", "greater than or equal to 536870912"),
         ("FACE_ORIENTATION", "maybe", "boolean"),
         ("FACE_PREFERRED_MIMETYPE", "image/webp", "'image/jpeg' or 'image/png'"),
         ("FACE_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),

@@ -1,0 +1,170 @@
+"""NVIDIA's side of a GPU: the driver asked directly, and what it or the libraries lack, in one line."""
+
+import ctypes
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from service.recognition import libraries
+from service.recognition.runtime import onnxruntime
+
+DRIVER = "libcuda.so.1"
+"""Comes with the driver alone; a container gets it from the host."""
+
+COMPUTE_CAPABILITY = (6, 0)
+"""The oldest GPU (Pascal) that the provider's kernels in onnxruntime-gpu 1.26.0 were built for: 6.0, 7.0, 7.5, 8.0, 8.6
+and 9.0, and PTX of 9.0 for what is newer; read from the file's fatbins."""
+CUDNN = "libcudnn."
+CUDNN_FOR_TURING = 9_11_00
+"""The first version of cuDNN 9, as `cudnnGetVersion` writes it, that has no kernels for GPUs before Turing (7.5): its
+support matrix up to 9.10, and the fatbins of 9.28."""
+TURING = (7, 5)
+
+_SUCCESS = 0
+_NO_DEVICE = 100
+"""CUDA_ERROR_NO_DEVICE (cuda.h)."""
+_MAJOR, _MINOR = 75, 76
+"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR (cuda.h)."""
+
+WHEELS = "onnxruntime-gpu[cuda,cudnn]"
+TENSORRT_WHEELS = "tensorrt-cu12==10.*"
+PACKAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "libcudnn": ("cuDNN", WHEELS),
+        "libcublas": ("cuBLAS", WHEELS),
+        "libnvinfer": ("TensorRT", TENSORRT_WHEELS),
+        "libnvonnxparser": ("TensorRT", TENSORRT_WHEELS),
+    }
+)
+"""Beginnings of libraries' names to what they are part of, and to what brings it with pip."""
+CUDA_ITSELF = ("the CUDA runtime", WHEELS)
+"""The same for all other libraries."""
+
+
+class DriverError(Exception):
+    """The driver is missing or refuses; one line."""
+
+
+class Memory(NamedTuple):
+    """Bytes of a GPU, of all processes together."""
+
+    used: int
+    total: int
+
+
+class Driver:
+    """The driver's own interface, of which a provider's failures say little. Raises DriverError, as do its methods."""
+
+    def __init__(self) -> None:
+        try:
+            self._library = ctypes.CDLL(DRIVER)
+        except OSError as error:
+            raise DriverError(
+                f"there is no NVIDIA driver ({error}): install it on the host; a container gets it with --gpus all and "
+                "the NVIDIA Container Toolkit"
+            ) from None
+        self._call("cuInit", 0)
+
+    def version(self) -> tuple[int, int]:
+        """The newest CUDA that the driver runs."""
+        number = ctypes.c_int()
+        self._call("cuDriverGetVersion", ctypes.byref(number))
+        return number.value // 1000, number.value % 1000 // 10
+
+    def capability(self) -> tuple[int, int]:
+        """What the first GPU can compute."""
+        values = []
+        for attribute in (_MAJOR, _MINOR):
+            value = ctypes.c_int()
+            self._call("cuDeviceGetAttribute", ctypes.byref(value), attribute, self._device())
+            values.append(value.value)
+        return values[0], values[1]
+
+    def memory(self) -> Memory:
+        """What of the first GPU's memory is taken."""
+        context, free, total = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_size_t()
+        # The context that the CUDA runtime has made by then.
+        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), self._device())
+        try:
+            self._call("cuCtxPushCurrent_v2", context)
+            try:
+                self._call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+            finally:
+                self._call("cuCtxPopCurrent_v2", ctypes.byref(context))
+        finally:
+            self._call("cuDevicePrimaryCtxRelease_v2", self._device())
+        return Memory(total.value - free.value, total.value)
+
+    def _device(self) -> ctypes.c_int:
+        device = ctypes.c_int()
+        self._call("cuDeviceGet", ctypes.byref(device), 0)
+        return device
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        status = int(getattr(self._library, name)(*arguments))
+        if status == _NO_DEVICE:
+            raise DriverError(
+                "the NVIDIA driver finds no GPU: give the container one (--gpus all), and see what nvidia-smi lists"
+            )
+        if status != _SUCCESS:
+            raise DriverError(f"the NVIDIA driver refuses: {name} gives error {status} of CUDA")
+
+
+def missing(*parts: str) -> str | None:
+    """What a provider of ONNX Runtime lacks to run on a GPU here, in one line; None if nothing was found missing.
+
+    Its libraries are loaded on the way: those of NVIDIA's wheels lie where ONNX Runtime would not find them.
+
+    Args:
+        parts: libraries of ONNX Runtime that compute, such as `libonnxruntime_providers_cuda.so`.
+    """
+    try:
+        driver = Driver()
+        newest, capability = driver.version(), driver.capability()
+    except DriverError as error:
+        return str(error)
+    built_for = _cuda_of_wheel()
+    if newest[0] < built_for[0]:  # within a major version, newer libraries run on older drivers
+        return (
+            f"the NVIDIA driver is too old: it runs CUDA {_dotted(newest)}, and the onnxruntime wheel was built for "
+            f"{_dotted(built_for)}; update the driver"
+        )
+    if capability < COMPUTE_CAPABILITY:
+        return (
+            f"the GPU is too old: it has compute capability {_dotted(capability)}, and the onnxruntime wheel has "
+            f"kernels from {_dotted(COMPUTE_CAPABILITY)} on"
+        )
+    for part in parts:
+        for name in libraries.needed(_folder() / part):
+            try:
+                library = libraries.load(name)
+            except OSError as error:
+                package, wheels = next(
+                    (PACKAGES[start] for start in PACKAGES if name.startswith(start)), CUDA_ITSELF
+                )
+                return (
+                    f"{package} for CUDA {built_for[0]} is missing ({error}): install it, or its wheels: "
+                    f"pip install '{wheels}'"
+                )
+            if name.startswith(CUDNN) and capability < TURING:
+                library.cudnnGetVersion.restype = ctypes.c_size_t
+                if (version := int(library.cudnnGetVersion())) >= CUDNN_FOR_TURING:
+                    return (
+                        f"the GPU is too old for this cuDNN ({version}): it has compute capability "
+                        f"{_dotted(capability)}; install an older one: pip install 'nvidia-cudnn-cu12<9.11'"
+                    )
+    return None
+
+
+def _folder() -> Path:
+    return Path(onnxruntime.__file__).parent / "capi"
+
+
+def _cuda_of_wheel() -> tuple[int, int]:
+    major, minor = onnxruntime.cuda_version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"

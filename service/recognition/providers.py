@@ -1,0 +1,222 @@
+"""What ONNX Runtime can compute on, as data: options, what may be missing, and how work is shared out.
+
+Each lives in a wheel of its own; the wheels exclude each other.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+
+from service.recognition import nvidia
+from service.recognition.affinity import worker_cores
+from service.recognition.engines.protocol import EngineError
+from service.recognition.parallelism import Parallelism, usable_cores
+from service.recognition.runtime import onnxruntime
+
+log = logging.getLogger(__name__)
+
+Options = Mapping[str, str]
+"""A provider's, as ONNX Runtime takes them."""
+
+AUTO = "auto"
+
+CUDA_PART = "libonnxruntime_providers_cuda.so"
+"""Of the onnxruntime wheel; what it needs of CUDA, TensorRT needs too."""
+
+
+class ProviderMissing(EngineError):
+    """A provider that was asked for cannot be used here. One line: what is missing."""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One of ONNX Runtime's execution providers."""
+
+    name: str
+    """What FACE_PROVIDERS calls it."""
+    official: str
+    """What ONNX Runtime calls it."""
+    lock: str
+    """The requirements whose onnxruntime wheel has it."""
+    options: Callable[[int, int | None], Options]
+    """From the threads of a run (0: all cores) and the bytes of a device that a session may take (None: all)."""
+    prepare: Callable[[onnxruntime.SessionOptions, int], None]
+    """Sets a session's options, for so many threads of a run."""
+    shares: Callable[[int], Parallelism]
+    """How work is shared out, from FACE_THREADS."""
+    missing: Callable[[], str | None]
+    """What it lacks on this machine beside the wheel, in one line."""
+    besides: tuple[str, ...] = ()
+    """Official names of providers that take what this one cannot."""
+    arena: str | None = None
+    """Where a run gives unused memory back, as ONNX Runtime names a device's arena; None where there is no such."""
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether there is nothing that it could be missing, or that could stand in for it."""
+        return self is CPU
+
+
+def _no_options(threads: int, memory: int | None) -> Options:
+    return {}
+
+
+def _nothing_missing() -> None:
+    return None
+
+
+def _by_cores(options: onnxruntime.SessionOptions, threads: int) -> None:
+    """ONNX Runtime's own threads compute."""
+    options.intra_op_num_threads = threads
+    # A network has a layer every 0.1 ms: threads that slept between two would be woken late. They spin until the
+    # run ends, and not between two photos, where they would take the cores from the photo being decoded.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if cores := worker_cores(threads):
+        options.add_session_config_entry("session.intra_op_thread_affinities", cores)
+
+
+def _by_device(options: onnxruntime.SessionOptions, threads: int) -> None:
+    """Somebody else computes: ONNX Runtime's own threads would only spin beside."""
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A node that the provider does not take would be computed by the CPU, and nobody told.
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+
+
+def _cuda_options(threads: int, memory: int | None) -> Options:
+    options = {
+        # TF32 rounds the factors of every product to 10 bits, which is 5e-4 of each; parity is 1e-5 of a descriptor.
+        "use_tf32": "0",
+        # Photos have many shapes. EXHAUSTIVE, the default, tries every algorithm anew for each layer at each shape,
+        # with as much memory as the most wasteful one wants; HEURISTIC asks cuDNN, which answers without computing.
+        "cudnn_conv_algo_search": "HEURISTIC",
+        # The default doubles what the arena takes whenever it grows; what is unused is missing to others on the card.
+        "arena_extend_strategy": "kSameAsRequested",
+    }
+    return options if memory is None else {**options, "gpu_mem_limit": str(memory)}
+
+
+def _tensorrt_options(threads: int, memory: int | None) -> Options:
+    # TF32 it leaves to the environment: runtime.py.
+    options = {"trt_fp16_enable": "0", "trt_bf16_enable": "0", "trt_int8_enable": "0"}
+    return options if memory is None else {**options, "trt_max_workspace_size": str(memory)}
+
+
+def _openvino_options(threads: int, memory: int | None) -> Options:
+    plugin = {
+        # By itself it takes bfloat16 where the processor has it (AMX, AVX-512): scores are off by 1e-2 then.
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": str(threads or usable_cores()),
+        # It would keep what it made ready for each of the last 5000 shapes, which photos soon have.
+        "CPU_RUNTIME_CACHE_CAPACITY": "0",
+    }
+    # No cache_dir: nothing is written.
+    return {"device_type": "CPU", "load_config": json.dumps({"CPU": plugin})}
+
+
+CPU = Provider(
+    name="cpu",
+    official="CPUExecutionProvider",
+    lock="requirements/cpu.txt",
+    options=_no_options,
+    prepare=_by_cores,
+    shares=Parallelism.on_cpu,
+    missing=_nothing_missing,
+)
+
+CUDA = Provider(
+    name="cuda",
+    official="CUDAExecutionProvider",
+    lock="requirements/cuda.txt",
+    options=_cuda_options,
+    prepare=_by_device,
+    shares=Parallelism.on_gpu,
+    missing=partial(nvidia.missing, CUDA_PART),
+    arena="gpu:0",
+)
+
+TENSORRT = Provider(
+    name="tensorrt",
+    official="TensorrtExecutionProvider",
+    lock="requirements/cuda.txt",
+    options=_tensorrt_options,
+    prepare=_by_device,
+    shares=Parallelism.on_gpu,
+    missing=partial(nvidia.missing, CUDA_PART, "libonnxruntime_providers_tensorrt.so"),
+    besides=(CUDA.official,),
+)
+
+OPENVINO = Provider(
+    name="openvino",
+    official="OpenVINOExecutionProvider",
+    lock="requirements/openvino.txt",
+    options=_openvino_options,
+    prepare=_by_device,
+    shares=Parallelism.on_cpu,
+    missing=_nothing_missing,  # its wheel holds all that it needs
+)
+
+PROVIDERS: Mapping[str, Provider] = MappingProxyType(
+    {provider.name: provider for provider in (CPU, CUDA, TENSORRT, OPENVINO)}
+)
+"""By the name in FACE_PROVIDERS."""
+
+OF_NVIDIA = frozenset({CUDA.official, TENSORRT.official})
+
+BEST = (CUDA,)
+"""What `auto` takes if it is there, the first one first; the CPU otherwise. TensorRT builds for minutes, OpenVINO gains
+nothing everywhere: whoever wants them names them."""
+
+
+def official_options(provider: Provider, threads: int, memory: int | None) -> list[tuple[str, Options]]:
+    """A provider, and those that help it, with their options, as ONNX Runtime takes them."""
+    by_official = {known.official: known for known in PROVIDERS.values()}
+    return [
+        (name, by_official[name].options(threads, memory)) for name in (provider.official, *provider.besides)
+    ]
+
+
+def missing(provider: Provider) -> str | None:
+    """What a provider lacks on this machine, in one line with what to do; None if nothing was found missing."""
+    if not has_wheel(provider):
+        return (
+            f"the onnxruntime wheel installed (version {onnxruntime.__version__}) has no {provider.official}: "
+            f"install {provider.lock} in the place of the other one"
+        )
+    return provider.missing()
+
+
+def has_wheel(provider: Provider) -> bool:
+    """Whether the installed wheel was built with a provider; what that needs besides is another question."""
+    return provider.official in onnxruntime.get_available_providers()
+
+
+def chosen(name: str, *, allow_fallback: bool) -> Provider:
+    """The provider for FACE_PROVIDERS.
+
+    `auto` takes the best of what is there, and says in the log what an installed wheel for a GPU lacks.
+
+    Args:
+        name: `auto` or one of `PROVIDERS`.
+        allow_fallback: take the CPU, with a line in the log, where the named provider cannot be used.
+
+    Raises:
+        ProviderMissing: it cannot be used, and the CPU is not allowed instead.
+    """
+    candidates = BEST if name == AUTO else (PROVIDERS[name],)
+    for provider in candidates:
+        lacking = missing(provider)
+        if lacking is None:
+            return provider
+        if name != AUTO:
+            refusal = f"FACE_PROVIDERS={name} is not possible here: {lacking}"
+            if not allow_fallback:
+                raise ProviderMissing(refusal)
+            log.error("%s. The CPU computes instead, as FACE_ALLOW_FALLBACK says.", refusal)
+        elif has_wheel(provider):
+            log.warning("the CPU computes, since %s cannot: %s", provider.name, lacking)
+    return CPU

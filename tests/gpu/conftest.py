@@ -1,0 +1,45 @@
+"""A real GPU, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmarks import parity
+from service.recognition.models import MODELS
+from service.recognition.opening import open_recognizer
+from service.recognition.providers import CUDA, missing
+from service.recognition.recognizer import Recognizer
+
+PHOTOS = ("astronaut.png", "obama2.jpg", "800px-Katherine_Maher.jpg", "chelsea.png")
+"""Small ones, since dlib takes 6 s for a megapixel: faces of several sizes, and a cat."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def gpu() -> None:
+    """Skips all of this folder, and says what is missing, where CUDA cannot run."""
+    lacking = missing(CUDA)
+    if lacking is not None:
+        pytest.skip(lacking)
+
+
+@pytest.fixture(scope="session")
+def pictures(gpu: None, photos: dict[str, Path]) -> list[parity.Photo]:
+    undecodable: list[str] = []
+    decoded = list(parity.photos([photos[name] for name in PHOTOS], undecodable))
+    assert undecodable == []
+    return decoded
+
+
+@contextmanager
+def opened(model: int, store: Path, *, engine: str = "onnx", provider: str = "cuda") -> Iterator[Recognizer]:
+    recognizer = open_recognizer(
+        MODELS[model], engine=engine, store=store, workers=2, threads=0, provider=provider
+    )
+    try:
+        yield recognizer
+    finally:
+        recognizer.close()

@@ -1,0 +1,45 @@
+"""Models 1 to 4 on a GPU: dlib's faces, and the CPU's."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.parity import CONFIDENCE_TOLERANCE, DESCRIPTOR_TOLERANCE, Photo
+from benchmarks.parity import MODELS as COMPARED
+from service.recognition.providers import CUDA
+from service.recognition.recognizer import Face
+from tests.gpu.conftest import opened
+
+
+def _assert_equal(faces: list[Face], expected: list[Face]) -> None:
+    assert [face.rectangle for face in faces] == [face.rectangle for face in expected]
+    for face, other in zip(faces, expected, strict=True):
+        assert face.confidence == pytest.approx(other.confidence, abs=CONFIDENCE_TOLERANCE)
+        np.testing.assert_array_equal(face.landmarks, other.landmarks)
+        np.testing.assert_allclose(face.descriptor, other.descriptor, rtol=0, atol=DESCRIPTOR_TOLERANCE)
+
+
+@pytest.mark.parametrize("model", COMPARED)
+def test_a_model_gives_dlibs_faces_and_names_its_provider(
+    model: int, store: Path, pictures: list[Photo]
+) -> None:
+    with opened(model, store) as by_gpu, opened(model, store, engine="dlib") as by_dlib:
+        for picture in pictures:
+            _assert_equal(by_gpu.recognize(picture.image), by_dlib.recognize(picture.image))
+        stages = by_gpu.stages()
+    networks = {name for name in ("cnn_detections", "descriptors") if name in stages}
+    assert {stages[name].provider for name in networks} == {CUDA.official}
+    assert all(stage.fallbacks == stage.on_cpu == 0 for stage in stages.values())
+
+
+def test_many_at_once_get_what_one_gets(store: Path, pictures: list[Photo]) -> None:
+    with opened(4, store) as recognizer:
+        alone = [recognizer.recognize(picture.image) for picture in pictures]
+        with ThreadPoolExecutor(8) as threads:
+            together = list(threads.map(lambda picture: recognizer.recognize(picture.image), pictures * 8))
+    for number, faces in enumerate(together):
+        _assert_equal(faces, alone[number % len(alone)])

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service import check
+from service.recognition.engines.protocol import EngineError
+from service.recognition.sessions import Session
+from service.settings import Settings
+
+
+def _settings(store: Path) -> Settings:
+    return Settings.model_validate({"FACE_MODEL": 3, "FACE_STORE": store, "FACE_PROVIDERS": "cpu"})
+
+
+def test_a_network_that_dlib_has_to_compute_is_no_success(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Session, value: NDArray[np.generic]) -> None:
+        raise EngineError("planted: the device went away")
+
+    monkeypatch.setattr(Session, "run", fail)
+    with pytest.raises(check.CheckError, match=r"^descriptors fails on CPUExecutionProvider, and dlib"):
+        check.report(_settings(store), None)
+
+
+def test_memory_that_a_stage_takes_and_gives_back_is_seen() -> None:
+    watch = check.GrowthWatch()
+
+    def stage() -> int:
+        return int(np.ones(100_000_000, np.uint8).sum())
+
+    assert watch.time(stage) == 100_000_000
+    assert 90e6 < watch.growth["stage"] < 200e6
+    watch.time(abs, 0)
+    assert watch.growth["abs"] < 50e6
+    assert watch.peak > 100e6
+
+
+def test_runs_that_the_cpu_had_to_compute_are_reported(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "spared", 2)
+    said = check.report(_settings(store), None)
+    assert "    2 runs of it by the CPU, for want of memory on the device" in said.splitlines()
+    assert "GPU memory" not in said

@@ -1,0 +1,52 @@
+import platform
+from pathlib import Path
+
+import pytest
+
+from service import processor
+
+V2 = " ".join(processor.X86_64_V2)
+
+
+@pytest.fixture
+def cpuinfo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An x86-64 machine, whose processor the test describes."""
+    file = tmp_path / "cpuinfo"
+    monkeypatch.setattr(processor, "CPUINFO", file)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    return file
+
+
+def test_this_machine_runs_what_it_is_running() -> None:
+    assert processor.lacking("onnx") is None
+    assert processor.lacking("dlib") is None
+
+
+def test_a_virtual_machine_of_a_plain_type_is_refused_in_one_line(cpuinfo: Path) -> None:
+    cpuinfo.write_text(
+        "processor\t: 0\nmodel name\t: Common KVM processor\nflags\t\t: fpu sse sse2 pni cx16 lahf_lm\n\n"
+        f"processor\t: 1\nmodel name\t: another\nflags\t\t: {V2}\n"
+    )
+    said = processor.lacking("onnx")
+    assert said is not None
+    assert "\n" not in said
+    assert "Common KVM processor" in said
+    assert "popcnt, ssse3, sse4_1, sse4_2" in said
+    assert "'host'" in said
+
+
+def test_only_dlib_needs_avx(cpuinfo: Path) -> None:
+    cpuinfo.write_text(f"flags\t\t: {V2}\n")
+    assert processor.lacking("onnx") is None
+    assert "lacks avx" in str(processor.lacking("dlib"))
+    cpuinfo.write_text(f"flags\t\t: {V2} avx\n")
+    assert processor.lacking("dlib") is None
+
+
+def test_what_cannot_be_read_is_not_judged(cpuinfo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processor.lacking("onnx") is None
+    cpuinfo.write_text("Features\t: fp asimd\n")
+    assert processor.lacking("onnx") is None
+    cpuinfo.write_text("flags\t: fpu\n")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert processor.lacking("onnx") is None
