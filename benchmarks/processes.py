@@ -46,7 +46,11 @@ def cpu_seconds(process: int) -> float:
 def _family(process: int) -> Iterator[int]:
     yield process
     for children in Path("/proc", str(process), "task").glob("*/children"):
-        for child in children.read_text().split():
+        try:
+            found = children.read_text().split()
+        except FileNotFoundError:  # a thread that has ended meanwhile; its children are another's now
+            continue
+        for child in found:
             yield from _family(int(child))
 
 
