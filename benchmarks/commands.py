@@ -72,15 +72,15 @@ def report(arguments: Sequence[str]) -> int:
 
 
 def table(arguments: Sequence[str]) -> int:
-    """The README's table of a result, printed, or put between its marks in a file."""
+    """The README's tables of a result, printed, or put between their marks in a file."""
     parser = _parser("table", table)
     parser.add_argument("result", type=Path)
     parser.add_argument("--into", type=Path, help="a file with the marks")
     options = parser.parse_args(arguments)
     try:
-        made = readme.table(load(options.result))
+        made = readme.tables(load(options.result))
         if options.into is None:
-            print(made)
+            print("\n\n".join(made.values()))
         else:
             _write(options.into, readme.replaced(options.into.read_text(encoding="utf-8"), made))
     except (NoResult, readme.NoMarks) as error:

@@ -53,10 +53,12 @@ def libraries() -> Facts:
     found: Facts = {name: version for name, version in versions().items() if version is not None}
     if commit := _commit():
         found["commit"] = commit
+    if "dlib" in found:
+        found["dlib's BLAS"] = _blas_of_dlib()
     return found
 
 
-def blas_of_dlib() -> str:
+def _blas_of_dlib() -> str:
     """Whether the reference multiplies matrices by a BLAS: several times faster than by loops of its own."""
     import dlib
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -40,18 +41,23 @@ def _status(process: int, name: str) -> float:
 
 def cpu_seconds(process: int) -> float:
     """User and system time of all threads of a process and of its children, those that ended included."""
-    return sum(_ticks(member) for member in _family(process)) / _TICKS
+    ticks = _ticks(process)
+    for child in _children(process):
+        with suppress(FileNotFoundError):  # it has ended meanwhile, and counts with its parent from then on
+            ticks += _ticks(child)
+    return ticks / _TICKS
 
 
-def _family(process: int) -> Iterator[int]:
-    yield process
+def _children(process: int) -> Iterator[int]:
+    """Of a process, and theirs."""
     for children in Path("/proc", str(process), "task").glob("*/children"):
         try:
             found = children.read_text().split()
         except FileNotFoundError:  # a thread that has ended meanwhile; its children are another's now
             continue
-        for child in found:
-            yield from _family(int(child))
+        for child in map(int, found):
+            yield child
+            yield from _children(child)
 
 
 def _ticks(process: int) -> int:

@@ -1,10 +1,10 @@
 """The README's table of measured figures: made of a result, put between two marks, so that nobody types a figure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from benchmarks.results import Figure, Key, Result
 
-BEGIN = "<!-- made by `python -m benchmarks table`: from here -->"
+BEGIN = "<!-- made by `python -m benchmarks table`, {}: from here -->"
 END = "<!-- to here -->"
 
 OPPONENTS = {
@@ -15,33 +15,74 @@ OPPONENTS = {
 """Both sides of a comparison, as the README calls them."""
 
 
+COMPARED = (
+    ("", "photos"),
+    ("", "faces"),
+    ("", "faces differing"),
+    ("landmarks", "faces differing"),
+    ("", "confidence difference"),
+    ("descriptors", "largest difference"),
+    ("", "across 0.99"),
+    ("", "compute difference"),
+)
+"""Stage and metric of each column of the parity table."""
+
+
 class NoMarks(ValueError):
     """A file lacks the marks between which the table stands. One line."""
 
 
-def table(result: Result) -> str:
-    """Markdown: what it was measured on, and a line for each comparison."""
+def tables(result: Result) -> dict[str, str]:
+    """Markdown by the name of its place, of what the result has: `speed` and `parity`."""
+    made = {"speed": _speed(result), "parity": _parity(result)}
+    return {name: f"{_basis(result)}\n\n{table}" for name, table in made.items() if table}
+
+
+def replaced(text: str, made: Mapping[str, str]) -> str:
+    """The text with tables between their marks. Raises NoMarks."""
+    for name, table in made.items():
+        begin = BEGIN.format(name)
+        before, found, rest = text.partition(begin)
+        _, end, after = rest.partition(END)
+        if not found or not end:
+            raise NoMarks(f"there is no {begin} ... {END}")
+        text = f"{before}{begin}\n{table}\n{END}{after}"
+    return text
+
+
+def _basis(result: Result) -> str:
     machine, versions = result.facts.get("machine", {}), result.facts.get("versions", {})
     blas = {"none": " without BLAS", "yes": " with a BLAS"}.get(str(versions.get("dlib's BLAS")), "")
-    lines = [
+    return (
         f"{machine.get('processor', 'unknown processor')}, {machine.get('cores', '?')} cores; "
-        f"onnxruntime {versions.get('onnxruntime', '?')}, dlib {versions.get('dlib', '?')}{blas}; "
-        f"medians ± where 95 % of further rounds are expected; {result.made[:10]}.",
-        "",
-        "| | photos a second | against | photos a second | times as fast | memory |",
+        f"onnxruntime {versions.get('onnxruntime', '?')}, dlib {versions.get('dlib', '?')}{blas}; {result.made[:10]}."
+    )
+
+
+def _speed(result: Result) -> str:
+    lines = [
+        "| | photos a second | against | photos a second | times as fast | memory, MiB |",
         "|---|---|---|---|---|---|",
-        *_comparisons(result),
     ]
-    return "\n".join(lines)
+    rows = list(_comparisons(result))
+    said = "\n\nMedians ± where 95 % of further rounds are expected."
+    return "\n".join([*lines, *rows]) + said if rows else ""
 
 
-def replaced(text: str, made: str) -> str:
-    """The text with the table between its marks. Raises NoMarks."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise NoMarks(f"there is no {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+def _parity(result: Result) -> str:
+    lines = [
+        "| Model | Photos | Faces | Faces, boxes or order differ | Landmarks differ | Confidence differs by "
+        "| Descriptor differs by | Across 0.99 | `/compute` differs by |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    models = sorted({figure.key.model or 0 for figure in result.find(section="parity", metric="photos", stage="")})
+    for model in models:
+        values = (
+            next(result.find(section="parity", model=model, stage=stage, metric=metric)).median
+            for stage, metric in COMPARED
+        )
+        lines.append(f"| {model} | {' | '.join(f'{value:.2g}' if 0 < value < 1 else f'{value:.0f}' for value in values)} |")
+    return "\n".join(lines) if models else ""
 
 
 def _comparisons(result: Result) -> Iterator[str]:
@@ -58,10 +99,7 @@ def _comparisons(result: Result) -> Iterator[str]:
             _number(rates[1]),
             f"**{figure.median:.1f}×** ± {figure.noise:.1f}",
         ]
-        cells.append(
-            " / ".join(f"{one.median:,.0f}" for one in memory if one is not None)
-            + (" MiB" if any(memory) else "")
-        )
+        cells.append(" / ".join(f"{one.median:,.0f}" for one in memory if one is not None))
         yield f"| {' | '.join(cells)} |"
 
 
@@ -71,7 +109,7 @@ def _beside(result: Result, key: Key, side: str, metric: str) -> Figure | None:
 
 
 def _number(figure: Figure | None) -> str:
-    return "" if figure is None else f"{figure.median:.3g} ± {figure.noise:.1g}"
+    return "" if figure is None else f"{figure.median:.3g} ± {figure.noise:.2g}"
 
 
 def _callers(key: Key) -> str:

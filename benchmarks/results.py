@@ -215,7 +215,7 @@ class Result(BaseModel):
 
     def save(self, path: Path) -> None:
         with atomic_file(path) as file:
-            file.write((self.model_dump_json(indent=1) + "\n").encode())
+            file.write((self.model_dump_json() + "\n").encode())
 
 
 class NoResult(ValueError):

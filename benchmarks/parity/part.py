@@ -75,7 +75,6 @@ class ParityPart:
         against = self._options.against
         if against == DLIB:
             weights = WeightStore(self._options.store)
-            self._result.facts["versions"]["dlib's BLAS"] = facts.blas_of_dlib()
             cached = self._options.cache / "reference"
             return Dlib(References(cached, {name: weights.path(name) for name in WEIGHTS}), self._processes())
         if "://" in against:

@@ -15,6 +15,8 @@ from benchmarks.report.page import page
 from tests import made_up_result
 from tests.made_up_result import rich
 
+pytestmark = pytest.mark.slow
+
 BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome", "chromium-browser")
 TELEPHONE, DESK = (390, 844), (1280, 800)
 

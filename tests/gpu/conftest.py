@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import parity
+from benchmarks.parity.photos import Photo, decoded
 from service.recognition.models import MODELS
 from service.recognition.opening import open_recognizer
 from service.recognition.providers import CUDA, missing
 from service.recognition.recognizer import Recognizer
+from service.settings import ADVERTISED_AREA
 
 PHOTOS = ("astronaut.png", "obama2.jpg", "800px-Katherine_Maher.jpg", "chelsea.png")
 """Small ones, since dlib takes 6 s for a megapixel: faces of several sizes, and a cat."""
@@ -27,11 +28,11 @@ def gpu() -> None:
 
 
 @pytest.fixture(scope="session")
-def pictures(gpu: None, photos: dict[str, Path]) -> list[parity.Photo]:
+def pictures(gpu: None, photos: dict[str, Path]) -> list[Photo]:
     undecodable: list[str] = []
-    decoded = list(parity.photos([photos[name] for name in PHOTOS], undecodable))
+    found = list(decoded([photos[name] for name in PHOTOS], ADVERTISED_AREA, undecodable))
     assert undecodable == []
-    return decoded
+    return found
 
 
 @contextmanager

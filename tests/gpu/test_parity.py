@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.parity import CONFIDENCE_TOLERANCE, DESCRIPTOR_TOLERANCE, Photo
-from benchmarks.parity import MODELS as COMPARED
+from benchmarks.options import NAMED
+from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE, DESCRIPTOR_TOLERANCE
+from benchmarks.parity.photos import Photo
 from service.recognition.providers import CUDA
 from service.recognition.recognizer import Face
 from tests.gpu.conftest import opened
@@ -23,7 +24,7 @@ def _assert_equal(faces: list[Face], expected: list[Face]) -> None:
         np.testing.assert_allclose(face.descriptor, other.descriptor, rtol=0, atol=DESCRIPTOR_TOLERANCE)
 
 
-@pytest.mark.parametrize("model", COMPARED)
+@pytest.mark.parametrize("model", NAMED)
 def test_a_model_gives_dlibs_faces_and_names_its_provider(
     model: int, store: Path, pictures: list[Photo]
 ) -> None:

@@ -207,6 +207,7 @@ def test_a_decoder_that_reads_less_is_red(photos: dict[str, Path], monkeypatch: 
     assert _red_pixels([photos["astronaut.png"]]) == ["what dlib decodes is decoded"]
 
 
+@pytest.mark.slow
 def test_a_fault_turns_the_whole_run_red(
     photos: dict[str, Path], store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,29 +30,44 @@ def _result() -> Result:
 
 
 def test_a_comparison_is_a_line() -> None:
-    made = readme.table(_result()).splitlines()
-    assert made[0].startswith("A CPU, 2 cores; onnxruntime 1.32.0, dlib 20.0.1 without BLAS;")
-    assert made[-1] == (
+    made = readme.tables(_result())
+    assert made.keys() == {"speed"}
+    lines = made["speed"].splitlines()
+    assert lines[0] == "A CPU, 2 cores; onnxruntime 1.32.0, dlib 20.0.1 without BLAS; 2026-01-02."
+    assert (
         "| model 4, 1.2 MP, 2 callers: the service | 3.1 ± 0.5 | upstream's way: two processes of dlib | 0.2 ± 0 "
-        "| **15.5×** ± 2.5 | 500 / 3,000 MiB |"
-    )
+        "| **15.5×** ± 2.5 | 500 / 3,000 |"
+    ) in lines
 
 
-def test_the_table_is_put_between_its_marks(tmp_path: Path) -> None:
+def test_a_model_is_a_line() -> None:
+    result = _result()
+    for stage, metric in readme.COMPARED:
+        value = 3.3e-6 if metric == "confidence difference" else 142 if metric == "faces" else 0
+        result.note(Key(section="parity", model=4, stage=stage, metric=metric), value)
+    assert readme.tables(result)["parity"].splitlines()[-1] == "| 4 | 0 | 142 | 0 | 0 | 3.3e-06 | 0 | 0 | 0 |"
+
+
+def test_the_tables_are_put_between_their_marks(tmp_path: Path) -> None:
     file = tmp_path / "README.md"
-    file.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
+    begin = readme.BEGIN.format("speed")
+    file.write_text(f"before\n{begin}\nold\n{readme.END}\nafter\n")
     _result().save(tmp_path / "result.json")
     assert commands.table([str(tmp_path / "result.json"), "--into", str(file)]) == 0
-    text = file.read_text()
-    assert text == f"before\n{readme.BEGIN}\n{readme.table(_result())}\n{readme.END}\nafter\n"
+    made = readme.tables(_result())["speed"]
+    assert file.read_text() == f"before\n{begin}\n{made}\n{readme.END}\nafter\n"
 
 
-def test_a_file_without_marks_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_without_marks_is_left_alone() -> None:
     with pytest.raises(readme.NoMarks):
-        readme.replaced("a text", "a table")
+        readme.replaced("a text", {"speed": "a table"})
 
 
-def test_the_readme_has_the_table_of_the_committed_result() -> None:
-    newest = max((load(path) for path in RESULTS.glob("*.json")), key=lambda result: result.made)
+def test_the_readme_has_the_tables_of_the_newest_committed_results() -> None:
+    results = sorted((load(path) for path in RESULTS.glob("*.json")), key=lambda result: result.made)
+    newest: dict[str, str] = {}
+    for result in results:
+        newest |= readme.tables(result)
+    assert newest.keys() == {"speed", "parity"}
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme.replaced(text, readme.table(newest)) == text
+    assert readme.replaced(text, newest) == text

@@ -56,6 +56,7 @@ def done(folder: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return out
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_result_and_a_page(done: Path) -> None:
     result = load(done / "result.json")
     assert result.complete
@@ -69,11 +70,13 @@ def test_a_run_leaves_a_result_and_a_page(done: Path) -> None:
     HTMLParser().feed((done / "report.html").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_a_result_names_no_photo_and_no_folder(done: Path, folder: Path) -> None:
     text = (done / "result.json").read_text(encoding="utf-8")
     assert not any(name in text for name in (*PHOTOS, "damaged", str(folder), str(done)))
 
 
+@pytest.mark.slow
 def test_recorded_answers_are_a_baseline(done: Path, folder: Path, store: Path, tmp_path: Path) -> None:
     recorded = done / "answers"
     assert recorded.stat().st_mode & 0o077 == 0
@@ -102,6 +105,7 @@ def test_recorded_answers_are_a_baseline(done: Path, folder: Path, store: Path, 
     )
 
 
+@pytest.mark.slow
 def test_a_baseline_that_knows_no_photo_is_not_green(
     done: Path, photos: dict[str, Path], store: Path, tmp_path: Path
 ) -> None:
