@@ -75,13 +75,17 @@ def _parity(result: Result) -> str:
         "| Descriptor differs by | Across 0.99 | `/compute` differs by |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    models = sorted({figure.key.model or 0 for figure in result.find(section="parity", metric="photos", stage="")})
+    models = sorted(
+        {figure.key.model or 0 for figure in result.find(section="parity", metric="photos", stage="")}
+    )
     for model in models:
         values = (
             next(result.find(section="parity", model=model, stage=stage, metric=metric)).median
             for stage, metric in COMPARED
         )
-        lines.append(f"| {model} | {' | '.join(f'{value:.2g}' if 0 < value < 1 else f'{value:.0f}' for value in values)} |")
+        lines.append(
+            f"| {model} | {' | '.join(f'{value:.2g}' if 0 < value < 1 else f'{value:.0f}' for value in values)} |"
+        )
     return "\n".join(lines) if models else ""
 
 

@@ -24,6 +24,8 @@ START_SECONDS = 300.0
 """How long a service may take until a photo can be answered; it takes about one second."""
 STOP_SECONDS = 120.0
 LOG_SECONDS = 60.0
+CONNECT_SECONDS = 30.0
+"""A service accepts connections however busy it is; who does not is not there."""
 
 
 class ServiceDied(RuntimeError):
@@ -142,7 +144,7 @@ def caller(address: str, key: str) -> httpx.Client:
     return httpx.Client(
         base_url=address,
         headers={"x-api-key": key},
-        timeout=None,  # one photo through dlib's CNN takes minutes
+        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),  # one photo through dlib's CNN takes minutes
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
     )
 
