@@ -1,6 +1,7 @@
 """What every suite shares: the model store, the photos, and how many photos are missing."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,12 @@ ROOT = Path(__file__).parent.parent
 FORMER_KEY = "the-key-before-the-last-change"
 
 StartService = Callable[..., Service]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Whom a shell has started in the background ignores Ctrl-C, and so does whatever it starts itself."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -182,4 +182,4 @@ def test_what_cannot_be_done_is_said_in_a_line(
 def test_a_service_without_a_key_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--beside", "http://localhost", "--key-file", str(tmp_path / "absent")])
-    assert "wants a key" in capsys.readouterr().err
+    assert "wants its key" in capsys.readouterr().err
