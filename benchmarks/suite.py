@@ -64,13 +64,14 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = parse(arguments)
     gates.rules()  # a mistake in there shows now, and not after an hour
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # ends what was started, and keeps what was measured
+    # SIGTERM too ends what was started, and keeps what was measured.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(options)
     except KeyboardInterrupt:
         return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(options: Options) -> int:
