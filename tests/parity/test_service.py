@@ -101,6 +101,7 @@ def test_every_model_equals_dlib_on_photos_from_packages_and_made_ones(
     _assert_equal(_compare(corpus_photos, store), len(corpus_photos), faces=18)
 
 
+@pytest.mark.slow
 def test_every_model_equals_dlib_on_photos_of_the_folder(photo_folder: Path, store: Path) -> None:
     photos = _decoded([photo_folder / "dev" / name for name in FOLDER_PHOTOS])
     _assert_equal(_compare(photos, store), len(FOLDER_PHOTOS), faces=10)
