@@ -22,6 +22,13 @@ class AnsweredFace:
     """128 numbers, not normalised."""
 
 
+def of_entry(entry: Any) -> AnsweredFace:
+    """A face as JSON keeps it: rectangle, confidence, landmarks, descriptor. Raises ValueError or TypeError."""
+    rectangle, confidence, landmarks, descriptor = entry
+    points = tuple((x, y) for x, y in landmarks)
+    return AnsweredFace(Rectangle(*rectangle), confidence, points, tuple(descriptor))
+
+
 def of_answer(answer: Any) -> list[AnsweredFace]:
     """The faces of a `/detect` answer. Raises KeyError or TypeError where it is none."""
     faces = [

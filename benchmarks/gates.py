@@ -137,10 +137,9 @@ def verdicts(result: Result, sections: Sequence[str]) -> list[Verdict]:
 def _beside(figure: Figure, metric: str, result: Result) -> float:
     """Another metric of the same case, of the figure's side and stage or of all; 0 where it was not measured."""
     for less in ({}, {"side": ""}, {"stage": "", "side": ""}):
-        key = figure.key.model_copy(update={"metric": metric, **less})
-        for other in result.figures:
-            if other.key == key:
-                return other.median
+        other = result.at(figure.key.model_copy(update={"metric": metric, **less}))
+        if other is not None:
+            return other.median
     return 0.0
 
 

@@ -108,8 +108,7 @@ def _comparisons(result: Result) -> Iterator[str]:
 
 
 def _beside(result: Result, key: Key, side: str, metric: str) -> Figure | None:
-    wanted = key.model_copy(update={"side": side, "metric": metric})
-    return next((figure for figure in result.figures if figure.key == wanted), None)
+    return result.at(key.model_copy(update={"side": side, "metric": metric}))
 
 
 def _number(figure: Figure | None) -> str:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.faces import AnsweredFace
+from benchmarks.faces import AnsweredFace, of_entry
 from benchmarks.parity.photos import Photo
 from model_store.atomic import atomic_file
 from service.recognition.geometry import Rectangle
@@ -133,13 +133,8 @@ def _file_hash(path: Path) -> bytes:
 
 
 def _parsed(answer: Any) -> Reference:
-    def face(entry: Any) -> AnsweredFace:
-        rectangle, confidence, landmarks, descriptor = entry
-        points = tuple((x, y) for x, y in landmarks)
-        return AnsweredFace(Rectangle(*rectangle), confidence, points, tuple(descriptor))
-
     return Reference(
-        {int(model): tuple(face(entry) for entry in faces) for model, faces in answer["models"].items()},
+        {int(model): tuple(map(of_entry, faces)) for model, faces in answer["models"].items()},
         tuple(Rectangle(*rectangle) for rectangle in answer["hog"]),
         {int(model): tuple(digests) for model, digests in answer["chips"].items()},
     )

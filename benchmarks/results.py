@@ -197,6 +197,10 @@ class Result(BaseModel):
                 return
         self.figures.append(Figure(key=key, values=list(values)))
 
+    def at(self, key: Key) -> Figure | None:
+        """The figure of exactly this key."""
+        return next((figure for figure in self.figures if figure.key == key), None)
+
     def find(self, **parts: str | float | None) -> Iterator[Figure]:
         """The figures whose keys have all of these parts."""
         for figure in self.figures:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from benchmarks.faces import AnsweredFace
+from benchmarks.faces import AnsweredFace, of_entry
 from benchmarks.parity.candidates import Candidate
 from benchmarks.parity.photos import Photo
 from benchmarks.reference import Reference, References
 from model_store.atomic import atomic_file
-from service.recognition.geometry import Rectangle
 
 RECORDED_FORMAT = 1
 
@@ -87,7 +86,7 @@ class Recorded:
             self._photos: dict[str, tuple[str, Answers]] = {
                 source: (
                     pixels,
-                    {int(model): [_face(face) for face in faces] for model, faces in answers.items()},
+                    {int(model): [of_entry(face) for face in faces] for model, faces in answers.items()},
                 )
                 for source, (pixels, answers) in recorded["photos"].items()
             }
@@ -132,10 +131,3 @@ def _source(photo: Photo) -> str:
     """A file at a size: the pixels are left to whoever decodes it."""
     rows, columns = photo.image.shape[:2]
     return f"{photo.source} {columns}x{rows}"
-
-
-def _face(entry: Any) -> AnsweredFace:
-    rectangle, confidence, landmarks, descriptor = entry
-    return AnsweredFace(
-        Rectangle(*rectangle), confidence, tuple((x, y) for x, y in landmarks), tuple(descriptor)
-    )

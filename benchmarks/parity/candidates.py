@@ -12,6 +12,7 @@ import httpx
 from benchmarks import running
 from benchmarks.faces import AnsweredFace, of_answer
 from benchmarks.parity.photos import Photo
+from benchmarks.throughput.load import FILE_NAME
 
 
 class Unanswered(RuntimeError):
@@ -26,7 +27,7 @@ class Candidate:
 
     def detect(self, photo: Photo) -> list[AnsweredFace]:
         """The photo's faces in the answer's order. Raises Unanswered."""
-        answer = self._post("/detect", {"file": ("/tmp/photo", photo.png(), "application/octet-stream")})
+        answer = self._post("/detect", {"file": (FILE_NAME, photo.png(), "application/octet-stream")})
         try:
             return of_answer(answer)
         except (KeyError, TypeError) as error:

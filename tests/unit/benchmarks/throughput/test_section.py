@@ -158,6 +158,9 @@ def test_ctrl_c_keeps_the_rounds_before_and_says_nothing(store: Path, photos: di
     assert process.stdout.readline() == "0\n", "warm-up notes nothing"
     assert int(process.stdout.readline()) > 0
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all of them
-    said, errors = process.communicate(timeout=60)
+    try:
+        said, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()  # its workers end with it
     assert int(said.splitlines()[-1].removeprefix("kept ")) >= 1
     assert errors == ""

@@ -115,7 +115,10 @@ def test_a_worker_ends_with_its_parent_and_says_nothing(
     worker = int(parent.stdout.readline())
     # A terminal's Ctrl-C reaches all of them.
     os.killpg(parent.pid, number) if number == signal.SIGINT else parent.kill()
-    _, said = parent.communicate(timeout=DEADLINE)
+    try:
+        _, said = parent.communicate(timeout=DEADLINE)
+    finally:
+        parent.kill()
     assert said.count("Traceback") == (1 if number == signal.SIGINT else 0), "the parent's own, at most"
     deadline = time.monotonic() + DEADLINE
     while _runs(worker):
