@@ -3,8 +3,6 @@
 import os
 import sys
 
-from service.recognition.parallelism import visible_cores
-
 
 def hold_to(number: int) -> None:
     """Hold this program, and all that it starts, to so many cores.
@@ -21,11 +19,3 @@ def hold_to(number: int) -> None:
     if number < len(cores):
         os.sched_setaffinity(0, cores[:number])
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-
-
-def threads() -> int:
-    """Threads for ONNX Runtime: 0, as the service has it, unless this program is held to some of the cores.
-
-    ONNX Runtime counts the machine's cores, whichever of them it may use.
-    """
-    return 0 if visible_cores() == os.cpu_count() else visible_cores()

@@ -27,6 +27,7 @@ from tqdm import tqdm
 from benchmarks import corpus
 from service import images
 from service.recognition import hog_filters
+from service.recognition.cores import Cores
 from service.recognition.geometry import Rectangle, intersection_over_union
 from service.recognition.hog import HogDetector
 from service.recognition.models import MODELS
@@ -108,7 +109,8 @@ def compare(paths: list[Path], store: Path, largest: float, threads: int) -> Out
     """Run all photos in all changes through both."""
     outcome = Outcome()
     truth = dlib.get_frontal_face_detector()
-    hog = HogDetector(hog_filters.load(), threads)
+    cores = Cores(threads)
+    hog = HogDetector(hog_filters.load(), cores)
     recognizer = open_recognizer(MODELS[1], engine="onnx", store=store, workers=1, threads=threads)
     find = recognizer.engine.cnn_detections
     hog.confirm_locally(np.zeros((99, 99, 3), np.uint8), [Rectangle(0, 0, 60, 60)])
@@ -124,7 +126,7 @@ def compare(paths: list[Path], store: Path, largest: float, threads: int) -> Out
             if faces:
                 _compare(outcome, name, image, faces, truth, hog)
     recognizer.close()
-    hog.close()
+    cores.close()
     return outcome
 
 

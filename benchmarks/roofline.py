@@ -21,9 +21,11 @@ from benchmarks.results import Key, Result
 from conversion.topologies import DESCRIPTOR, DETECTOR
 from model_store import manifest
 from service.recognition import pyramid
+from service.recognition.cores import Cores
 from service.recognition.engines.protocol import CHIP_SIDE
 from service.recognition.levels import Pyramids
 from service.recognition.models import CNN_DETECTOR, DLIB_RESNET
+from service.recognition.parallelism import computing_cores
 from service.recognition.scan import score_maps
 from service.recognition.sessions import Session
 
@@ -53,17 +55,16 @@ def seconds(rounds: int) -> float:
     return rounds * ROUND_SECONDS
 
 
-def steps(rounds: int, store: Path, threads: int, result: Result, stack: ExitStack) -> list[Step]:
+def steps(rounds: int, store: Path, result: Result, stack: ExitStack) -> list[Step]:
     """One step a round: peaks and networks one after the other. The first one opens them.
 
     Args:
         rounds: how many.
         store: the model store's root. A step raises GraphError or EngineError where its graphs do not fit.
-        threads: of ONNX Runtime; 0 for all cores.
         result: takes the figures.
         stack: closes the sessions' threads.
     """
-    roofline = _Roofline(store, threads, result, stack)
+    roofline = _Roofline(store, result, stack)
     return [
         Step(f"roofline: round {number} of {rounds}", ROUND_SECONDS, roofline.round)
         for number in range(1, rounds + 1)
@@ -71,8 +72,8 @@ def steps(rounds: int, store: Path, threads: int, result: Result, stack: ExitSta
 
 
 class _Roofline:
-    def __init__(self, store: Path, threads: int, result: Result, stack: ExitStack) -> None:
-        self._store, self._threads, self._result, self._stack = store, threads, result, stack
+    def __init__(self, store: Path, result: Result, stack: ExitStack) -> None:
+        self._store, self._result, self._stack = store, result, stack
         self._networks: list[Network] = []
 
     def round(self) -> None:
@@ -94,8 +95,8 @@ class _Roofline:
     def _open(self) -> None:
         self._product, self._memory = MatrixProduct(), MemoryBandwidth()
         self._networks = [
-            detector(self._store, self._threads, self._stack),
-            descriptor(self._store, self._threads),
+            detector(self._store, self._stack),
+            descriptor(self._store),
         ]
         for network in self._networks:
             network.seconds()
@@ -108,7 +109,7 @@ class _Roofline:
             self._result.note(Key(section="roofline", metric=metric, stage=stage, side=side), value)
 
 
-def detector(store: Path, threads: int, stack: ExitStack) -> Network:
+def detector(store: Path, stack: ExitStack) -> Network:
     """The detector's network over a photo of noise. What is done between its runs is not counted."""
     facts = manifest.load(store, CNN_DETECTOR).detector
     layout = pyramid.layout(*PHOTO)
@@ -116,8 +117,9 @@ def detector(store: Path, threads: int, stack: ExitStack) -> Network:
         raise manifest.GraphError(
             f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again"
         )
-    session = Session(manifest.graph_path(store, CNN_DETECTOR), threads)
-    pyramids = stack.enter_context(closing(Pyramids(np.array(facts.mean, np.float32), threads)))
+    session = Session(manifest.graph_path(store, CNN_DETECTOR), computing_cores())
+    cores = stack.enter_context(closing(Cores()))
+    pyramids = Pyramids(np.array(facts.mean, np.float32), cores)
     image = np.random.default_rng(0).integers(0, 256, (*PHOTO, 3), dtype=np.uint8)
 
     def once() -> float:
@@ -137,9 +139,9 @@ def detector(store: Path, threads: int, stack: ExitStack) -> Network:
     return Network(CNN_DETECTOR, counted.operations, least, lambda: min(once() for _ in range(TRIES)))
 
 
-def descriptor(store: Path, threads: int) -> Network:
+def descriptor(store: Path) -> Network:
     """The descriptor network over chips of noise."""
-    session = Session(manifest.graph_path(store, DLIB_RESNET), threads)
+    session = Session(manifest.graph_path(store, DLIB_RESNET), computing_cores())
     chips = np.random.default_rng(0).integers(0, 256, (FACES, CHIP_SIDE, CHIP_SIDE, 3), dtype=np.uint8)
     counted = work(DESCRIPTOR, CHIP_SIDE, CHIP_SIDE)
     least = counted.weights + FACES * counted.activations

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import corpus, facts, gates, package_photos, plan, roofline
 from benchmarks.comparing import table
-from benchmarks.cores import hold_to, threads
+from benchmarks.cores import hold_to
 from benchmarks.options import PARTS, Options, parse
 from benchmarks.parity import candidates
 from benchmarks.parity.baselines import NoRecording
@@ -146,7 +146,7 @@ def _parts(
         yield plan.Part("opening", load.seconds(todo), open_all)
     if "roofline" in options.only:
         rounds = ROOFLINE_ROUNDS[options.plan]
-        open_networks = partial(roofline.steps, rounds, options.store, threads(), result)
+        open_networks = partial(roofline.steps, rounds, options.store, result)
         yield plan.Part("roofline", roofline.seconds(rounds), open_networks)
 
 

@@ -8,6 +8,7 @@ Source: dlib/image_processing/object_detector.h and scan_fhog_pyramid.h (seriali
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from conversion.dlib_process import SCORES_FROM
 from conversion.pictures import Picture, scenes
 from conversion.validate import ValueMismatchError, compare
 from service.recognition import hog_filters
+from service.recognition.cores import Cores
 from service.recognition.fhog import CELL, PLANES
 from service.recognition.hog import HogDetector
 from service.recognition.hog_filters import HogFilters
@@ -106,15 +108,15 @@ def prove(filters: HogFilters, pictures: Sequence[Picture]) -> dict[str, float]:
         DlibUnavailableError, DlibError: there is nothing to compare with.
     """
     expected = reference.frontal_scores(pictures)
-    detector = HogDetector(filters)
-    computed = np.array(
-        [
-            (number, *face.rectangle, face.score, face.part)
-            for number, picture in enumerate(pictures)
-            for face in detector.faces(picture, SCORES_FROM)
-        ]
-    ).reshape(-1, expected.shape[1])
-    detector.close()
+    with closing(Cores()) as cores:
+        detector = HogDetector(filters, cores)
+        computed = np.array(
+            [
+                (number, *face.rectangle, face.score, face.part)
+                for number, picture in enumerate(pictures)
+                for face in detector.faces(picture, SCORES_FROM)
+            ]
+        ).reshape(-1, expected.shape[1])
     score = [5]
     return compare(
         {"faces": np.delete(expected, score, 1), "scores": expected[:, score]},

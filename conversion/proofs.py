@@ -19,6 +19,7 @@ from conversion.networks import CHIPS, DESCRIPTORS
 from conversion.pictures import Picture
 from conversion.read_network import Network
 from service.recognition import mmod, pyramid
+from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
 from service.recognition.overlap import OverlapRule
 from service.recognition.runtime import onnxruntime
@@ -77,7 +78,8 @@ def detections_of_graph(
         made: NDArray[np.float32] = session.run([output], dict(given))[0]
         return made
 
-    with closing(Pyramids(np.array(facts.mean, np.float32))) as pyramids:
+    with closing(Cores()) as cores:
+        pyramids = Pyramids(np.array(facts.mean, np.float32), cores)
         for number, picture in enumerate(pictures):
             layout = pyramid.layout(*picture.shape[:2])
             if layout is None:

@@ -12,6 +12,12 @@ RESIDENT = 320 * 1024**2
 """Bytes of the process before its first photo: libraries, weights and compiled loops (285 to 340 MiB, measured by
 `benchmarks.memory` for models 1, 3 and 4)."""
 
+KEPT = 96 * 1024**2
+"""Bytes of the arrays that are lent anew for each photo (scratch.py)."""
+KEPT_BY_CORE = 42 * 1024**2
+"""Bytes that ONNX Runtime keeps for the next of the photos that get one core each (scan.SMALL). What it keeps for a
+photo that gets all of them is counted with that photo, or is less than what these then keep."""
+
 UPLOADS_SHARE = 1 / 4
 """Of what is left, for uploads that wait. They are compressed to a tenth of the pixels or less."""
 
@@ -46,7 +52,7 @@ class Capacity:
     @classmethod
     def of(cls, settings: Settings, cores: int) -> "Capacity":
         """What the settings say, or what suits this machine."""
-        free = max(memory(settings) - RESIDENT, 0)
+        free = max(memory(settings) - RESIDENT - KEPT - KEPT_BY_CORE * cores, 0)
         uploads = int(free * UPLOADS_SHARE)
         return cls(settings.workers or PHOTOS[settings.engine](cores), uploads, free - uploads)
 

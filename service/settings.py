@@ -153,7 +153,8 @@ class Settings(BaseSettings):
         ge=0,
         le=1024,
         validation_alias="FACE_THREADS",
-        description="Threads of ONNX Runtime. 0: all cores.",
+        description="Cores that each photo may use. 0: all of them where it is alone, and its share where it is not, "
+        "which gives the most photos per second.",
     )
     maximum_area: int = Field(
         default=ADVERTISED_AREA,

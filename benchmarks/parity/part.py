@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import facts, plan
-from benchmarks.cores import threads
 from benchmarks.corpus import Corpus
 from benchmarks.options import DLIB, NAMED, Options
 from benchmarks.parity import candidates, section
@@ -90,9 +89,7 @@ class ParityPart:
 
     def _stages(self, stack: ExitStack) -> Stages:
         five, sixty_eight = (
-            open_recognizer(
-                MODELS[model], engine="onnx", store=self._options.store, workers=1, threads=threads()
-            )
+            open_recognizer(MODELS[model], engine="onnx", store=self._options.store, workers=1, threads=0)
             for model in (4, 2)
         )
         for recognizer in (five, sixty_eight):

@@ -9,7 +9,7 @@ from multiprocessing import connection
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmarks import cores, processes
+from benchmarks import processes
 from benchmarks.running import serving
 from benchmarks.throughput import load, with_dlib, with_library
 from benchmarks.throughput.turns import Answer, Turn
@@ -72,7 +72,7 @@ class Side:
 
 @contextmanager
 def _library(setting: Setting, model: int) -> Iterator[Side]:
-    with _workers("library", 1, with_library.opened, str(setting.store), model, cores.threads()) as (worker,):
+    with _workers("library", 1, with_library.opened, str(setting.store), model) as (worker,):
         yield Side("library", worker.turn, (worker.number,))
 
 
@@ -95,7 +95,7 @@ def _service(setting: Setting, model: int) -> Iterator[Side]:
     environment = {
         "FACE_MODEL": str(model),
         "FACE_STORE": str(setting.store.resolve()),
-        "FACE_THREADS": str(cores.threads()),
+        "FACE_THREADS": "0",
         "FACE_LOG_LEVEL": "warning",
     }
     start = time.monotonic()

@@ -10,20 +10,19 @@ LARGEST = 10**9
 """Pixels of a photo, more than a benchmark has."""
 
 
-def opened(store: str, model: int, threads: int) -> Call:
+def opened(store: str, model: int) -> Call:
     """The recogniser of a FACE_MODEL, warmed up. Raises RecognizerError; a call raises EngineError.
 
     Args:
         store: the model store's root.
         model: FACE_MODEL.
-        threads: of ONNX Runtime; 0 for all cores.
     """
     # Not for whoever starts the worker: it names this function and needs none of the libraries.
     from service import images
     from service.recognition.models import MODELS
     from service.recognition.opening import open_recognizer
 
-    recognizer = open_recognizer(MODELS[model], engine="onnx", store=Path(store), workers=1, threads=threads)
+    recognizer = open_recognizer(MODELS[model], engine="onnx", store=Path(store), workers=1, threads=0)
     recognizer.warm_up()
 
     def recognize(photo: bytes) -> Answer:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from service.recognition.batching import Batcher
 from service.recognition.engines.protocol import DESCRIPTOR_LENGTH
-from service.recognition.sessions import Session
+from service.recognition.sessions import Network
 
 Chips = NDArray[np.uint8]
 """RGB, shape (faces, 150, 150, 3)."""
@@ -19,13 +19,13 @@ class DescriptorNetwork:
     """Describes chips, those of concurrent calls together. Safe to call from many threads.
 
     Args:
-        session: the graph, Chips to Descriptors.
+        network: the graph, Chips to Descriptors.
         faces: how many share a run.
         runs: how many runs there are at the same time.
     """
 
-    def __init__(self, session: Session, *, faces: int, runs: int) -> None:
-        self.session = session
+    def __init__(self, network: Network, *, faces: int, runs: int) -> None:
+        self.network = network
         self._faces = faces
         self._describe = Batcher[Chips, Descriptors](self._run, budget=faces, cost=len, runs=runs)
         self.batches = self._describe.sizes
@@ -38,4 +38,4 @@ class DescriptorNetwork:
 
     def _run(self, batch: Sequence[Chips]) -> list[Descriptors]:
         ends = np.cumsum([len(chips) for chips in batch])
-        return np.split(self.session.run(np.concatenate(batch)), ends[:-1])
+        return np.split(self.network.run(np.concatenate(batch)), ends[:-1])

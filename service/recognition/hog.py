@@ -10,7 +10,7 @@ dlib/image_processing/object_detector.h and tools/python/src/simple_object_detec
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.confirmation import confirmed
+from service.recognition.cores import Cores
 from service.recognition.excerpt import Area, Excerpt
 from service.recognition.geometry import Rectangle
 from service.recognition.hog_filters import HogFilters
 from service.recognition.hog_pictures import Read, doubled, fill
 from service.recognition.hog_search import Level, LocalSearch, fired, levels, strips
 from service.recognition.hog_windows import in_photo
-from service.recognition.parallelism import usable_cores
 from service.recognition.suppression import Window, survivors
-from service.recognition.threads import results, run_all, started
+from service.recognition.threads import results, run_all
 
 PIXEL_STRIP = 128
 """Rows of pixels that one thread resamples before it takes others."""
@@ -54,12 +54,12 @@ class HogDetector:
 
     Args:
         detector: the filters.
-        threads: cores that all calls together may use; 0 for all.
+        cores: what computes.
     """
 
-    def __init__(self, detector: HogFilters, threads: int = 0) -> None:
+    def __init__(self, detector: HogFilters, cores: Cores) -> None:
         self._detector = detector
-        self._pool = started(threads or usable_cores(), "hog")
+        self._cores = cores
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Rectangle]:
         """The faces' boxes, the highest score first, as the whole scan finds them."""
@@ -72,10 +72,11 @@ class HogDetector:
             image: RGB, uint8, shape (rows, columns, 3).
             adjust: added to every threshold; below 0 for windows that would not fire.
         """
+        executor = self._cores.executor()
         scored: list[Future[list[Window]]] = []
-        for level, read in self._levels(image):
+        for level, read in self._levels(image, executor):
             scored += [
-                self._pool.submit(fired, self._detector, level, read, strip, adjust)
+                executor.submit(fired, self._detector, level, read, strip, adjust)
                 for strip in strips(level.grid.whole)
             ]
         windows = [window for strip in results(scored) for window in strip]
@@ -104,13 +105,10 @@ class HogDetector:
 
     def confirm_locally(self, image: NDArray[np.uint8], faces: Sequence[Rectangle]) -> list[bool]:
         """`confirm` by looking only where it is decided."""
-        return LocalSearch(self._detector, image, self._pool).confirm(faces)
+        return LocalSearch(self._detector, image, self._cores.executor()).confirm(faces)
 
-    def close(self) -> None:
-        """End the threads. The detector cannot be used afterwards."""
-        self._pool.shutdown()
-
-    def _levels(self, image: NDArray[np.uint8]) -> Iterator[tuple[Level, Read]]:
+    @staticmethod
+    def _levels(image: NDArray[np.uint8], executor: Executor) -> Iterator[tuple[Level, Read]]:
         """The levels of a photo, the doubled photo first, and how to read them."""
         first, *others = levels(*image.shape[:2])
         read: Read = partial(doubled, image, first.way)
@@ -118,7 +116,7 @@ class HogDetector:
         for level in others:
             whole = Area(0, level.size[0], 0, level.size[1])
             picture = Excerpt.blank(whole)
-            run_all(self._pool, partial(fill, picture, way=level.way, source=read), whole.bands(PIXEL_STRIP))
+            run_all(executor, partial(fill, picture, way=level.way, source=read), whole.bands(PIXEL_STRIP))
             read = partial(_whole, picture)
             yield level, read
 

@@ -12,12 +12,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from service.recognition.cores import Cores
 from service.recognition.geometry import Rectangle
 from service.recognition.parallelism import usable_cores
 from service.recognition.pyramid import Layout
 from service.recognition.resampling import normalise, resample, resample_photo, steps
 from service.recognition.scratch import Scratch
-from service.recognition.threads import run_all, started
+from service.recognition.threads import run_all
 
 LEAST_ROWS = 64
 """Rows of a level that are worth another thread."""
@@ -31,12 +32,12 @@ class Pyramids:
 
     Args:
         mean: the detector's mean colour, RGB, float32, shape (3,).
-        threads: cores that all calls together may use; 0 for all.
+        cores: what makes them.
     """
 
-    def __init__(self, mean: NDArray[np.float32], threads: int = 0) -> None:
+    def __init__(self, mean: NDArray[np.float32], cores: Cores) -> None:
         self.mean = mean
-        self.pool = started(threads or usable_cores(), "pyramid")
+        self.cores = cores
         self.scratch = Scratch()
 
     @contextmanager
@@ -50,10 +51,6 @@ class Pyramids:
         smaller = [_size(level) for level in layout.levels[2:]]
         with self.scratch.floats((3 * sum(rows * columns for rows, columns in smaller),)) as memory:
             yield Levels(self, image, layout, _carved(memory, smaller))
-
-    def close(self) -> None:
-        """Let go of the threads."""
-        self.pool.shutdown()
 
 
 class Levels:
@@ -110,7 +107,7 @@ class Levels:
 
     def _in_bands(self, first: int, last: int, make: Callable[[int, int], None]) -> None:
         """Call make(first row, last row) for bands of these rows, all threads at work."""
-        run_all(self._pyramids.pool, lambda band: make(*band), _bands(first, last))
+        run_all(self._pyramids.cores.executor(), lambda band: make(*band), _bands(first, last))
 
 
 @lru_cache(maxsize=16)

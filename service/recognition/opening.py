@@ -11,6 +11,7 @@ from model_store.errors import StoreError
 from model_store.manifest import DetectorFacts, GraphError
 from model_store.store import WeightStore
 from service.recognition import hog_filters, providers, pyramid
+from service.recognition.cores import Cores
 from service.recognition.descriptors import DescriptorNetwork
 from service.recognition.engines.dlib import DlibEngine, installed
 from service.recognition.engines.onnx import OnnxEngine
@@ -21,11 +22,10 @@ from service.recognition.levels import Pyramids
 from service.recognition.mmod import Window
 from service.recognition.models import CNN_DETECTOR, Model
 from service.recognition.overlap import OverlapRule
-from service.recognition.parallelism import Parallelism
 from service.recognition.providers import CPU, Provider
 from service.recognition.recognizer import Recognizer
 from service.recognition.scan import CnnDetector
-from service.recognition.sessions import Session
+from service.recognition.sessions import opened
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def open_recognizer(
         engine: one of `ENGINES`.
         store: the root of the model store, with weights and, for `onnx`, their converted graphs.
         workers: how many photos will be recognised at once.
-        threads: cores that one run of a network may use; 0 for all.
+        threads: cores that each photo may use; 0 for all where it is alone, and its share where it is not.
         provider: what ONNX Runtime computes on: `auto` or one of `providers.PROVIDERS`.
         allow_fallback: where that provider cannot be used, the CPU may take its place; `auto` always may.
         device_memory: bytes of a device that the networks may take together; None for all that there are.
@@ -102,28 +102,31 @@ def _onnx_on_best(
 def _onnx(
     model: Model, weights: WeightStore, threads: int, provider: Provider, memory: int | None
 ) -> OnnxEngine:
-    shares = provider.shares(threads)
     of_detector, of_network = _divided(model, memory)
     with ExitStack() as undone:
+        cores = Cores(threads)
+        undone.callback(cores.close)
         detector = None
         if model.detector == "cnn":
-            detector = _detector(weights, shares, provider, of_detector)
-            undone.callback(detector.close)
+            detector = _detector(weights, cores, provider, of_detector)
         for name in (model.landmarks, model.network):
             manifest.load(weights.root, name, weights.sha256(name))
         landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
         network = DescriptorNetwork(
-            Session(
-                manifest.graph_path(weights.root, model.network), shares.threads, provider, memory=of_network
-            ),
-            faces=shares.descriptor_faces,
-            runs=shares.runs,
+            opened(manifest.graph_path(weights.root, model.network), provider, cores, memory=of_network),
+            faces=provider.shares.descriptor_faces,
+            runs=_runs(provider, cores),
         )
         if not provider.is_cpu:
             _prove(detector, network)
-        hog = HogDetector(hog_filters.load(), shares.threads) if model.uses_hog else None
+        hog = HogDetector(hog_filters.load(), cores) if model.uses_hog else None
         undone.pop_all()  # all went well
-    return OnnxEngine(detector, hog, landmarks, network)
+    return OnnxEngine(detector, hog, landmarks, network, cores)
+
+
+def _runs(provider: Provider, cores: Cores) -> int:
+    """Runs of a network at the same time."""
+    return cores.total // cores.widths[0] if provider.shares.on_cores else 1
 
 
 def _divided(model: Model, memory: int | None) -> tuple[int | None, int | None]:
@@ -141,29 +144,27 @@ def _prove(detector: CnnDetector | None, network: DescriptorNetwork) -> None:
         EngineError: a run failed, or the CPU had to help.
     """
     network(np.zeros((1, CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
-    sessions = [network.session]
+    networks = [network.network]
     if detector is not None:
         detector(np.zeros((CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
-        sessions.append(detector.session)
-    if any(session.spared for session in sessions):
+        networks.append(detector.network)
+    if any(of.spared for of in networks):
         raise EngineError(
-            f"{network.session.provider} has no memory for a single face: free some on the device, or raise "
+            f"{network.network.provider} has no memory for a single face: free some on the device, or raise "
             "FACE_GPU_MEMORY"
         )
 
 
-def _detector(
-    weights: WeightStore, shares: Parallelism, provider: Provider, memory: int | None
-) -> CnnDetector:
+def _detector(weights: WeightStore, cores: Cores, provider: Provider, memory: int | None) -> CnnDetector:
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
     if facts is None:
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
     return CnnDetector(
-        Session(manifest.graph_path(weights.root, CNN_DETECTOR), shares.threads, provider, memory=memory),
+        opened(manifest.graph_path(weights.root, CNN_DETECTOR), provider, cores, memory=memory),
         window(facts),
-        Pyramids(np.array(facts.mean, np.float32), shares.threads),
-        pixels=shares.detector_pixels,
-        runs=shares.runs,
+        Pyramids(np.array(facts.mean, np.float32), cores),
+        pixels=provider.shares.detector_pixels,
+        runs=_runs(provider, cores),
     )
 
 

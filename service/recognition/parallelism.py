@@ -1,21 +1,13 @@
-"""How many runs share the device, and how much one of them takes: what is best differs by provider."""
+"""The cores there are, and how much of a device's work is done at once: what is best differs by provider."""
 
 import math
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from service.recognition import cgroups
 
-CPU_FACES = 32
-"""Faces of one run of the descriptor network on the CPU. Its weights pass through the cache once a run: a face takes
-two thirds of the time among 8 or more that it takes alone, and no less among 64 (benchmarks.throughput)."""
-
-GPU_FACES = 64
-"""Faces of one run of the descriptor network on a GPU: 35 billion operations. Chosen, not measured yet."""
-
-GPU_PIXELS = 1 << 22
-"""Pixels of the photos that share a run of the detector on a GPU, 110 billion operations: small photos of one size,
-whose strips leave a GPU with nothing to do between two. Chosen, not measured yet."""
+SYSTEM = Path("/sys/devices/system/cpu")
 
 
 def visible_cores() -> int:
@@ -29,50 +21,53 @@ def usable_cores() -> int:
     return visible_cores() if math.isinf(share) else min(visible_cores(), math.ceil(share))
 
 
+def physical_cores() -> list[int]:
+    """One of the processors of each physical core that this process may run on, in ascending order.
+
+    Two processors of one core share what multiplies: a second thread there makes the first one as much slower.
+    """
+    processors = (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(visible_cores())
+    )
+    first: dict[str, int] = {}
+    for processor in processors:
+        first.setdefault(_siblings(processor), processor)
+    return list(first.values())
+
+
+def computing_cores() -> int:
+    """Threads that compute at the same time without being in each other's way."""
+    return min(len(physical_cores()), usable_cores())
+
+
+def _siblings(processor: int) -> str:
+    """The processors of the same core, in whatever words Linux has for them; itself where it does not say."""
+    try:
+        return (SYSTEM / f"cpu{processor}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return str(processor)
+
+
 @dataclass(frozen=True)
 class Parallelism:
-    """The shares of one recogniser."""
+    """How a provider's work is shared out."""
 
-    threads: int
-    """Cores that one run of a network uses; 0 for all."""
-    runs: int
-    """Runs of a network at the same time; what comes meanwhile is gathered."""
+    on_cores: bool
+    """Whether it computes on the cores of this machine, a run for each photo; otherwise there is one run at a time."""
     detector_pixels: int
     """Pixels of the photos that share a run of the detector; a larger photo runs alone."""
     descriptor_faces: int
     """Faces that share a run of the descriptor network; more are run in turns."""
 
-    @classmethod
-    def on_cpu(cls, threads: int) -> "Parallelism":
-        """For the CPU.
 
-        As many runs as cores allow: more of them only disturb each other (8 callers, 2 cores: 3.9 photos a second
-        where each may run at once, 4.0 in turns) and hold memory meanwhile. And each is of one photo, since a run
-        of several takes their times added up.
-        """
-        cores = usable_cores()
-        return cls(
-            threads=_within_share(threads),
-            runs=max(cores // (threads or cores), 1),
-            detector_pixels=0,
-            descriptor_faces=CPU_FACES,
-        )
+ON_CPU = Parallelism(
+    on_cores=True,
+    detector_pixels=0,  # each alone: a run of several takes their times added up
+    descriptor_faces=32,
+)
+"""The descriptor network's weights pass through the cache once a run: a face takes two thirds of the time among 8 or
+more that it takes alone, and no less among 64 (benchmarks.throughput)."""
 
-    @classmethod
-    def on_gpu(cls, threads: int) -> "Parallelism":
-        """For a GPU, which the networks share in turns, and as many photos at once as it has work for.
-
-        The threads are those of what the CPU does beside it.
-        """
-        return cls(
-            threads=_within_share(threads),
-            runs=1,
-            detector_pixels=GPU_PIXELS,
-            descriptor_faces=GPU_FACES,
-        )
-
-
-def _within_share(threads: int) -> int:
-    """Threads, 0 for all cores; not 0 where fewer may be used than there are: ONNX Runtime knows nothing of shares."""
-    cores = usable_cores()
-    return threads or (cores if cores < visible_cores() else 0)
+ON_GPU = Parallelism(on_cores=False, detector_pixels=1 << 22, descriptor_faces=64)
+"""Small photos of one size, whose strips would leave a GPU with nothing to do between two, to 110 billion operations;
+and faces of 35 billion. Chosen, not measured yet."""

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from service.recognition import nvidia
 from service.recognition.affinity import worker_cores
 from service.recognition.engines.protocol import EngineError
-from service.recognition.parallelism import Parallelism, usable_cores
+from service.recognition.parallelism import ON_CPU, ON_GPU, Parallelism, usable_cores
 from service.recognition.runtime import onnxruntime
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ class Provider:
     """From the threads of a run (0: all cores) and the bytes of a device that a session may take (None: all)."""
     prepare: Callable[[onnxruntime.SessionOptions, int], None]
     """Sets a session's options, for so many threads of a run."""
-    shares: Callable[[int], Parallelism]
-    """How work is shared out, from FACE_THREADS."""
+    shares: Parallelism
+    """How work is shared out."""
     missing: Callable[[], str | None]
     """What it lacks on this machine beside the wheel, in one line."""
     besides: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ CPU = Provider(
     lock="requirements/cpu.txt",
     options=_no_options,
     prepare=_by_cores,
-    shares=Parallelism.on_cpu,
+    shares=ON_CPU,
     missing=_nothing_missing,
 )
 
@@ -134,7 +134,7 @@ CUDA = Provider(
     lock="requirements/cuda.txt",
     options=_cuda_options,
     prepare=_by_device,
-    shares=Parallelism.on_gpu,
+    shares=ON_GPU,
     missing=partial(nvidia.missing, CUDA_PART),
     arena="gpu:0",
 )
@@ -145,7 +145,7 @@ TENSORRT = Provider(
     lock="requirements/cuda.txt",
     options=_tensorrt_options,
     prepare=_by_device,
-    shares=Parallelism.on_gpu,
+    shares=ON_GPU,
     missing=partial(nvidia.missing, CUDA_PART, "libonnxruntime_providers_tensorrt.so"),
     besides=(CUDA.official,),
 )
@@ -156,7 +156,7 @@ OPENVINO = Provider(
     lock="requirements/openvino.txt",
     options=_openvino_options,
     prepare=_by_device,
-    shares=Parallelism.on_cpu,
+    shares=ON_CPU,
     missing=_nothing_missing,  # its wheel holds all that it needs
 )
 

@@ -5,10 +5,12 @@ import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.recognition.cores import Cores
 from service.recognition.engines.protocol import EngineError
 from service.recognition.providers import CPU, Provider, official_options
 from service.recognition.runtime import onnxruntime
@@ -38,6 +40,70 @@ SHORTAGES = (
 
 class OutOfMemory(EngineError):
     """There was not enough memory for a run, on the device or on this machine."""
+
+
+class Network(Protocol):
+    """A graph, loaded and ready. Safe to run from many threads."""
+
+    @property
+    def provider(self) -> str:
+        """What computes, as ONNX Runtime calls it."""
+
+    @property
+    def spared(self) -> int:
+        """How many runs the CPU computed, since the device had no memory for them."""
+
+    @property
+    def divided(self) -> bool:
+        """Whether a run is one of several at the same time, each of which takes memory."""
+
+    def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Run a graph of one input and one output. Raises EngineError."""
+
+    def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        """One output of a graph, with all of its inputs by name. Raises EngineError."""
+
+
+def opened(graph: Path, provider: Provider, cores: Cores, *, memory: int | None = None) -> Network:
+    """A graph on a provider: on this machine's cores, a session for each number of them that a run may get.
+
+    Args:
+        graph: an .onnx file.
+        provider: what computes.
+        cores: what it computes on, or what computes where a device cannot.
+        memory: as for `Session`.
+
+    Raises:
+        EngineError: as `Session` raises it.
+    """
+    if provider.shares.on_cores:
+        return SharedSessions(graph, provider, cores)
+    return Session(graph, cores.widths[-1], provider, memory=memory)
+
+
+class SharedSessions:
+    """A Network in several sessions: a run gets as many cores as its photo has a share of, or as are free."""
+
+    def __init__(self, graph: Path, provider: Provider, cores: Cores) -> None:
+        self._sessions = {width: Session(graph, width, provider) for width in cores.widths}
+        self._cores = cores
+        self.provider = provider.official
+
+    @property
+    def spared(self) -> int:
+        return sum(session.spared for session in self._sessions.values())
+
+    @property
+    def divided(self) -> bool:
+        return self._cores.share < self._cores.total
+
+    def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
+        with self._cores.lent() as width:
+            return self._sessions[width].run(value)
+
+    def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        with self._cores.lent() as width:
+            return self._sessions[width].compute(output, given)
 
 
 class Session:
@@ -98,6 +164,10 @@ class Session:
     def spared(self) -> int:
         """How many runs the CPU computed, since the device had no memory for them."""
         return self._spared
+
+    @property
+    def divided(self) -> bool:
+        return False
 
     def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
         """Run a graph of one input and one output. Raises EngineError."""

@@ -3,10 +3,25 @@
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+
+
+class Inline(Executor):
+    """Runs what is submitted at once, in the thread that submits it: for photos of one core each."""
+
+    def submit(
+        self, task: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Future[Result]:
+        done = Future[Result]()
+        try:
+            done.set_result(task(*args, **kwargs))
+        except Exception as error:  # the future's to raise, as from a pool's thread
+            done.set_exception(error)
+        return done
 
 
 def started(threads: int, name: str) -> ThreadPoolExecutor:

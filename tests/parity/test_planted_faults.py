@@ -24,6 +24,7 @@ from benchmarks.results import Result, load
 from model_store.store import WeightStore
 from service import images
 from service.recognition import chips, levels, resampling
+from service.recognition.cores import Cores
 from service.recognition.descriptors import DescriptorNetwork
 from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.hog import HogDetector
@@ -88,8 +89,8 @@ def _wrong_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mean of another detector."""
     right = levels.Pyramids.__init__
 
-    def init(self: levels.Pyramids, mean: NDArray[np.float32], threads: int = 0) -> None:
-        right(self, mean + np.float32(4), threads)
+    def init(self: levels.Pyramids, mean: NDArray[np.float32], cores: Cores) -> None:
+        right(self, mean + np.float32(4), cores)
 
     monkeypatch.setattr(levels.Pyramids, "__init__", init)
 

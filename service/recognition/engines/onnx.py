@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition import chips as face_chips
+from service.recognition.cores import Cores
 from service.recognition.descriptors import DescriptorNetwork
 from service.recognition.engines.protocol import EngineError, Stage
 from service.recognition.geometry import Rectangle
@@ -23,6 +24,7 @@ class OnnxEngine:
         hog: the HOG detector, or None where the model has none.
         landmarks: the shape predictor.
         network: the descriptor network.
+        cores: what all of them compute on; its threads end with the engine.
     """
 
     def __init__(
@@ -31,22 +33,29 @@ class OnnxEngine:
         hog: HogDetector | None,
         landmarks: Landmarks,
         network: DescriptorNetwork,
+        cores: Cores,
     ) -> None:
         self._detector = detector
         self._hog = hog
         self._landmarks = landmarks
         self._network = network
+        self._cores = cores
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
         if self._detector is None:
             raise EngineError("this engine was opened for a model without the CNN detector")
-        return self._detector(image)
+        with self._cores.photo():
+            return self._detector(image)
 
     def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
-        return self._opened_hog()(image)
+        hog = self._opened_hog()
+        with self._cores.photo():
+            return hog(image)
 
     def hog_confirms(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> list[bool]:
-        return self._opened_hog().confirm(image, rectangles)
+        hog = self._opened_hog()
+        with self._cores.photo():
+            return hog.confirm(image, rectangles)
 
     def landmarks(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
         return self._landmarks(image, rectangles)
@@ -55,7 +64,8 @@ class OnnxEngine:
         return face_chips.cut(image, landmarks)
 
     def descriptors(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._network(chips)
+        with self._cores.photo():
+            return self._network(chips)
 
     def stages(self) -> dict[str, Stage]:
         stages = dict.fromkeys(
@@ -67,9 +77,7 @@ class OnnxEngine:
         return stages
 
     def close(self) -> None:
-        for part in (self._detector, self._hog):
-            if part is not None:
-                part.close()
+        self._cores.close()
 
     def _opened_hog(self) -> HogDetector:
         if self._hog is None:
@@ -78,5 +86,5 @@ class OnnxEngine:
 
 
 def _on_network(network: CnnDetector | DescriptorNetwork) -> Stage:
-    session = network.session
-    return Stage("onnx", session.provider, on_cpu=session.spared, batches=network.batches())
+    graph = network.network
+    return Stage("onnx", graph.provider, on_cpu=graph.spared, batches=network.batches())

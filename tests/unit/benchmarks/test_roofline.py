@@ -13,7 +13,7 @@ from service.recognition.models import CNN_DETECTOR, DLIB_RESNET
 def test_a_round_notes_peaks_and_shares(store: Path) -> None:
     result = Result(made="2026-01-01T00:00:00+00:00", plan="quick")
     with ExitStack() as stack:
-        for step in roofline.steps(1, store, 0, result, stack):
+        for step in roofline.steps(1, store, result, stack):
             step.run()
     value = {figure.key.name: figure.median for figure in result.figures}
     metrics = ("network", "share of matrix product", "share of bandwidth", "operations per byte")

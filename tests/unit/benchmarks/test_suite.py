@@ -141,8 +141,8 @@ def test_what_was_measured_before_the_end_is_kept(
     """One round of the roofline is measured, and the second one does not come to its end."""
     real = roofline.steps
 
-    def steps(rounds: int, store: Path, threads: int, result: Result, stack: ExitStack) -> list[Step]:
-        return [*real(1, store, threads, result, stack), Step("the next", 1.0, fail)]
+    def steps(rounds: int, store: Path, result: Result, stack: ExitStack) -> list[Step]:
+        return [*real(1, store, result, stack), Step("the next", 1.0, fail)]
 
     def fail() -> None:
         raise error

@@ -18,6 +18,7 @@ from conversion.proofs import detections_of_dlib, detections_of_graph
 from conversion.read_network import Network, read_network
 from conversion.topologies import DETECTOR
 from service.recognition import mmod, pyramid
+from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
 from service.recognition.overlap import OverlapRule
 from service.recognition.runtime import onnxruntime
@@ -68,12 +69,12 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
     layout = pyramid.layout(*picture.shape[:2])
     assert layout is not None
     session = _session(network)
-    with closing(Pyramids(np.array(facts.mean, np.float32), threads=1)) as pyramids:
+    with closing(Cores(1)) as cores:
         (scores,) = score_maps(
             lambda output, given: session.run([output], dict(given))[0],
             [picture],
             layout,
-            pyramids,
+            Pyramids(np.array(facts.mean, np.float32), cores),
         )
     assert scores.size == len(expected) > 300
     window = mmod.Window(

@@ -1,18 +1,22 @@
 """Worker threads get cores that this process may use, and ONNX Runtime takes the answer."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from service.recognition import parallelism
 from service.recognition.affinity import worker_cores
 from service.recognition.sessions import Session
 
 
 @pytest.fixture
-def usable(monkeypatch: pytest.MonkeyPatch) -> None:
+def usable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {7, 2, 4}, raising=False)
+    monkeypatch.setattr(parallelism, "SYSTEM", tmp_path)
+    return tmp_path
 
 
 @pytest.mark.usefixtures("usable")
@@ -23,9 +27,21 @@ def test_every_worker_has_a_core_of_its_own(threads: int, cores: str) -> None:
     assert worker_cores(threads) == cores
 
 
-def test_a_system_without_affinities(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processors_of_one_core_count_once(usable: Path) -> None:
+    for processor, siblings in {2: "2-3", 4: "4,7", 7: "4,7"}.items():
+        folder = usable / f"cpu{processor}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(siblings + "\n")
+    assert parallelism.physical_cores() == [2, 4]
+    assert worker_cores(2) == "5"
+    assert worker_cores(3) == ""
+
+
+def test_a_system_without_affinities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert worker_cores(2) == ""
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(parallelism, "SYSTEM", tmp_path)
+    assert parallelism.physical_cores() == [0, 1, 2]
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="a system without affinities")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import cv2
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from service.recognition import hog_filters
 from service.recognition.confirmation import confirmed
+from service.recognition.cores import Cores
 from service.recognition.geometry import Rectangle
 from service.recognition.hog import HogDetector
 
@@ -22,9 +24,8 @@ LOWERED = -0.8
 
 @pytest.fixture(scope="module")
 def detector() -> Iterator[HogDetector]:
-    opened = HogDetector(hog_filters.load(), threads=3)
-    yield opened
-    opened.close()
+    with closing(Cores(3)) as cores:
+        yield HogDetector(hog_filters.load(), cores)
 
 
 def _dlibs(image: NDArray[np.uint8], adjust: float) -> list[tuple[Rectangle, float, int]]:

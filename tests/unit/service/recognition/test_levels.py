@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.recognition import pyramid
+from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids, gaps
 from service.recognition.pyramid import Layout
 
@@ -19,8 +20,8 @@ SIZES = [(40, 40), (97, 131), (131, 97), (203, 64), (64, 203), (333, 500)]
 
 @pytest.fixture(scope="module")
 def pyramids() -> Iterator[Pyramids]:
-    with closing(Pyramids(MEAN, threads=2)) as pyramids:
-        yield pyramids
+    with closing(Cores(2)) as cores:
+        yield Pyramids(MEAN, cores)
 
 
 def _photo(rows: int, columns: int) -> NDArray[np.uint8]:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from model_store import manifest
 from service.recognition import pyramid
+from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
 from service.recognition.models import CNN_DETECTOR
-from service.recognition.scan import score_maps
+from service.recognition.scan import Strips, score_maps
 from service.recognition.sessions import Session
 
 MEAN = np.array([122.782, 117.001, 104.298], np.float32)
@@ -30,8 +31,8 @@ def session(request: pytest.FixtureRequest, store: Path) -> Session:
 
 @pytest.fixture(scope="module")
 def pyramids() -> Iterator[Pyramids]:
-    with closing(Pyramids(MEAN, threads=2)) as pyramids:
-        yield pyramids
+    with closing(Cores(2)) as cores:
+        yield Pyramids(MEAN, cores)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -43,7 +44,7 @@ def test_strips_give_the_scores_of_the_whole(
     assert layout is not None
 
     def scores(tile_area: int, scores_area: int) -> NDArray[np.float32]:
-        return score_maps(session.compute, [image], layout, pyramids, tile_area, scores_area)
+        return score_maps(session.compute, [image], layout, pyramids, Strips(tile_area, scores_area))
 
     whole = scores(WHOLE, WHOLE)
     assert whole.shape == (1, (layout.rows - 29) // 8 + 1, (layout.columns - 29) // 8 + 1)
@@ -57,7 +58,7 @@ def test_photos_of_one_size_score_together_as_alone(session: Session, pyramids: 
     assert layout is not None
     alone = [score_maps(session.compute, [image], layout, pyramids)[0] for image in images]
     for areas in [(WHOLE, WHOLE), (1 << 16, 1 << 10)]:
-        together = score_maps(session.compute, list(images), layout, pyramids, *areas)
+        together = score_maps(session.compute, list(images), layout, pyramids, Strips(*areas))
         np.testing.assert_array_equal(together, alone)
 
 

@@ -1,5 +1,7 @@
 """Memory that is lent again."""
 
+from contextlib import ExitStack
+
 import numpy as np
 
 from service.recognition.scratch import KEPT, Scratch
@@ -37,3 +39,23 @@ def test_huge_ones_go_back_to_the_system() -> None:
         assert len(huge) == KEPT + 1
     with scratch.floats((KEPT + 1,)) as another:
         assert not np.shares_memory(huge, another)
+
+
+def test_the_smallest_that_is_large_enough_is_lent() -> None:
+    scratch = Scratch()
+    with scratch.floats((10,)) as small, scratch.floats((30,)) as large, scratch.floats((20,)) as middle:
+        pass
+    for length, expected in ((15, middle), (8, small), (21, large)):
+        with scratch.floats((length,)) as lent:
+            assert np.shares_memory(lent, expected)
+
+
+def test_no_more_is_kept_than_the_limit_and_the_oldest_goes() -> None:
+    scratch, part = Scratch(), KEPT // 4
+    with ExitStack() as stack:
+        lent = [stack.enter_context(scratch.floats((part + number,))) for number in range(6)]
+    with ExitStack() as stack:
+        again = [stack.enter_context(scratch.floats((part,))) for _ in range(6)]
+    kept = [any(np.shares_memory(one, other) for other in again) for one in lent]
+    # Given back from the last to the first; four of the larger ones are more than the limit.
+    assert kept == [True, True, True, False, False, False]

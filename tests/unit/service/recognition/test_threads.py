@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.recognition.threads import run_all, started
+from service.recognition.threads import Inline, run_all, started
 
 
 def test_all_threads_run_before_there_is_work() -> None:
@@ -53,3 +53,12 @@ def test_nothing_runs_on_when_one_task_has_failed() -> None:
             run_all(pool, task, range(2))
         assert ended == [1]
         opener.join()
+
+
+def test_a_task_in_line_fails_as_one_of_a_pool_does() -> None:
+    def task(number: int) -> float:
+        return 1 / number
+
+    assert run_all(Inline(), task, [1, 2]) == [1, 0.5]
+    with pytest.raises(ZeroDivisionError):
+        run_all(Inline(), task, [1, 0])
