@@ -26,7 +26,7 @@ from service.recognition.engines.protocol import CHIP_SIDE
 from service.recognition.levels import Pyramids
 from service.recognition.models import CNN_DETECTOR, DLIB_RESNET
 from service.recognition.parallelism import computing_cores
-from service.recognition.scan import score_maps
+from service.recognition.scan import score_map
 from service.recognition.sessions import Session
 
 PHOTO = (1000, 1200)
@@ -131,7 +131,7 @@ def detector(store: Path, stack: ExitStack) -> Network:
             spent.append(time.perf_counter() - start)
             return result
 
-        score_maps(compute, [image], layout, pyramids)
+        score_map(compute, image, layout, pyramids)
         return sum(spent)
 
     counted = work(DETECTOR, layout.rows, layout.columns)

@@ -10,14 +10,16 @@ from model_store.errors import StoreError
 from model_store.store import WeightStore
 from service.recognition.models import (
     CNN_DETECTOR,
+    DEVICE_DETECTOR,
     DLIB_RESNET,
     FIVE_POINTS,
     MODELS,
     SIXTY_EIGHT_POINTS,
     TAGUCHI_RESNET,
+    weights_of,
 )
 
-CONVERTIBLE = (CNN_DETECTOR, FIVE_POINTS, SIXTY_EIGHT_POINTS, DLIB_RESNET, TAGUCHI_RESNET)
+CONVERTIBLE = (CNN_DETECTOR, DEVICE_DETECTOR, FIVE_POINTS, SIXTY_EIGHT_POINTS, DLIB_RESNET, TAGUCHI_RESNET)
 """The keys of conversion.graphs.GRAPHS and conversion.landmarks.POINTS, imported only if there is work to do."""
 
 
@@ -29,13 +31,15 @@ def main(arguments: list[str] | None = None) -> int:
         return _failed(f"{asked.photos} is no folder of photos")
     try:
         names = _names(asked, store)
-        weights = {name: store.path(name) for name in names}
+        weights = {name: store.path(weights_of(name)) for name in names}
         stale = [
             name
             for name in names
             if asked.force
             or asked.record
-            or not manifest.is_current(store.root, name, store.sha256(name), asked.photos is not None)
+            or not manifest.is_current(
+                store.root, name, store.sha256(weights_of(name)), asked.photos is not None
+            )
         ]
     except StoreError as error:
         return _failed(str(error))
@@ -61,16 +65,17 @@ def main(arguments: list[str] | None = None) -> int:
 def _names(asked: argparse.Namespace, store: WeightStore) -> list[str]:
     """What is asked for; with no wish, all whose weights are there. Raises StoreError."""
     if asked.model:
-        return [name for name in MODELS[asked.model].weights if name in CONVERTIBLE]
+        return [name for name in CONVERTIBLE if weights_of(name) in MODELS[asked.model].weights]
     unknown = [name for name in asked.names if name not in CONVERTIBLE]
     if unknown:
         raise StoreError(f"{unknown[0]} is nothing to convert; there are {', '.join(CONVERTIBLE)}")
     if asked.names:
         return list(dict.fromkeys(asked.names))
-    present = [status.weight.name for status in store.status(CONVERTIBLE) if status.state != "missing"]
+    weights = dict.fromkeys(map(weights_of, CONVERTIBLE))
+    present = [status.weight.name for status in store.status(weights) if status.state != "missing"]
     if not present:
         raise StoreError(f"no weights are in {store.folder}; run: python -m model_store fetch")
-    return present
+    return [name for name in CONVERTIBLE if weights_of(name) in present]
 
 
 def _failed(message: str) -> int:

@@ -48,22 +48,33 @@ def detector_graph(network: Network) -> bytes:
 def trunk_graph(layers: Sequence[Layer]) -> bytes:
     """The graph of layers that were folded."""
     builder = GraphBuilder()
-    value, shrunk = TILE.name, ""
+    first, second = halves(layers)
+    shrunk = scored(builder, TILE.name, first)
+    scores = scored(builder, SHRUNK_GIVEN.name, second)
+    return builder.finish("face_detector", [shrunk, scores], [TILE, SHRUNK_GIVEN], [SHRUNK, SCORES])
+
+
+def halves(layers: Sequence[Layer]) -> tuple[Sequence[Layer], Sequence[Layer]]:
+    """The layers that shrink, without the input's, which is the caller's; and those that leave the size as it is."""
+    second = next(
+        number for number, layer in enumerate(layers) if isinstance(layer, Conv) and layer.spec.stride == 1
+    )
+    return [layer for layer in layers[:second] if not isinstance(layer, Input)], layers[second:]
+
+
+def scored(builder: GraphBuilder, value: str, layers: Sequence[Layer]) -> str:
+    """What these layers make of a value."""
     for layer in layers:
         match layer:
-            case Input():
-                pass  # the caller normalises
             case Conv() if layer.spec.filters == 1:
                 value = _by_rows(builder, value, layer)
             case Conv():
-                if not shrunk and layer.spec.stride == 1:
-                    shrunk, value = value, SHRUNK_GIVEN.name
                 value = builder.conv(value, layer)
             case Relu():
                 value = builder.node("Relu", value)
             case _:
                 raise TypeError(f"no ONNX form for {layer.spec}")
-    return builder.finish("face_detector", [shrunk, value], [TILE, SHRUNK_GIVEN], [SHRUNK, SCORES])
+    return value
 
 
 def _by_rows(builder: GraphBuilder, value: str, conv: Conv) -> str:

@@ -15,6 +15,7 @@ from conversion.validate import prove
 from model_store import manifest
 from model_store.atomic import atomic_file
 from model_store.manifest import Manifest
+from service.recognition.models import weights_of
 
 STEPS = ("reading", "building", "proving", "writing")
 Progress = Callable[[str], None]
@@ -81,7 +82,7 @@ def record(name: str, weights: Path) -> Path:
     version = reference.dlib_version()
     pictures = description.pictures()
     values = description.expected(weights, network, pictures)
-    return recorded.save(name, network, pictures, recorded.Record(version, values))
+    return recorded.save(weights_of(name), network, pictures, recorded.Record(version, values))
 
 
 @contextmanager

@@ -67,6 +67,13 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name
 
+    def split(self, value: str, sizes: str, number: int) -> list[str]:
+        """A vector in so many parts, of these sizes."""
+        name = f"split_{len(self._nodes)}"
+        parts = [f"{name}_{part}" for part in range(number)]
+        self._nodes.append(helper.make_node("Split", [value, sizes], parts, name=name, axis=0))
+        return parts
+
     def convolution(
         self,
         value: str,
@@ -118,5 +125,12 @@ class GraphBuilder:
 
 
 def _value_info(port: Port) -> onnx.ValueInfoProto:
-    element = {"tensor(uint8)": TensorProto.UINT8, "tensor(float)": TensorProto.FLOAT}[port.type]
-    return helper.make_tensor_value_info(port.name, element, port.shape)
+    return helper.make_tensor_value_info(port.name, _ELEMENTS[port.type], port.shape)
+
+
+_ELEMENTS = {
+    "tensor(uint8)": TensorProto.UINT8,
+    "tensor(int32)": TensorProto.INT32,
+    "tensor(int64)": TensorProto.INT64,
+    "tensor(float)": TensorProto.FLOAT,
+}

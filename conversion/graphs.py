@@ -1,19 +1,20 @@
 """The graphs that this room makes, each with what it has to be: its ports, its proof, its tolerances."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from conversion import photos, proofs
 from conversion.detector import SCORES, SHRUNK, SHRUNK_GIVEN, TILE, detector_facts, detector_graph
+from conversion.device import ABOVE, AT, MAP, PHOTOS, TABLES, device_graph
 from conversion.graph import Port
 from conversion.networks import CHIPS, DESCRIPTORS, descriptor_graph
 from conversion.pictures import Picture, face_chips, scenes
 from conversion.read_network import Network
 from conversion.topologies import DESCRIPTOR, DETECTOR, Topology
 from model_store.manifest import DetectorFacts
-from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, TAGUCHI_RESNET
+from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, DLIB_RESNET, TAGUCHI_RESNET
 from service.recognition.runtime import onnxruntime
 
 
@@ -64,12 +65,21 @@ _DETECTOR_GRAPH = GraphDescription(
     tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": 3e-5}),
     facts=detector_facts,
 )
+_DEVICE_GRAPH = replace(
+    _DETECTOR_GRAPH,
+    build=device_graph,
+    given=(PHOTOS, *TABLES),
+    made=(AT, ABOVE, MAP),
+    computed=proofs.detections_of_device_graph,
+)
 
 GRAPHS: Mapping[str, GraphDescription] = MappingProxyType(
     {
         CNN_DETECTOR: _DETECTOR_GRAPH,
+        DEVICE_DETECTOR: _DEVICE_GRAPH,
         DLIB_RESNET: _DESCRIPTOR_GRAPH,
         TAGUCHI_RESNET: _DESCRIPTOR_GRAPH,
     }
 )
-"""By catalogue name. The landmark predictors are no networks: landmarks.py."""
+"""By catalogue name, or as models.py names another graph of the same weights. The landmark predictors are no networks:
+landmarks.py."""

@@ -3,8 +3,9 @@
 Both sides return arrays under the same names; `graphs.py` states how far each may differ, `validate.py` compares.
 """
 
+import hashlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,20 @@ from conversion import reference
 from conversion.detector import detector_facts
 from conversion.exposed import RAISE, exposed
 from conversion.networks import CHIPS, DESCRIPTORS
-from conversion.pictures import Picture
+from conversion.pictures import Picture, fingerprint
 from conversion.read_network import Network
 from service.recognition import mmod, pyramid
 from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
 from service.recognition.overlap import OverlapRule
+from service.recognition.pyramid import Layout
 from service.recognition.runtime import onnxruntime
-from service.recognition.scan import score_maps
+from service.recognition.scan import score_map
+from service.recognition.tables import tables
 
 Values = dict[str, NDArray[Any]]
+_Found = tuple[list[mmod.Detection], NDArray[np.float32]]
+"""Faces, and the score map that they were found in."""
 
 BATCH = 32
 """Chips in one run, beside one by one: kernels are chosen by shape."""
@@ -48,7 +53,20 @@ def descriptors_of_graph(
 
 
 def detections_of_dlib(weights: Path, network: Network, pictures: Sequence[Picture]) -> Values:
-    """`faces`: rows of picture number and box; `confidences` of them; `scores`: each map, the highest first."""
+    """`faces`: rows of picture number and box; `confidences` of them; `scores`: each map, the highest first.
+
+    dlib is asked once for all graphs of a file: without a BLAS it takes seconds for a picture.
+    """
+    asked = (hashlib.sha256(weights.read_bytes()).hexdigest(), fingerprint(pictures))
+    if asked not in _detected:
+        _detected[asked] = _ask_for_detections(weights, network, pictures)
+    return _detected[asked]
+
+
+_detected: dict[tuple[str, str], Values] = {}
+
+
+def _ask_for_detections(weights: Path, network: Network, pictures: Sequence[Picture]) -> Values:
     found = reference.detections(weights, pictures)
     with tempfile.TemporaryDirectory(prefix="conversion-") as folder:
         copy = Path(folder, weights.name)
@@ -64,6 +82,36 @@ def detections_of_dlib(weights: Path, network: Network, pictures: Sequence[Pictu
 def detections_of_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
+    mean = np.array(detector_facts(network).mean, np.float32)
+
+    def compute(output: str, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        made: NDArray[np.float32] = session.run([output], dict(given))[0]
+        return made
+
+    with closing(Cores()) as cores:
+        pyramids = Pyramids(mean, cores)
+
+        def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
+            scores = score_map(compute, picture, layout, pyramids)
+            return mmod.in_map(scores, layout, window), scores
+
+        return _detections(find, network, pictures)
+
+
+def detections_of_device_graph(
+    session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
+) -> Values:
+    def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
+        given = {"photos": picture[np.newaxis], **tables(layout)}
+        at, above, scores = session.run(["at", "above", "scores"], given)
+        return mmod.detections(at[:, 2], at[:, 3], above, layout, window), scores[0, 0]
+
+    return _detections(find, network, pictures)
+
+
+def _detections(
+    find: Callable[[Picture, Layout, mmod.Window], _Found], network: Network, pictures: Sequence[Picture]
+) -> Values:
     facts = detector_facts(network)
     window = mmod.Window(
         facts.window_width,
@@ -73,22 +121,15 @@ def detections_of_graph(
     faces: list[tuple[int, ...]] = []
     confidences: list[float] = []
     scores: list[NDArray[np.float32]] = []
-
-    def compute(output: str, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        made: NDArray[np.float32] = session.run([output], dict(given))[0]
-        return made
-
-    with closing(Cores()) as cores:
-        pyramids = Pyramids(np.array(facts.mean, np.float32), cores)
-        for number, picture in enumerate(pictures):
-            layout = pyramid.layout(*picture.shape[:2])
-            if layout is None:
-                continue  # too small for dlib to give a score either
-            (found,) = score_maps(compute, [np.ascontiguousarray(picture)], layout, pyramids)
-            for face in mmod.detections(found, layout, window):
-                faces.append((number, *face.rectangle))
-                confidences.append(face.confidence)
-            scores.append(np.sort(found[found > -RAISE])[::-1])
+    for number, picture in enumerate(pictures):
+        layout = pyramid.layout(*picture.shape[:2])
+        if layout is None:
+            continue  # too small for dlib to give a score either
+        found, of_map = find(np.ascontiguousarray(picture), layout, window)
+        for face in found:
+            faces.append((number, *face.rectangle))
+            confidences.append(face.confidence)
+        scores.append(np.sort(of_map[of_map > -RAISE])[::-1])
     return {
         "faces": np.array(faces, np.int32).reshape(-1, 5),
         "confidences": np.array(confidences),

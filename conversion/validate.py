@@ -12,6 +12,7 @@ from conversion.pictures import Picture
 from conversion.proofs import Values
 from conversion.read_network import Network
 from model_store.manifest import Proof
+from service.recognition.models import weights_of
 from service.recognition.runtime import onnxruntime
 
 
@@ -97,7 +98,7 @@ def dlibs_values(
         if photos:
             raise NoReferenceError(f"photos can be compared with dlib only, and {unavailable}") from None
         try:
-            record = recorded.load(name, source, pictures)
+            record = recorded.load(weights_of(name), source, pictures)
         except recorded.NoRecordError as missing:
             raise NoReferenceError(f"{unavailable}; {missing}") from None
         return f"recorded vectors of dlib {record.dlib}", record.values

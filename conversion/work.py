@@ -16,6 +16,7 @@ from conversion.validate import ProofError
 from model_store import manifest
 from model_store.errors import StoreError
 from model_store.store import WeightStore
+from service.recognition.models import weights_of
 
 
 class ConversionError(Exception):
@@ -29,7 +30,9 @@ def convert(store: WeightStore, weights: Mapping[str, Path], photos: Path | None
         with alone(store.root), tqdm(total=len(weights) * len(STEPS), disable=None, leave=False) as bar:
             for name, file in weights.items():
                 # Another process may have converted it while this one waited.
-                if force or not manifest.is_current(store.root, name, store.sha256(name), bool(pictures)):
+                if force or not manifest.is_current(
+                    store.root, name, store.sha256(weights_of(name)), bool(pictures)
+                ):
                     tqdm.write(
                         f"{name}: converting, and comparing with dlib ({len(pictures)} photos besides)"
                     )

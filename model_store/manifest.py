@@ -60,7 +60,7 @@ class DetectorFacts:
     threshold: float
     """Scores above it are faces (adjust_threshold of loss_mmod_::to_label)."""
     form: tuple[str, ...]
-    """What was done to dlib's network for the runtime's sake; no score changes by it. One graph for all providers."""
+    """What was done to dlib's network for the runtime's sake; no score changes by it."""
 
 
 @dataclass(frozen=True)

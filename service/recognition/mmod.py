@@ -39,16 +39,33 @@ class Detection:
     confidence: float
 
 
-def detections(scores: NDArray[np.float32], layout: Layout, window: Window) -> list[Detection]:
+def in_map(scores: NDArray[np.float32], layout: Layout, window: Window) -> list[Detection]:
     """Faces in a score map, the surest first.
 
     Args:
         scores: shape (rows, columns), the detector's output for one tile.
         layout: the layout of that tile.
-        window: the detector's window and overlap rule.
+        window: the detector's window, overlap rule and threshold.
     """
     rows, columns = np.nonzero(scores > window.threshold)
-    confidences = scores[rows, columns]
+    return detections(rows, columns, scores[rows, columns], layout, window)
+
+
+def detections(
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    confidences: NDArray[np.float32],
+    layout: Layout,
+    window: Window,
+) -> list[Detection]:
+    """Faces among the scores above the threshold, the surest first.
+
+    Args:
+        rows, columns: where they are in the score map, in ascending order.
+        confidences: the scores.
+        layout: the layout of the tile.
+        window: the detector's window and overlap rule.
+    """
     kept: list[Detection] = []
     for candidate in np.argsort(-confidences, kind="stable"):
         box = _in_photo(int(columns[candidate]), int(rows[candidate]), layout, window)

@@ -20,19 +20,22 @@ from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks, Predictor
 from service.recognition.levels import Pyramids
 from service.recognition.mmod import Window
-from service.recognition.models import CNN_DETECTOR, Model
+from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, Model
+from service.recognition.on_device import DeviceDetector
 from service.recognition.overlap import OverlapRule
 from service.recognition.providers import CPU, Provider
 from service.recognition.recognizer import Recognizer
 from service.recognition.scan import CnnDetector
-from service.recognition.sessions import opened
+from service.recognition.sessions import Session, opened
 
 log = logging.getLogger(__name__)
 
 ENGINES = ("onnx", "dlib")
 
 DETECTOR_SHARE = 3 / 4
-"""Of a device's memory, for the detector: its layers at a strip are larger than those of a batch of faces."""
+"""Of a device's memory, for the detector, whose layers are larger than those of a batch of faces."""
+STRIPS_SHARE = 1 / 6
+"""Of the detector's: what a strip needs, where a whole photo needs more than there is."""
 
 
 class RecognizerError(RuntimeError):
@@ -106,7 +109,7 @@ def _onnx(
     with ExitStack() as undone:
         cores = Cores(threads)
         undone.callback(cores.close)
-        detector = None
+        detector: CnnDetector | DeviceDetector | None = None
         if model.detector == "cnn":
             detector = _detector(weights, cores, provider, of_detector)
         for name in (model.landmarks, model.network):
@@ -137,34 +140,49 @@ def _divided(model: Model, memory: int | None) -> tuple[int | None, int | None]:
     return of_detector, memory - of_detector
 
 
-def _prove(detector: CnnDetector | None, network: DescriptorNetwork) -> None:
+def _prove(detector: CnnDetector | DeviceDetector | None, network: DescriptorNetwork) -> None:
     """Run the networks once: what a device cannot do shows then, and not before.
 
     Raises:
         EngineError: a run failed, or the CPU had to help.
     """
     network(np.zeros((1, CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
-    networks = [network.network]
+    networks: list[CnnDetector | DeviceDetector | DescriptorNetwork] = [network]
     if detector is not None:
         detector(np.zeros((CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
-        networks.append(detector.network)
+        networks.append(detector)
     if any(of.spared for of in networks):
         raise EngineError(
-            f"{network.network.provider} has no memory for a single face: free some on the device, or raise "
+            f"{network.provider} has no memory for a single face: free some on the device, or raise "
             "FACE_GPU_MEMORY"
         )
 
 
-def _detector(weights: WeightStore, cores: Cores, provider: Provider, memory: int | None) -> CnnDetector:
+def _detector(
+    weights: WeightStore, cores: Cores, provider: Provider, memory: int | None
+) -> CnnDetector | DeviceDetector:
+    """The detector that suits the provider. Bytes of a device, `memory`, are for both of its graphs."""
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
     if facts is None:
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
-    return CnnDetector(
-        opened(manifest.graph_path(weights.root, CNN_DETECTOR), provider, cores, memory=memory),
+    of_strips = None if memory is None else int(memory * STRIPS_SHARE)
+    in_strips = CnnDetector(
+        opened(manifest.graph_path(weights.root, CNN_DETECTOR), provider, cores, memory=of_strips),
         window(facts),
         Pyramids(np.array(facts.mean, np.float32), cores),
-        pixels=provider.shares.detector_pixels,
         runs=_runs(provider, cores),
+    )
+    if provider.shares.on_cores:
+        return in_strips
+    manifest.load(weights.root, DEVICE_DETECTOR, weights.sha256(CNN_DETECTOR))
+    of_photos = None if memory is None or of_strips is None else memory - of_strips
+    return DeviceDetector(
+        Session(
+            manifest.graph_path(weights.root, DEVICE_DETECTOR), cores.widths[-1], provider, memory=of_photos
+        ),
+        window(facts),
+        pixels=provider.shares.detector_pixels,
+        in_strips=in_strips,
     )
 
 

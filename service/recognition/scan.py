@@ -5,9 +5,7 @@ and columns; the second, over strips of that, needs rows of its neighbours, whic
 the undivided network gives, bit for bit.
 """
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -50,100 +48,96 @@ Compute = Callable[[str, Mapping[str, NDArray[np.generic]]], NDArray[np.float32]
 
 
 class CnnDetector:
-    """The CNN detector, over the photos of concurrent calls together. Safe to call from many threads.
+    """The CNN detector, each photo by itself. Safe to call from many threads.
 
     Args:
         network: the graph: `tile` float32 (N, 3, rows, columns) to `shrunk` (N, 32, rows / 8, columns / 8), and
             `shrunk_given` of that shape to `scores` (N, 1, ...).
         window: its box and its overlap rule.
         pyramids: makes the pyramid, with the mean colour of the detector's file.
-        pixels: of the photos that share a run, which have one size; a larger photo has a run of its own.
-        runs: how many runs there are at the same time.
+        runs: how many photos are searched at the same time.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        window: mmod.Window,
-        pyramids: Pyramids,
-        *,
-        pixels: int,
-        runs: int,
-    ) -> None:
-        self.network = network
+    def __init__(self, network: Network, window: mmod.Window, pyramids: Pyramids, *, runs: int) -> None:
+        self._network = network
         self._window = window
         self._pyramids = pyramids
         self._detect = Batcher[NDArray[np.uint8], list[Detection]](
-            self._run, budget=pixels, cost=_pixels, kind=np.shape, runs=runs
+            # No two photos share a run: it would take their times added up.
+            lambda images: [self._run(image) for image in images],
+            budget=0,
+            cost=np.size,
+            runs=runs,
         )
         self.batches = self._detect.sizes
+
+    @property
+    def provider(self) -> str:
+        return self._network.provider
+
+    @property
+    def spared(self) -> int:
+        return self._network.spared
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Faces of a photo, RGB, uint8, shape (rows, columns, 3), the surest first. Raises EngineError."""
         return self._detect(image)
 
-    def _run(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Detection]]:
-        """Faces of photos of one size."""
-        layout = pyramid.layout(*images[0].shape[:2])
+    def _run(self, image: NDArray[np.uint8]) -> list[Detection]:
+        layout = pyramid.layout(*image.shape[:2])
         if layout is None:
-            return [[] for _ in images]
-        strips = SMALL if self.network.divided else LARGE
-        scores = score_maps(self.network.compute, images, layout, self._pyramids, strips)
-        return [mmod.detections(of_photo, layout, self._window) for of_photo in scores]
+            return []
+        strips = SMALL if self._network.divided else LARGE
+        scores = score_map(self._network.compute, image, layout, self._pyramids, strips)
+        return mmod.in_map(scores, layout, self._window)
 
 
-def _pixels(image: NDArray[np.uint8]) -> int:
-    return math.prod(image.shape[:2])
-
-
-def score_maps(
+def score_map(
     compute: Compute,
-    images: Sequence[NDArray[np.uint8]],
+    image: NDArray[np.uint8],
     layout: Layout,
     pyramids: Pyramids,
     at_once: Strips = LARGE,
 ) -> NDArray[np.float32]:
-    """The score of every place of the tiles of photos of one size.
+    """The score of every place of a photo's tile.
 
     Args:
         compute: the graph.
-        images: RGB, uint8, C-contiguous, each of shape (rows, columns, 3).
+        image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
         layout: the layout for that size.
-        pyramids: makes the pyramids.
-        at_once: how much of all photos together.
+        pyramids: makes the pyramid.
+        at_once: how much is in work at once.
 
     Returns:
-        float32, shape (photos, rows, columns) of the scores.
+        float32, shape (rows, columns) of the scores.
     """
-    with ExitStack() as stack:
-        levels = [stack.enter_context(pyramids.levels(image, layout)) for image in images]
-        shrunk = _shrunk(compute, levels, layout, pyramids.scratch, at_once.tile // len(images))
-    return _scores(compute, shrunk, at_once.scores // len(images))
+    with pyramids.levels(image, layout) as levels:
+        shrunk = _shrunk(compute, levels, layout, pyramids.scratch, at_once.tile)
+    return _scores(compute, shrunk, at_once.scores)
 
 
 def _shrunk(
-    compute: Compute, levels: Sequence[Levels], layout: Layout, scratch: Scratch, area: int
+    compute: Compute, levels: Levels, layout: Layout, scratch: Scratch, area: int
 ) -> NDArray[np.float32]:
     rows, columns = (_shrunk_size(size) for size in (layout.rows, layout.columns))
-    shrunk = np.empty((len(levels), SHRUNK_CHANNELS, rows, columns), np.float32)
+    shrunk = np.empty((1, SHRUNK_CHANNELS, rows, columns), np.float32)
     for first, last in _strips(rows, area // (layout.columns * STRIDE)):
         top, bottom = first * STRIDE, (last - 1) * STRIDE + RECEPTIVE_FIELD
-        with scratch.floats((len(levels), 3, bottom - top, layout.columns)) as tiles:
-            for tile, of_photo in zip(tiles, levels, strict=True):
-                of_photo.rows(top, tile)
-            given = {"tile": tiles, "shrunk_given": _NOTHING_SHRUNK}
+        with scratch.floats((1, 3, bottom - top, layout.columns)) as tile:
+            levels.rows(top, tile[0])
+            given = {"tile": tile, "shrunk_given": _NOTHING_SHRUNK}
             shrunk[:, :, first:last] = compute("shrunk", given)
     return shrunk
 
 
 def _scores(compute: Compute, shrunk: NDArray[np.float32], area: int) -> NDArray[np.float32]:
     rows, columns = shrunk.shape[2:]
-    scores = np.empty((len(shrunk), rows, columns), np.float32)
+    scores = np.empty((rows, columns), np.float32)
     for first, last in _strips(rows, area // columns):
         above, below = max(first - REACH, 0), min(last + REACH, rows)
         seen = np.ascontiguousarray(shrunk[:, :, above:below])
         strip = compute("scores", {"tile": _NO_TILE, "shrunk_given": seen})
-        scores[:, first:last] = strip[:, 0, first - above : last - above]
+        scores[first:last] = strip[0, 0, first - above : last - above]
     return scores
 
 

@@ -3,9 +3,9 @@
 import logging
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,19 +182,24 @@ class Session:
             OutOfMemory: there was no memory for it, not even the CPU's.
         """
         try:
-            return self._compute(output, given)
+            (result,) = self.attempt([output], given)
         except OutOfMemory as shortage:
             return self._with_less(output, given, shortage)
+        return result
 
-    def _compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    def attempt(self, outputs: Sequence[str], given: Mapping[str, NDArray[np.generic]]) -> list[NDArray[Any]]:
+        """Outputs of a graph, with all of its inputs by name; nothing else is tried where memory is short.
+
+        Raises EngineError and OutOfMemory.
+        """
         try:
-            (result,) = self._session.run([output], dict(given), self._run_options())
+            results = self._session.run(list(outputs), dict(given), self._run_options())
         except Exception as error:
             self._short = _is_shortage(error)
             kind = OutOfMemory if self._short else EngineError
             raise kind(f"{self.provider} failed: {_said(error)}") from error
         self._short = False
-        return np.asarray(result)
+        return [np.asarray(result) for result in results]
 
     def _run_options(self) -> onnxruntime.RunOptions | None:
         """After a shortage, a run gives back what the arena holds in pieces of other sizes."""

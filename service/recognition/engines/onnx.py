@@ -13,6 +13,7 @@ from service.recognition.geometry import Rectangle
 from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks
 from service.recognition.mmod import Detection
+from service.recognition.on_device import DeviceDetector
 from service.recognition.scan import CnnDetector
 
 
@@ -29,7 +30,7 @@ class OnnxEngine:
 
     def __init__(
         self,
-        detector: CnnDetector | None,
+        detector: CnnDetector | DeviceDetector | None,
         hog: HogDetector | None,
         landmarks: Landmarks,
         network: DescriptorNetwork,
@@ -85,6 +86,5 @@ class OnnxEngine:
         return self._hog
 
 
-def _on_network(network: CnnDetector | DescriptorNetwork) -> Stage:
-    graph = network.network
-    return Stage("onnx", graph.provider, on_cpu=graph.spared, batches=network.batches())
+def _on_network(network: CnnDetector | DeviceDetector | DescriptorNetwork) -> Stage:
+    return Stage("onnx", network.provider, on_cpu=network.spared, batches=network.batches())

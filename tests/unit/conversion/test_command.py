@@ -15,7 +15,7 @@ from conversion.__main__ import CONVERTIBLE, main
 from conversion.graphs import GRAPHS
 from conversion.landmarks import POINTS
 from model_store import manifest
-from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
+from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, DLIB_RESNET, FIVE_POINTS
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,6 +27,10 @@ def own_store(tmp_path: Path, detector_weights: Path) -> Path:
     folder.mkdir(parents=True)
     shutil.copy(detector_weights, folder)
     return folder.parent
+
+
+OF_THE_DETECTOR = (CNN_DETECTOR, DEVICE_DETECTOR)
+"""The graphs of one file."""
 
 
 def _command(store: Path, *arguments: str) -> list[str]:
@@ -44,9 +48,10 @@ def test_what_can_be_converted_is_what_has_a_graph_or_points() -> None:
 def test_it_converts_what_is_there_and_then_has_nothing_to_do(own_store: Path) -> None:
     first = _run(own_store)
     assert first.returncode == 0, first.stderr
-    announced, converted = first.stdout.splitlines()
-    assert announced.startswith(f"{CNN_DETECTOR}: converting, and comparing with dlib")
-    assert converted.startswith(f"{CNN_DETECTOR}: converted; largest difference from dlib 20.0.1")
+    said = first.stdout.splitlines()
+    for name, announced, converted in zip(OF_THE_DETECTOR, said[::2], said[1::2], strict=True):
+        assert announced.startswith(f"{name}: converting, and comparing with dlib")
+        assert converted.startswith(f"{name}: converted; largest difference from dlib 20.0.1")
     graph = manifest.graph_path(own_store, CNN_DETECTOR)
     written = graph.stat().st_mtime_ns, graph.stat().st_ino
     facts = manifest.load(own_store, CNN_DETECTOR).detector
@@ -54,7 +59,8 @@ def test_it_converts_what_is_there_and_then_has_nothing_to_do(own_store: Path) -
     assert facts.window_width == 80
 
     second = _run(own_store)
-    assert (second.returncode, second.stdout) == (0, f"{CNN_DETECTOR}: up to date\n")
+    assert second.returncode == 0
+    assert second.stdout.splitlines() == [f"{name}: up to date" for name in OF_THE_DETECTOR]
     assert written == (graph.stat().st_mtime_ns, graph.stat().st_ino)
 
 
@@ -120,7 +126,8 @@ def test_killed_in_the_middle_nothing_is_taken_for_whole(own_store: Path, patch:
     assert main(["--store", str(own_store)]) == 0
     manifest.load(own_store, CNN_DETECTOR)
     names = sorted(file.name for file in (own_store / "onnx").iterdir())
-    assert names == [".lock", f"{CNN_DETECTOR}.json", f"{CNN_DETECTOR}.onnx"]
+    kinds = ("json", "onnx")
+    assert names == sorted([".lock", *(f"{name}.{kind}" for name in OF_THE_DETECTOR for kind in kinds)])
 
 
 @pytest.mark.usefixtures("without_dlib")

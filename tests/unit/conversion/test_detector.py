@@ -22,7 +22,7 @@ from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
 from service.recognition.overlap import OverlapRule
 from service.recognition.runtime import onnxruntime
-from service.recognition.scan import score_maps
+from service.recognition.scan import score_map
 
 CONFIDENCE_TOLERANCE = 1e-5
 MAP_TOLERANCE = 3e-5
@@ -70,9 +70,9 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
     assert layout is not None
     session = _session(network)
     with closing(Cores(1)) as cores:
-        (scores,) = score_maps(
+        scores = score_map(
             lambda output, given: session.run([output], dict(given))[0],
-            [picture],
+            picture,
             layout,
             Pyramids(np.array(facts.mean, np.float32), cores),
         )
@@ -82,7 +82,7 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
         facts.window_height,
         OverlapRule(facts.suppression_overlap, facts.suppression_covered),
     )
-    ours = np.array([(*face.rectangle, face.confidence) for face in mmod.detections(scores, layout, window)])
+    ours = np.array([(*face.rectangle, face.confidence) for face in mmod.in_map(scores, layout, window)])
     ours, dlibs = (rows[np.lexsort(rows[:, [4, 3, 2, 1, 0]].T)] for rows in (ours, expected[:, 1:]))
     np.testing.assert_array_equal(ours[:, :4], dlibs[:, :4])
     np.testing.assert_allclose(ours[:, 4], dlibs[:, 4], rtol=0, atol=MAP_TOLERANCE)

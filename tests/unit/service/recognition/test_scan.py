@@ -16,7 +16,7 @@ from service.recognition import pyramid
 from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
 from service.recognition.models import CNN_DETECTOR
-from service.recognition.scan import Strips, score_maps
+from service.recognition.scan import Strips, score_map
 from service.recognition.sessions import Session
 
 MEAN = np.array([122.782, 117.001, 104.298], np.float32)
@@ -44,22 +44,12 @@ def test_strips_give_the_scores_of_the_whole(
     assert layout is not None
 
     def scores(tile_area: int, scores_area: int) -> NDArray[np.float32]:
-        return score_maps(session.compute, [image], layout, pyramids, Strips(tile_area, scores_area))
+        return score_map(session.compute, image, layout, pyramids, Strips(tile_area, scores_area))
 
     whole = scores(WHOLE, WHOLE)
-    assert whole.shape == (1, (layout.rows - 29) // 8 + 1, (layout.columns - 29) // 8 + 1)
+    assert whole.shape == ((layout.rows - 29) // 8 + 1, (layout.columns - 29) // 8 + 1)
     for areas in [(1, 1), (1 << 14, WHOLE), (WHOLE, 1 << 8), (1 << 16, 1 << 10)]:
         np.testing.assert_array_equal(scores(*areas), whole)
-
-
-def test_photos_of_one_size_score_together_as_alone(session: Session, pyramids: Pyramids) -> None:
-    images = np.random.default_rng(4).integers(0, 256, (5, 241, 367, 3), dtype=np.uint8)
-    layout = pyramid.layout(241, 367)
-    assert layout is not None
-    alone = [score_maps(session.compute, [image], layout, pyramids)[0] for image in images]
-    for areas in [(WHOLE, WHOLE), (1 << 16, 1 << 10)]:
-        together = score_maps(session.compute, list(images), layout, pyramids, Strips(*areas))
-        np.testing.assert_array_equal(together, alone)
 
 
 _MEASURED = """

@@ -12,7 +12,7 @@ import pytest
 
 from model_store import manifest
 from service.recognition.engines.protocol import EngineError
-from service.recognition.models import CNN_DETECTOR, DLIB_RESNET
+from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, DLIB_RESNET
 from service.recognition.providers import CPU, OPENVINO, has_wheel
 from service.recognition.sessions import OutOfMemory, Session
 
@@ -64,6 +64,38 @@ for rows in (60, 1000, 60, 60):
     print(rows, small.spared)
 """
 
+_PHOTOS = """
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from model_store import manifest
+from service.recognition.cores import Cores
+from service.recognition.levels import Pyramids
+from service.recognition.models import CNN_DETECTOR
+from service.recognition.on_device import DeviceDetector
+from service.recognition.opening import window
+from service.recognition.scan import CnnDetector
+
+store = graph.parents[1]
+facts = manifest.load(store, CNN_DETECTOR).detector
+with closing(Cores(1)) as cores:
+    in_strips = CnnDetector(
+        Session(manifest.graph_path(store, CNN_DETECTOR), 1),
+        window(facts),
+        Pyramids(np.array(facts.mean, np.float32), cores),
+        runs=1,
+    )
+    detect = DeviceDetector(small, window(facts), pixels=1 << 22, in_strips=in_strips)
+    # One that fits, one that does not, and again one that does; then more at once than fit together.
+    for rows, photos in ((100, 1), (900, 1), (100, 1), (100, 16)):
+        images = random.integers(0, 256, (photos, rows, 200, 3), dtype=np.uint8)
+        before = in_strips.batches().get(1, 0)
+        with ThreadPoolExecutor(photos) as threads:
+            found = list(threads.map(detect, images))
+        print(rows, photos, in_strips.batches().get(1, 0) - before)
+        assert found == [in_strips(image) for image in images]
+    print(max(detect.batches()) > 1)
+"""
+
 
 def _run(program: str, graph: Path, limit: int) -> tuple[list[str], list[str]]:
     done = subprocess.run(
@@ -88,6 +120,12 @@ def test_what_does_not_fit_alone_is_computed_by_the_cpu_and_the_device_is_tried_
     printed, logged = _run(_TILES, manifest.graph_path(store, CNN_DETECTOR), 12 << 20)
     assert printed == ["60 0", "1000 1", "60 1", "60 1"]
     assert sum("the CPU computes it" in line for line in logged) == 1
+
+
+def test_a_photo_that_does_not_fit_is_searched_in_strips_and_the_device_is_tried_again(store: Path) -> None:
+    printed, logged = _run(_PHOTOS, manifest.graph_path(store, DEVICE_DETECTOR), 16 << 20)
+    assert printed == ["100 1 0", "900 1 1", "100 1 0", "100 16 0", "True"]
+    assert sum("the photo is searched in strips" in line for line in logged) == 1
 
 
 def test_a_failure_that_is_no_shortage_is_neither_halved_nor_computed_elsewhere(

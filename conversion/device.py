@@ -1,0 +1,107 @@
+"""The CNN face detector as one graph from photos to candidates, for a device with memory of its own.
+
+Between a photo and its few candidates nothing leaves the device: the pyramid is made by the graph. Where its levels
+come from and stand depends on the photo's size alone, and is told by tables (service/recognition/tables.py).
+
+dlib's arithmetic to the last bit, except in up to seven columns at the right of a level: dlib interpolates those in
+float64 (service/recognition/resampling.py).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from onnx import TensorProto
+
+from conversion.detector import detector_facts, halves, padded_to_blocks, scored
+from conversion.graph import NORMALISATION_SCALE, GraphBuilder, Port, folded
+from conversion.read_network import Network
+from service.recognition.tables import LEVELS, PLACES, PLACES_SIZES, SHARES, SHARES_SIZES
+
+PHOTOS = Port("photos", "tensor(uint8)", ("N", "rows", "columns", 3))
+"""RGB, of one size."""
+TABLES = (
+    Port(PLACES, "tensor(int32)", ("P",)),
+    Port(PLACES_SIZES, "tensor(int64)", (4 * (LEVELS - 1) + 4 * LEVELS,)),
+    Port(SHARES, "tensor(float)", ("S",)),
+    Port(SHARES_SIZES, "tensor(int64)", (4 * (LEVELS - 1),)),
+)
+AT = Port("at", "tensor(int64)", ("K", 4))
+"""Of each score above the threshold, in ascending order: photo, 0, row, column."""
+ABOVE = Port("above", "tensor(float)", ("K",))
+"""Those scores."""
+MAP = Port("scores", "tensor(float)", ("N", 1, "score_rows", "score_columns"))
+"""All scores: for the proof, and left on the device otherwise."""
+
+ROWS, COLUMNS = 2, 3
+"""Axes of (photos, colours, rows, columns)."""
+GAP = np.array(1e30, np.float32)
+"""Where no level stands: no pixel has this value, and a level of the right column goes before one of the left."""
+
+
+def device_graph(network: Network) -> bytes:
+    """Serialised ONNX model: `photos` and the tables of their size to `at`, `above` and `scores`."""
+    facts = detector_facts(network)
+    builder = GraphBuilder()
+    places = builder.split(PLACES, PLACES_SIZES, 4 * (LEVELS - 1) + 4 * LEVELS)
+    shares = builder.split(SHARES, SHARES_SIZES, 4 * (LEVELS - 1))
+
+    planes = builder.node(
+        "Transpose", builder.node("Cast", PHOTOS.name, to=TensorProto.FLOAT), perm=[0, 3, 1, 2]
+    )
+    levels = [
+        builder.node("Div", builder.less_mean(planes, facts.mean), builder.constant(NORMALISATION_SCALE))
+    ]
+    for first in range(0, 4 * (LEVELS - 1), 4):
+        levels.append(_smaller(builder, levels[-1], places[first : first + 4], shares[first : first + 4]))
+
+    blocks = [places[first : first + 4] for first in range(4 * (LEVELS - 1), len(places), 4)]
+    tile = _tile(builder, levels, blocks)
+    first_half, second_half = halves(padded_to_blocks(folded(network.layers)))
+    scores = scored(builder, scored(builder, tile, first_half), second_half)
+    sure = builder.node("Greater", scores, builder.constant(np.array(facts.threshold, np.float32)))
+    at = builder.node("Transpose", builder.node("NonZero", sure), perm=[1, 0])
+    above = builder.node("GatherND", scores, at)
+    return builder.finish("face_detector_on_device", [at, above, scores], [PHOTOS, *TABLES], [AT, ABOVE, MAP])
+
+
+def _smaller(builder: GraphBuilder, level: str, places: Sequence[str], shares: Sequence[str]) -> str:
+    """The next level, each pixel of four of this one: dlib's products, and its sum from the left."""
+    top, bottom, left, right = places
+    up, down, back, across = shares
+    upper, lower = (builder.node("Gather", level, rows, axis=ROWS) for rows in (top, bottom))
+    corners = []
+    for row, by_row in ((upper, up), (lower, down)):
+        by_row = builder.node("Unsqueeze", by_row, builder.constant(np.array([1])))
+        for columns, by_column in ((left, back), (right, across)):
+            share = builder.node("Mul", by_row, by_column)
+            corners.append(builder.node("Mul", builder.node("Gather", row, columns, axis=COLUMNS), share))
+    total, *others = corners
+    for corner in others:
+        total = builder.node("Add", total, corner)
+    return total
+
+
+def _tile(builder: GraphBuilder, levels: Sequence[str], blocks: Sequence[Sequence[str]]) -> str:
+    """All levels at their places, gaps 0."""
+    pads, gap = builder.constant(np.array([0, 0, 1, 1, 0, 0, 0, 0])), builder.constant(GAP)
+    bordered = [builder.node("Pad", level, pads, gap) for level in levels]
+
+    def column(numbers: Sequence[int], rows: int, columns: int) -> str:
+        return builder.node(
+            "Concat",
+            *(
+                builder.node(
+                    "Gather",
+                    builder.node("Gather", bordered[number], blocks[number][rows], axis=ROWS),
+                    blocks[number][columns],
+                    axis=COLUMNS,
+                )
+                for number in numbers
+            ),
+            axis=ROWS,
+        )
+
+    tile = builder.constant(np.array(0, np.float32))
+    for stacked in (column(range(LEVELS), 0, 1), column(range(LEVELS - 1, -1, -1), 2, 3)):
+        tile = builder.node("Where", builder.node("Less", stacked, gap), stacked, tile)
+    return tile

@@ -1,0 +1,123 @@
+"""The detector for a device, on the CPU provider: the same graph, the same answers as in strips."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model_store import manifest
+from service.recognition import pyramid
+from service.recognition.cores import Cores
+from service.recognition.levels import Pyramids
+from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, MODELS
+from service.recognition.on_device import DeviceDetector
+from service.recognition.opening import open_recognizer, window
+from service.recognition.parallelism import ON_GPU
+from service.recognition.providers import CPU, PROVIDERS
+from service.recognition.recognizer import Recognizer
+from service.recognition.scan import CnnDetector, score_map
+from service.recognition.sessions import Session
+from service.recognition.tables import LEVELS, tables
+
+Picture = NDArray[np.uint8]
+Pictures = dict[str, Picture]
+TOLERANCE = 2e-6
+"""Of scores: dlib interpolates a level's last columns in float64, the graph in float32."""
+SHAPES = [(40, 40), (97, 131), (300, 60), (60, 300), (241, 367), (512, 384), (701, 333)]
+
+
+@pytest.fixture(scope="module")
+def session(store: Path) -> Session:
+    return Session(manifest.graph_path(store, DEVICE_DETECTOR))
+
+
+@pytest.fixture(scope="module")
+def in_strips(store: Path) -> Iterator[CnnDetector]:
+    facts = manifest.load(store, CNN_DETECTOR).detector
+    assert facts is not None
+    with closing(Cores()) as cores:
+        pyramids = Pyramids(np.array(facts.mean, np.float32), cores)
+        yield CnnDetector(Session(manifest.graph_path(store, CNN_DETECTOR)), window(facts), pyramids, runs=1)
+
+
+@pytest.fixture
+def detector(session: Session, in_strips: CnnDetector) -> DeviceDetector:
+    return DeviceDetector(session, in_strips._window, pixels=1 << 22, in_strips=in_strips)
+
+
+@pytest.fixture(scope="module")
+def as_device(store: Path) -> Iterator[Recognizer]:
+    """A recogniser that takes the CPU for a device."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "service.recognition.providers.PROVIDERS",
+            {**PROVIDERS, "device": replace(CPU, name="device", shares=ON_GPU)},
+        )
+        recognizer = open_recognizer(
+            MODELS[4], engine="onnx", store=store, workers=3, threads=0, provider="device"
+        )
+    yield recognizer
+    recognizer.close()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_scores_are_those_of_the_strips(
+    shape: tuple[int, int], session: Session, in_strips: CnnDetector
+) -> None:
+    images = np.random.default_rng(5).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
+    layout = pyramid.layout(*shape)
+    assert layout is not None
+    (scores,) = session.attempt(["scores"], {"photos": images, **tables(layout)})
+    for image, ours in zip(images, scores[:, 0], strict=True):
+        expected = score_map(in_strips._network.compute, image, layout, in_strips._pyramids)
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=TOLERANCE)
+
+
+def test_photos_get_the_same_faces_alone_and_together(
+    detector: DeviceDetector, in_strips: CnnDetector, pictures: Pictures
+) -> None:
+    images = list(pictures.values())
+    expected = [in_strips(image) for image in images]
+    assert sum(map(len, expected)) >= 2
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(detector, [image for image in images for _ in range(3)]))
+    for number, faces in enumerate(found):
+        assert [face.rectangle for face in faces] == [face.rectangle for face in expected[number // 3]]
+        for face, other in zip(faces, expected[number // 3], strict=True):
+            assert face.confidence == pytest.approx(other.confidence, abs=TOLERANCE)
+    assert sum(size * count for size, count in detector.batches().items()) == len(found)
+
+
+def test_a_photo_too_small_for_a_score_has_no_faces(detector: DeviceDetector) -> None:
+    assert detector(np.zeros((4, 4, 3), np.uint8)) == []
+
+
+def test_a_pyramid_with_more_levels_than_the_graph_is_made_in_strips(
+    detector: DeviceDetector, in_strips: CnnDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = pyramid.layout(240, 320)
+    assert layout is not None
+    monkeypatch.setattr("service.recognition.tables.LEVELS", 3)
+    tables.cache_clear()
+    picture = np.random.default_rng(1).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    assert detector(picture) == in_strips(picture)
+    assert LEVELS > len(layout.levels) > 3
+
+
+def test_a_recogniser_on_a_device_gives_dlibs_faces(
+    as_device: Recognizer, recognizers: dict[str, Recognizer], pictures: Pictures
+) -> None:
+    for picture in pictures.values():
+        ours, dlibs = (one.recognize(picture) for one in (as_device, recognizers["dlib"]))
+        assert [face.rectangle for face in ours] == [face.rectangle for face in dlibs]
+        for face, other in zip(ours, dlibs, strict=True):
+            assert face.confidence == pytest.approx(other.confidence, abs=1e-5)
+            np.testing.assert_allclose(face.descriptor, other.descriptor, rtol=0, atol=1e-5)
+    stage = as_device.stages()["cnn_detections"]
+    assert (stage.engine, stage.provider, stage.fallbacks) == ("onnx", "CPUExecutionProvider", 0)
+    assert sum(stage.batches.values()) == len(pictures) + 1  # and one to prove it
