@@ -14,12 +14,21 @@ from service.recognition.models import (
     DLIB_RESNET,
     FIVE_POINTS,
     MODELS,
+    RESCORED_DETECTOR,
     SIXTY_EIGHT_POINTS,
     TAGUCHI_RESNET,
     weights_of,
 )
 
-CONVERTIBLE = (CNN_DETECTOR, DEVICE_DETECTOR, FIVE_POINTS, SIXTY_EIGHT_POINTS, DLIB_RESNET, TAGUCHI_RESNET)
+CONVERTIBLE = (
+    CNN_DETECTOR,
+    DEVICE_DETECTOR,
+    RESCORED_DETECTOR,
+    FIVE_POINTS,
+    SIXTY_EIGHT_POINTS,
+    DLIB_RESNET,
+    TAGUCHI_RESNET,
+)
 """The keys of conversion.graphs.GRAPHS and conversion.landmarks.POINTS, imported only if there is work to do."""
 
 

@@ -84,11 +84,11 @@ def _by_rows(builder: GraphBuilder, value: str, conv: Conv) -> str:
     of them, so that the same work is done once and not nine times.
     """
     kernel, padding = conv.spec.kernel, conv.spec.padding
-    rows = np.zeros((BLOCK, conv.weights.shape[1], 1, kernel), np.float32)
+    rows = np.zeros((BLOCK, conv.weights.shape[1], 1, kernel), conv.weights.dtype)
     rows[:kernel, :, 0] = conv.weights[0].transpose(1, 0, 2)
-    shifted_sum = np.zeros((1, BLOCK, kernel, 1), np.float32)
+    shifted_sum = np.zeros((1, BLOCK, kernel, 1), conv.weights.dtype)
     shifted_sum[0, range(kernel), range(kernel)] = 1
-    by_row = builder.convolution(value, rows, np.zeros(BLOCK, np.float32), 1, [padding] * 4)
+    by_row = builder.convolution(value, rows, np.zeros(BLOCK, rows.dtype), 1, [padding] * 4)
     return builder.convolution(by_row, shifted_sum, conv.bias, 1, [0] * 4)
 
 

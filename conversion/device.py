@@ -42,26 +42,28 @@ def device_graph(network: Network) -> bytes:
     """Serialised ONNX model: `photos` and the tables of their size to `at`, `above` and `scores`."""
     facts = detector_facts(network)
     builder = GraphBuilder()
-    places = builder.split(PLACES, PLACES_SIZES, 4 * (LEVELS - 1) + 4 * LEVELS)
-    shares = builder.split(SHARES, SHARES_SIZES, 4 * (LEVELS - 1))
-
-    planes = builder.node(
-        "Transpose", builder.node("Cast", PHOTOS.name, to=TensorProto.FLOAT), perm=[0, 3, 1, 2]
-    )
-    levels = [
-        builder.node("Div", builder.less_mean(planes, facts.mean), builder.constant(NORMALISATION_SCALE))
-    ]
-    for first in range(0, 4 * (LEVELS - 1), 4):
-        levels.append(_smaller(builder, levels[-1], places[first : first + 4], shares[first : first + 4]))
-
-    blocks = [places[first : first + 4] for first in range(4 * (LEVELS - 1), len(places), 4)]
-    tile = _tile(builder, levels, blocks)
-    first_half, second_half = halves(padded_to_blocks(folded(network.layers)))
-    scores = scored(builder, scored(builder, tile, first_half), second_half)
+    scores = tile_of_photos(builder, facts.mean)
+    for some in halves(padded_to_blocks(folded(network.layers))):
+        scores = scored(builder, scores, some)
     sure = builder.node("Greater", scores, builder.constant(np.array(facts.threshold, np.float32)))
     at = builder.node("Transpose", builder.node("NonZero", sure), perm=[1, 0])
     above = builder.node("GatherND", scores, at)
     return builder.finish("face_detector_on_device", [at, above, scores], [PHOTOS, *TABLES], [AT, ABOVE, MAP])
+
+
+def tile_of_photos(builder: GraphBuilder, mean: Sequence[float]) -> str:
+    """The tiles of `photos`, (N, 3, rows, columns), as the tables say."""
+    places = builder.split(PLACES, PLACES_SIZES, 4 * (LEVELS - 1) + 4 * LEVELS)
+    shares = builder.split(SHARES, SHARES_SIZES, 4 * (LEVELS - 1))
+
+    planes = builder.node("Transpose", PHOTOS.name, perm=[0, 3, 1, 2])  # bytes move faster than floats
+    planes = builder.node("Cast", planes, to=TensorProto.FLOAT)
+    levels = [builder.node("Div", builder.less_mean(planes, mean), builder.constant(NORMALISATION_SCALE))]
+    for first in range(0, 4 * (LEVELS - 1), 4):
+        levels.append(_smaller(builder, levels[-1], places[first : first + 4], shares[first : first + 4]))
+
+    blocks = [places[first : first + 4] for first in range(4 * (LEVELS - 1), len(places), 4)]
+    return _tile(builder, levels, blocks)
 
 
 def _smaller(builder: GraphBuilder, level: str, places: Sequence[str], shares: Sequence[str]) -> str:
@@ -83,8 +85,9 @@ def _smaller(builder: GraphBuilder, level: str, places: Sequence[str], shares: S
 
 def _tile(builder: GraphBuilder, levels: Sequence[str], blocks: Sequence[Sequence[str]]) -> str:
     """All levels at their places, gaps 0."""
-    pads, gap = builder.constant(np.array([0, 0, 1, 1, 0, 0, 0, 0])), builder.constant(GAP)
-    bordered = [builder.node("Pad", level, pads, gap) for level in levels]
+    # Two constants of one value: a device reads one of them from the host's memory, and the other from its own.
+    pads, filling = builder.constant(np.array([0, 0, 1, 1, 0, 0, 0, 0])), builder.constant(GAP)
+    bordered = [builder.node("Pad", level, pads, filling) for level in levels]
 
     def column(numbers: Sequence[int], rows: int, columns: int) -> str:
         return builder.node(
@@ -101,7 +104,7 @@ def _tile(builder: GraphBuilder, levels: Sequence[str], blocks: Sequence[Sequenc
             axis=ROWS,
         )
 
-    tile = builder.constant(np.array(0, np.float32))
+    gap, tile = builder.constant(GAP), builder.constant(np.array(0, np.float32))
     for stacked in (column(range(LEVELS), 0, 1), column(range(LEVELS - 1, -1, -1), 2, 3)):
         tile = builder.node("Where", builder.node("Less", stacked, gap), stacked, tile)
     return tile

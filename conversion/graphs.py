@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from conversion import photos, proofs
+from conversion import photos, proofs, rescored
 from conversion.detector import SCORES, SHRUNK, SHRUNK_GIVEN, TILE, detector_facts, detector_graph
 from conversion.device import ABOVE, AT, MAP, PHOTOS, TABLES, device_graph
 from conversion.graph import Port
@@ -14,7 +14,14 @@ from conversion.pictures import Picture, face_chips, scenes
 from conversion.read_network import Network
 from conversion.topologies import DESCRIPTOR, DETECTOR, Topology
 from model_store.manifest import DetectorFacts
-from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, DLIB_RESNET, TAGUCHI_RESNET
+from service.recognition.blocks import MEASURED_SHARE, SLACK
+from service.recognition.models import (
+    CNN_DETECTOR,
+    DEVICE_DETECTOR,
+    DLIB_RESNET,
+    RESCORED_DETECTOR,
+    TAGUCHI_RESNET,
+)
 from service.recognition.runtime import onnxruntime
 
 
@@ -72,11 +79,21 @@ _DEVICE_GRAPH = replace(
     made=(AT, ABOVE, MAP),
     computed=proofs.detections_of_device_graph,
 )
+_RESCORED_GRAPH = replace(
+    _DETECTOR_GRAPH,
+    build=rescored.rescored_graph,
+    given=rescored.GIVEN,
+    made=rescored.MADE,
+    computed=proofs.detections_of_rescored_graph,
+    # The map is the one in half precision: its error, measured 0.005, is what the slack has to cover.
+    tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": SLACK * MEASURED_SHARE}),
+)
 
 GRAPHS: Mapping[str, GraphDescription] = MappingProxyType(
     {
         CNN_DETECTOR: _DETECTOR_GRAPH,
         DEVICE_DETECTOR: _DEVICE_GRAPH,
+        RESCORED_DETECTOR: _RESCORED_GRAPH,
         DLIB_RESNET: _DESCRIPTOR_GRAPH,
         TAGUCHI_RESNET: _DESCRIPTOR_GRAPH,
     }

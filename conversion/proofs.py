@@ -19,7 +19,7 @@ from conversion.exposed import RAISE, exposed
 from conversion.networks import CHIPS, DESCRIPTORS
 from conversion.pictures import Picture, fingerprint
 from conversion.read_network import Network
-from service.recognition import mmod, pyramid
+from service.recognition import blocks, mmod, pyramid
 from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
 from service.recognition.overlap import OverlapRule
@@ -105,6 +105,23 @@ def detections_of_device_graph(
         given = {"photos": picture[np.newaxis], **tables(layout)}
         at, above, scores = session.run(["at", "above", "scores"], given)
         return mmod.detections(at[:, 2], at[:, 3], above, layout, window), scores[0, 0]
+
+    return _detections(find, network, pictures)
+
+
+def detections_of_rescored_graph(
+    session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
+) -> Values:
+    def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
+        given = {
+            "photos": picture[np.newaxis],
+            "floor": np.array(window.threshold - blocks.SLACK, np.float32),
+            **tables(layout),
+            **blocks.grid(layout),
+        }
+        found, scores, scanned = session.run(["blocks", "rescored", "scanned"], given)
+        above = blocks.above(window.threshold, found[:, 2:], scores[:, 0], layout)
+        return mmod.detections(*above, layout, window), scanned[0, 0]
 
     return _detections(find, network, pictures)
 

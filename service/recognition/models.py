@@ -12,6 +12,8 @@ from typing import Literal
 CNN_DETECTOR = "mmod_human_face_detector"
 DEVICE_DETECTOR = "mmod_human_face_detector.device"
 """Another graph of the same weights (conversion/device.py)."""
+RESCORED_DETECTOR = "mmod_human_face_detector.rescored"
+"""And one that scans in half precision (conversion/rescored.py)."""
 FIVE_POINTS = "shape_predictor_5_face_landmarks"
 SIXTY_EIGHT_POINTS = "shape_predictor_68_face_landmarks"
 DLIB_RESNET = "dlib_face_recognition_resnet_model_v1"
@@ -20,7 +22,7 @@ TAGUCHI_RESNET = "taguchi_face_recognition_resnet_model_v1"
 
 def weights_of(graph: str) -> str:
     """The catalogue name of the weights that a graph or an array file is made from."""
-    return CNN_DETECTOR if graph == DEVICE_DETECTOR else graph
+    return CNN_DETECTOR if graph in (DEVICE_DETECTOR, RESCORED_DETECTOR) else graph
 
 
 @dataclass(frozen=True)

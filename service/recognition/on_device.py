@@ -2,39 +2,91 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition import mmod, pyramid
+from service.recognition import blocks, mmod, pyramid
 from service.recognition.batching import Batcher
 from service.recognition.mmod import Detection
+from service.recognition.pyramid import Layout
 from service.recognition.scan import CnnDetector
 from service.recognition.sessions import OutOfMemory, Session
-from service.recognition.tables import TooManyLevels, tables
+from service.recognition.tables import LEVELS, tables
 
 log = logging.getLogger(__name__)
+
+Images = Sequence[NDArray[np.uint8]]
+"""Photos of one size, RGB, uint8, shape (rows, columns, 3)."""
+
+
+class Candidates(NamedTuple):
+    """Scores above the threshold, in ascending order of their places in the map."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
+Search = Callable[[Session, Images, Layout, float], list[Candidates]]
+"""The candidates of each photo above a threshold, by a graph. Raises EngineError and OutOfMemory."""
+
+
+def search(session: Session, images: Images, layout: Layout, threshold: float) -> list[Candidates]:
+    """A Search by the graph of conversion/device.py."""
+    at, above = session.attempt(("at", "above"), {"photos": np.stack(images), **tables(layout)})
+    assert (above > threshold).all()  # the graph has it from the same file
+    photo, _, rows, columns = at.T
+    return [
+        Candidates(rows[mine], columns[mine], above[mine])
+        for mine in (photo == number for number in range(len(images)))
+    ]
+
+
+def search_in_half_precision(
+    session: Session, images: Images, layout: Layout, threshold: float
+) -> list[Candidates]:
+    """A Search by the graph of conversion/rescored.py."""
+    found, rescored = session.attempt(
+        ("blocks", "rescored"),
+        {
+            "photos": np.stack(images),
+            "floor": np.array(threshold - blocks.SLACK, np.float32),
+            **tables(layout),
+            **blocks.grid(layout),
+        },
+    )
+    return [
+        Candidates(*blocks.above(threshold, found[mine, 2:], rescored[mine, 0], layout))
+        for mine in (found[:, 0] == number for number in range(len(images)))
+    ]
 
 
 class DeviceDetector:
     """The CNN detector, a whole photo at a time. Safe to call from many threads.
 
     Args:
-        session: the graph of conversion/device.py.
-        window: its box and its overlap rule.
+        search: how it looks for candidates.
+        session: the graph for that.
+        window: the detector's box, threshold and overlap rule.
         pixels: of the photos that share a run, which have one size; a larger photo has a run of its own.
-        in_strips: what finds the faces of a photo for which the device has not enough memory, or the graph not enough
+        in_strips: what finds the faces where the device has too little memory for a whole photo, or the graph too few
             levels; its graph gives the same scores.
     """
 
-    def __init__(self, session: Session, window: mmod.Window, *, pixels: int, in_strips: CnnDetector) -> None:
+    def __init__(
+        self, search: Search, session: Session, window: mmod.Window, *, pixels: int, in_strips: CnnDetector
+    ) -> None:
+        self._search = search
         self._session = session
         self._window = window
         self._in_strips = in_strips
         self._detect = Batcher[NDArray[np.uint8], list[Detection]](
             self._run, budget=pixels, cost=_pixels, kind=np.shape
         )
+        self.batches: Callable[[], Mapping[int, int]] = self._detect.sizes
 
     @property
     def provider(self) -> str:
@@ -48,26 +100,19 @@ class DeviceDetector:
         """Faces of a photo, RGB, uint8, shape (rows, columns, 3), the surest first. Raises EngineError."""
         return self._detect(image)
 
-    def batches(self) -> Mapping[int, int]:
-        return self._detect.sizes()
-
-    def _run(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Detection]]:
+    def _run(self, images: Images) -> list[list[Detection]]:
         """Faces of photos of one size. Raises OutOfMemory for several: the batcher tries fewer."""
         layout = pyramid.layout(*images[0].shape[:2])
-        if layout is None:
-            return [[] for _ in images]
+        if layout is None or len(layout.levels) > LEVELS:
+            return [self._in_strips(image) for image in images]
         try:
-            at, above = self._session.attempt(("at", "above"), {"photos": np.stack(images), **tables(layout)})
-        except (OutOfMemory, TooManyLevels) as reason:
+            found = self._search(self._session, images, layout, self._window.threshold)
+        except OutOfMemory as shortage:
             if len(images) > 1:
                 raise
-            log.warning("%s; the photo is searched in strips", reason)
+            log.warning("%s; the photo is searched in strips", shortage)
             return [self._in_strips(images[0])]
-        photo, _, rows, columns = at.T
-        return [
-            mmod.detections(rows[mine], columns[mine], above[mine], layout, self._window)
-            for mine in (photo == number for number in range(len(images)))
-        ]
+        return [mmod.detections(*candidates, layout, self._window) for candidates in found]
 
 
 def _pixels(image: NDArray[np.uint8]) -> int:

@@ -1,8 +1,11 @@
 """From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
 
 import logging
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -20,8 +23,8 @@ from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks, Predictor
 from service.recognition.levels import Pyramids
 from service.recognition.mmod import Window
-from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, Model
-from service.recognition.on_device import DeviceDetector
+from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR, Model
+from service.recognition.on_device import DeviceDetector, Search, search, search_in_half_precision
 from service.recognition.overlap import OverlapRule
 from service.recognition.providers import CPU, Provider
 from service.recognition.recognizer import Recognizer
@@ -31,6 +34,12 @@ from service.recognition.sessions import Session, opened
 log = logging.getLogger(__name__)
 
 ENGINES = ("onnx", "dlib")
+
+FLOAT32, FLOAT16 = "float32", "float16"
+SEARCHES: Mapping[str, tuple[str, Search]] = MappingProxyType(
+    {FLOAT32: (DEVICE_DETECTOR, search), FLOAT16: (RESCORED_DETECTOR, search_in_half_precision)}
+)
+"""FACE_SCAN to the graph with which a device looks for faces, and how."""
 
 DETECTOR_SHARE = 3 / 4
 """Of a device's memory, for the detector, whose layers are larger than those of a batch of faces."""
@@ -52,6 +61,7 @@ def open_recognizer(
     provider: str = providers.AUTO,
     allow_fallback: bool = False,
     device_memory: int | None = None,
+    scan: str = FLOAT32,
 ) -> Recognizer:
     """Open a recogniser; `warm_up` makes it load the rest.
 
@@ -64,6 +74,7 @@ def open_recognizer(
         provider: what ONNX Runtime computes on: `auto` or one of `providers.PROVIDERS`.
         allow_fallback: where that provider cannot be used, the CPU may take its place; `auto` always may.
         device_memory: bytes of a device that the networks may take together; None for all that there are.
+        scan: one of `SEARCHES`: the precision in which a device looks for faces; the answers are float32's.
 
     Raises:
         RecognizerError: weights or graphs are missing or damaged, or a session cannot be made where it was to run.
@@ -81,29 +92,32 @@ def open_recognizer(
             return Recognizer(model, dlib)
         return Recognizer(
             model,
-            _onnx_on_best(model, weights, threads, provider, allow_fallback, device_memory),
+            _on_best(partial(_onnx, model, weights, threads, scan), provider, allow_fallback, device_memory),
             dlib if installed() else None,
         )
     except (StoreError, GraphError, EngineError, OSError) as error:
         raise RecognizerError(str(error)) from error
 
 
-def _onnx_on_best(
-    model: Model, weights: WeightStore, threads: int, name: str, allow_fallback: bool, memory: int | None
+def _on_best(
+    opened_on: Callable[[Provider, int | None], OnnxEngine],
+    name: str,
+    allow_fallback: bool,
+    memory: int | None,
 ) -> OnnxEngine:
     """The engine on the provider of this name, or on the CPU where that is allowed and the provider fails at once."""
     chosen = providers.chosen(name, allow_fallback=allow_fallback)
     try:
-        return _onnx(model, weights, threads, chosen, memory)
+        return opened_on(chosen, memory)
     except EngineError as error:
         if chosen.is_cpu or not (allow_fallback or name == providers.AUTO):
             raise
         log.error("%s. The CPU computes instead.", error)  # noqa: TRY400 - one line for a person
-        return _onnx(model, weights, threads, CPU, None)
+        return opened_on(CPU, None)
 
 
 def _onnx(
-    model: Model, weights: WeightStore, threads: int, provider: Provider, memory: int | None
+    model: Model, weights: WeightStore, threads: int, scan: str, provider: Provider, memory: int | None
 ) -> OnnxEngine:
     of_detector, of_network = _divided(model, memory)
     with ExitStack() as undone:
@@ -111,7 +125,7 @@ def _onnx(
         undone.callback(cores.close)
         detector: CnnDetector | DeviceDetector | None = None
         if model.detector == "cnn":
-            detector = _detector(weights, cores, provider, of_detector)
+            detector = _detector(weights, cores, scan, provider, of_detector)
         for name in (model.landmarks, model.network):
             manifest.load(weights.root, name, weights.sha256(name))
         landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
@@ -159,7 +173,7 @@ def _prove(detector: CnnDetector | DeviceDetector | None, network: DescriptorNet
 
 
 def _detector(
-    weights: WeightStore, cores: Cores, provider: Provider, memory: int | None
+    weights: WeightStore, cores: Cores, scan: str, provider: Provider, memory: int | None
 ) -> CnnDetector | DeviceDetector:
     """The detector that suits the provider. Bytes of a device, `memory`, are for both of its graphs."""
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
@@ -174,12 +188,12 @@ def _detector(
     )
     if provider.shares.on_cores:
         return in_strips
-    manifest.load(weights.root, DEVICE_DETECTOR, weights.sha256(CNN_DETECTOR))
+    graph, searched = SEARCHES[scan]
+    manifest.load(weights.root, graph, weights.sha256(CNN_DETECTOR))
     of_photos = None if memory is None or of_strips is None else memory - of_strips
     return DeviceDetector(
-        Session(
-            manifest.graph_path(weights.root, DEVICE_DETECTOR), cores.widths[-1], provider, memory=of_photos
-        ),
+        searched,
+        Session(manifest.graph_path(weights.root, graph), cores.widths[-1], provider, memory=of_photos),
         window(facts),
         pixels=provider.shares.detector_pixels,
         in_strips=in_strips,

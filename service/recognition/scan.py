@@ -119,7 +119,7 @@ def score_map(
 def _shrunk(
     compute: Compute, levels: Levels, layout: Layout, scratch: Scratch, area: int
 ) -> NDArray[np.float32]:
-    rows, columns = (_shrunk_size(size) for size in (layout.rows, layout.columns))
+    rows, columns = (shrunk_size(size) for size in (layout.rows, layout.columns))
     shrunk = np.empty((1, SHRUNK_CHANNELS, rows, columns), np.float32)
     for first, last in _strips(rows, area // (layout.columns * STRIDE)):
         top, bottom = first * STRIDE, (last - 1) * STRIDE + RECEPTIVE_FIELD
@@ -141,7 +141,7 @@ def _scores(compute: Compute, shrunk: NDArray[np.float32], area: int) -> NDArray
     return scores
 
 
-def _shrunk_size(size: int) -> int:
+def shrunk_size(size: int) -> int:
     """Rows or columns that the first half leaves: three unpadded 5x5 convolutions of stride 2."""
     return (size - RECEPTIVE_FIELD) // STRIDE + 1
 

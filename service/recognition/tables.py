@@ -31,16 +31,10 @@ _A_PIXEL = Rectangle(0, 0, 0, 0)
 Vectors = list[NDArray[Any]]
 
 
-class TooManyLevels(ValueError):
-    """A photo whose pyramid the graph cannot make."""
-
-
 @lru_cache(maxsize=4)  # of an 8 megapixel photo 2 MB
 def tables(layout: Layout) -> Mapping[str, NDArray[Any]]:
-    """The inputs of the graph beside the photos. Raises TooManyLevels."""
+    """The inputs of the graph beside the photos, for a layout of at most LEVELS levels."""
     unused = LEVELS - len(layout.levels)
-    if unused < 0:
-        raise TooManyLevels(f"{len(layout.levels)} levels, where the graph has {LEVELS}")
     places, shares = Vectors(), Vectors()
     for source, target in pairwise([*layout.levels, *[_A_PIXEL] * unused]):
         between = steps(_size(source), _size(target))

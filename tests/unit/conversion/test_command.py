@@ -15,7 +15,13 @@ from conversion.__main__ import CONVERTIBLE, main
 from conversion.graphs import GRAPHS
 from conversion.landmarks import POINTS
 from model_store import manifest
-from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, DLIB_RESNET, FIVE_POINTS
+from service.recognition.models import (
+    CNN_DETECTOR,
+    DEVICE_DETECTOR,
+    DLIB_RESNET,
+    FIVE_POINTS,
+    RESCORED_DETECTOR,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,7 +35,7 @@ def own_store(tmp_path: Path, detector_weights: Path) -> Path:
     return folder.parent
 
 
-OF_THE_DETECTOR = (CNN_DETECTOR, DEVICE_DETECTOR)
+OF_THE_DETECTOR = (CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR)
 """The graphs of one file."""
 
 

@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from model_store import manifest
-from service.recognition import pyramid
+from service.recognition import blocks, pyramid
 from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
-from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, MODELS
+from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, MODELS, RESCORED_DETECTOR
 from service.recognition.on_device import DeviceDetector
-from service.recognition.opening import open_recognizer, window
+from service.recognition.opening import FLOAT16, FLOAT32, SEARCHES, open_recognizer, window
 from service.recognition.parallelism import ON_GPU
 from service.recognition.providers import CPU, PROVIDERS
 from service.recognition.recognizer import Recognizer
@@ -37,6 +37,11 @@ def session(store: Path) -> Session:
 
 
 @pytest.fixture(scope="module")
+def rescored(store: Path) -> Session:
+    return Session(manifest.graph_path(store, RESCORED_DETECTOR))
+
+
+@pytest.fixture(scope="module")
 def in_strips(store: Path) -> Iterator[CnnDetector]:
     facts = manifest.load(store, CNN_DETECTOR).detector
     assert facts is not None
@@ -45,21 +50,27 @@ def in_strips(store: Path) -> Iterator[CnnDetector]:
         yield CnnDetector(Session(manifest.graph_path(store, CNN_DETECTOR)), window(facts), pyramids, runs=1)
 
 
-@pytest.fixture
-def detector(session: Session, in_strips: CnnDetector) -> DeviceDetector:
-    return DeviceDetector(session, in_strips._window, pixels=1 << 22, in_strips=in_strips)
+@pytest.fixture(params=[FLOAT32, FLOAT16])
+def detector(request: pytest.FixtureRequest, store: Path, in_strips: CnnDetector) -> DeviceDetector:
+    graph, search = SEARCHES[request.param]
+    session = Session(manifest.graph_path(store, graph))
+    return DeviceDetector(search, session, in_strips._window, pixels=1 << 22, in_strips=in_strips)
 
 
-@pytest.fixture(scope="module")
-def as_device(store: Path) -> Iterator[Recognizer]:
+@pytest.fixture(scope="module", params=[FLOAT32, FLOAT16])
+def as_device(request: pytest.FixtureRequest, store: Path) -> Iterator[Recognizer]:
     """A recogniser that takes the CPU for a device."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "service.recognition.providers.PROVIDERS",
-            {**PROVIDERS, "device": replace(CPU, name="device", shares=ON_GPU)},
-        )
+        known = {**PROVIDERS, "device": replace(CPU, name="device", shares=ON_GPU)}
+        patch.setattr("service.recognition.providers.PROVIDERS", known)
         recognizer = open_recognizer(
-            MODELS[4], engine="onnx", store=store, workers=3, threads=0, provider="device"
+            MODELS[4],
+            engine="onnx",
+            store=store,
+            workers=3,
+            threads=0,
+            provider="device",
+            scan=request.param,
         )
     yield recognizer
     recognizer.close()
@@ -76,6 +87,29 @@ def test_the_scores_are_those_of_the_strips(
     for image, ours in zip(images, scores[:, 0], strict=True):
         expected = score_map(in_strips._network.compute, image, layout, in_strips._pyramids)
         np.testing.assert_allclose(ours, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("shape", [(241, 367), (97, 300), (512, 384), (40, 40)])
+def test_blocks_get_the_scores_of_the_whole_map_wherever_they_are(
+    shape: tuple[int, int], session: Session, rescored: Session
+) -> None:
+    """With a floor under all scores every block is computed once more, those at the edges too."""
+    images = np.random.default_rng(6).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
+    layout = pyramid.layout(*shape)
+    assert layout is not None
+    given = {"photos": images, **tables(layout)}
+    (scores,) = session.attempt(["scores"], given)
+    floor = {"floor": np.array(-1e6, np.float32)}
+    found, patches, scanned = rescored.attempt(
+        ["blocks", "rescored", "scanned"], {**given, **floor, **blocks.grid(layout)}
+    )
+    for number, of_photo in enumerate(scores[:, 0]):
+        mine = found[:, 0] == number
+        rows, columns, values = blocks.above(-1e5, found[mine, 2:], patches[mine, 0], layout)
+        assert list(zip(rows, columns, strict=True)) == list(np.ndindex(of_photo.shape))
+        np.testing.assert_allclose(values.reshape(of_photo.shape), of_photo, rtol=0, atol=TOLERANCE)
+    worst = np.abs(scanned - scores).max()
+    assert TOLERANCE < worst < blocks.SLACK * blocks.MEASURED_SHARE
 
 
 def test_photos_get_the_same_faces_alone_and_together(
@@ -102,8 +136,7 @@ def test_a_pyramid_with_more_levels_than_the_graph_is_made_in_strips(
 ) -> None:
     layout = pyramid.layout(240, 320)
     assert layout is not None
-    monkeypatch.setattr("service.recognition.tables.LEVELS", 3)
-    tables.cache_clear()
+    monkeypatch.setattr("service.recognition.on_device.LEVELS", 3)
     picture = np.random.default_rng(1).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     assert detector(picture) == in_strips(picture)
     assert LEVELS > len(layout.levels) > 3

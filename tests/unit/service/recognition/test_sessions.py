@@ -71,7 +71,7 @@ from model_store import manifest
 from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
 from service.recognition.models import CNN_DETECTOR
-from service.recognition.on_device import DeviceDetector
+from service.recognition.on_device import DeviceDetector, search
 from service.recognition.opening import window
 from service.recognition.scan import CnnDetector
 
@@ -84,7 +84,7 @@ with closing(Cores(1)) as cores:
         Pyramids(np.array(facts.mean, np.float32), cores),
         runs=1,
     )
-    detect = DeviceDetector(small, window(facts), pixels=1 << 22, in_strips=in_strips)
+    detect = DeviceDetector(search, small, window(facts), pixels=1 << 22, in_strips=in_strips)
     # One that fits, one that does not, and again one that does; then more at once than fit together.
     for rows, photos in ((100, 1), (900, 1), (100, 1), (100, 16)):
         images = random.integers(0, 256, (photos, rows, 200, 3), dtype=np.uint8)

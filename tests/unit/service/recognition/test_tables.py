@@ -12,7 +12,6 @@ from service.recognition.tables import (
     PLACES_SIZES,
     SHARES,
     SHARES_SIZES,
-    TooManyLevels,
     tables,
 )
 
@@ -58,9 +57,3 @@ def test_there_is_a_vector_for_every_port_of_every_level() -> None:
     # Two shares make a whole.
     up, down = np.split(given[SHARES], np.cumsum(given[SHARES_SIZES])[:-1])[:2]
     np.testing.assert_allclose(up + down, 1, atol=1e-7)
-
-
-def test_a_pyramid_that_is_too_high_is_refused() -> None:
-    level = Rectangle(11, 11, 20, 20)
-    with pytest.raises(TooManyLevels, match="49 levels, where the graph has 48"):
-        tables(pyramid.Layout(100, 100, (level,) * (LEVELS + 1)))
