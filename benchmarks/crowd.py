@@ -193,7 +193,9 @@ def main() -> int:
         alone = len(photos) / (time.perf_counter() - start)
         for answer in answers:
             answer.raise_for_status()
-        with ThreadPoolExecutor(options.callers) as pool:  # what is kept for many is there before it is looked at
+        with ThreadPoolExecutor(
+            options.callers
+        ) as pool:  # what is kept for many is there before it is looked at
             for answer in pool.map(lambda photo: post(client, photo), photos):
                 answer.raise_for_status()
         first = service.peak_memory(forget=True)

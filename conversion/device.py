@@ -8,13 +8,16 @@ float64 (service/recognition/resampling.py).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from onnx import TensorProto
 
+from conversion import detector
 from conversion.detector import detector_facts, halves, padded_to_blocks, scored
 from conversion.graph import NORMALISATION_SCALE, GraphBuilder, Port, folded
 from conversion.read_network import Network
+from model_store.manifest import DetectorFacts
 from service.recognition.tables import LEVELS, PLACES, PLACES_SIZES, SHARES, SHARES_SIZES
 
 PHOTOS = Port("photos", "tensor(uint8)", ("N", "rows", "columns", 3))
@@ -34,8 +37,17 @@ MAP = Port("scores", "tensor(float)", ("N", 1, "score_rows", "score_columns"))
 
 ROWS, COLUMNS = 2, 3
 """Axes of (photos, colours, rows, columns)."""
-GAP = np.array(1e30, np.float32)
-"""Where no level stands: no pixel has this value, and a level of the right column goes before one of the left."""
+GAP, LEVELS_END = np.array(1e30, np.float32), np.array(1e29, np.float32)
+"""What stands where no level does, and what every pixel of one is below. A level of the right column goes before one of
+the left. Two values, since a device reads one from the host's memory and the other from its own."""
+FORM = (
+    "whole photos: the pyramid, dlib's network and its threshold",
+    *detector.FORM[1:],
+)
+
+
+def device_facts(network: Network) -> DetectorFacts:
+    return replace(detector_facts(network), form=FORM)
 
 
 def device_graph(network: Network) -> bytes:
@@ -85,7 +97,6 @@ def _smaller(builder: GraphBuilder, level: str, places: Sequence[str], shares: S
 
 def _tile(builder: GraphBuilder, levels: Sequence[str], blocks: Sequence[Sequence[str]]) -> str:
     """All levels at their places, gaps 0."""
-    # Two constants of one value: a device reads one of them from the host's memory, and the other from its own.
     pads, filling = builder.constant(np.array([0, 0, 1, 1, 0, 0, 0, 0])), builder.constant(GAP)
     bordered = [builder.node("Pad", level, pads, filling) for level in levels]
 
@@ -104,7 +115,7 @@ def _tile(builder: GraphBuilder, levels: Sequence[str], blocks: Sequence[Sequenc
             axis=ROWS,
         )
 
-    gap, tile = builder.constant(GAP), builder.constant(np.array(0, np.float32))
+    end, tile = builder.constant(LEVELS_END), builder.constant(np.array(0, np.float32))
     for stacked in (column(range(LEVELS), 0, 1), column(range(LEVELS - 1, -1, -1), 2, 3)):
-        tile = builder.node("Where", builder.node("Less", stacked, gap), stacked, tile)
+        tile = builder.node("Where", builder.node("Less", stacked, end), stacked, tile)
     return tile

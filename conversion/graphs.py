@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from conversion import photos, proofs, rescored
 from conversion.detector import SCORES, SHRUNK, SHRUNK_GIVEN, TILE, detector_facts, detector_graph
-from conversion.device import ABOVE, AT, MAP, PHOTOS, TABLES, device_graph
+from conversion.device import ABOVE, AT, MAP, PHOTOS, TABLES, device_facts, device_graph
 from conversion.graph import Port
 from conversion.networks import CHIPS, DESCRIPTORS, descriptor_graph
 from conversion.pictures import Picture, face_chips, scenes
@@ -78,6 +78,7 @@ _DEVICE_GRAPH = replace(
     given=(PHOTOS, *TABLES),
     made=(AT, ABOVE, MAP),
     computed=proofs.detections_of_device_graph,
+    facts=device_facts,
 )
 _RESCORED_GRAPH = replace(
     _DETECTOR_GRAPH,
@@ -85,7 +86,8 @@ _RESCORED_GRAPH = replace(
     given=rescored.GIVEN,
     made=rescored.MADE,
     computed=proofs.detections_of_rescored_graph,
-    # The map is the one in half precision: its error, measured 0.005, is what the slack has to cover.
+    facts=rescored.rescored_facts,
+    # The scores are the scan's, each at its place: their error is what the slack has to cover.
     tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": SLACK * MEASURED_SHARE}),
 )
 

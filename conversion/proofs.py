@@ -19,6 +19,7 @@ from conversion.exposed import RAISE, exposed
 from conversion.networks import CHIPS, DESCRIPTORS
 from conversion.pictures import Picture, fingerprint
 from conversion.read_network import Network
+from conversion.rescored import scan_in_float32
 from service.recognition import blocks, mmod, pyramid
 from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
@@ -30,7 +31,7 @@ from service.recognition.tables import tables
 
 Values = dict[str, NDArray[Any]]
 _Found = tuple[list[mmod.Detection], NDArray[np.float32]]
-"""Faces, and the score map that they were found in."""
+"""Faces, and the scores of the map that they were found in, the highest first."""
 
 BATCH = 32
 """Chips in one run, beside one by one: kernels are chosen by shape."""
@@ -93,7 +94,7 @@ def detections_of_graph(
 
         def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
             scores = score_map(compute, picture, layout, pyramids)
-            return mmod.in_map(scores, layout, window), scores
+            return mmod.in_map(scores, layout, window), -np.sort(-scores, axis=None)
 
         return _detections(find, network, pictures)
 
@@ -104,7 +105,7 @@ def detections_of_device_graph(
     def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
         given = {"photos": picture[np.newaxis], **tables(layout)}
         at, above, scores = session.run(["at", "above", "scores"], given)
-        return mmod.detections(at[:, 2], at[:, 3], above, layout, window), scores[0, 0]
+        return mmod.detections(at[:, 2], at[:, 3], above, layout, window), -np.sort(-scores, axis=None)
 
     return _detections(find, network, pictures)
 
@@ -112,16 +113,18 @@ def detections_of_device_graph(
 def detections_of_rescored_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
+    """`faces` and `confidences` of maps all of whose blocks are computed once more; `scores` of the scan, by place."""
+    scan = onnxruntime.InferenceSession(scan_in_float32(network), providers=["CPUExecutionProvider"])
+
     def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
-        given = {
-            "photos": picture[np.newaxis],
-            "floor": np.array(window.threshold - blocks.SLACK, np.float32),
-            **tables(layout),
-            **blocks.grid(layout),
-        }
-        found, scores, scanned = session.run(["blocks", "rescored", "scanned"], given)
+        given = {"photos": picture[np.newaxis], **tables(layout)}
+        (scanned,) = scan.run(["scanned"], given)
+        found, scores = session.run(
+            ["blocks", "rescored"], {**given, "floor": np.array(-RAISE, np.float32), **blocks.grid(layout)}
+        )
+        *_, of_map = blocks.above(-RAISE, found[:, 2:], scores[:, 0], layout)
         above = blocks.above(window.threshold, found[:, 2:], scores[:, 0], layout)
-        return mmod.detections(*above, layout, window), scanned[0, 0]
+        return mmod.detections(*above, layout, window), scanned.ravel()[np.argsort(-of_map)]
 
     return _detections(find, network, pictures)
 
@@ -146,7 +149,7 @@ def _detections(
         for face in found:
             faces.append((number, *face.rectangle))
             confidences.append(face.confidence)
-        scores.append(np.sort(of_map[of_map > -RAISE])[::-1])
+        scores.append(of_map)
     return {
         "faces": np.array(faces, np.int32).reshape(-1, 5),
         "confidences": np.array(confidences),
