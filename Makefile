@@ -58,7 +58,8 @@ test-slow: test-environment convert-all
 	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "slow and not images" $(ARGS)
 
 ## Both images without Docker: their own lines in a Debian of their own, up to answered photos. Needs root, debootstrap
-## and a Debian mirror; minutes, and for CUDA some gigabytes. ARGS="-k cpu" for one.
+## and a Debian mirror, and is skipped with the reason where one is not there; minutes, and for CUDA some gigabytes.
+## ARGS="-k cpu" for one.
 rehearse-images: test-environment $(CACHE)/photos/.complete
 	$(BIN)/python -m pytest -m images $(ARGS)
 

@@ -236,7 +236,12 @@ class Container:
     def close(self) -> None:
         """Leaves nothing running; what was mounted goes with the last process."""
         if self.running:
-            self._process.kill()
+            # The launcher's end alone would not reach it: a process that becomes somebody else is no longer told of its
+            # parent's (prctl(2), PR_SET_PDEATHSIG). The launcher ends with it.
+            try:
+                os.kill(self.first, signal.SIGKILL)
+            except ProcessLookupError:
+                self._process.kill()
             self.wait()
 
 
