@@ -31,13 +31,14 @@ serve: environment
 ## Fetch the weights of FACE_MODEL and turn its networks into ONNX, proven against dlib. Seconds when done before.
 convert: environment $(CACHE)/photos/.complete
 	@$(BIN)/python -m model_store fetch --model $(MODEL) $(FROM)
-	@$(BIN)/python -m conversion --model $(MODEL) --photos $(CACHE)/photos
+	@$(BIN)/python -m conversion --model $(MODEL) $(ON_DEVICE) --photos $(CACHE)/photos
 
 ## The same for every model whose weights can be fetched.
 convert-all: environment $(CACHE)/photos/.complete
 	@$(BIN)/python -m model_store fetch $(FROM)
 	@$(BIN)/python -m conversion --photos $(CACHE)/photos
 
+ON_DEVICE = $(if $(filter cuda,$(ACCELERATOR)),--device)
 FROM = $(if $(FACE_WEIGHTS),--from "$(FACE_WEIGHTS)")
 
 ## What the Dockerfiles run: the service ready for whoever runs it, without what only made it. The checks run every

@@ -74,7 +74,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _names(asked: argparse.Namespace, store: WeightStore) -> list[str]:
     """What is asked for; with no wish, all whose weights are there. Raises StoreError."""
     if asked.model:
-        return [name for name in CONVERTIBLE if weights_of(name) in MODELS[asked.model].weights]
+        return [
+            name
+            for name in CONVERTIBLE
+            if weights_of(name) in MODELS[asked.model].weights and (asked.device or name == weights_of(name))
+        ]
     unknown = [name for name in asked.names if name not in CONVERTIBLE]
     if unknown:
         raise StoreError(f"{unknown[0]} is nothing to convert; there are {', '.join(CONVERTIBLE)}")
@@ -101,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     wish = parser.add_mutually_exclusive_group()
     wish.add_argument("names", nargs="*", metavar="NAME", default=[], help=", ".join(CONVERTIBLE))
     wish.add_argument("--model", type=int, choices=sorted(MODELS), help="what this FACE_MODEL needs")
+    parser.add_argument("--device", action="store_true", help="with --model: what it needs on a GPU, too")
     parser.add_argument(
         "--store",
         type=Path,

@@ -8,15 +8,15 @@ from types import MappingProxyType
 from service.recognition import cgroups
 from service.settings import Settings
 
-RESIDENT = 320 * 1024**2
-"""Bytes of the process before its first photo: libraries, weights and compiled loops (285 to 340 MiB, measured by
+RESIDENT = 352 * 1024**2
+"""Bytes of the process before its first photo: libraries, weights and compiled loops (280 to 345 MiB, measured with
 `benchmarks.memory` for models 1, 3 and 4)."""
 
 KEPT = 96 * 1024**2
 """Bytes of the arrays that are lent anew for each photo (scratch.py)."""
-KEPT_BY_CORE = 42 * 1024**2
-"""Bytes that ONNX Runtime keeps for the next of the photos that get one core each (scan.SMALL). What it keeps for a
-photo that gets all of them is counted with that photo, or is less than what these then keep."""
+KEPT_BY_PHOTO = 52 * 1024**2
+"""Bytes that ONNX Runtime keeps for each of the photos that get one core: 42 MiB of the detector (scan.SMALL), 10 of
+eight faces. What it keeps for a photo that gets all cores is counted with that photo, or is less than these keep."""
 
 UPLOADS_SHARE = 1 / 4
 """Of what is left, for uploads that wait. They are compressed to a tenth of the pixels or less."""
@@ -28,8 +28,8 @@ OF_A_MACHINE = 0.5
 
 PHOTOS: Mapping[str, Callable[[int], int]] = MappingProxyType(
     {
-        # One more than cores is decoded while the others are in the networks, which share all cores (measured on two
-        # cores: three photos in flight gave the most photos per second).
+        # One more than cores is decoded while the others are in the networks (measured on two cores: three photos in
+        # flight gave the most photos per second).
         "onnx": lambda cores: cores + 1,
         # Each is worked on in a process of its own and takes about 1 GB per megapixel there.
         "dlib": lambda _: 1,
@@ -52,9 +52,14 @@ class Capacity:
     @classmethod
     def of(cls, settings: Settings, cores: int) -> "Capacity":
         """What the settings say, or what suits this machine."""
-        free = max(memory(settings) - RESIDENT - KEPT - KEPT_BY_CORE * cores, 0)
+        free = max(memory(settings) - RESIDENT - KEPT, 0)
+        photos = settings.workers or PHOTOS[settings.engine](cores)
+        if settings.engine == "onnx":
+            # What is kept for photos at the same time must leave as much to the photos themselves.
+            photos = max(min(photos, free // (2 * KEPT_BY_PHOTO)), 1)
+            free = max(free - KEPT_BY_PHOTO * min(photos, cores), 0)
         uploads = int(free * UPLOADS_SHARE)
-        return cls(settings.workers or PHOTOS[settings.engine](cores), uploads, free - uploads)
+        return cls(photos, uploads, free - uploads)
 
 
 def memory(settings: Settings) -> int:

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from service.recognition import blocks, mmod, pyramid
 from service.recognition.batching import Batcher
+from service.recognition.engines.protocol import EngineError
 from service.recognition.mmod import Detection
 from service.recognition.pyramid import Layout
 from service.recognition.scan import CnnDetector
@@ -30,6 +32,9 @@ class Candidates(NamedTuple):
     scores: NDArray[np.float32]
 
 
+LEAST = np.zeros((32, 32, 3), np.uint8)
+"""A photo that takes next to no memory."""
+
 Search = Callable[[Session, Images, Layout, float], list[Candidates]]
 """The candidates of each photo above a threshold, by a graph. Raises EngineError and OutOfMemory."""
 
@@ -37,11 +42,10 @@ Search = Callable[[Session, Images, Layout, float], list[Candidates]]
 def search(session: Session, images: Images, layout: Layout, threshold: float) -> list[Candidates]:
     """A Search by the graph of conversion/device.py."""
     at, above = session.attempt(("at", "above"), {"photos": np.stack(images), **tables(layout)})
-    assert (above > threshold).all()  # the graph has it from the same file
     photo, _, rows, columns = at.T
     return [
         Candidates(rows[mine], columns[mine], above[mine])
-        for mine in (photo == number for number in range(len(images)))
+        for mine in ((photo == number) & (above > threshold) for number in range(len(images)))
     ]
 
 
@@ -82,7 +86,7 @@ class DeviceDetector:
         self._search = search
         self._session = session
         self._window = window
-        self._in_strips = in_strips
+        self.in_strips = in_strips
         self._detect = Batcher[NDArray[np.uint8], list[Detection]](
             self._run, budget=pixels, cost=_pixels, kind=np.shape
         )
@@ -94,7 +98,7 @@ class DeviceDetector:
 
     @property
     def spared(self) -> int:
-        return self._in_strips.spared
+        return self.in_strips.spared
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Faces of a photo, RGB, uint8, shape (rows, columns, 3), the surest first. Raises EngineError."""
@@ -104,15 +108,23 @@ class DeviceDetector:
         """Faces of photos of one size. Raises OutOfMemory for several: the batcher tries fewer."""
         layout = pyramid.layout(*images[0].shape[:2])
         if layout is None or len(layout.levels) > LEVELS:
-            return [self._in_strips(image) for image in images]
+            return [self.in_strips(image) for image in images]
         try:
             found = self._search(self._session, images, layout, self._window.threshold)
         except OutOfMemory as shortage:
             if len(images) > 1:
                 raise
             log.warning("%s; the photo is searched in strips", shortage)
-            return [self._in_strips(images[0])]
+            self._give_back()
+            return [self.in_strips(images[0])]
         return [mmod.detections(*candidates, layout, self._window) for candidates in found]
+
+    def _give_back(self) -> None:
+        """Let the strips have what the photo took in vain: a run after a shortage returns it (`sessions.GIVE_BACK`)."""
+        layout = pyramid.layout(*LEAST.shape[:2])
+        assert layout is not None
+        with suppress(EngineError):
+            self._search(self._session, [LEAST], layout, self._window.threshold)
 
 
 def _pixels(image: NDArray[np.uint8]) -> int:

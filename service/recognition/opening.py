@@ -130,7 +130,14 @@ def _onnx(
             manifest.load(weights.root, name, weights.sha256(name))
         landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
         network = DescriptorNetwork(
-            opened(manifest.graph_path(weights.root, model.network), provider, cores, memory=of_network),
+            opened(
+                manifest.graph_path(weights.root, model.network),
+                provider,
+                cores,
+                # Its weights are held once by session, 42 MB: all cores or one are enough.
+                widths=(cores.widths[0], cores.widths[-1]),
+                memory=of_network,
+            ),
             faces=provider.shares.descriptor_faces,
             runs=_runs(provider, cores),
         )
@@ -143,7 +150,7 @@ def _onnx(
 
 def _runs(provider: Provider, cores: Cores) -> int:
     """Runs of a network at the same time."""
-    return cores.total // cores.widths[0] if provider.shares.on_cores else 1
+    return cores.total // cores.widths[0] if provider.shares.several_runs else 1
 
 
 def _divided(model: Model, memory: int | None) -> tuple[int | None, int | None]:
@@ -163,7 +170,14 @@ def _prove(detector: CnnDetector | DeviceDetector | None, network: DescriptorNet
     network(np.zeros((1, CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
     networks: list[CnnDetector | DeviceDetector | DescriptorNetwork] = [network]
     if detector is not None:
-        detector(np.zeros((CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
+        image = np.zeros((CHIP_SIDE, CHIP_SIDE, 3), np.uint8)
+        detector(image)
+        if isinstance(detector, DeviceDetector):
+            if detector.in_strips.batches():
+                raise EngineError(
+                    f"{detector.provider} cannot search a photo of {CHIP_SIDE} pixels as a whole"
+                )
+            detector.in_strips(image)
         networks.append(detector)
     if any(of.spared for of in networks):
         raise EngineError(

@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service.recognition import cgroups
@@ -53,20 +53,26 @@ class Parallelism:
     """How a provider's work is shared out."""
 
     on_cores: bool
-    """Whether it computes on the cores of this machine, a run for each photo; otherwise there is one run at a time."""
+    """Whether it computes on the cores of this machine, in its memory."""
     detector_pixels: int
     """Pixels of the photos that share a run of the detector; a larger photo runs alone."""
     descriptor_faces: int
     """Faces that share a run of the descriptor network; more are run in turns."""
+    several_runs: bool = False
+    """Whether there are as many runs at the same time as there are cores, each on its share of them."""
 
 
 ON_CPU = Parallelism(
     on_cores=True,
     detector_pixels=0,  # each alone: a run of several takes their times added up
-    descriptor_faces=32,
+    descriptor_faces=8,
+    several_runs=True,
 )
 """The descriptor network's weights pass through the cache once a run: a face takes two thirds of the time among 8 or
 more that it takes alone, and no less among 64 (benchmarks.throughput)."""
+
+BY_LIBRARY = replace(ON_CPU, several_runs=False)
+"""A library that shares out the cores by itself."""
 
 ON_GPU = Parallelism(on_cores=False, detector_pixels=1 << 22, descriptor_faces=64)
 """Small photos of one size, whose strips would leave a GPU with nothing to do between two, to 110 billion operations;

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from service.recognition import nvidia
 from service.recognition.affinity import worker_cores
 from service.recognition.engines.protocol import EngineError
-from service.recognition.parallelism import ON_CPU, ON_GPU, Parallelism, usable_cores
+from service.recognition.parallelism import BY_LIBRARY, ON_CPU, ON_GPU, Parallelism, usable_cores
 from service.recognition.runtime import onnxruntime
 
 log = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ OPENVINO = Provider(
     lock="requirements/openvino.txt",
     options=_openvino_options,
     prepare=_by_device,
-    shares=ON_CPU,
+    shares=BY_LIBRARY,
     missing=_nothing_missing,  # its wheel holds all that it needs
 )
 

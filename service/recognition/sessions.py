@@ -64,28 +64,43 @@ class Network(Protocol):
         """One output of a graph, with all of its inputs by name. Raises EngineError."""
 
 
-def opened(graph: Path, provider: Provider, cores: Cores, *, memory: int | None = None) -> Network:
-    """A graph on a provider: on this machine's cores, a session for each number of them that a run may get.
+def opened(
+    graph: Path,
+    provider: Provider,
+    cores: Cores,
+    *,
+    widths: Sequence[int] = (),
+    memory: int | None = None,
+) -> Network:
+    """A graph on a provider.
 
     Args:
         graph: an .onnx file.
         provider: what computes.
         cores: what it computes on, or what computes where a device cannot.
+        widths: of `cores.widths`, those for which there is a session where a run may get some cores. Empty: all.
         memory: as for `Session`.
 
     Raises:
         EngineError: as `Session` raises it.
     """
-    if provider.shares.on_cores:
-        return SharedSessions(graph, provider, cores)
+    if provider.shares.several_runs:
+        return SharedSessions(graph, provider, cores, widths or cores.widths)
     return Session(graph, cores.widths[-1], provider, memory=memory)
 
 
 class SharedSessions:
-    """A Network in several sessions: a run gets as many cores as its photo has a share of, or as are free."""
+    """A Network in several sessions: a run gets as many cores as its photo has a share of, or as are free.
 
-    def __init__(self, graph: Path, provider: Provider, cores: Cores) -> None:
-        self._sessions = {width: Session(graph, width, provider) for width in cores.widths}
+    Args:
+        graph: an .onnx file.
+        provider: what computes.
+        cores: lends what it computes on.
+        widths: for how many cores there is a session each, the fewest that are lent among them.
+    """
+
+    def __init__(self, graph: Path, provider: Provider, cores: Cores, widths: Sequence[int]) -> None:
+        self._sessions = {width: Session(graph, width, provider) for width in sorted(set(widths))}
         self._cores = cores
         self.provider = provider.official
 
@@ -99,18 +114,22 @@ class SharedSessions:
 
     def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
         with self._cores.lent() as width:
-            return self._sessions[width].run(value)
+            return self._of(width).run(value)
 
     def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
         with self._cores.lent() as width:
-            return self._sessions[width].compute(output, given)
+            return self._of(width).compute(output, given)
+
+    def _of(self, width: int) -> "Session":
+        return self._sessions[max(fitting for fitting in self._sessions if fitting <= width)]
 
 
 class Session:
     """One graph, loaded and ready. Safe to run from many threads.
 
-    The first axis of each input and output is that of the photos or faces: a run for which there is no memory is halved
-    until it fits. What does not fit alone is computed by the CPU, and the next run tries the device again.
+    `run` and `compute` halve a run for which there is no memory until it fits: the first axis of each input and output
+    has to be that of the photos or faces. What does not fit alone is computed by the CPU, and the next run tries the
+    device again.
 
     Args:
         graph: an .onnx file.

@@ -39,8 +39,8 @@ def started(threads: int, name: str) -> ThreadPoolExecutor:
         all_there.abort()  # the others would wait for ever, and the end of the process for them
         pool.shutdown(wait=False)
         raise RuntimeError(
-            f"{threads} threads cannot be started ({error}): lower GUNICORN_WORKERS or FACE_THREADS, or let this "
-            "user or container have more processes"
+            f"{threads} threads cannot be started ({error}): lower GUNICORN_WORKERS, or set FACE_THREADS to 1, or let "
+            "this user or container have more processes"
         ) from error
     return pool
 

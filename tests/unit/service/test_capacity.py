@@ -63,14 +63,27 @@ def test_the_setting_counts_and_is_divided() -> None:
     settings = Settings.model_validate({"FACE_MEMORY": "2GiB", "GUNICORN_WORKERS": 5})
     divided = Capacity.of(settings, cores=2)
     assert divided.photos == 5
-    itself = capacity.RESIDENT + capacity.KEPT + 2 * capacity.KEPT_BY_CORE
+    itself = capacity.RESIDENT + capacity.KEPT + 2 * capacity.KEPT_BY_PHOTO
     assert itself + divided.upload_bytes + divided.photo_bytes == 2 * GIBIBYTE
     assert divided.upload_bytes == (2 * GIBIBYTE - itself) // 4
 
 
+@pytest.mark.parametrize(("cores", "workers", "photos"), [(2, 0, 3), (16, 0, 5), (64, 2, 2), (64, 64, 5)])
+def test_many_cores_leave_a_small_memory_to_photos(cores: int, workers: int, photos: int) -> None:
+    settings = Settings.model_validate({"FACE_MEMORY": "1GiB", "GUNICORN_WORKERS": workers})
+    capacity_of = Capacity.of(settings, cores)
+    assert capacity_of.photos == photos
+    assert capacity_of.photo_bytes > 192 * 1024**2
+    by_dlib = Capacity.of(settings.model_copy(update={"engine": "dlib"}), cores)
+    assert by_dlib.photo_bytes > capacity_of.photo_bytes
+
+
 @pytest.mark.parametrize(("engine", "photos"), [("onnx", 5), ("dlib", 1)])
 def test_photos_at_once_by_themselves(engine: str, photos: int) -> None:
-    assert Capacity.of(Settings.model_validate({"FACE_ENGINE": engine}), cores=4).photos == photos
+    assert (
+        Capacity.of(Settings.model_validate({"FACE_ENGINE": engine, "FACE_MEMORY": "4GiB"}), cores=4).photos
+        == photos
+    )
 
 
 def test_the_memory_of_this_machine_can_be_read() -> None:
