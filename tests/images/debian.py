@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGES = ("python3", "python3-venv", "ca-certificates")
@@ -54,13 +55,19 @@ def _set_up(suite: str, root: Path) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent) as part:
         tree = Path(part) / suite
-        command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(tree)]
-        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if ended.returncode:
-            said = (ended.stderr or ended.stdout).strip().splitlines()
-            raise NoDebian(f"debootstrap: {said[-1] if said else ended.returncode}")
+        debootstrap(suite, tree, PACKAGES)
         shutil.rmtree(tree / "var" / "cache" / "apt" / "archives")
         (tree / "usr" / "local" / "bin" / "python").symlink_to("/usr/bin/python3")
         # What Docker writes into every container.
         (tree / "etc" / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
         tree.rename(root)
+
+
+def debootstrap(suite: str, tree: Path, packages: Iterable[str], *options: str) -> None:
+    """A minimal Debian and these packages in a new folder. Raises NoDebian where the mirror cannot be reached."""
+    options = ("--variant=minbase", f"--include={','.join(packages)}", *options)
+    command = ["debootstrap", *options, suite, str(tree)]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        said = (ended.stderr or ended.stdout).strip().splitlines()
+        raise NoDebian(f"debootstrap: {said[-1] if said else ended.returncode}")
