@@ -18,7 +18,7 @@ CACHE := .cache
 BIN := $(VENV)/bin
 export FACE_STORE := $(STORE)
 
-.PHONY: serve test test-slow bench parity check format lock convert convert-all clean image rehearse-images
+.PHONY: serve test test-slow bench parity check format lock convert convert-all clean image rehearse-images emulated
 .PHONY: environment test-environment bench-environment
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
@@ -56,13 +56,17 @@ test: check convert-all
 
 ## The tests that take minutes.
 test-slow: test-environment convert-all
-	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "slow and not images" $(ARGS)
+	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "slow and not images and not emulated" $(ARGS)
 
 ## Both images without Docker: their own lines in a Debian of their own, up to answered photos. Needs root, debootstrap
 ## and a Debian mirror, and is skipped with the reason where one is not there; minutes, and for CUDA some gigabytes.
 ## ARGS="-k cpu" for one.
 rehearse-images: test-environment $(CACHE)/photos/.complete
 	$(BIN)/python -m pytest -m images $(ARGS)
+
+## Models 1 to 4 on emulated processors: AVX2, no AVX, arm64. Needs qemu-user-static; for arm64 root and debootstrap.
+emulated: test-environment convert-all
+	$(BIN)/python -m pytest -m emulated $(ARGS)
 
 ## Before an upgrade: your PHOTOS against dlib, in two minutes, with a page to look at in OUT; ARGS=--full for all.
 bench: bench-environment convert-all

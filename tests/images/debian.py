@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -90,30 +91,35 @@ def _set_up(suite: str, root: Path) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent) as part:
         tree = Path(part) / suite
-        # In namespaces of its own: whatever ends it ends what it started, and nothing that it mounted is left for the
-        # folder's removal to walk into.
-        command = [
-            *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
-            *("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(tree)),
-        ]
-        try:
-            ended = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=SET_UP_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            raise NoDebian(f"debootstrap: not done after {SET_UP_SECONDS:.0f} s") from None
-        if ended.returncode:
-            raise NoDebian(f"debootstrap: {_last_line(ended.returncode, ended.stderr or ended.stdout)}")
+        debootstrap(suite, tree, PACKAGES)
         shutil.rmtree(tree / "var" / "cache" / "apt" / "archives")
         (tree / "usr" / "local" / "bin" / "python").symlink_to("/usr/bin/python3")
         # What Docker writes into every container.
         (tree / "etc" / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
         tree.rename(root)
+
+
+def debootstrap(suite: str, tree: Path, packages: Iterable[str], *options: str) -> None:
+    """A minimal Debian and these packages in a new folder. Raises NoDebian where the mirror cannot be reached."""
+    # In namespaces of its own: whatever ends it ends what it started, and nothing that it mounted is left for the
+    # folder's removal to walk into.
+    command = [
+        *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
+        *("debootstrap", "--variant=minbase", f"--include={','.join(packages)}", *options, suite, str(tree)),
+    ]
+    try:
+        ended = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SET_UP_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise NoDebian(f"debootstrap: not done after {SET_UP_SECONDS:.0f} s") from None
+    if ended.returncode:
+        raise NoDebian(f"debootstrap: {_last_line(ended.returncode, ended.stderr or ended.stdout)}")
 
 
 def _last_line(status: int, printed: str) -> str:

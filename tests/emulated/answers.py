@@ -1,0 +1,49 @@
+"""What the recogniser answers about a photo on the processor that runs this, as JSON.
+
+`python -m tests.emulated.answers STORE PHOTO`, in an environment that may have no dlib.
+"""
+
+import json
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from llvmlite import binding
+
+from benchmarks.options import NAMED
+from benchmarks.parity.photos import Photo, decoded
+from service.recognition.models import MODELS
+from service.recognition.opening import open_recognizer
+from service.recognition.recognizer import Face
+from service.settings import ADVERTISED_AREA
+
+
+def main(store: Path, path: Path) -> None:
+    (photo,) = decoded([path], ADVERTISED_AREA, [])
+    models = {model: _answer(model, store, photo) for model in NAMED}
+    told = {
+        "features": sorted(name for name, there in binding.get_host_cpu_features().items() if there),
+        "pixels": photo.digest,
+        "models": models,
+        "dlib": "dlib" in sys.modules,
+    }
+    print(json.dumps(told))
+
+
+def _answer(model: int, store: Path, photo: Photo) -> list[Any]:
+    """Faces as `benchmarks.faces.of_entry` reads them."""
+    with closing(open_recognizer(MODELS[model], engine="onnx", store=store, workers=1, threads=0)) as opened:
+        # Nothing stands in: what cannot be computed here is an error.
+        faces = opened.recognize_timed(photo.image, stand_in=False).faces
+    return [_entry(face) for face in faces]
+
+
+def _entry(face: Face) -> Any:
+    box = face.rectangle
+    edges = (box.left, box.top, box.right, box.bottom)
+    return edges, face.confidence, face.landmarks.tolist(), face.descriptor.tolist()
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,65 @@
+"""A Python for arm64 from the images' Debian, with the packages of the project's own lock, on any machine.
+
+Debian's packages are unpacked and not set up, and QEMU looks their files up in the folder (-L): nothing has to be
+mounted, and this machine need not know how to start such programs.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.emulated.machines import PROCESSORS, Machine, missing
+from tests.images import debian, dockerfile
+
+LOCK = ROOT / "requirements" / "cpu.txt"
+
+
+def wanting() -> str | None:
+    """Why there can be none on this machine, or None where there can."""
+    if os.geteuid() != 0:
+        return "only root can run debootstrap"
+    return missing(("debootstrap", "dpkg-deb"))
+
+
+def machine(cache: Path) -> Machine:
+    """Set up in `cache` where it is not there yet. Raises `debian.NoDebian`."""
+    cache.mkdir(parents=True, exist_ok=True)
+    files = cache / "arm64"
+    if not files.exists():
+        _unpack(files)
+    packages = cache / f"arm64-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
+    made = Machine(PROCESSORS["arm64"], files, files / "usr" / "bin" / "python3", packages)
+    made.describe_processor()
+    if not packages.exists():
+        _install(made, packages)
+    return made
+
+
+def _unpack(files: Path) -> None:
+    suite = dockerfile.read(ROOT / "Dockerfile.cpu")[0].base.rpartition("-")[2]
+    with tempfile.TemporaryDirectory(dir=files.parent) as part:
+        tree = Path(part) / files.name
+        debian.debootstrap(suite, tree, ("python3", "python3-pip-whl"), "--arch=arm64", "--foreign")
+        archives = tree / "var" / "cache" / "apt" / "archives"
+        for package in archives.glob("*.deb"):
+            subprocess.run(["dpkg-deb", "--extract", package, tree], check=True)
+        shutil.rmtree(archives)
+        tree.rename(files)
+
+
+def _install(made: Machine, packages: Path) -> None:
+    """By that Python's own pip, which takes the wheels and the lines of the lock that are for it."""
+    (pip,) = made.files.glob("usr/share/python-wheels/pip-*.whl")
+    with tempfile.TemporaryDirectory(dir=packages.parent) as part:
+        into = Path(part) / packages.name
+        ended = made.run(
+            *(pip / "pip", "install", "--quiet", "--no-compile", "--target", into),
+            *("--require-hashes", "--only-binary=:all:", "--requirement", LOCK),
+            environment={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+        )
+        assert ended.returncode == 0, ended.stderr
+        into.rename(packages)
