@@ -69,7 +69,7 @@ def test_upstreams_processes_share_a_list_of_photos(store: Path, upload: Upload)
 
 def test_a_side_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     with (
-        closing(Worker("library", with_library.opened, str(tmp_path), 4, 0)) as worker,
+        closing(Worker("library", with_library.opened, str(tmp_path), 4)) as worker,
         pytest.raises(WorkerFailed, match=r"library failed: .*python -m model_store fetch"),
     ):
         worker.result()

@@ -142,13 +142,13 @@ def test_a_pyramid_with_more_levels_than_the_graph_is_made_in_strips(
     assert LEVELS > len(layout.levels) > 3
 
 
-def test_a_recogniser_on_a_device_gives_dlibs_faces(
+def test_a_recogniser_on_a_device_gives_the_faces_of_one_on_the_cpu(
     as_device: Recognizer, recognizers: dict[str, Recognizer], pictures: Pictures
 ) -> None:
     for picture in pictures.values():
-        ours, dlibs = (one.recognize(picture) for one in (as_device, recognizers["dlib"]))
-        assert [face.rectangle for face in ours] == [face.rectangle for face in dlibs]
-        for face, other in zip(ours, dlibs, strict=True):
+        ours, theirs = (one.recognize(picture) for one in (as_device, recognizers["onnx"]))
+        assert [face.rectangle for face in ours] == [face.rectangle for face in theirs]
+        for face, other in zip(ours, theirs, strict=True):
             assert face.confidence == pytest.approx(other.confidence, abs=1e-5)
             np.testing.assert_allclose(face.descriptor, other.descriptor, rtol=0, atol=1e-5)
     stage = as_device.stages()["cnn_detections"]
