@@ -95,6 +95,7 @@ def _assert_equal(comparisons: dict[int, Comparison], photos: int, faces: int) -
         assert comparison.recomputed == comparison.faces
 
 
+@pytest.mark.slow
 def test_every_model_equals_dlib_on_photos_from_packages_and_made_ones(
     corpus_photos: list[Photo], store: Path
 ) -> None:

@@ -25,6 +25,7 @@ def session(descriptor: Network) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(descriptor_graph(descriptor), providers=["CPUExecutionProvider"])
 
 
+@pytest.mark.slow
 def test_a_hundred_real_chips_singly_and_in_batches_of_32(
     session: onnxruntime.InferenceSession,
     descriptor: Network,

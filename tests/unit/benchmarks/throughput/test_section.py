@@ -42,6 +42,7 @@ def paths(photos: dict[str, Path]) -> list[Path]:
     return [photos["coffee.png"], photos["astronaut.png"]]
 
 
+@pytest.mark.slow
 def test_all_promised_figures_are_noted(paths: list[Path], store: Path) -> None:
     plan = Plan(
         turn=0.0,

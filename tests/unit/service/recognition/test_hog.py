@@ -94,6 +94,7 @@ def _around(rectangle: Rectangle, state: np.random.Generator) -> Rectangle:
     )
 
 
+@pytest.mark.slow
 def test_verdicts_are_those_of_the_whole_scan(detector: HogDetector, pictures: Pictures) -> None:
     """Boxes around where dlib sees faces or nearly sees them: sure ones, near the bound of overlap, and misses."""
     state = np.random.default_rng(3)

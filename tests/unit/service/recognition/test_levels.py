@@ -124,6 +124,7 @@ def test_gaps_are_what_no_level_covers(rows: int, columns: int) -> None:
     np.testing.assert_array_equal(in_gap, ~in_level)
 
 
+@pytest.mark.slow
 def test_photos_at_the_same_time_do_not_meet(pyramids: Pyramids) -> None:
     photos = [_photo(97, 131), _photo(131, 97), _photo(203, 64), _photo(64, 203)] * 8
     with ThreadPoolExecutor(4) as callers:

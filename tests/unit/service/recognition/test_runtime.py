@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from model_store import manifest
+from service.recognition.models import CNN_DETECTOR
 from service.recognition.runtime import onnxruntime
 
 ROOT = Path(__file__).parents[4]
@@ -21,7 +23,7 @@ Session(Path(sys.argv[1]))
 
 def _home_after(first: str, store: Path, home: Path) -> set[str]:
     """What a process that opens a session leaves in its home folder."""
-    (graph,) = (store / "onnx").glob("mmod_*.onnx")
+    graph = manifest.graph_path(store, CNN_DETECTOR)
     subprocess.run(
         [sys.executable, "-c", _SESSION.format(first=first), str(graph.resolve())],
         cwd=ROOT,

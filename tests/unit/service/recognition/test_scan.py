@@ -70,6 +70,7 @@ print(peak.split()[1])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_photos_of_eight_megapixels_and_any_shape_take_less_than_a_gigabyte(store: Path) -> None:
     done = subprocess.run(
