@@ -18,15 +18,23 @@ from conversion.detector import detector_facts, halves, padded_to_blocks, scored
 from conversion.graph import NORMALISATION_SCALE, GraphBuilder, Port, folded
 from conversion.read_network import Network
 from model_store.manifest import DetectorFacts
-from service.recognition.tables import LEVELS, PLACES, PLACES_SIZES, SHARES, SHARES_SIZES
+from service.recognition.tables import (
+    LEVELS,
+    OF_BLOCKS,
+    OF_SOURCES,
+    PLACES,
+    PLACES_SIZES,
+    SHARES,
+    SHARES_SIZES,
+)
 
 PHOTOS = Port("photos", "tensor(uint8)", ("N", "rows", "columns", 3))
 """RGB, of one size."""
 TABLES = (
     Port(PLACES, "tensor(int32)", ("P",)),
-    Port(PLACES_SIZES, "tensor(int64)", (4 * (LEVELS - 1) + 4 * LEVELS,)),
+    Port(PLACES_SIZES, "tensor(int64)", (OF_SOURCES + OF_BLOCKS,)),
     Port(SHARES, "tensor(float)", ("S",)),
-    Port(SHARES_SIZES, "tensor(int64)", (4 * (LEVELS - 1),)),
+    Port(SHARES_SIZES, "tensor(int64)", (OF_SOURCES,)),
 )
 AT = Port("at", "tensor(int64)", ("K", 4))
 """Of each score above the threshold, in ascending order: photo, 0, row, column."""
@@ -65,16 +73,16 @@ def device_graph(network: Network) -> bytes:
 
 def tile_of_photos(builder: GraphBuilder, mean: Sequence[float]) -> str:
     """The tiles of `photos`, (N, 3, rows, columns), as the tables say."""
-    places = builder.split(PLACES, PLACES_SIZES, 4 * (LEVELS - 1) + 4 * LEVELS)
-    shares = builder.split(SHARES, SHARES_SIZES, 4 * (LEVELS - 1))
+    places = builder.split(PLACES, PLACES_SIZES, OF_SOURCES + OF_BLOCKS)
+    shares = builder.split(SHARES, SHARES_SIZES, OF_SOURCES)
 
     planes = builder.node("Transpose", PHOTOS.name, perm=[0, 3, 1, 2])  # bytes move faster than floats
     planes = builder.node("Cast", planes, to=TensorProto.FLOAT)
     levels = [builder.node("Div", builder.less_mean(planes, mean), builder.constant(NORMALISATION_SCALE))]
-    for first in range(0, 4 * (LEVELS - 1), 4):
+    for first in range(0, OF_SOURCES, 4):
         levels.append(_smaller(builder, levels[-1], places[first : first + 4], shares[first : first + 4]))
 
-    blocks = [places[first : first + 4] for first in range(4 * (LEVELS - 1), len(places), 4)]
+    blocks = [places[first : first + 4] for first in range(OF_SOURCES, len(places), 4)]
     return _tile(builder, levels, blocks)
 
 

@@ -105,7 +105,9 @@ def detections_of_device_graph(
     def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
         given = {"photos": picture[np.newaxis], **tables(layout)}
         at, above, scores = session.run(["at", "above", "scores"], given)
-        return mmod.detections(at[:, 2], at[:, 3], above, layout, window), -np.sort(-scores, axis=None)
+        return mmod.detections(mmod.Candidates(at[:, 2], at[:, 3], above), layout, window), -np.sort(
+            -scores, axis=None
+        )
 
     return _detections(find, network, pictures)
 
@@ -124,7 +126,7 @@ def detections_of_rescored_graph(
         )
         *_, of_map = blocks.above(-RAISE, found[:, 2:], scores[:, 0], layout)
         above = blocks.above(window.threshold, found[:, 2:], scores[:, 0], layout)
-        return mmod.detections(*above, layout, window), scanned.ravel()[np.argsort(-of_map)]
+        return mmod.detections(above, layout, window), scanned.ravel()[np.argsort(-of_map)]
 
     return _detections(find, network, pictures)
 

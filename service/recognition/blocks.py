@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.mmod import STRIDE
+from service.recognition.mmod import STRIDE, Candidates
 from service.recognition.pyramid import RECEPTIVE_FIELD, Layout
 from service.recognition.scan import REACH, shrunk_size
 
@@ -32,9 +32,6 @@ STRIDES = "strides"
 0, 1, 2 and so on for each row and each column of the tile under a patch; and by how many values the tile's next photo,
 next colour and next row is further."""
 
-Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
-"""Rows, columns and scores."""
-
 
 def grid(layout: Layout) -> Mapping[str, NDArray[Any]]:
     """The inputs of the graph for tiles of this layout."""
@@ -49,7 +46,9 @@ def grid(layout: Layout) -> Mapping[str, NDArray[Any]]:
     }
 
 
-def above(threshold: float, blocks: NDArray[np.int64], scores: NDArray[np.float32], layout: Layout) -> Found:
+def above(
+    threshold: float, blocks: NDArray[np.int64], scores: NDArray[np.float32], layout: Layout
+) -> Candidates:
     """The scores of one photo's blocks above a threshold, in ascending order of their places.
 
     Args:
@@ -62,9 +61,9 @@ def above(threshold: float, blocks: NDArray[np.int64], scores: NDArray[np.float3
     columns = _starts(shrunk_size(layout.columns))[blocks[:, 1], None] + np.arange(scores.shape[2])
     inside = (rows // SIDE == blocks[:, :1])[:, :, None] & (columns // SIDE == blocks[:, 1:])[:, None, :]
     block, row, column = np.nonzero(inside & (scores > threshold))
-    found = rows[block, row], columns[block, column], scores[block, row, column]
-    order = np.lexsort((found[1], found[0]))
-    return found[0][order], found[1][order], found[2][order]
+    found = Candidates(rows[block, row], columns[block, column], scores[block, row, column])
+    order = np.lexsort((found.columns, found.rows))
+    return Candidates(found.rows[order], found.columns[order], found.scores[order])
 
 
 @lru_cache(maxsize=8)

@@ -25,18 +25,10 @@ class DescriptorNetwork:
     """
 
     def __init__(self, network: Network, *, faces: int, runs: int) -> None:
-        self._network = network
+        self.network = network
         self._faces = faces
         self._describe = Batcher[Chips, Descriptors](self._run, budget=faces, cost=len, runs=runs)
         self.batches = self._describe.sizes
-
-    @property
-    def provider(self) -> str:
-        return self._network.provider
-
-    @property
-    def spared(self) -> int:
-        return self._network.spared
 
     def __call__(self, chips: Chips) -> Descriptors:
         """The descriptors of chips, in their order. Raises EngineError."""
@@ -46,4 +38,4 @@ class DescriptorNetwork:
 
     def _run(self, batch: Sequence[Chips]) -> list[Descriptors]:
         ends = np.cumsum([len(chips) for chips in batch])
-        return np.split(self._network.run(np.concatenate(batch)), ends[:-1])
+        return np.split(self.network.run(np.concatenate(batch)), ends[:-1])

@@ -20,6 +20,11 @@ class Rectangle(NamedTuple):
         """Pixels inside, edges included; 0 for an empty rectangle (dlib/geometry/rectangle.h, area)."""
         return max(self.right - self.left + 1, 0) * max(self.bottom - self.top + 1, 0)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of a rectangle that is not empty."""
+        return self.bottom - self.top + 1, self.right - self.left + 1
+
     def intersection(self, other: "Rectangle") -> "Rectangle":
         return Rectangle(
             max(self.left, other.left),

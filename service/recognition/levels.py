@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from service.recognition.cores import Cores
 from service.recognition.geometry import Rectangle
-from service.recognition.parallelism import usable_cores
 from service.recognition.pyramid import Layout
 from service.recognition.resampling import normalise, resample, resample_photo, steps
 from service.recognition.scratch import Scratch
@@ -48,7 +47,7 @@ class Pyramids:
             image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
             layout: where the levels of such a photo stand.
         """
-        smaller = [_size(level) for level in layout.levels[2:]]
+        smaller = [level.size for level in layout.levels[2:]]
         with self.scratch.floats((3 * sum(rows * columns for rows, columns in smaller),)) as memory:
             yield Levels(self, image, layout, _carved(memory, smaller))
 
@@ -93,7 +92,7 @@ class Levels:
         """Make the levels from the third on. The second is half of them all, and cheap to make again."""
         if not self._smaller:
             return
-        rows, columns = _size(self._layout.levels[1])
+        rows, columns = self._layout.levels[1].size
         with self._pyramids.scratch.floats((3, rows, columns)) as second:
             self._in_bands(0, rows, lambda first, last: self._second(second, first, 0, first, last))
             for source, target in pairwise([second, *self._smaller]):
@@ -102,12 +101,16 @@ class Levels:
     def _second(self, target: Planes, top: int, left: int, first: int, last: int) -> None:
         """Rows `first` to `last` - 1 of the second level into `target` at top, left."""
         photo, level = self._layout.levels[:2]
-        between = steps(_size(photo), _size(level))
+        between = steps(photo.size, level.size)
         resample_photo(self._image, self._pyramids.mean, target, top, left, first, last, between)
 
     def _in_bands(self, first: int, last: int, make: Callable[[int, int], None]) -> None:
-        """Call make(first row, last row) for bands of these rows, all threads at work."""
-        run_all(self._pyramids.cores.executor(), lambda band: make(*band), _bands(first, last))
+        """Call make(first row, last row) for bands of these rows, all of the photo's cores at work.
+
+        Twice as many bands as cores: one of them may be taken by another photo.
+        """
+        cores = self._pyramids.cores
+        run_all(cores.executor(), lambda band: make(*band), _bands(first, last, 2 * cores.share))
 
 
 @lru_cache(maxsize=16)
@@ -139,13 +142,9 @@ def _carved(memory: NDArray[np.float32], sizes: Sequence[tuple[int, int]]) -> li
     return planes
 
 
-def _bands(first: int, last: int) -> Iterator[tuple[int, int]]:
-    """Split rows for all cores, twice as many bands as cores: one of them may be taken by another photo."""
+def _bands(first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
+    """Split rows into bands that are worth a thread each, at most so many."""
     rows = last - first
-    number = max(min(2 * usable_cores(), rows // LEAST_ROWS), 1)
+    number = max(min(most, rows // LEAST_ROWS), 1)
     for band in range(number):
         yield first + rows * band // number, first + rows * (band + 1) // number
-
-
-def _size(level: Rectangle) -> tuple[int, int]:
-    return level.bottom - level.top + 1, level.right - level.left + 1

@@ -5,6 +5,7 @@ Source: dlib/dnn/loss.h (loss_mmod_::tensor_to_dets, to_label) and dlib/image_tr
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,14 @@ class Window:
     """A score above it is a face (adjust_threshold of loss_mmod_::to_label)."""
 
 
+class Candidates(NamedTuple):
+    """Scores above a threshold, in ascending order of their places in the map."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class Detection:
     """A face of the CNN detector, in pixels of the photo."""
@@ -48,24 +57,18 @@ def in_map(scores: NDArray[np.float32], layout: Layout, window: Window) -> list[
         window: the detector's window, overlap rule and threshold.
     """
     rows, columns = np.nonzero(scores > window.threshold)
-    return detections(rows, columns, scores[rows, columns], layout, window)
+    return detections(Candidates(rows, columns, scores[rows, columns]), layout, window)
 
 
-def detections(
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    confidences: NDArray[np.float32],
-    layout: Layout,
-    window: Window,
-) -> list[Detection]:
-    """Faces among the scores above the threshold, the surest first.
+def detections(candidates: Candidates, layout: Layout, window: Window) -> list[Detection]:
+    """Faces among the candidates, the surest first.
 
     Args:
-        rows, columns: where they are in the score map, in ascending order.
-        confidences: the scores.
+        candidates: all scores above the threshold.
         layout: the layout of the tile.
         window: the detector's window and overlap rule.
     """
+    rows, columns, confidences = candidates
     kept: list[Detection] = []
     for candidate in np.argsort(-confidences, kind="stable"):
         box = _in_photo(int(columns[candidate]), int(rows[candidate]), layout, window)

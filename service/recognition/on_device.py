@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from service.recognition import blocks, mmod, pyramid
 from service.recognition.batching import Batcher
 from service.recognition.engines.protocol import EngineError
-from service.recognition.mmod import Detection
+from service.recognition.mmod import Candidates, Detection
 from service.recognition.pyramid import Layout
 from service.recognition.scan import CnnDetector
 from service.recognition.sessions import OutOfMemory, Session
@@ -22,14 +21,6 @@ log = logging.getLogger(__name__)
 
 Images = Sequence[NDArray[np.uint8]]
 """Photos of one size, RGB, uint8, shape (rows, columns, 3)."""
-
-
-class Candidates(NamedTuple):
-    """Scores above the threshold, in ascending order of their places in the map."""
-
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    scores: NDArray[np.float32]
 
 
 LEAST = np.zeros((32, 32, 3), np.uint8)
@@ -63,7 +54,7 @@ def search_in_half_precision(
         },
     )
     return [
-        Candidates(*blocks.above(threshold, found[mine, 2:], rescored[mine, 0], layout))
+        blocks.above(threshold, found[mine, 2:], rescored[mine, 0], layout)
         for mine in (found[:, 0] == number for number in range(len(images)))
     ]
 
@@ -87,18 +78,12 @@ class DeviceDetector:
         self._session = session
         self._window = window
         self.in_strips = in_strips
+        # The CPU helps where memory is short even for a strip, and nowhere else.
+        self.network = in_strips.network
         self._detect = Batcher[NDArray[np.uint8], list[Detection]](
             self._run, budget=pixels, cost=_pixels, kind=np.shape
         )
         self.batches: Callable[[], Mapping[int, int]] = self._detect.sizes
-
-    @property
-    def provider(self) -> str:
-        return self._session.provider
-
-    @property
-    def spared(self) -> int:
-        return self.in_strips.spared
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Faces of a photo, RGB, uint8, shape (rows, columns, 3), the surest first. Raises EngineError."""
@@ -117,7 +102,7 @@ class DeviceDetector:
             log.warning("%s; the photo is searched in strips", shortage)
             self._give_back()
             return [self.in_strips(images[0])]
-        return [mmod.detections(*candidates, layout, self._window) for candidates in found]
+        return [mmod.detections(candidates, layout, self._window) for candidates in found]
 
     def _give_back(self) -> None:
         """Let the strips have what the photo took in vain: a run after a shortage returns it (`sessions.GIVE_BACK`)."""
@@ -129,3 +114,7 @@ class DeviceDetector:
 
 def _pixels(image: NDArray[np.uint8]) -> int:
     return math.prod(image.shape[:2])
+
+
+Detector = CnnDetector | DeviceDetector
+"""What finds the faces of a model with the CNN."""

@@ -24,7 +24,7 @@ from service.recognition.landmarks import Landmarks, Predictor
 from service.recognition.levels import Pyramids
 from service.recognition.mmod import Window
 from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR, Model
-from service.recognition.on_device import DeviceDetector, Search, search, search_in_half_precision
+from service.recognition.on_device import Detector, DeviceDetector, Search, search, search_in_half_precision
 from service.recognition.overlap import OverlapRule
 from service.recognition.providers import CPU, Provider
 from service.recognition.recognizer import Recognizer
@@ -123,7 +123,7 @@ def _onnx(
     with ExitStack() as undone:
         cores = Cores(threads)
         undone.callback(cores.close)
-        detector: CnnDetector | DeviceDetector | None = None
+        detector: Detector | None = None
         if model.detector == "cnn":
             detector = _detector(weights, cores, scan, provider, of_detector)
         for name in (model.landmarks, model.network):
@@ -161,34 +161,34 @@ def _divided(model: Model, memory: int | None) -> tuple[int | None, int | None]:
     return of_detector, memory - of_detector
 
 
-def _prove(detector: CnnDetector | DeviceDetector | None, network: DescriptorNetwork) -> None:
+def _prove(detector: Detector | None, network: DescriptorNetwork) -> None:
     """Run the networks once: what a device cannot do shows then, and not before.
 
     Raises:
         EngineError: a run failed, or the CPU had to help.
     """
     network(np.zeros((1, CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
-    networks: list[CnnDetector | DeviceDetector | DescriptorNetwork] = [network]
+    networks = [network.network]
     if detector is not None:
         image = np.zeros((CHIP_SIDE, CHIP_SIDE, 3), np.uint8)
         detector(image)
         if isinstance(detector, DeviceDetector):
             if detector.in_strips.batches():
                 raise EngineError(
-                    f"{detector.provider} cannot search a photo of {CHIP_SIDE} pixels as a whole"
+                    f"{detector.network.provider} cannot search a photo of {CHIP_SIDE} pixels as a whole"
                 )
             detector.in_strips(image)
-        networks.append(detector)
+        networks.append(detector.network)
     if any(of.spared for of in networks):
         raise EngineError(
-            f"{network.provider} has no memory for a single face: free some on the device, or raise "
+            f"{network.network.provider} has no memory for a single face: free some on the device, or raise "
             "FACE_GPU_MEMORY"
         )
 
 
 def _detector(
     weights: WeightStore, cores: Cores, scan: str, provider: Provider, memory: int | None
-) -> CnnDetector | DeviceDetector:
+) -> Detector:
     """The detector that suits the provider. Bytes of a device, `memory`, are for both of its graphs."""
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
     if facts is None:

@@ -59,7 +59,7 @@ class CnnDetector:
     """
 
     def __init__(self, network: Network, window: mmod.Window, pyramids: Pyramids, *, runs: int) -> None:
-        self._network = network
+        self.network = network
         self._window = window
         self._pyramids = pyramids
         self._detect = Batcher[NDArray[np.uint8], list[Detection]](
@@ -71,14 +71,6 @@ class CnnDetector:
         )
         self.batches = self._detect.sizes
 
-    @property
-    def provider(self) -> str:
-        return self._network.provider
-
-    @property
-    def spared(self) -> int:
-        return self._network.spared
-
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Faces of a photo, RGB, uint8, shape (rows, columns, 3), the surest first. Raises EngineError."""
         return self._detect(image)
@@ -87,8 +79,8 @@ class CnnDetector:
         layout = pyramid.layout(*image.shape[:2])
         if layout is None:
             return []
-        strips = SMALL if self._network.divided else LARGE
-        scores = score_map(self._network.compute, image, layout, self._pyramids, strips)
+        strips = SMALL if self.network.divided else LARGE
+        scores = score_map(self.network.compute, image, layout, self._pyramids, strips)
         return mmod.in_map(scores, layout, self._window)
 
 

@@ -24,6 +24,8 @@ PLACES, PLACES_SIZES, SHARES, SHARES_SIZES = "places", "places_sizes", "shares",
 then for each level the rows and the columns of its block in the left column of levels, and the same for the right one.
 In a block, 0 is a gap and 1 the level's first row or column. `shares`, float32: for each level from the second on, how
 much a row has of `top` and of `bottom`, and a column of `left` and of `right`."""
+OF_SOURCES, OF_BLOCKS = 4 * (LEVELS - 1), 4 * LEVELS
+"""Vectors in `places`: those of the levels' sources, as many as in `shares`, and then those of their blocks."""
 
 _ONE = np.float32(1)
 _A_PIXEL = Rectangle(0, 0, 0, 0)
@@ -37,7 +39,7 @@ def tables(layout: Layout) -> Mapping[str, NDArray[Any]]:
     unused = LEVELS - len(layout.levels)
     places, shares = Vectors(), Vectors()
     for source, target in pairwise([*layout.levels, *[_A_PIXEL] * unused]):
-        between = steps(_size(source), _size(target))
+        between = steps(source.size, target.size)
         below = between.below
         places += [between.top, between.bottom, between.left, between.right]
         shares += [1.0 - below, below, _ONE - between.beside, between.beside]
@@ -77,8 +79,9 @@ def _column(layout: Layout, stacked: Sequence[int]) -> Iterator[tuple[NDArray[np
     for number in stacked:
         level = layout.levels[number]
         below = layout.rows if number == stacked[-1] else level.bottom + 1
-        rows[number] = _counted(level.top - end, level.bottom - level.top + 1, below - level.bottom - 1)
-        columns[number] = _counted(level.left, level.right - level.left + 1, layout.columns - level.right - 1)
+        high, wide = level.size
+        rows[number] = _counted(level.top - end, high, below - level.bottom - 1)
+        columns[number] = _counted(level.left, wide, layout.columns - level.right - 1)
         end = below
     return zip(rows, columns, strict=True)
 
@@ -86,7 +89,3 @@ def _column(layout: Layout, stacked: Sequence[int]) -> Iterator[tuple[NDArray[np
 def _counted(before: int, length: int, after: int) -> NDArray[np.int32]:
     """0 for each before, 1, 2, 3 ..., and 0 for each after."""
     return np.pad(np.arange(1, length + 1, dtype=np.int32), (before, after))
-
-
-def _size(level: Rectangle) -> tuple[int, int]:
-    return level.bottom - level.top + 1, level.right - level.left + 1

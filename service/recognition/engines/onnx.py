@@ -13,8 +13,7 @@ from service.recognition.geometry import Rectangle
 from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks
 from service.recognition.mmod import Detection
-from service.recognition.on_device import DeviceDetector
-from service.recognition.scan import CnnDetector
+from service.recognition.on_device import Detector
 
 
 class OnnxEngine:
@@ -30,7 +29,7 @@ class OnnxEngine:
 
     def __init__(
         self,
-        detector: CnnDetector | DeviceDetector | None,
+        detector: Detector | None,
         hog: HogDetector | None,
         landmarks: Landmarks,
         network: DescriptorNetwork,
@@ -86,5 +85,6 @@ class OnnxEngine:
         return self._hog
 
 
-def _on_network(network: CnnDetector | DeviceDetector | DescriptorNetwork) -> Stage:
-    return Stage("onnx", network.provider, on_cpu=network.spared, batches=network.batches())
+def _on_network(computed: Detector | DescriptorNetwork) -> Stage:
+    network = computed.network
+    return Stage("onnx", network.provider, on_cpu=network.spared, batches=computed.batches())

@@ -85,7 +85,7 @@ def test_the_scores_are_those_of_the_strips(
     assert layout is not None
     (scores,) = session.attempt(["scores"], {"photos": images, **tables(layout)})
     for image, ours in zip(images, scores[:, 0], strict=True):
-        expected = score_map(in_strips._network.compute, image, layout, in_strips._pyramids)
+        expected = score_map(in_strips.network.compute, image, layout, in_strips._pyramids)
         np.testing.assert_allclose(ours, expected, rtol=0, atol=TOLERANCE)
 
 

@@ -130,7 +130,7 @@ def test_a_network_that_fails_at_run_time_is_computed_by_dlib_and_counted(
     recognizer = open_recognizer(MODELS[4], engine="onnx", store=store, workers=1, threads=0)
     try:
         # ONNX Runtime refuses an input of another type: the one failure that can be had here without a device.
-        network = recognizer.engine._network._network  # type: ignore[attr-defined]
+        network = recognizer.engine._network.network  # type: ignore[attr-defined]
         run, network.run = network.run, lambda chips: run(chips.astype(np.float64))
         faces = recognizer.recognize(pictures["astronaut.png"])
         assert recognizer.stages()["descriptors"].fallbacks == 1
