@@ -5,6 +5,7 @@ dlib.load_rgb_image in a dlib built on libjpeg-turbo, and it is the faster one (
 Pillow's 3.5, progressive 5.7 against 6.5, PNG 21 against 25, WebP 5.5 against 7.7, BMP 0.7 against 1.7). Pillow 13
 decodes the rest:
 
+- JPEG where the system limits the process's addresses: OpenCV may crash there (opencv.py).
 - CMYK JPEG: OpenCV converts by a formula of its own, off by 1 from Pillow and by more from dlib, and does not give
   out the four channels that dlib's formula needs.
 - GIF and AVIF: the same pixels, but OpenCV takes 19 ms per MP for either, Pillow 6.4 and 6.7.
@@ -20,8 +21,8 @@ dlib's pixels are matched bit by bit, truncated JPEGs, CMYK and transparent PNGs
   that a dlib on an older one differs by up to 15 levels.
 - A JPEG of more than 100 scans is refused as a time bomb.
 
-While decoding, memory peaks at 2.0 to 2.7 times the pixels' own size, 3.1 for a progressive JPEG without subsampling,
-3.3 for AVIF, and 6.5 for JPEG 2000 (PEAK_PER_BYTE).
+While decoding, memory peaks at 2.0 to 2.7 times the pixels' own size, 3.1 for a progressive JPEG without subsampling
+(3.4 by Pillow), 3.3 for AVIF, and 6.5 for JPEG 2000 (PEAK_PER_BYTE).
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ OPENCV_DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingPro
     {"JPEG": opencv.jpeg, "PNG": opencv.png, "WEBP": opencv.rgb, "BMP": opencv.rgb}
 )
 
-PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType({"JPEG": 3.1, "AVIF": 3.3, "JPEG2000": 6.5})
+PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType({"JPEG": 3.4, "AVIF": 3.3, "JPEG2000": 6.5})
 """Format to its peak while decoding, per byte of its pixels, where that is more than OTHERS_PEAK_PER_BYTE."""
 OTHERS_PEAK_PER_BYTE = 2.7
 

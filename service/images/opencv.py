@@ -1,6 +1,7 @@
 """OpenCV's part: JPEG, PNG, WebP and BMP, with dlib's treatment of truncation, transparency and CMYK."""
 
 import re
+import resource
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -36,7 +37,8 @@ _SCAN_OR_SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 def jpeg(data: bytes) -> NDArray[np.uint8]:
     """A JPEG to (H, W, 3) RGB as dlib::jpeg_loader decodes it with libjpeg-turbo; what is cut off is gray.
 
-    Four channels (CMYK, YCCK) go through dlib's own arithmetic, for which OpenCV gives no access to them.
+    Four channels (CMYK, YCCK) go through dlib's own arithmetic, for which OpenCV gives no access to them; and where an
+    allocation may fail in the middle, Pillow decodes, to the same pixels.
     """
     scans = _scan_count(data)
     if scans > MAXIMUM_SCANS:
@@ -47,7 +49,20 @@ def jpeg(data: bytes) -> NDArray[np.uint8]:
     with pillow.opened(complete, "JPEG") as image:
         if image.mode == "CMYK":
             return pillow.by_strips(image, _adobe_cmyk_to_rgb)
+        if _allocations_may_fail():
+            return pillow.to_rgb(image)
     return rgb(complete)
+
+
+def _allocations_may_fail() -> bool:
+    """Whether the system limits this process's addresses (RLIMIT_AS).
+
+    OpenCV hands its pixels out in an array of numpy's. If numpy cannot have the memory, cv::Mat::create (matrix.cpp)
+    asks the C library next; when that has it, because another photo ended in between, there is no array, and the
+    binding reads from address 0 (cv2_convert.cpp, pyopencv_from): the end of the process, with all photos in work.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return limit != resource.RLIM_INFINITY
 
 
 def _adobe_cmyk_to_rgb(strip: Image.Image) -> NDArray[np.uint8]:
