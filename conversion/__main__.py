@@ -13,10 +13,12 @@ from service.recognition.models import (
     DEVICE_DETECTOR,
     DLIB_RESNET,
     FIVE_POINTS,
+    HALF_DETECTOR,
     MODELS,
     RESCORED_DETECTOR,
     SIXTY_EIGHT_POINTS,
     TAGUCHI_RESNET,
+    half,
     weights_of,
 )
 
@@ -24,10 +26,13 @@ CONVERTIBLE = (
     CNN_DETECTOR,
     DEVICE_DETECTOR,
     RESCORED_DETECTOR,
+    HALF_DETECTOR,
     FIVE_POINTS,
     SIXTY_EIGHT_POINTS,
     DLIB_RESNET,
+    half(DLIB_RESNET),
     TAGUCHI_RESNET,
+    half(TAGUCHI_RESNET),
 )
 """The keys of conversion.graphs.GRAPHS and conversion.landmarks.POINTS, imported only if there is work to do."""
 

@@ -6,12 +6,13 @@ bounded so, and no row is computed twice, where strips of the undivided network 
 so that they share threads and buffers; the half that has nothing to do is given an empty batch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from conversion.graph import GraphBuilder, Port, folded
 from conversion.layers import Conv, ConvSpec, Input, Layer, Relu
+from conversion.precision import FLOAT32, Precision
 from conversion.read_network import Network
 from model_store.manifest import DetectorFacts
 
@@ -62,19 +63,14 @@ def halves(layers: Sequence[Layer]) -> tuple[Sequence[Layer], Sequence[Layer]]:
     return [layer for layer in layers[:second] if not isinstance(layer, Input)], layers[second:]
 
 
-def scored(
-    builder: GraphBuilder,
-    value: str,
-    layers: Sequence[Layer],
-    rounded: Callable[[str], str] = lambda value: value,
-) -> str:
-    """What these layers make of a value; each convolution's result is `rounded`."""
+def scored(builder: GraphBuilder, value: str, layers: Sequence[Layer], precision: Precision = FLOAT32) -> str:
+    """What these layers make of a value, both in that precision."""
     for layer in layers:
         match layer:
             case Conv() if layer.spec.filters == 1:
-                value = _by_rows(builder, value, layer, rounded)
+                value = _by_rows(builder, value, layer, precision)
             case Conv():
-                value = rounded(builder.conv(value, layer))
+                value = precision.rounded(builder, builder.conv(value, layer))
             case Relu():
                 value = builder.node("Relu", value)
             case _:
@@ -82,7 +78,7 @@ def scored(
     return value
 
 
-def _by_rows(builder: GraphBuilder, value: str, conv: Conv, rounded: Callable[[str], str]) -> str:
+def _by_rows(builder: GraphBuilder, value: str, conv: Conv, precision: Precision) -> str:
     """A convolution to one channel as two: a channel for each row of the kernel, then their sum, each a row lower.
 
     A convolution computes whole blocks of output channels: for one it would compute sixteen. Nine rows fill nine
@@ -93,8 +89,9 @@ def _by_rows(builder: GraphBuilder, value: str, conv: Conv, rounded: Callable[[s
     rows[:kernel, :, 0] = conv.weights[0].transpose(1, 0, 2)
     shifted_sum = np.zeros((1, BLOCK, kernel, 1), conv.weights.dtype)
     shifted_sum[0, range(kernel), range(kernel)] = 1
-    by_row = rounded(builder.convolution(value, rows, np.zeros(BLOCK, rows.dtype), 1, [padding] * 4))
-    return rounded(builder.convolution(by_row, shifted_sum, conv.bias, 1, [0] * 4))
+    by_row = builder.convolution(value, rows, np.zeros(BLOCK, rows.dtype), 1, [padding] * 4)
+    summed = builder.convolution(precision.rounded(builder, by_row), shifted_sum, conv.bias, 1, [0] * 4)
+    return precision.rounded(builder, summed)
 
 
 def padded_to_blocks(layers: Sequence[Layer]) -> list[Layer]:

@@ -16,6 +16,8 @@ from onnx import TensorProto
 from conversion import detector
 from conversion.detector import detector_facts, halves, padded_to_blocks, scored
 from conversion.graph import NORMALISATION_SCALE, GraphBuilder, Port, folded
+from conversion.layers import Layer
+from conversion.precision import FLOAT32, Precision
 from conversion.read_network import Network
 from model_store.manifest import DetectorFacts
 from service.recognition.tables import (
@@ -58,17 +60,28 @@ def device_facts(network: Network) -> DetectorFacts:
     return replace(detector_facts(network), form=FORM)
 
 
-def device_graph(network: Network) -> bytes:
+def half_facts(network: Network) -> DetectorFacts:
+    return replace(detector_facts(network), form=(*FORM, "layers in float16"))
+
+
+def device_graph(network: Network, precision: Precision = FLOAT32) -> bytes:
     """Serialised ONNX model: `photos` and the tables of their size to `at`, `above` and `scores`."""
     facts = detector_facts(network)
     builder = GraphBuilder()
-    scores = tile_of_photos(builder, facts.mean)
-    for some in halves(padded_to_blocks(folded(network.layers))):
-        scores = scored(builder, scores, some)
+    tile = tile_of_photos(builder, facts.mean)
+    scores = scores_of(builder, tile, padded_to_blocks(folded(network.layers)), precision)
     sure = builder.node("Greater", scores, builder.constant(np.array(facts.threshold, np.float32)))
     at = builder.node("Transpose", builder.node("NonZero", sure), perm=[1, 0])
     above = builder.node("GatherND", scores, at)
     return builder.finish("face_detector_on_device", [at, above, scores], [PHOTOS, *TABLES], [AT, ABOVE, MAP])
+
+
+def scores_of(builder: GraphBuilder, tile: str, layers: Sequence[Layer], precision: Precision) -> str:
+    """The map of a tile, both in float32, by layers that compute in a precision."""
+    value = precision.entered(builder, tile)
+    for some in halves(precision.of(layers)):
+        value = scored(builder, value, some, precision)
+    return precision.left(builder, value)
 
 
 def tile_of_photos(builder: GraphBuilder, mean: Sequence[float]) -> str:

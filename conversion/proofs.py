@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from conversion import reference
 from conversion.detector import detector_facts
+from conversion.device import device_graph
 from conversion.exposed import RAISE, exposed
-from conversion.networks import CHIPS, DESCRIPTORS
+from conversion.networks import CHIPS, DESCRIPTORS, descriptor_graph
 from conversion.pictures import Picture, fingerprint
+from conversion.precision import FLOAT32, LIKE_FLOAT16
 from conversion.read_network import Network
-from conversion.rescored import scan_in_float32
 from service.recognition import blocks, mmod, pyramid
 from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
@@ -51,6 +52,17 @@ def descriptors_of_graph(
 
     batches = [run(chips[start : start + BATCH]) for start in range(0, len(chips), BATCH)]
     return {"batch": np.concatenate(batches), "single": np.concatenate([run([chip]) for chip in chips])}
+
+
+def descriptors_of_half_graph(
+    session: onnxruntime.InferenceSession, network: Network, chips: Sequence[Picture]
+) -> Values:
+    """`single` of the graph, `batch` of one that rounds as a device does (conversion/precision.py)."""
+    rounding = _session(descriptor_graph(network, LIKE_FLOAT16))
+    return {
+        "batch": descriptors_of_graph(rounding, network, chips)["batch"],
+        "single": descriptors_of_graph(session, network, chips)["single"],
+    }
 
 
 def detections_of_dlib(weights: Path, network: Network, pictures: Sequence[Picture]) -> Values:
@@ -116,11 +128,11 @@ def detections_of_rescored_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
     """`faces` and `confidences` of maps all of whose blocks are computed once more; `scores` of the scan, by place."""
-    scan = onnxruntime.InferenceSession(scan_in_float32(network), providers=["CPUExecutionProvider"])
+    rounding = _session(device_graph(network, LIKE_FLOAT16))
 
     def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
         given = {"photos": picture[np.newaxis], **tables(layout)}
-        (scanned,) = scan.run(["scanned"], given)
+        (scanned,) = rounding.run(["scores"], given)
         found, scores = session.run(
             ["blocks", "rescored"], {**given, "floor": np.array(-RAISE, np.float32), **blocks.grid(layout)}
         )
@@ -129,6 +141,27 @@ def detections_of_rescored_graph(
         return mmod.detections(above, layout, window), scanned.ravel()[np.argsort(-of_map)]
 
     return _detections(find, network, pictures)
+
+
+def detections_of_half_graph(
+    session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
+) -> Values:
+    """`faces` and `confidences` of the graph; `scores` of one that rounds as a device does, by place."""
+    rounding = _session(device_graph(network, LIKE_FLOAT16))
+    exact = _session(device_graph(network, FLOAT32))
+
+    def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
+        given = {"photos": picture[np.newaxis], **tables(layout)}
+        at, above = session.run(["at", "above"], given)
+        (rounded,), (scores,) = rounding.run(["scores"], given), exact.run(["scores"], given)
+        found = mmod.detections(mmod.Candidates(at[:, 2], at[:, 3], above), layout, window)
+        return found, rounded.ravel()[np.argsort(-scores, axis=None)]
+
+    return _detections(find, network, pictures)
+
+
+def _session(graph: bytes) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
 
 def _detections(

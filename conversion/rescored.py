@@ -7,16 +7,13 @@ half precision than the caller allows for: that distance is measured when the gr
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import numpy as np
-from onnx import TensorProto
 
-from conversion.detector import detector_facts, halves, padded_to_blocks, scored
-from conversion.device import PHOTOS, TABLES, device_facts, tile_of_photos
+from conversion.detector import detector_facts, padded_to_blocks
+from conversion.device import PHOTOS, TABLES, device_facts, scores_of, tile_of_photos
 from conversion.graph import GraphBuilder, Port, folded
-from conversion.layers import Conv, Layer
+from conversion.precision import FLOAT16, FLOAT32
 from conversion.read_network import Network
 from model_store.manifest import DetectorFacts
 from service.recognition.blocks import COLUMNS, PIXEL_COLUMNS, PIXEL_ROWS, ROWS, SIDE, SLACK, STRIDES
@@ -51,53 +48,10 @@ def rescored_graph(network: Network) -> bytes:
     builder = GraphBuilder()
     tile = tile_of_photos(builder, detector_facts(network).mean)
     layers = padded_to_blocks(folded(network.layers))
-
-    half = builder.node("Cast", tile, to=TensorProto.FLOAT16)
-    for some in halves(_in_half_precision(layers, np.dtype(np.float16))):
-        half = scored(builder, half, some)
-    scanned = builder.node("Cast", half, to=TensorProto.FLOAT)
-
+    scanned = scores_of(builder, tile, layers, FLOAT16)
     blocks = _blocks_above(builder, scanned)
-    scores = _patches(builder, tile, blocks)
-    for some in halves(layers):
-        scores = scored(builder, scores, some)
-    return builder.finish("face_detector_rescored", [blocks, scores, scanned], GIVEN, MADE)
-
-
-def scan_in_float32(network: Network) -> bytes:
-    """The scan alone, in float32 that is rounded as float16 is after each layer: `photos` and tables to `scanned`.
-
-    The CPU provider computes float16 in float32 and rounds nothing in between, so that the graph above does not show
-    there how far a device would be off.
-    """
-    builder = GraphBuilder()
-    value = _rounded(builder, tile_of_photos(builder, detector_facts(network).mean))
-    for some in halves(_in_half_precision(padded_to_blocks(folded(network.layers)), np.dtype(np.float32))):
-        value = scored(builder, value, some, partial(_rounded, builder))
-    return builder.finish("face_detector_scan", [value], [PHOTOS, *TABLES], [SCANNED])
-
-
-def _rounded(builder: GraphBuilder, value: str) -> str:
-    """A float32 to the 11 bits of float16, to nearest: Veltkamp's splitting with 2 to the power of 24 - 11, and 1.
-
-    Source: T. J. Dekker, "A floating-point technique for extending the available precision", 1971.
-    """
-    large = builder.node("Mul", value, builder.constant(np.array(2**13 + 1, np.float32)))
-    return builder.node("Sub", large, builder.node("Sub", large, value))
-
-
-def _in_half_precision(layers: Sequence[Layer], kept_in: np.dtype[Any]) -> list[Layer]:
-    """Layers whose weights are float16's, in an array of that type or of another one."""
-    return [
-        replace(
-            layer,
-            weights=layer.weights.astype(np.float16).astype(kept_in),
-            bias=layer.bias.astype(np.float16).astype(kept_in),
-        )
-        if isinstance(layer, Conv)
-        else layer
-        for layer in layers
-    ]
+    rescored = scores_of(builder, _patches(builder, tile, blocks), layers, FLOAT32)
+    return builder.finish("face_detector_rescored", [blocks, rescored, scanned], GIVEN, MADE)
 
 
 def _blocks_above(builder: GraphBuilder, scores: str) -> str:

@@ -80,7 +80,7 @@ def report(settings: Settings, photo: Path | None) -> str:
             provider=settings.providers,
             allow_fallback=settings.allow_fallback,
             device_memory=settings.gpu_memory,
-            scan=settings.scan,
+            precision=settings.precision,
         )
         with closing(recognizer):
             return "\n".join(_lines(recognizer, image, "noise" if photo is None else "a photo"))

@@ -77,7 +77,7 @@ def _open(settings: Settings, workers: int) -> Recognizer:
         provider=settings.providers,
         allow_fallback=settings.allow_fallback,
         device_memory=settings.gpu_memory,
-        scan=settings.scan,
+        precision=settings.precision,
     )
 
 

@@ -143,12 +143,12 @@ class Settings(BaseSettings):
         description="Bytes (or `2GiB`) of a GPU that both networks take at most, besides what CUDA takes for itself. "
         "Runs that need more are halved, and what does not fit then is computed by the CPU. Unset: what there is.",
     )
-    scan: Annotated[Literal["float32", "float16"], _AnyCase] = Field(
+    precision: Annotated[Literal["float32", "mixed", "float16"], _AnyCase] = Field(
         default="float32",
-        validation_alias="FACE_SCAN",
-        description="`float32`, or `float16`: the precision in which a GPU looks for faces. Where that is fast "
-        "(tensor cores), `float16` saves time; what comes near the threshold is computed once more in float32, so "
-        "that the answers are the same. A CPU looks in float32.",
+        validation_alias="FACE_PRECISION",
+        description="What a GPU computes in; a CPU computes in `float32`. `mixed` looks for faces in float16, which "
+        "saves time where that is fast (tensor cores), and computes what comes near the threshold once more in "
+        "float32: the same answers. `float16` gives answers in half precision, which are not dlib's.",
     )
     store: Path = Field(
         default=Path("models"),

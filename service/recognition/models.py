@@ -14,15 +14,22 @@ DEVICE_DETECTOR = "mmod_human_face_detector.device"
 """Another graph of the same weights (conversion/device.py)."""
 RESCORED_DETECTOR = "mmod_human_face_detector.rescored"
 """And one that scans in half precision (conversion/rescored.py)."""
+HALF_DETECTOR = "mmod_human_face_detector.half"
+"""And one that computes in half precision throughout."""
 FIVE_POINTS = "shape_predictor_5_face_landmarks"
 SIXTY_EIGHT_POINTS = "shape_predictor_68_face_landmarks"
 DLIB_RESNET = "dlib_face_recognition_resnet_model_v1"
 TAGUCHI_RESNET = "taguchi_face_recognition_resnet_model_v1"
 
 
+def half(network: str) -> str:
+    """The name of a descriptor network's graph in half precision."""
+    return f"{network}.half"
+
+
 def weights_of(graph: str) -> str:
-    """The catalogue name of the weights that a graph or an array file is made from."""
-    return CNN_DETECTOR if graph in (DEVICE_DETECTOR, RESCORED_DETECTOR) else graph
+    """The catalogue name, which has no dot, of the weights that a graph or an array file is made from."""
+    return graph.partition(".")[0]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,15 @@ from service.recognition.hog import HogDetector
 from service.recognition.landmarks import Landmarks, Predictor
 from service.recognition.levels import Pyramids
 from service.recognition.mmod import Window
-from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR, Model
+from service.recognition.models import (
+    CNN_DETECTOR,
+    DEVICE_DETECTOR,
+    HALF_DETECTOR,
+    RESCORED_DETECTOR,
+    Model,
+    half,
+    weights_of,
+)
 from service.recognition.on_device import Detector, DeviceDetector, Search, search, search_in_half_precision
 from service.recognition.overlap import OverlapRule
 from service.recognition.providers import CPU, Provider
@@ -35,11 +43,15 @@ log = logging.getLogger(__name__)
 
 ENGINES = ("onnx", "dlib")
 
-FLOAT32, FLOAT16 = "float32", "float16"
+FLOAT32, MIXED, FLOAT16 = "float32", "mixed", "float16"
 SEARCHES: Mapping[str, tuple[str, Search]] = MappingProxyType(
-    {FLOAT32: (DEVICE_DETECTOR, search), FLOAT16: (RESCORED_DETECTOR, search_in_half_precision)}
+    {
+        FLOAT32: (DEVICE_DETECTOR, search),
+        MIXED: (RESCORED_DETECTOR, search_in_half_precision),
+        FLOAT16: (HALF_DETECTOR, search),
+    }
 )
-"""FACE_SCAN to the graph with which a device looks for faces, and how."""
+"""FACE_PRECISION to the graph with which a device looks for faces, and how."""
 
 DETECTOR_SHARE = 3 / 4
 """Of a device's memory, for the detector, whose layers are larger than those of a batch of faces."""
@@ -61,7 +73,7 @@ def open_recognizer(
     provider: str = providers.AUTO,
     allow_fallback: bool = False,
     device_memory: int | None = None,
-    scan: str = FLOAT32,
+    precision: str = FLOAT32,
 ) -> Recognizer:
     """Open a recogniser; `warm_up` makes it load the rest.
 
@@ -74,7 +86,7 @@ def open_recognizer(
         provider: what ONNX Runtime computes on: `auto` or one of `providers.PROVIDERS`.
         allow_fallback: where that provider cannot be used, the CPU may take its place; `auto` always may.
         device_memory: bytes of a device that the networks may take together; None for all that there are.
-        scan: one of `SEARCHES`: the precision in which a device looks for faces; the answers are float32's.
+        precision: one of `SEARCHES`: what a device computes in. The answers are float32's, but with FLOAT16.
 
     Raises:
         RecognizerError: weights or graphs are missing or damaged, or a session cannot be made where it was to run.
@@ -92,7 +104,9 @@ def open_recognizer(
             return Recognizer(model, dlib)
         return Recognizer(
             model,
-            _on_best(partial(_onnx, model, weights, threads, scan), provider, allow_fallback, device_memory),
+            _on_best(
+                partial(_onnx, model, weights, threads, precision), provider, allow_fallback, device_memory
+            ),
             dlib if installed() else None,
         )
     except (StoreError, GraphError, EngineError, OSError) as error:
@@ -117,21 +131,27 @@ def _on_best(
 
 
 def _onnx(
-    model: Model, weights: WeightStore, threads: int, scan: str, provider: Provider, memory: int | None
+    model: Model, weights: WeightStore, threads: int, precision: str, provider: Provider, memory: int | None
 ) -> OnnxEngine:
+    described_by = model.network
+    if precision == FLOAT16 and not provider.shares.on_cores:
+        described_by = half(model.network)
+        log.warning(
+            "half precision, as FACE_PRECISION asks: confidences and descriptors are near dlib's, and not the same"
+        )
     of_detector, of_network = _divided(model, memory)
     with ExitStack() as undone:
         cores = Cores(threads)
         undone.callback(cores.close)
         detector: Detector | None = None
         if model.detector == "cnn":
-            detector = _detector(weights, cores, scan, provider, of_detector)
-        for name in (model.landmarks, model.network):
-            manifest.load(weights.root, name, weights.sha256(name))
+            detector = _detector(weights, cores, precision, provider, of_detector)
+        for name in (model.landmarks, described_by):
+            manifest.load(weights.root, name, weights.sha256(weights_of(name)))
         landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
         network = DescriptorNetwork(
             opened(
-                manifest.graph_path(weights.root, model.network),
+                manifest.graph_path(weights.root, described_by),
                 provider,
                 cores,
                 # Its weights are held once by session, 42 MB: all cores or one are enough.
@@ -187,7 +207,7 @@ def _prove(detector: Detector | None, network: DescriptorNetwork) -> None:
 
 
 def _detector(
-    weights: WeightStore, cores: Cores, scan: str, provider: Provider, memory: int | None
+    weights: WeightStore, cores: Cores, precision: str, provider: Provider, memory: int | None
 ) -> Detector:
     """The detector that suits the provider. Bytes of a device, `memory`, are for both of its graphs."""
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
@@ -202,7 +222,7 @@ def _detector(
     )
     if provider.shares.on_cores:
         return in_strips
-    graph, searched = SEARCHES[scan]
+    graph, searched = SEARCHES[precision]
     manifest.load(weights.root, graph, weights.sha256(CNN_DETECTOR))
     of_photos = None if memory is None or of_strips is None else memory - of_strips
     return DeviceDetector(

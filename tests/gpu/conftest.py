@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.parity.photos import Photo, decoded
 from service.recognition.models import MODELS
-from service.recognition.opening import open_recognizer
+from service.recognition.opening import FLOAT32, open_recognizer
 from service.recognition.providers import CUDA, missing
 from service.recognition.recognizer import Recognizer
 from service.settings import ADVERTISED_AREA
@@ -36,9 +36,17 @@ def pictures(gpu: None, photos: dict[str, Path]) -> list[Photo]:
 
 
 @contextmanager
-def opened(model: int, store: Path, *, engine: str = "onnx", provider: str = "cuda") -> Iterator[Recognizer]:
+def opened(
+    model: int, store: Path, *, engine: str = "onnx", provider: str = "cuda", precision: str = FLOAT32
+) -> Iterator[Recognizer]:
     recognizer = open_recognizer(
-        MODELS[model], engine=engine, store=store, workers=2, threads=0, provider=provider
+        MODELS[model],
+        engine=engine,
+        store=store,
+        workers=2,
+        threads=0,
+        provider=provider,
+        precision=precision,
     )
     try:
         yield recognizer

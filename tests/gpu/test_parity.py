@@ -11,6 +11,7 @@ import pytest
 from benchmarks.options import NAMED
 from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE, DESCRIPTOR_TOLERANCE
 from benchmarks.parity.photos import Photo
+from service.recognition.opening import FLOAT16, MIXED
 from service.recognition.providers import CUDA
 from service.recognition.recognizer import Face
 from tests.gpu.conftest import opened
@@ -35,6 +36,23 @@ def test_a_model_gives_dlibs_faces_and_names_its_provider(
     networks = {name for name in ("cnn_detections", "descriptors") if name in stages}
     assert {stages[name].provider for name in networks} == {CUDA.official}
     assert all(stage.fallbacks == stage.on_cpu == 0 for stage in stages.values())
+
+
+def test_mixed_precision_gives_the_faces_of_float32(store: Path, pictures: list[Photo]) -> None:
+    with opened(4, store) as in_float32, opened(4, store, precision=MIXED) as mixed:
+        for picture in pictures:
+            _assert_equal(mixed.recognize(picture.image), in_float32.recognize(picture.image))
+
+
+def test_half_precision_is_as_near_as_its_graphs_were_proven(store: Path, pictures: list[Photo]) -> None:
+    with opened(1, store) as in_float32, opened(1, store, precision=FLOAT16) as in_float16:
+        for picture in pictures:
+            ours, theirs = (one.recognize(picture.image) for one in (in_float16, in_float32))
+            assert len(ours) == len(theirs)
+            for face, other in zip(ours, theirs, strict=True):
+                assert face.confidence == pytest.approx(other.confidence, abs=1e-2)
+                if face.rectangle == other.rectangle:
+                    np.testing.assert_allclose(face.descriptor, other.descriptor, rtol=0, atol=2e-3)
 
 
 def test_many_at_once_get_what_one_gets(store: Path, pictures: list[Photo]) -> None:

@@ -20,6 +20,7 @@ from service.recognition.models import (
     DEVICE_DETECTOR,
     DLIB_RESNET,
     FIVE_POINTS,
+    HALF_DETECTOR,
     RESCORED_DETECTOR,
 )
 
@@ -35,7 +36,7 @@ def own_store(tmp_path: Path, detector_weights: Path) -> Path:
     return folder.parent
 
 
-OF_THE_DETECTOR = (CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR)
+OF_THE_DETECTOR = (CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR, HALF_DETECTOR)
 """The graphs of one file."""
 
 

@@ -16,7 +16,7 @@ from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
 from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, MODELS, RESCORED_DETECTOR
 from service.recognition.on_device import DeviceDetector
-from service.recognition.opening import FLOAT16, FLOAT32, SEARCHES, open_recognizer, window
+from service.recognition.opening import FLOAT16, FLOAT32, MIXED, SEARCHES, open_recognizer, window
 from service.recognition.parallelism import ON_GPU
 from service.recognition.providers import CPU, PROVIDERS
 from service.recognition.recognizer import Recognizer
@@ -50,30 +50,33 @@ def in_strips(store: Path) -> Iterator[CnnDetector]:
         yield CnnDetector(Session(manifest.graph_path(store, CNN_DETECTOR)), window(facts), pyramids, runs=1)
 
 
-@pytest.fixture(params=[FLOAT32, FLOAT16])
+@pytest.fixture(params=[FLOAT32, MIXED])
 def detector(request: pytest.FixtureRequest, store: Path, in_strips: CnnDetector) -> DeviceDetector:
     graph, search = SEARCHES[request.param]
     session = Session(manifest.graph_path(store, graph))
     return DeviceDetector(search, session, in_strips._window, pixels=1 << 22, in_strips=in_strips)
 
 
-@pytest.fixture(scope="module", params=[FLOAT32, FLOAT16])
+@pytest.fixture(scope="module", params=[FLOAT32, MIXED])
 def as_device(request: pytest.FixtureRequest, store: Path) -> Iterator[Recognizer]:
+    with closing(_on_a_device(store, request.param)) as recognizer:
+        yield recognizer
+
+
+def _on_a_device(store: Path, precision: str) -> Recognizer:
     """A recogniser that takes the CPU for a device."""
     with pytest.MonkeyPatch.context() as patch:
         known = {**PROVIDERS, "device": replace(CPU, name="device", shares=ON_GPU)}
         patch.setattr("service.recognition.providers.PROVIDERS", known)
-        recognizer = open_recognizer(
+        return open_recognizer(
             MODELS[4],
             engine="onnx",
             store=store,
             workers=3,
             threads=0,
             provider="device",
-            scan=request.param,
+            precision=precision,
         )
-    yield recognizer
-    recognizer.close()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -154,3 +157,22 @@ def test_a_recogniser_on_a_device_gives_the_faces_of_one_on_the_cpu(
     stage = as_device.stages()["cnn_detections"]
     assert (stage.engine, stage.provider, stage.fallbacks) == ("onnx", "CPUExecutionProvider", 0)
     assert sum(stage.batches.values()) == len(pictures) + 1  # and one to prove it
+
+
+def test_answers_in_half_precision_are_given_where_they_are_asked_for(
+    store: Path,
+    recognizers: dict[str, Recognizer],
+    pictures: Pictures,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Within what the proofs of their graphs allow, and visibly not float32's."""
+    differences = []
+    with closing(_on_a_device(store, FLOAT16)) as recognizer:
+        for picture in pictures.values():
+            ours, theirs = (one.recognize(picture) for one in (recognizer, recognizers["onnx"]))
+            assert [face.rectangle for face in ours] == [face.rectangle for face in theirs]
+            for face, other in zip(ours, theirs, strict=True):
+                assert face.confidence == pytest.approx(other.confidence, abs=1e-2)
+                differences.append(np.abs(np.subtract(face.descriptor, other.descriptor)).max())
+    assert 1e-5 < max(differences) < 2e-3
+    assert "half precision, as FACE_PRECISION asks" in caplog.text
