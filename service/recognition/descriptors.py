@@ -20,22 +20,26 @@ class DescriptorNetwork:
 
     Args:
         network: the graph, Chips to Descriptors.
-        faces: how many share a run.
+        batches: ascending, how many chips a run may have; what is missing to the next of them is filled up.
         runs: how many runs there are at the same time.
     """
 
-    def __init__(self, network: Network, *, faces: int, runs: int) -> None:
+    def __init__(self, network: Network, *, batches: Sequence[int], runs: int) -> None:
         self.network = network
-        self._faces = faces
-        self._describe = Batcher[Chips, Descriptors](self._run, budget=faces, cost=len, runs=runs)
+        self._sizes = batches
+        self._describe = Batcher[Chips, Descriptors](self._run, budget=batches[-1], cost=len, runs=runs)
         self.batches = self._describe.sizes
 
     def __call__(self, chips: Chips) -> Descriptors:
         """The descriptors of chips, in their order. Raises EngineError."""
-        pieces = [chips[first : first + self._faces] for first in range(0, len(chips), self._faces)]
+        most = self._sizes[-1]
+        pieces = [chips[first : first + most] for first in range(0, len(chips), most)]
         described = [self._describe(piece) for piece in pieces]
         return np.concatenate(described) if described else np.empty((0, DESCRIPTOR_LENGTH), np.float32)
 
     def _run(self, batch: Sequence[Chips]) -> list[Descriptors]:
-        ends = np.cumsum([len(chips) for chips in batch])
-        return np.split(self.network.run(np.concatenate(batch)), ends[:-1])
+        *ends, faces = np.cumsum([len(chips) for chips in batch])
+        missing = next(size for size in self._sizes if size >= faces) - faces
+        filling = np.zeros((missing, *batch[0].shape[1:]), np.uint8)
+        described = self.network.run(np.concatenate([*batch, filling]))
+        return np.split(described[:faces], ends)

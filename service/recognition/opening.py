@@ -1,7 +1,7 @@
 """From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -158,11 +158,13 @@ def _onnx(
                 widths=(cores.widths[0], cores.widths[-1]),
                 memory=of_network,
             ),
-            faces=provider.shares.descriptor_faces,
+            batches=provider.shares.descriptor_batches,
             runs=_runs(provider, cores),
         )
         if not provider.is_cpu:
-            _prove(detector, network)
+            _prove(
+                detector, network, (1,) if provider.shares.on_cores else provider.shares.descriptor_batches
+            )
         hog = HogDetector(hog_filters.load(), cores) if model.uses_hog else None
         undone.pop_all()  # all went well
     return OnnxEngine(detector, hog, landmarks, network, cores)
@@ -181,13 +183,14 @@ def _divided(model: Model, memory: int | None) -> tuple[int | None, int | None]:
     return of_detector, memory - of_detector
 
 
-def _prove(detector: Detector | None, network: DescriptorNetwork) -> None:
-    """Run the networks once: what a device cannot do shows then, and not before.
+def _prove(detector: Detector | None, network: DescriptorNetwork, batches: Sequence[int]) -> None:
+    """Run the networks once: what a device cannot do shows then, and not before. A device is then ready for `batches`.
 
     Raises:
         EngineError: a run failed, or the CPU had to help.
     """
-    network(np.zeros((1, CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
+    for faces in batches:
+        network(np.zeros((faces, CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
     networks = [network.network]
     if detector is not None:
         image = np.zeros((CHIP_SIDE, CHIP_SIDE, 3), np.uint8)

@@ -56,8 +56,9 @@ class Parallelism:
     """Whether it computes on the cores of this machine, in its memory."""
     detector_pixels: int
     """Pixels of the photos that share a run of the detector; a larger photo runs alone."""
-    descriptor_faces: int
-    """Faces that share a run of the descriptor network; more are run in turns."""
+    descriptor_batches: tuple[int, ...]
+    """Ascending: how many faces there may be in a run of the descriptor network. What is missing to the next of them is
+    filled up, and more than the last are run in turns."""
     several_runs: bool = False
     """Whether there are as many runs at the same time as there are cores, each on its share of them."""
 
@@ -65,7 +66,7 @@ class Parallelism:
 ON_CPU = Parallelism(
     on_cores=True,
     detector_pixels=0,  # each alone: a run of several takes their times added up
-    descriptor_faces=8,
+    descriptor_batches=tuple(range(1, 9)),
     several_runs=True,
 )
 """The descriptor network's weights pass through the cache once a run: a face takes two thirds of the time among 8 or
@@ -74,6 +75,9 @@ more that it takes alone, and no less among 64 (benchmarks.throughput)."""
 BY_LIBRARY = replace(ON_CPU, several_runs=False)
 """A library that shares out the cores by itself."""
 
-ON_GPU = Parallelism(on_cores=False, detector_pixels=1 << 22, descriptor_faces=64)
+ON_GPU = Parallelism(
+    on_cores=False, detector_pixels=1 << 22, descriptor_batches=tuple(1 << power for power in range(7))
+)
 """Small photos of one size, whose strips would leave a GPU with nothing to do between two, to 110 billion operations;
-and faces of 35 billion. Chosen, not measured yet."""
+and up to 64 faces, 35 billion, in batches of few sizes, since cuDNN chooses its algorithms for each size that it meets.
+Chosen, not measured yet."""

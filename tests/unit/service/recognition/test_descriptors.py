@@ -1,0 +1,61 @@
+"""Faces of several calls in a run, and runs of the sizes that a device is ready for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model_store import manifest
+from service.recognition.descriptors import DescriptorNetwork
+from service.recognition.models import DLIB_RESNET
+from service.recognition.parallelism import ON_CPU, ON_GPU
+from service.recognition.sessions import Session
+
+
+class _Watched(Session):
+    """A session that remembers how many faces its runs had."""
+
+    def __init__(self, graph: Path) -> None:
+        super().__init__(graph)
+        self.faces: list[int] = []
+
+    def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        self.faces += map(len, given.values())
+        return super().compute(output, given)
+
+
+@pytest.fixture(scope="module")
+def session(store: Path) -> _Watched:
+    return _Watched(manifest.graph_path(store, DLIB_RESNET))
+
+
+@pytest.mark.parametrize(
+    ("faces", "batches", "runs"),
+    [
+        (1, (1, 2, 4), [1]),
+        (3, (1, 2, 4), [4]),
+        (4, (1, 2, 4), [4]),
+        (11, (1, 2, 4), [4, 4, 4]),
+        (5, ON_GPU.descriptor_batches, [8]),
+        (5, ON_CPU.descriptor_batches, [5]),
+        (17, ON_CPU.descriptor_batches, [8, 8, 1]),
+    ],
+)
+def test_runs_are_filled_up_and_the_filling_is_nobodys(
+    session: _Watched, faces: int, batches: tuple[int, ...], runs: list[int]
+) -> None:
+    chips = np.random.default_rng(faces).integers(0, 256, (faces, 150, 150, 3), dtype=np.uint8)
+    session.faces.clear()
+    described = DescriptorNetwork(session, batches=batches, runs=1)(chips)
+    assert session.faces == runs
+    expected = np.concatenate([session.run(chip[np.newaxis]) for chip in chips])
+    np.testing.assert_allclose(described, expected, rtol=0, atol=1e-6)
+
+
+def test_no_faces_are_no_run(session: _Watched) -> None:
+    session.faces.clear()
+    nobody = np.empty((0, 150, 150, 3), np.uint8)
+    assert DescriptorNetwork(session, batches=(1, 2), runs=1)(nobody).shape == (0, 128)
+    assert session.faces == []
