@@ -35,7 +35,7 @@ def network_graph(layers: Sequence[Layer], precision: Precision = FLOAT32) -> by
     """The graph of layers that were folded."""
     builder = GraphBuilder()
     # In float16, weights over 256 would be among the numbers that have fewer digits.
-    scaled = precision is not FLOAT32
+    scaled = bool(precision.weights)
     tagged: dict[int, _Value] = {}
     value = _Value(CHIPS.name, 3, CHIP_SIDE)
     for layer in precision.of(layers if scaled else _without_scale(layers)):

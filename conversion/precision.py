@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from conversion.graph import GraphBuilder
@@ -34,7 +35,8 @@ class Precision:
                 return replace(layer, weights=self.constant(layer.weights))
         return layer
 
-    def constant(self, values: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
+    def constant(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Weights as they are kept."""
         for kind in self.weights:
             values = values.astype(kind)
         return values
