@@ -122,6 +122,13 @@ def _lines(recognizer: Recognizer, image: NDArray[np.uint8], picture: str) -> li
     return lines
 
 
+def _read(photo: Path) -> bytes:
+    try:
+        return photo.read_bytes()
+    except OSError as error:
+        raise CheckError(f"{photo} cannot be read: {error.strerror}") from error
+
+
 def _noise() -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (NOISE_ROWS, NOISE_COLUMNS, 3), np.uint8)
 
@@ -135,7 +142,7 @@ def _middle(image: NDArray[np.uint8]) -> Rectangle:
 
 def _decoded(photo: Path, settings: Settings) -> NDArray[np.uint8]:
     return images.decode(
-        photo.read_bytes(),
+        _read(photo),
         maximum_area=settings.maximum_original_area,
         honour_orientation=settings.honour_orientation,
     )

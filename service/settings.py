@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError
@@ -237,8 +238,15 @@ def load() -> Settings:
         raise SettingsError("\n".join(_explain(fault) for fault in error.errors())) from None
 
 
+_BYTES = "it has to be a number of bytes, such as 2147483648 or 2GiB"
+_IN_OUR_WORDS = MappingProxyType(
+    {"int_parsing": "it has to be a whole number", "byte_size": _BYTES, "byte_size_unit": _BYTES}
+)
+"""What pydantic says of a type, where that is about its own work."""
+
+
 def _explain(fault: ErrorDetails) -> str:
-    reason = fault["msg"].removeprefix("Value error, ")
+    reason = _IN_OUR_WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
     return f"{fault['loc'][0]}={fault['input']} is not possible: {reason}"
 
 

@@ -27,6 +27,12 @@ def test_a_network_that_dlib_has_to_compute_is_no_success(
         check.report(_settings(store), None)
 
 
+def test_a_photo_that_is_not_there_is_named(store: Path, tmp_path: Path) -> None:
+    nowhere = tmp_path / "photo.jpg"
+    with pytest.raises(check.CheckError, match=f"^{nowhere} cannot be read: No such file or directory$"):
+        check.report(_settings(store), nowhere)
+
+
 def test_memory_that_a_stage_takes_and_gives_back_is_seen() -> None:
     watch = check.GrowthWatch()
 

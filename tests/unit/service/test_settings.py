@@ -61,11 +61,11 @@ def test_names_that_other_programs_use_are_not_read(monkeypatch: pytest.MonkeyPa
         ("FACE_MODEL", "0", "4 (CNN detector confirmed by HOG"),
         ("FACE_MODEL", "5", "5 is the app's own number"),
         ("FACE_MODEL", "7", "Choose one of 1 (CNN"),
-        ("FACE_MODEL", "four", "integer"),
+        ("FACE_MODEL", "four", "a whole number"),
         ("PORT", "70000", "65535"),
-        ("PORT", "http", "integer"),
+        ("PORT", "http", "a whole number"),
         ("GUNICORN_WORKERS", "-1", "greater than or equal to 0"),
-        ("FACE_MEMORY", "a lot", "could not parse value and unit"),
+        ("FACE_MEMORY", "a lot", "such as 2147483648 or 2GiB"),
         ("FACE_MEMORY", "1MB", "greater than or equal to 402653184"),
         ("FACE_PATIENCE", "0", "greater than 0"),
         ("FACE_GRACE", "0", "greater than or equal to 1"),
@@ -77,7 +77,7 @@ def test_names_that_other_programs_use_are_not_read(monkeypatch: pytest.MonkeyPa
         ("FACE_ORIENTATION", "maybe", "boolean"),
         ("FACE_PREFERRED_MIMETYPE", "image/webp", "'image/jpeg' or 'image/png'"),
         ("FACE_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
-        ("FACE_MAXIMUM_UPLOAD", "1MB", "integer"),
+        ("FACE_MAXIMUM_UPLOAD", "1MB", "a whole number"),
     ],
 )
 def test_an_impossible_value_is_explained_in_one_line(
