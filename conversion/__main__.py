@@ -13,7 +13,6 @@ from service.recognition.models import (
     DEVICE_DETECTOR,
     DLIB_RESNET,
     FIVE_POINTS,
-    HALF_DETECTOR,
     MODELS,
     RESCORED_DETECTOR,
     SIXTY_EIGHT_POINTS,
@@ -26,12 +25,13 @@ CONVERTIBLE = (
     CNN_DETECTOR,
     DEVICE_DETECTOR,
     RESCORED_DETECTOR,
-    HALF_DETECTOR,
     FIVE_POINTS,
     SIXTY_EIGHT_POINTS,
     DLIB_RESNET,
-    half(DLIB_RESNET),
     TAGUCHI_RESNET,
+    # Last, since a conversion that fails is the last one.
+    half(CNN_DETECTOR),
+    half(DLIB_RESNET),
     half(TAGUCHI_RESNET),
 )
 """The keys of conversion.graphs.GRAPHS and conversion.landmarks.POINTS, imported only if there is work to do."""

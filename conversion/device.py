@@ -4,7 +4,7 @@ Between a photo and its few candidates nothing leaves the device: the pyramid is
 come from and stand depends on the photo's size alone, and is told by tables (service/recognition/tables.py).
 
 dlib's arithmetic to the last bit, except in up to seven columns at the right of a level: dlib interpolates those in
-float64 (service/recognition/resampling.py).
+float64 (service/recognition/resampling.py). The network's layers may be in half precision, for who asks for that.
 """
 
 from collections.abc import Sequence

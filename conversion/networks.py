@@ -34,8 +34,8 @@ def descriptor_graph(network: Network, precision: Precision = FLOAT32) -> bytes:
 def network_graph(layers: Sequence[Layer], precision: Precision = FLOAT32) -> bytes:
     """The graph of layers that were folded."""
     builder = GraphBuilder()
-    # In float16, weights over 256 would be among the numbers that have fewer digits.
-    scaled = bool(precision.weights)
+    # Weights divided by 256 would be too small for float16 to keep all their digits.
+    scaled = precision.in_half
     tagged: dict[int, _Value] = {}
     value = _Value(CHIPS.name, 3, CHIP_SIDE)
     for layer in precision.of(layers if scaled else _without_scale(layers)):

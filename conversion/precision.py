@@ -23,6 +23,11 @@ class Precision:
     rounded_each: bool = False
     """Whether each layer's values are rounded to float16's, and stay float32 by type."""
 
+    @property
+    def in_half(self) -> bool:
+        """Whether weights and values have float16's digits."""
+        return bool(self.weights)
+
     def of(self, layers: Sequence[Layer]) -> list[Layer]:
         """The layers with their weights in this precision."""
         return [self._of(layer) for layer in layers]
@@ -68,5 +73,5 @@ _HALF, _SINGLE = np.dtype(np.float16), np.dtype(np.float32)
 FLOAT32 = Precision()
 FLOAT16 = Precision(weights=(_HALF,), cast=True)
 LIKE_FLOAT16 = Precision(weights=(_HALF, _SINGLE), rounded_each=True)
-"""The CPU provider computes float16 in float32 and rounds nothing in between, so that a graph in float16 does not show
-there how far a device would be off. This one does."""
+"""On x86-64 the CPU provider computes float16 in float32 and rounds nothing in between, so that a graph in float16 does
+not show there how far a device would be off. This one does, but for a device that rounds within a layer too."""

@@ -57,11 +57,11 @@ def descriptors_of_graph(
 def descriptors_of_half_graph(
     session: onnxruntime.InferenceSession, network: Network, chips: Sequence[Picture]
 ) -> Values:
-    """`single` of the graph, `batch` of one that rounds as a device does (conversion/precision.py)."""
+    """`batch` of the graph, `single` of one that rounds after each layer (conversion/precision.py)."""
     rounding = _session(descriptor_graph(network, LIKE_FLOAT16))
     return {
-        "batch": descriptors_of_graph(rounding, network, chips)["batch"],
-        "single": descriptors_of_graph(session, network, chips)["single"],
+        "batch": descriptors_of_graph(session, network, chips)["batch"],
+        "single": descriptors_of_graph(rounding, network, chips)["single"],
     }
 
 
@@ -143,19 +143,19 @@ def detections_of_rescored_graph(
     return _detections(find, network, pictures)
 
 
-def detections_of_half_graph(
+def scores_of_half_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
-    """`faces` and `confidences` of the graph; `scores` of one that rounds as a device does, by place."""
-    rounding = _session(device_graph(network, LIKE_FLOAT16))
-    exact = _session(device_graph(network, FLOAT32))
+    """`scores` by place: of the graph or of one that rounds after each layer, whichever is further from float32's."""
+    rounding, exact = _session(device_graph(network, LIKE_FLOAT16)), _session(device_graph(network, FLOAT32))
 
     def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
         given = {"photos": picture[np.newaxis], **tables(layout)}
-        at, above = session.run(["at", "above"], given)
-        (rounded,), (scores,) = rounding.run(["scores"], given), exact.run(["scores"], given)
-        found = mmod.detections(mmod.Candidates(at[:, 2], at[:, 3], above), layout, window)
-        return found, rounded.ravel()[np.argsort(-scores, axis=None)]
+        ours, rounded, in_float32 = (
+            one.run(["scores"], given)[0].ravel() for one in (session, rounding, exact)
+        )
+        worse = np.where(abs(ours - in_float32) > abs(rounded - in_float32), ours, rounded)
+        return [], worse[np.argsort(-in_float32)]
 
     return _detections(find, network, pictures)
 

@@ -148,8 +148,8 @@ class Settings(BaseSettings):
         default="float32",
         validation_alias="FACE_PRECISION",
         description="What a GPU computes in; a CPU computes in `float32`. `mixed` looks for faces in float16, which "
-        "saves time where that is fast (tensor cores), and computes what comes near the threshold once more in "
-        "float32: the same answers. `float16` gives answers in half precision, which are not dlib's.",
+        "is meant to save time where that is fast (tensor cores), and computes what comes near the threshold once "
+        "more in float32: the same answers. `float16` gives answers in half precision, which are not dlib's.",
     )
     store: Path = Field(
         default=Path("models"),
@@ -240,7 +240,13 @@ def load() -> Settings:
 
 _BYTES = "it has to be a number of bytes, such as 2147483648 or 2GiB"
 _IN_OUR_WORDS = MappingProxyType(
-    {"int_parsing": "it has to be a whole number", "byte_size": _BYTES, "byte_size_unit": _BYTES}
+    {
+        "int_parsing": "it has to be a whole number",
+        "float_parsing": "it has to be a number",
+        "bool_parsing": "it has to be true or false",
+        "byte_size": _BYTES,
+        "byte_size_unit": _BYTES,
+    }
 )
 """What pydantic says of a type, where that is about its own work."""
 

@@ -22,6 +22,9 @@ MAXIMUM_SCANS = 100
 """Above it, a JPEG is a time bomb: each scan walks over the whole image (2 to 3 ms per MP) and may be 20 bytes long.
 Encoders write about 10 scans."""
 
+PEAK_IN_PILLOW = 10
+"""Bytes a pixel: 4 of its image, and 6 of a progressive JPEG's coefficients where colours are not subsampled."""
+
 OPAQUE = 255
 OUT_OF_MEMORY = (f"({cv2.Error.STS_NO_MEM}:", "bad_alloc")
 """What an error of OpenCV's says where an allocation failed. Its attributes are those of its class, and so of all
@@ -37,8 +40,8 @@ _SCAN_OR_SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 def jpeg(data: bytes) -> NDArray[np.uint8]:
     """A JPEG to (H, W, 3) RGB as dlib::jpeg_loader decodes it with libjpeg-turbo; what is cut off is gray.
 
-    Four channels (CMYK, YCCK) go through dlib's own arithmetic, for which OpenCV gives no access to them; and where an
-    allocation may fail in the middle, Pillow decodes, to the same pixels.
+    Four channels (CMYK, YCCK) go through dlib's own arithmetic, for which OpenCV gives no access to them; and where the
+    system limits addresses, Pillow decodes, to the same pixels.
     """
     scans = _scan_count(data)
     if scans > MAXIMUM_SCANS:
@@ -49,20 +52,27 @@ def jpeg(data: bytes) -> NDArray[np.uint8]:
     with pillow.opened(complete, "JPEG") as image:
         if image.mode == "CMYK":
             return pillow.by_strips(image, _adobe_cmyk_to_rgb)
-        if _allocations_may_fail():
+        if _addresses_are_limited():
+            _have_room(PEAK_IN_PILLOW * image.width * image.height)
             return pillow.to_rgb(image)
     return rgb(complete)
 
 
-def _allocations_may_fail() -> bool:
-    """Whether the system limits this process's addresses (RLIMIT_AS).
+def _addresses_are_limited() -> bool:
+    """Whether the system limits this process's memory by its addresses (RLIMIT_AS), so that an allocation may fail.
 
     OpenCV hands its pixels out in an array of numpy's. If numpy cannot have the memory, cv::Mat::create (matrix.cpp)
     asks the C library next; when that has it, because another photo ended in between, there is no array, and the
-    binding reads from address 0 (cv2_convert.cpp, pyopencv_from): the end of the process, with all photos in work.
+    binding reads from address 0 (cv2_convert.cpp, pyopencv_from): the end of the process, with all photos in work. The
+    other formats keep that risk: no other decoder has dlib's pixels for all of them.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     return limit != resource.RLIM_INFINITY
+
+
+def _have_room(size: int) -> None:
+    """Raises MemoryError: in the middle of a file, Pillow cannot tell a want of memory from damage."""
+    np.empty(size, np.uint8)
 
 
 def _adobe_cmyk_to_rgb(strip: Image.Image) -> NDArray[np.uint8]:

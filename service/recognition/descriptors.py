@@ -20,14 +20,14 @@ class DescriptorNetwork:
 
     Args:
         network: the graph, Chips to Descriptors.
-        batches: ascending, how many chips a run may have; what is missing to the next of them is filled up.
+        sizes: ascending, how many chips a run may have; what is missing to the next of them is filled up.
         runs: how many runs there are at the same time.
     """
 
-    def __init__(self, network: Network, *, batches: Sequence[int], runs: int) -> None:
+    def __init__(self, network: Network, *, sizes: Sequence[int], runs: int) -> None:
         self.network = network
-        self._sizes = batches
-        self._describe = Batcher[Chips, Descriptors](self._run, budget=batches[-1], cost=len, runs=runs)
+        self._sizes = sizes
+        self._describe = Batcher[Chips, Descriptors](self._run, budget=sizes[-1], cost=len, runs=runs)
         self.batches = self._describe.sizes
 
     def __call__(self, chips: Chips) -> Descriptors:

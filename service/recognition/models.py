@@ -14,8 +14,6 @@ DEVICE_DETECTOR = "mmod_human_face_detector.device"
 """Another graph of the same weights (conversion/device.py)."""
 RESCORED_DETECTOR = "mmod_human_face_detector.rescored"
 """And one that scans in half precision (conversion/rescored.py)."""
-HALF_DETECTOR = "mmod_human_face_detector.half"
-"""And one that computes in half precision throughout."""
 FIVE_POINTS = "shape_predictor_5_face_landmarks"
 SIXTY_EIGHT_POINTS = "shape_predictor_68_face_landmarks"
 DLIB_RESNET = "dlib_face_recognition_resnet_model_v1"
@@ -23,7 +21,7 @@ TAGUCHI_RESNET = "taguchi_face_recognition_resnet_model_v1"
 
 
 def half(network: str) -> str:
-    """The name of a descriptor network's graph in half precision."""
+    """The name of a network's graph whose layers compute in half precision, for a device."""
     return f"{network}.half"
 
 

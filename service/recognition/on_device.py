@@ -68,7 +68,7 @@ class DeviceDetector:
         window: the detector's box, threshold and overlap rule.
         pixels: of the photos that share a run, which have one size; a larger photo has a run of its own.
         in_strips: what finds the faces where the device has too little memory for a whole photo, or the graph too few
-            levels; its graph gives the same scores.
+            levels; its graph gives float32's scores.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +27,6 @@ from service.recognition.mmod import Window
 from service.recognition.models import (
     CNN_DETECTOR,
     DEVICE_DETECTOR,
-    HALF_DETECTOR,
     RESCORED_DETECTOR,
     Model,
     half,
@@ -44,14 +44,30 @@ log = logging.getLogger(__name__)
 ENGINES = ("onnx", "dlib")
 
 FLOAT32, MIXED, FLOAT16 = "float32", "mixed", "float16"
-SEARCHES: Mapping[str, tuple[str, Search]] = MappingProxyType(
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What a device computes in."""
+
+    detector: str
+    """The graph with which it looks for faces."""
+    search: Search
+    """How it does."""
+    network: Callable[[str], str] = str
+    """From the name of a descriptor network to the graph with which it describes them."""
+    half: bool = False
+    """Whether there are layers in float16."""
+
+
+PRECISIONS: Mapping[str, Precision] = MappingProxyType(
     {
-        FLOAT32: (DEVICE_DETECTOR, search),
-        MIXED: (RESCORED_DETECTOR, search_in_half_precision),
-        FLOAT16: (HALF_DETECTOR, search),
+        FLOAT32: Precision(DEVICE_DETECTOR, search),
+        MIXED: Precision(RESCORED_DETECTOR, search_in_half_precision, half=True),
+        FLOAT16: Precision(half(CNN_DETECTOR), search, half, half=True),
     }
 )
-"""FACE_PRECISION to the graph with which a device looks for faces, and how."""
+"""By FACE_PRECISION."""
 
 DETECTOR_SHARE = 3 / 4
 """Of a device's memory, for the detector, whose layers are larger than those of a batch of faces."""
@@ -86,7 +102,7 @@ def open_recognizer(
         provider: what ONNX Runtime computes on: `auto` or one of `providers.PROVIDERS`.
         allow_fallback: where that provider cannot be used, the CPU may take its place; `auto` always may.
         device_memory: bytes of a device that the networks may take together; None for all that there are.
-        precision: one of `SEARCHES`: what a device computes in. The answers are float32's, but with FLOAT16.
+        precision: one of `PRECISIONS`: what a device computes in. The answers are float32's, but with FLOAT16.
 
     Raises:
         RecognizerError: weights or graphs are missing or damaged, or a session cannot be made where it was to run.
@@ -133,19 +149,15 @@ def _on_best(
 def _onnx(
     model: Model, weights: WeightStore, threads: int, precision: str, provider: Provider, memory: int | None
 ) -> OnnxEngine:
-    described_by = model.network
-    if precision == FLOAT16 and not provider.shares.on_cores:
-        described_by = half(model.network)
-        log.warning(
-            "half precision, as FACE_PRECISION asks: confidences and descriptors are near dlib's, and not the same"
-        )
+    computed_in = _precision(precision, provider)
+    described_by = computed_in.network(model.network)
     of_detector, of_network = _divided(model, memory)
     with ExitStack() as undone:
         cores = Cores(threads)
         undone.callback(cores.close)
         detector: Detector | None = None
         if model.detector == "cnn":
-            detector = _detector(weights, cores, precision, provider, of_detector)
+            detector = _detector(weights, cores, computed_in, provider, of_detector)
         for name in (model.landmarks, described_by):
             manifest.load(weights.root, name, weights.sha256(weights_of(name)))
         landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
@@ -157,17 +169,35 @@ def _onnx(
                 # Its weights are held once by session, 42 MB: all cores or one are enough.
                 widths=(cores.widths[0], cores.widths[-1]),
                 memory=of_network,
+                half=described_by != model.network,
             ),
-            batches=provider.shares.descriptor_batches,
+            sizes=provider.shares.descriptor_batches,
             runs=_runs(provider, cores),
         )
         if not provider.is_cpu:
-            _prove(
-                detector, network, (1,) if provider.shares.on_cores else provider.shares.descriptor_batches
-            )
+            _prove(detector, network)
         hog = HogDetector(hog_filters.load(), cores) if model.uses_hog else None
         undone.pop_all()  # all went well
+    if described_by != model.network:
+        log.warning(
+            "half precision, as FACE_PRECISION asks: confidences and descriptors are near dlib's, and not the same"
+        )
     return OnnxEngine(detector, hog, landmarks, network, cores)
+
+
+def _precision(name: str, provider: Provider) -> Precision:
+    """What a provider computes in for FACE_PRECISION. Raises EngineError where it cannot."""
+    asked = PRECISIONS[name]
+    if provider.shares.on_cores:
+        if asked.half:
+            log.warning("FACE_PRECISION=%s is for a GPU: %s computes in float32", name, provider.name)
+        return PRECISIONS[FLOAT32]
+    if asked.half and not provider.half:
+        raise EngineError(
+            f"FACE_PRECISION={name} is not possible with FACE_PROVIDERS={provider.name}, which computes a graph in one "
+            "precision: choose cuda, or float32"
+        )
+    return asked
 
 
 def _runs(provider: Provider, cores: Cores) -> int:
@@ -183,14 +213,13 @@ def _divided(model: Model, memory: int | None) -> tuple[int | None, int | None]:
     return of_detector, memory - of_detector
 
 
-def _prove(detector: Detector | None, network: DescriptorNetwork, batches: Sequence[int]) -> None:
-    """Run the networks once: what a device cannot do shows then, and not before. A device is then ready for `batches`.
+def _prove(detector: Detector | None, network: DescriptorNetwork) -> None:
+    """Run the networks once: what a device cannot do shows then, and not before.
 
     Raises:
         EngineError: a run failed, or the CPU had to help.
     """
-    for faces in batches:
-        network(np.zeros((faces, CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
+    network(np.zeros((1, CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
     networks = [network.network]
     if detector is not None:
         image = np.zeros((CHIP_SIDE, CHIP_SIDE, 3), np.uint8)
@@ -210,7 +239,7 @@ def _prove(detector: Detector | None, network: DescriptorNetwork, batches: Seque
 
 
 def _detector(
-    weights: WeightStore, cores: Cores, precision: str, provider: Provider, memory: int | None
+    weights: WeightStore, cores: Cores, precision: Precision, provider: Provider, memory: int | None
 ) -> Detector:
     """The detector that suits the provider. Bytes of a device, `memory`, are for both of its graphs."""
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
@@ -225,12 +254,17 @@ def _detector(
     )
     if provider.shares.on_cores:
         return in_strips
-    graph, searched = SEARCHES[precision]
-    manifest.load(weights.root, graph, weights.sha256(CNN_DETECTOR))
+    manifest.load(weights.root, precision.detector, weights.sha256(CNN_DETECTOR))
     of_photos = None if memory is None or of_strips is None else memory - of_strips
     return DeviceDetector(
-        searched,
-        Session(manifest.graph_path(weights.root, graph), cores.widths[-1], provider, memory=of_photos),
+        precision.search,
+        Session(
+            manifest.graph_path(weights.root, precision.detector),
+            cores.widths[-1],
+            provider,
+            memory=of_photos,
+            half=precision.half,
+        ),
         window(facts),
         pixels=provider.shares.detector_pixels,
         in_strips=in_strips,

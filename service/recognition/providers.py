@@ -32,6 +32,18 @@ class ProviderMissing(EngineError):
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What a session is to be like."""
+
+    threads: int = 0
+    """Of a run; 0: all cores."""
+    memory: int | None = None
+    """Bytes of a device that it may take; None: all."""
+    half: bool = False
+    """Whether its graph has layers in float16."""
+
+
+@dataclass(frozen=True)
 class Provider:
     """One of ONNX Runtime's execution providers."""
 
@@ -41,8 +53,7 @@ class Provider:
     """What ONNX Runtime calls it."""
     lock: str
     """The requirements whose onnxruntime wheel has it."""
-    options: Callable[[int, int | None], Options]
-    """From the threads of a run (0: all cores) and the bytes of a device that a session may take (None: all)."""
+    options: Callable[[Wish], Options]
     prepare: Callable[[onnxruntime.SessionOptions, int], None]
     """Sets a session's options, for so many threads of a run."""
     shares: Parallelism
@@ -51,6 +62,8 @@ class Provider:
     """What it lacks on this machine beside the wheel, in one line."""
     besides: tuple[str, ...] = ()
     """Official names of providers that take what this one cannot."""
+    half: bool = False
+    """Whether it computes a graph's float16 in that and its float32 in that."""
     arena: str | None = None
     """Where a run gives unused memory back, as ONNX Runtime names a device's arena; None where there is no such."""
 
@@ -60,7 +73,7 @@ class Provider:
         return self is CPU
 
 
-def _no_options(threads: int, memory: int | None) -> Options:
+def _no_options(wish: Wish) -> Options:
     return {}
 
 
@@ -87,30 +100,32 @@ def _by_device(options: onnxruntime.SessionOptions, threads: int) -> None:
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
 
 
-def _cuda_options(threads: int, memory: int | None) -> Options:
+def _cuda_options(wish: Wish) -> Options:
     options = {
         # TF32 rounds the factors of every product to 10 bits, which is 5e-4 of each; parity is 1e-5 of a descriptor.
-        "use_tf32": "0",
+        # "0" keeps convolutions in float16 off the tensor cores too (onnxruntime's cuda/nn/conv.cc): where there are
+        # some, the environment alone keeps TF32 off (runtime.py).
+        "use_tf32": "1" if wish.half else "0",
         # Photos have many shapes. EXHAUSTIVE, the default, tries every algorithm anew for each layer at each shape,
         # with as much memory as the most wasteful one wants; HEURISTIC asks cuDNN, which answers without computing.
         "cudnn_conv_algo_search": "HEURISTIC",
         # The default doubles what the arena takes whenever it grows; what is unused is missing to others on the card.
         "arena_extend_strategy": "kSameAsRequested",
     }
-    return options if memory is None else {**options, "gpu_mem_limit": str(memory)}
+    return options if wish.memory is None else {**options, "gpu_mem_limit": str(wish.memory)}
 
 
-def _tensorrt_options(threads: int, memory: int | None) -> Options:
+def _tensorrt_options(wish: Wish) -> Options:
     # TF32 it leaves to the environment: runtime.py.
     options = {"trt_fp16_enable": "0", "trt_bf16_enable": "0", "trt_int8_enable": "0"}
-    return options if memory is None else {**options, "trt_max_workspace_size": str(memory)}
+    return options if wish.memory is None else {**options, "trt_max_workspace_size": str(wish.memory)}
 
 
-def _openvino_options(threads: int, memory: int | None) -> Options:
+def _openvino_options(wish: Wish) -> Options:
     plugin = {
         # By itself it takes bfloat16 where the processor has it (AMX, AVX-512): scores are off by 1e-2 then.
         "INFERENCE_PRECISION_HINT": "f32",
-        "INFERENCE_NUM_THREADS": str(threads or usable_cores()),
+        "INFERENCE_NUM_THREADS": str(wish.threads or usable_cores()),
         # It would keep what it made ready for each of the last 5000 shapes, which photos soon have.
         "CPU_RUNTIME_CACHE_CAPACITY": "0",
     }
@@ -136,6 +151,7 @@ CUDA = Provider(
     prepare=_by_device,
     shares=ON_GPU,
     missing=partial(nvidia.missing, CUDA_PART),
+    half=True,
     arena="gpu:0",
 )
 
@@ -172,12 +188,10 @@ BEST = (CUDA,)
 nothing everywhere: whoever wants them names them."""
 
 
-def official_options(provider: Provider, threads: int, memory: int | None) -> list[tuple[str, Options]]:
+def official_options(provider: Provider, wish: Wish) -> list[tuple[str, Options]]:
     """A provider, and those that help it, with their options, as ONNX Runtime takes them."""
     by_official = {known.official: known for known in PROVIDERS.values()}
-    return [
-        (name, by_official[name].options(threads, memory)) for name in (provider.official, *provider.besides)
-    ]
+    return [(name, by_official[name].options(wish)) for name in (provider.official, *provider.besides)]
 
 
 def missing(provider: Provider) -> str | None:

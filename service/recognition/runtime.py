@@ -7,7 +7,7 @@ import os
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # Read by NVIDIA's libraries when they are loaded. TensorRT computes in TF32 unless told not to, and ONNX Runtime has no
-# option for that; CUDA's and cuDNN's own (providers.py) would do without.
+# option for that; its option for CUDA (providers.py) is dropped where cuDNN has no other way for a layer.
 os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
 
 import onnxruntime

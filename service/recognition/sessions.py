@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from service.recognition.cores import Cores
 from service.recognition.engines.protocol import EngineError
-from service.recognition.providers import CPU, Provider, official_options
+from service.recognition.providers import CPU, Provider, Wish, official_options
 from service.recognition.runtime import onnxruntime
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ def opened(
     *,
     widths: Sequence[int] = (),
     memory: int | None = None,
+    half: bool = False,
 ) -> Network:
     """A graph on a provider.
 
@@ -79,14 +80,14 @@ def opened(
         provider: what computes.
         cores: what it computes on, or what computes where a device cannot.
         widths: of `cores.widths`, those for which there is a session where a run may get some cores. Empty: all.
-        memory: as for `Session`.
+        memory, half: as for `Session`.
 
     Raises:
         EngineError: as `Session` raises it.
     """
     if provider.shares.several_runs:
         return SharedSessions(graph, provider, cores, widths or cores.widths)
-    return Session(graph, cores.widths[-1], provider, memory=memory)
+    return Session(graph, cores.widths[-1], provider, memory=memory, half=half)
 
 
 class SharedSessions:
@@ -136,13 +137,20 @@ class Session:
         threads: cores that one run may use; 0 for all.
         provider: what computes.
         memory: bytes of a device that this session may take; None for all that there are.
+        half: whether the graph has layers in float16.
 
     Raises:
         EngineError: the graph cannot be loaded, or would run elsewhere.
     """
 
     def __init__(
-        self, graph: Path, threads: int = 0, provider: Provider = CPU, *, memory: int | None = None
+        self,
+        graph: Path,
+        threads: int = 0,
+        provider: Provider = CPU,
+        *,
+        memory: int | None = None,
+        half: bool = False,
     ) -> None:
         options = onnxruntime.SessionOptions()
         provider.prepare(options, threads)
@@ -153,7 +161,7 @@ class Session:
             self._session = onnxruntime.InferenceSession(
                 graph,
                 options,
-                providers=official_options(provider, threads, memory),
+                providers=official_options(provider, Wish(threads, memory, half)),
                 # Otherwise a provider's failure moves the session to the CPU for good, and a line goes to standard
                 # output.
                 enable_fallback=False,

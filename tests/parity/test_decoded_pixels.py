@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import dlib
 import numpy as np
 import pytest
@@ -76,11 +77,18 @@ FAR_AWAY = 1 << 46
         ),
     ]
 )
-def _addresses(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Photos are decoded with any addresses there are, and where a limit makes others decode them."""
+def _addresses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Photos are decoded with any addresses there are, and where a limit makes Pillow decode the JPEGs."""
+
+    def no_jpeg(data: NDArray[np.uint8], flags: int) -> object:
+        assert not data.tobytes().startswith(b"\xff\xd8")
+        return imdecode(data, flags)
+
+    imdecode = cv2.imdecode
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     if request.param == "within limited addresses":
         resource.setrlimit(resource.RLIMIT_AS, (FAR_AWAY, hard))
+        monkeypatch.setattr(cv2, "imdecode", no_jpeg)
     yield
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 

@@ -20,8 +20,8 @@ from service.recognition.models import (
     DEVICE_DETECTOR,
     DLIB_RESNET,
     FIVE_POINTS,
-    HALF_DETECTOR,
     RESCORED_DETECTOR,
+    half,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -36,7 +36,7 @@ def own_store(tmp_path: Path, detector_weights: Path) -> Path:
     return folder.parent
 
 
-OF_THE_DETECTOR = (CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR, HALF_DETECTOR)
+OF_THE_DETECTOR = (CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR, half(CNN_DETECTOR))
 """The graphs of one file."""
 
 

@@ -38,7 +38,8 @@ def session(store: Path) -> _Watched:
         (3, (1, 2, 4), [4]),
         (4, (1, 2, 4), [4]),
         (11, (1, 2, 4), [4, 4, 4]),
-        (5, ON_GPU.descriptor_batches, [8]),
+        (1, ON_GPU.descriptor_batches, [16]),
+        (17, ON_GPU.descriptor_batches, [16, 16]),
         (5, ON_CPU.descriptor_batches, [5]),
         (17, ON_CPU.descriptor_batches, [8, 8, 1]),
     ],
@@ -48,14 +49,23 @@ def test_runs_are_filled_up_and_the_filling_is_nobodys(
 ) -> None:
     chips = np.random.default_rng(faces).integers(0, 256, (faces, 150, 150, 3), dtype=np.uint8)
     session.faces.clear()
-    described = DescriptorNetwork(session, batches=batches, runs=1)(chips)
+    described = DescriptorNetwork(session, sizes=batches, runs=1)(chips)
     assert session.faces == runs
     expected = np.concatenate([session.run(chip[np.newaxis]) for chip in chips])
     np.testing.assert_allclose(described, expected, rtol=0, atol=1e-6)
 
 
+def test_calls_that_share_a_run_get_each_their_own(session: _Watched) -> None:
+    chips = np.random.default_rng(3).integers(0, 256, (5, 150, 150, 3), dtype=np.uint8)
+    session.faces.clear()
+    first, second = DescriptorNetwork(session, sizes=(1, 8), runs=1)._run([chips[:2], chips[2:]])
+    assert session.faces == [8]
+    np.testing.assert_allclose(np.concatenate([first, second]), session.run(chips), rtol=0, atol=1e-6)
+    assert (len(first), len(second)) == (2, 3)
+
+
 def test_no_faces_are_no_run(session: _Watched) -> None:
     session.faces.clear()
     nobody = np.empty((0, 150, 150, 3), np.uint8)
-    assert DescriptorNetwork(session, batches=(1, 2), runs=1)(nobody).shape == (0, 128)
+    assert DescriptorNetwork(session, sizes=(1, 2), runs=1)(nobody).shape == (0, 128)
     assert session.faces == []

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -10,8 +11,17 @@ import pytest
 
 from service.recognition import providers
 from service.recognition.models import MODELS
-from service.recognition.opening import RecognizerError, open_recognizer
-from service.recognition.providers import CPU, CUDA, OPENVINO, PROVIDERS, ProviderMissing, chosen
+from service.recognition.opening import FLOAT16, MIXED, RecognizerError, open_recognizer
+from service.recognition.providers import (
+    CPU,
+    CUDA,
+    OPENVINO,
+    PROVIDERS,
+    TENSORRT,
+    ProviderMissing,
+    Wish,
+    chosen,
+)
 from service.recognition.runtime import onnxruntime
 from service.settings import Settings
 
@@ -120,13 +130,52 @@ def test_a_session_that_silently_falls_to_the_cpu_stops_the_start(
 
 
 def test_a_limit_of_memory_reaches_cuda_and_none_leaves_it_the_card() -> None:
-    assert CUDA.options(2, 1 << 30)["gpu_mem_limit"] == "1073741824"
-    assert "gpu_mem_limit" not in CUDA.options(2, None)
+    assert CUDA.options(Wish(memory=1 << 30))["gpu_mem_limit"] == "1073741824"
+    assert "gpu_mem_limit" not in CUDA.options(Wish())
+
+
+def test_tf32_is_off_and_only_the_environment_says_so_where_float16_needs_tensor_cores() -> None:
+    assert CUDA.options(Wish())["use_tf32"] == "0"
+    assert CUDA.options(Wish(half=True))["use_tf32"] == "1"
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
+
+
+@pytest.mark.parametrize("precision", [MIXED, FLOAT16])
+def test_a_provider_of_one_precision_refuses_two(
+    precision: str, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(providers, "has_wheel", lambda _: True)
+    _with(monkeypatch, replace(TENSORRT, missing=lambda: None))
+    with pytest.raises(
+        RecognizerError, match=f"^FACE_PRECISION={precision} is not possible with .*=tensorrt"
+    ):
+        open_recognizer(
+            MODELS[1],
+            engine="onnx",
+            store=store,
+            workers=1,
+            threads=0,
+            provider="tensorrt",
+            precision=precision,
+        )
+
+
+@pytest.mark.parametrize("precision", [MIXED, FLOAT16])
+def test_a_cpu_computes_in_float32_whatever_is_asked_and_says_so(
+    precision: str, store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recognizer = open_recognizer(
+        MODELS[3], engine="onnx", store=store, workers=1, threads=0, provider="cpu", precision=precision
+    )
+    recognizer.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"FACE_PRECISION={precision} is for a GPU: cpu computes in float32"
+    ]
 
 
 def test_openvino_is_told_how_many_threads_it_has_and_never_zero() -> None:
     def threads(asked: int) -> int:
-        return int(json.loads(OPENVINO.options(asked, None)["load_config"])["CPU"]["INFERENCE_NUM_THREADS"])
+        return int(json.loads(OPENVINO.options(Wish(asked))["load_config"])["CPU"]["INFERENCE_NUM_THREADS"])
 
     assert threads(3) == 3
     assert threads(0) >= 1
