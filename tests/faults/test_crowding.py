@@ -49,6 +49,7 @@ def test_three_hundred_callers_all_have_their_answer(
     assert service.stop() == 0
 
 
+@pytest.mark.slow
 def test_half_a_request_costs_nobody_else_anything(start_service: StartService, portrait: bytes) -> None:
     """Heads and bodies that stop in the middle are given up; one that drips in is not, and is answered."""
     service = start_service(FACE_MODEL="3", FACE_PATIENCE="5")

@@ -38,7 +38,8 @@ def counted(caller: Caller, name: str) -> float:
 
 # A photo takes two runs for the detector's halves, and one more where it has faces. So with 7 the second try of a photo
 # mostly succeeds, and with 2 none does without dlib.
-@pytest.mark.parametrize("every", [7, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [7, 2])
 def test_every_photo_is_answered(
     service: Service, caller: Caller, start_service: StartService, small_photos: list[bytes], every: int
 ) -> None:

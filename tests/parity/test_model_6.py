@@ -41,6 +41,7 @@ def store_of_six(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_model_6_equals_dlib_with_the_same_weights(store_of_six: Path, photos: dict[str, Path]) -> None:
     weights = WeightStore(store_of_six)
     paths = {name: weights.path(TAGUCHI_RESNET if name == NETWORK else name) for name in WEIGHTS}

@@ -31,12 +31,14 @@ def test_once_made_it_is_left_alone_until_a_lock_changes(script: Path) -> None:
     assert _run(script, "one") == "installing one\n"
 
 
+@pytest.mark.slow
 def test_a_further_lock_is_installed_beside_the_first(script: Path) -> None:
     _run(script, "one")
     assert _run(script, "two") == "installing one, two\n"
     assert _run(script, "one", "two") == ""
 
 
+@pytest.mark.slow
 def test_one_accelerators_wheels_never_lie_over_anothers(script: Path) -> None:
     for name in ("cpu", "cuda"):
         (script.parent / f"{name}.txt").write_text("# nothing\n")
@@ -46,6 +48,7 @@ def test_one_accelerators_wheels_never_lie_over_anothers(script: Path) -> None:
     assert _run(script, "cuda") == ""
 
 
+@pytest.mark.slow
 def test_bare_leaves_what_the_locks_name_and_nothing_else(script: Path) -> None:
     shutil.copy(ROOT / "requirements" / "bare.py", script.parent)
     _run(script, "one")
@@ -64,6 +67,7 @@ def test_bare_leaves_what_the_locks_name_and_nothing_else(script: Path) -> None:
     assert "making the environment" in _run(script, "one"), "an environment without pip is made anew"
 
 
+@pytest.mark.slow
 def test_what_was_interrupted_is_begun_again(script: Path) -> None:
     _run(script, "one")
     (script.parent / "venv" / "installed.json").unlink()
@@ -73,6 +77,7 @@ def test_what_was_interrupted_is_begun_again(script: Path) -> None:
     subprocess.run([pip, "--version"], check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 def test_two_at_once_make_it_once(script: Path) -> None:
     command = [sys.executable, str(script), str(script.parent / "venv"), "one"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ) for _ in range(2)]

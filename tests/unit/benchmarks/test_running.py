@@ -5,6 +5,7 @@ import pytest
 from benchmarks import running
 
 
+@pytest.mark.slow
 def test_a_service_can_be_asked_thousands_of_times(store: Path) -> None:
     """Its log has to go somewhere: a pipe that nobody reads is full after some 750 requests."""
     with running.service({"FACE_STORE": str(store), "FACE_MODEL": "3"}) as client:

@@ -41,6 +41,7 @@ def test_the_facts_are_those_of_the_file(detector: Network) -> None:
     assert facts.mean == pytest.approx((122.782, 117.001, 104.298), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_faces_and_whole_maps_of_photos(
     detector: Network, detector_weights: Path, pictures: list[NDArray[np.uint8]]
 ) -> None:

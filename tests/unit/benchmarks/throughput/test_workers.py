@@ -34,7 +34,9 @@ OURS = {
 DLIBS = {"decode", "cnn_detections", "hog_detections", "landmarks", "chips and descriptors"}
 
 
-@pytest.mark.parametrize(("name", "stages"), [("library", OURS), ("dlib", DLIBS)])
+@pytest.mark.parametrize(
+    ("name", "stages"), [("library", OURS), pytest.param("dlib", DLIBS, marks=pytest.mark.slow)]
+)
 def test_a_side_says_faces_stages_cpu_seconds_and_memory(
     name: str, stages: set[str], store: Path, upload: Upload
 ) -> None:

@@ -63,7 +63,7 @@ def test_a_face_whose_rectangle_is_known_gets_the_same_descriptor(
     np.testing.assert_allclose(given.descriptor, found.descriptor, atol=1e-6)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["onnx", pytest.param("dlib", marks=pytest.mark.slow)])
 def test_many_threads_get_what_one_gets(engine: str, recognizers: Recognizers, pictures: Pictures) -> None:
     recognizer = recognizers[engine]
     alone = {name: recognizer.recognize(picture) for name, picture in pictures.items()}
