@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         if asked.record:
-            record_vectors({name: weights[name] for name in stale})
+            record_vectors({weights_of(name): weights[name] for name in stale})
         else:
             convert(store, {name: weights[name] for name in stale}, asked.photos, asked.force)
     except ConversionError as error:
