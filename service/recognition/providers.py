@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 
 from service.recognition import nvidia
@@ -199,7 +200,8 @@ def missing(provider: Provider) -> str | None:
     if not has_wheel(provider):
         return (
             f"the onnxruntime wheel installed (version {onnxruntime.__version__}) has no {provider.official}: "
-            f"install {provider.lock} in the place of the other one"
+            f"install {provider.lock} in the place of the other one, as ACCELERATOR={Path(provider.lock).stem} "
+            "make serve does"
         )
     return provider.missing()
 
