@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from benchmarks import corpus
 from benchmarks.corpus import Pair
-from benchmarks.faces import AnsweredFace, matched
+from benchmarks.faces import AnsweredFace, distance, matched
 from service.images import decode
 from service.recognition.geometry import Rectangle
 from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
@@ -66,10 +66,6 @@ def print_faces(stored: Mapping[str, list[AnsweredFace]], new: Mapping[str, list
         median, p95, most = np.percentile(values, [50, 95, 100])
         print(f"{name}: median {median:.3f}, 95 % {p95:.3f}, most {most:.3f}")
     print(", ".join(f"above {limit}: {(distances > limit).sum()}" for limit in LIMITS))
-
-
-def distance(one: AnsweredFace, other: AnsweredFace) -> float:
-    return float(np.linalg.norm(np.subtract(one.descriptor, other.descriptor)))
 
 
 def print_pairs(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from service.recognition.geometry import Rectangle, intersection_over_union
 
 SAME_FACE = 0.5
@@ -43,6 +45,11 @@ def of_answer(answer: Any) -> list[AnsweredFace]:
     if answer["faces-count"] != len(faces):
         raise KeyError(f"faces-count is {answer['faces-count']}, and there are {len(faces)}")
     return faces
+
+
+def distance(one: AnsweredFace, other: AnsweredFace) -> float:
+    """Euclidean, of their descriptors."""
+    return float(np.linalg.norm(np.subtract(one.descriptor, other.descriptor)))
 
 
 def matched(

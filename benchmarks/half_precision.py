@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks import corpus
-from benchmarks.faces import AnsweredFace, matched
+from benchmarks.faces import AnsweredFace, distance, matched
+from benchmarks.parity.accuracy import THRESHOLDS
+from benchmarks.parity.comparison import GROUPING_CONFIDENCE
 from benchmarks.parity.photos import decoded
 from conversion.device import device_graph
 from conversion.graphs import GRAPHS
@@ -39,9 +41,6 @@ from service.recognition.parallelism import ON_GPU
 from service.recognition.recognizer import Recognizer
 
 MODEL = MODELS[1]
-CONFIDENT = 0.99
-SAME_PERSON = (0.4, 0.6)
-"""Distances under which people take two faces for one person's: with the app's setting, and dlib's own."""
 
 ROUNDED: Mapping[str, Callable[[Network, Precision], bytes]] = MappingProxyType(
     {CNN_DETECTOR: device_graph, DLIB_RESNET: descriptor_graph}
@@ -99,28 +98,28 @@ def report(pairs: list[Pair], alone: int) -> str:
     """The differences, a line each."""
     moved = [pair for pair in pairs if pair[0].rectangle != pair[1].rectangle]
     kept = [pair for pair in pairs if pair[0].rectangle == pair[1].rectangle]
-    crossed = sum((one.confidence < CONFIDENT) != (other.confidence < CONFIDENT) for one, other in pairs)
+    crossed = sum(
+        (one.confidence < GROUPING_CONFIDENCE) != (other.confidence < GROUPING_CONFIDENCE)
+        for one, other in pairs
+    )
     before, after = (_distances([pair[side].descriptor for pair in pairs]) for side in (0, 1))
     lines = [
         f"{len(pairs)} faces in both, {alone} in one only, {len(moved)} of them in another box",
         f"confidence: {max(abs(one.confidence - other.confidence) for one, other in pairs):.1e} at most, "
-        f"{crossed} across {CONFIDENT}",
+        f"{crossed} across {GROUPING_CONFIDENCE}",
         f"distance of a descriptor from itself: {_furthest(kept):.4f} at most in the same box, "
         f"{_furthest(moved):.4f} in another",
         f"distance of two faces: changed by {np.abs(after - before).max(initial=0):.4f} at most of {len(before)}",
     ]
     lines += [
         f"  {((before < bound) != (after < bound)).sum()} across {bound}, {(before < bound).sum()} under it before"
-        for bound in SAME_PERSON
+        for bound in THRESHOLDS
     ]
     return "\n".join(lines)
 
 
 def _furthest(pairs: list[Pair]) -> float:
-    return max(
-        (float(np.linalg.norm(np.subtract(one.descriptor, other.descriptor))) for one, other in pairs),
-        default=0.0,
-    )
+    return max((distance(one, other) for one, other in pairs), default=0.0)
 
 
 def _distances(descriptors: list[tuple[float, ...]]) -> NDArray[np.float64]:

@@ -46,12 +46,7 @@ def descriptors_of_dlib(weights: Path, network: Network, chips: Sequence[Picture
 def descriptors_of_graph(
     session: onnxruntime.InferenceSession, network: Network, chips: Sequence[Picture]
 ) -> Values:
-    def run(some: Sequence[Picture]) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = session.run([DESCRIPTORS.name], {CHIPS.name: np.stack(some)})[0]
-        return result
-
-    batches = [run(chips[start : start + BATCH]) for start in range(0, len(chips), BATCH)]
-    return {"batch": np.concatenate(batches), "single": np.concatenate([run([chip]) for chip in chips])}
+    return {"batch": _described(session, chips, BATCH), "single": _described(session, chips, 1)}
 
 
 def descriptors_of_half_graph(
@@ -59,10 +54,18 @@ def descriptors_of_half_graph(
 ) -> Values:
     """`batch` of the graph, `single` of one that rounds after each layer (conversion/precision.py)."""
     rounding = _session(descriptor_graph(network, LIKE_FLOAT16))
-    return {
-        "batch": descriptors_of_graph(session, network, chips)["batch"],
-        "single": descriptors_of_graph(rounding, network, chips)["single"],
-    }
+    return {"batch": _described(session, chips, BATCH), "single": _described(rounding, chips, 1)}
+
+
+def _described(
+    session: onnxruntime.InferenceSession, chips: Sequence[Picture], at_once: int
+) -> NDArray[np.float32]:
+    return np.concatenate(
+        [
+            session.run([DESCRIPTORS.name], {CHIPS.name: np.stack(chips[start : start + at_once])})[0]
+            for start in range(0, len(chips), at_once)
+        ]
+    )
 
 
 def detections_of_dlib(weights: Path, network: Network, pictures: Sequence[Picture]) -> Values:

@@ -11,7 +11,7 @@ import pytest
 
 from service.recognition import providers
 from service.recognition.models import MODELS
-from service.recognition.opening import FLOAT16, MIXED, RecognizerError, open_recognizer
+from service.recognition.opening import FLOAT16, FLOAT32, MIXED, RecognizerError, open_recognizer
 from service.recognition.providers import (
     CPU,
     CUDA,
@@ -22,6 +22,7 @@ from service.recognition.providers import (
     Wish,
     chosen,
 )
+from service.recognition.recognizer import Recognizer
 from service.recognition.runtime import onnxruntime
 from service.settings import Settings
 
@@ -38,6 +39,21 @@ def _with(monkeypatch: pytest.MonkeyPatch, provider: providers.Provider) -> None
     """Put a provider into the table, in the place of the one of its name."""
     monkeypatch.setattr(providers, "PROVIDERS", {**PROVIDERS, provider.name: provider})
     monkeypatch.setattr(providers, "BEST", tuple(provider for _ in providers.BEST))
+
+
+def _opened(
+    model: int, store: Path, provider: str, *, allow_fallback: bool = False, precision: str = FLOAT32
+) -> Recognizer:
+    return open_recognizer(
+        MODELS[model],
+        engine="onnx",
+        store=store,
+        workers=1,
+        threads=0,
+        provider=provider,
+        allow_fallback=allow_fallback,
+        precision=precision,
+    )
 
 
 def test_the_setting_offers_what_the_table_has() -> None:
@@ -104,15 +120,7 @@ def test_a_session_that_silently_falls_to_the_cpu_stops_the_start(
     """The provider is believed to be there, and is not: ONNX Runtime warns Python, and would compute by the CPU."""
 
     def opened(allow_fallback: bool) -> str:
-        recognizer = open_recognizer(
-            MODELS[3],
-            engine="onnx",
-            store=store,
-            workers=1,
-            threads=0,
-            provider="openvino",
-            allow_fallback=allow_fallback,
-        )
+        recognizer = _opened(3, store, "openvino", allow_fallback=allow_fallback)
         recognizer.close()
         return recognizer.stages()["descriptors"].provider
 
@@ -149,25 +157,14 @@ def test_a_provider_of_one_precision_refuses_two(
     with pytest.raises(
         RecognizerError, match=f"^FACE_PRECISION={precision} is not possible with .*=tensorrt"
     ):
-        open_recognizer(
-            MODELS[1],
-            engine="onnx",
-            store=store,
-            workers=1,
-            threads=0,
-            provider="tensorrt",
-            precision=precision,
-        )
+        _opened(1, store, "tensorrt", precision=precision)
 
 
 @pytest.mark.parametrize("precision", [MIXED, FLOAT16])
 def test_a_cpu_computes_in_float32_whatever_is_asked_and_says_so(
     precision: str, store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recognizer = open_recognizer(
-        MODELS[3], engine="onnx", store=store, workers=1, threads=0, provider="cpu", precision=precision
-    )
-    recognizer.close()
+    _opened(3, store, "cpu", precision=precision).close()
     assert [record.getMessage() for record in caplog.records] == [
         f"FACE_PRECISION={precision} is for a GPU: cpu computes in float32"
     ]
