@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from service.recognition import nvidia
+from service.recognition import arena, nvidia
 from service.recognition.affinity import worker_cores
 from service.recognition.engines.protocol import EngineError
 from service.recognition.parallelism import BY_LIBRARY, ON_CPU, ON_GPU, Parallelism, usable_cores
@@ -85,6 +85,7 @@ def _nothing_missing() -> None:
 def _by_cores(options: onnxruntime.SessionOptions, threads: int) -> None:
     """ONNX Runtime's own threads compute."""
     options.intra_op_num_threads = threads
+    arena.share(options)
     # A network has a layer every 0.1 ms: threads that slept between two would be woken late. They spin until the
     # run ends, and not between two photos, where they would take the cores from the photo being decoded.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")

@@ -23,6 +23,7 @@ import logging, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
+from service.recognition import arena
 from service.recognition.providers import CPU
 from service.recognition.runtime import onnxruntime
 from service.recognition.sessions import OutOfMemory, Session
@@ -36,12 +37,13 @@ onnxruntime.create_and_register_allocator(
     ),
     onnxruntime.OrtArenaCfg({"max_mem": limit, "arena_extend_strategy": 1}),
 )
+arena.share = lambda options: None
 
 def prepare(options, threads):
     CPU.prepare(options, threads)
-    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.add_session_config_entry(arena.SHARED, "1")
 
-# Not CPU itself: to the session it is a device, and the CPU, whose memory has no such limit, stands in for it.
+# Not CPU itself: to the session it is a device. The CPU, whose memory has no such limit, stands in for it.
 small = Session(graph, 1, replace(CPU, name="small", prepare=prepare, arena="cpu:0"))
 ample = Session(graph, 1)
 random = np.random.default_rng(0)
@@ -153,3 +155,30 @@ def test_a_session_on_another_provider_than_the_one_asked_for_is_refused(
 ) -> None:
     with pytest.warns(UserWarning, match=OPENVINO.official), pytest.raises(EngineError, match=said):
         Session(manifest.graph_path(store, DLIB_RESNET), 0, replace(OPENVINO, prepare=prepare))
+
+
+_IN_TURNS = """
+import sys
+from pathlib import Path
+import numpy as np
+from benchmarks.memory import peak_and_resident
+from service.recognition.sessions import Session
+given = {"tile": np.zeros((1, 3, 2048, 1024), np.float32), "shrunk_given": np.empty((0, 32, 1, 1), np.float32)}
+for _ in range(4):
+    session = Session(Path(sys.argv[1]))
+    before = peak_and_resident()[1]
+    session.compute("shrunk", given)
+    print(peak_and_resident()[1] - before)
+    kept = [session, *globals().get("kept", [])]
+"""
+
+
+def test_what_one_session_has_used_the_others_use_too(store: Path) -> None:
+    """Each would keep what its largest run took."""
+    graph = manifest.graph_path(store, CNN_DETECTOR).resolve()
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_TURNS, str(graph)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    first, *others = map(int, done.stdout.split())
+    assert first > 30 * 2**20
+    assert max(others) < first / 4
