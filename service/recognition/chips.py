@@ -172,12 +172,11 @@ def _crop(square: _Square, rows: int, columns: int) -> Rectangle:
         halved = halved.halved()
         margin = 2 * margin + 2
     x, y = zip(*square.corners(), strict=True)
-    crop = Rectangle(
-        round_half_away(max(min(x) - margin, 0.0)),
-        round_half_away(max(min(y) - margin, 0.0)),
-        round_half_away(min(max(x) + margin, columns - 1.0)),
-        round_half_away(min(max(y) + margin, rows - 1.0)),
+    edges = (
+        *(max(min(x) - margin, 0.0), max(min(y) - margin, 0.0)),
+        *(min(max(x) + margin, columns - 1.0), min(max(y) + margin, rows - 1.0)),
     )
+    crop = Rectangle(*round_half_away(np.array(edges)).tolist())
     return crop if crop.area else Rectangle(0, 0, -1, -1)
 
 

@@ -1,7 +1,9 @@
 """Rectangles in dlib's convention, and how much two of them overlap."""
 
-import math
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Rectangle(NamedTuple):
@@ -33,15 +35,6 @@ class Rectangle(NamedTuple):
             min(self.bottom, other.bottom),
         )
 
-    def bounding(self, other: "Rectangle") -> "Rectangle":
-        """The smallest rectangle around both."""
-        return Rectangle(
-            min(self.left, other.left),
-            min(self.top, other.top),
-            max(self.right, other.right),
-            max(self.bottom, other.bottom),
-        )
-
     def intersects(self, other: "Rectangle") -> bool:
         return self.intersection(other).area > 0
 
@@ -63,6 +56,6 @@ def _point_area(rectangle: Rectangle) -> int:
     return (rectangle.right - rectangle.left) * (rectangle.bottom - rectangle.top)
 
 
-def round_half_away(value: float) -> int:
-    """C's lround: halves away from zero (Python's round takes halves to even)."""
-    return math.floor(abs(value) + 0.5) * (1 if value >= 0 else -1)
+def round_half_away(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """C's lround: halves away from zero (numpy's rint takes halves to even)."""
+    return np.copysign(np.floor(np.abs(values) + 0.5), values).astype(np.int64)

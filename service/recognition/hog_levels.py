@@ -40,17 +40,14 @@ def sizes(rows: int, columns: int) -> list[tuple[int, int]]:
     # pyramid_up: the corner of the photo, mapped up by pyramid_down_2_1::point_up, is the last pixel.
     rows, columns = 2 * rows + 1, 2 * columns + 2
     found = []
-    left, top, right, bottom = 0, 0, columns - 1, rows - 1
+    edges = np.array([0, 0, columns - 1, rows - 1])
     while True:
         found.append((rows, columns))
-        left, top, right, bottom = (_down(edge) for edge in (left, top, right, bottom))
+        edges = round_half_away((edges - _SHIFT) * ((RATE - 1.0) / RATE))
+        left, top, right, bottom = edges.tolist()
         if right - left + 1 < LEAST_SIDE or bottom - top + 1 < LEAST_SIDE:
             return found
         rows, columns = (RATE - 1) * rows // RATE, (RATE - 1) * columns // RATE
-
-
-def _down(edge: int) -> int:
-    return round_half_away((edge - _SHIFT) * ((RATE - 1.0) / RATE))
 
 
 @dataclass(frozen=True)

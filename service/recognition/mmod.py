@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.geometry import Rectangle, round_half_away
-from service.recognition.overlap import OverlapRule
+from service.recognition.overlap import Boxes, OverlapRule
 from service.recognition.pyramid import RATE, Layout
 
 STRIDE = 8
@@ -68,47 +68,34 @@ def detections(candidates: Candidates, layout: Layout, window: Window) -> list[D
         layout: the layout of the tile.
         window: the detector's window and overlap rule.
     """
-    rows, columns, confidences = candidates
-    kept: list[Detection] = []
-    for candidate in np.argsort(-confidences, kind="stable"):
-        box = _in_photo(int(columns[candidate]), int(rows[candidate]), layout, window)
-        if not any(window.rule.same_face(face.rectangle, box) for face in kept):
-            kept.append(Detection(box, float(confidences[candidate])))
-    return kept
+    order = np.argsort(-candidates.scores, kind="stable")
+    boxes = _in_photo(candidates.columns[order], candidates.rows[order], layout, window)
+    return [
+        Detection(Rectangle(*boxes[number].tolist()), float(candidates.scores[order[number]]))
+        for number in window.rule.survivors(boxes)
+    ]
 
 
-def _in_photo(column: int, row: int, layout: Layout, window: Window) -> Rectangle:
-    """The window around a score, carried up from its level to the photo."""
-    x, y = STRIDE * column + FIRST_CENTRE, STRIDE * row + FIRST_CENTRE
-    number = _nearest_level(x, y, layout)
-    level = layout.levels[number]
-    half_width, half_height = (window.width - 1) / 2, (window.height - 1) / 2
-    return Rectangle(
-        *(
-            round_half_away(_up(edge, number))
-            for edge in (
-                x - half_width - level.left,
-                y - half_height - level.top,
-                x + half_width - level.left,
-                y + half_height - level.top,
-            )
-        )
-    )
+def _in_photo(columns: NDArray[np.int64], rows: NDArray[np.int64], layout: Layout, window: Window) -> Boxes:
+    """The window around each score, carried up from its level to the photo."""
+    points = STRIDE * np.stack([columns, rows], axis=1) + FIRST_CENTRE
+    numbers = _nearest_levels(points, layout)
+    from_centre = (np.array([window.width, window.height]) - 1) / 2
+    in_level = points - np.array(layout.levels)[numbers, :2]
+    corners = np.concatenate([in_level - from_centre, in_level + from_centre], axis=1)
+    return round_half_away(_up(corners, numbers))
 
 
-def _nearest_level(x: int, y: int, layout: Layout) -> int:
-    """The level a point of the tile belongs to; in a gap, the nearest (nearest_rect, rectangle.h)."""
-
-    def squared_distance(level: Rectangle) -> int:
-        across = min(max(x, level.left), level.right) - x
-        down = min(max(y, level.top), level.bottom) - y
-        return across * across + down * down
-
-    return min(range(len(layout.levels)), key=lambda number: squared_distance(layout.levels[number]))
+def _nearest_levels(points: NDArray[np.int64], layout: Layout) -> NDArray[np.int64]:
+    """The level that each point, x and y in the tile, belongs to; in a gap, the nearest (nearest_rect, rectangle.h)."""
+    levels, points = np.array(layout.levels)[None], points[:, None]
+    away = np.minimum(np.maximum(points, levels[:, :, :2]), levels[:, :, 2:]) - points
+    return np.asarray((away**2).sum(axis=2).argmin(axis=1), np.int64)
 
 
-def _up(coordinate: float, levels: int) -> float:
-    """pyramid_down<RATE>::point_up, applied `levels` times."""
-    for _ in range(levels):
-        coordinate = coordinate * (RATE / (RATE - 1.0)) + 0.3
-    return coordinate
+def _up(coordinates: NDArray[np.float64], levels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """pyramid_down<RATE>::point_up, applied to each row of coordinates as often as its number of levels says."""
+    for level in range(levels.max(initial=0)):
+        higher = coordinates * (RATE / (RATE - 1.0)) + 0.3
+        coordinates = np.where(levels[:, None] > level, higher, coordinates)
+    return coordinates

@@ -3,11 +3,13 @@
 Source: dlib/image_processing/object_detector.h (object_detector::operator()).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from service.recognition.geometry import Rectangle
-from service.recognition.overlap import OverlapRule
+from service.recognition.overlap import Boxes, OverlapRule
 
 
 class Window(NamedTuple):
@@ -30,11 +32,8 @@ class Window(NamedTuple):
 
 def survivors(windows: Iterable[Window], rule: OverlapRule) -> list[Window]:
     """The windows that are faces, the highest score first."""
-    kept: list[Window] = []
-    for window in sorted(windows):
-        if not any(rule.same_face(face.rectangle, window.rectangle) for face in kept):
-            kept.append(window)
-    return kept
+    descending = sorted(windows)
+    return [descending[number] for number in rule.survivors(_boxes(descending))]
 
 
 class Closure:
@@ -71,11 +70,9 @@ class Closure:
         """Decide the fate of a window, or return one whose fate has to be known first."""
         if window in self._fates:
             return None
-        stronger = [
-            other
-            for other in self._around(window)
-            if other < window and self._rule.same_face(other.rectangle, window.rectangle)
-        ]
+        higher = [other for other in self._around(window) if other < window]
+        same = self._rule.same_face(np.array(window.rectangle), _boxes(higher))
+        stronger = [other for other, overlaps in zip(higher, same, strict=True) if overlaps]
         if any(self._fates.get(other, False) for other in stronger):
             self._fates[window] = False
             return None
@@ -84,3 +81,7 @@ class Closure:
             return min(unknown)
         self._fates[window] = True
         return None
+
+
+def _boxes(windows: Sequence[Window]) -> Boxes:
+    return np.array([window.rectangle for window in windows], np.int64).reshape(-1, 4)

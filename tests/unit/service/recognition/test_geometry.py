@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from service.recognition.geometry import Rectangle, intersection_over_union, round_half_away
@@ -36,4 +37,5 @@ def test_overlap_counts_edges_as_points(
 
 
 def test_halves_round_away_from_zero_as_in_c() -> None:
-    assert [round_half_away(value) for value in (0.5, 1.5, 2.5, -0.5, -2.5, 2.4)] == [1, 2, 3, -1, -3, 2]
+    values = np.array([0.5, 1.5, 2.5, -0.5, -2.5, 2.4])
+    assert round_half_away(values).tolist() == [1, 2, 3, -1, -3, 2]

@@ -18,6 +18,11 @@ def _window(left: int, score: float, side: int = 100) -> Window:
     return Window(-score, 0, 0, 0, next(_numbers), Rectangle(left, 0, left + side - 1, side - 1))
 
 
+def _same_face(first: Rectangle, second: Rectangle) -> bool:
+    (same,) = RULE.same_face(np.array(first), np.array([second]))
+    return bool(same)
+
+
 class _Photo:
     """All windows of a made-up photo; remembers around which of them somebody looked."""
 
@@ -27,7 +32,7 @@ class _Photo:
 
     def around(self, window: Window) -> list[Window]:
         self.looked_around.append(window)
-        return [other for other in self.windows if RULE.same_face(other.rectangle, window.rectangle)]
+        return [other for other in self.windows if _same_face(other.rectangle, window.rectangle)]
 
 
 def _chain(length: int) -> list[Window]:
@@ -37,18 +42,25 @@ def _chain(length: int) -> list[Window]:
 
 def test_two_boxes_are_one_face_by_their_share_of_the_bounding_box_or_by_being_covered() -> None:
     box = Rectangle(0, 0, 99, 99)
-    assert RULE.same_face(box, Rectangle(50, 0, 149, 99))  # 50 of 150
-    assert not RULE.same_face(box, Rectangle(51, 0, 150, 99))  # 49 of 151
-    assert RULE.same_face(box, Rectangle(-100, -100, 199, 199))  # a ninth, but covered
-    assert RULE.same_face(Rectangle(-100, -100, 199, 199), box)
-    assert not RULE.same_face(box, Rectangle(100, 0, 199, 99))
+    assert _same_face(box, Rectangle(50, 0, 149, 99))  # 50 of 150
+    assert not _same_face(box, Rectangle(51, 0, 150, 99))  # 49 of 151
+    assert _same_face(box, Rectangle(-100, -100, 199, 199))  # a ninth, but covered
+    assert _same_face(Rectangle(-100, -100, 199, 199), box)
+    assert not _same_face(box, Rectangle(100, 0, 199, 99))
+
+
+def test_an_empty_box_is_nobodys_face() -> None:
+    empty = Rectangle(50, 50, 49, 49)
+    assert not _same_face(empty, Rectangle(0, 0, 99, 99))
+    assert not _same_face(Rectangle(0, 0, 99, 99), empty)
+    assert not _same_face(empty, empty)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 7, 500])
 def test_along_a_chain_every_second_window_is_a_face(length: int) -> None:
     """The strongest stays, suppresses the next, which then cannot suppress the one after it, and so on."""
     windows = _chain(length)
-    assert not RULE.same_face(windows[0].rectangle, _window(80, 0).rectangle)
+    assert not _same_face(windows[0].rectangle, _window(80, 0).rectangle)
     closure = Closure(RULE, _Photo(windows).around)
     expected = [(length - 1 - number) % 2 == 0 for number in range(length)]
     assert [closure.is_face(window) for window in windows] == expected
