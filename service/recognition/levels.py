@@ -12,11 +12,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from service.recognition import scratch
 from service.recognition.cores import Cores
 from service.recognition.geometry import Rectangle
 from service.recognition.pyramid import Layout
 from service.recognition.resampling import normalise, resample, resample_photo, steps
-from service.recognition.scratch import Scratch
 from service.recognition.threads import run_all
 
 LEAST_ROWS = 64
@@ -37,7 +37,7 @@ class Pyramids:
     def __init__(self, mean: NDArray[np.float32], cores: Cores) -> None:
         self.mean = mean
         self.cores = cores
-        self.scratch = Scratch()
+        self.scratch = scratch.floats()
 
     @contextmanager
     def levels(self, image: NDArray[np.uint8], layout: Layout) -> Iterator["Levels"]:
@@ -48,7 +48,7 @@ class Pyramids:
             layout: where the levels of such a photo stand.
         """
         smaller = [level.size for level in layout.levels[2:]]
-        with self.scratch.floats((3 * sum(rows * columns for rows, columns in smaller),)) as memory:
+        with self.scratch.lent((3 * sum(rows * columns for rows, columns in smaller),)) as memory:
             yield Levels(self, image, layout, _carved(memory, smaller))
 
 
@@ -93,7 +93,7 @@ class Levels:
         if not self._smaller:
             return
         rows, columns = self._layout.levels[1].size
-        with self._pyramids.scratch.floats((3, rows, columns)) as second:
+        with self._pyramids.scratch.lent((3, rows, columns)) as second:
             self._in_bands(0, rows, lambda first, last: self._second(second, first, 0, first, last))
             for source, target in pairwise([second, *self._smaller]):
                 self._in_bands(0, target.shape[1], _from_level(source, target))

@@ -1,13 +1,21 @@
 """NVIDIA's side of a GPU: the driver asked directly, and what it or the libraries lack, in one line."""
 
 import ctypes
-from collections.abc import Mapping
+import logging
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.recognition import libraries
 from service.recognition.runtime import onnxruntime
+
+log = logging.getLogger(__name__)
 
 DRIVER = "libcuda.so.1"
 """Comes with the driver alone; a container gets it from the host."""
@@ -24,6 +32,8 @@ TURING = (7, 5)
 _SUCCESS = 0
 _NO_DEVICE = 100
 """CUDA_ERROR_NO_DEVICE (cuda.h)."""
+_PORTABLE = 1
+"""CU_MEMHOSTALLOC_PORTABLE (cuda.h): page-locked to all contexts."""
 _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR (cuda.h)."""
 
@@ -83,18 +93,38 @@ class Driver:
 
     def memory(self) -> Memory:
         """What of the first GPU's memory is taken."""
-        context, free, total = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_size_t()
-        # The context that the CUDA runtime has made by then.
+        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        with self._context():
+            self._call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+        return Memory(total.value - free.value, total.value)
+
+    def page_locked(self, count: int) -> NDArray[np.uint8]:
+        """Bytes of this machine that the GPU reads by itself, shape (count,). With the array they are given back."""
+        start = ctypes.c_void_p()
+        with self._context():
+            self._call("cuMemHostAlloc", ctypes.byref(start), ctypes.c_size_t(count), _PORTABLE)
+        memory = (ctypes.c_uint8 * count).from_address(start.value or 0)
+        # At the end of the process the driver has freed it by itself, and may be gone.
+        weakref.finalize(memory, self._free, start).atexit = False
+        return np.ctypeslib.as_array(memory)
+
+    def _free(self, start: ctypes.c_void_p) -> None:
+        with self._context():
+            self._call("cuMemFreeHost", start)
+
+    @contextmanager
+    def _context(self) -> Iterator[None]:
+        """Within the first GPU's context that the CUDA runtime has made by then."""
+        context = ctypes.c_void_p()
         self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), self._device())
         try:
             self._call("cuCtxPushCurrent_v2", context)
             try:
-                self._call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+                yield
             finally:
                 self._call("cuCtxPopCurrent_v2", ctypes.byref(context))
         finally:
             self._call("cuDevicePrimaryCtxRelease_v2", self._device())
-        return Memory(total.value - free.value, total.value)
 
     def _device(self) -> ctypes.c_int:
         device = ctypes.c_int()
@@ -109,6 +139,18 @@ class Driver:
             )
         if status != _SUCCESS:
             raise DriverError(f"the NVIDIA driver refuses: {name} gives error {status} of CUDA")
+
+
+def page_locked(count: int) -> NDArray[np.uint8]:
+    """Bytes with anything in them, shape (count,), that a GPU reads by itself; any others where there are none left.
+
+    From others the driver copies into such as it has, and the processor waits for it (cudaMemcpyAsync).
+    """
+    try:
+        return Driver().page_locked(count)
+    except DriverError as error:
+        log.warning("%s; %d bytes go to the GPU in ordinary memory, which takes longer", error, count)
+        return np.empty(count, np.uint8)
 
 
 def missing(*parts: str) -> str | None:

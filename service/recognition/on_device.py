@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,10 @@ from service.recognition import blocks, mmod, pyramid
 from service.recognition.batching import Batcher
 from service.recognition.engines.protocol import EngineError
 from service.recognition.mmod import Candidates, Detection
+from service.recognition.parallelism import Parallelism
 from service.recognition.pyramid import Layout
 from service.recognition.scan import CnnDetector
+from service.recognition.scratch import Scratch
 from service.recognition.sessions import OutOfMemory, Session
 from service.recognition.tables import LEVELS, tables
 
@@ -21,33 +24,37 @@ log = logging.getLogger(__name__)
 
 Images = Sequence[NDArray[np.uint8]]
 """Photos of one size, RGB, uint8, shape (rows, columns, 3)."""
+Photos = NDArray[np.uint8]
+"""The same in one array, shape (photos, rows, columns, 3)."""
 
-
-LEAST = np.zeros((32, 32, 3), np.uint8)
+LEAST = np.zeros((1, 32, 32, 3), np.uint8)
 """A photo that takes next to no memory."""
 
-Search = Callable[[Session, Images, Layout, float], list[Candidates]]
+STAGED = 64 << 20
+"""Bytes of photos on their way to a device that are kept for the next ones: two photos of 8.8 megapixels."""
+
+Search = Callable[[Session, Photos, Layout, float], list[Candidates]]
 """The candidates of each photo above a threshold, by a graph. Raises EngineError and OutOfMemory."""
 
 
-def search(session: Session, images: Images, layout: Layout, threshold: float) -> list[Candidates]:
+def search(session: Session, photos: Photos, layout: Layout, threshold: float) -> list[Candidates]:
     """A Search by the graph of conversion/device.py."""
-    at, above = session.attempt(("at", "above"), {"photos": np.stack(images), **tables(layout)})
+    at, above = session.attempt(("at", "above"), {"photos": photos, **tables(layout)})
     photo, _, rows, columns = at.T
     return [
         Candidates(rows[mine], columns[mine], above[mine])
-        for mine in ((photo == number) & (above > threshold) for number in range(len(images)))
+        for mine in ((photo == number) & (above > threshold) for number in range(len(photos)))
     ]
 
 
 def search_in_half_precision(
-    session: Session, images: Images, layout: Layout, threshold: float
+    session: Session, photos: Photos, layout: Layout, threshold: float
 ) -> list[Candidates]:
     """A Search by the graph of conversion/rescored.py."""
     found, rescored = session.attempt(
         ("blocks", "rescored"),
         {
-            "photos": np.stack(images),
+            "photos": photos,
             "floor": np.array(threshold - blocks.SLACK, np.float32),
             **tables(layout),
             **blocks.grid(layout),
@@ -55,7 +62,7 @@ def search_in_half_precision(
     )
     return [
         blocks.above(threshold, found[mine, 2:], rescored[mine, 0], layout)
-        for mine in (found[:, 0] == number for number in range(len(images)))
+        for mine in (found[:, 0] == number for number in range(len(photos)))
     ]
 
 
@@ -66,22 +73,30 @@ class DeviceDetector:
         search: how it looks for candidates.
         session: the graph for that.
         window: the detector's box, threshold and overlap rule.
-        pixels: of the photos that share a run, which have one size; a larger photo has a run of its own.
+        shares: how many photos share a run, and how many runs are begun.
+        staging: memory for photos on their way to the device.
         in_strips: what finds the faces where the device has too little memory for a whole photo, or the graph too few
             levels; its graph gives float32's scores.
     """
 
     def __init__(
-        self, search: Search, session: Session, window: mmod.Window, *, pixels: int, in_strips: CnnDetector
+        self,
+        search: Search,
+        session: Session,
+        window: mmod.Window,
+        *,
+        shares: Parallelism,
+        staging: Callable[[int], NDArray[np.uint8]],
+        in_strips: CnnDetector,
     ) -> None:
-        self._search = search
-        self._session = session
+        self._search = partial(search, session)
         self._window = window
+        self._staging = Scratch(staging, STAGED)
         self.in_strips = in_strips
         # The CPU helps where memory is short even for a strip, and nowhere else.
         self.network = in_strips.network
         self._detect = Batcher[NDArray[np.uint8], list[Detection]](
-            self._run, budget=pixels, cost=_pixels, kind=np.shape
+            self._run, budget=shares.detector_pixels, cost=_pixels, kind=np.shape, runs=shares.detections
         )
         self.batches: Callable[[], Mapping[int, int]] = self._detect.sizes
 
@@ -95,7 +110,9 @@ class DeviceDetector:
         if layout is None or len(layout.levels) > LEVELS:
             return [self.in_strips(image) for image in images]
         try:
-            found = self._search(self._session, images, layout, self._window.threshold)
+            with self._staging.lent((len(images), *images[0].shape)) as photos:
+                np.stack(images, out=photos)
+                found = self._search(photos, layout, self._window.threshold)
         except OutOfMemory as shortage:
             if len(images) > 1:
                 raise
@@ -106,10 +123,10 @@ class DeviceDetector:
 
     def _give_back(self) -> None:
         """Let the strips have what the photo took in vain: a run after a shortage returns it (`sessions.GIVE_BACK`)."""
-        layout = pyramid.layout(*LEAST.shape[:2])
+        layout = pyramid.layout(*LEAST.shape[1:3])
         assert layout is not None
         with suppress(EngineError):
-            self._search(self._session, [LEAST], layout, self._window.threshold)
+            self._search(LEAST, layout, self._window.threshold)
 
 
 def _pixels(image: NDArray[np.uint8]) -> int:

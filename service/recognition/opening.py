@@ -266,7 +266,8 @@ def _detector(
             half=precision.half,
         ),
         window(facts),
-        pixels=provider.shares.detector_pixels,
+        shares=provider.shares,
+        staging=provider.staging,
         in_strips=in_strips,
     )
 

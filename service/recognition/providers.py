@@ -11,6 +11,9 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.recognition import arena, nvidia
 from service.recognition.affinity import worker_cores
 from service.recognition.engines.protocol import EngineError
@@ -44,6 +47,10 @@ class Wish:
     """Whether its graph has layers in float16."""
 
 
+def _anywhere(count: int) -> NDArray[np.uint8]:
+    return np.empty(count, np.uint8)
+
+
 @dataclass(frozen=True)
 class Provider:
     """One of ONNX Runtime's execution providers."""
@@ -65,6 +72,8 @@ class Provider:
     """Official names of providers that take what this one cannot."""
     half: bool = False
     """Whether it computes a graph's float16 in that and its float32 in that."""
+    staging: Callable[[int], NDArray[np.uint8]] = _anywhere
+    """Makes memory of so many bytes that photos are put into on their way to it."""
     arena: str | None = None
     """Where a run gives unused memory back, as ONNX Runtime names a device's arena; None where there is no such."""
 
@@ -154,6 +163,7 @@ CUDA = Provider(
     shares=ON_GPU,
     missing=partial(nvidia.missing, CUDA_PART),
     half=True,
+    staging=nvidia.page_locked,
     arena="gpu:0",
 )
 
@@ -165,6 +175,7 @@ TENSORRT = Provider(
     prepare=_by_device,
     shares=ON_GPU,
     missing=partial(nvidia.missing, CUDA_PART, "libonnxruntime_providers_tensorrt.so"),
+    staging=nvidia.page_locked,
     besides=(CUDA.official,),
 )
 

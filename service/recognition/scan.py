@@ -109,13 +109,13 @@ def score_map(
 
 
 def _shrunk(
-    compute: Compute, levels: Levels, layout: Layout, scratch: Scratch, area: int
+    compute: Compute, levels: Levels, layout: Layout, scratch: Scratch[np.float32], area: int
 ) -> NDArray[np.float32]:
     rows, columns = (shrunk_size(size) for size in (layout.rows, layout.columns))
     shrunk = np.empty((1, SHRUNK_CHANNELS, rows, columns), np.float32)
     for first, last in _strips(rows, area // (layout.columns * STRIDE)):
         top, bottom = first * STRIDE, (last - 1) * STRIDE + RECEPTIVE_FIELD
-        with scratch.floats((1, 3, bottom - top, layout.columns)) as tile:
+        with scratch.lent((1, 3, bottom - top, layout.columns)) as tile:
             levels.rows(top, tile[0])
             given = {"tile": tile, "shrunk_given": _NOTHING_SHRUNK}
             shrunk[:, :, first:last] = compute("shrunk", given)

@@ -2,26 +2,36 @@
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Number = TypeVar("Number", bound=np.generic)
 
 KEPT = 24 << 20
 """Floats that are kept, 100 MB: what two photos of 1.3 megapixels need, or one of 2.6."""
 
 
-class Scratch:
-    """Lends arrays, and keeps what comes back, up to a limit. Safe to use from many threads."""
+class Scratch(Generic[Number]):
+    """Lends arrays, and keeps what comes back, up to a limit. Safe to use from many threads.
 
-    def __init__(self) -> None:
-        self._kept: list[NDArray[np.float32]] = []
+    Args:
+        new: makes an array of so many numbers, with anything in them.
+        kept: how many numbers are kept.
+    """
+
+    def __init__(self, new: Callable[[int], NDArray[Number]], kept: int) -> None:
+        self._new = new
+        self._most = kept
+        self._kept: list[NDArray[Number]] = []
         self._changing = threading.Lock()
 
     @contextmanager
-    def floats(self, shape: tuple[int, ...]) -> Iterator[NDArray[np.float32]]:
-        """A float32 array of this shape with anything in it, until the end of the `with` block."""
+    def lent(self, shape: tuple[int, ...]) -> Iterator[NDArray[Number]]:
+        """An array of this shape with anything in it, until the end of the `with` block."""
         count = math.prod(shape)
         array = self._take(count)
         try:
@@ -29,18 +39,23 @@ class Scratch:
         finally:
             self._keep(array)
 
-    def _take(self, count: int) -> NDArray[np.float32]:
+    def _take(self, count: int) -> NDArray[Number]:
         """The smallest array that is kept and large enough, or a new one."""
         with self._changing:
             fitting = [number for number, kept in enumerate(self._kept) if len(kept) >= count]
             if fitting:
                 return self._kept.pop(min(fitting, key=lambda number: len(self._kept[number])))
-        return np.empty(count, np.float32)
+        return self._new(count)
 
-    def _keep(self, array: NDArray[np.float32]) -> None:
-        if len(array) > KEPT:
+    def _keep(self, array: NDArray[Number]) -> None:
+        if len(array) > self._most:
             return
         with self._changing:
             self._kept.append(array)
-            while sum(map(len, self._kept)) > KEPT:
+            while sum(map(len, self._kept)) > self._most:
                 del self._kept[0]  # what was needed the longest ago
+
+
+def floats() -> Scratch[np.float32]:
+    """One of float32."""
+    return Scratch(lambda count: np.empty(count, np.float32), KEPT)

@@ -4,6 +4,7 @@ import logging
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -126,7 +127,7 @@ class SharedSessions:
 
 
 class Session:
-    """One graph, loaded and ready. Safe to run from many threads.
+    """One graph, loaded and ready. Safe to run from many threads, of which a device computes one run after the other.
 
     `run` and `compute` halve a run for which there is no memory until it fits: the first axis of each input and output
     has to be that of the photos or faces. What does not fit alone is computed by the CPU, and the next run tries the
@@ -181,6 +182,10 @@ class Session:
         self._asked = provider
         self._inputs = [port.name for port in self._session.get_inputs()]
         self._outputs = [port.name for port in self._session.get_outputs()]
+        self._turn: AbstractContextManager[object] = (
+            nullcontext() if provider.shares.on_cores else threading.Lock()
+        )
+        """Whose run a device computes: two at the same time would need their memory both, and take no less time."""
         self._changing = threading.Lock()
         self._spare: Session | None = None
         self._short = False
@@ -220,13 +225,27 @@ class Session:
         Raises EngineError and OutOfMemory.
         """
         try:
-            results = self._session.run(list(outputs), dict(given), self._run_options())
+            binding = self._session.io_binding()
+            for name, value in given.items():
+                # It goes to the device here, while that computes somebody else's run (IOBinding::BindInput).
+                binding.bind_cpu_input(name, value)
+            for name in outputs:
+                binding.bind_output(name)  # to this machine's memory, in which ONNX Runtime makes room
+            self._run(binding)
+            results = binding.copy_outputs_to_cpu()
         except Exception as error:
-            self._short = _is_shortage(error)
-            kind = OutOfMemory if self._short else EngineError
+            kind = OutOfMemory if _is_shortage(error) else EngineError
             raise kind(f"{self.provider} failed: {_said(error)}") from error
-        self._short = False
         return [np.asarray(result) for result in results]
+
+    def _run(self, binding: onnxruntime.IOBinding) -> None:
+        with self._turn:
+            try:
+                self._session.run_with_iobinding(binding, self._run_options())
+            except Exception as error:
+                self._short = _is_shortage(error)
+                raise
+            self._short = False
 
     def _run_options(self) -> onnxruntime.RunOptions | None:
         """After a shortage, a run gives back what the arena holds in pieces of other sizes."""

@@ -1,11 +1,14 @@
 """What is said where something of NVIDIA's is missing: a compiler makes drivers and libraries, which are loaded."""
 
+import ctypes
+import gc
 import shutil
 import site
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service.recognition import libraries, nvidia
@@ -18,6 +21,7 @@ PART = "libonnxruntime_providers_of_test.so"
 
 DRIVER = """
 #include <stddef.h>
+#include <stdlib.h>
 int cuInit(unsigned flags) { return STATUS; }
 int cuDriverGetVersion(int *version) { *version = VERSION; return 0; }
 int cuDeviceGet(int *device, int number) { *device = 7; return number; }
@@ -35,6 +39,14 @@ int cuMemGetInfo_v2(size_t *available, size_t *total) {
     *total = 8ul << 30;
     return pushed == 1 ? 0 : 201;
 }
+static int locked;
+int cuMemHostAlloc(void **start, size_t count, unsigned flags) {
+    *start = malloc(count);
+    locked++;
+    return pushed == 1 && flags == 1 ? REFUSED : 201;
+}
+int cuMemFreeHost(void *start) { free(start); locked--; return pushed == 1 ? 0 : 201; }
+int locked_now() { return locked; }
 """
 
 
@@ -57,7 +69,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeDriver:
     """`driver(VERSION=11040)` makes a driver, in the place of what this machine may have."""
 
     def make(**defined: int) -> None:
-        values = {"STATUS": 0, "VERSION": 12080, "CAPABILITY": 6, **defined}
+        values = {"STATUS": 0, "VERSION": 12080, "CAPABILITY": 6, "REFUSED": 0, **defined}
         file = _compiled(tmp_path / "libcuda.so.1", DRIVER, *(f"-D{name}={v}" for name, v in values.items()))
         monkeypatch.setattr(nvidia, "DRIVER", str(file))
 
@@ -172,3 +184,26 @@ def test_the_memory_of_a_gpu(driver: MakeDriver) -> None:
     # Twice: what was taken for the question is given back.
     for _ in range(2):
         assert nvidia.Driver().memory() == nvidia.Memory(used=5 << 30, total=8 << 30)
+
+
+def test_page_locked_memory_is_given_back_with_its_last_view(driver: MakeDriver) -> None:
+    driver()
+    locked = ctypes.CDLL(nvidia.DRIVER).locked_now
+    memory = nvidia.page_locked(1000)
+    memory[:] = np.arange(1000) % 251
+    view = memory[990:].reshape(2, 5)
+    del memory
+    gc.collect()
+    assert locked() == 1
+    assert view.tolist() == [[237, 238, 239, 240, 241], [242, 243, 244, 245, 246]]
+    del view
+    gc.collect()
+    assert locked() == 0
+
+
+def test_where_no_memory_can_be_page_locked_any_other_will_do(
+    driver: MakeDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver(REFUSED=2)
+    assert nvidia.page_locked(1000).shape == (1000,)
+    assert "cuMemHostAlloc gives error 2 of CUDA; 1000 bytes go to the GPU in ordinary memory" in caplog.text

@@ -1,6 +1,7 @@
 """The detector for a device, on the CPU provider: the same graph, the same answers as in strips."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -29,6 +30,7 @@ from service.recognition.opening import (
     FLOAT32,
     MIXED,
     PRECISIONS,
+    Precision,
     RecognizerError,
     open_recognizer,
     window,
@@ -36,6 +38,7 @@ from service.recognition.opening import (
 from service.recognition.parallelism import ON_GPU
 from service.recognition.providers import CPU, PROVIDERS
 from service.recognition.recognizer import Recognizer
+from service.recognition.runtime import onnxruntime
 from service.recognition.scan import CnnDetector, score_map
 from service.recognition.sessions import Session
 from service.recognition.tables import LEVELS, tables
@@ -70,7 +73,18 @@ def in_strips(store: Path) -> Iterator[CnnDetector]:
 def detector(request: pytest.FixtureRequest, store: Path, in_strips: CnnDetector) -> DeviceDetector:
     precision = PRECISIONS[request.param]
     session = Session(manifest.graph_path(store, precision.detector))
-    return DeviceDetector(precision.search, session, in_strips._window, pixels=1 << 22, in_strips=in_strips)
+    return _detector(precision, session, in_strips)
+
+
+def _detector(precision: Precision, session: Session, in_strips: CnnDetector) -> DeviceDetector:
+    return DeviceDetector(
+        precision.search,
+        session,
+        in_strips._window,
+        shares=ON_GPU,
+        staging=CPU.staging,
+        in_strips=in_strips,
+    )
 
 
 @pytest.fixture(scope="module", params=[FLOAT32, MIXED])
@@ -144,6 +158,35 @@ def test_photos_get_the_same_faces_alone_and_together(
         for face, other in zip(faces, expected[number // 3], strict=True):
             assert face.confidence == pytest.approx(other.confidence, abs=TOLERANCE)
     assert sum(size * count for size, count in detector.batches().items()) == len(found)
+
+
+def test_the_next_photos_go_up_while_a_run_is_computed(
+    store: Path, in_strips: CnnDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound: list[int] = []
+    bind = onnxruntime.IOBinding.bind_cpu_input
+
+    def counted(binding: onnxruntime.IOBinding, name: str, value: NDArray[np.generic]) -> None:
+        bind(binding, name, value)
+        if name == "photos":
+            bound.append(len(value))
+
+    monkeypatch.setattr(onnxruntime.IOBinding, "bind_cpu_input", counted)
+    graph = manifest.graph_path(store, DEVICE_DETECTOR)
+    session = Session(graph, provider=replace(CPU, name="device", shares=ON_GPU))
+    detect = _detector(PRECISIONS[FLOAT32], session, in_strips)
+    images = [np.zeros((100, 100 + number // 2, 3), np.uint8) for number in range(8)]  # two of each size
+    with ThreadPoolExecutor(len(images)) as threads:
+        with session._turn:  # the device is busy
+            begun = [threads.submit(detect, image) for image in images]
+            deadline = time.monotonic() + 60
+            while len(bound) < ON_GPU.detections and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert bound == [1, 1]
+            assert not any(photo.done() for photo in begun)
+        assert [photo.result() for photo in begun] == [[]] * len(images)
+    assert sum(bound) == len(images)
+    assert max(bound) == 2  # those that waited meanwhile
 
 
 def test_a_photo_too_small_for_a_score_has_no_faces(detector: DeviceDetector) -> None:
