@@ -83,9 +83,16 @@ def report(settings: Settings, photo: Path | None) -> str:
             precision=settings.precision,
         )
         with closing(recognizer):
-            return "\n".join(_lines(recognizer, image, "noise" if photo is None else "a photo"))
+            lines = _lines(recognizer, image, "noise" if photo is None else "a photo")
     except (RecognizerError, EngineError, images.UndecodableImage, images.ImageTooLarge, OSError) as error:
         raise CheckError(str(error)) from error
+    rows, columns, _ = image.shape
+    if rows * columns > settings.accepted_area:
+        lines.append(
+            f"/detect would answer 412 to a photo of this size: {settings.accepted_area} pixels at most "
+            "(FACE_MAXIMUM_AREA), to which the app scales it down"
+        )
+    return "\n".join(lines)
 
 
 def _lines(recognizer: Recognizer, image: NDArray[np.uint8], picture: str) -> list[str]:

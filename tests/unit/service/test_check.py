@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from service import check
 from service.recognition.cores import Cores
@@ -32,6 +33,16 @@ def test_a_photo_that_is_not_there_is_named(store: Path, tmp_path: Path) -> None
     nowhere = tmp_path / "photo.jpg"
     with pytest.raises(check.CheckError, match=f"^{nowhere} cannot be read: No such file or directory$"):
         check.report(_settings(store), nowhere)
+
+
+def test_a_photo_too_large_to_be_searched_is_checked_and_said_to_be(store: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (400, 300)).save(photo)
+    settings = _settings(store)
+    assert "412" not in check.report(settings, photo)
+    said = check.report(settings.model_copy(update={"maximum_area": 100_000}), photo).splitlines()
+    assert said[-1].startswith("/detect would answer 412 to a photo of this size: 106250 pixels at most")
+    assert any(line.startswith("  hog_detections") for line in said)
 
 
 def test_memory_that_a_stage_takes_and_gives_back_is_seen() -> None:
