@@ -99,7 +99,10 @@ class Driver:
         return Memory(total.value - free.value, total.value)
 
     def page_locked(self, count: int) -> NDArray[np.uint8]:
-        """Bytes of this machine that the GPU reads by itself, shape (count,). With the array they are given back."""
+        """Bytes of this machine that the GPU reads by itself, shape (count,). With the array they are given back.
+
+        Something has to use CUDA already, and go on: they are gone with the context.
+        """
         start = ctypes.c_void_p()
         with self._context():
             self._call("cuMemHostAlloc", ctypes.byref(start), ctypes.c_size_t(count), _PORTABLE)
@@ -144,7 +147,7 @@ class Driver:
 def page_locked(count: int) -> NDArray[np.uint8]:
     """Bytes with anything in them, shape (count,), that a GPU reads by itself; any others where there are none left.
 
-    From others the driver copies into such as it has, and the processor waits for it (cudaMemcpyAsync).
+    Others the driver copies piece by piece into such as it has, and the GPU from there.
     """
     try:
         return Driver().page_locked(count)

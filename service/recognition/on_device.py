@@ -31,7 +31,7 @@ LEAST = np.zeros((1, 32, 32, 3), np.uint8)
 """A photo that takes next to no memory."""
 
 STAGED = 64 << 20
-"""Bytes of photos on their way to a device that are kept for the next ones: two photos of 8.8 megapixels."""
+"""Bytes of memory for photos on their way to a device that are kept for the next ones: two of 8.8 megapixels."""
 
 Search = Callable[[Session, Photos, Layout, float], list[Candidates]]
 """The candidates of each photo above a threshold, by a graph. Raises EngineError and OutOfMemory."""
@@ -90,13 +90,14 @@ class DeviceDetector:
         in_strips: CnnDetector,
     ) -> None:
         self._search = partial(search, session)
+        self._turn = session.turn
         self._window = window
         self._staging = Scratch(staging, STAGED)
         self.in_strips = in_strips
         # The CPU helps where memory is short even for a strip, and nowhere else.
         self.network = in_strips.network
         self._detect = Batcher[NDArray[np.uint8], list[Detection]](
-            self._run, budget=shares.detector_pixels, cost=_pixels, kind=np.shape, runs=shares.detections
+            self._run, budget=shares.detector_pixels, cost=_pixels, kind=np.shape, runs=shares.detector_runs
         )
         self.batches: Callable[[], Mapping[int, int]] = self._detect.sizes
 
@@ -108,7 +109,8 @@ class DeviceDetector:
         """Faces of photos of one size. Raises OutOfMemory for several: the batcher tries fewer."""
         layout = pyramid.layout(*images[0].shape[:2])
         if layout is None or len(layout.levels) > LEVELS:
-            return [self.in_strips(image) for image in images]
+            with self._turn:
+                return [self.in_strips(image) for image in images]
         try:
             with self._staging.lent((len(images), *images[0].shape)) as photos:
                 np.stack(images, out=photos)
@@ -117,8 +119,10 @@ class DeviceDetector:
             if len(images) > 1:
                 raise
             log.warning("%s; the photo is searched in strips", shortage)
-            self._give_back()
-            return [self.in_strips(images[0])]
+            # The memory that comes back must not go to the next photo before these strips have had it.
+            with self._turn:
+                self._give_back()
+                return [self.in_strips(images[0])]
         return [mmod.detections(candidates, layout, self._window) for candidates in found]
 
     def _give_back(self) -> None:

@@ -1,6 +1,7 @@
 """From a FACE_MODEL's number to a recogniser that is ready: weights, graphs, sessions, processes."""
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from service.recognition.overlap import OverlapRule
 from service.recognition.providers import CPU, Provider
 from service.recognition.recognizer import Recognizer
 from service.recognition.scan import CnnDetector
-from service.recognition.sessions import Session, opened
+from service.recognition.sessions import NOBODY_ELSES, Session, Turn, opened
 
 log = logging.getLogger(__name__)
 
@@ -154,10 +155,11 @@ def _onnx(
     of_detector, of_network = _divided(model, memory)
     with ExitStack() as undone:
         cores = Cores(threads)
+        turn = NOBODY_ELSES if provider.shares.on_cores else threading.RLock()
         undone.callback(cores.close)
         detector: Detector | None = None
         if model.detector == "cnn":
-            detector = _detector(weights, cores, computed_in, provider, of_detector)
+            detector = _detector(weights, cores, computed_in, provider, turn, of_detector)
         for name in (model.landmarks, described_by):
             manifest.load(weights.root, name, weights.sha256(weights_of(name)))
         landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
@@ -170,6 +172,7 @@ def _onnx(
                 widths=(cores.widths[0], cores.widths[-1]),
                 memory=of_network,
                 half=described_by != model.network,
+                turn=turn,
             ),
             sizes=provider.shares.descriptor_batches,
             runs=_runs(provider, cores),
@@ -239,7 +242,12 @@ def _prove(detector: Detector | None, network: DescriptorNetwork) -> None:
 
 
 def _detector(
-    weights: WeightStore, cores: Cores, precision: Precision, provider: Provider, memory: int | None
+    weights: WeightStore,
+    cores: Cores,
+    precision: Precision,
+    provider: Provider,
+    turn: Turn,
+    memory: int | None,
 ) -> Detector:
     """The detector that suits the provider. Bytes of a device, `memory`, are for both of its graphs."""
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
@@ -247,7 +255,7 @@ def _detector(
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
     of_strips = None if memory is None else int(memory * STRIPS_SHARE)
     in_strips = CnnDetector(
-        opened(manifest.graph_path(weights.root, CNN_DETECTOR), provider, cores, memory=of_strips),
+        opened(manifest.graph_path(weights.root, CNN_DETECTOR), provider, cores, memory=of_strips, turn=turn),
         window(facts),
         Pyramids(np.array(facts.mean, np.float32), cores),
         runs=_runs(provider, cores),
@@ -264,6 +272,7 @@ def _detector(
             provider,
             memory=of_photos,
             half=precision.half,
+            turn=turn,
         ),
         window(facts),
         shares=provider.shares,

@@ -59,8 +59,8 @@ class Parallelism:
     descriptor_batches: tuple[int, ...]
     """Ascending: how many faces there may be in a run of the descriptor network. What is missing to the next of them is
     filled up, and more than the last are run in turns."""
-    detections: int = 1
-    """Runs of the detector that are begun at the same time, of which a device computes one."""
+    detector_runs: int = 1
+    """Runs of whole photos that are begun at the same time; a device computes one."""
     several_runs: bool = False
     """Whether there are as many runs at the same time as there are cores, each on its share of them."""
 
@@ -80,11 +80,11 @@ BY_LIBRARY = replace(ON_CPU, several_runs=False)
 ON_GPU = Parallelism(
     on_cores=False,
     detector_pixels=1 << 22,
-    detections=2,
+    detector_runs=2,
     descriptor_batches=(16,),
 )
 """Small photos of one size, whose strips would leave a GPU with nothing to do between two, to 110 billion operations.
 Faces by 16, 9 billion operations: ONNX Runtime plans all convolutions anew whenever the size of a batch changes
 (last_x_dims in its cuda/nn/conv.cc), which takes longer than those. Of two runs of the detector the second one's photos
-are stacked and go up while the first is computed, and what the first one found becomes faces while the second is. A
-third would only take photos that could share a run. Chosen, not measured yet."""
+are put together while the first is computed, and what that found becomes faces while the second is. A third would only
+take photos that could share a run. Chosen, not measured yet."""

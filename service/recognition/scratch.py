@@ -50,12 +50,13 @@ class Scratch(Generic[Number]):
     def _keep(self, array: NDArray[Number]) -> None:
         if len(array) > self._most:
             return
+        dropped = []  # outside of the lock: to give memory back can take a while
         with self._changing:
             self._kept.append(array)
             while sum(map(len, self._kept)) > self._most:
-                del self._kept[0]  # what was needed the longest ago
+                dropped.append(self._kept.pop(0))  # what was needed the longest ago
 
 
 def floats() -> Scratch[np.float32]:
-    """One of float32."""
+    """What the levels of photos are made in."""
     return Scratch(lambda count: np.empty(count, np.float32), KEPT)

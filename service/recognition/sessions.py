@@ -39,6 +39,11 @@ SHORTAGES = (
 """What a failure for want of memory says, in lower case; ONNX Runtime has no error of its own for it."""
 
 
+Turn = AbstractContextManager[object]
+NOBODY_ELSES: Turn = nullcontext()
+"""Where as many runs as one likes may be computed at the same time."""
+
+
 class OutOfMemory(EngineError):
     """There was not enough memory for a run, on the device or on this machine."""
 
@@ -73,6 +78,7 @@ def opened(
     widths: Sequence[int] = (),
     memory: int | None = None,
     half: bool = False,
+    turn: Turn = NOBODY_ELSES,
 ) -> Network:
     """A graph on a provider.
 
@@ -81,14 +87,14 @@ def opened(
         provider: what computes.
         cores: what it computes on, or what computes where a device cannot.
         widths: of `cores.widths`, those for which there is a session where a run may get some cores. Empty: all.
-        memory, half: as for `Session`.
+        memory, half, turn: as for `Session`.
 
     Raises:
         EngineError: as `Session` raises it.
     """
     if provider.shares.several_runs:
         return SharedSessions(graph, provider, cores, widths or cores.widths)
-    return Session(graph, cores.widths[-1], provider, memory=memory, half=half)
+    return Session(graph, cores.widths[-1], provider, memory=memory, half=half, turn=turn)
 
 
 class SharedSessions:
@@ -127,7 +133,7 @@ class SharedSessions:
 
 
 class Session:
-    """One graph, loaded and ready. Safe to run from many threads, of which a device computes one run after the other.
+    """One graph, loaded and ready. Safe to run from many threads.
 
     `run` and `compute` halve a run for which there is no memory until it fits: the first axis of each input and output
     has to be that of the photos or faces. What does not fit alone is computed by the CPU, and the next run tries the
@@ -139,6 +145,8 @@ class Session:
         provider: what computes.
         memory: bytes of a device that this session may take; None for all that there are.
         half: whether the graph has layers in float16.
+        turn: held during a run; one for all sessions of a device, on which two runs at the same time would need the
+            memory of both and take no less time. Reentrant: who holds it has the device to itself.
 
     Raises:
         EngineError: the graph cannot be loaded, or would run elsewhere.
@@ -152,13 +160,14 @@ class Session:
         *,
         memory: int | None = None,
         half: bool = False,
+        turn: Turn = NOBODY_ELSES,
     ) -> None:
         options = onnxruntime.SessionOptions()
-        provider.prepare(options, threads)
         # ONNX Runtime would plan a block of memory for every shape that it meets, and photos have many shapes: 50 MB
         # more at 8 megapixels, and no gain in time.
         options.enable_mem_pattern = False
         try:
+            provider.prepare(options, threads)
             self._session = onnxruntime.InferenceSession(
                 graph,
                 options,
@@ -182,10 +191,7 @@ class Session:
         self._asked = provider
         self._inputs = [port.name for port in self._session.get_inputs()]
         self._outputs = [port.name for port in self._session.get_outputs()]
-        self._turn: AbstractContextManager[object] = (
-            nullcontext() if provider.shares.on_cores else threading.Lock()
-        )
-        """Whose run a device computes: two at the same time would need their memory both, and take no less time."""
+        self.turn = turn
         self._changing = threading.Lock()
         self._spare: Session | None = None
         self._short = False
@@ -224,28 +230,17 @@ class Session:
 
         Raises EngineError and OutOfMemory.
         """
-        try:
-            binding = self._session.io_binding()
-            for name, value in given.items():
-                # It goes to the device here, while that computes somebody else's run (IOBinding::BindInput).
-                binding.bind_cpu_input(name, value)
-            for name in outputs:
-                binding.bind_output(name)  # to this machine's memory, in which ONNX Runtime makes room
-            self._run(binding)
-            results = binding.copy_outputs_to_cpu()
-        except Exception as error:
-            kind = OutOfMemory if _is_shortage(error) else EngineError
-            raise kind(f"{self.provider} failed: {_said(error)}") from error
-        return [np.asarray(result) for result in results]
-
-    def _run(self, binding: onnxruntime.IOBinding) -> None:
-        with self._turn:
+        with self.turn:
             try:
-                self._session.run_with_iobinding(binding, self._run_options())
+                # No I/O binding: it would copy the inputs with the GIL held, and outside of a run's order on the
+                # device. One graph takes the photos in and gives the candidates out; there is nothing to bind between.
+                results = self._session.run(list(outputs), dict(given), self._run_options())
             except Exception as error:
                 self._short = _is_shortage(error)
-                raise
+                kind = OutOfMemory if self._short else EngineError
+                raise kind(f"{self.provider} failed: {_said(error)}") from error
             self._short = False
+        return [np.asarray(result) for result in results]
 
     def _run_options(self) -> onnxruntime.RunOptions | None:
         """After a shortage, a run gives back what the arena holds in pieces of other sizes."""

@@ -1,8 +1,9 @@
 """The detector for a device, on the CPU provider: the same graph, the same answers as in strips."""
 
 import shutil
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from model_store import manifest
 from service.recognition import blocks, pyramid
 from service.recognition.cores import Cores
+from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.levels import Pyramids
+from service.recognition.mmod import Detection
 from service.recognition.models import (
     CNN_DETECTOR,
     DEVICE_DETECTOR,
@@ -38,9 +41,8 @@ from service.recognition.opening import (
 from service.recognition.parallelism import ON_GPU
 from service.recognition.providers import CPU, PROVIDERS
 from service.recognition.recognizer import Recognizer
-from service.recognition.runtime import onnxruntime
 from service.recognition.scan import CnnDetector, score_map
-from service.recognition.sessions import Session
+from service.recognition.sessions import NOBODY_ELSES, OutOfMemory, Session
 from service.recognition.tables import LEVELS, tables
 
 Picture = NDArray[np.uint8]
@@ -76,13 +78,18 @@ def detector(request: pytest.FixtureRequest, store: Path, in_strips: CnnDetector
     return _detector(precision, session, in_strips)
 
 
-def _detector(precision: Precision, session: Session, in_strips: CnnDetector) -> DeviceDetector:
+def _detector(
+    precision: Precision,
+    session: Session,
+    in_strips: CnnDetector,
+    staging: Callable[[int], Picture] = CPU.staging,
+) -> DeviceDetector:
     return DeviceDetector(
         precision.search,
         session,
         in_strips._window,
         shares=ON_GPU,
-        staging=CPU.staging,
+        staging=staging,
         in_strips=in_strips,
     )
 
@@ -160,33 +167,57 @@ def test_photos_get_the_same_faces_alone_and_together(
     assert sum(size * count for size, count in detector.batches().items()) == len(found)
 
 
-def test_the_next_photos_go_up_while_a_run_is_computed(
-    store: Path, in_strips: CnnDetector, monkeypatch: pytest.MonkeyPatch
+def test_the_next_photos_are_put_together_while_a_run_is_computed(
+    store: Path, in_strips: CnnDetector
 ) -> None:
-    bound: list[int] = []
-    bind = onnxruntime.IOBinding.bind_cpu_input
+    staged: list[int] = []
 
-    def counted(binding: onnxruntime.IOBinding, name: str, value: NDArray[np.generic]) -> None:
-        bind(binding, name, value)
-        if name == "photos":
-            bound.append(len(value))
+    def staging(count: int) -> Picture:
+        staged.append(count)
+        return CPU.staging(count)
 
-    monkeypatch.setattr(onnxruntime.IOBinding, "bind_cpu_input", counted)
-    graph = manifest.graph_path(store, DEVICE_DETECTOR)
-    session = Session(graph, provider=replace(CPU, name="device", shares=ON_GPU))
-    detect = _detector(PRECISIONS[FLOAT32], session, in_strips)
+    session = Session(manifest.graph_path(store, DEVICE_DETECTOR), turn=threading.RLock())
+    detect = _detector(PRECISIONS[FLOAT32], session, in_strips, staging)
     images = [np.zeros((100, 100 + number // 2, 3), np.uint8) for number in range(8)]  # two of each size
     with ThreadPoolExecutor(len(images)) as threads:
-        with session._turn:  # the device is busy
+        with session.turn:  # the device is busy
             begun = [threads.submit(detect, image) for image in images]
             deadline = time.monotonic() + 60
-            while len(bound) < ON_GPU.detections and time.monotonic() < deadline:
+            while len(staged) < ON_GPU.detector_runs and time.monotonic() < deadline:
                 time.sleep(0.01)
-            assert bound == [1, 1]
+            assert len(staged) == ON_GPU.detector_runs
             assert not any(photo.done() for photo in begun)
         assert [photo.result() for photo in begun] == [[]] * len(images)
-    assert sum(bound) == len(images)
-    assert max(bound) == 2  # those that waited meanwhile
+    assert sum(size * count for size, count in detect.batches().items()) == len(images)
+    assert max(detect.batches()) == 2  # those that waited meanwhile
+
+
+@pytest.mark.parametrize("short_of", ["memory", "levels"])
+def test_strips_have_the_device_to_themselves(
+    short_of: str, store: Path, in_strips: CnnDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they need is what a whole photo has just given back, and another one could take."""
+    turn = threading.RLock()
+    session = Session(manifest.graph_path(store, DEVICE_DETECTOR), turn=turn)
+    detect = _detector(PRECISIONS[FLOAT32], session, in_strips)
+    with ThreadPoolExecutor(1) as another:
+
+        def taken(image: Picture) -> list[Detection]:
+            busy.append(not another.submit(turn.acquire, blocking=False).result())
+            return in_strips(image)
+
+        def no_memory(*_: object) -> None:
+            raise OutOfMemory("planted")
+
+        busy: list[bool] = []
+        monkeypatch.setattr(detect, "in_strips", taken)
+        if short_of == "memory":
+            monkeypatch.setattr(session, "attempt", no_memory)
+        else:
+            monkeypatch.setattr("service.recognition.on_device.LEVELS", 3)
+        image = np.random.default_rng(1).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+        assert detect(image) == in_strips(image)
+        assert busy == [True]
 
 
 def test_a_photo_too_small_for_a_score_has_no_faces(detector: DeviceDetector) -> None:
@@ -216,6 +247,19 @@ def test_a_recogniser_on_a_device_gives_the_faces_of_one_on_the_cpu(
     stage = as_device.stages()["cnn_detections"]
     assert (stage.engine, stage.provider, stage.fallbacks) == ("onnx", "CPUExecutionProvider", 0)
     assert sum(stage.batches.values()) == len(pictures) + 1  # and one to prove it
+
+
+def test_a_device_computes_one_run_at_a_time(store: Path) -> None:
+    with closing(_on_a_device(store, MIXED)) as recognizer:
+        engine = recognizer.engine
+        assert isinstance(engine, OnnxEngine)
+        detector, network = engine._detector, engine._network.network
+        assert isinstance(detector, DeviceDetector)
+        in_strips = detector.in_strips.network
+        assert isinstance(in_strips, Session)
+        assert isinstance(network, Session)
+        assert detector._turn is in_strips.turn is network.turn
+        assert detector._turn is not NOBODY_ELSES
 
 
 def test_answers_in_half_precision_are_given_where_they_are_asked_for(
