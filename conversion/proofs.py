@@ -24,7 +24,7 @@ from conversion.read_network import Network
 from service.recognition import blocks, mmod, pyramid
 from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
-from service.recognition.overlap import OverlapRule
+from service.recognition.opening import window
 from service.recognition.pyramid import Layout
 from service.recognition.runtime import onnxruntime
 from service.recognition.scan import score_map
@@ -107,9 +107,9 @@ def detections_of_graph(
     with closing(Cores()) as cores:
         pyramids = Pyramids(mean, cores)
 
-        def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
+        def find(picture: Picture, layout: Layout, of_file: mmod.Window) -> _Found:
             scores = score_map(compute, picture, layout, pyramids)
-            return mmod.in_map(scores, layout, window), -np.sort(-scores, axis=None)
+            return mmod.in_map(scores, layout, of_file), -np.sort(-scores, axis=None)
 
         return _detections(find, network, pictures)
 
@@ -117,10 +117,10 @@ def detections_of_graph(
 def detections_of_device_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
-    def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
+    def find(picture: Picture, layout: Layout, of_file: mmod.Window) -> _Found:
         given = {"photos": picture[np.newaxis], **tables(layout)}
         at, above, scores = session.run(["at", "above", "scores"], given)
-        return mmod.detections(mmod.Candidates(at[:, 2], at[:, 3], above), layout, window), -np.sort(
+        return mmod.detections(mmod.Candidates(at[:, 2], at[:, 3], above), layout, of_file), -np.sort(
             -scores, axis=None
         )
 
@@ -133,15 +133,15 @@ def detections_of_rescored_graph(
     """`faces` and `confidences` of maps all of whose blocks are computed once more; `scores` of the scan, by place."""
     rounding = _session(device_graph(network, LIKE_FLOAT16))
 
-    def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
+    def find(picture: Picture, layout: Layout, of_file: mmod.Window) -> _Found:
         given = {"photos": picture[np.newaxis], **tables(layout)}
         (scanned,) = rounding.run(["scores"], given)
         found, scores = session.run(
             ["blocks", "rescored"], {**given, "floor": np.array(-RAISE, np.float32), **blocks.grid(layout)}
         )
         *_, of_map = blocks.above(-RAISE, found[:, 2:], scores[:, 0], layout)
-        above = blocks.above(window.threshold, found[:, 2:], scores[:, 0], layout)
-        return mmod.detections(above, layout, window), scanned.ravel()[np.argsort(-of_map)]
+        above = blocks.above(of_file.threshold, found[:, 2:], scores[:, 0], layout)
+        return mmod.detections(above, layout, of_file), scanned.ravel()[np.argsort(-of_map)]
 
     return _detections(find, network, pictures)
 
@@ -152,7 +152,7 @@ def scores_of_half_graph(
     """`scores` by place: of the graph or of one that rounds after each layer, whichever is further from float32's."""
     rounding, exact = _session(device_graph(network, LIKE_FLOAT16)), _session(device_graph(network, FLOAT32))
 
-    def find(picture: Picture, layout: Layout, window: mmod.Window) -> _Found:
+    def find(picture: Picture, layout: Layout, of_file: mmod.Window) -> _Found:
         given = {"photos": picture[np.newaxis], **tables(layout)}
         ours, rounded, in_float32 = (
             one.run(["scores"], given)[0].ravel() for one in (session, rounding, exact)
@@ -170,12 +170,7 @@ def _session(graph: bytes) -> onnxruntime.InferenceSession:
 def _detections(
     find: Callable[[Picture, Layout, mmod.Window], _Found], network: Network, pictures: Sequence[Picture]
 ) -> Values:
-    facts = detector_facts(network)
-    window = mmod.Window(
-        facts.window_width,
-        facts.window_height,
-        OverlapRule(facts.suppression_overlap, facts.suppression_covered),
-    )
+    of_file = window(detector_facts(network))
     faces: list[tuple[int, ...]] = []
     confidences: list[float] = []
     scores: list[NDArray[np.float32]] = []
@@ -183,7 +178,7 @@ def _detections(
         layout = pyramid.layout(*picture.shape[:2])
         if layout is None:
             continue  # too small for dlib to give a score either
-        found, of_map = find(np.ascontiguousarray(picture), layout, window)
+        found, of_map = find(np.ascontiguousarray(picture), layout, of_file)
         for face in found:
             faces.append((number, *face.rectangle))
             confidences.append(face.confidence)

@@ -20,7 +20,7 @@ from conversion.topologies import DETECTOR
 from service.recognition import mmod, pyramid
 from service.recognition.cores import Cores
 from service.recognition.levels import Pyramids
-from service.recognition.overlap import OverlapRule
+from service.recognition.opening import window
 from service.recognition.runtime import onnxruntime
 from service.recognition.scan import score_map
 
@@ -78,12 +78,8 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
             Pyramids(np.array(facts.mean, np.float32), cores),
         )
     assert scores.size == len(expected) > 300
-    window = mmod.Window(
-        facts.window_width,
-        facts.window_height,
-        OverlapRule(facts.suppression_overlap, facts.suppression_covered),
-    )
-    ours = np.array([(*face.rectangle, face.confidence) for face in mmod.in_map(scores, layout, window)])
+    found = mmod.in_map(scores, layout, window(facts))
+    ours = np.array([(*face.rectangle, face.confidence) for face in found])
     ours, dlibs = (rows[np.lexsort(rows[:, [4, 3, 2, 1, 0]].T)] for rows in (ours, expected[:, 1:]))
     np.testing.assert_array_equal(ours[:, :4], dlibs[:, :4])
     np.testing.assert_allclose(ours[:, 4], dlibs[:, 4], rtol=0, atol=MAP_TOLERANCE)
