@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from model_store import manifest
+from model_store.command import command
 from model_store.errors import StoreError
 from model_store.store import WeightStore
 from service.recognition.models import (
@@ -92,7 +93,7 @@ def _names(asked: argparse.Namespace, store: WeightStore) -> list[str]:
     weights = dict.fromkeys(map(weights_of, CONVERTIBLE))
     present = [status.weight.name for status in store.status(weights) if status.state != "missing"]
     if not present:
-        raise StoreError(f"no weights are in {store.folder}; run: python -m model_store fetch")
+        raise StoreError(f"no weights are in {store.folder}; run: {command('model_store fetch')}")
     return [name for name in CONVERTIBLE if weights_of(name) in present]
 
 

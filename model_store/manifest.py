@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from model_store.atomic import atomic_file
+from model_store.command import command
 from service.recognition.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 
 CONVERTER_VERSION = 4
@@ -153,4 +154,4 @@ def is_current(store: Path, name: str, source_sha256: str, on_photos: bool = Fal
 
 
 def _unusable(name: str, reason: str) -> GraphError:
-    return GraphError(f"no usable graph for {name}: {reason}; run: python -m conversion {name}")
+    return GraphError(f"no usable graph for {name}: {reason}; run: {command(f'conversion {name}')}")

@@ -17,6 +17,7 @@ from typing import Literal
 
 from model_store.atomic import atomic_file
 from model_store.catalog import Catalog, Weight, load_catalog
+from model_store.command import command
 from model_store.errors import (
     CorruptWeightError,
     FetchError,
@@ -181,7 +182,7 @@ class WeightStore:
             return
         raise SourceError(
             f"no source had it ({'; '.join(reasons)}). Download {self.catalog.url(weight)} by hand and run:"
-            f" python -m model_store add {weight.file_name}.bz2"
+            f" {command(f'model_store add {weight.file_name}.bz2')}"
         )
 
     def _publish(
@@ -211,7 +212,7 @@ class WeightStore:
         if not recorded:
             raise CorruptWeightError(
                 f"{path} was not added through this store, so nothing says that it is right."
-                f" Run: python -m model_store add {path}"
+                f" Run: {command(f'model_store add {path}')}"
             )
         if recorded != found:
             raise CorruptWeightError(
@@ -231,10 +232,10 @@ class WeightStore:
 
     def _advice(self, weight: Weight) -> str:
         if weight.editions:
-            return f"Run: python -m model_store fetch {weight.name}"
+            return f"Run: {command(f'model_store fetch {weight.name}')}"
         return (
             f"No hash of it is known, so it is not downloaded for you: get {self.catalog.url(weight)} and run:"
-            f" python -m model_store add {weight.file_name}.bz2"
+            f" {command(f'model_store add {weight.file_name}.bz2')}"
         )
 
     def _file(self, weight: Weight) -> Path:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from model_store.command import command
 from model_store.errors import StoreError
 from model_store.store import WeightStore
 from service import keys, listening, logs, nextcloud, processor, settings
@@ -47,6 +48,8 @@ def serve() -> int:
 def check(photo: Path | None = None) -> int:
     """Run every stage and say who computes it and how long it takes."""
     configuration = settings.load()
+    for sentence in settings.misspelt(os.environ):
+        print(sentence, file=sys.stderr)
     if lacking := processor.lacking(configuration.engine):
         return _refuse(lacking)
     from service import check
@@ -74,7 +77,7 @@ def key() -> int:
             _print_occ(configuration, made)
             return 0
     keys.read_keys(configuration)
-    print(f"There is an API key. `{sys.executable} -m service occ` prints the commands for Nextcloud.")
+    print(f"There is an API key. `{command('service occ')}` prints the commands for Nextcloud.")
     return 0
 
 
@@ -107,9 +110,9 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m service", description="All settings are environment variables."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, command in COMMANDS.items():
-        added = commands.add_parser(name, help=command.__doc__)
-        if command is check:
+    for name, run in COMMANDS.items():
+        added = commands.add_parser(name, help=run.__doc__)
+        if run is check:
             added.add_argument(
                 "photo", nargs="?", type=Path, help="an image file; without one, noise of 1.2 MP"
             )

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from model_store.command import command
 from service.settings import Settings
 
 KEY_BYTES = 32
@@ -91,7 +92,7 @@ def needlessly_open(path: Path) -> bool:
     return bool(status.st_mode & stat.S_IROTH) and status.st_uid == os.getuid()
 
 
-MAKE_KEY = "python -m service key"
+MAKE_KEY = command("service key")
 
 _HOW_TO_GIVE_A_KEY = f"""\
 There is no API key: API_KEY is unset or empty, and there is no key file {{path}}. Give one of these:

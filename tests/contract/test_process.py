@@ -48,6 +48,15 @@ def test_without_a_key_it_refuses_to_start_and_says_how_to_give_one(tmp_path: Pa
     assert "Traceback" not in refused.stderr
 
 
+def test_check_names_a_misspelt_setting_too(tmp_path: Path) -> None:
+    refused = command(tmp_path, "check", FACE_STORE=str(tmp_path), FACE_THREDS="2")
+    assert refused.returncode == 1
+    misspelt, missing = refused.stderr.splitlines()
+    assert "FACE_THREDS" in misspelt
+    assert "did you mean FACE_THREADS?" in misspelt
+    assert f"Run: {sys.executable} -m model_store fetch" in missing
+
+
 def test_missing_weights_end_it_with_one_line(tmp_path: Path) -> None:
     refused = command(
         tmp_path, "serve", API_KEY="x", FACE_STORE=str(tmp_path), FACE_LOG_LEVEL="error", FACE_HOST="127.0.0.1",

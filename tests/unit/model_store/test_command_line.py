@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from model_store.__main__ import main
+from model_store.command import command
 
 from .conftest import FIVE_POINTS
 
@@ -84,7 +85,7 @@ def test_verify_fails_on_a_changed_file(
     assert main(["verify", DETECTOR]) == 0
     assert main(["verify", f"{FIVE_POINTS}.dat"]) == 1
     assert main(["verify", f"{FIVE_POINTS}.dat", "--model", "3"]) == 1
-    assert f"run: python -m model_store fetch {FIVE_POINTS}" in capsys.readouterr().err.lower()
+    assert f"run: {command('model_store fetch')} {FIVE_POINTS}".lower() in capsys.readouterr().err.lower()
 
 
 def test_add_says_what_it_took(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:

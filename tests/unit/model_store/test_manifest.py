@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from model_store import manifest
+from model_store.command import command
 from model_store.manifest import CONVERTER_VERSION, DetectorFacts, GraphError, Manifest, Proof
 
 NAME = "network"
@@ -43,7 +44,7 @@ def test_it_reads_back_as_it_was_written(tmp_path: Path, written: Manifest) -> N
 
 def test_a_graph_without_a_manifest_is_none(tmp_path: Path, written: Manifest) -> None:
     manifest.manifest_path(tmp_path, NAME).unlink()
-    with pytest.raises(GraphError, match=r"network\.json is missing; run: python -m conversion network"):
+    with pytest.raises(GraphError, match=rf"network\.json is missing; run: {command('conversion network')}"):
         manifest.load(tmp_path, NAME)
 
 

@@ -12,6 +12,7 @@ import pytest
 from model_store import hashing
 from model_store import store as store_module
 from model_store.catalog import load_catalog
+from model_store.command import command
 from model_store.errors import (
     CorruptWeightError,
     FetchError,
@@ -62,7 +63,7 @@ def test_a_verified_file_is_given_and_hashed_once(store: WeightStore) -> None:
 
 def test_a_missing_file_says_how_to_fetch_it(store: WeightStore) -> None:
     with pytest.raises(
-        MissingWeightError, match=rf"{RESNET}.dat is missing. Run: python -m model_store fetch {RESNET}"
+        MissingWeightError, match=rf"{RESNET}.dat is missing. Run: {command('model_store fetch')} {RESNET}"
     ):
         store.path(RESNET)
 
@@ -198,7 +199,7 @@ def test_a_weight_without_known_hash_is_not_fetched_but_explained(tmp_path: Path
     store = WeightStore(tmp_path / "store")
 
     with pytest.raises(
-        FetchError, match=rf"https://.*/{TAGUCHI}.dat.bz2 and run: python -m model_store add {TAGUCHI}"
+        FetchError, match=rf"https://.*/{TAGUCHI}.dat.bz2 and run: {command('model_store add')} {TAGUCHI}"
     ):
         store.fetch([TAGUCHI], taguchi.parent)
 
@@ -251,7 +252,7 @@ def test_a_file_that_only_lies_there_is_not_trusted_until_it_is_added(tmp_path: 
     store.folder.mkdir(parents=True)
     laid = Path(shutil.copy(taguchi, store.folder))
 
-    with pytest.raises(CorruptWeightError, match=f"Run: python -m model_store add {laid}"):
+    with pytest.raises(CorruptWeightError, match=f"Run: {command('model_store add')} {laid}"):
         store.path(TAGUCHI)
 
     store.add(laid)
