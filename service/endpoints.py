@@ -19,6 +19,7 @@ from service.uploads import Upload
 from service.versions import own_version, versions
 
 INSTALL = "python -m model_store fetch"
+"""Not `command`, which names a folder of this machine: anybody may ask."""
 
 
 @dataclass(frozen=True)

@@ -79,17 +79,18 @@ def detections(candidates: Candidates, layout: Layout, window: Window) -> list[D
 def _in_photo(columns: NDArray[np.int64], rows: NDArray[np.int64], layout: Layout, window: Window) -> Boxes:
     """The window around each score, carried up from its level to the photo."""
     points = STRIDE * np.stack([columns, rows], axis=1) + FIRST_CENTRE
-    numbers = _nearest_levels(points, layout)
+    levels = np.array(layout.levels)
+    numbers = _nearest_levels(points, levels)
     from_centre = (np.array([window.width, window.height]) - 1) / 2
-    in_level = points - np.array(layout.levels)[numbers, :2]
+    in_level = points - levels[numbers, :2]
     corners = np.concatenate([in_level - from_centre, in_level + from_centre], axis=1)
     return round_half_away(_up(corners, numbers))
 
 
-def _nearest_levels(points: NDArray[np.int64], layout: Layout) -> NDArray[np.int64]:
+def _nearest_levels(points: NDArray[np.int64], levels: Boxes) -> NDArray[np.int64]:
     """The level that each point, x and y in the tile, belongs to; in a gap, the nearest (nearest_rect, rectangle.h)."""
-    levels, points = np.array(layout.levels)[None], points[:, None]
-    away = np.minimum(np.maximum(points, levels[:, :, :2]), levels[:, :, 2:]) - points
+    points = points[:, None]
+    away = np.minimum(np.maximum(points, levels[:, :2]), levels[:, 2:]) - points
     return np.asarray((away**2).sum(axis=2).argmin(axis=1), np.int64)
 
 

@@ -38,7 +38,7 @@ from service.recognition.overlap import OverlapRule
 from service.recognition.providers import CPU, Provider
 from service.recognition.recognizer import Recognizer
 from service.recognition.scan import CnnDetector
-from service.recognition.sessions import NOBODY_ELSES, Session, Turn, opened
+from service.recognition.sessions import NO_TURNS, Session, Turn, opened
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def _onnx(
     of_detector, of_network = _divided(model, memory)
     with ExitStack() as undone:
         cores = Cores(threads)
-        turn = NOBODY_ELSES if provider.shares.on_cores else threading.RLock()
+        turn = NO_TURNS if provider.shares.on_cores else threading.RLock()
         undone.callback(cores.close)
         detector: Detector | None = None
         if model.detector == "cnn":

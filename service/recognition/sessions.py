@@ -40,7 +40,7 @@ SHORTAGES = (
 
 
 Turn = AbstractContextManager[object]
-NOBODY_ELSES: Turn = nullcontext()
+NO_TURNS: Turn = nullcontext()
 """Where as many runs as one likes may be computed at the same time."""
 
 
@@ -78,7 +78,7 @@ def opened(
     widths: Sequence[int] = (),
     memory: int | None = None,
     half: bool = False,
-    turn: Turn = NOBODY_ELSES,
+    turn: Turn = NO_TURNS,
 ) -> Network:
     """A graph on a provider.
 
@@ -160,7 +160,7 @@ class Session:
         *,
         memory: int | None = None,
         half: bool = False,
-        turn: Turn = NOBODY_ELSES,
+        turn: Turn = NO_TURNS,
     ) -> None:
         options = onnxruntime.SessionOptions()
         # ONNX Runtime would plan a block of memory for every shape that it meets, and photos have many shapes: 50 MB

@@ -42,7 +42,7 @@ from service.recognition.parallelism import ON_GPU
 from service.recognition.providers import CPU, PROVIDERS
 from service.recognition.recognizer import Recognizer
 from service.recognition.scan import CnnDetector, score_map
-from service.recognition.sessions import NOBODY_ELSES, OutOfMemory, Session
+from service.recognition.sessions import NO_TURNS, OutOfMemory, Session
 from service.recognition.tables import LEVELS, tables
 
 Picture = NDArray[np.uint8]
@@ -259,7 +259,7 @@ def test_a_device_computes_one_run_at_a_time(store: Path) -> None:
         assert isinstance(in_strips, Session)
         assert isinstance(network, Session)
         assert detector._turn is in_strips.turn is network.turn
-        assert detector._turn is not NOBODY_ELSES
+        assert detector._turn is not NO_TURNS
 
 
 def test_answers_in_half_precision_are_given_where_they_are_asked_for(
