@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 
@@ -16,6 +16,10 @@ class Budget:
     def __init__(self, total: int) -> None:
         self.total = total
         self.lent = 0
+        self.reclaim: Callable[[int], int] = _nothing
+        """Gives back at least this many of the lent units at once and returns how many, or returns 0: a cache's part.
+
+        Asked when the first in the line does not fit otherwise."""
         self._line: deque[tuple[asyncio.Future[None], int]] = deque()
 
     @property
@@ -60,6 +64,10 @@ class Budget:
             self.release(units)
 
     def _fits(self, units: int) -> bool:
+        # More than the whole budget fits where nothing else is lent.
+        missing = min(self.lent + units - self.total, self.lent)
+        if missing > 0:
+            self.lent -= self.reclaim(missing)
         return self.lent == 0 or self.lent + units <= self.total
 
     def _admit(self) -> None:
@@ -68,3 +76,7 @@ class Budget:
             if not turn.cancelled():
                 self.lent += units
                 turn.set_result(None)
+
+
+def _nothing(_: int) -> int:
+    return 0

@@ -18,6 +18,7 @@ from service.intake import Intake
 from service.journal import Journal
 from service.keys import KeyRing
 from service.metrics import Metrics
+from service.originals import Originals
 from service.paths import CollapseSlashes
 from service.queue import Queue
 from service.readiness import Readiness, Recognizer
@@ -44,8 +45,9 @@ def create_app(
     queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)
     uploads = Budget(capacity.upload_bytes)
     metrics = Metrics(MODELS[settings.model], PATHS, readiness)
-    metrics.watch(uploads, queue)
-    intake = Intake(settings, readiness, uploads, queue, metrics)
+    originals = Originals(queue.memory)
+    metrics.watch(uploads, queue, originals)
+    intake = Intake(settings, readiness, uploads, queue, originals, metrics)
     endpoints = Endpoints(settings, readiness, intake, capacity, WeightStore(settings.store), metrics)
     keyed = [Middleware(KeyRequired, keys=keys)]
 

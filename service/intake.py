@@ -9,13 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect, Request
 
 from service import images
 from service.admission import Budget
 from service.connections import HUNG_UP
 from service.metrics import Metrics
-from service.queue import CallerGone, Queue, while_caller_waits
+from service.originals import Originals, digest
+from service.queue import CallerGone, Queue, Result, while_caller_waits
 from service.readiness import Readiness
 from service.recognition import memory
 from service.recognition.engines.protocol import EngineError
@@ -68,6 +71,8 @@ class Intake:
     uploads: Budget
     """Bytes of uploads in memory, from the first that is read until the answer."""
     queue: Queue
+    originals: Originals
+    """Of photos whose faces the caller knows: it sends the same file again for the next face."""
     metrics: Metrics
 
     async def answer(self, request: Request, maximum_area: int, task_of: Callable[[Upload], Task]) -> bytes:
@@ -93,7 +98,15 @@ class Intake:
             task = task_of(upload)
             # In a thread: there are formats whose headers take long to read.
             header = await asyncio.to_thread(images.checked_header, upload.data, maximum_area)
+            key = await asyncio.to_thread(digest, upload.data) if task.rectangles is not None else None
             recognizer = await self.readiness.recognizer()
+            decoded: list[NDArray[np.uint8]] = []
+
+            def recognize(image: NDArray[np.uint8], decoding: float, last_try: bool) -> bytes:
+                visit.go_on()
+                recognition = recognizer.recognize_timed(image, task.rectangles, stand_in=last_try)
+                self.metrics.recognized(decoding, recognition.timings, len(recognition.faces))
+                return task.answer(recognition.faces)
 
             def work(last_try: bool) -> bytes:
                 visit.begin()
@@ -101,15 +114,30 @@ class Intake:
                 image = images.decode(
                     upload.data, maximum_area=maximum_area, honour_orientation=settings.honour_orientation
                 )
-                decoding = time.perf_counter() - started
-                visit.go_on()
-                recognition = recognizer.recognize_timed(image, task.rectangles, stand_in=last_try)
-                self.metrics.recognized(decoding, recognition.timings, len(recognition.faces))
-                return task.answer(recognition.faces)
+                answer = recognize(image, time.perf_counter() - started, last_try)
+                if key is not None:
+                    self.metrics.original_misses.inc()
+                    decoded.append(image)
+                return answer
+
+            def keep() -> int:
+                return self.originals.keep(key, decoded.pop(), FURTHER_FACE) if key and decoded else 0
+
+            def further_face(key: bytes) -> bytes | None:
+                visit.begin()
+                with self.originals.reading(key) as image:
+                    if image is None:  # another photo needed the memory while this one waited
+                        return None
+                    self.metrics.original_hits.inc()
+                    return recognize(image, 0, False)
 
             try:
+                if key is not None and self.originals.refresh(key):
+                    answer = await self.queue.run(partial(_lightly, partial(further_face, key)), FURTHER_FACE)
+                    if answer is not None:
+                        return answer
                 return await self.queue.run(
-                    partial(_lightly, partial(work, False)), size + self._needed(header, task)
+                    partial(_lightly, partial(work, False)), size + self._needed(header, task), keep
                 )
             except EngineError as error:
                 log.warning("%s: once more, alone", error)
@@ -117,7 +145,7 @@ class Intake:
             # All bytes there are: nothing else is in work then, and takes memory or a device from this photo.
             everything = max(self.queue.memory.total, 1)
             return await self.queue.run(
-                partial(_lightly, partial(_collected, partial(work, True))), everything
+                partial(_lightly, partial(_collected, partial(work, True))), everything, keep
             )
 
     def _needed(self, header: images.Header, task: Task) -> int:
@@ -127,6 +155,9 @@ class Intake:
         )
         return max(images.needed(header), recognizing)
 
+
+FURTHER_FACE = memory.FACES_GIVEN.fixed
+"""Bytes for a known face of an original that is decoded already."""
 
 THE_PHOTOS = (images.UndecodableImage, images.ImageTooLarge, CallerGone)
 """What is wrong with a photo or its caller, and would be again; all else is the machine's fault or ours."""
@@ -138,7 +169,7 @@ def _collected(work: Callable[[], bytes]) -> bytes:
     return work()
 
 
-def _lightly(work: Callable[[], bytes]) -> bytes:
+def _lightly(work: Callable[[], Result]) -> Result:
     """What `work` gives. A failure that is not the photo's becomes EngineError.
 
     No failure takes along what the photo's frames held: a traceback keeps the pixels, and all that was made of them,

@@ -23,6 +23,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from service.admission import Budget
+from service.originals import Originals
 from service.queue import Queue
 from service.readiness import NotReady, Readiness
 from service.recognition.models import Model
@@ -67,6 +68,12 @@ class Metrics:
         self.retried = Counter(
             "face_retried", "Photos whose engine failed and that were tried again, alone.", registry=registry
         )
+        self.original_hits = Counter(
+            "face_originals_hits", "Faces of an original whose decoded pixels were held.", registry=registry
+        )
+        self.original_misses = Counter(
+            "face_originals_misses", "Faces of an original that was decoded for them.", registry=registry
+        )
         Info("face_model", "FACE_MODEL and version.", registry=registry).info(
             {"number": str(model.number), "description": model.description, "version": own_version()}
         )
@@ -74,8 +81,13 @@ class Metrics:
             collector(registry=registry)
         registry.register(_Stages(readiness))
 
-    def watch(self, uploads: Budget, queue: Queue) -> None:
+    def watch(self, uploads: Budget, queue: Queue, originals: Originals) -> None:
         """Tells what is lent and who waits, as it stands when somebody asks."""
+        Gauge(
+            "face_originals_bytes",
+            "Bytes of decoded originals that are held, part of face_photos_bytes_lent.",
+            registry=self.registry,
+        ).set_function(lambda: originals.bytes_held)
         for name, unit, budget in (
             ("uploads", "bytes", uploads),
             ("photos", "bytes", queue.memory),

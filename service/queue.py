@@ -30,10 +30,13 @@ class Queue:
         self.places = Budget(workers)
         self.memory = Budget(memory)
 
-    async def run(self, work: Callable[[], Result], needed: int = 0) -> Result:
+    async def run(
+        self, work: Callable[[], Result], needed: int = 0, keep: Callable[[], int] | None = None
+    ) -> Result:
         """What `work`, which needs so many bytes, returns or raises.
 
-        Cancelled while it waits, the work never runs and leaves no trace. Raises TookTooLong.
+        Cancelled while it waits, the work never runs and leaves no trace. `keep` is called on the event loop when the
+        work has ended, in whatever way; it returns how many of the bytes stay lent. Raises TookTooLong.
         """
         # The place first: bytes that are lent to one who still waits for a place would help nobody.
         await self.places.take(1)
@@ -46,7 +49,7 @@ class Queue:
         def ended(running: asyncio.Future[Result]) -> None:
             if not running.cancelled():
                 running.exception()  # nobody may wait for it any more, and asyncio would complain
-            self.memory.release(needed)
+            self.memory.release(needed - (keep() if keep else 0))
             self.places.release(1)
 
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -187,6 +187,32 @@ def test_who_leaves_while_waiting_for_memory_gives_its_place_back() -> None:
     _run(story)
 
 
+@pytest.mark.parametrize("outcome", ["done", "failed", "abandoned"])
+def test_what_a_photo_leaves_behind_stays_lent(outcome: str) -> None:
+    async def story() -> None:
+        queue = queue_of(1, memory=100, seconds=0.01 if outcome == "abandoned" else 0)
+        gate = threading.Event()
+
+        def work() -> None:
+            assert outcome == "done" or gate.wait(30)
+            assert outcome != "failed"
+
+        running = asyncio.create_task(queue.run(work, 80, lambda: 30))
+        following = asyncio.create_task(queue.run(lambda: queue.memory.lent, 70))
+        if outcome == "abandoned":
+            with pytest.raises(TookTooLong):
+                await running
+        gate.set()
+        assert await following == 100
+        if outcome == "failed":
+            with pytest.raises(AssertionError):
+                await running
+        assert (queue.memory.lent, queue.places.lent) == (30, 0)
+        queue.close()
+
+    _run(story)
+
+
 def test_every_thread_runs_before_the_first_photo() -> None:
     before = threading.active_count()
     queue = queue_of(5)
