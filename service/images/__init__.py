@@ -31,7 +31,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from service.images import opencv, pillow
+from service.images import opencv, pillow, tiff
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.images.headers import Header, header
 from service.images.orientation import orientation, upright
@@ -41,6 +41,11 @@ __all__ = ["Header", "ImageTooLarge", "UndecodableImage", "checked_header", "dec
 OPENCV_DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingProxyType(
     {"JPEG": opencv.jpeg, "PNG": opencv.png, "WEBP": opencv.rgb, "BMP": opencv.rgb}
 )
+
+DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingProxyType(
+    {**OPENCV_DECODERS, "TIFF": tiff.rgb}
+)
+"""Format to its decoder to (H, W, 3) RGB; Pillow reads the others as they are."""
 
 PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType({"JPEG": 3.4, "AVIF": 3.3, "JPEG2000": 6.5})
 """Format to its peak while decoding, per byte of its pixels, where that is more than OTHERS_PEAK_PER_BYTE."""
@@ -68,7 +73,7 @@ def decode(data: bytes, *, maximum_area: int, honour_orientation: bool) -> NDArr
     Raises UndecodableImage or ImageTooLarge. Safe in many threads at once.
     """
     kind = checked_header(data, maximum_area).format
-    decoder = OPENCV_DECODERS.get(kind)
+    decoder = DECODERS.get(kind)
     if decoder is not None:
         pixels = decoder(data)
     else:

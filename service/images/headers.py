@@ -7,7 +7,7 @@ passes over, allocates a WebP's whole canvas on opening, and applies its own lim
 import struct
 from typing import NamedTuple
 
-from service.images import pillow
+from service.images import pillow, tiff
 from service.images.errors import UndecodableImage
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -49,6 +49,8 @@ def header(data: bytes) -> Header:
                 width, height = _gif_size(data)
             case "WEBP":
                 width, height = _webp_size(data)
+            case "TIFF":
+                width, height = tiff.size(data)
             case _:
                 with pillow.opened(data, kind) as image:
                     width, height = image.size

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from service.images import pillow
+from service.images import pillow, tiff
 from service.images.errors import UndecodableImage
 from service.images.opencv import png_chunks
 
@@ -43,8 +43,10 @@ def orientation(data: bytes, kind: str) -> int:
     orientation from Pillow. Pillow looks into XMP where there is no EXIF, in every format but PNG and WebP.
     """
     match kind:
-        case "HEIF" | "TIFF":
+        case "HEIF":
             return UPRIGHT
+        case "TIFF":
+            return tiff.orientation(data)
         case "PNG":
             return _from_exif(next((content for name, content in png_chunks(data) if name == b"eXIf"), b""))
         case "WEBP":
