@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
@@ -49,6 +49,21 @@ def parse_face(text: str | bytes) -> KnownFace:
         # dlib describes such a face without complaint, from points that coincide or are upside down.
         raise BadFace("the face is empty: right must be greater than left, and bottom greater than top")
     return KnownFace(face, rectangle)
+
+
+def check_within(rectangles: Sequence[Rectangle], width: int, height: int) -> None:
+    """Raises BadFace for a rectangle with no pixel in the upright photo of `width` x `height`.
+
+    dlib describes such a face without complaint, from pixels repeated at the border: another face's descriptor. A face
+    that reaches over the border is one.
+    """
+    photo = Rectangle(0, 0, width - 1, height - 1)
+    for rectangle in rectangles:
+        if not rectangle.intersects(photo):
+            edges = ", ".join(f"{name} {value}" for name, value in rectangle._asdict().items())
+            raise BadFace(
+                f"the face ({edges}) lies outside of the photo, which is {width} x {height} pixels upright"
+            )
 
 
 def _edge(face: dict[str, object], name: str) -> int:

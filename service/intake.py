@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from service import images
 from service.admission import Budget
 from service.connections import HUNG_UP
+from service.face_part import BadFace, check_within
 from service.metrics import Metrics
 from service.originals import Originals, digest
 from service.queue import CallerGone, Queue, Result, while_caller_waits
@@ -104,6 +105,7 @@ class Intake:
 
             def recognize(image: NDArray[np.uint8], decoding: float, last_try: bool) -> bytes:
                 visit.go_on()
+                check_within(task.rectangles or (), image.shape[1], image.shape[0])
                 recognition = recognizer.recognize_timed(image, task.rectangles, stand_in=last_try)
                 self.metrics.recognized(decoding, recognition.timings, len(recognition.faces))
                 return task.answer(recognition.faces)
@@ -159,7 +161,7 @@ class Intake:
 FURTHER_FACE = memory.FACES_GIVEN.fixed
 """Bytes for a known face of an original that is decoded already."""
 
-THE_PHOTOS = (images.UndecodableImage, images.ImageTooLarge, CallerGone)
+THE_PHOTOS = (images.UndecodableImage, images.ImageTooLarge, BadFace, CallerGone)
 """What is wrong with a photo or its caller, and would be again; all else is the machine's fault or ours."""
 
 

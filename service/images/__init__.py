@@ -22,7 +22,7 @@ dlib's pixels are matched bit by bit, truncated JPEGs, CMYK and transparent PNGs
 - A JPEG of more than 100 scans is refused as a time bomb.
 
 While decoding, memory peaks at 2.0 to 2.7 times the pixels' own size, 3.1 for a progressive JPEG without subsampling
-(3.4 by Pillow), 3.3 for AVIF, and 6.5 for JPEG 2000 (PEAK_PER_BYTE).
+(3.4 by Pillow), 3.3 for AVIF, 6.5 for JPEG 2000, and 6.3 for TIFF of 16 bits with alpha (PEAK_PER_BYTE).
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from service.images import opencv, pillow, tiff
+from service.images import gif, opencv, pillow, tiff
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.images.headers import Header, header
 from service.images.orientation import orientation, upright
@@ -43,11 +43,13 @@ OPENCV_DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingPro
 )
 
 DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingProxyType(
-    {**OPENCV_DECODERS, "TIFF": tiff.rgb}
+    {**OPENCV_DECODERS, "GIF": gif.rgb, "TIFF": tiff.rgb}
 )
 """Format to its decoder to (H, W, 3) RGB; Pillow reads the others as they are."""
 
-PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType({"JPEG": 3.4, "AVIF": 3.3, "JPEG2000": 6.5})
+PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType(
+    {"JPEG": 3.4, "AVIF": 3.3, "JPEG2000": 6.5, "TIFF": 6.3}
+)
 """Format to its peak while decoding, per byte of its pixels, where that is more than OTHERS_PEAK_PER_BYTE."""
 OTHERS_PEAK_PER_BYTE = 2.7
 

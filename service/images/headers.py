@@ -1,13 +1,13 @@
 """What an image is and how large, read from its header alone.
 
-PNG, GIF and WebP are read here rather than by Pillow: Pillow turns PNGs away for faults in metadata that libpng
-passes over, allocates a WebP's whole canvas on opening, and applies its own limit to a GIF before its size is known.
+PNG, GIF, TIFF and WebP are not read by Pillow: Pillow turns PNGs away for faults in metadata that libpng passes over,
+allocates a WebP's whole canvas on opening, and applies its own limit to a GIF before its size is known.
 """
 
 import struct
 from typing import NamedTuple
 
-from service.images import pillow, tiff
+from service.images import gif, pillow, tiff
 from service.images.errors import UndecodableImage
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -46,7 +46,7 @@ def header(data: bytes) -> Header:
             case "PNG":
                 width, height = _png_size(data)
             case "GIF":
-                width, height = _gif_size(data)
+                width, height = gif.first_frame(data)[:2]
             case "WEBP":
                 width, height = _webp_size(data)
             case "TIFF":
@@ -74,25 +74,6 @@ def _png_size(data: bytes) -> tuple[int, int]:
         raise UndecodableImage("The PNG file does not start with its IHDR chunk.")
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
-
-
-def _gif_size(data: bytes) -> tuple[int, int]:
-    """The screen, grown to the first frame where that reaches beyond it: so large is what is decoded."""
-    screen_width, screen_height, flags = struct.unpack_from("<HHB", data, 6)
-    position = 13 + _gif_palette_bytes(flags)
-    while data[position] == ord("!"):
-        position += 2
-        while data[position]:
-            position += 1 + data[position]
-        position += 1
-    if data[position] != ord(","):
-        raise UndecodableImage("The GIF file holds no frame.")
-    left, top, width, height = struct.unpack_from("<HHHH", data, position + 1)
-    return max(screen_width, left + width), max(screen_height, top + height)
-
-
-def _gif_palette_bytes(flags: int) -> int:
-    return 3 << (1 + (flags & 7)) if flags & 0x80 else 0
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

@@ -1,17 +1,36 @@
-"""EXIF orientation: how a camera was held, and turning its photo upright."""
+"""EXIF orientation: how a camera was held, and turning a photo upright as Nextcloud turns it.
+
+`/compute` gets rectangles that the Face Recognition app found in a photo as the app turned it, so a photo is turned
+here where, and only where, the app does. Read in nextcloud/server (lib/private/Image.php at 01a1cde) and in
+matiasdelellis/facerecognition (lib/Helper/TempImage.php, ImageUtil.php, Imaginary.php and
+lib/Command/MigrateCommand.php at v0.9.70 and at b6451bb, 0.9.95):
+
+- JPEG: `Image::getOrientation` reads IFD0 of EXIF (`exif_read_data`), and XMP never. `face:migrate` sends a JPEG that
+  is to be turned as an upright PNG without metadata, any other as it is.
+- PNG, WebP, GIF and BMP: `Image::getOrientation` gives -1 for all that is no JPEG, so GD's pixels stay as stored. A
+  PNG's eXIf and a WebP's EXIF chunk do not count, and these files reach `/compute` as they are (0.9.95 sends all but
+  JPEG and PNG as an upright PNG).
+- TIFF, HEIC and AVIF reach `/compute` as they are from 0.9.70 alone, where the administrator allowed the format and
+  Imaginary (libvips) reads it. HEIC and AVIF are turned by their own boxes irot and imir while decoding, and their EXIF
+  does not count, as ISO/IEC 23008-12 says. TIFF is turned by its tag.
+
+Two cases of the app remain apart, where it does not agree with itself: with Imaginary, 0.9.70 turns a PNG by its eXIf
+from orientation 5 on and leaves 2 to 4 in every format; and GD ignores the boxes of AVIF.
+"""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
 from service.images import pillow, tiff
 from service.images.errors import UndecodableImage
-from service.images.opencv import png_chunks
 
 UPRIGHT = 1
+XMP = ("xmp", "XML:com.adobe.xmp")
+"""Pillow's names for a file's XMP packet."""
 
 Turn = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
@@ -36,49 +55,28 @@ def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 
 def orientation(data: bytes, kind: str) -> int:
-    """The orientation that a file of format `kind` states, 1 to 8; 1 where it states none that can be read.
+    """The orientation that a file of format `kind` states, 1 to 8; 1 where it states none that counts here.
 
-    Unreadable metadata is no reason to refuse a photo whose pixels are whole. HEIF and TIFF give 1: libheif and
-    Pillow turn their pixels while decoding, whatever is asked. AVIF's own turn and mirror (irot, imir) come as EXIF
-    orientation from Pillow. Pillow looks into XMP where there is no EXIF, in every format but PNG and WebP.
+    Unreadable metadata is no reason to refuse a photo whose pixels are whole.
     """
     match kind:
-        case "HEIF":
-            return UPRIGHT
+        case "JPEG":
+            return _exif_orientation(data, kind)
         case "TIFF":
             return tiff.orientation(data)
-        case "PNG":
-            return _from_exif(next((content for name, content in png_chunks(data) if name == b"eXIf"), b""))
-        case "WEBP":
-            return _from_exif(_riff_chunk(data, b"EXIF"))
+        case "AVIF":
+            return _exif_orientation(data, kind)
         case _:
-            try:
-                with pillow.opened(data, kind) as image:
-                    return _known(image.getexif())
-            except UndecodableImage:
-                return UPRIGHT
+            return UPRIGHT
 
 
-def _from_exif(content: bytes) -> int:
-    exif = Image.Exif()
+def _exif_orientation(data: bytes, kind: str) -> int:
+    """By Pillow, from EXIF (for AVIF, from its boxes irot and imir) and never from XMP."""
     try:
-        with pillow.quiet:
-            exif.load(content)
-            return _known(exif)
-    except Exception:  # Pillow's parser lets out what it will; see orientation()
+        with pillow.opened(data, kind) as image:
+            # Image.getexif() looks into XMP where EXIF has no orientation.
+            image.info = {name: value for name, value in image.info.items() if name not in XMP}
+            stated = image.getexif().get(ExifTags.Base.Orientation)
+    except UndecodableImage:
         return UPRIGHT
-
-
-def _known(exif: Image.Exif) -> int:
-    stated = exif.get(ExifTags.Base.Orientation)
     return stated if isinstance(stated, int) and stated in TURNS else UPRIGHT
-
-
-def _riff_chunk(data: bytes, wanted: bytes) -> bytes:
-    position = 12
-    while position + 8 <= len(data):
-        length = int.from_bytes(data[position + 4 : position + 8], "little")
-        if data[position : position + 4] == wanted:
-            return data[position + 8 : position + 8 + length]
-        position += 8 + length + length % 2
-    return b""

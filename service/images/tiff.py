@@ -332,7 +332,7 @@ def _unpacked(data: bytes, found: Directory, samples: Samples, chunks: Chunks) -
     if (
         samples.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB)
         or samples.compression not in BYTEWISE_COMPRESSIONS
-        or (samples.photometric == RGB and samples.number < 3)
+        or samples.number not in ((3, 4) if samples.photometric == RGB else (1, 2))
         or (chunks.width < found.size[0] and chunks.width * samples.number * samples.bits % 8)
         or (predictor != 1 and (predictor != HORIZONTAL or samples.bits not in (8, DEEPEST)))
     ):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tests.unit.service.conftest import PATIENCE, client
 
@@ -80,6 +81,32 @@ def test_faces_that_are_none(
             refused = caller.post("/compute", files={"file": ("a", png)}, data=form)
             assert (refused.status_code, list(refused.json())) == (422, ["error"])
     assert recognizer.photos == 0
+
+
+def face(left: int, top: int, right: int, bottom: int) -> dict[str, str]:
+    return {"face": json.dumps({"left": left, "top": top, "right": right, "bottom": bottom})}
+
+
+def test_faces_outside_of_the_photo_as_it_is_turned(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes]
+) -> None:
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (64, 48)).save(file, "JPEG", exif=exif)
+    photo = {"file": ("a", file.getvalue())}  # 48 x 64 upright
+    outside = [(48, 0, 60, 9), (0, 64, 9, 70), (-9, 0, -1, 9), (0, -9, 9, -1), (49, -30, 63, -20)]
+    with serving() as port, client(port, key_header) as caller:
+        for edges in outside:
+            refused = caller.post("/compute", files=photo, data=face(*edges))
+            assert (refused.status_code, list(refused.json())) == (422, ["error"]), edges
+            assert f"(left {edges[0]}, top {edges[1]}, right {edges[2]}, bottom {edges[3]})" in refused.text
+            assert "48 x 64 pixels upright" in refused.text
+        assert recognizer.photos == 0
+        over_the_border = [(47, 0, 60, 9), (0, 63, 9, 70), (-9, -9, 0, 0), (-5, -5, 70, 70), (2, 50, 9, 60)]
+        for edges in over_the_border:
+            assert caller.post("/compute", files=photo, data=face(*edges)).status_code == 200, edges
+    assert recognizer.photos == len(over_the_border)
 
 
 @pytest.mark.parametrize("chunked", [False, True])

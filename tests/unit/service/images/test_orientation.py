@@ -1,5 +1,6 @@
 """Photos come out upright, as the EXIF orientation says."""
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,10 @@ from service.images import decode
 
 from .conftest import Encode
 
-LOSSLESS: dict[str, dict[str, Any]] = {
-    "PNG": {},
-    "WEBP": {"lossless": True},
-    "TIFF": {},
-    "JPEG": {"quality": 100, "subsampling": 0},
-}
+OPTIONS: dict[str, dict[str, Any]] = {"TIFF": {}, "JPEG": {"quality": 100, "subsampling": 0}}
+"""Formats that are turned by EXIF."""
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 
 
 def exif(orientation: object) -> Image.Exif:
@@ -26,9 +25,9 @@ def exif(orientation: object) -> Image.Exif:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", LOSSLESS)
+@pytest.mark.parametrize("kind", OPTIONS)
 def test_upright(kind: str, orientation: int, picture: NDArray[np.uint8], encode: Encode) -> None:
-    data = encode(kind, exif=exif(orientation), **LOSSLESS[kind])
+    data = encode(kind, exif=exif(orientation), **OPTIONS[kind])
     image = Image.fromarray(picture)
     image.getexif()[ExifTags.Base.Orientation] = orientation
     expected = np.asarray(ImageOps.exif_transpose(image)).astype(int)
@@ -38,6 +37,35 @@ def test_upright(kind: str, orientation: int, picture: NDArray[np.uint8], encode
     assert decoded.shape == expected.shape
     assert np.abs(decoded - expected).max() <= (3 if kind == "JPEG" else 0)
     assert decoded.flags.c_contiguous
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_nextcloud_turns_no_png_and_no_webp(
+    kind: str, orientation: int, picture: NDArray[np.uint8], encode: Encode
+) -> None:
+    """`Image::getOrientation` of nextcloud/server gives -1 for all that is no JPEG."""
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encode(kind, exif=exif(orientation), **options)
+    assert Image.open(BytesIO(data)).getexif()[ExifTags.Base.Orientation] == orientation
+    np.testing.assert_array_equal(decode(data, maximum_area=10_000, honour_orientation=True), picture)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF"])
+def test_orientation_in_xmp_does_not_count(kind: str, picture: NDArray[np.uint8], encode: Encode) -> None:
+    """PHP's exif_read_data, by which Nextcloud turns, reads EXIF alone."""
+    data = encode(kind, xmp=XMP)
+    assert Image.open(BytesIO(data)).getexif()[ExifTags.Base.Orientation] == 6
+    assert decode(data, maximum_area=10_000, honour_orientation=True).shape == picture.shape
+
+
+def test_orientation_in_a_gifs_xmp_does_not_count(picture: NDArray[np.uint8], encode: Encode) -> None:
+    whole = encode("GIF")
+    frame = whole.index(b",\0\0\0\0")
+    # XMP stands in an application extension as it is, and 258 bytes lead a reader of sub-blocks out of it.
+    trailer = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    data = whole[:frame] + b"!\xff\x0bXMP DataXMP" + XMP + trailer + whole[frame:]
+    assert decode(data, maximum_area=10_000, honour_orientation=True).shape == picture.shape
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
