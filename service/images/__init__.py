@@ -10,7 +10,6 @@ decodes the rest:
   out the four channels that dlib's formula needs.
 - GIF and AVIF: the same pixels, but OpenCV takes 19 ms per MP for either, Pillow 6.4 and 6.7.
 - TIFF: OpenCV rounds 16 bits and CMYK otherwise (off by 1), is no faster and prints what libtiff has to say.
-- JPEG 2000: OpenCV refuses subsampled colour. PPM: OpenCV cuts 16-bit gray off in the place of scaling it.
 - HEIC: OpenCV does not read it; libheif does (pillow-heif).
 
 dlib's pixels are matched bit by bit, truncated JPEGs, CMYK and transparent PNGs included, with these exceptions:
@@ -19,10 +18,15 @@ dlib's pixels are matched bit by bit, truncated JPEGs, CMYK and transparent PNGs
 - A CMYK JPEG is composed over black; dlib composes over whatever its uninitialised array holds.
 - A progressive JPEG cut off before its last scans: libjpeg-turbo 3.0.1 corrected how it smooths what is missing, so
   that a dlib on an older one differs by up to 15 levels.
-- A JPEG of more than 100 scans is refused as a time bomb.
+- A JPEG of more than 100 scans is refused as a time bomb, an arithmetic-coded one of more than 20.
+
+JPEG 2000 and PPM are not accepted: cameras and phones do not write them, and their decoders cost too much. A JPEG 2000
+file of 128 bytes with 65,535 tiles took 621 MB, a PPM with 1 MB of comments 24 s. No accepted format reaches these
+decoders: Pillow's TIFF reader and OpenCV's BMP reader have no such compression, and pillow-heif's libheif comes with a
+decoder for HEVC alone.
 
 While decoding, memory peaks at 2.0 to 2.7 times the pixels' own size, 3.1 for a progressive JPEG without subsampling
-(3.4 by Pillow), 3.3 for AVIF, 6.5 for JPEG 2000, and 6.3 for TIFF of 16 bits with alpha (PEAK_PER_BYTE).
+(3.4 by Pillow), 3.3 for AVIF, and 6.3 for TIFF of 16 bits with alpha (PEAK_PER_BYTE).
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.images import gif, opencv, pillow, tiff
-from service.images.errors import ImageTooLarge, UndecodableImage
+from service.images.errors import ImageTooLarge, UndecodableImage, only_image_errors
 from service.images.headers import Header, header
 from service.images.orientation import orientation, upright
 
@@ -47,15 +51,17 @@ DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingProxyType(
 )
 """Format to its decoder to (H, W, 3) RGB; Pillow reads the others as they are."""
 
-PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType(
-    {"JPEG": 3.4, "AVIF": 3.3, "JPEG2000": 6.5, "TIFF": 6.3}
-)
+PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType({"JPEG": 3.4, "AVIF": 3.3, "TIFF": 6.3})
 """Format to its peak while decoding, per byte of its pixels, where that is more than OTHERS_PEAK_PER_BYTE."""
 OTHERS_PEAK_PER_BYTE = 2.7
 
 
+@only_image_errors()
 def checked_header(data: bytes, maximum_area: int) -> Header:
-    """The header of an image of at most `maximum_area` pixels. Raises UndecodableImage or ImageTooLarge."""
+    """The header of an image of at most `maximum_area` pixels.
+
+    Raises UndecodableImage, ImageTooLarge or MemoryError, and nothing else.
+    """
     found = header(data)
     if found.width * found.height > maximum_area:
         raise ImageTooLarge(found.width, found.height, maximum_area)
@@ -68,11 +74,12 @@ def needed(found: Header) -> int:
     return int(PEAK_PER_BYTE.get(found.format, OTHERS_PEAK_PER_BYTE) * pixels)
 
 
+@only_image_errors()
 def decode(data: bytes, *, maximum_area: int, honour_orientation: bool) -> NDArray[np.uint8]:
     """Decodes an image to (H, W, 3) uint8, RGB, C-contiguous; of an animation, the first frame.
 
     `maximum_area` is in pixels. With `honour_orientation` the photo is turned as its EXIF states.
-    Raises UndecodableImage or ImageTooLarge. Safe in many threads at once.
+    Raises UndecodableImage, ImageTooLarge or MemoryError, and nothing else. Safe in many threads at once.
     """
     kind = checked_header(data, maximum_area).format
     decoder = DECODERS.get(kind)

@@ -1,28 +1,26 @@
 """What an image is and how large, read from its header alone.
 
-PNG, GIF, TIFF and WebP are not read by Pillow: Pillow turns PNGs away for faults in metadata that libpng passes over,
-allocates a WebP's whole canvas on opening, and applies its own limit to a GIF before its size is known.
+JPEG, PNG, GIF, TIFF and WebP are not read by Pillow: Pillow turns JPEGs and PNGs away for faults that libjpeg and libpng
+pass over, takes long for a JPEG of many segments, allocates a WebP's whole canvas on opening, and applies its own limit
+to a GIF before its size is known.
 """
 
 import struct
 from typing import NamedTuple
 
-from service.images import gif, pillow, tiff
+from service.images import gif, jpeg, pillow, png, tiff
 from service.images.errors import UndecodableImage
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# "BM" and "P6" alone would take any text that starts so for an image: Pillow's readers check the rest.
+# "BM" alone would take any text that starts so for an image: Pillow's reader checks the rest.
 SIGNATURES: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     ("JPEG", 0, (b"\xff\xd8\xff",)),
-    ("PNG", 0, (PNG_SIGNATURE,)),
+    ("PNG", 0, (png.SIGNATURE,)),
     ("WEBP", 8, (b"WEBP",)),
     ("GIF", 0, (b"GIF87a", b"GIF89a")),
     ("BMP", 0, (b"BM",)),
     ("TIFF", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     ("AVIF", 4, (b"ftypavif", b"ftypavis")),
     ("HEIF", 4, (b"ftyp",)),
-    ("JPEG2000", 0, (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")),
-    ("PPM", 0, (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")),
 )
 """Format, where its signature stands, and what it may be; the first that matches counts."""
 
@@ -43,8 +41,10 @@ def header(data: bytes) -> Header:
     kind = _format(data)
     try:
         match kind:
+            case "JPEG":
+                width, height, *_ = jpeg.frame(data)
             case "PNG":
-                width, height = _png_size(data)
+                width, height, *_ = png.image_header(data)
             case "GIF":
                 width, height = gif.first_frame(data)[:2]
             case "WEBP":
@@ -66,18 +66,16 @@ def _format(data: bytes) -> str:
         if data.startswith(signatures, offset):
             return kind
     known = ", ".join(kind for kind, _, _ in SIGNATURES)
-    raise UndecodableImage(f"The {len(data)} bytes do not start like an image; known formats: {known}.")
-
-
-def _png_size(data: bytes) -> tuple[int, int]:
-    if data[12:16] != b"IHDR":
-        raise UndecodableImage("The PNG file does not start with its IHDR chunk.")
-    width, height = struct.unpack_from(">II", data, 16)
-    return width, height
+    raise UndecodableImage(
+        f"The {len(data)} bytes do not start like an image; known formats: {known}. JPEG 2000 and PPM are not accepted."
+    )
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
     """Size of the canvas, or of the picture where there is none (RFC 9649, sections 2.5 to 2.7 and 3.4)."""
+    if not data.startswith(b"RIFF"):
+        # OpenCV chooses its decoder by the first bytes, and would take these for another format's.
+        raise UndecodableImage("The WebP file does not start with RIFF.")
     match data[12:16]:
         case b"VP8X":
             return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")

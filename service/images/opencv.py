@@ -1,9 +1,7 @@
 """OpenCV's part: JPEG, PNG, WebP and BMP, with dlib's treatment of truncation, transparency and CMYK."""
 
-import re
 import resource
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -13,28 +11,24 @@ from PIL import Image
 
 from service.images import pillow
 from service.images.errors import UndecodableImage
-
-END_OF_IMAGE = b"\xff\xd9"
-"""JPEG's last marker. libjpeg's own file reader, which dlib uses, supplies it where the file stops short
-(libjpeg, jdatasrc.c), so that the rest comes out gray; a reader from memory as OpenCV's gives up instead."""
+from service.images.jpeg import completed, frame, scan_count
+from service.images.png import GRAY, GRAY_ALPHA, RGB_ALPHA, content_of, image_header, still
 
 MAXIMUM_SCANS = 100
-"""Above it, a JPEG is a time bomb: each scan walks over the whole image (2 to 3 ms per MP) and may be 20 bytes long.
-Encoders write about 10 scans."""
+"""Above it, a JPEG is a time bomb: each scan walks over the whole image (up to 0.5 ms per MP and component) and may be
+20 bytes long. Encoders write about 10 scans, libjpeg's own script for four components 18 (jcparam.c)."""
+MAXIMUM_ARITHMETIC_SCANS = 20
+"""As MAXIMUM_SCANS, for arithmetic coding: where its data end, it goes on decoding zeros (jdarith.c), at the full price
+of coefficients, up to 16 ms per MP and component."""
 
 PEAK_IN_PILLOW = 10
 """Bytes a pixel: 4 of its image, and 6 of a progressive JPEG's coefficients where colours are not subsampled."""
 
+BGRA_CHANNELS = CMYK_COMPONENTS = 4
 OPAQUE = 255
 OUT_OF_MEMORY = (f"({cv2.Error.STS_NO_MEM}:", "bad_alloc")
 """What an error of OpenCV's says where an allocation failed. Its attributes are those of its class, and so of all
 threads' errors."""
-
-PNG_COLOUR_TYPE_OFFSET = 25
-PNG_GRAY, PNG_GRAY_ALPHA, PNG_RGB_ALPHA = 0, 4, 6
-"""Where a PNG's colour type stands, and what it may say (PNG specification, 11.2.1)."""
-
-_SCAN_OR_SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def jpeg(data: bytes) -> NDArray[np.uint8]:
@@ -43,17 +37,17 @@ def jpeg(data: bytes) -> NDArray[np.uint8]:
     Four channels (CMYK, YCCK) go through dlib's own arithmetic, for which OpenCV gives no access to them; and where the
     system limits addresses, Pillow decodes, to the same pixels.
     """
-    scans = _scan_count(data)
-    if scans > MAXIMUM_SCANS:
-        raise UndecodableImage(
-            f"The JPEG has {scans} scans, more than {MAXIMUM_SCANS}: save it again, as baseline."
-        )
-    complete = data + END_OF_IMAGE
-    with pillow.opened(complete, "JPEG") as image:
-        if image.mode == "CMYK":
+    found = frame(data)
+    scans, limit = scan_count(data), MAXIMUM_ARITHMETIC_SCANS if found.arithmetic else MAXIMUM_SCANS
+    if scans > limit:
+        raise UndecodableImage(f"The JPEG has {scans} scans, more than {limit}: save it again, as baseline.")
+    complete = completed(data)
+    if found.components == CMYK_COMPONENTS:
+        with pillow.opened(complete, "JPEG") as image:
             return pillow.by_strips(image, _adobe_cmyk_to_rgb)
-        if _addresses_are_limited():
-            _have_room(PEAK_IN_PILLOW * image.width * image.height)
+    if _addresses_are_limited():
+        _have_room(PEAK_IN_PILLOW * found.width * found.height)
+        with pillow.opened(complete, "JPEG") as image:
             return pillow.to_rgb(image)
     return rgb(complete)
 
@@ -81,31 +75,20 @@ def _adobe_cmyk_to_rgb(strip: Image.Image) -> NDArray[np.uint8]:
     return over_black(stored[:, :, :3], stored[:, :, 3:])
 
 
-def _scan_count(data: bytes) -> int:
-    """How many scans the image has, up to its first end marker: what follows is a thumbnail, a video, or nothing."""
-    scans = 0
-    position = 2
-    while found := _SCAN_OR_SEGMENT.search(data, position):
-        marker = data[found.start() + 1]
-        if marker == END_OF_IMAGE[1]:
-            break
-        scans += marker == 0xDA
-        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-    return scans
-
-
 def png(data: bytes) -> NDArray[np.uint8]:
     """A PNG to (H, W, 3) RGB as dlib::png_loader does: alpha over black, but dropped from gray.
 
     One exception. Of 16 bits dlib keeps the LOW byte in colour, which is noise, and cuts gray off at 255, which is
     white, so that it finds no face in either. Here the high byte counts.
     """
-    colour_type = data[PNG_COLOUR_TYPE_OFFSET]
-    chunks = {kind for kind, _ in png_chunks(data)}
-    transparent = colour_type == PNG_RGB_ALPHA or b"tRNS" in chunks
-    if colour_type in (PNG_GRAY, PNG_GRAY_ALPHA) or not transparent:
-        return rgb(data)
-    bgra = _imdecode(data, cv2.IMREAD_UNCHANGED)
+    colour_type = image_header(data).colour_type
+    image = still(data)
+    transparent = colour_type == RGB_ALPHA or content_of(data, b"tRNS") is not None
+    if colour_type in (GRAY, GRAY_ALPHA) or not transparent:
+        return rgb(image)
+    bgra = _imdecode(image, cv2.IMREAD_UNCHANGED)
+    if bgra.shape[2:] != (BGRA_CHANNELS,):
+        return rgb(image)  # libpng has passed over the tRNS chunk: it is damaged or stands behind the pixels
     if bgra.dtype == np.uint16:
         bgra = _high_bytes(bgra)
     return over_black(bgra[:, :, 2::-1], bgra[:, :, 3:])
@@ -115,24 +98,6 @@ def _high_bytes(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """(H, W, C) of 16 bits to 8 bits, as a view: no second array stands beside the first."""
     bytes_of_each = samples.view(np.uint8).reshape(*samples.shape, 2)
     return bytes_of_each[:, :, :, 1 if sys.byteorder == "little" else 0]
-
-
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and content of a PNG's chunks outside of its pixels.
-
-    Raises UndecodableImage at a chunk that claims to reach beyond the file: dlib refuses it too, and OpenCV would
-    first allocate whatever is claimed, up to 2 GB.
-    """
-    position, kind = 8, b""
-    while kind != b"IEND" and position + 8 <= len(data):
-        length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
-        content, position = position + 8, position + 12 + length
-        if position > len(data):
-            raise UndecodableImage(
-                f"The PNG file is truncated or damaged: its chunk {kind!r} has {length} bytes."
-            )
-        if kind != b"IDAT":
-            yield kind, data[content : content + length]
 
 
 def rgb(data: bytes) -> NDArray[np.uint8]:

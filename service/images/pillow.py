@@ -19,9 +19,7 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    Jpeg2KImagePlugin,
     JpegImagePlugin,
-    PpmImagePlugin,
     TiffImagePlugin,
 )
 from pillow_heif import as_plugin
@@ -35,14 +33,12 @@ READERS: Mapping[str, Callable[[BytesIO], Image.Image]] = MappingProxyType(
         "GIF": GifImagePlugin.GifImageFile,
         "HEIF": as_plugin.HeifImageFile,
         "JPEG": JpegImagePlugin.JpegImageFile,
-        "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
-        "PPM": PpmImagePlugin.PpmImageFile,
         "TIFF": TiffImagePlugin.TiffImageFile,
     }
 )
 
 SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
-"""Pillow's names for one channel of 0 to 65535 (a 16-bit PGM is "I")."""
+"""Pillow's names for one channel of 0 to 65535."""
 
 STRIP_PIXELS = 1 << 18
 """About as many pixels are converted at a time: small beside a photo, large beside the cost of a call."""

@@ -47,9 +47,7 @@ def test_bombs_are_refused_by_their_header(bomb: Callable[[int, int], bytes]) ->
     assert (raised.value.width, raised.value.height, raised.value.limit) == (16_000, 15_000, 8_294_400)
 
 
-@pytest.mark.parametrize(
-    "kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM"]
-)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"])
 def test_the_limit_is_inclusive(kind: str, encode: Encode) -> None:
     data = encode(kind)
     assert decode(data, maximum_area=64 * 40, honour_orientation=True).shape == (40, 64, 3)
@@ -96,7 +94,7 @@ def test_importing_changes_no_global_setting_of_pillow() -> None:
 
 def test_many_threads_get_the_same_pixels_and_leave_the_warnings_alone(encode: Encode) -> None:
     before = list(warnings.filters)
-    files = [encode(kind) for kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF", "GIF", "JPEG2000")]
+    files = [encode(kind) for kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF", "GIF")]
     alone = [decode(data, maximum_area=10_000, honour_orientation=True) for data in files]
     barrier = threading.Barrier(8)
 
@@ -128,5 +126,5 @@ def test_no_temporary_file_is_written(
     encode: Encode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM"):
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"):
         decode(encode(kind), maximum_area=10_000, honour_orientation=True)

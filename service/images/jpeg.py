@@ -1,0 +1,140 @@
+"""Structure of a JPEG file: its marker segments, as libjpeg-turbo reads them.
+
+The markers are those of ITU-T T.81, annex B. Where a file breaks that standard, libjpeg-turbo's reader (jdmarker.c)
+decides, since it does the decoding: it skips what stands between a segment and the next marker.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from service.images.errors import UndecodableImage
+
+START_OF_SCAN, APP0, APP1, ADOBE_APP14, COMMENT = 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
+"""Markers by their second byte (T.81, table B.1)."""
+HUFFMAN_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3})
+ARITHMETIC_FRAMES = frozenset({0xC9, 0xCA, 0xCB})
+FRAMES = HUFFMAN_FRAMES | ARITHMETIC_FRAMES
+"""Start of frame (SOFn): baseline, extended, progressive and lossless. libjpeg-turbo refuses the other ones."""
+TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
+"""DHT, DAC, DQT, DNL (which libjpeg skips) and DRI."""
+METADATA = frozenset({*range(APP0, 0xF0), COMMENT}) - {APP0, ADOBE_APP14}
+"""APPn and COM, but for the two that name the colour space: JFIF's APP0 and Adobe's APP14."""
+SEGMENTS = FRAMES | TABLES | METADATA | {START_OF_SCAN, APP0, ADOBE_APP14}
+"""Markers that libjpeg-turbo goes on after, and that two bytes of length follow."""
+
+MAXIMUM_SEGMENTS = 10_000
+"""128 MiB of metadata fill 2,048 segments of the largest size; each segment costs 0.5 us here, whatever its size."""
+SAMPLE_BITS = 8
+COMPONENTS = frozenset({1, 3, 4})
+"""Gray, colour and CMYK: what there is a conversion to RGB for."""
+
+END_OF_INPUT = b"\xff\xd9" * 0x8000
+"""EOI markers up to the end of the longest segment (65,535 bytes) and one more.
+
+Where a file ends, libjpeg's reader of files, which dlib uses, supplies EOI each time that it is asked for more bytes,
+within a segment too (jdatasrc.c, fill_input_buffer): the rest of the image comes out gray. A reader from memory, as
+OpenCV's, gives up instead.
+"""
+
+EXIF_IDENTIFIER = b"Exif\0\0"
+
+_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
+"""A marker other than RSTn (D0 to D7), TEM (01) and the reserved 02 to BF, none of which has a length: libjpeg passes
+over them, or stops for good. Fill bytes (FF before a marker) and stuffed bytes (FF 00) do not match either."""
+
+
+class Segment(NamedTuple):
+    """A marker segment: data[start:end] is all of it, data[content:end] what follows its length."""
+
+    marker: int
+    start: int
+    content: int
+    end: int
+    """May lie beyond the end of a truncated file."""
+
+
+class Frame(NamedTuple):
+    """Frame header (T.81, B.2.2): size in pixels, number of colour components, and kind of entropy coding."""
+
+    width: int
+    height: int
+    components: int
+    arithmetic: bool
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """The segments up to the first marker that ends decoding: EOI, a second SOI, or one that libjpeg-turbo refuses.
+
+    Raises UndecodableImage where there are more than MAXIMUM_SEGMENTS.
+    """
+    position = 2
+    number = 0
+    while found := _MARKER.search(data, position):
+        marker = found[1][0]
+        if marker not in SEGMENTS:
+            return
+        number += 1
+        if number > MAXIMUM_SEGMENTS:
+            raise UndecodableImage(f"The JPEG has more than {MAXIMUM_SEGMENTS} marker segments.")
+        content = found.end() + 2
+        length = int.from_bytes(data[found.end() : content], "big")
+        position = max(content, found.end() + length)  # a length below 2 ends behind itself
+        yield Segment(marker, found.start(), content, position)
+
+
+def frame(data: bytes) -> Frame:
+    """The header of the first frame, the only one that libjpeg decodes.
+
+    Raises UndecodableImage where there is none, or one that has no conversion to 8-bit RGB.
+    """
+    for segment in segments(data):
+        if segment.marker in FRAMES:
+            return _frame(data[segment.content : segment.end], segment.marker in ARITHMETIC_FRAMES)
+        if segment.marker == START_OF_SCAN:
+            break
+    raise UndecodableImage("The JPEG file ends or breaks off before its frame header.")
+
+
+def _frame(content: bytes, arithmetic: bool) -> Frame:
+    if len(content) < 6:
+        raise UndecodableImage("The JPEG file ends within its frame header.")
+    bits, components = content[0], content[5]
+    if bits != SAMPLE_BITS or components not in COMPONENTS:
+        raise UndecodableImage(
+            f"The JPEG has {components} components of {bits} bits: send 1, 3 or 4 components of 8 bits."
+        )
+    height, width = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
+    return Frame(width, height, components, arithmetic)
+
+
+def scan_count(data: bytes) -> int:
+    """How many scans are decoded: what follows the image is a thumbnail, a video, or nothing."""
+    return sum(segment.marker == START_OF_SCAN for segment in segments(data))
+
+
+def completed(data: bytes) -> bytes:
+    """What a decoder shall have: the image without metadata before its first scan, and END_OF_INPUT behind it.
+
+    Decoders copy or parse metadata, Pillow in time quadratic in the number of segments. From the first scan on every
+    byte is kept: there a marker also ends entropy-coded data. Raises UndecodableImage where there is no scan.
+    """
+    kept = [data[:2]]
+    for segment in segments(data):
+        if segment.marker == START_OF_SCAN:
+            return b"".join([*kept, data[segment.start :], END_OF_INPUT])
+        if segment.marker not in METADATA:
+            kept.append(data[segment.start : segment.end])
+    raise UndecodableImage("The JPEG file ends or breaks off before its first scan.")
+
+
+def exif(data: bytes) -> bytes:
+    """The EXIF data, joined from all segments before the first scan; empty where the file has none."""
+    parts = []
+    for segment in segments(data):
+        if segment.marker == START_OF_SCAN:
+            break
+        content = data[segment.content : segment.end]
+        if segment.marker == APP1 and content.startswith(EXIF_IDENTIFIER):
+            parts.append(content.removeprefix(EXIF_IDENTIFIER))
+    return b"".join(parts)
