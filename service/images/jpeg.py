@@ -5,11 +5,12 @@ decides, since it does the decoding: it skips what stands between a segment and 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from service.images.errors import UndecodableImage
 
+START_OF_IMAGE = b"\xff\xd8"
 START_OF_SCAN, APP0, APP1, ADOBE_APP14, COMMENT = 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
 """Markers by their second byte (T.81, table B.1)."""
 HUFFMAN_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3})
@@ -29,13 +30,12 @@ SAMPLE_BITS = 8
 COMPONENTS = frozenset({1, 3, 4})
 """Gray, colour and CMYK: what there is a conversion to RGB for."""
 
-END_OF_INPUT = b"\xff\xd9" * 0x8000
-"""EOI markers up to the end of the longest segment (65,535 bytes) and one more.
-
-Where a file ends, libjpeg's reader of files, which dlib uses, supplies EOI each time that it is asked for more bytes,
-within a segment too (jdatasrc.c, fill_input_buffer): the rest of the image comes out gray. A reader from memory, as
-OpenCV's, gives up instead.
-"""
+END_OF_IMAGE = b"\xff\xd9"
+"""EOI. Where a file ends, libjpeg's reader of files, which dlib uses, supplies it each time that more bytes are needed
+(jdatasrc.c, fill_input_buffer), so that the rest of the image comes out gray. A reader from memory, as OpenCV's, gives
+up instead."""
+LONGEST_SEGMENT = 0xFFFF
+"""Bytes, the two of the length included."""
 
 EXIF_IDENTIFIER = b"Exif\0\0"
 
@@ -108,24 +108,35 @@ def _frame(content: bytes, arithmetic: bool) -> Frame:
     return Frame(width, height, components, arithmetic)
 
 
-def scan_count(data: bytes) -> int:
+def scan_count(parts: Sequence[Segment]) -> int:
     """How many scans are decoded: what follows the image is a thumbnail, a video, or nothing."""
-    return sum(segment.marker == START_OF_SCAN for segment in segments(data))
+    return sum(part.marker == START_OF_SCAN for part in parts)
 
 
-def completed(data: bytes) -> bytes:
-    """What a decoder shall have: the image without metadata before its first scan, and END_OF_INPUT behind it.
+def completed(data: bytes, parts: Sequence[Segment]) -> bytes:
+    """What a decoder shall have: the image, its `parts`, without metadata before its first scan, and an end.
 
     Decoders copy or parse metadata, Pillow in time quadratic in the number of segments. From the first scan on every
     byte is kept: there a marker also ends entropy-coded data. Raises UndecodableImage where there is no scan.
     """
-    kept = [data[:2]]
-    for segment in segments(data):
-        if segment.marker == START_OF_SCAN:
-            return b"".join([*kept, data[segment.start :], END_OF_INPUT])
-        if segment.marker not in METADATA:
-            kept.append(data[segment.start : segment.end])
-    raise UndecodableImage("The JPEG file ends or breaks off before its first scan.")
+    first_scan = next((part.start for part in parts if part.marker == START_OF_SCAN), None)
+    if first_scan is None:
+        raise UndecodableImage("The JPEG file ends or breaks off before its first scan.")
+    kept = [
+        data[part.start : part.end]
+        for part in parts
+        if part.start < first_scan and part.marker not in METADATA
+    ]
+    return b"".join([START_OF_IMAGE, *kept, data[first_scan:], _end(len(data), parts[-1])])
+
+
+def _end(size: int, last: Segment) -> bytes:
+    """EOI markers for a file of `size` bytes: one, or where its last segment is cut off, enough to fill that.
+
+    No more than needed: libjpeg-turbo decodes the last 512 bytes of its input with other code, and damaged blocks
+    there to other pixels (jdhuff.c, decode_mcu).
+    """
+    return END_OF_IMAGE if last.end <= size else END_OF_IMAGE * (LONGEST_SEGMENT // 2 + 1)
 
 
 def exif(data: bytes) -> bytes:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from service.images import pillow
 from service.images.errors import UndecodableImage
-from service.images.jpeg import completed, frame, scan_count
+from service.images.jpeg import completed, frame, scan_count, segments
 from service.images.png import GRAY, GRAY_ALPHA, RGB_ALPHA, content_of, image_header, still
 
 MAXIMUM_SCANS = 100
@@ -37,11 +37,11 @@ def jpeg(data: bytes) -> NDArray[np.uint8]:
     Four channels (CMYK, YCCK) go through dlib's own arithmetic, for which OpenCV gives no access to them; and where the
     system limits addresses, Pillow decodes, to the same pixels.
     """
-    found = frame(data)
-    scans, limit = scan_count(data), MAXIMUM_ARITHMETIC_SCANS if found.arithmetic else MAXIMUM_SCANS
+    found, parts = frame(data), list(segments(data))
+    scans, limit = scan_count(parts), MAXIMUM_ARITHMETIC_SCANS if found.arithmetic else MAXIMUM_SCANS
     if scans > limit:
         raise UndecodableImage(f"The JPEG has {scans} scans, more than {limit}: save it again, as baseline.")
-    complete = completed(data)
+    complete = completed(data, parts)
     if found.components == CMYK_COMPONENTS:
         with pillow.opened(complete, "JPEG") as image:
             return pillow.by_strips(image, _adobe_cmyk_to_rgb)
