@@ -14,6 +14,11 @@ LARGEST_EDGE = 2**24
 """Pixels either side of the origin: up to here float32, in which landmarks are placed, counts without gaps."""
 
 
+MAXIMUM_DEPTH = 100
+"""Levels of nesting; a face with landmarks has 3. The answer repeats the face one level deeper, and how deep Python can
+write depends on its version and on the stack: some 1,000 levels in 3.11."""
+
+
 class BadFace(Exception):
     """The `face` part does not describe a face."""
 
@@ -40,10 +45,13 @@ def parse_face(text: str | bytes) -> KnownFace:
     """
     try:
         face = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        depth = _depth(face)
     except (ValueError, RecursionError) as error:
         raise BadFace(f"the field {FACE_FIELD!r} is not JSON: {error}") from None
     if not isinstance(face, dict):
         raise BadFace(f"the field {FACE_FIELD!r} is not a JSON object")
+    if depth > MAXIMUM_DEPTH:
+        raise BadFace(f"the field {FACE_FIELD!r} is nested {depth} levels deep, the limit is {MAXIMUM_DEPTH}")
     rectangle = Rectangle(**{edge: _edge(face, edge) for edge in Rectangle._fields})
     if rectangle.right <= rectangle.left or rectangle.bottom <= rectangle.top:
         # dlib describes such a face without complaint, from points that coincide or are upside down.
@@ -64,6 +72,13 @@ def check_within(rectangles: Sequence[Rectangle], width: int, height: int) -> No
             raise BadFace(
                 f"the face ({edges}) lies outside of the photo, which is {width} x {height} pixels upright"
             )
+
+
+def _depth(value: object) -> int:
+    """Levels of nesting of parsed JSON. Raises RecursionError far beyond MAXIMUM_DEPTH."""
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
 def _edge(face: dict[str, object], name: str) -> int:

@@ -1,9 +1,12 @@
 import json
 
+import numpy as np
 import pytest
 
-from service.face_part import LARGEST_EDGE, BadFace, parse_face
+from service.answers import computed
+from service.face_part import LARGEST_EDGE, MAXIMUM_DEPTH, BadFace, parse_face
 from service.recognition.geometry import Rectangle
+from service.recognition.recognizer import Face
 
 FACE = {"left": 102, "right": 175, "top": 167, "bottom": 240, "detection_confidence": 1.1}
 
@@ -17,6 +20,19 @@ def test_the_apps_own_face() -> None:
 def test_whatever_else_came_in_is_kept() -> None:
     sent = {**FACE, "id": 10**30, "person": None, "naïve": [{"a": "\ud800"}], "landmarks": []}
     assert parse_face(json.dumps(sent)).echo == sent
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_a_face_that_can_be_read_can_be_answered(opening: str, closing: str) -> None:
+    found = Face(Rectangle(1, 2, 3, 4), 1.0, np.zeros((5, 2), np.int64), np.zeros(128, np.float32))
+    for depth in (1, 2, MAXIMUM_DEPTH - 1, MAXIMUM_DEPTH, *range(900, 1000), 100_000):
+        deep = opening * (depth - 1) + "[]" + closing * (depth - 1)
+        text = json.dumps(FACE)[:-1] + ', "deep": ' + deep + "}"
+        if depth < MAXIMUM_DEPTH:
+            assert computed("a", parse_face(text).echo, found).endswith(b"}}")
+        else:
+            with pytest.raises(BadFace):
+                parse_face(text)
 
 
 @pytest.mark.parametrize("left", [102, 102.0, "102", " 102 "])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from service.images import opencv
 from tests.unit.service.conftest import PATIENCE, client
 
 if TYPE_CHECKING:
@@ -71,6 +72,60 @@ def test_uploads_that_are_none(serving: Server, key_header: dict[bytes, bytes], 
         empty = caller.post("/detect", content=part % (b"file", b'; filename="a"', b""), headers=boundary)
         assert empty.status_code == 415
         assert caller.post("/detect", files={"file": ("a", b"no photo")}).status_code == 415
+
+
+def damaged_photos() -> dict[str, bytes]:
+    """Files that some reader stops at with an exception of its own, by what is wrong with them."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(file, "PNG")
+    png = file.getvalue()
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(file, "JPEG", progressive=True)
+    jpeg = file.getvalue()
+    scan = jpeg[jpeg.index(b"\xff\xda") :][:14]
+    return {
+        "a PNG of 24 bytes": png[:24],
+        "a PNG of 25 bytes": png[:25],
+        "a PNG without pixels": png[:33],
+        "a JPEG without a scan": jpeg[: jpeg.index(b"\xff\xda")],
+        "a JPEG with 600 scans behind a TEM marker": jpeg[:-2] + b"\xff\x01" + scan * 600 + b"\xff\xd9",
+        "JPEG 2000": bytes.fromhex("ff4fff51"),
+        "JPEG 2000 in a box": bytes.fromhex("0000000c6a5020200d0a870a"),
+        "PPM": b"P6 1 1 255 abc",
+        "a WebP that is another format": b"P6 1 1 #WEBPVP8X" + bytes(20),
+    }
+
+
+@pytest.mark.parametrize("damage", damaged_photos())
+def test_a_damaged_photo_is_refused_and_not_tried_again(
+    serving: Server,
+    recognizer: SteeredRecognizer,
+    key_header: dict[bytes, bytes],
+    png: bytes,
+    damage: str,
+) -> None:
+    face = {"face": '{"left":1,"top":2,"right":8,"bottom":9}'}
+    with serving() as port, client(port, key_header) as caller:
+        for path, form in (("/detect", {}), ("/compute", face)):
+            refused = caller.post(path, files={"file": ("a", damaged_photos()[damage])}, data=form)
+            assert (refused.status_code, list(refused.json())) == (415, ["error"])
+        assert "face_retried_total 0.0" in caller.get("/metrics").text
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+    assert recognizer.photos == 1
+
+
+def test_an_unforeseen_exception_of_a_decoder_is_no_reason_to_try_again(
+    serving: Server, key_header: dict[bytes, bytes], png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(*_: object) -> object:
+        raise LookupError("secret")
+
+    monkeypatch.setattr(opencv, "image_header", stopping)
+    with serving() as port, client(port, key_header) as caller:
+        refused = caller.post("/detect", files={"file": ("a", png)})
+        assert refused.status_code == 415
+        assert "secret" not in refused.text
+        assert "face_retried_total 0.0" in caller.get("/metrics").text
 
 
 def test_faces_that_are_none(
