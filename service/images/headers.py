@@ -1,8 +1,8 @@
 """What an image is and how large, read from its header alone.
 
-JPEG, PNG, GIF, TIFF and WebP are not read by Pillow: Pillow turns JPEGs and PNGs away for faults that libjpeg and libpng
-pass over, takes long for a JPEG of many segments, allocates a WebP's whole canvas on opening, and applies its own limit
-to a GIF before its size is known.
+JPEG, PNG, GIF, TIFF and WebP are not read by Pillow: Pillow turns JPEGs and PNGs away for faults that libjpeg and
+libpng pass over, takes long for a JPEG of many segments, allocates a WebP's whole canvas on opening, and applies its
+own limit to a GIF before its size is known.
 """
 
 import struct
