@@ -8,9 +8,11 @@ own limit to a GIF before its size is known.
 import struct
 from typing import NamedTuple
 
-from service.images import gif, jpeg, pillow, png, tiff
+from service.images import gif, isobmff, jpeg, pillow, png, tiff
 from service.images.errors import UndecodableImage
 
+ISO_MEDIA = frozenset({"AVIF", "HEIF"})
+"""Which of the two it is, or a video, follows from what is within, not from the signature."""
 # "BM" alone would take any text that starts so for an image: Pillow's reader checks the rest.
 SIGNATURES: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     ("JPEG", 0, (b"\xff\xd8\xff",)),
@@ -20,7 +22,7 @@ SIGNATURES: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     ("BMP", 0, (b"BM",)),
     ("TIFF", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     ("AVIF", 4, (b"ftypavif", b"ftypavis")),
-    ("HEIF", 4, (b"ftyp",)),
+    ("HEIF", 4, (b"ftyp", *isobmff.QUICKTIME)),
 )
 """Format, where its signature stands, and what it may be; the first that matches counts."""
 
@@ -40,6 +42,8 @@ def header(data: bytes) -> Header:
     """
     kind = _format(data)
     try:
+        if kind in ISO_MEDIA:
+            kind = isobmff.format_of(data)
         match kind:
             case "JPEG":
                 width, height, *_ = jpeg.frame(data)
@@ -51,6 +55,9 @@ def header(data: bytes) -> Header:
                 width, height = _webp_size(data)
             case "TIFF":
                 width, height = tiff.size(data)
+            case "AVIF" | "HEIF":
+                with isobmff.opened(data, kind) as image:
+                    width, height = image.size
             case _:
                 with pillow.opened(data, kind) as image:
                     width, height = image.size

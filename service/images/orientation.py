@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from service.images import jpeg, pillow, tiff
+from service.images import isobmff, jpeg, pillow, tiff
 from service.images.errors import UndecodableImage
 
 UPRIGHT = 1
@@ -84,7 +84,7 @@ def _jpeg_orientation(data: bytes) -> int:
 def _avif_orientation(data: bytes) -> int:
     """From the boxes irot and imir, which Pillow gives as EXIF, and never from XMP."""
     try:
-        with pillow.opened(data, "AVIF") as image:
+        with isobmff.opened(data, "AVIF") as image:
             # Image.getexif() looks into XMP where EXIF has no orientation.
             image.info = {name: value for name, value in image.info.items() if name not in XMP}
             return _known(image.getexif())

@@ -1,0 +1,179 @@
+"""AVIF and HEIF under every brand, what is no photo, and containers that would cost more than their area."""
+
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.images import UndecodableImage, decode, header
+
+from . import isomedia
+from .conftest import Encode
+from .isomedia import Picture
+
+CODED = {"AVIF": b"av01", "HEIF": b"hvc1"}
+CONFIGURATION = {"AVIF": b"av1C", "HEIF": b"hvcC"}
+MAJOR = {"AVIF": b"avif", "HEIF": b"heic"}
+SIDE = 64
+
+
+def pixels(data: bytes) -> NDArray[np.uint8]:
+    decoded = decode(data, maximum_area=9_000_000, honour_orientation=True)
+    assert header(data)[:2] == (decoded.shape[1], decoded.shape[0])
+    return decoded
+
+
+def picture_of(kind: str, encode: Encode, width: int = SIDE, height: int = SIDE) -> Picture:
+    """A gray picture, coded, and its properties with its true size first."""
+    properties, data = isomedia.parts_of(encode(kind, Image.new("RGB", (width, height), (90, 90, 90))))
+    kept = [each for each in properties if each[4:8] in (CONFIGURATION[kind], b"pixi")]
+    return Picture(CODED[kind], [isomedia.ispe(width, height), *kept], data)
+
+
+def sized(picture: Picture, width: int, height: int) -> Picture:
+    return picture._replace(properties=[isomedia.ispe(width, height), *picture.properties[1:]])
+
+
+def gridded(kind: str, tile: Picture, columns: int, rows: int, width: int, height: int, number: int) -> bytes:
+    """A grid of `number` tiles, each an item of its own; with one, the grid names it as often as needed."""
+    tiles = {2 + index: tile for index in range(number)}
+    grid = Picture(
+        b"grid",
+        [isomedia.ispe(width, height), tile.properties[-1]],
+        isomedia.grid(columns, rows, width, height),
+    )
+    named = (list(tiles) * (columns * rows))[: columns * rows]
+    brands = [MAJOR[kind], b"mif1", MAJOR[kind]]
+    return isomedia.container(brands, {1: grid, **tiles}, references=[(b"dimg", 1, named)])
+
+
+@pytest.mark.parametrize(
+    "brands",
+    [
+        [b"mif1", b"avif", b"mif1", b"miaf", b"MA1B"],
+        [b"mif1", b"mif1", b"miaf", b"MA1B"],
+        [b"miaf", b"MA1A"],
+        [b"avif", b"mif1"],
+        [b"mif1", b"heic", b"avif"],
+        [b"heic", b"miaf", b"miaf"],
+        [b"heic", b"heic"],
+        [b"????", b"????"],
+    ],
+    ids=lambda brands: b" ".join(brands).decode(),
+)
+@pytest.mark.parametrize("kind", CODED)
+def test_the_coding_decides_whatever_the_brands_are(
+    kind: str, brands: Sequence[bytes], encode: Encode
+) -> None:
+    data = isomedia.container(brands, {1: picture_of(kind, encode)})
+    assert header(data) == (SIDE, SIDE, kind)
+    assert np.abs(pixels(data).astype(int) - 90).max() <= 2
+
+
+@pytest.mark.parametrize("kind", CODED)
+def test_real_files_under_another_major_brand(kind: str, picture: NDArray[np.uint8], encode: Encode) -> None:
+    data = encode(kind, quality=95)
+    right = pixels(data)
+    np.testing.assert_array_equal(pixels(data[:8] + b"mif1" + data[12:]), right)
+
+
+def test_ftyp_of_64_bits(encode: Encode) -> None:
+    data = encode("AVIF")
+    (size,) = struct.unpack_from(">I", data)
+    # Locations count from the file's start, and so the box before must not grow: it loses its last two brands.
+    long = struct.pack(">I4sQ", 1, b"ftyp", size) + b"mif1" + bytes(4) + b"avifmif1"
+    assert len(long) == size
+    np.testing.assert_array_equal(pixels(long + data[size:]), pixels(data))
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        isomedia.ftyp(b"isom", b"isom", b"iso2", b"avc1", b"mp41"),
+        isomedia.ftyp(b"mp42", b"mp42"),
+        isomedia.ftyp(b"qt  ", b"qt  "),
+        isomedia.ftyp(b"3gp5", b"3gp5"),
+        b"",
+        isomedia.box(b"wide"),
+    ],
+    ids=lambda start: start[8:12].decode() or "before ftyp",
+)
+def test_videos_are_named_so(start: bytes) -> None:
+    with pytest.raises(UndecodableImage, match="is a video"):
+        header(start + isomedia.box(b"moov", bytes(100)) + isomedia.box(b"mdat", bytes(1000)))
+
+
+@pytest.mark.parametrize(
+    "data", [isomedia.ftyp(b"heic"), isomedia.ftyp(b"avif"), b"\0\0\0\x18ftypheic", b"\0\0\0\0ftyp"]
+)
+def test_nothing_within(data: bytes) -> None:
+    with pytest.raises(UndecodableImage):
+        header(data)
+
+
+@pytest.mark.parametrize("kind", CODED)
+def test_honest_grids(kind: str, encode: Encode) -> None:
+    tile = picture_of(kind, encode)
+    for width, height, columns, rows in ((256, 192, 4, 3), (250, 180, 4, 3)):
+        decoded = pixels(gridded(kind, tile, columns, rows, width, height, columns * rows))
+        assert decoded.shape == (height, width, 3)
+        assert np.abs(decoded.astype(int) - 90).max() <= 2
+
+
+@pytest.mark.parametrize("kind", CODED)
+def test_tiles_far_larger_than_the_grid_are_refused(kind: str, encode: Encode) -> None:
+    tile = picture_of(kind, encode, 1024, 1024)
+    for number in (1, 256):
+        with pytest.raises(UndecodableImage, match="256 pictures"):
+            header(gridded(kind, tile, 16, 16, 1024, 1024, number))
+
+
+@pytest.mark.parametrize("kind", CODED)
+def test_grids_of_grids_are_counted_through(kind: str, encode: Encode) -> None:
+    tile = picture_of(kind, encode)
+    grid = Picture(b"grid", tile.properties[:1], isomedia.grid(16, 16, SIDE, SIDE))
+    pictures = {1: grid, 2: grid._replace(data=grid.data + b"\0"), 3: tile}
+    chain = [(b"dimg", 1, [2] * 256), (b"dimg", 2, [3] * 256)]
+    brands = [MAJOR[kind], b"mif1", MAJOR[kind]]
+    with pytest.raises(UndecodableImage, match="65536 pictures"):
+        header(isomedia.container(brands, pictures, references=chain))
+    loop = [(b"dimg", 1, [2]), (b"dimg", 2, [1])]
+    with pytest.raises(UndecodableImage, match="without end"):
+        header(isomedia.container(brands, pictures, references=loop))
+
+
+def test_frames_far_larger_than_the_container_says_are_refused(encode: Encode) -> None:
+    large = picture_of("AVIF", encode, 4096, 2048)
+    for width, height in ((SIDE, SIDE), (640, 480)):
+        data = isomedia.container([b"avif", b"avif"], {1: sized(large, width, height)})
+        with pytest.raises(UndecodableImage, match="up to 8388608"):
+            header(data)
+    honest = isomedia.container([b"avif", b"avif"], {1: large})
+    assert header(honest) == (4096, 2048, "AVIF")
+
+
+def test_one_picture_has_one_size(encode: Encode) -> None:
+    picture = picture_of("HEIF", encode)
+    twice = picture._replace(properties=[isomedia.ispe(2000, 2000), *picture.properties])
+    with pytest.raises(UndecodableImage, match="two sizes"):
+        header(isomedia.container([b"heic", b"heic"], {1: twice}))
+
+
+def test_pictures_over_one_another_are_refused(encode: Encode) -> None:
+    picture = picture_of("AVIF", encode)
+    data = isomedia.container([b"avif", b"avif"], {1: picture, 2: picture})
+    assert header(data) == (SIDE, SIDE, "AVIF")
+    # Units of two bytes from a thousand starts on: walking each to the end would take minutes.
+    pictures = {number: picture._replace(data=bytes([18, 0]) * (1 + number)) for number in range(1, 1000)}
+    with pytest.raises(UndecodableImage, match="over one another"):
+        header(isomedia.container([b"avif", b"avif"], pictures, reach=900_000))
+
+
+def test_sequences_start_with_their_first_frame(picture: NDArray[np.uint8], encode: Encode) -> None:
+    frames = [Image.fromarray(picture[::step]).resize((64, 40)) for step in (1, -1)]
+    data = encode("AVIF", frames[0], save_all=True, append_images=frames[1:], quality=95)
+    assert data[8:12] == b"avis"
+    assert np.abs(pixels(data).astype(int) - picture).mean() < 5
