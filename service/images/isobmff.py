@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.images import pillow
+from service.images import av1, pillow
 from service.images.errors import UndecodableImage
 
 AVIF_BRANDS = frozenset({b"avif", b"avis", b"avio", b"MA1A", b"MA1B"})
@@ -47,19 +47,16 @@ DERIVED = frozenset({b"grid", b"iovl", b"iden", b"tmap"})
 
 SPARE_PIXELS = 1 << 22
 OVERHEAD = 8
-"""Decoding may go over so many times the image's pixels, and SPARE_PIXELS more. The largest honest figure is about
+"""Most pixels to decode, per pixel of the image, and SPARE_PIXELS on top. The largest honest figure is about
 four: a grid, its tiles with their margins, and an alpha plane."""
 MAXIMUM_PICTURES = 4096
 """Coded pictures that one image may be put together from. libheif takes 0.2 ms for one of 64 x 64. A phone's 48 MP have
 192 tiles of 512 x 512."""
 MAXIMUM_DEPTH = 8
 OVERLAP = 2
-"""Different pictures may take so many times the file together: once as items, and once more as samples of a track."""
+"""Most bytes of all pictures, per byte of the file: once as items, and once more as samples of a track."""
 MAXIMUM_EXTENTS = 32
 """Pieces that an item's data may be in, as in libheif (heif_security_limits)."""
-
-SEQUENCE_HEADER = 1
-"""Type of the AV1 unit (OBU) that gives the largest size of the frames after it (AV1 specification, 5.3 and 5.5)."""
 
 
 class Box(NamedTuple):
@@ -378,69 +375,6 @@ def _check_frames(data: bytes, pictures: Iterable[tuple[tuple[int, int], ...]], 
         room -= len(units)
         if room < 0 or len(extents) > MAXIMUM_EXTENTS:
             raise UndecodableImage("The AVIF file is damaged: its pictures lie over one another.")
-    largest = max((pixels for units in coded for pixels in _frame_areas(units)), default=0)
+    largest = max((pixels for units in coded for pixels in av1.frame_areas(units)), default=0)
     if largest > OVERHEAD * area + SPARE_PIXELS:
         raise UndecodableImage(f"The AVIF file says {area} pixels, and its frames have up to {largest}.")
-
-
-def _frame_areas(coded: bytes) -> Iterator[int]:
-    """Pixels by each sequence header among AV1's units, up to the first that is damaged."""
-    at = 0
-    while at < len(coded):
-        header = coded[at]
-        at += 2 if header & 4 else 1
-        length = len(coded) - at
-        if header & 2:
-            length, at = _leb128(coded, at)
-        if header >> 3 & 15 == SEQUENCE_HEADER:
-            yield _frame_area(coded[at : at + length])
-        at += length
-
-
-def _leb128(coded: bytes, at: int) -> tuple[int, int]:
-    """A number in AV1's variable length (4.10.5), and the byte after it."""
-    value = 0
-    for place, byte in enumerate(coded[at : at + 8]):
-        value |= (byte & 0x7F) << 7 * place
-        if not byte & 0x80:
-            return value, at + place + 1
-    return len(coded), at
-
-
-def _frame_area(header: bytes) -> int:
-    """The largest frame's pixels by a sequence header (AV1 specification, 5.5.1)."""
-    bits = int.from_bytes(header, "big")
-    left = 8 * len(header)
-
-    def take(number: int) -> int:
-        nonlocal left
-        left -= number
-        return bits >> left & (1 << number) - 1 if left >= 0 else 0
-
-    take(4)  # seq_profile, still_picture
-    if take(1):  # reduced_still_picture_header
-        take(5)  # seq_level_idx
-    else:
-        model, delay_length = 0, 0
-        if take(1):  # timing_info_present_flag
-            take(64)
-            if take(1):  # equal_picture_interval
-                zeros = 0
-                while not take(1) and zeros < 32:
-                    zeros += 1
-                take(zeros)
-            model = take(1)
-            if model:
-                delay_length = take(5) + 1
-                take(42)
-        display_delays = take(1)
-        for _ in range(take(5) + 1):
-            take(12)  # operating_point_idc
-            if take(5) > 7:  # seq_level_idx
-                take(1)
-            if model and take(1):
-                take(2 * delay_length + 1)
-            if display_delays and take(1):
-                take(4)
-    across, down = take(4) + 1, take(4) + 1
-    return (take(across) + 1) * (take(down) + 1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.images import UndecodableImage, decode, header, tiff
+from service.images.tiff_directory import directory
 
 from . import tiffs
 from .conftest import Encode
@@ -213,7 +214,7 @@ def test_each_tile_is_decoded_once() -> None:
     }
     entries = {**one_strip(content), **wide}
     del entries[273], entries[279]
-    found = tiff.directory(tiffs.file("<", entries, content))
+    found = directory(tiffs.file("<", entries, content))
     assert len(found.fields[324].values) == 100_000
     kept = tiff._kept(found, tiff._chunks(found, tiff._samples(found)), tiff._samples(found))
     assert len(kept[324].values) == 1
@@ -228,7 +229,7 @@ def test_metadata_is_not_read() -> None:
     (start,) = struct.unpack_from("<I", data, 4)
     (number,) = struct.unpack_from("<H", data, start)
     struct.pack_into("<I", data, start + 2 + 12 * number, start)
-    assert set(tiff.directory(bytes(data)).fields) == set(one_strip(content))
+    assert set(directory(bytes(data)).fields) == set(one_strip(content))
     np.testing.assert_array_equal(pixels(bytes(data)), expected(stored, 8, BLACK_IS_ZERO))
 
 
