@@ -26,9 +26,9 @@ decoders: Pillow's TIFF reader and OpenCV's BMP reader have no such compression,
 decoder for HEVC alone.
 
 While decoding, memory peaks at 2.0 to 2.7 times the pixels' own size, 3.1 for a progressive JPEG without subsampling
-(3.4 by Pillow), 3.3 for AVIF of 8 bits (4.6 with alpha and without subsampling, and 1.3 more by reckoning for 12 bits),
-3.6 for an animated WebP, 5.1 for a PNG of 16 bits with alpha, of which OpenCV holds two copies of four channels, 6.3 for
-such a TIFF, and 6.9 for HEIC of 10 bits with alpha (PEAK_PER_BYTE).
+(3.4 by Pillow), 3.3 for AVIF (4.6 with alpha and without subsampling; 12 bits add 1.3 by reckoning), 2.9 for HEIC (6.9
+for 10 bits with alpha and without subsampling), 3.6 for an animated WebP, 5.1 for a PNG of 16 bits with alpha, of which
+OpenCV holds two copies of four channels, and 6.3 for such a TIFF (PEAK_PER_BYTE).
 """
 
 from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingProxyType(
 """Format to its decoder to (H, W, 3) RGB; Pillow reads the others as they are."""
 
 PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType(
-    {"JPEG": 3.4, "PNG": 5.1, "WEBP": 3.6, "AVIF": 3.3, "TIFF": 6.3}
+    {"JPEG": 3.4, "PNG": 5.1, "WEBP": 3.6, "AVIF": 5.9, "HEIF": 6.9, "TIFF": 6.3}
 )
 """Format to its peak while decoding, per byte of its pixels, where that is more than OTHERS_PEAK_PER_BYTE."""
 OTHERS_PEAK_PER_BYTE = 2.7

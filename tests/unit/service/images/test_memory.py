@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from pillow_heif import from_bytes
+
+from . import tiffs
 
 PROGRAM = """
 import io, resource, sys
@@ -67,26 +70,61 @@ print(decode(sys.argv[2]), peak() - before)
 """
 
 
-def _sixteen_bits_with_alpha(side: int) -> bytes:
+def png_of_16_bits_with_alpha(side: int) -> bytes:
     return cv2.imencode(".png", np.zeros((side, side, 4), np.uint16))[1].tobytes()
 
 
-def _animated_webp(side: int) -> bytes:
+def animated_webp(side: int) -> bytes:
     frames = [Image.new("RGBA", (side, side), (level, 0, 0, 128)) for level in (0, 255)]
     file = io.BytesIO()
     frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
     return file.getvalue()
 
 
+def tiff_with_alpha(side: int) -> bytes:
+    """One strip of 16 bits in four samples a pixel, compressed: libtiff holds all of it at once, and Pillow its own."""
+    return tiffs.encoded(
+        np.full((side, side, 4), 12_345),
+        16,
+        2,
+        compression=tiffs.DEFLATE,
+        rows=side,
+        more={338: (tiffs.SHORT, [2])},
+    )
+
+
+def heif_with_alpha(side: int) -> bytes:
+    """10 bits in four planes of full size."""
+    samples = np.full((side, side, 4), 12_345, np.uint16)
+    file = io.BytesIO()
+    from_bytes("RGBA;16", (side, side), samples.tobytes()).save(file, quality=10, chroma=444)
+    return file.getvalue()
+
+
+def avif_with_alpha(side: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGBA", (side, side), (9, 99, 199, 200)).save(file, "AVIF", subsampling="4:4:4", speed=10)
+    return file.getvalue()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("photo", [_sixteen_bits_with_alpha, _animated_webp])
-def test_the_largest_kind_of_a_format_takes_what_it_is_said_to_need(
-    photo: Callable[[int], bytes], tmp_path: Path
+@pytest.mark.parametrize(
+    ("encoded", "least"),
+    [
+        (png_of_16_bits_with_alpha, 0.8),
+        (animated_webp, 0.8),
+        (tiff_with_alpha, 0.5),
+        (heif_with_alpha, 0.5),
+        (avif_with_alpha, 0.5),  # what is counted includes 12 bits, for which there is no encoder here
+    ],
+)
+def test_the_largest_kind_of_a_format_takes_what_is_counted(
+    encoded: Callable[[int], bytes], least: float, tmp_path: Path
 ) -> None:
-    small, large = tmp_path / "small", tmp_path / "large"
-    small.write_bytes(photo(16))
-    large.write_bytes(photo(3000))
-    arguments = [sys.executable, "-c", PEAK, str(small), str(large)]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    needed, taken = map(int, done.stdout.split())
-    assert 0.8 * needed < taken < 1.05 * needed
+    """`least` is a share: more would hold other photos up for nothing."""
+    names = [tmp_path / "small", tmp_path / "large"]
+    for name, side in zip(names, (64, 2000), strict=True):
+        name.write_bytes(encoded(side))
+    done = subprocess.run([sys.executable, "-c", PEAK, *names], capture_output=True, text=True, check=True)
+    counted, taken = map(int, done.stdout.split())
+    assert least * counted < taken < 1.05 * counted
