@@ -90,9 +90,13 @@ class Directory(NamedTuple):
         return default
 
     def numbers(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
-        """All values of a tag that has few."""
+        """All values of a tag that has few. Raises UndecodableImage where they are no integers."""
         field = self.fields.get(tag)
-        return default if field is None else tuple(int(value) for value in field.values[:FEW])
+        if field is None:
+            return default
+        if field.values.dtype.kind not in "iu":
+            raise UndecodableImage(f"The TIFF file is damaged: its tag {tag} holds no integers.")
+        return tuple(int(value) for value in field.values[:FEW])
 
     @property
     def size(self) -> tuple[int, int]:

@@ -196,6 +196,17 @@ def test_more_than_the_area_can_need_is_refused(name: str, compression: int) -> 
         decode(data, maximum_area=10_000_000, honour_orientation=True)
 
 
+@pytest.mark.parametrize("tag", [258, 339])
+def test_a_tag_without_integers_is_refused(tag: int) -> None:
+    more = {tag: (tiffs.FLOAT, [float("nan")])}
+    with pytest.raises(UndecodableImage, match="no integers"):
+        decode(
+            tiffs.encoded(samples(8), 8, BLACK_IS_ZERO, more=more),
+            maximum_area=10_000_000,
+            honour_orientation=True,
+        )
+
+
 def test_a_thumbnail_in_a_tile_of_its_own(encode: Encode) -> None:
     stored = samples(8)
     data = tiffs.encoded(stored, 8, BLACK_IS_ZERO, tile=(1024, 1024), compression=tiffs.DEFLATE)

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 NONE, LZW, DEFLATE, PACKBITS, LZMA = 1, 5, 8, 32773, 34925
-SHORT, LONG, LONG8 = 3, 4, 16
-FORMATS = {1: "B", 2: "B", SHORT: "H", LONG: "I", 5: "I", 7: "B", LONG8: "Q"}
+SHORT, LONG, FLOAT, LONG8 = 3, 4, 11, 16
+FORMATS = {1: "B", 2: "B", SHORT: "H", LONG: "I", 5: "I", 7: "B", FLOAT: "f", LONG8: "Q"}
 
 
 def directory(
-    order: str, entries: Mapping[int, tuple[int, Sequence[int]]], at: int, big: bool = False
+    order: str, entries: Mapping[int, tuple[int, Sequence[float]]], at: int, big: bool = False
 ) -> bytes:
     """A directory that will stand at byte `at`, and after it the values that do not fit into it."""
     room, word, number = (8, "Q", "Q") if big else (4, "I", "H")
@@ -34,7 +34,7 @@ def directory(
 
 
 def file(
-    order: str, entries: Mapping[int, tuple[int, Sequence[int]]], content: bytes = b"", big: bool = False
+    order: str, entries: Mapping[int, tuple[int, Sequence[float]]], content: bytes = b"", big: bool = False
 ) -> bytes:
     """Header, `content` from byte 16 on, and a directory."""
     start = 16 + len(content) + len(content) % 2
@@ -93,7 +93,7 @@ def encoded(
     rows: int = 7,
     big: bool = False,
     fill_order: int = 1,
-    more: Mapping[int, tuple[int, Sequence[int]]] | None = None,
+    more: Mapping[int, tuple[int, Sequence[float]]] | None = None,
 ) -> bytes:
     """(H, W, S) samples of `bits` bits as a file, in strips of `rows`, or in tiles (width, length)."""
     height, width, number = samples.shape
@@ -114,7 +114,7 @@ def encoded(
                 lengths.append(len(stored))
                 content += stored
     wide = LONG8 if big else LONG
-    entries: dict[int, tuple[int, Sequence[int]]] = {
+    entries: dict[int, tuple[int, Sequence[float]]] = {
         256: (SHORT, [width]),
         257: (SHORT, [height]),
         258: (SHORT, [bits] * number),
