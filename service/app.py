@@ -19,7 +19,7 @@ from service.journal import Journal
 from service.keys import KeyRing
 from service.metrics import Metrics
 from service.originals import Originals
-from service.paths import CollapseSlashes
+from service.paths import NormalizePaths
 from service.queue import Queue
 from service.readiness import Readiness, Recognizer
 from service.recognition.models import MODELS
@@ -70,7 +70,7 @@ def create_app(
             Route("/metrics", endpoints.prometheus, methods=["GET"]),
             Route("/welcome", endpoints.welcome, methods=["GET"]),
         ],
-        middleware=[Middleware(CollapseSlashes), Middleware(Journal, metrics=metrics)],
+        middleware=[Middleware(NormalizePaths), Middleware(Journal, metrics=metrics)],
         exception_handlers=handlers(),
         lifespan=lifespan,
     )

@@ -1,14 +1,19 @@
-"""uvicorn's connection, and four things that it lacks: patience with an end, hang-ups noticed while nothing is read,
-bodies that wait unread, and a shutdown that lets in what the system has already accepted."""
+"""One caller's connection: uvicorn's, with time-outs, detection of hang-ups, back-pressure and a graceful shutdown."""
 
 import asyncio
-import select
-from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
+import h11
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
+
+from service import answers
+from service.framing import RequestParser
+from service.hang_ups import HangUps
+from service.open_connections import OpenConnections
+from service.transport import CallerTransport
 
 READ_AT_ONCE = 64 * 1024
 """Bytes taken from a socket at a time (asyncio: 256 KiB), which is what a caller that waits its turn may cost."""
@@ -16,45 +21,10 @@ READ_AT_ONCE = 64 * 1024
 LAST_CALL = 5.0
 """Seconds that a connection without a request has to send one, once the service is stopping."""
 
+CUT_OFF = "the connection ended before the request's body"
+
 HUNG_UP = "hung_up"
 """Name, in the request's state, of a future that is done when the caller has hung up."""
-
-
-class HangUps:
-    """Tells when the other side of a socket is closed, also while nothing is read from it.
-
-    asyncio notices a caller's end only when it reads, and a body that waits unread is not read. The kernel knows
-    (epoll_ctl(2), EPOLLRDHUP): one epoll for all sockets, itself watched by the event loop.
-    """
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self._watched: dict[int, Callable[[], None]] = {}
-
-    def start(self) -> None:
-        """Begins to call back, on the running loop."""
-        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._tell)
-
-    def watch(self, descriptor: int, hung_up: Callable[[], None]) -> None:
-        """Calls `hung_up` once, when the other side of this socket is closed."""
-        self._watched[descriptor] = hung_up
-        self._epoll.register(descriptor, select.EPOLLRDHUP)
-
-    def forget(self, descriptor: int) -> None:
-        """No more of this socket, which is about to be closed."""
-        if self._watched.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
-
-    def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._epoll.fileno())
-        self._epoll.close()
-
-    def _tell(self) -> None:
-        for descriptor, _ in self._epoll.poll(0):
-            hung_up = self._watched.get(descriptor)
-            self.forget(descriptor)
-            if hung_up is not None:
-                hung_up()
 
 
 class Connection(H11Protocol):
@@ -63,6 +33,7 @@ class Connection(H11Protocol):
     patience: float
     """Seconds for a request's head to arrive, and for an answer to be taken at all."""
     hang_ups: HangUps
+    open_connections: OpenConnections
 
     def __init__(
         self,
@@ -73,51 +44,146 @@ class Connection(H11Protocol):
     ) -> None:
         self._hung_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         super().__init__(config, server_state, {**app_state, HUNG_UP: self._hung_up}, _loop)
+        self.conn = self._parser = RequestParser(
+            h11.SERVER, config.h11_max_incomplete_event_size or READ_AT_ONCE
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._descriptor = -1
         self._leaving = False
+        self._end_of_input = False
+        """The kernel has the caller's FIN; bytes before it may be unread."""
+        self._all_read = False
+        """The FIN has been read, and with it all that the caller sent."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._line = CallerTransport(transport, self._unread)
+        super().connection_made(self._line)
         # Of asyncio's own transports; another loop's would not mind.
         transport.max_size = READ_AT_ONCE  # type: ignore[attr-defined]
         self._descriptor = transport.get_extra_info("socket").fileno()
-        self.hang_ups.watch(self._descriptor, self._caller_gone)
+        self.hang_ups.watch(self._descriptor, self._input_ends, self._caller_gone)
+        self.open_connections.idle(self)
         self._give_up_after(self.patience)
 
     def data_received(self, data: bytes) -> None:
-        before = self.cycle
-        super().data_received(data)
-        if self.cycle is None or self.cycle.response_complete:
-            if self._timer is None:
-                self._give_up_after(self.patience)
+        if self._line.lingering is not None:
+            self._line.lingering.discard(len(data))
             return
-        self._stop_timer()
-        if self._leaving:
-            self.cycle.keep_alive = False
-        if self.cycle is not before and self.cycle.more_body:
-            # Until the application asks for the body: its turn may be far away.
-            self.flow.pause_reading()
+        super().data_received(data)
+        if not self._line.is_closing():
+            self._after_input()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whether the connection stays open: a half-closed caller waits for the answer to a whole request."""
+        self._all_read = True
+        if not self._in_progress:
+            return False
+        if self.cycle.more_body:
+            self._refuse(HTTPStatus.BAD_REQUEST, CUT_OFF)
+            return False
+        self._input_ends()
+        return True
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._in_progress:  # the next request was in the buffer
+            self._after_input()
+            return
+        self.open_connections.idle(self)
+        if self._line.is_closing():
+            pass
+        elif self._all_read:
+            self._line.close()
+        else:
+            self._count_head()
         if left := self.transport.get_write_buffer_size():
             self._see_taken(left)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._line.lost()
         self.hang_ups.forget(self._descriptor)
+        self.open_connections.closed(self)
         self._caller_gone()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuses a request that h11 does not accept; uvicorn's own answer is not JSON."""
+        self._refuse(*self._parser.refusal)
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answers a faulty request in the place of the application, and closes the connection."""
+        if self._in_progress:  # a fault in its body, while the application works on it
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self._caller_gone()
+            self.open_connections.idle(self)
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = answers.serialised({"error": reason})
+            headers = [
+                ("content-type", answers.JSON),
+                ("content-length", str(len(body))),
+                ("connection", "close"),
+            ]
+            phrase = HTTPStatus(status).phrase
+            for event in (
+                h11.Response(status_code=status, headers=headers, reason=phrase),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self._line.write(self.conn.send(event) or b"")
+        self._line.close()
 
     def shutdown(self) -> None:
         """Ends the connection after its request; one whose request is still on its way has LAST_CALL for it."""
         self._leaving = True
-        between = self.cycle is None or self.cycle.response_complete
-        if between and not self.transport.get_write_buffer_size():
+        if not self._in_progress and not self.transport.get_write_buffer_size():
             self._give_up_after(LAST_CALL)  # a kept one may have sent its next request already
         else:
             super().shutdown()
+
+    def evict(self) -> None:
+        """Closes an idle connection at once."""
+        self._line.abort()
+
+    @property
+    def _in_progress(self) -> bool:
+        """Whether there is a request without its whole answer."""
+        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.disconnected
+
+    def _unread(self) -> bool:
+        """Whether a part of a request may still come, or has come and is not read."""
+        unfinished = self.conn.their_state in (h11.SEND_BODY, h11.ERROR)
+        return not self._all_read and (unfinished or bool(self.conn.trailing_data[0]))
+
+    def _after_input(self) -> None:
+        """Follows each piece of a request, and each request that was in the buffer."""
+        if not self._in_progress:
+            self._count_head()
+            if self._timer is None:
+                self._give_up_after(self.patience)
+            return
+        self._stop_timer()
+        self.open_connections.busy(self)
+        if self._leaving:
+            self.cycle.keep_alive = False
+        if self.cycle.more_body:
+            if self._all_read:
+                self._refuse(HTTPStatus.BAD_REQUEST, CUT_OFF)
+                return
+            # Until the application asks for the body, or for more of it: its turn may be far away.
+            self.flow.pause_reading()
+        if self._end_of_input:
+            self._input_ends()
+
+    def _count_head(self) -> None:
+        self.open_connections.head(self, len(self.conn.trailing_data[0]))
+
+    def _input_ends(self) -> None:
+        """Finds out whether a caller whose FIN has come still waits for an answer."""
+        self._end_of_input = True
+        if self._in_progress and self.conn.our_state is h11.SEND_RESPONSE:
+            self._line.probe()
 
     def _caller_gone(self) -> None:
         if not self._hung_up.done():
@@ -149,11 +215,12 @@ class Connection(H11Protocol):
         self._timer = self.loop.call_later(self.patience, again)
 
 
-def connections(seconds: float, watcher: HangUps) -> type[Connection]:
-    """The connections of one server: their patience, and who tells them of hang-ups."""
+def connections(seconds: float, watcher: HangUps, all_connections: OpenConnections) -> type[Connection]:
+    """The connections of one server: their patience, the watch for hang-ups, and the registry of them all."""
 
     class OfThisServer(Connection):
         patience = seconds
         hang_ups = watcher
+        open_connections = all_connections
 
     return OfThisServer

@@ -4,6 +4,7 @@ import logging
 import resource
 import socket
 import sys
+import time
 import traceback
 
 import uvicorn
@@ -12,9 +13,11 @@ from starlette.applications import Starlette
 from service import stopping
 from service.app import create_app
 from service.capacity import Capacity, memory
-from service.connections import HangUps, connections
+from service.connections import connections
+from service.hang_ups import HangUps
 from service.heap import give_large_blocks_back
 from service.keys import KeyRing
+from service.open_connections import OpenConnections
 from service.recognition.engines.protocol import EngineError
 from service.recognition.models import MODELS
 from service.recognition.opening import RecognizerError, open_recognizer
@@ -83,12 +86,12 @@ def _open(settings: Settings, workers: int) -> Recognizer:
 
 def server_of(app: Starlette, settings: Settings) -> Server:
     """uvicorn, set up for this application: no access log but our own, nothing before the lifespan has started."""
-    hang_ups = HangUps()
+    hang_ups, open_connections = HangUps(), OpenConnections(time.monotonic)
     return Server(
         uvicorn.Config(
             app,
             # Not httptools, which sets no limit to the size of headers.
-            http=connections(settings.patience, hang_ups),
+            http=connections(settings.patience, hang_ups, open_connections),
             h11_max_incomplete_event_size=LONGEST_HEADERS,
             loop="asyncio",
             ws="none",
@@ -99,6 +102,7 @@ def server_of(app: Starlette, settings: Settings) -> Server:
             timeout_graceful_shutdown=settings.grace,
         ),
         hang_ups,
+        open_connections,
     )
 
 

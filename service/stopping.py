@@ -14,7 +14,9 @@ from types import FrameType
 
 import uvicorn
 
-from service.connections import HangUps
+from service.accepting import Accepting
+from service.hang_ups import HangUps
+from service.open_connections import OpenConnections
 
 log = logging.getLogger(__name__)
 
@@ -45,23 +47,34 @@ _NO_NEW_CALLERS = (
 class Server(uvicorn.Server):
     """uvicorn's server, which by itself resets connections that the system had accepted and it had not."""
 
-    def __init__(self, config: uvicorn.Config, hang_ups: HangUps) -> None:
+    def __init__(self, config: uvicorn.Config, hang_ups: HangUps, open_connections: OpenConnections) -> None:
         super().__init__(config)
         self._hang_ups = hang_ups
+        self._open_connections = open_connections
+        self._accepting: Accepting | None = None
         self._told: float | None = None
         """When the first signal came."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._hang_ups.start()
-        await super().startup(sockets)
+        await super().startup([])  # uvicorn would let asyncio accept; see service.accepting
+        self._accepting = Accepting(sockets or (), self._protocol, self._open_connections)
+        self._accepting.start()
+
+    def _protocol(self) -> asyncio.Protocol:
+        """A connection, as uvicorn makes them."""
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         grace = self.config.timeout_graceful_shutdown
         if grace is not None:
             last_resort = asyncio.get_running_loop().call_later(grace + MARGIN_SECONDS, end_at_once, 1)
         refuse_new_callers(sockets or ())
-        # uvicorn goes on accepting meanwhile, so that nothing is left in the sockets' queues when they are closed.
         await asyncio.sleep(HANDSHAKE_SECONDS)
+        if self._accepting is not None:
+            await self._accepting.finish((grace or 0) / 2)
         await super().shutdown(sockets)
         if grace is not None:
             last_resort.cancel()

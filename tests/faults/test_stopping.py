@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -55,9 +56,14 @@ def test_who_connected_before_the_signal_may_still_ask(
     service.process.send_signal(signal.SIGTERM)
     service.process.send_signal(signal.SIGCONT)
     service.wait_for_log("Shutting down")
-    replies = [
-        caller.post("/detect", caller.photo(portrait), connection=connection) for connection in connections
-    ]
+    # At once: a connection that says nothing for LAST_CALL seconds is closed.
+    with ThreadPoolExecutor(len(connections)) as threads:
+        replies = list(
+            threads.map(
+                lambda connection: caller.post("/detect", caller.photo(portrait), connection=connection),
+                connections,
+            )
+        )
     assert [reply.status for reply in replies] == [200] * 8
     assert service.wait() == 0
     assert "Traceback" not in service.log

@@ -188,4 +188,4 @@ def test_uploads_over_the_limit_are_not_read_to_the_end(
 def test_endless_headers_are_refused(serving: Server) -> None:
     with serving() as port, socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as caller:
         caller.sendall(b"GET /health HTTP/1.1\r\nx-filler: " + b"x" * 200_000)
-        assert caller.recv(12) == b"HTTP/1.1 400"
+        assert caller.recv(12) == b"HTTP/1.1 431"

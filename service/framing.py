@@ -1,0 +1,64 @@
+"""h11's parser with the checks of RFC 9112 that h11 leaves to its user: no request has two possible ends."""
+
+import h11
+
+LONGEST_REASON = 200
+"""Characters of h11's reason for a refusal, which may quote a whole header line."""
+
+
+class RequestParser(h11.Connection):
+    """The server's side of one HTTP/1.1 connection.
+
+    h11 itself refuses conflicting Content-Lengths (400), transfer codings other than chunked (501) and heads that are
+    too long (431). Equal Content-Lengths count as one, and a folded line as a space (RFC 9112, sections 6.3 and 5.2).
+    """
+
+    fault: h11.RemoteProtocolError | None = None
+    """Why the last request was refused."""
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """The next event of the connection. Raises h11.RemoteProtocolError, and keeps it as `fault`."""
+        try:
+            event = super().next_event()
+            if isinstance(event, h11.Request):
+                _check(event)
+        except h11.RemoteProtocolError as error:
+            self.fault = error
+            raise
+        return event
+
+    def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
+        """Turns an event into bytes; an answer before the end of its request closes the connection and says so.
+
+        RFC 9110, section 10.1.1, and RFC 9112, section 9.6: what still comes of the request is discarded.
+        """
+        if isinstance(event, h11.Response) and self.their_state in (h11.SEND_BODY, h11.ERROR):
+            others = [
+                (name, value) for name, value in event.headers.raw_items() if name.lower() != b"connection"
+            ]
+            event = h11.Response(
+                status_code=event.status_code,
+                headers=[*others, (b"connection", b"close")],
+                reason=event.reason,
+            )
+        return super().send_with_data_passthrough(event)
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        """Status and reason of `fault`."""
+        if self.fault is None:
+            return 400, "not a valid HTTP/1.1 request"
+        reason = str(self.fault)[:LONGEST_REASON]
+        return self.fault.error_status_hint, f"not a valid HTTP/1.1 request: {reason}"
+
+
+def _check(request: h11.Request) -> None:
+    """Refuses what a proxy in front may read as another number of requests. Raises h11.RemoteProtocolError."""
+    if not request.http_version.startswith(b"1."):
+        raise h11.RemoteProtocolError("only HTTP/1.1 and HTTP/1.0 are understood", error_status_hint=505)
+    names = {name for name, _ in request.headers}
+    if b"transfer-encoding" in names:
+        if b"content-length" in names:  # RFC 9112, section 6.1
+            raise h11.RemoteProtocolError("Content-Length beside Transfer-Encoding")
+        if request.http_version < b"1.1":
+            raise h11.RemoteProtocolError("Transfer-Encoding in a request of HTTP/1.0")
