@@ -10,7 +10,6 @@ from starlette.routing import Route
 
 from model_store.store import WeightStore
 from service.access import KeyRequired
-from service.admission import Budget
 from service.capacity import Capacity
 from service.endpoints import Endpoints
 from service.errors import handlers
@@ -24,6 +23,7 @@ from service.queue import Queue
 from service.readiness import Readiness, Recognizer
 from service.recognition.models import MODELS
 from service.settings import Settings
+from service.upload_budget import UploadBudget
 
 PATHS = ("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome")
 """All there are; `metrics` counts the rest as one."""
@@ -43,7 +43,7 @@ def create_app(
     """
     readiness = Readiness(recognizer, on_failure)
     queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)
-    uploads = Budget(capacity.upload_bytes)
+    uploads = UploadBudget(capacity.upload_bytes)
     metrics = Metrics(MODELS[settings.model], PATHS, readiness)
     originals = Originals(queue.memory)
     metrics.watch(uploads, queue, originals)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect, Request
 
 from service import images
-from service.admission import Budget
 from service.connections import HUNG_UP
 from service.face_part import BadFace, check_within
 from service.metrics import Metrics
@@ -27,7 +26,8 @@ from service.recognition.geometry import Rectangle
 from service.recognition.models import MODELS
 from service.recognition.recognizer import Face
 from service.settings import Settings
-from service.uploads import Upload, read_upload, size_of
+from service.upload_budget import UploadBudget
+from service.uploads import Upload, read_upload
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Intake:
 
     settings: Settings
     readiness: Readiness
-    uploads: Budget
+    uploads: UploadBudget
     """Bytes of uploads in memory, from the first that is read until the answer."""
     queue: Queue
     originals: Originals
@@ -90,11 +90,9 @@ class Intake:
 
     async def _answer(self, visit: _Visit, maximum_area: int, task_of: Callable[[Upload], Task]) -> bytes:
         settings = self.settings
-        size = size_of(visit.request, settings.maximum_upload)
-        # Not a byte of the body is read before this: it waits with the caller, who is told to continue by the first.
-        async with self.uploads.held(size):
+        with self.uploads.share() as share:
             upload = await read_upload(
-                visit.request, maximum=settings.maximum_upload, patience=settings.patience
+                visit.request, share, maximum=settings.maximum_upload, patience=settings.patience
             )
             task = task_of(upload)
             # In a thread: there are formats whose headers take long to read.
@@ -139,7 +137,7 @@ class Intake:
                     if answer is not None:
                         return answer
                 return await self.queue.run(
-                    partial(_lightly, partial(work, False)), size + self._needed(header, task), keep
+                    partial(_lightly, partial(work, False)), share.held + self._needed(header, task), keep
                 )
             except EngineError as error:
                 log.warning("%s: once more, alone", error)

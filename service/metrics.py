@@ -28,6 +28,7 @@ from service.queue import Queue
 from service.readiness import NotReady, Readiness
 from service.recognition.models import Model
 from service.recognition.timings import Timings
+from service.upload_budget import UploadBudget
 from service.versions import own_version
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -81,18 +82,19 @@ class Metrics:
             collector(registry=registry)
         registry.register(_Stages(readiness))
 
-    def watch(self, uploads: Budget, queue: Queue, originals: Originals) -> None:
+    def watch(self, uploads: UploadBudget, queue: Queue, originals: Originals) -> None:
         """Tells what is lent and who waits, as it stands when somebody asks."""
         Gauge(
             "face_originals_bytes",
             "Bytes of decoded originals that are held, part of face_photos_bytes_lent.",
             registry=self.registry,
         ).set_function(lambda: originals.bytes_held)
-        for name, unit, budget in (
+        budgets: tuple[tuple[str, str, Budget | UploadBudget], ...] = (
             ("uploads", "bytes", uploads),
             ("photos", "bytes", queue.memory),
             ("photos", "places", queue.places),
-        ):
+        )
+        for name, unit, budget in budgets:
             for what, meaning, value in (
                 ("lent", "taken at present", lambda budget=budget: budget.lent),
                 ("limit", "there are", lambda budget=budget: budget.total),

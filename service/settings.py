@@ -111,7 +111,8 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         validation_alias="FACE_PATIENCE",
         description="Seconds without a single byte after which a caller that is sending its photo, or taking its "
-        "answer, is given up. Never one that makes progress, and never one that the service keeps waiting.",
+        "answer, is given up. So is one that sends, over that time, fewer than 1024 bytes a second (408). Time for "
+        "which the service keeps a caller waiting does not count.",
     )
     grace: int = Field(
         default=600,

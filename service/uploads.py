@@ -5,9 +5,15 @@ import posixpath
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
+
+from service.connections import READ_AT_ONCE
+from service.multipart import extended_filename, without_preamble
+from service.pace import MINIMUM_RATE, Pace
+from service.upload_budget import UploadShare
 
 PHOTO_FIELD = "file"
 
@@ -28,7 +34,7 @@ class EmptyUpload(Exception):
 
 
 class Stalled(Exception):
-    """The caller stopped in the middle of its upload."""
+    """The caller stopped in the middle of its upload, or is slower than any network."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,18 @@ class _InMemoryParser(MultiPartParser):
     # 0 is how tempfile.SpooledTemporaryFile says "never move to disk".
     spool_max_size = 0
     complete = False
+
+    def on_headers_finished(self) -> None:
+        part = self._current_part
+        disposition = part.content_disposition or b""
+        extended, name = extended_filename(disposition)
+        if (
+            extended
+        ):  # a part with a name is a file; a plain `filename`, which then stands last, keeps its value
+            part.content_disposition = disposition.replace(b";", b'; filename="";', 1)
+        super().on_headers_finished()
+        if name is not None and part.file is not None:  # RFC 6266, section 4.3: before the plain one
+            part.file.filename = name
 
     def on_end(self) -> None:
         self.complete = True
@@ -67,13 +85,17 @@ def size_of(request: Request, maximum: int) -> int:
     return int(declared)
 
 
-async def read_upload(request: Request, *, maximum: int, patience: float) -> Upload:
+async def read_upload(request: Request, share: UploadShare, *, maximum: int, patience: float) -> Upload:
     """The photo in the field `file` of a multipart request of at most `maximum` bytes.
 
+    Each block waits until `share` holds its bytes, unread in the caller's connection. In the end `share` holds as many
+    bytes as the body has.
+
     Raises MalformedUpload, UploadTooLarge or EmptyUpload, starlette's ClientDisconnect, and Stalled when not a byte
-    comes for `patience` seconds.
+    comes for `patience` seconds, or fewer than MINIMUM_RATE a second.
     """
-    form = await _read_form(request, maximum, patience)
+    most = size_of(request, maximum)
+    form = await _read_form(request, _bounded(request, share, most, patience))
     try:
         photos = form.getlist(PHOTO_FIELD)
         if not photos:
@@ -104,9 +126,14 @@ def base_name(sent: str) -> str:
     return posixpath.basename(sent.replace("%22", '"'))
 
 
-async def _read_form(request: Request, maximum: int, patience: float) -> FormData:
+async def _read_form(request: Request, body: AsyncGenerator[bytes, None]) -> FormData:
+    _, parameters = parse_options_header(request.headers["content-type"])
+    boundary = parameters.get(b"boundary")
+    if boundary is None:
+        raise MalformedUpload("the content type names no boundary")
+
     async def whole_body() -> AsyncGenerator[bytes, None]:
-        async for chunk in _bounded(request, maximum, patience):
+        async for chunk in without_preamble(body, boundary):
             yield chunk
         if not parser.complete:
             raise MalformedUpload("the body ends before its closing boundary")
@@ -120,21 +147,32 @@ async def _read_form(request: Request, maximum: int, patience: float) -> FormDat
         raise MalformedUpload("the form is not in the charset that its content type names") from None
 
 
-async def _bounded(request: Request, maximum: int, patience: float) -> AsyncGenerator[bytes, None]:
-    """The body as it comes in. The length that a caller declares may be missing or wrong."""
+async def _bounded(
+    request: Request, share: UploadShare, most: int, patience: float
+) -> AsyncGenerator[bytes, None]:
+    """The body as it comes in, of at most so many bytes."""
     received = 0
     body = request.stream()
+    pace = Pace(patience)
+    loop = asyncio.get_running_loop()
     while True:
+        # Not a byte of a block is read before this: it waits with the caller, which is asked to continue by the first.
+        await share.grow(min(received + READ_AT_ONCE, most))
+        started = loop.time()
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(pace.left):
                 chunk = await anext(body)
         except StopAsyncIteration:
+            share.complete(received)
             return
         except TimeoutError:
-            raise Stalled(f"{received} bytes came, then none for {patience:g} seconds") from None
+            raise Stalled(
+                f"{received} bytes came, then none for {patience:g} seconds or fewer than {MINIMUM_RATE} a second"
+            ) from None
+        pace.count(loop.time() - started, len(chunk))
         received += len(chunk)
-        if received > maximum:
-            raise UploadTooLarge(_too_large(maximum))
+        if received > most:
+            raise UploadTooLarge(_too_large(most))
         yield chunk
 
 

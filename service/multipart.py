@@ -1,0 +1,58 @@
+"""Two rules of multipart bodies that python-multipart leaves out: a preamble, and file names in extended notation."""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from urllib.parse import unquote_to_bytes
+
+LONGEST_PADDING = 256
+"""Spaces and tabs behind the first boundary (RFC 2046, section 5.1.1, transport-padding) that are looked through."""
+
+CHARSETS = ("utf-8", "iso-8859-1")
+"""Of an extended value: what RFC 8187 requires, and what its predecessor RFC 5987 required besides."""
+
+_PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)')
+"""A parameter of a Content-Disposition header: its name, and its value with quotation marks if it has them."""
+
+
+async def without_preamble(body: AsyncIterator[bytes], boundary: bytes) -> AsyncGenerator[bytes, None]:
+    """The body from its first boundary on, without the padding of that line.
+
+    RFC 2046, section 5.1.1, lets any text stand before the first boundary line; none of it is kept. A body without a
+    boundary line gives nothing.
+    """
+    delimiter = b"--" + boundary
+    line = re.compile(rb"\n" + re.escape(delimiter) + rb"(--|[ \t]{0,%d}\r\n)" % LONGEST_PADDING)
+    longest = len(delimiter) + LONGEST_PADDING + len(b"\n\r\n")
+    seen = b"\n"  # the boundary may be the first line
+    async for chunk in body:
+        seen += chunk
+        if found := line.search(seen):
+            yield delimiter + found[1].lstrip(b" \t") + seen[found.end() :]
+            break
+        seen = seen[-longest:]
+    async for chunk in body:
+        yield chunk
+
+
+def extended_filename(disposition: bytes) -> tuple[bool, str | None]:
+    """Whether a Content-Disposition header has a parameter `filename*`, and its value, decoded (RFC 8187).
+
+    The value is None where it is malformed or in another charset. RFC 7578 forbids senders the notation, and some
+    HTTP libraries send it for every name that is not ASCII.
+    """
+    for name, value in _PARAMETER.findall(disposition):
+        if name.lower() == b"filename*":
+            return True, _decoded(value.strip().strip(b'"'))
+    return False, None
+
+
+def _decoded(value: bytes) -> str | None:
+    charset, _, rest = value.partition(b"'")
+    _language, quote, encoded = rest.partition(b"'")
+    name = charset.decode("latin-1").lower()
+    if not quote or name not in CHARSETS:
+        return None
+    try:
+        return unquote_to_bytes(encoded).decode(name)
+    except UnicodeDecodeError:
+        return None
