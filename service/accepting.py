@@ -89,7 +89,7 @@ class Accepting:
             self._reconsider()
 
     def _emptied(self, listener: socket.socket, most: int) -> bool:
-        """Accepts at most so many connections; whether none was left."""
+        """Accepts at most `most` connections. Returns whether the queue was emptied."""
         for _ in range(most):
             if not self._may_accept():
                 return False

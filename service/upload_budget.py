@@ -35,14 +35,14 @@ class _Request:
 
 
 class UploadBudget:
-    """Lends bytes to uploads in the order of their arrival. For one event loop.
+    """Grants bytes to uploads in the order of their arrival. For one event loop.
 
-    What is lent are the bytes that have arrived and the next block of each upload, not what its caller declares. So a
+    Granted are the bytes that have arrived and the next block of each upload, not what its caller declares. So a
     caller that declares much and sends little holds little.
 
     Uploads that grow can fill the budget with incomplete ones, of which none goes on. Therefore, while no complete
     upload is held, which would give its bytes back, the oldest that waits may exceed the total until its end. So at
-    most the total and one upload of the maximum size are lent; and an upload that exceeds the whole budget by itself
+    most the total and one upload of the maximum size are granted; and an upload that exceeds the whole budget by itself
     is still served.
 
     No deadlock: while a request waits, either a complete upload is held, which is answered without more of this

@@ -150,7 +150,7 @@ async def _read_form(request: Request, body: AsyncGenerator[bytes, None]) -> For
 async def _bounded(
     request: Request, share: UploadShare, most: int, patience: float
 ) -> AsyncGenerator[bytes, None]:
-    """The body as it comes in, of at most so many bytes."""
+    """The body as it comes in, of at most `most` bytes."""
     received = 0
     body = request.stream()
     pace = Pace(patience)

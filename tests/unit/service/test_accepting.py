@@ -86,7 +86,7 @@ def test_those_in_the_backlog_are_answered_when_the_service_stops(
         for caller in callers:
             caller.sendall(photo(png, headers=b"Connection: close\r\n"))
         assert recognizer.entered.acquire(timeout=PATIENCE)
-    # The service was told to stop, and has ended.
+    # The service has stopped.
     for caller in callers:
         with caller:
             assert [answered.status for answered in answers(caller)] == [200]

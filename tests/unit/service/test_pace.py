@@ -4,7 +4,7 @@ from service.pace import MINIMUM_RATE, Pace
 
 
 def _given_up_after(patience: float, received: int, every: float, limit: float = 3600) -> float | None:
-    """Seconds until a caller that sends so many bytes every so many seconds has none left; None: never."""
+    """Seconds until a caller that sends `received` bytes every `every` seconds has none left; None: never."""
     pace = Pace(patience)
     now = 0.0
     while now < limit:

@@ -71,9 +71,9 @@ def test_a_chunked_upload_reserves_as_its_bytes_come(
         )
         connection.sendall(b"5\r\nhello\r\n")  # of a preamble
         deadline = time.monotonic() + PATIENCE
-        while not (lent := values(caller)["face_uploads_bytes_lent",]):
+        while not (held := values(caller)["face_uploads_bytes_lent",]):
             assert time.monotonic() < deadline
-        assert lent <= 2 * 65536
+        assert held <= 2 * 65536
         connection.sendall(b"2\r\n\r\n\r\n%x\r\n" % len(rest) + rest + b"\r\n0\r\n\r\n")
         assert [answered.status for answered in answers(connection)] == [200]
         assert values(caller)["face_uploads_bytes_lent",] == 0
