@@ -66,12 +66,13 @@ class Connection(H11Protocol):
         self._give_up_after(self.patience)
 
     def data_received(self, data: bytes) -> None:
+        before = self.cycle
         if self._line.lingering is not None:
             self._line.lingering.discard(len(data))
             return
         super().data_received(data)
         if not self._line.is_closing():
-            self._after_input()
+            self._after_input(new=self.cycle is not before)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the connection stays open: a half-closed caller waits for the answer to a whole request."""
@@ -87,7 +88,7 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._in_progress:  # the next request was in the buffer
-            self._after_input()
+            self._after_input(new=True)
             return
         self.open_connections.idle(self)
         if self._line.is_closing():
@@ -126,9 +127,12 @@ class Connection(H11Protocol):
                 ("connection", "close"),
             ]
             phrase = HTTPStatus(status).phrase
+            bodiless = (
+                self._parser.is_head and self.conn.our_state is h11.SEND_RESPONSE
+            )  # RFC 9110, section 9.3.2
             for event in (
                 h11.Response(status_code=status, headers=headers, reason=phrase),
-                h11.Data(data=body),
+                h11.Data(data=b"" if bodiless else body),
                 h11.EndOfMessage(),
             ):
                 self._line.write(self.conn.send(event) or b"")
@@ -156,8 +160,8 @@ class Connection(H11Protocol):
         unfinished = self.conn.their_state in (h11.SEND_BODY, h11.ERROR)
         return not self._all_read and (unfinished or bool(self.conn.trailing_data[0]))
 
-    def _after_input(self) -> None:
-        """Follows each piece of a request, and each request that was in the buffer."""
+    def _after_input(self, *, new: bool) -> None:
+        """Follows each piece of a request, and each `new` request that was in the buffer."""
         if not self._in_progress:
             self._count_head()
             if self._timer is None:
@@ -171,8 +175,10 @@ class Connection(H11Protocol):
             if self._all_read:
                 self._refuse(HTTPStatus.BAD_REQUEST, CUT_OFF)
                 return
-            # Until the application asks for the body, or for more of it: its turn may be far away.
-            self.flow.pause_reading()
+            if new or self.cycle.body:
+                # Until the application asks for the body, or for more of it: its turn may be far away. After a piece
+                # without a byte of the body, such as half of a chunk's size, the application still waits for one.
+                self.flow.pause_reading()
         if self._end_of_input:
             self._input_ends()
 

@@ -15,12 +15,15 @@ class RequestParser(h11.Connection):
 
     fault: h11.RemoteProtocolError | None = None
     """Why the last request was refused."""
+    is_head = False
+    """Whether the last request asks for the head of an answer only."""
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """The next event of the connection. Raises h11.RemoteProtocolError, and keeps it as `fault`."""
         try:
             event = super().next_event()
             if isinstance(event, h11.Request):
+                self.is_head = event.method == b"HEAD"
                 _check(event)
         except h11.RemoteProtocolError as error:
             self.fault = error

@@ -56,6 +56,20 @@ def test_refused_as_json_and_closed(serving: Server) -> None:
             assert list(answered.json) == ["error"]
 
 
+def test_a_refused_head_request_has_no_body(serving: Server, caplog: pytest.LogCaptureFixture) -> None:
+    chunked = b"Transfer-Encoding: chunked\r\n"
+    while_in_progress = head(b"HEAD /health", chunked) + b"no size\r\n"
+    at_once = head(b"HEAD /health", chunked + b"Content-Length: 5\r\n")
+    with serving() as port:
+        for request in (while_in_progress, at_once):
+            with connect(port) as caller, caller.makefile("rb") as stream:
+                caller.sendall(request)
+                answer = stream.read()
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert answer.endswith(b"\r\n\r\n")
+    assert "Fatal error" not in caplog.text
+
+
 def test_what_has_one_possible_end_is_accepted(serving: Server) -> None:
     """RFC 9112, sections 6.3 and 5.2: equal lengths count once, and a folded line is one with a space."""
     with serving() as port, connect(port) as caller:

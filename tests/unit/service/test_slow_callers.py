@@ -79,6 +79,24 @@ def test_a_chunked_upload_reserves_as_its_bytes_come(
         assert values(caller)["face_uploads_bytes_lent",] == 0
 
 
+def test_a_chunked_upload_byte_by_byte(serving: Server, png: bytes) -> None:
+    """A byte of a chunk's size or of its line end completes no byte of the body."""
+    start = b"%x\r\n" % len(START) + START + b"\r\n"
+    rest = png + b"\r\n--b--\r\n"
+    with serving() as port, connect(port) as caller:
+        caller.sendall(
+            head(b"POST /detect", FORM + b"Transfer-Encoding: chunked\r\nConnection: close\r\n") + start
+        )
+        for piece in (*(b"%x\r\n" % len(rest)), *rest[:20]):
+            caller.sendall(bytes([piece]))
+            time.sleep(0.01)
+        caller.sendall(rest[20:])
+        for piece in b"\r\n0\r\n\r\n":
+            time.sleep(0.01)
+            caller.sendall(bytes([piece]))
+        assert [answered.status for answered in answers(caller)] == [200]
+
+
 def test_a_slow_network_is_waited_for(serving: Server, png: bytes) -> None:
     """5 KiB a second, for longer than the patience."""
     whole = photo(png, headers=b"Connection: close\r\n")
