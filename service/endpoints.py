@@ -10,8 +10,9 @@ from model_store.store import Status, WeightStore
 from service import answers
 from service.capacity import Capacity
 from service.face_part import face_of
-from service.intake import Intake, Task
+from service.intake import Intake
 from service.metrics import CONTENT_TYPE, Metrics
+from service.photo_work import Task
 from service.readiness import Readiness
 from service.recognition.models import MODELS
 from service.settings import Settings

@@ -143,7 +143,9 @@ async def _read_form(request: Request, body: AsyncGenerator[bytes, None]) -> For
         return await parser.parse()
     except MultiPartException as error:
         raise MalformedUpload(error.message) from None
-    except UnicodeError:  # Python's codecs "idna" and "undefined" raise it, which the parser does not expect
+    except (
+        ValueError
+    ):  # of Python's codecs: UnicodeError by "idna" and "undefined", and one for a name with a NUL
         raise MalformedUpload("the form is not in the charset that its content type names") from None
 
 
