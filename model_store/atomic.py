@@ -8,6 +8,7 @@ whether the lock is free: a killed process holds none.
 import fcntl
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,11 @@ from typing import BinaryIO
 
 # The leading dot and this ending mark the names that `sweep` may delete.
 TEMPORARY_ENDING = ".afm-part"
+
+_unfinished: set[Path] = set()
+"""Temporary files of this process."""
+_creating = threading.RLock()
+"""Held while one is created. Reentrant, since a signal handler that discards may interrupt the thread that creates."""
 
 
 @contextmanager
@@ -37,7 +43,17 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+        finally:
+            _unfinished.discard(temporary)
     _sync_folder(path.parent)
+
+
+def discard_unfinished() -> None:
+    """Delete the temporary files of this process, which is about to end: no other is created afterwards."""
+    _creating.acquire()
+    for temporary in tuple(_unfinished):
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:
@@ -52,15 +68,23 @@ def sweep(folder: Path) -> None:
 def _locked_temporary(path: Path) -> tuple[BinaryIO, Path]:
     while True:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_ENDING}")
-        file = temporary.open("xb")
+        with _creating:
+            _unfinished.add(temporary)
+            try:
+                file = temporary.open("xb")
+            except OSError:
+                _unfinished.discard(temporary)
+                raise
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
         except BaseException:
             file.close()
             temporary.unlink(missing_ok=True)
+            _unfinished.discard(temporary)
             raise
         if temporary.exists():
             return file, temporary
+        _unfinished.discard(temporary)
         file.close()  # another process swept it between its creation and its lock
 
 

@@ -39,7 +39,7 @@ def create_app(
     """The service as an ASGI application.
 
     `recognizer` is warmed up in a thread and closed at the end; `on_failure` hears, on the event loop, of an
-    exception while it warms up.
+    exception while it warms up. `app.state.readiness` says whether that thread outlives the application.
     """
     readiness = Readiness(recognizer, on_failure)
     queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)
@@ -75,4 +75,5 @@ def create_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.state.readiness = readiness
     return app

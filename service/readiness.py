@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Protocol
 
 import numpy as np
@@ -49,11 +51,11 @@ class Readiness:
     def __init__(self, recognizer: Recognizer, on_failure: Callable[[Exception], None]) -> None:
         self._recognizer = recognizer
         self._on_failure = on_failure
-        self._warming: asyncio.Task[None] | None = None
+        self._warming: asyncio.Future[None] | None = None
 
     def start(self) -> None:
         """Begins to warm up; `on_failure` hears of it where that fails."""
-        self._warming = asyncio.create_task(asyncio.to_thread(self._recognizer.warm_up))
+        self._warming = asyncio.wrap_future(_in_daemon_thread(self._recognizer.warm_up))
         self._warming.add_done_callback(self._report)
 
     def check(self) -> None:
@@ -77,10 +79,18 @@ class Readiness:
         return self._recognizer
 
     async def close(self) -> None:
-        """Closes the recogniser, once it no longer warms up."""
+        """Closes the recogniser, or leaves it to its thread where it still warms up: see `abandoned`."""
         assert self._warming is not None
-        await asyncio.wait([self._warming])
-        await asyncio.to_thread(self._recognizer.close)
+        if self._warming.done():
+            await asyncio.to_thread(self._recognizer.close)
+        else:
+            self._warming.cancel()
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the service was closed during the warm-up, which takes seconds where loops are compiled. Its thread
+        still runs then, so the process has to be ended by `early_exit.exit_now`."""
+        return self._warming is not None and self._warming.cancelled()
 
     def _warm(self) -> bool:
         warming = self._warming
@@ -88,7 +98,7 @@ class Readiness:
             warming is not None and warming.done() and not warming.cancelled() and warming.exception() is None
         )
 
-    def _report(self, warming: asyncio.Task[None]) -> None:
+    def _report(self, warming: asyncio.Future[None]) -> None:
         if warming.cancelled():
             return
         failure = warming.exception()
@@ -100,3 +110,20 @@ class Readiness:
                 "ready: %s",
                 ", ".join(f"{name} by {stage.engine} ({stage.provider})" for name, stage in stages),
             )
+
+
+def _in_daemon_thread(work: Callable[[], None]) -> "Future[None]":
+    """`work` in a thread that the process's end does not wait for, unlike those of asyncio's and of any pool."""
+    done = Future[None]()
+    done.set_running_or_notify_cancel()  # cancelled by its waiter, it can still be given a result
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=run, name="warm-up", daemon=True).start()
+    return done

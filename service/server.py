@@ -10,7 +10,7 @@ import traceback
 import uvicorn
 from starlette.applications import Starlette
 
-from service import stopping
+from service import early_exit, stopping
 from service.app import create_app
 from service.capacity import Capacity, memory
 from service.connections import connections
@@ -42,7 +42,6 @@ def run(settings: Settings, keys: KeyRing, listener: socket.socket) -> int:
         failures.append(failure)
         server.should_exit = True
 
-    stopping.stop_on_signals()
     _allow_many_connections()
     give_large_blocks_back()
     capacity = Capacity.of(settings, usable_cores())
@@ -67,7 +66,10 @@ def run(settings: Settings, keys: KeyRing, listener: socket.socket) -> int:
     server.run([listener])
     for failure in failures:
         _explain(failure)
-    return 1 if failures else 0
+    status = 1 if failures else 0
+    if app.state.readiness.abandoned:
+        early_exit.exit_now(status)
+    return status
 
 
 def _open(settings: Settings, workers: int) -> Recognizer:

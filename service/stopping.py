@@ -15,12 +15,11 @@ from types import FrameType
 import uvicorn
 
 from service.accepting import Accepting
+from service.early_exit import SIGNALS
 from service.hang_ups import HangUps
 from service.open_connections import OpenConnections
 
 log = logging.getLogger(__name__)
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 HANDSHAKE_SECONDS = 0.2
 """How long callers whose connection was being made when the service stopped have to finish that."""
@@ -119,13 +118,7 @@ def end_at_once(status: int) -> None:
     os._exit(status)
 
 
-def stop_on_signals(server: uvicorn.Server | None = None) -> None:
-    """Before there is a server, a signal ends the process with status 0: nothing is in flight."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if server is None:
-            raise SystemExit(0)
-        server.handle_exit(number, frame)
-
+def stop_on_signals(server: uvicorn.Server) -> None:
+    """From now on SIGNALS stop the server; until now they ended the process (`early_exit`)."""
     for number in SIGNALS:
-        signal.signal(number, stop)
+        signal.signal(number, server.handle_exit)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,20 @@ def test_two_writers_of_one_file_both_finish_and_the_last_one_counts(tmp_path: P
 
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_process_that_ends_at_once_discards_what_it_had_begun(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from model_store import atomic\n"
+        "with atomic.atomic_file(Path(sys.argv[1])) as file:\n"
+        "    file.write(b'half'); print(*os.listdir(Path(sys.argv[1]).parent))\n"
+        "    atomic.discard_unfinished(); os._exit(0)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "graph.onnx")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip().endswith(TEMPORARY_ENDING)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,133 @@
+"""The commands: serve, check, key, occ and settings."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from model_store.command import command
+from model_store.errors import StoreError
+from model_store.store import WeightStore
+from service import keys, listening, logs, nextcloud, processor, settings
+from service.recognition.models import MODELS
+
+log = logging.getLogger("service")
+
+
+def serve() -> int:
+    """Answer requests."""
+    configuration = settings.load()
+    logs.configure(configuration.log_level, configuration.log_format)
+    valid = keys.read_keys(configuration)
+    if configuration.api_key is None and keys.needlessly_open(configuration.api_key_file):
+        log.warning(
+            "everyone on this machine can read the key file %s: chmod 600", configuration.api_key_file
+        )
+    for sentence in settings.misspelt(os.environ):
+        log.warning(sentence)
+    # OpenCV would print what it dislikes about a photo, past the log and its format.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    if lacking := processor.lacking(configuration.engine):
+        return _refuse(lacking)
+    try:
+        listener = listening.listen(configuration)
+        weights = WeightStore(configuration.store)
+        for name in MODELS[configuration.model].weights:
+            weights.path(name)
+    except (listening.ListenError, StoreError) as error:
+        return _refuse(error)
+    # Only now: the libraries take longer to load than a mistake should take to show.
+    from service import server
+
+    with listener:
+        return server.run(configuration, keys.KeyRing(valid), listener)
+
+
+def check(photo: Path | None = None) -> int:
+    """Run every stage and say who computes it and how long it takes."""
+    configuration = settings.load()
+    for sentence in settings.misspelt(os.environ):
+        print(sentence, file=sys.stderr)
+    if lacking := processor.lacking(configuration.engine):
+        return _refuse(lacking)
+    from service import check
+
+    try:
+        print(check.report(configuration, photo))
+    except check.CheckError as error:
+        return _refuse(error)
+    return 0
+
+
+def key() -> int:
+    """Make a random API key, unless there is one."""
+    configuration = settings.load()
+    path = configuration.api_key_file
+    if configuration.api_key is None:
+        try:
+            made = keys.make_key_file(path)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            return _refuse(f"The key file {path} cannot be written: {error.strerror}.")
+        else:
+            print(f"New API key in {path}. To use this service, run in the folder of your Nextcloud:")
+            _print_occ(configuration, made)
+            return 0
+    keys.read_keys(configuration)
+    print(f"There is an API key. `{command('service occ')}` prints the commands for Nextcloud.")
+    return 0
+
+
+def occ() -> int:
+    """Print the commands that make a Nextcloud use this service."""
+    configuration = settings.load()
+    _print_occ(configuration, keys.read_keys(configuration)[0])
+    return 0
+
+
+def print_settings() -> int:
+    """Print the table of settings for the README, once those of the environment are known to be possible."""
+    settings.load()
+    print("\n".join(["| Variable | Default | Meaning |", "|---|---|---|", *settings.markdown_rows()]))
+    return 0
+
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "serve": serve,
+    "check": check,
+    "key": key,
+    "occ": occ,
+    "settings": print_settings,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m service", description="All settings are environment variables."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, run in COMMANDS.items():
+        added = commands.add_parser(name, help=run.__doc__)
+        if run is check:
+            added.add_argument(
+                "photo", nargs="?", type=Path, help="an image file; without one, noise of 1.2 MP"
+            )
+    options = vars(parser.parse_args(arguments))
+    try:
+        return COMMANDS[options.pop("command")](**options)
+    except (settings.SettingsError, keys.NoKey) as error:
+        return _refuse(error)
+
+
+def _print_occ(configuration: settings.Settings, api_key: str) -> None:
+    for line in nextcloud.occ_lines(configuration, api_key):
+        print("  " + line)
+
+
+def _refuse(reason: object) -> int:
+    print(reason, file=sys.stderr)
+    return 1
