@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from model_store.store import WeightStore
+from service import memory_plan
 from service.access import KeyRequired
 from service.capacity import Capacity
 from service.endpoints import Endpoints
@@ -48,7 +49,8 @@ def create_app(
     originals = Originals(queue.memory)
     metrics.watch(uploads, queue, originals)
     intake = Intake(settings, readiness, uploads, queue, originals, metrics)
-    endpoints = Endpoints(settings, readiness, intake, capacity, WeightStore(settings.store), metrics)
+    plan = memory_plan.plan(settings, capacity)
+    endpoints = Endpoints(settings, readiness, intake, capacity, plan, WeightStore(settings.store), metrics)
     keyed = [Middleware(KeyRequired, keys=keys)]
 
     @asynccontextmanager

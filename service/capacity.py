@@ -1,8 +1,8 @@
 """How much one process takes on at once: photos, and bytes of uploads and of photos in work."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 from service.recognition import cgroups
@@ -37,8 +37,6 @@ PHOTOS: Mapping[str, Callable[[int], int]] = MappingProxyType(
 )
 """FACE_ENGINE and cores to photos in work, where GUNICORN_WORKERS does not say."""
 
-MEMINFO = Path("/proc/meminfo")
-
 
 @dataclass(frozen=True)
 class Capacity:
@@ -48,6 +46,8 @@ class Capacity:
     """Photos in work."""
     upload_bytes: int
     photo_bytes: int
+    at_once: int = 1
+    """Photos in work that are computed at the same time, each with KEPT_BY_PHOTO of its own."""
 
     @classmethod
     def of(cls, settings: Settings, cores: int) -> "Capacity":
@@ -59,7 +59,7 @@ class Capacity:
             photos = max(min(photos, free // (2 * KEPT_BY_PHOTO)), 1)
             free = max(free - KEPT_BY_PHOTO * min(photos, cores), 0)
         uploads = int(free * UPLOADS_SHARE)
-        return cls(photos, uploads, free - uploads)
+        return cls(photos, uploads, free - uploads, min(photos, cores))
 
 
 def memory(settings: Settings) -> int:
@@ -70,7 +70,11 @@ def memory(settings: Settings) -> int:
     return int(limit * OF_A_CONTAINER) if limit < machine else int(machine * OF_A_MACHINE)
 
 
+def hard_limit() -> int:
+    """Bytes beyond which the kernel ends the process: the limit of a control group, or the machine's memory."""
+    return int(min(memory_of_machine(), cgroups.memory_limit()))
+
+
 def memory_of_machine() -> int:
-    """Bytes of physical memory (proc(5), MemTotal)."""
-    (total,) = (line for line in MEMINFO.read_text().splitlines() if line.startswith("MemTotal:"))
-    return int(total.split()[1]) * 1024
+    """Bytes of physical memory. From sysconf(3), since a sandbox may hide /proc/meminfo (systemd's ProcSubset=pid)."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -10,12 +10,14 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service import images
+from service import images, memory_plan
+from service.capacity import Capacity
 from service.recognition import nvidia, providers
 from service.recognition.engines.protocol import EngineError
 from service.recognition.geometry import Rectangle
 from service.recognition.models import MODELS
 from service.recognition.opening import RecognizerError, open_recognizer
+from service.recognition.parallelism import usable_cores
 from service.recognition.recognizer import Recognizer
 from service.recognition.timings import Stopwatch, Timings
 from service.settings import Settings
@@ -87,9 +89,11 @@ def report(settings: Settings, photo: Path | None) -> str:
     except (RecognizerError, EngineError, images.UndecodableImage, images.ImageTooLarge, OSError) as error:
         raise CheckError(str(error)) from error
     rows, columns, _ = image.shape
-    if rows * columns > settings.accepted_area:
+    plan = memory_plan.plan(settings, Capacity.of(settings, usable_cores()))
+    lines.append(plan.warning() or plan.summary())
+    if rows * columns > plan.accepted_area:
         lines.append(
-            f"/detect would answer 412 to a photo of this size: {settings.accepted_area} pixels at most "
+            f"/detect would answer 412 to a photo of this size: {plan.accepted_area} pixels at most "
             "(FACE_MAXIMUM_AREA), to which the app scales it down"
         )
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from service import answers
 from service.capacity import Capacity
 from service.face_part import face_of
 from service.intake import Intake
+from service.memory_plan import MemoryPlan
 from service.metrics import CONTENT_TYPE, Metrics
 from service.photo_work import Task
 from service.readiness import Readiness
@@ -31,6 +32,7 @@ class Endpoints:
     readiness: Readiness
     intake: Intake
     capacity: Capacity
+    plan: MemoryPlan
     weights: WeightStore
     metrics: Metrics
 
@@ -40,7 +42,7 @@ class Endpoints:
         def task_of(upload: Upload) -> Task:
             return Task(None, lambda faces: answers.detected(upload.name, faces))
 
-        body = await self.intake.answer(request, self.settings.accepted_area, task_of)
+        body = await self.intake.answer(request, self.plan.accepted_area, task_of)
         return Response(body, media_type=answers.JSON)
 
     async def compute(self, request: Request) -> Response:
@@ -62,7 +64,7 @@ class Endpoints:
         return answers.answer(
             {
                 "preferred_mimetype": self.settings.preferred_mimetype,
-                "maximum_area": self.settings.maximum_area,
+                "maximum_area": self.plan.advertised_area,
             }
         )
 
@@ -109,13 +111,14 @@ class Endpoints:
                 },
                 "stages": {name: asdict(stage) for name, stage in stages.items()},
                 "limits": {
-                    "maximum_area": self.settings.maximum_area,
-                    "accepted_area": self.settings.accepted_area,
+                    "maximum_area": self.plan.advertised_area,
+                    "accepted_area": self.plan.accepted_area,
                     "maximum_original_area": self.settings.maximum_original_area,
                     "maximum_upload": self.settings.maximum_upload,
                     "workers": self.capacity.photos,
                     "upload_bytes": self.capacity.upload_bytes,
                     "photo_bytes": self.capacity.photo_bytes,
+                    "memory": self.plan.limit,
                     "request_timeout": self.settings.request_timeout,
                 },
             }

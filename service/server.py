@@ -10,7 +10,7 @@ import traceback
 import uvicorn
 from starlette.applications import Starlette
 
-from service import early_exit, stopping
+from service import early_exit, memory_plan, stopping
 from service.app import create_app
 from service.capacity import Capacity, memory
 from service.connections import connections
@@ -25,6 +25,8 @@ from service.recognition.parallelism import usable_cores
 from service.recognition.recognizer import Recognizer
 from service.settings import Settings
 from service.stopping import Server
+
+log = logging.getLogger(__name__)
 
 LONGEST_HEADERS = 64 * 1024
 """Bytes of a request's headers; nobody has shown a key yet when they are read."""
@@ -54,7 +56,7 @@ def run(settings: Settings, keys: KeyRing, listener: socket.socket) -> int:
         return 1
     server = server_of(app, settings)
     stopping.stop_on_signals(server)
-    logging.getLogger(__name__).info(
+    log.info(
         "listening on %s, port %d, model %d: %s; %d photos at once, %d MiB",
         settings.host or "all addresses",
         settings.port,
@@ -63,6 +65,10 @@ def run(settings: Settings, keys: KeyRing, listener: socket.socket) -> int:
         capacity.photos,
         memory(settings) // 1024**2,
     )
+    plan = memory_plan.plan(settings, capacity)
+    log.info(plan.summary())
+    if warning := plan.warning():
+        log.warning(warning)
     server.run([listener])
     for failure in failures:
         _explain(failure)

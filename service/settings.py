@@ -15,13 +15,11 @@ from service.recognition.models import MODELS
 ADVERTISED_AREA = 3840 * 2160
 """Pixels; what the upstream service tells the app, so that its scaling stays the same after a switch."""
 
-AREA_SLACK = 1 / 16
-"""The app scales a photo to the advertised area and rounds both sides up, which adds (w + h) / (w·h): under a
-sixteenth for every photo that is at least 17 pixels thin."""
-
 LARGEST_ORIGINAL = 256_000_000
 """Pixels, 768 MB decoded; `/compute` gets originals at full size, and no camera or phone makes larger ones."""
 
+MOST_PIXELS = 10**12
+"""Of an area that can be set; no machine decodes that."""
 
 SMALLEST_MEMORY = 384 * 1024**2
 """Bytes; less would hold the networks and no photo."""
@@ -168,13 +166,16 @@ class Settings(BaseSettings):
     maximum_area: int = Field(
         default=ADVERTISED_AREA,
         ge=1,
+        le=MOST_PIXELS,
         validation_alias="FACE_MAXIMUM_AREA",
         description="Pixels of a photo that `/open` tells the app to send at most. `/detect` takes a sixteenth "
-        "more, since the app rounds up, and answers 412 beyond.",
+        "more, since the app rounds up, and answers 412 beyond. Unset, it is less where the memory limit is too small "
+        "for such a photo; a warning at the start names the area.",
     )
     maximum_original_area: int = Field(
         default=LARGEST_ORIGINAL,
         ge=1,
+        le=MOST_PIXELS,
         validation_alias="FACE_MAXIMUM_ORIGINAL_AREA",
         description="Pixels of an original that `/compute` accepts; 412 beyond.",
     )
@@ -205,11 +206,6 @@ class Settings(BaseSettings):
         validation_alias="FACE_LOG_FORMAT",
         description="`text`, or `json`: one object a line.",
     )
-
-    @property
-    def accepted_area(self) -> int:
-        """Pixels that `/detect` takes: the advertised area and the app's rounding."""
-        return self.maximum_area + int(self.maximum_area * AREA_SLACK)
 
 
 PREFIX = "FACE_"

@@ -33,6 +33,17 @@ SEARCHED: Mapping[tuple[str, bool], _Line] = MappingProxyType(
     }
 )
 
+BY_DLIB: Mapping[str, _Line] = MappingProxyType(
+    {
+        # Model.detector: growth of both processes in MiB at 0.3, 1.2, 4.0 and 8.3 MP
+        "cnn": _Line(48 * MEBIBYTE, 1040),  # 285, 1171
+        "hog": _Line(48 * MEBIBYTE, 64),  # 16, 67, 224, 471
+    }
+)
+"""Peak of the process that dlib runs in and of the one that serves, together."""
+FACES_GIVEN_BY_DLIB = _Line(48 * MEBIBYTE, 4 * CHANNELS)
+"""A photo is copied on its way from one process to the other."""
+
 
 def needed(model: Model, rows: int, columns: int, *, known: bool = False) -> int:
     """Bytes that `Recognizer.recognize` needs at its peak for a photo of this size, its decoded pixels included.
@@ -41,4 +52,10 @@ def needed(model: Model, rows: int, columns: int, *, known: bool = False) -> int
     stands in, runs in processes of its own.
     """
     line = FACES_GIVEN if known else SEARCHED[model.detector, model.confirmed_by_hog]
+    return line.fixed + line.per_pixel * rows * columns
+
+
+def needed_by_dlib(model: Model, rows: int, columns: int, *, known: bool = False) -> int:
+    """As `needed`, for an engine that is dlib alone: bytes of its process too."""
+    line = FACES_GIVEN_BY_DLIB if known else BY_DLIB[model.detector]
     return line.fixed + line.per_pixel * rows * columns

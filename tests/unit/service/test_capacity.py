@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,8 @@ GIBIBYTE = 1024**3
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine of 8 GiB, whose control groups the test writes."""
-    (tmp_path / "meminfo").write_text("MemTotal:        8388608 kB\nMemFree:          100 kB\n")
     (tmp_path / "cgroup").write_text("")
-    monkeypatch.setattr(capacity, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(capacity, "memory_of_machine", lambda: 8 * GIBIBYTE)
     monkeypatch.setattr(cgroups, "MEMBERSHIP", tmp_path / "cgroup")
     monkeypatch.setattr(cgroups, "ROOT", tmp_path / "fs")
     return tmp_path
@@ -86,8 +86,17 @@ def test_photos_at_once_by_themselves(engine: str, photos: int) -> None:
     )
 
 
+def test_the_kernel_enforces_the_whole_limit(system: Path) -> None:
+    assert capacity.hard_limit() == 8 * GIBIBYTE
+    (system / "cgroup").write_text("0::/\n")
+    _limit(system / "fs/memory.max", str(2 * GIBIBYTE))
+    assert capacity.hard_limit() == 2 * GIBIBYTE
+
+
 def test_the_memory_of_this_machine_can_be_read() -> None:
     assert 2**28 < capacity.memory_of_machine() < 2**50
+    (total,) = re.findall(r"^MemTotal:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    assert capacity.memory_of_machine() == pytest.approx(1024 * int(total), rel=0.05)
     assert cgroups.memory_limit() > 2**26
 
 

@@ -119,14 +119,6 @@ def test_settings_cannot_change_and_do_not_show_the_key() -> None:
     assert "very secret" not in repr(given) + str(given)
 
 
-def test_the_accepted_area_covers_the_apps_rounding() -> None:
-    given = Settings()
-    # The app scales to sqrt(area / (w·h)) and rounds both sides up.
-    for thin in range(17, 2880):
-        wide = given.maximum_area // thin
-        assert (thin + 1) * (wide + 1) <= given.accepted_area
-
-
 @pytest.mark.parametrize("row", settings.markdown_rows(), ids=list(settings.variables()))
 def test_the_readme_documents_each_setting(row: str) -> None:
     assert row in (ROOT / "README.md").read_text(encoding="utf-8").splitlines(), (
