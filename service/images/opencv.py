@@ -60,7 +60,10 @@ def _addresses_are_limited() -> bool:
     binding reads from address 0 (cv2_convert.cpp, pyopencv_from): the end of the process, with all photos in work. The
     other formats keep that risk: no other decoder has dlib's pixels for all of them.
     """
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    except OSError:  # a sandbox denies the question, not the photo
+        return False
     return limit != resource.RLIM_INFINITY
 
 

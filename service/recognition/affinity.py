@@ -4,6 +4,8 @@ Linux likes to wake a thread on the core of the one that wakes it. A run of a fe
 corrected, so that two threads share one core run after run: a lone descriptor took 6.5 ms in the place of 3.8.
 """
 
+import os
+
 from service.recognition.parallelism import physical_cores
 
 
@@ -12,8 +14,13 @@ def worker_cores(threads: int) -> str:
 
     The thread that calls is one of them and free to go where it likes; each of the others gets a core of its own,
     counted from 1 and separated by semicolons. Empty where there is nothing to say: one thread, more or fewer threads
-    than cores, or 0, for which ONNX Runtime chooses cores itself.
+    than cores, or 0, for which ONNX Runtime chooses cores itself; or where a sandbox forbids the choice, which ONNX
+    Runtime would report as an error for each thread.
     """
+    try:
+        os.sched_setaffinity(0, os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return ""
     cores = physical_cores()
     if threads < 2 or threads != len(cores):
         return ""  # others may use the rest, or have chosen the same ones

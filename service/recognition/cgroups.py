@@ -55,6 +55,6 @@ def _words(file: Path) -> list[str]:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text(errors="surrogateescape")
     except OSError:  # no such group here, or not for us to see
         return ""

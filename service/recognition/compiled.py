@@ -1,7 +1,17 @@
 """Loops compiled to machine code at their first call, and kept on the disk for the next start."""
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
+
+try:
+    os.sched_getaffinity(0)
+except OSError:
+    # numba calls it while it is imported, and Pillow for each AVIF. Both fail where a sandbox denies the call, and count
+    # the cores where the function is missing, as on other systems.
+    del os.sched_getaffinity
+except AttributeError:
+    pass
 
 import numba
 

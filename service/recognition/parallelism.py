@@ -12,7 +12,7 @@ SYSTEM = Path("/sys/devices/system/cpu")
 
 def visible_cores() -> int:
     """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(_processors())
 
 
 def usable_cores() -> int:
@@ -26,11 +26,8 @@ def physical_cores() -> list[int]:
 
     Two processors of one core share what multiplies: a second thread there makes the first one as much slower.
     """
-    processors = (
-        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(visible_cores())
-    )
     first: dict[str, int] = {}
-    for processor in processors:
+    for processor in _processors():
         first.setdefault(_siblings(processor), processor)
     return list(first.values())
 
@@ -38,6 +35,14 @@ def physical_cores() -> list[int]:
 def computing_cores() -> int:
     """Threads that compute at the same time without being in each other's way."""
     return min(len(physical_cores()), usable_cores())
+
+
+def _processors() -> list[int]:
+    """Processors that this process may run on, in ascending order; all where the system does not say."""
+    try:
+        return sorted(os.sched_getaffinity(0))
+    except (AttributeError, OSError):  # no such call here, or a sandbox forbids it
+        return list(range(os.cpu_count() or 1))
 
 
 def _siblings(processor: int) -> str:

@@ -15,6 +15,7 @@ from service.recognition.sessions import Session
 @pytest.fixture
 def usable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {7, 2, 4}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: None, raising=False)
     monkeypatch.setattr(parallelism, "SYSTEM", tmp_path)
     return tmp_path
 
@@ -25,6 +26,18 @@ def usable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 )
 def test_every_worker_has_a_core_of_its_own(threads: int, cores: str) -> None:
     assert worker_cores(threads) == cores
+
+
+@pytest.mark.usefixtures("usable")
+@pytest.mark.parametrize("denied", ["sched_setaffinity", "sched_getaffinity"])
+def test_where_a_sandbox_denies_affinities_none_is_set(monkeypatch: pytest.MonkeyPatch, denied: str) -> None:
+    def deny(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, denied, deny)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert worker_cores(3) == ""
+    assert parallelism.visible_cores() == 3
 
 
 def test_two_processors_of_one_core_count_once(usable: Path) -> None:

@@ -1,0 +1,88 @@
+"""Limits, affinities and files of the system that a sandbox denies: the service goes on without."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.running import SERVE
+from tests.calling import Caller
+from tests.faults.conftest import PATIENCE
+
+if TYPE_CHECKING:
+    from tests.conftest import StartService
+
+ROOT = Path(__file__).parents[2]
+
+DENIED = """
+import os, resource
+
+def denied(*_, **__):
+    raise PermissionError(1, "Operation not permitted")
+
+resource.getrlimit = resource.setrlimit = resource.prlimit = denied
+os.sched_getaffinity = os.sched_setaffinity = denied
+"""
+"""A sitecustomize: what a filter of system calls (seccomp) does to these."""
+
+HIDDEN = """
+set -e
+mount -t proc -o subset=pid proc /proc  # systemd's ProcSubset=pid: no meminfo, no cpuinfo, no sys
+mount -t tmpfs -o ro tmpfs /sys
+mount -t tmpfs -o ro tmpfs /dev/shm
+exec "$@"
+"""
+NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", HIDDEN, "sh")
+
+
+@pytest.fixture(scope="module")
+def namespace() -> tuple[str, ...]:
+    """A command that runs another one without the system's files."""
+    try:
+        tried = subprocess.run([*NAMESPACE, "true"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no unshare(1) here")
+    if tried.returncode:
+        pytest.skip(f"this system lets no mounts be made: {tried.stderr.strip()}")
+    return NAMESPACE
+
+
+def test_the_service_runs_without_what_a_sandbox_denies(
+    start_service: StartService, namespace: tuple[str, ...], tmp_path: Path, portrait: bytes
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(DENIED)
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    service = start_service(command=(*namespace, *SERVE), PYTHONPATH=path, HOME="", FACE_MODEL="4")
+    service.wait_until_ready()
+    caller = Caller(service.port, patience=PATIENCE)
+    reply = caller.post("/detect", caller.photo(portrait))
+    assert reply.status == 200, service.log
+    assert reply.json["faces-count"] == 1
+    assert "Traceback" not in service.log
+    assert " ERROR " not in service.log
+
+
+@pytest.mark.slow
+def test_check_runs_there_too(namespace: tuple[str, ...], tmp_path: Path, store: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(DENIED)
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [*namespace, sys.executable, "-m", "service", "check"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": path,
+            "FACE_STORE": str(store.resolve()),
+            "FACE_MODEL": "3",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
