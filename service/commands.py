@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from model_store.command import command
@@ -32,7 +33,7 @@ def serve() -> int:
     if lacking := processor.lacking(configuration.engine):
         return _refuse(lacking)
     try:
-        listener = listening.listen(configuration)
+        listeners = listening.listen(configuration)
         weights = WeightStore(configuration.store)
         for name in MODELS[configuration.model].weights:
             weights.path(name)
@@ -41,8 +42,10 @@ def serve() -> int:
     # Only now: the libraries take longer to load than a mistake should take to show.
     from service import server
 
-    with listener:
-        return server.run(configuration, keys.KeyRing(valid), listener)
+    with ExitStack() as closing:
+        for listener in listeners:
+            closing.enter_context(listener)
+        return server.run(configuration, keys.KeyRing(valid), listeners)
 
 
 def check(photo: Path | None = None) -> int:
@@ -121,11 +124,14 @@ def main(arguments: list[str] | None = None) -> int:
         return COMMANDS[options.pop("command")](**options)
     except (settings.SettingsError, keys.NoKey) as error:
         return _refuse(error)
+    except UnicodeEncodeError as error:
+        return _refuse(
+            f"This cannot be printed in the encoding {error.encoding}: set PYTHONIOENCODING=utf-8."
+        )
 
 
 def _print_occ(configuration: settings.Settings, api_key: str) -> None:
-    for line in nextcloud.occ_lines(configuration, api_key):
-        print("  " + line)
+    print("\n".join("  " + line for line in nextcloud.occ_lines(configuration, api_key)))
 
 
 def _refuse(reason: object) -> int:

@@ -16,7 +16,9 @@ from service.metrics import Metrics
 log = logging.getLogger(__name__)
 
 LONGEST_PATH = 100
-"""Characters of a path that are logged; the service's own are far shorter."""
+"""Bytes of a path that are logged; the service's own are far shorter."""
+LONGEST_METHOD = 20
+"""Characters of a method that are logged. The longest registered one, UPDATEREDIRECTREF, has 17 (IANA)."""
 
 
 class Journal:
@@ -61,7 +63,7 @@ class Journal:
             self._metrics.in_flight.dec()
             self._metrics.answered(scope["path"], status, seconds)
             fields = {
-                "method": scope["method"],
+                "method": scope["method"][:LONGEST_METHOD],
                 "path": _printable(scope),
                 "status": status,
                 "milliseconds": round(1000 * seconds),

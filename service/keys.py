@@ -1,18 +1,26 @@
 """API keys: where they come from, how an offered one is compared, and how a first one is made."""
 
+import codecs
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from model_store.command import command
+from service.header_text import uncarriable
 from service.settings import Settings
 
 KEY_BYTES = 32
 """Randomness of a key made here, as in the `openssl rand` line that upstream recommends."""
+
+LARGEST_FILE = 64 * 1024
+"""Bytes of a key file; a header, and so a key, is shorter still. Bounds what is read of a device such as /dev/zero."""
+COMMENT = "#"
+"""Begins a line of the key file that is no key."""
 
 
 class NoKey(Exception):
@@ -44,7 +52,8 @@ def read_keys(settings: Settings) -> tuple[str, ...]:
         return (key,)
     path = settings.api_key_file
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise NoKey(_HOW_TO_GIVE_A_KEY.format(path=path)) from None
     except IsADirectoryError:
@@ -57,14 +66,39 @@ def read_keys(settings: Settings) -> tuple[str, ...]:
             f"The key file {path} cannot be read by user {os.getuid()}, as whom this service runs: make it readable "
             "(chmod 644), or run the container as its owner (docker run --user)."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise NoKey(f"The key file {path} cannot be read: {error}.") from None
-    keys = tuple(line.strip() for line in text.splitlines() if line.strip())
+    except OSError as error:
+        raise NoKey(f"The key file {path} cannot be read: {error.strerror}.") from None
+    keys = tuple(_lines(path, data))
     if not keys:
         raise NoKey(
             f"The key file {path} holds no key: write one into it, or delete it and run `{MAKE_KEY}`."
         )
     return keys
+
+
+def _lines(path: Path, data: bytes) -> Iterator[str]:
+    """The keys in a key file. Raises NoKey."""
+    if len(data) > LARGEST_FILE:
+        raise NoKey(f"The key file {path} has more than {LARGEST_FILE} bytes: this is not a key file.")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise NoKey(
+            f"The key file {path} is UTF-16, as Windows' editors and PowerShell write: save it as UTF-8."
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise NoKey(f"The key file {path} is not UTF-8 in line {line}: save it as UTF-8.") from None
+    # Not splitlines(), for which characters that a key may hold end a line too (U+0085, U+2028).
+    for number, row in enumerate(re.split("\r\n|\r|\n", text), 1):
+        key = row.strip()
+        if not key or key.startswith(COMMENT):
+            continue
+        if fault := uncarriable(key):
+            raise NoKey(
+                f"No HTTP header can carry the key in line {number} of the key file {path}: it holds {fault}."
+            )
+        yield key
 
 
 def make_key_file(path: Path) -> str:

@@ -1,9 +1,15 @@
-"""The socket that the service listens on: every address of the machine, unless one is named."""
+"""The sockets that the service listens on: every address of the machine, or those of FACE_HOST."""
 
 import errno
+import logging
 import socket
+from contextlib import ExitStack
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from service.printable import printable
 from service.settings import Settings
+
+log = logging.getLogger(__name__)
 
 BACKLOG = 1024
 """Connections that the system accepts while the service is busy accepting others."""
@@ -15,17 +21,43 @@ class ListenError(Exception):
     """The address cannot be listened on; the message names it and the settings."""
 
 
-def listen(settings: Settings) -> socket.socket:
-    """A listening TCP socket. Raises ListenError."""
+def listen(settings: Settings) -> list[socket.socket]:
+    """Listening TCP sockets: one for IPv4 and IPv6, or one for each address of FACE_HOST. Raises ListenError."""
+    host = plain(settings.host)
     try:
-        listener = _named(settings.host, settings.port) if settings.host else _everywhere(settings.port)
+        listeners = [_everywhere(settings.port)] if is_everywhere(host) else _named(host, settings.port)
     except OSError as error:
-        where = f"{settings.host or 'all addresses'}, port {settings.port}"
-        raise ListenError(f"Cannot listen on {where} (FACE_HOST, PORT): {error.strerror or error}.") from None
-    # Connections inherit it. asyncio sets it only for sockets made with a protocol's number, which these are not:
-    # an answer's body would wait for the caller's word on its head, 40 ms for every request after the first.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
+        raise _refused(settings, error.strerror or str(error)) from None
+    except ValueError as error:  # a..b, or a label of 64 letters: UnicodeError of Python's codec "idna"
+        raise _refused(settings, f"this is no name of a host ({error})") from None
+    for listener in listeners:
+        # Connections inherit it. asyncio sets it only for sockets made with a protocol's number, which these are not:
+        # an answer's body would wait for the caller's word on its head, 40 ms for every request after the first.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listeners
+
+
+def plain(host: str | None) -> str:
+    """FACE_HOST as the system's calls take it: without the brackets and the `%25` of a URL (RFC 3986, RFC 6874)."""
+    host = (host or "").strip()
+    return host[1:-1].replace("%25", "%") if host.startswith("[") and host.endswith("]") else host
+
+
+def literal(host: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that this is, in any spelling (`127.1`, `0`); None for a name."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, ValueError):
+        return None
+    return ip_address(found[0][4][0])
+
+
+def is_everywhere(host: str) -> bool:
+    """Whether this is every address of both families: no host, or the unspecified IPv6 address."""
+    if host in ("", "*"):
+        return True
+    address = literal(host)
+    return isinstance(address, IPv6Address) and address.is_unspecified
 
 
 def _everywhere(port: int) -> socket.socket:
@@ -41,8 +73,29 @@ def _everywhere(port: int) -> socket.socket:
     return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)
 
 
-def _named(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+def _named(host: str, port: int) -> list[socket.socket]:
+    """One socket an address; `localhost` is ::1 and 127.0.0.1 on most machines, and callers may use either."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    missing: OSError | None = None
+    with ExitStack() as undone:
+        listeners = []
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
+            try:
+                # The whole address: a link-local one has its zone in the fourth place.
+                listener = socket.create_server(address, family=family, backlog=BACKLOG)
+            except OSError as error:
+                if error.errno not in _NO_IPV6:
+                    raise
+                missing = error
+                log.debug("%s is not listened on: %s", address[0], error.strerror)
+            else:
+                listeners.append(undone.enter_context(listener))
+        if missing and not listeners:
+            raise missing
+        undone.pop_all()
+    return listeners
+
+
+def _refused(settings: Settings, reason: str) -> ListenError:
+    where = f"{settings.host or 'all addresses'}, port {settings.port}"
+    return ListenError(printable(f"Cannot listen on {where} (FACE_HOST, PORT): {reason}."))

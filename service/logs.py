@@ -4,11 +4,21 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from service.printable import printable
+
 FIELDS = "fields"
 """Name of a record's attribute that holds what a line of JSON has beside its message."""
 
 OURS = ("service", "uvicorn")
 """Loggers that follow FACE_LOG_LEVEL. The root stays at warnings: at lower levels, Pillow logs what is in a photo."""
+
+
+class TextFormatter(logging.Formatter):
+    """One line a record, whatever text of a caller is in its message, and a traceback below."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = printable(record.message)
+        return super().formatMessage(record)
 
 
 class JsonFormatter(logging.Formatter):
@@ -19,7 +29,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": printable(record.getMessage()),
             **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
@@ -28,7 +38,7 @@ class JsonFormatter(logging.Formatter):
 
 
 FORMATTERS = {
-    "text": logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"),
+    "text": TextFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"),
     "json": JsonFormatter(),
 }
 

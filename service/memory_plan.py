@@ -22,8 +22,8 @@ AT_REST = 160 * MEBIBYTE
 """Bytes of the process before its first photo that the kernel cannot reclaim (143 to 157 MiB, models 1 to 4)."""
 LIBRARIES = 64 * MEBIBYTE
 """Bytes of libraries and weights in constant use. The kernel can reclaim them, and the process then waits for the disk:
-with 58 MiB left it did not, with 7 MiB the next photo ended it (model 4, 3.6 and 4.2 megapixels, limit 512 MiB). A start
-that compiles its loops is within this reserve too: it leaves 63 MiB more that cannot be reclaimed."""
+with 58 MiB left it did not, with 7 MiB the next photo ended it (model 4, 3.6 and 4.2 megapixels, limit 512 MiB).
+The reserve also holds the 63 MiB that a start which compiles its loops takes and the kernel cannot reclaim."""
 KEPT_FOR_FACES = 10 * MEBIBYTE
 """The part of KEPT_BY_PHOTO that a model without the CNN detector has."""
 

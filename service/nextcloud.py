@@ -2,14 +2,13 @@
 
 import shlex
 import socket
+from collections.abc import Sequence
 
+from service import listening
 from service.settings import Settings
 
 APP_MODEL = 5
 """The app's number for "an external model", whichever FACE_MODEL that one runs."""
-
-EVERYWHERE = (None, "0.0.0.0", "::")
-"""Hosts to listen on that nobody can connect to."""
 
 _ELSEWHERE = (
     # Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket sends nothing, it only asks the
@@ -21,8 +20,7 @@ _ELSEWHERE = (
 
 def occ_lines(settings: Settings, key: str) -> list[str]:
     """The three commands, to be run in Nextcloud's folder."""
-    host = own_address() if settings.host in EVERYWHERE else settings.host
-    address = f"{_bracketed(host)}:{settings.port}"
+    address = f"{_in_url(_reachable(listening.plain(settings.host)))}:{settings.port}"
     setting = "php occ config:system:set facerecognition.external_model_"
     return [
         f"{setting}url --value {shlex.quote(address)}",
@@ -31,17 +29,28 @@ def occ_lines(settings: Settings, key: str) -> list[str]:
     ]
 
 
-def own_address() -> str:
+def _reachable(host: str) -> str:
+    """What others connect to where the service listens on this host."""
+    if listening.is_everywhere(host):
+        return own_address()
+    address = listening.literal(host)
+    if address is not None and address.is_unspecified:
+        return own_address(_ELSEWHERE[:1])  # 0.0.0.0: by IPv4 alone
+    return host
+
+
+def own_address(elsewhere: Sequence[tuple[socket.AddressFamily, str]] = _ELSEWHERE) -> str:
     """An address of this machine that others can reach, or its host name where it has no route to others."""
-    for family, elsewhere in _ELSEWHERE:
+    for family, outside in elsewhere:
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.connect((elsewhere, 9))
+                probe.connect((outside, 9))
                 return str(probe.getsockname()[0])
         except OSError:
             continue  # this machine has no route for that family
     return socket.gethostname()
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _in_url(host: str) -> str:
+    """The host part of a URL: IPv6 addresses in brackets, `%` before a zone as `%25` (RFC 3986, 3.2.2; RFC 6874)."""
+    return f"[{host.replace('%', '%25')}]" if ":" in host else host

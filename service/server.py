@@ -35,8 +35,8 @@ MANY_CONNECTIONS = 16 * 1024
 """Open files that the process allows itself."""
 
 
-def run(settings: Settings, keys: KeyRing, listener: socket.socket) -> int:
-    """Serves callers of `listener` until SIGTERM or SIGINT, finishes what is in flight, and returns the exit status."""
+def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket]) -> int:
+    """Serves `listeners` until SIGTERM or SIGINT, finishes the photos in flight, and returns the exit status."""
     model = MODELS[settings.model]
     failures: list[Exception] = []
 
@@ -69,7 +69,7 @@ def run(settings: Settings, keys: KeyRing, listener: socket.socket) -> int:
     log.info(plan.summary())
     if warning := plan.warning():
         log.warning(warning)
-    server.run([listener])
+    server.run(listeners)
     for failure in failures:
         _explain(failure)
     status = 1 if failures else 0
@@ -116,10 +116,17 @@ def server_of(app: Starlette, settings: Settings) -> Server:
 
 def _allow_many_connections() -> None:
     """Each caller that waits holds a file; the usual soft limit of 1024 is no reason to turn one away."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < MANY_CONNECTIONS:
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # RLIM_INFINITY is -1
         most = MANY_CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, MANY_CONNECTIONS)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # a sandbox may forbid the call, or another process lower the limit
+        log.debug("the limit of open files stays as it is: %s", error)
 
 
 def _explain(failure: Exception) -> None:

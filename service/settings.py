@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.header_text import uncarriable
+from service.printable import printable
 from service.recognition.models import MODELS
 
 ADVERTISED_AREA = 3840 * 2160
@@ -20,6 +22,9 @@ LARGEST_ORIGINAL = 256_000_000
 
 MOST_PIXELS = 10**12
 """Of an area that can be set; no machine decodes that."""
+
+LONGEST_GRACE = 10**8
+"""Seconds, three years; a float of seconds cannot hold everything that a person can write."""
 
 SMALLEST_MEMORY = 384 * 1024**2
 """Bytes; less would hold the networks and no photo."""
@@ -47,6 +52,12 @@ def _lower_case(value: object) -> object:
 _AnyCase = BeforeValidator(_lower_case)
 
 
+def _carriable(key: SecretStr) -> SecretStr:
+    if fault := uncarriable(key.get_secret_value().strip()):
+        raise ValueError(f"no HTTP header can carry it, since it holds {fault}")
+    return key
+
+
 class Settings(BaseSettings):
     """The service's settings, read from the environment. An empty value means the default.
 
@@ -55,7 +66,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, case_sensitive=True, extra="ignore")
 
-    api_key: SecretStr | None = Field(
+    api_key: Annotated[SecretStr, AfterValidator(_carriable)] | None = Field(
         default=None,
         validation_alias="API_KEY",
         description="The key that callers send as `x-api-key`. Unset: the keys in `API_KEY_FILE` count.",
@@ -63,7 +74,8 @@ class Settings(BaseSettings):
     api_key_file: Path = Field(
         default=Path("api.key"),
         validation_alias="API_KEY_FILE",
-        description="File with one key a line, read at start. All are valid, so a key can be changed with no gap.",
+        description="File with one key a line, read at start, in UTF-8. All are valid, so a key can be changed with no "
+        "gap. A line that begins with `#` is a comment; a key that does is possible in `API_KEY` alone.",
     )
     model: Annotated[int, AfterValidator(_known_model)] = Field(
         default=4,
@@ -115,6 +127,7 @@ class Settings(BaseSettings):
     grace: int = Field(
         default=600,
         ge=1,
+        le=LONGEST_GRACE,
         validation_alias="FACE_GRACE",
         description="Seconds that photos in flight have after SIGTERM. `docker stop` and systemd have limits of their "
         "own (--stop-timeout, TimeoutStopSec). Another signal, a second later or more, ends the service at once.",
@@ -220,9 +233,9 @@ def misspelt(environment: Iterable[str]) -> list[str]:
         name for name in environment if name.startswith(PREFIX) and name not in NOT_OURS.union(known)
     )
     return [
-        f"{name} is no setting and is ignored; did you mean {close[0]}?"
+        f"{printable(name, LONGEST_SHOWN)} is no setting and is ignored; did you mean {close[0]}?"
         if (close := difflib.get_close_matches(name, known, n=1))
-        else f"{name} is no setting and is ignored"
+        else f"{printable(name, LONGEST_SHOWN)} is no setting and is ignored"
         for name in strange
     ]
 
@@ -241,6 +254,7 @@ _IN_OUR_WORDS = MappingProxyType(
         "int_parsing": "it has to be a whole number",
         "float_parsing": "it has to be a number",
         "bool_parsing": "it has to be true or false",
+        "string_unicode": "it has to be UTF-8 text",
         "byte_size": _BYTES,
         "byte_size_unit": _BYTES,
     }
@@ -248,9 +262,17 @@ _IN_OUR_WORDS = MappingProxyType(
 """What pydantic says of a type, where that is about its own work."""
 
 
+_SECRETS = ("API_KEY",)
+"""Variables whose values are never shown."""
+LONGEST_SHOWN = 100
+"""Characters of a value in a message."""
+
+
 def _explain(fault: ErrorDetails) -> str:
     reason = _IN_OUR_WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-    return f"{fault['loc'][0]}={fault['input']} is not possible: {reason}"
+    name = str(fault["loc"][0])
+    value = "" if name in _SECRETS else f"={printable(str(fault['input']), LONGEST_SHOWN)}"
+    return f"{name}{value} is not possible: {reason}"
 
 
 def variables() -> dict[str, tuple[str, str]]:

@@ -7,8 +7,8 @@ from typing import Any, TypeVar, cast
 try:
     os.sched_getaffinity(0)
 except OSError:
-    # numba calls it while it is imported, and Pillow for each AVIF. Both fail where a sandbox denies the call, and count
-    # the cores where the function is missing, as on other systems.
+    # numba calls it while it is imported, and Pillow for each AVIF. Both fail where a sandbox denies the call, and
+    # count the cores where the function is missing, as on other systems.
     del os.sched_getaffinity
 except AttributeError:
     pass

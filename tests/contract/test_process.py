@@ -57,6 +57,47 @@ def test_check_names_a_misspelt_setting_too(tmp_path: Path) -> None:
     assert f"Run: {sys.executable} -m model_store fetch" in missing
 
 
+IMPOSSIBLE: list[tuple[list[str], dict[str, str], bytes | None, str]] = [
+    # Commands, settings, the key file's bytes, and a part of the line that explains.
+    (
+        ["serve", "key", "occ", "check", "settings"],
+        {"API_KEY": "cl\udce9"},
+        None,
+        "API_KEY is not possible: no HTTP",
+    ),
+    (["serve", "occ"], {"API_KEY": "two\nlines"}, None, "U+000A"),
+    (["serve", "key", "occ"], {}, "clé\n".encode("latin-1"), "is not UTF-8 in line 1"),
+    (["serve", "key", "occ"], {}, "key\r\n".encode("utf-16"), "is UTF-16"),
+    (["serve"], {"API_KEY": "k", "FACE_HOST": "a..b"}, None, "Cannot listen on a..b, port"),
+    (["serve"], {"API_KEY": "k", "FACE_HOST": "\udcff"}, None, r"Cannot listen on \udcff, port"),
+    (
+        ["serve"],
+        {"API_KEY": "k", "FACE_HOST": "no-such-host.invalid"},
+        None,
+        "Cannot listen on no-such-host.invalid",
+    ),
+    (["serve"], {"API_KEY": "k", "FACE_STORE": "/dev/null"}, None, "Not a directory"),
+    (["occ", "settings"], {"API_KEY": "k", "PORT": "5\n6"}, None, r"PORT=5\n6 is not possible"),
+    (["serve"], {"API_KEY": "k", "FACE_MAXIMUM_AREA": "9" * 30}, None, "FACE_MAXIMUM_AREA"),
+    (["occ"], {"API_KEY": "tést", "PYTHONIOENCODING": "ascii"}, None, "PYTHONIOENCODING=utf-8"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "key_file", "said"),
+    [(name, *rest) for names, *rest in IMPOSSIBLE for name in names],
+)
+def test_what_is_impossible_ends_it_with_one_line(
+    tmp_path: Path, name: str, settings: dict[str, str], key_file: bytes | None, said: str
+) -> None:
+    if key_file is not None:
+        (tmp_path / "api.key").write_bytes(key_file)
+    refused = command(tmp_path, name, **{"PORT": str(free_port()), **settings})
+    assert (refused.returncode, refused.stdout) == (1, "")
+    (line,) = refused.stderr.splitlines()
+    assert said in line
+
+
 def test_missing_weights_end_it_with_one_line(tmp_path: Path) -> None:
     refused = command(
         tmp_path, "serve", API_KEY="x", FACE_STORE=str(tmp_path), FACE_LOG_LEVEL="error", FACE_HOST="127.0.0.1",
@@ -146,7 +187,7 @@ def test_check_measures_every_stage_and_names_who_computes_it(store: Path, photo
     photo = str(photos["astronaut.png"])
     done = command(ROOT, "check", photo, FACE_STORE=str(store.absolute()), FACE_MODEL="4")
     assert done.returncode == 0, done.stderr
-    model, picture, *stages, memory = done.stdout.splitlines()
+    model, picture, *stages, memory, limit = done.stdout.splitlines()
     assert model == "model 4: CNN detector confirmed by HOG, 5 landmarks"
     assert picture.startswith("a photo of 512 x 512 pixels, faces found: 1,")
     rows = [line.split() for line in stages]
@@ -164,12 +205,15 @@ def test_check_measures_every_stage_and_names_who_computes_it(store: Path, photo
     megabytes = re.fullmatch(r"peak memory (\d+) MB", memory)
     assert megabytes is not None
     assert 50 < int(megabytes[1]) < 2000
+    assert re.match(
+        r"memory limit [\d,]+ MiB\. /detect: [\d,]+ MiB for a photo of 8\.3 megapixels", limit
+    ) or (re.match(r"a photo of 8\.3 megapixels needs", limit))
 
 
 def test_check_without_a_photo_runs_every_stage_on_noise(store: Path) -> None:
     done = command(ROOT, "check", FACE_STORE=str(store.absolute()), FACE_MODEL="3")
     assert done.returncode == 0, done.stderr
-    _, picture, *stages, _ = done.stdout.splitlines()
+    _, picture, *stages, _, _ = done.stdout.splitlines()
     assert picture.startswith("noise of 1280 x 960 pixels, faces found: 0,")
     assert [line.split()[0] for line in stages] == ["hog_detections", "landmarks", "chips", "descriptors"]
     assert all(float(line.split()[3]) > 0 for line in stages)

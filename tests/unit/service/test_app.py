@@ -303,3 +303,17 @@ def test_nan_from_a_network_is_an_error_and_not_a_silent_loss(
     recognizer.score = float("nan")
     with serving() as port, client(port, key_header) as caller:
         assert caller.post("/detect", files={"file": ("a", png)}).status_code == 500
+
+
+def test_no_part_of_a_request_fills_the_log(serving: Server, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "service")
+    method, path = b"M" * 30_000, b"/%0A~" * 6_000
+    with serving() as port, socket.create_connection(("127.0.0.1", port), PATIENCE) as caller:
+        caller.sendall(method + b" " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        while caller.recv(65536):
+            pass
+    logged = [record.getMessage() for record in caplog.records if record.name == "service.journal"]
+    assert len(logged) == 1
+    assert len(logged[0]) < 600
+    assert logged[0].isprintable()
+    assert logged[0].startswith("M" * 20 + " /")

@@ -47,13 +47,38 @@ def test_no_key_is_refused_with_the_ways_to_give_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "hint"), [(b"\n \n", "holds no key"), (b"\xff\xfe\x00", "cannot be read")]
+    ("content", "hint"),
+    [
+        (b"\n \n", "holds no key"),
+        (b"# only a remark\n", "holds no key"),
+        ("key\r\n".encode("utf-16"), "is UTF-16"),
+        (b"\xfe\xff\0k\0e\0y", "is UTF-16"),
+        ("key\n".encode("utf-16-le"), "line 1 .*control character U\\+0000"),
+        ("first\nclé\n".encode("latin-1"), "not UTF-8 in line 2"),
+        (b"good\n\nbad\x07key\n", "line 3 .*control character U\\+0007"),
+        (b"two\x0bkeys", "control character U\\+000B"),
+        (b"\x7f", "control character U\\+007F"),
+        (b"k" * 70_000, "more than 65536 bytes"),
+    ],
 )
 def test_a_useless_file_is_refused(tmp_path: Path, content: bytes, hint: str) -> None:
     path = tmp_path / "api.key"
     path.write_bytes(content)
-    with pytest.raises(NoKey, match=hint):
+    with pytest.raises(NoKey, match=hint) as refusal:
         keys.read_keys(_settings(path))
+    assert "\n" not in str(refusal.value)
+    assert "bad" not in str(refusal.value)
+
+
+def test_what_is_endless_is_not_read_to_its_end() -> None:
+    with pytest.raises(NoKey, match="more than 65536 bytes"):
+        keys.read_keys(_settings(Path("/dev/zero")))
+
+
+def test_lines_that_begin_with_a_number_sign_are_comments(tmp_path: Path) -> None:
+    path = tmp_path / "api.key"
+    path.write_text("# of Nextcloud, since May\nnew#1\n  # old ones\nold two\u2028 \x85x\n", encoding="utf-8")
+    assert keys.read_keys(_settings(path)) == ("new#1", "old two\u2028 \x85x")
 
 
 def test_the_folder_that_docker_makes_for_a_missing_file_is_explained(tmp_path: Path) -> None:

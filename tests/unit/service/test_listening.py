@@ -1,16 +1,29 @@
 import errno
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from benchmarks.running import free_port
+from service import nextcloud
 from service.listening import ListenError, listen
 from service.settings import Settings
 
 
 def _settings(values: Mapping[str, object]) -> Settings:
     return Settings.model_validate({"PORT": free_port(), **values})
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[list[socket.socket]]:
+    sockets = listen(settings)
+    try:
+        yield sockets
+    finally:
+        for listener in sockets:
+            listener.close()
 
 
 def _reaches(host: str, port: int) -> bool:
@@ -21,9 +34,10 @@ def _reaches(host: str, port: int) -> bool:
     return True
 
 
-def test_all_addresses_ipv6_included() -> None:
-    settings = _settings({})
-    with listen(settings):
+@pytest.mark.parametrize("host", [None, "", "::", "[::]", "::0", "0:0:0:0:0:0:0:0", "*"])
+def test_all_addresses_ipv6_included(host: str | None) -> None:
+    settings = _settings({"FACE_HOST": host})
+    with _listening(settings):
         assert _reaches("127.0.0.1", settings.port)
         if socket.has_dualstack_ipv6():
             assert _reaches("::1", settings.port)
@@ -32,7 +46,10 @@ def test_all_addresses_ipv6_included() -> None:
 def test_an_answer_leaves_at_once() -> None:
     """Nagle's algorithm would keep a body back until the caller has acknowledged the head."""
     settings = _settings({"FACE_HOST": "127.0.0.1"})
-    with listen(settings) as listener, socket.create_connection(("127.0.0.1", settings.port), timeout=10):
+    with (
+        _listening(settings) as (listener,),
+        socket.create_connection(("127.0.0.1", settings.port), timeout=10),
+    ):
         connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -55,19 +72,22 @@ def test_a_system_without_ipv6(monkeypatch: pytest.MonkeyPatch, how: str) -> Non
             return create(address, family=family, backlog=backlog)
 
         monkeypatch.setattr(socket, "create_server", ipv4_alone)
-    with listen(settings):
+    with _listening(settings):
         assert _reaches("127.0.0.1", settings.port)
 
 
 def test_a_named_address_only() -> None:
     settings = _settings({"FACE_HOST": "127.0.0.1"})
-    with listen(settings) as listener:
+    with _listening(settings) as (listener,):
         assert listener.getsockname() == ("127.0.0.1", settings.port)
 
 
 def test_a_taken_port_is_named() -> None:
     settings = _settings({"FACE_HOST": "127.0.0.1"})
-    with listen(settings), pytest.raises(ListenError, match=rf"127\.0\.0\.1, port {settings.port}.*in use"):
+    with (
+        _listening(settings),
+        pytest.raises(ListenError, match=rf"127\.0\.0\.1, port {settings.port}.*in use"),
+    ):
         listen(settings)
 
 
@@ -76,3 +96,68 @@ def test_an_address_of_another_machine_is_refused() -> None:
         listen(_settings({"FACE_HOST": "192.0.2.1"}))
     with pytest.raises(ListenError, match=r"no-such-host\.invalid"):
         listen(_settings({"FACE_HOST": "no-such-host.invalid"}))
+
+
+def test_ipv4_alone() -> None:
+    settings = _settings({"FACE_HOST": "0.0.0.0"})
+    with _listening(settings):
+        assert _reaches("127.0.0.1", settings.port)
+        assert not _reaches("::1", settings.port)
+
+
+def test_every_address_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `localhost` has on most machines; one that this system lacks is left out."""
+    find = socket.getaddrinfo
+
+    def of_both_families(host: str, port: int | None, *arguments: int, **named: int) -> object:
+        if host != "some.host" or port is None:
+            return find(host, port, *arguments, **named)
+        ipv4 = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+        ipv6 = [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
+            for address in ("::1", "2001:db8::1")
+        ]
+        return [*ipv6, ipv4, ipv4]
+
+    monkeypatch.setattr(socket, "getaddrinfo", of_both_families)
+    settings = _settings({"FACE_HOST": "some.host"})
+    with _listening(settings) as listeners:
+        assert len(listeners) == 1 + socket.has_dualstack_ipv6()
+        assert _reaches("127.0.0.1", settings.port)
+        with pytest.raises(ListenError, match=r"some\.host.*in use"):
+            listen(settings)
+    for listener in listen(settings):  # all of the failed attempt's are closed
+        listener.close()
+
+
+def link_local() -> str | None:
+    """An address of this machine with its zone (/proc/net/if_inet6: address, index, length, scope, flags, name)."""
+    table = Path("/proc/net/if_inet6")
+    for line in table.read_text().splitlines() if table.exists() else ():
+        digits, _, _, scope, _, name = line.split()
+        if scope == "20":
+            groups = (digits[start : start + 4] for start in range(0, 32, 4))
+            return f"{socket.inet_ntop(socket.AF_INET6, bytes.fromhex(''.join(groups)))}%{name}"
+    return None
+
+
+@pytest.mark.skipif(link_local() is None, reason="no interface with a link-local IPv6 address")
+@pytest.mark.parametrize("form", ["{}", "[{}]", "url"])
+def test_a_link_local_address_has_its_zone(form: str) -> None:
+    address = str(link_local())
+    host = f"[{address.replace('%', '%25')}]" if form == "url" else form.format(address)
+    settings = _settings({"FACE_HOST": host})
+    with _listening(settings):
+        assert _reaches(address, settings.port)
+        url, *_ = nextcloud.occ_lines(settings, "key")
+        assert url.endswith(f"--value '[{address.replace('%', '%25')}]:{settings.port}'") or url.endswith(
+            f"--value [{address.replace('%', '%25')}]:{settings.port}"
+        )
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, "a\0b", "http://host", "[::1", "1.2.3.4.5", "host name"])
+def test_what_is_no_host_is_refused_in_one_line(host: str) -> None:
+    with pytest.raises(ListenError) as refusal:
+        listen(_settings({"FACE_HOST": host}))
+    assert "FACE_HOST" in str(refusal.value)
+    assert "\n" not in str(refusal.value)

@@ -24,10 +24,38 @@ def test_what_a_shell_would_change_is_quoted() -> None:
     assert shlex.split(key)[-1] == "it's $HOME"
 
 
-@pytest.mark.parametrize("host", [None, "0.0.0.0", "::"])
+@pytest.mark.parametrize("host", [None, "0.0.0.0", "0", "::", "[::]", "::0", "*"])
 def test_an_address_to_listen_on_is_not_one_to_call(host: str | None) -> None:
     url, *_ = nextcloud.occ_lines(Settings.model_validate({"FACE_HOST": host}), "abc")
     assert nextcloud.own_address() in url
+
+
+def test_a_machine_with_ipv6_alone_does_not_name_it_where_ipv4_is_listened_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        nextcloud, "_ELSEWHERE", ((socket.AF_INET, "no route"), (socket.AF_INET6, "2001:db8::1"))
+    )
+    url, *_ = nextcloud.occ_lines(Settings.model_validate({"FACE_HOST": "0.0.0.0"}), "abc")
+    assert url.endswith(f" --value {socket.gethostname()}:5000")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("::1", "[::1]:5000"),
+        ("[::1]", "[::1]:5000"),
+        ("fe80::1%eth0", "[fe80::1%25eth0]:5000"),
+        ("[fe80::1%25eth0]", "[fe80::1%25eth0]:5000"),
+        ("127.0.0.1", "127.0.0.1:5000"),
+        ("localhost", "localhost:5000"),
+        ("faces.example.org", "faces.example.org:5000"),
+    ],
+)
+def test_each_form_of_a_host_in_a_url(host: str, address: str) -> None:
+    """libcurl 7.88 connects to each of them; PHP hands them to it as they are."""
+    url, *_ = nextcloud.occ_lines(Settings.model_validate({"FACE_HOST": host}), "abc")
+    assert shlex.split(url)[-1] == address
 
 
 def test_the_address_is_one_of_this_machine_that_others_can_reach(monkeypatch: pytest.MonkeyPatch) -> None:

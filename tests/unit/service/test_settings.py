@@ -93,6 +93,43 @@ def test_an_impossible_value_is_explained_in_one_line(
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("key", ["a\nb", "a\rb", "tab\vtab", "\x1b[31m", "cl\udce9", "\x7f"])
+def test_a_key_that_no_header_carries_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("API_KEY", key)
+    with pytest.raises(
+        SettingsError, match=r"^API_KEY is not possible: no HTTP header can carry it"
+    ) as refusal:
+        settings.load()
+    assert key not in str(refusal.value)
+    assert str(refusal.value).isprintable()
+
+
+def test_white_space_around_a_key_and_within_it_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", " tést\tkey ü\n")
+    assert settings.load().api_key is not None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "shown"),
+    [
+        ("PORT", "5\n6", "PORT=5\\n6 "),
+        ("FACE_MODEL", "\udcff", "FACE_MODEL=\\udcff "),
+        ("PORT", "9" * 5000, "9… "),
+    ],
+)
+def test_a_value_is_shown_in_one_bounded_line(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, shown: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as refusal:
+        settings.load()
+    assert shown in str(refusal.value)
+    assert str(refusal.value).isprintable()
+    assert len(str(refusal.value)) < 300
+
+
 def test_a_mistake_ends_the_process_before_anything_heavy_is_loaded() -> None:
     program = (
         "import sys; from service.__main__ import main; status = main(['serve']);"
