@@ -108,13 +108,16 @@ def _batch_normalisation(reader: Reader, name: str) -> Affine:
     reader.integer("updates")
     reader.integer("statistics window")
     _multipliers(reader)
-    epsilon = np.float32(reader.finite("epsilon"))
+    epsilon = reader.finite("epsilon")
     flat = _flat(parameters, 2 * channels, "batch normalisation parameters")
-    variance = _flat(variances, channels, "running variances") + epsilon
-    if not (variance > 0).all():
-        raise DatError(f"corrupt at byte {variances.offset}: a running variance of {variance.min()}")
-    gamma = flat[:channels] / np.sqrt(variance)
-    beta = flat[channels:] - gamma * _flat(means, channels, "running means")
+    with np.errstate(over="ignore", invalid="ignore"):
+        variance = _flat(variances, channels, "running variances") + np.float32(epsilon)
+        if not (variance > 0).all():
+            raise DatError(f"corrupt at byte {variances.offset}: a running variance of {variance.min()}")
+        gamma = flat[:channels] / np.sqrt(variance)
+        beta = flat[channels:] - gamma * _flat(means, channels, "running means")
+    if not np.isfinite((variance, gamma, beta)).all():
+        raise DatError(f"corrupt before byte {reader.position}: a normalisation beyond the range of float32")
     return Affine(AffineSpec(channels), gamma, beta, (parameters, means, variances))
 
 

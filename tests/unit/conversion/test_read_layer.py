@@ -9,10 +9,12 @@ import pytest
 
 from conversion import read_layer, reference
 from conversion.dat import DatError, Reader
-from conversion.layers import Layer
+from conversion.layers import Affine, Layer
 from conversion.pictures import face_chips
 from conversion.read_network import Network, read_network
 from conversion.topologies import DESCRIPTOR
+from tests.fuzz import dat_files
+from tests.unit.conversion.packing import packed_float, packed_integer
 
 Places = list[tuple[str, int, int]]
 """Name of a layer, the byte at which its name starts, and the byte after its own values."""
@@ -96,3 +98,24 @@ def test_what_the_graphs_do_not_support_is_named(
     data = _rewritten(descriptor_weights.read_bytes(), places, {name: edition})
     with pytest.raises(DatError, match=message):
         read_network(data, DESCRIPTOR)
+
+
+@pytest.mark.parametrize(("gamma", "variance", "mean"), [(1e30, 1e-30, 0.0), (1e20, 1.0, 1e30)])
+def test_a_normalisation_beyond_float32_is_refused(gamma: float, variance: float, mean: float) -> None:
+    data = bytearray(
+        dat_files.descriptor(batch_normalisation=True).replace(packed_float(1e-4), packed_float(0))
+    )
+    layers = read_network(bytes(data), dat_files.SMALL_DESCRIPTOR).layers
+    affine = next(layer for layer in layers if isinstance(layer, Affine))
+    for tensor, value in zip(affine.stored, (gamma, mean, variance), strict=True):
+        data[tensor.offset : tensor.offset + 4] = np.float32(value).tobytes()
+    with pytest.raises(DatError, match="beyond the range of float32"):
+        read_network(bytes(data), dat_files.SMALL_DESCRIPTOR)
+
+
+def test_an_epsilon_beyond_float32_is_refused() -> None:
+    whole = dat_files.descriptor(batch_normalisation=True)
+    too_large = packed_integer(1) + packed_integer(1000)
+    assert packed_float(1e-4) in whole
+    with pytest.raises(DatError, match="beyond the range of float32"):
+        read_network(whole.replace(packed_float(1e-4), too_large), dat_files.SMALL_DESCRIPTOR)
