@@ -11,6 +11,9 @@ PHOTOS ?=
 OUT ?= benchmark
 # What `make serve` needs weights for, as the service itself reads it.
 MODEL := $(or $(FACE_MODEL),4)
+# For `make fuzz`: all, or a target of tests/fuzz/targets.py; and how long.
+TARGET ?= all
+SECONDS ?= 300
 # A folder with .dat files to take instead of downloading them.
 FACE_WEIGHTS ?=
 CACHE := .cache
@@ -18,7 +21,7 @@ CACHE := .cache
 BIN := $(VENV)/bin
 export FACE_STORE := $(STORE)
 
-.PHONY: serve test test-slow bench parity check format lock convert convert-all clean image rehearse-images emulated
+.PHONY: serve test test-slow fuzz bench parity check format lock convert convert-all clean image rehearse-images emulated
 .PHONY: environment test-environment bench-environment
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
@@ -57,6 +60,11 @@ test: check convert-all
 ## The tests that take minutes.
 test-slow: test-environment convert-all
 	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "slow and not images and not emulated" $(ARGS)
+
+## Fuzz the readers of photos, forms, requests and weights for SECONDS in all; TARGET=png for one, SEED=1 for the same
+## mutations again. Inputs that are a finding are left in fuzz-findings/, and the exit status is 1.
+fuzz: test-environment
+	$(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 ## Both images without Docker: their own lines in a Debian of their own, up to answered photos. Needs root, debootstrap
 ## and a Debian mirror, and is skipped with the reason where one is not there; minutes, and for CUDA some gigabytes.

@@ -1,6 +1,5 @@
 """Shape predictors: the real ones, a small one written by hand, and what is none."""
 
-import random
 import tracemalloc
 from pathlib import Path
 
@@ -12,37 +11,9 @@ from conversion.landmarks import POINTS
 from conversion.read_predictor import read_predictor
 from model_store.store import WeightStore
 from service.recognition.models import CNN_DETECTOR, FIVE_POINTS, SIXTY_EIGHT_POINTS
-from tests.unit.conversion.packing import packed_float, packed_integer
-
-STAGES, TREES, SPLITS, PIXELS = 2, 3, 3, 4
-
-
-def _column(values: list[float]) -> bytes:
-    return packed_integer(-len(values)) + packed_integer(-1) + b"".join(map(packed_float, values))
-
-
-def _small(**changes: int) -> bytes:
-    """A predictor of five points after the `serialize` of shape_predictor; `changes` replace its counts."""
-    state = random.Random(5)
-    counts = {"splits": SPLITS, "leaves": SPLITS + 1, "pixel": PIXELS - 1, "anchors": PIXELS} | changes
-    data = [packed_integer(1), _column([state.random() for _ in range(10)]), packed_integer(STAGES)]
-    for _ in range(STAGES):
-        data.append(packed_integer(TREES))
-        for _ in range(TREES):
-            data.append(packed_integer(counts["splits"]))
-            for _ in range(SPLITS):
-                data += [packed_integer(0), packed_integer(counts["pixel"]), packed_float(state.gauss(0, 9))]
-            data.append(packed_integer(counts["leaves"]))
-            data += [_column([state.gauss(0, 0.1) for _ in range(10)]) for _ in range(SPLITS + 1)]
-    data.append(packed_integer(STAGES))
-    for _ in range(STAGES):
-        data.append(packed_integer(counts["anchors"]))
-        data += [packed_integer(number % 5) for number in range(PIXELS)]
-    data.append(packed_integer(STAGES))
-    for _ in range(STAGES):
-        data.append(packed_integer(PIXELS))
-        data += [packed_float(state.random()) for _ in range(2 * PIXELS)]
-    return b"".join(data)
+from tests.fuzz.dat_files import PIXELS, SPLITS, STAGES, TREES, column
+from tests.fuzz.dat_files import predictor as predictor_file
+from tests.unit.conversion.packing import packed_integer
 
 
 @pytest.mark.parametrize("name", [FIVE_POINTS, SIXTY_EIGHT_POINTS])
@@ -75,13 +46,13 @@ def test_the_published_predictors(name: str, store: Path) -> None:
 
 
 def test_a_small_one() -> None:
-    predictor = read_predictor(_small(), 5)
+    predictor = read_predictor(predictor_file(), 5)
     assert predictor.leaves.shape == (STAGES, TREES, SPLITS + 1, 10)
     assert predictor.anchors.tolist() == [[0, 1, 2, 3]] * STAGES
 
 
 def test_cut_off_anywhere_it_is_none() -> None:
-    data = _small()
+    data = predictor_file()
     for size in range(len(data)):
         with pytest.raises(DatError):
             read_predictor(data[:size], 5)
@@ -90,7 +61,7 @@ def test_cut_off_anywhere_it_is_none() -> None:
 
 
 def test_any_changed_byte_gives_an_error_or_sound_arrays() -> None:
-    data = _small()
+    data = predictor_file()
     for position in range(len(data)):
         for change in (0x01, 0x80, 0xFF):
             damaged = bytearray(data)
@@ -117,7 +88,7 @@ def test_any_changed_byte_gives_an_error_or_sound_arrays() -> None:
 )
 def test_counts_that_contradict_each_other(changes: dict[str, int], message: str) -> None:
     with pytest.raises(DatError, match=message):
-        read_predictor(_small(**changes), 5)
+        read_predictor(predictor_file(**changes), 5)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +105,7 @@ def test_another_kind_of_file_is_named(name: str, points: int, message: str, sto
 
 
 def test_a_huge_count_takes_no_memory() -> None:
-    head = packed_integer(1) + _column([0.0] * 10) + packed_integer(2**16) + packed_integer(2**16)
+    head = packed_integer(1) + column([0.0] * 10) + packed_integer(2**16) + packed_integer(2**16)
     tracemalloc.start()
     with pytest.raises(DatError, match="truncated"):
         read_predictor(head, 5)
@@ -146,5 +117,5 @@ def test_a_huge_count_takes_no_memory() -> None:
 def test_numbers_written_by_hand_are_packed_as_dlib_does(store: Path) -> None:
     data = WeightStore(store).path(FIVE_POINTS).read_bytes()
     initial = read_predictor(data, 5).initial.ravel().tolist()
-    written = packed_integer(1) + _column(initial) + packed_integer(15) + packed_integer(500)
+    written = packed_integer(1) + column(initial) + packed_integer(15) + packed_integer(500)
     assert data.startswith(written)

@@ -1,0 +1,149 @@
+"""The real server in the process that fuzzes it, and a caller that sends it bytes."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.app import create_app
+from service.capacity import Capacity
+from service.keys import KeyRing
+from service.logs import FIELDS
+from service.recognition.engines.protocol import Stage
+from service.recognition.geometry import Rectangle
+from service.recognition.recognizer import Face, Recognition
+from service.recognition.timings import Timings
+from service.server import server_of
+from service.settings import Settings
+from tests.fuzz.pieces import pieces
+
+KEY = "k"
+"""Of the seeds too."""
+
+LATEST_END = 0.01
+"""Seconds after which the caller says that it has sent all, where no answer ends the request before."""
+
+ROUNDS = 10
+"""Of the event loop: bytes have gone from the caller to the server and back."""
+
+ENDS_WITHIN = 20.0
+"""Seconds that the server has to be done with a caller that has sent all; nothing of it should take a tenth."""
+
+
+class FixedFace:
+    """A recogniser that finds the same face in every photo."""
+
+    def recognize_timed(
+        self,
+        image: NDArray[np.uint8],
+        rectangles: Sequence[Rectangle] | None = None,
+        *,
+        stand_in: bool = True,
+    ) -> Recognition:
+        landmarks, descriptor = np.zeros((5, 2), np.int64), np.zeros(128, np.float32)
+        return Recognition(
+            [
+                Face(rectangle, 1.0, landmarks, descriptor)
+                for rectangle in rectangles or (Rectangle(1, 2, 3, 4),)
+            ],
+            Timings(),
+        )
+
+    def warm_up(self) -> None:
+        pass
+
+    def stages(self) -> Mapping[str, Stage]:
+        return {}
+
+    def close(self) -> None:
+        pass
+
+
+class _Errors(logging.Handler):
+    """Collects lines that report errors, and requests answered with 5xx."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = getattr(record, FIELDS, None) or {}
+        status = fields.get("status", 0)
+        if record.levelno >= logging.ERROR or status >= 500:
+            self.found.append(logging.Formatter().format(record))
+
+
+class HttpServer:
+    """A server on a port of its own, which runs while a caller waits for it and at no other time."""
+
+    def __init__(self) -> None:
+        self._errors = _Errors()
+        logging.getLogger().addHandler(self._errors)
+        logging.getLogger("service").setLevel(logging.INFO)
+        settings = Settings.model_validate(
+            {"API_KEY": KEY, "FACE_STORE": Path(tempfile.mkdtemp()), "GUNICORN_WORKERS": 1}
+        )
+        app = create_app(settings, KeyRing([KEY]), FixedFace(), Capacity.of(settings, cores=1), self._failed)
+        self._server = server_of(app, settings)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(
+            lambda _, context: self._errors.found.append(
+                f"{context['message']}: {context.get('exception')!r}"
+            )
+        )
+        self._loop.run_until_complete(self._start())
+
+    def exchange(self, data: bytes) -> None:
+        """Sends all bytes, and reads until the server closes. Raises AssertionError on an error of the server's."""
+        self._errors.found.clear()
+        self._loop.run_until_complete(asyncio.wait_for(self._exchange(data), ENDS_WITHIN))
+        assert not self._errors.found, "\n".join(self._errors.found)
+
+    def _failed(self, failure: Exception) -> None:
+        self._errors.found.append(repr(failure))
+
+    async def _start(self) -> None:
+        self._serving = self._loop.create_task(self._server.serve([self._listener]))
+        while not (self._server.started and b" 200 " in await self._answer(b"GET /ready HTTP/1.0\r\n\r\n")):
+            await asyncio.sleep(LATEST_END)
+
+    async def _exchange(self, data: bytes) -> None:
+        await self._answer(data)
+        state = self._server.server_state
+        while state.connections or state.tasks:
+            await asyncio.sleep(0)
+
+    async def _worked_on(self) -> None:
+        end = self._loop.time() + LATEST_END
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0)
+        while self._server.server_state.tasks and self._loop.time() < end:
+            await asyncio.sleep(0)
+
+    async def _answer(self, data: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection(*self._listener.getsockname())
+        # So that the port is free again at once.
+        writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        answer = b""
+        # An answer to what came first resets the connection, where it closes while there is more to come.
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces(data):
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+            await self._worked_on()
+            writer.write_eof()
+            while piece := await reader.read(1 << 16):
+                answer += piece
+        writer.transport.abort()
+        return answer

@@ -1,0 +1,31 @@
+"""A minute of fuzzing in all, and the corpus that it starts from."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.campaign import fuzz
+from tests.fuzz.seeds import MAKERS
+from tests.fuzz.targets import CORPUS, TARGETS, corpus_of
+
+LARGEST_CORPUS = 300_000
+"""Bytes; it is part of every checkout."""
+
+
+def test_every_target_has_a_corpus() -> None:
+    assert MAKERS.keys() == TARGETS.keys()
+    for name in TARGETS:
+        assert {path.name for path in corpus_of(name)} >= {seed for seed, _ in MAKERS[name]()}
+    assert sum(path.stat().st_size for path in CORPUS.glob("*/*")) < LARGEST_CORPUS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_share_of_a_minute(name: str, tmp_path: Path) -> None:
+    seconds = 60 * TARGETS[name].weight / sum(target.weight for target in TARGETS.values())
+    outcome = fuzz(name, seconds, seed=1, artefacts=tmp_path)
+    assert outcome.executions >= len(corpus_of(name))
+    assert not outcome.findings, "\n".join(
+        f"{finding.kind}\n{finding.report}\nagain: python -m tests.fuzz {name} {finding.path}"
+        for finding in outcome.findings.values()
+    )
