@@ -201,7 +201,8 @@ class Settings(BaseSettings):
     honour_orientation: bool = Field(
         default=True,
         validation_alias="FACE_ORIENTATION",
-        description="Turn a photo upright as its EXIF data says. dlib does not; the app's own uploads carry none.",
+        description="Turn a photo upright where Nextcloud does: JPEG by EXIF, TIFF by its tag, AVIF by its boxes "
+        "(HEIC is always turned). dlib does not; the app's own uploads are upright.",
     )
     preferred_mimetype: Annotated[Literal["image/jpeg", "image/png"], _AnyCase] = Field(
         default="image/jpeg",
