@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     host: str | None = Field(
         default=None,
         validation_alias="FACE_HOST",
-        description="Address to listen on. Unset: all addresses, IPv4 and IPv6.",
+        description="Address to listen on, or a name with all of its addresses. Unset or `::`: all, IPv4 and IPv6.",
     )
     workers: int = Field(
         default=0,
