@@ -26,6 +26,10 @@ OF_A_CONTAINER = 0.8
 OF_A_MACHINE = 0.5
 """Share of a machine's memory that is used by default: others live there too."""
 
+MACHINE_UNKNOWN = 2 * 1024**3
+"""Bytes that are assumed where the C library asks /proc/meminfo (glibc before 2.35) and that is hidden: enough for
+every model and a photo of the default area."""
+
 PHOTOS: Mapping[str, Callable[[int], int]] = MappingProxyType(
     {
         # One more than cores is decoded while the others are in the networks (measured on two cores: three photos in
@@ -77,4 +81,8 @@ def hard_limit() -> int:
 
 def memory_of_machine() -> int:
     """Bytes of physical memory. From sysconf(3), since a sandbox may hide /proc/meminfo (systemd's ProcSubset=pid)."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        pages = os.sysconf("SC_PHYS_PAGES")
+    except OSError:
+        pages = -1
+    return pages * os.sysconf("SC_PAGE_SIZE") if pages > 0 else MACHINE_UNKNOWN

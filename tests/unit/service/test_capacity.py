@@ -1,3 +1,4 @@
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,21 @@ def test_the_memory_of_this_machine_can_be_read() -> None:
     (total,) = re.findall(r"^MemTotal:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
     assert capacity.memory_of_machine() == pytest.approx(1024 * int(total), rel=0.05)
     assert cgroups.memory_limit() > 2**26
+
+
+@pytest.mark.parametrize("answer", [-1, OSError(38, "Function not implemented")])
+def test_a_machine_that_does_not_say_how_much_memory_it_has(
+    monkeypatch: pytest.MonkeyPatch, answer: int | OSError
+) -> None:
+    def sysconf(name: str) -> int:
+        if name == "SC_PAGE_SIZE":
+            return 4096
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(os, "sysconf", sysconf)
+    assert capacity.memory_of_machine() == capacity.MACHINE_UNKNOWN
 
 
 @pytest.mark.usefixtures("fresh_cores")
