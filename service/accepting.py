@@ -20,6 +20,9 @@ AT_ONCE = 16
 RESERVED = 64
 """File descriptors that connections leave for all else: files, and three for each process of dlib's."""
 
+USUAL_LIMIT = 1024
+"""Soft limit of open files where the system does not tell it: the default of Linux and systemd."""
+
 NEW_SECONDS = 1.0
 """For which an idle connection is not closed for want of descriptors. A caller sends its head together with the last
 packet of the handshake, so it has been read by then unless that packet was lost."""
@@ -147,7 +150,10 @@ class Accepting:
 
 def _descriptors_for_connections(listener: socket.socket) -> int:
     """File descriptors of the soft limit that are neither in use nor reserved."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except OSError:  # a sandbox denies the question
+        soft = USUAL_LIMIT
     lowest_free = os.dup(listener.fileno())  # a new descriptor is the lowest that is free (dup(2))
     os.close(lowest_free)
     free = soft - lowest_free
