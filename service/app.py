@@ -24,7 +24,7 @@ from service.queue import Queue
 from service.readiness import Readiness, Recognizer
 from service.recognition.models import MODELS
 from service.settings import Settings
-from service.upload_budget import UploadBudget
+from service.uploads import UploadBudget
 
 PATHS = ("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome")
 """All there are; `metrics` counts the rest as one."""

@@ -18,8 +18,7 @@ from service.recognition import memory
 from service.recognition.engines.protocol import EngineError
 from service.recognition.models import MODELS
 from service.settings import Settings
-from service.upload_budget import UploadBudget
-from service.uploads import Upload, read_upload
+from service.uploads import Upload, UploadBudget, read_upload
 
 log = logging.getLogger(__name__)
 

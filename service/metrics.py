@@ -28,7 +28,7 @@ from service.queue import Queue
 from service.readiness import NotReady, Readiness
 from service.recognition.models import Model
 from service.recognition.timings import Timings
-from service.upload_budget import UploadBudget
+from service.uploads import UploadBudget
 from service.versions import own_version
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

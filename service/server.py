@@ -13,11 +13,9 @@ from starlette.applications import Starlette
 from service import early_exit, memory_plan, stopping
 from service.app import create_app
 from service.capacity import Capacity, memory
-from service.connections import connections
-from service.hang_ups import HangUps
+from service.connections import HangUps, OpenConnections, connections
 from service.heap import give_large_blocks_back
 from service.keys import KeyRing
-from service.open_connections import OpenConnections
 from service.recognition.engines.protocol import EngineError
 from service.recognition.models import MODELS
 from service.recognition.opening import RecognizerError, open_recognizer

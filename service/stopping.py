@@ -14,10 +14,8 @@ from types import FrameType
 
 import uvicorn
 
-from service.accepting import Accepting
+from service.connections import Accepting, HangUps, OpenConnections
 from service.early_exit import SIGNALS
-from service.hang_ups import HangUps
-from service.open_connections import OpenConnections
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +54,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._hang_ups.start()
-        await super().startup([])  # uvicorn would let asyncio accept; see service.accepting
+        await super().startup([])  # uvicorn would let asyncio accept; see `Accepting`
         self._accepting = Accepting(sockets or (), self._protocol, self._open_connections)
         self._accepting.start()
 

@@ -64,7 +64,7 @@ def multipart() -> Opened:
     from starlette.types import Message
 
     from service import answers, face_part, uploads
-    from service.upload_budget import UploadBudget
+    from service.uploads import UploadBudget
     from tests.fuzz.pieces import pieces
 
     maximum = 32 * 1024

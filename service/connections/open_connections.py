@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
-from service.repeated import Repeated
+from service.connections.repeated import Repeated
 
 MOST_IDLE = 2048
 """Connections without a request in progress. Each takes some 7 KiB of the process (measured, 10,000 connections)."""

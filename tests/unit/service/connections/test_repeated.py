@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from service.repeated import PERIOD, Repeated
+from service.connections.repeated import PERIOD, Repeated
 
 
 def test_one_line_a_period_with_the_number_of_times(

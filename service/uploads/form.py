@@ -11,9 +11,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from service.connections import READ_AT_ONCE
-from service.multipart import extended_filename, without_preamble
-from service.pace import MINIMUM_RATE, Pace
-from service.upload_budget import UploadShare
+from service.uploads.budget import UploadShare
+from service.uploads.multipart import extended_filename, without_preamble
+from service.uploads.pace import MINIMUM_RATE, Pace
 
 PHOTO_FIELD = "file"
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from service.upload_budget import UploadBudget, UploadShare
+from service.uploads.budget import UploadBudget, UploadShare
 
 BLOCK = 4
 """Bytes; small, so that a story has many blocks."""

@@ -10,10 +10,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from service import answers
-from service.framing import RequestParser
-from service.hang_ups import HangUps
-from service.open_connections import OpenConnections
-from service.transport import CallerTransport
+from service.connections.framing import RequestParser
+from service.connections.hang_ups import HangUps
+from service.connections.open_connections import OpenConnections
+from service.connections.transport import CallerTransport
 
 READ_AT_ONCE = 64 * 1024
 """Bytes taken from a socket at a time (asyncio: 256 KiB), which is what a caller that waits its turn may cost."""

@@ -11,8 +11,8 @@ import resource
 import socket
 from collections.abc import Callable, Sequence
 
-from service.open_connections import OpenConnections
-from service.repeated import Repeated
+from service.connections.open_connections import OpenConnections
+from service.connections.repeated import Repeated
 
 AT_ONCE = 16
 """Connections that are accepted before those that are open have their turn again."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service import lingering
+from service.connections import lingering
 from tests.unit.service.talking import FORM, answers, connect, head
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service import transport
-from service.transport import ANSWER_START
+from service.connections import transport
+from service.connections.transport import ANSWER_START
 from tests.unit.service.conftest import PATIENCE
 from tests.unit.service.talking import FORM, answers, connect, head, photo
 

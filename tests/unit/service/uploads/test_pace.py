@@ -1,6 +1,6 @@
 import pytest
 
-from service.pace import MINIMUM_RATE, Pace
+from service.uploads.pace import MINIMUM_RATE, Pace
 
 
 def _given_up_after(patience: float, received: int, every: float, limit: float = 3600) -> float | None:

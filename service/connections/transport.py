@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from service.lingering import Lingering
+from service.connections.lingering import Lingering
 
 ANSWER_START = b"HTTP/1.1 "
 """What every answer begins with (RFC 9112, section 4), whatever its status and the version of the request."""

@@ -1,6 +1,6 @@
 import pytest
 
-from service.uploads import base_name
+from service.uploads.form import base_name
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.multipart import LONGEST_PADDING, extended_filename, without_preamble
+from service.uploads.multipart import LONGEST_PADDING, extended_filename, without_preamble
 from tests.unit.service.conftest import client
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service import open_connections
-from service.open_connections import OpenConnections
+from service.connections import open_connections
+from service.connections.open_connections import OpenConnections
 
 
 class _Connection:

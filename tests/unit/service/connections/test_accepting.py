@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from service import accepting
+from service.connections import accepting
 from tests.unit.service.conftest import PATIENCE
 from tests.unit.service.talking import answers, connect, head, photo
 
@@ -108,7 +108,9 @@ def test_a_failure_to_accept_is_logged_once_and_tried_again(
     with serving() as port:
         assert health(port) == 200
     assert failures == []
-    assert [record.getMessage() for record in caplog.records if record.name == "service.accepting"] == [
+    assert [
+        record.getMessage() for record in caplog.records if record.name == "service.connections.accepting"
+    ] == [
         "connections cannot be accepted at present: [Errno 24] Too many open files "
         "(times since the last such line: 1)"
     ]

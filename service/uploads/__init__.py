@@ -1,0 +1,23 @@
+"""Uploads: a photo out of a multipart request, within a byte budget and above a minimum rate."""
+
+from service.uploads.budget import UploadBudget
+from service.uploads.form import (
+    EmptyUpload,
+    MalformedUpload,
+    Stalled,
+    Upload,
+    UploadTooLarge,
+    read_upload,
+    size_of,
+)
+
+__all__ = [
+    "EmptyUpload",
+    "MalformedUpload",
+    "Stalled",
+    "Upload",
+    "UploadBudget",
+    "UploadTooLarge",
+    "read_upload",
+    "size_of",
+]
