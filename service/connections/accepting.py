@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from service.connections.open_connections import OpenConnections
-from service.connections.repeated import Repeated
+from service.connections.rate_limited_warning import RateLimitedWarning
 
 AT_ONCE = 16
 """Connections that are accepted before those that are open have their turn again."""
@@ -53,8 +53,8 @@ class Accepting:
         self._starting: set[asyncio.Task[object]] = set()
         self._paused = True
         self._retry: asyncio.TimerHandle | None = None
-        self._full = Repeated(log)
-        self._failed = Repeated(log)
+        self._full = RateLimitedWarning(log)
+        self._failed = RateLimitedWarning(log)
 
     def start(self) -> None:
         """Begins to accept, on the running loop."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
-from service.connections.repeated import Repeated
+from service.connections.rate_limited_warning import RateLimitedWarning
 
 MOST_IDLE = 2048
 """Connections without a request in progress. Each takes some 7 KiB of the process (measured, 10,000 connections)."""
@@ -39,7 +39,7 @@ class OpenConnections:
         self._idle: dict[Idle, float] = {}
         self._heads: dict[Idle, int] = {}
         self._head_bytes = 0
-        self._evicted = Repeated(logging.getLogger(__name__))
+        self._evicted = RateLimitedWarning(logging.getLogger(__name__))
 
     @property
     def full(self) -> bool:

@@ -11,9 +11,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from service.connections import READ_AT_ONCE
+from service.connections.minimum_rate import MINIMUM_RATE, MinimumRate
 from service.uploads.budget import UploadShare
 from service.uploads.multipart import extended_filename, without_preamble
-from service.uploads.pace import MINIMUM_RATE, Pace
 
 PHOTO_FIELD = "file"
 
@@ -57,9 +57,12 @@ class _InMemoryParser(MultiPartParser):
         part = self._current_part
         disposition = part.content_disposition or b""
         extended, name = extended_filename(disposition)
-        if (
-            extended
-        ):  # a part with a name is a file; a plain `filename`, which then stands last, keeps its value
+        if extended:
+            # A part with any file name is a file, and Starlette looks at the plain `filename` alone. So
+            #     form-data; name="file"; filename*=utf-8''%C3%A9.jpg
+            # becomes
+            #     form-data; filename=""; name="file"; filename*=utf-8''%C3%A9.jpg
+            # and a plain `filename` that the sender wrote, which stands behind the empty one, overrides it.
             part.content_disposition = disposition.replace(b";", b'; filename="";', 1)
         super().on_headers_finished()
         if name is not None and part.file is not None:  # RFC 6266, section 4.3: before the plain one
@@ -143,9 +146,8 @@ async def _read_form(request: Request, body: AsyncGenerator[bytes, None]) -> For
         return await parser.parse()
     except MultiPartException as error:
         raise MalformedUpload(error.message) from None
-    except (
-        ValueError
-    ):  # of Python's codecs: UnicodeError by "idna" and "undefined", and one for a name with a NUL
+    except ValueError:
+        # Of Python's codecs: UnicodeError by "idna" and "undefined", and one for a name with a NUL.
         raise MalformedUpload("the form is not in the charset that its content type names") from None
 
 
@@ -155,14 +157,14 @@ async def _bounded(
     """The body as it comes in, of at most `most` bytes."""
     received = 0
     body = request.stream()
-    pace = Pace(patience)
+    rate = MinimumRate(patience)
     loop = asyncio.get_running_loop()
     while True:
         # Not a byte of a block is read before this: it waits with the caller, which is asked to continue by the first.
         await share.grow(min(received + READ_AT_ONCE, most))
         started = loop.time()
         try:
-            async with asyncio.timeout(pace.left):
+            async with asyncio.timeout(rate.left):
                 chunk = await anext(body)
         except StopAsyncIteration:
             share.complete(received)
@@ -171,7 +173,7 @@ async def _bounded(
             raise Stalled(
                 f"{received} bytes came, then none for {patience:g} seconds or fewer than {MINIMUM_RATE} a second"
             ) from None
-        pace.count(loop.time() - started, len(chunk))
+        rate.count(loop.time() - started, len(chunk))
         received += len(chunk)
         if received > most:
             raise UploadTooLarge(_too_large(most))

@@ -1,4 +1,4 @@
-"""Log messages that repeat: one line a period, with the number of times."""
+"""Rate-limited log messages: one line a period, with the number of times."""
 
 import logging
 import time
@@ -7,7 +7,7 @@ PERIOD = 60.0
 """Seconds between two lines of one kind."""
 
 
-class Repeated:
+class RateLimitedWarning:
     """A warning of one kind. The first is logged at once; those that follow are counted for the next line."""
 
     def __init__(self, log: logging.Logger) -> None:
@@ -23,4 +23,6 @@ class Repeated:
             return
         times, self._times = self._times, 0
         self._quiet_until = now + PERIOD
-        self._log.warning(message + " (times since the last such line: %d)", *arguments, times)
+        if times > 1:
+            message, arguments = message + " (%d times since the last such line)", (*arguments, times)
+        self._log.warning(message, *arguments)

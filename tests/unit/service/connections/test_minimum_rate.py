@@ -1,17 +1,17 @@
 import pytest
 
-from service.uploads.pace import MINIMUM_RATE, Pace
+from service.connections.minimum_rate import MINIMUM_RATE, MinimumRate
 
 
 def _given_up_after(patience: float, received: int, every: float, limit: float = 3600) -> float | None:
     """Seconds until a caller that sends `received` bytes every `every` seconds has none left; None: never."""
-    pace = Pace(patience)
+    rate = MinimumRate(patience)
     now = 0.0
     while now < limit:
-        if pace.left < every:
-            return now + pace.left
+        if rate.left < every:
+            return now + rate.left
         now += every
-        pace.count(every, received)
+        rate.count(every, received)
     return None
 
 
@@ -34,6 +34,6 @@ def test_silence_and_dripping_end_and_a_slow_network_does_not(
 
 
 def test_bytes_that_came_fast_buy_no_long_silence() -> None:
-    pace = Pace(60)
-    pace.count(0.1, 100_000_000)
-    assert pace.left == 60
+    rate = MinimumRate(60)
+    rate.count(0.1, 100_000_000)
+    assert rate.left == 60

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from service.connections.repeated import PERIOD, Repeated
+from service.connections.rate_limited_warning import PERIOD, RateLimitedWarning
 
 
 def test_one_line_a_period_with_the_number_of_times(
@@ -11,12 +11,12 @@ def test_one_line_a_period_with_the_number_of_times(
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    warnings = Repeated(logging.getLogger("service.test"))
+    warnings = RateLimitedWarning(logging.getLogger("service.test"))
     for number in range(40_000):
         warnings.warning("number %d", number)
     now += PERIOD
     warnings.warning("number %d", -1)
     assert [record.getMessage() for record in caplog.records] == [
-        "number 0 (times since the last such line: 1)",
-        "number -1 (times since the last such line: 40000)",
+        "number 0",
+        "number -1 (40000 times since the last such line)",
     ]
