@@ -1,6 +1,9 @@
 """One caller's connection: uvicorn's, with time-outs, detection of hang-ups, back-pressure and a graceful shutdown."""
 
 import asyncio
+import fcntl
+import sys
+import termios
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +15,7 @@ from uvicorn.server import ServerState
 from service import answers
 from service.connections.framing import RequestParser
 from service.connections.hang_ups import HangUps
+from service.connections.minimum_rate import MinimumRate
 from service.connections.open_connections import OpenConnections
 from service.connections.transport import CallerTransport
 
@@ -31,7 +35,7 @@ class Connection(H11Protocol):
     """One caller's connection. `connections` sets the class's attributes."""
 
     patience: float
-    """Seconds for a request's head to arrive, and for an answer to be taken at all."""
+    """Seconds for a request's head to arrive, and for an answer to be taken (`MinimumRate`)."""
     hang_ups: HangUps
     open_connections: OpenConnections
 
@@ -48,6 +52,13 @@ class Connection(H11Protocol):
             h11.SERVER, config.h11_max_incomplete_event_size or READ_AT_ONCE
         )
         self._timer: asyncio.TimerHandle | None = None
+        self._output = MinimumRate(self.patience)
+        """Seconds that the caller may still let its answers wait; for all of the connection's answers together, so that
+        an endless row of requests cannot buy time."""
+        self._untaken = 0
+        """Bytes that the caller had not taken at `_untaken_since`."""
+        self._untaken_since = 0.0
+        self._output_timer: asyncio.TimerHandle | None = None
         self._descriptor = -1
         self._leaving = False
         self._end_of_input = False
@@ -56,10 +67,12 @@ class Connection(H11Protocol):
         """The FIN has been read, and with it all that the caller sent."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._line = CallerTransport(transport, self._unread)
-        super().connection_made(self._line)
+        self._caller_transport = CallerTransport(transport, self._unread)
+        super().connection_made(self._caller_transport)
         # Of asyncio's own transports; another loop's would not mind.
         transport.max_size = READ_AT_ONCE  # type: ignore[attr-defined]
+        # Then pause_writing and resume_writing say exactly whether a part of an answer is still here.
+        transport.set_write_buffer_limits(high=0)
         self._descriptor = transport.get_extra_info("socket").fileno()
         self.hang_ups.watch(self._descriptor, self._input_ends, self._caller_gone)
         self.open_connections.idle(self)
@@ -67,11 +80,11 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         before = self.cycle
-        if self._line.lingering is not None:
-            self._line.lingering.discard(len(data))
+        if self._caller_transport.lingering is not None:
+            self._caller_transport.lingering.discard(len(data))
             return
         super().data_received(data)
-        if not self._line.is_closing():
+        if not self._caller_transport.is_closing():
             self._after_input(new=self.cycle is not before)
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -90,19 +103,32 @@ class Connection(H11Protocol):
         if self._in_progress:  # the next request was in the buffer
             self._after_input(new=True)
             return
-        self.open_connections.idle(self)
-        if self._line.is_closing():
-            pass
-        elif self._all_read:
-            self._line.close()
-        else:
-            self._count_head()
-        if left := self.transport.get_write_buffer_size():
-            self._see_taken(left)
+        self._idle_once_taken()
+        if self._all_read:
+            self._caller_transport.close()
+
+    def pause_writing(self) -> None:
+        """Called by asyncio when a part of an answer does not fit into the socket's buffer."""
+        super().pause_writing()
+        # An eviction would cut the answer off; the output timer ends the connection instead.
+        self.open_connections.busy(self)
+        self._untaken, self._untaken_since = self._untaken_now(), self.loop.time()
+        self._output_timer = self.loop.call_later(self._output.left, self._see_taken)
+
+    def resume_writing(self) -> None:
+        """Called by asyncio when the kernel has the whole answer."""
+        super().resume_writing()
+        self._count_taken()
+        self._stop_output_timer()
+        if not self._in_progress:
+            self._idle_once_taken()
+            if self.conn.trailing_data[0] and self._timer is None:
+                self._give_up_after(self.patience)  # for the rest of the next request's head
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        self._line.lost()
+        self._stop_output_timer()
+        self._caller_transport.lost()
         self.hang_ups.forget(self._descriptor)
         self.open_connections.closed(self)
         self._caller_gone()
@@ -118,7 +144,7 @@ class Connection(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             self._caller_gone()
-            self.open_connections.idle(self)
+            self._idle_once_taken()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = answers.serialised({"error": reason})
             headers = [
@@ -127,16 +153,15 @@ class Connection(H11Protocol):
                 ("connection", "close"),
             ]
             phrase = HTTPStatus(status).phrase
-            bodiless = (
-                self._parser.is_head and self.conn.our_state is h11.SEND_RESPONSE
-            )  # RFC 9110, section 9.3.2
+            # RFC 9110, section 9.3.2
+            bodiless = self._parser.is_head and self.conn.our_state is h11.SEND_RESPONSE
             for event in (
                 h11.Response(status_code=status, headers=headers, reason=phrase),
                 h11.Data(data=b"" if bodiless else body),
                 h11.EndOfMessage(),
             ):
-                self._line.write(self.conn.send(event) or b"")
-        self._line.close()
+                self._caller_transport.write(self.conn.send(event) or b"")
+        self._caller_transport.close()
 
     def shutdown(self) -> None:
         """Ends the connection after its request; one whose request is still on its way has LAST_CALL for it."""
@@ -148,7 +173,7 @@ class Connection(H11Protocol):
 
     def evict(self) -> None:
         """Closes an idle connection at once."""
-        self._line.abort()
+        self._caller_transport.abort()
 
     @property
     def _in_progress(self) -> bool:
@@ -164,7 +189,7 @@ class Connection(H11Protocol):
         """Follows each piece of a request, and each `new` request that was in the buffer."""
         if not self._in_progress:
             self._count_head()
-            if self._timer is None:
+            if self._timer is None and not self.transport.get_write_buffer_size():
                 self._give_up_after(self.patience)
             return
         self._stop_timer()
@@ -189,7 +214,7 @@ class Connection(H11Protocol):
         """Finds out whether a caller whose FIN has come still waits for an answer."""
         self._end_of_input = True
         if self._in_progress and self.conn.our_state is h11.SEND_RESPONSE:
-            self._line.probe()
+            self._caller_transport.probe()
 
     def _caller_gone(self) -> None:
         if not self._hung_up.done():
@@ -204,21 +229,39 @@ class Connection(H11Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _see_taken(self, before: int) -> None:
-        """Gives up on a caller that has taken nothing of its answer since there were `before` bytes left of it."""
+    def _idle_once_taken(self) -> None:
+        """Counts the connection, without a request in progress, as idle if the kernel has its whole answer."""
+        if not self.transport.get_write_buffer_size():
+            self.open_connections.idle(self)
+            if not self._caller_transport.is_closing():
+                self._count_head()
 
-        def again() -> None:
-            left = self.transport.get_write_buffer_size()
-            self._timer = None
-            if left == before:
-                self.transport.abort()
-            elif left:
-                self._see_taken(left)
-            else:  # all is taken: what the caller may have begun to say next has its own time
-                self._give_up_after(self.patience)
+    def _see_taken(self) -> None:
+        """Gives up on a caller that takes its answer more slowly than MinimumRate allows."""
+        self._count_taken()
+        if self._output.left <= 0:
+            self.transport.abort()
+        else:
+            self._output_timer = self.loop.call_later(self._output.left, self._see_taken)
 
-        self._stop_timer()
-        self._timer = self.loop.call_later(self.patience, again)
+    def _count_taken(self) -> None:
+        untaken, now = self._untaken_now(), self.loop.time()
+        self._output.count(now - self._untaken_since, max(self._untaken - untaken, 0))
+        self._untaken, self._untaken_since = untaken, now
+
+    def _untaken_now(self) -> int:
+        """Bytes of answers that the caller's kernel has not acknowledged, here and in the socket's buffer.
+
+        The latter may have megabytes, and lets asyncio write again only when a third of it is free: at MINIMUM_RATE
+        that can be many minutes without a change here.
+        """
+        in_kernel = fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4))
+        return self.transport.get_write_buffer_size() + int.from_bytes(in_kernel, sys.byteorder)
+
+    def _stop_output_timer(self) -> None:
+        if self._output_timer is not None:
+            self._output_timer.cancel()
+            self._output_timer = None
 
 
 def connections(seconds: float, watcher: HangUps, all_connections: OpenConnections) -> type[Connection]:

@@ -1,7 +1,8 @@
 """Bounds on connections without a request in progress; the oldest is closed first.
 
-No key has been shown on such a connection. It is new and silent, or has sent a part of a head, or is kept alive, or
-lingers after its answer.
+Such a connection is new and silent, or has sent a part of a head, or is kept alive, or lingers after its answer. The
+kernel has all of its last answer, so its end costs no caller an answer. A connection whose answer is partly unsent is
+not idle: the output timer of `Connection` ends it.
 """
 
 import logging
