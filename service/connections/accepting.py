@@ -74,16 +74,38 @@ class Accepting:
         self._connections.changed = lambda: None
         deadline = self._loop.time() + seconds
         for listener in self._listeners:
-            # No other connection can enter the queue between the last accept(2) and the close.
-            while not self._emptied(listener, self._connections.most) and self._loop.time() < deadline:
-                await asyncio.sleep(NEW_SECONDS / 10)
-            listener.close()
-        self._cancel_retry()
+            await self._empty(listener, deadline)
+            listener.close()  # no other connection can have entered the queue since the last accept(2)
         if self._starting:
             await asyncio.wait(self._starting)
 
+    async def _empty(self, listener: socket.socket, deadline: float) -> None:
+        """Accepts all that waits in the kernel's queue; waits until `deadline` where descriptors are wanting."""
+        while True:
+            seconds = NEW_SECONDS / 10
+            try:
+                if self._emptied(listener):
+                    return
+                if self._may_accept():
+                    seconds = 0  # what was evicted gives its descriptor back in the loop's next round
+            except OSError as error:
+                self._log_failure(error)
+            if self._loop.time() >= deadline:
+                return
+            await asyncio.sleep(seconds)
+
+    def _log_failure(self, error: OSError) -> None:
+        self._failed.warning("connections cannot be accepted at present: %s", error)
+
     def _ready(self, listener: socket.socket) -> None:
-        if not self._emptied(listener, AT_ONCE) and not self._may_accept():
+        try:
+            emptied = self._emptied(listener)
+        except OSError as error:
+            self._log_failure(error)
+            self._pause()
+            self._retry = self._loop.call_later(RETRY_SECONDS, self._resume)
+            return
+        if not emptied and not self._may_accept():
             self._full.warning(
                 "all %d connections that the limit of open files allows are busy or new; others wait in the backlog",
                 self._connections.most,
@@ -91,9 +113,12 @@ class Accepting:
             self._pause()
             self._reconsider()
 
-    def _emptied(self, listener: socket.socket, most: int) -> bool:
-        """Accepts at most `most` connections. Returns whether the queue was emptied."""
-        for _ in range(most):
+    def _emptied(self, listener: socket.socket) -> bool:
+        """Accepts at most AT_ONCE connections. Returns whether the queue was emptied.
+
+        Raises OSError for a failure of accept(2) that is not the connection's, such as a want of descriptors.
+        """
+        for _ in range(AT_ONCE):
             if not self._may_accept():
                 return False
             try:
@@ -101,11 +126,6 @@ class Accepting:
             except (InterruptedError, ConnectionAbortedError):
                 continue
             except BlockingIOError:
-                return True
-            except OSError as error:
-                self._failed.warning("connections cannot be accepted at present: %s", error)
-                self._pause()
-                self._retry = self._loop.call_later(RETRY_SECONDS, self._resume)
                 return True
             if self._connections.full:
                 self._connections.evict_oldest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -111,6 +112,36 @@ def test_a_failure_to_accept_is_logged_once_and_tried_again(
     assert [
         record.getMessage() for record in caplog.records if record.name == "service.connections.accepting"
     ] == ["connections cannot be accepted at present: [Errno 24] Too many open files"]
+
+
+def test_a_failure_to_accept_while_the_service_stops_is_tried_again(
+    serving: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The listening socket is not closed before: that would reset the callers in its queue."""
+    accept, finish = socket.socket.accept, accepting.Accepting.finish
+    stopping, failures = threading.Event(), [errno.EMFILE] * 3
+
+    async def finishing(self: accepting.Accepting, seconds: float) -> None:
+        stopping.set()
+        await finish(self, seconds)
+
+    def failing(self: socket.socket) -> object:
+        if not stopping.is_set():
+            raise BlockingIOError  # so that all of them wait in the kernel's queue
+        if failures:
+            raise OSError(failures.pop(), "Too many open files")
+        return accept(self)
+
+    monkeypatch.setattr(accepting.Accepting, "finish", finishing)
+    monkeypatch.setattr(socket.socket, "accept", failing)
+    with serving() as port:
+        callers = [connect(port) for _ in range(MOST)]
+        for caller in callers:
+            caller.sendall(head(b"GET /health", b"Connection: close\r\n"))
+    for caller in callers:
+        with caller:
+            assert [answered.status for answered in answers(caller)] == [200]
+    assert failures == []
 
 
 def test_many_kept_connections_have_each_request_answered(serving: Server) -> None:
