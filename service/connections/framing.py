@@ -5,6 +5,10 @@ import h11
 LONGEST_REASON = 200
 """Characters of h11's reason for a refusal, which may quote a whole header line."""
 
+EMPTY_LINES = 8
+"""Before a request line that are ignored; RFC 9112, section 2.2, asks for at least one. Some old clients send one after
+a body, and each more is no request either."""
+
 
 class RequestParser(h11.Connection):
     """The server's side of one HTTP/1.1 connection.
@@ -17,18 +21,35 @@ class RequestParser(h11.Connection):
     """Why the last request was refused."""
     is_head = False
     """Whether the last request asks for the head of an answer only."""
+    _empty_lines = 0
+    """Before the coming request line."""
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """The next event of the connection. Raises h11.RemoteProtocolError, and keeps it as `fault`."""
+        if self.their_state is h11.IDLE and self._ignore_empty_lines():
+            return h11.NEED_DATA
         try:
             event = super().next_event()
             if isinstance(event, h11.Request):
+                self._empty_lines = 0
                 self.is_head = event.method == b"HEAD"
                 _check(event)
         except h11.RemoteProtocolError as error:
             self.fault = error
             raise
         return event
+
+    def _ignore_empty_lines(self) -> bool:
+        """Drops empty lines before a request line. Returns whether half of one is left, which h11 would refuse.
+
+        Here rather than in receive_data: behind the body of a request, empty lines come together with it.
+        """
+        start = self.trailing_data[0][: 2 * EMPTY_LINES]
+        while start.startswith(b"\r\n") and self._empty_lines < EMPTY_LINES:
+            start = start[2:]
+            self._receive_buffer.maybe_extract_at_most(2)
+            self._empty_lines += 1
+        return start == b"\r" and self._empty_lines < EMPTY_LINES
 
     def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
         """Turns an event into bytes; an answer before the end of its request closes the connection and says so.

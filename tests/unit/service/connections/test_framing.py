@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from service.connections.framing import EMPTY_LINES
 from tests.unit.service.talking import FORM, answers, connect, head, photo
 
 if TYPE_CHECKING:
@@ -80,6 +83,34 @@ def test_what_has_one_possible_end_is_accepted(serving: Server) -> None:
             + head(b"GET /health", b"Connection: close\r\n")
         )  # fmt: skip
         assert [answered.status for answered in answers(caller)] == [200] * 4
+
+
+def test_empty_lines_before_a_request_line_are_ignored(serving: Server, png: bytes) -> None:
+    """RFC 9112, section 2.2; in one piece with the request before, and in pieces."""
+    with serving() as port, connect(port) as caller:
+        caller.sendall(b"\r\n" + photo(png) + b"\r\n\r\n" + head(b"GET /health"))
+        for byte in b"\r\n\r\nGE":
+            time.sleep(0.02)
+            caller.sendall(bytes([byte]))
+        caller.sendall(head(b"GET /health", b"Connection: close\r\n")[2:])
+        assert [answered.status for answered in answers(caller)] == [200] * 3
+
+
+def test_an_empty_line_behind_the_last_request_is_not_answered(serving: Server) -> None:
+    with serving() as port, connect(port) as caller, caller.makefile("rb") as stream:
+        caller.sendall(head(b"GET /health"))
+        while not stream.readline().endswith(b"\r\n"):
+            pass
+        caller.sendall(b"\r\n")
+        time.sleep(0.1)
+        caller.shutdown(socket.SHUT_WR)
+        assert stream.read().count(b"HTTP/1.1") == 0
+
+
+def test_empty_lines_without_end_are_refused(serving: Server) -> None:
+    with serving() as port, connect(port) as caller:
+        caller.sendall(b"\r\n" * (EMPTY_LINES + 1) + NEXT)
+        assert [answered.status for answered in answers(caller)] == [400]
 
 
 TARGETS = [
