@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import logging
 import sys
 import termios
 from http import HTTPStatus
@@ -17,7 +18,10 @@ from service.connections.framing import RequestParser
 from service.connections.hang_ups import HangUps
 from service.connections.minimum_rate import MinimumRate
 from service.connections.open_connections import OpenConnections
+from service.connections.rate_limited_warning import RateLimitedWarning
 from service.connections.transport import CallerTransport
+
+log = logging.getLogger(__name__)
 
 READ_AT_ONCE = 64 * 1024
 """Bytes taken from a socket at a time (asyncio: 256 KiB), which is what a caller that waits its turn may cost."""
@@ -31,6 +35,12 @@ HUNG_UP = "hung_up"
 """Name, in the request's state, of a future that is done when the caller has hung up."""
 
 
+uvicorns_log = logging.getLogger("uvicorn.error.connections")
+"""For uvicorn's errors of the application. Its warnings concern requests: one line each, from callers without a key and
+without a bound, and they advise to install a WebSocket library. `Connection.refusals` says more in fewer lines."""
+uvicorns_log.setLevel(logging.ERROR)
+
+
 class Connection(H11Protocol):
     """One caller's connection. `connections` sets the class's attributes."""
 
@@ -38,6 +48,7 @@ class Connection(H11Protocol):
     """Seconds for a request's head to arrive, and for an answer to be taken (`MinimumRate`)."""
     hang_ups: HangUps
     open_connections: OpenConnections
+    refusals: RateLimitedWarning
 
     def __init__(
         self,
@@ -48,6 +59,7 @@ class Connection(H11Protocol):
     ) -> None:
         self._hung_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         super().__init__(config, server_state, {**app_state, HUNG_UP: self._hung_up}, _loop)
+        self.logger = uvicorns_log
         self.conn = self._parser = RequestParser(
             h11.SERVER, config.h11_max_incomplete_event_size or READ_AT_ONCE
         )
@@ -136,7 +148,9 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuses a request that h11 does not accept; uvicorn's own answer is not JSON."""
-        self._refuse(*self._parser.refusal)
+        status, reason = self._parser.refusal
+        self.refusals.warning("a request was answered with %d: %s", status, self._parser.kind_of_fault)
+        self._refuse(status, reason)
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answers a faulty request in the place of the application, and closes the connection."""
@@ -265,11 +279,12 @@ class Connection(H11Protocol):
 
 
 def connections(seconds: float, watcher: HangUps, all_connections: OpenConnections) -> type[Connection]:
-    """The connections of one server: their patience, the watch for hang-ups, and the registry of them all."""
+    """The class of one server's connections: patience, detection of hang-ups, registry and log of refusals."""
 
     class OfThisServer(Connection):
         patience = seconds
         hang_ups = watcher
         open_connections = all_connections
+        refusals = RateLimitedWarning(log)
 
     return OfThisServer

@@ -75,6 +75,14 @@ class RequestParser(h11.Connection):
         reason = str(self.fault)[:LONGEST_REASON]
         return self.fault.error_status_hint, f"not a valid HTTP/1.1 request: {reason}"
 
+    @property
+    def kind_of_fault(self) -> str:
+        """The reason of `fault` for a log, without the request line or header that h11 quotes behind it as bytes.
+
+        Either may contain a key.
+        """
+        return str(self.fault).partition(": b")[0]
+
 
 def _check(request: h11.Request) -> None:
     """Refuses what a proxy in front may read as another number of requests. Raises h11.RemoteProtocolError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -57,6 +58,21 @@ def test_refused_as_json_and_closed(serving: Server) -> None:
             assert answered.headers["connection"] == "close"
             assert answered.headers["content-type"] == "application/json"
             assert list(answered.json) == ["error"]
+
+
+def test_refused_requests_take_one_line_of_the_log_without_what_was_sent(
+    serving: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    upgrade = head(b"GET /health", b"Connection: close, Upgrade\r\nUpgrade: websocket\r\n")
+    faulty = b"GET /health?token=secret HTTP/1.1\r\nHost: h\r\nx-api-key : secret\r\n\r\n"
+    with serving() as port:
+        for request in [upgrade, faulty] * 5:
+            with connect(port) as caller:
+                caller.sendall(request)
+                (answered,) = answers(caller)
+                assert answered.status == (200 if request == upgrade else 400)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warnings == ["a request was answered with 400: illegal header line"]
 
 
 def test_a_refused_head_request_has_no_body(serving: Server, caplog: pytest.LogCaptureFixture) -> None:
