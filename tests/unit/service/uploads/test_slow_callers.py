@@ -98,11 +98,11 @@ def test_a_chunked_upload_byte_by_byte(serving: Server, png: bytes) -> None:
 
 
 def test_a_slow_network_is_waited_for(serving: Server, png: bytes) -> None:
-    """5 KiB a second, for longer than the patience."""
+    """2.5 KiB a second, for longer than the patience."""
     whole = photo(png, headers=b"Connection: close\r\n")
-    with serving(FACE_PATIENCE=0.5) as port, connect(port) as caller:
-        for start in range(0, len(whole), 512):
-            caller.sendall(whole[start : start + 512])
+    with serving(FACE_PATIENCE=2) as port, connect(port) as caller:
+        for start in range(0, len(whole), 256):
+            caller.sendall(whole[start : start + 256])
             time.sleep(0.1)
         assert [answered.status for answered in answers(caller)] == [200]
 
