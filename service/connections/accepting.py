@@ -13,12 +13,16 @@ from collections.abc import Callable, Sequence
 
 from service.connections.open_connections import OpenConnections
 from service.connections.rate_limited_warning import RateLimitedWarning
+from service.recognition.parallelism import usable_cores
 
 AT_ONCE = 16
-"""Connections that are accepted before those that are open have their turn again."""
+"""Connections that are accepted before open ones are served again: 16 take 1.5 ms (measured). As many
+may be evicted at once, and keep their descriptors until the loop's next round."""
 
 RESERVED = 64
-"""File descriptors that connections leave for all else: files, and three for each process of dlib's."""
+"""File descriptors for all else, such as files, and work in more processes than cores."""
+OF_A_PROCESS = 3
+"""File descriptors that each process of dlib's takes here: a pipe, and what it is started and awaited by."""
 
 USUAL_LIMIT = 1024
 """Soft limit of open files where the system does not tell it: the default of Linux and systemd."""
@@ -58,7 +62,7 @@ class Accepting:
 
     def start(self) -> None:
         """Begins to accept, on the running loop."""
-        self._connections.most = _descriptors_for_connections(self._listeners[0])
+        self._connections.most = _descriptors_for_connections(self._listeners)
         self._connections.changed = self._reconsider
         for listener in self._listeners:
             listener.setblocking(False)
@@ -168,13 +172,15 @@ class Accepting:
             self._retry = None
 
 
-def _descriptors_for_connections(listener: socket.socket) -> int:
+def _descriptors_for_connections(listeners: Sequence[socket.socket]) -> int:
     """File descriptors of the soft limit that are neither in use nor reserved."""
     try:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     except OSError:  # a sandbox denies the question
         soft = USUAL_LIMIT
-    lowest_free = os.dup(listener.fileno())  # a new descriptor is the lowest that is free (dup(2))
+    lowest_free = os.dup(listeners[0].fileno())  # a new descriptor is the lowest that is free (dup(2))
     os.close(lowest_free)
     free = soft - lowest_free
-    return max(free - min(RESERVED, free // 2), 1)
+    # One process of dlib's for each photo in work (capacity.PHOTOS).
+    reserved = RESERVED + OF_A_PROCESS * (usable_cores() + 1) + AT_ONCE * len(listeners)
+    return max(free - min(reserved, free // 2), 1)
