@@ -39,8 +39,8 @@ def create_app(
 ) -> Starlette:
     """The service as an ASGI application.
 
-    `recognizer` is warmed up in a thread and closed at the end; `on_failure` hears, on the event loop, of an
-    exception while it warms up. `app.state.readiness` says whether that thread outlives the application.
+    `recognizer` is warmed up in a thread and closed at the end; `on_failure` is called, on the event loop,
+    with an exception of its warm-up. `app.state.readiness` says whether that thread outlives the application.
     """
     readiness = Readiness(recognizer, on_failure)
     queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)

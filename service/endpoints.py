@@ -21,7 +21,7 @@ from service.uploads import Upload
 from service.versions import own_version, versions
 
 INSTALL = "python -m model_store fetch"
-"""Not `command`, which names a folder of this machine: anybody may ask."""
+"""Not `command`, which names a folder of this machine: the endpoint needs no key."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Endpoints:
         return answers.answer({"ready": True})
 
     async def prometheus(self, _: Request) -> Response:
-        """Counts and times, for Prometheus; needs no key, since it names nothing and nobody."""
+        """Counts and times, for Prometheus; needs no key, since it contains no name and no photo."""
         return Response(self.metrics.text(), media_type=CONTENT_TYPE)
 
     async def welcome(self, _: Request) -> Response:

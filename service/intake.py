@@ -1,4 +1,4 @@
-"""A photo's way through the service, with every place where it may have to wait."""
+"""Request pipeline of a photo: upload, admission, decoding, recognition, answer."""
 
 import asyncio
 import logging

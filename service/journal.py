@@ -1,4 +1,4 @@
-"""One log line a request, and the last resort for an error that nobody foresaw.
+"""Access log, one line a request, and the answer of 500 to an unexpected exception.
 
 Keys, file names, query strings and bodies never reach the log.
 """

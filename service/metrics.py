@@ -1,4 +1,4 @@
-"""What `/metrics` tells Prometheus: numbers only, no names, no contents."""
+"""Prometheus metrics of one application: numbers only, no names, no contents."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -83,7 +83,7 @@ class Metrics:
         registry.register(_Stages(readiness))
 
     def watch(self, uploads: UploadBudget, queue: Queue, originals: Originals) -> None:
-        """Tells what is lent and who waits, as it stands when somebody asks."""
+        """Adds gauges of the budgets: bytes or places granted, and requests that wait. Read at each scrape."""
         Gauge(
             "face_originals_bytes",
             "Bytes of decoded originals that are held, part of face_photos_bytes_lent.",
@@ -127,7 +127,7 @@ class Metrics:
 
 
 class _Stages(Collector):
-    """Who computes each stage, in which batches, and how often dlib stood in, once the recogniser is there."""
+    """Engine and provider of each stage, sizes of its batches and number of its fallbacks to dlib, once warmed up."""
 
     def __init__(self, readiness: Readiness) -> None:
         self._readiness = readiness
@@ -140,7 +140,7 @@ class _Stages(Collector):
             stages = self._readiness.now().stages()
         except NotReady:
             return
-        who = GaugeMetricFamily(
+        engines = GaugeMetricFamily(
             "face_stage_info", "Who computes a stage.", labels=("stage", "engine", "provider")
         )
         fallbacks = CounterMetricFamily(
@@ -155,10 +155,10 @@ class _Stages(Collector):
         for name, stage in stages.items():
             if stage.batches:
                 batches.add_metric((name,), *_cumulated(stage.batches))
-            who.add_metric((name, stage.engine, stage.provider), 1)
+            engines.add_metric((name, stage.engine, stage.provider), 1)
             fallbacks.add_metric((name,), stage.fallbacks)
             on_cpu.add_metric((name,), stage.on_cpu)
-        yield who
+        yield engines
         yield fallbacks
         yield on_cpu
         yield batches

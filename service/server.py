@@ -1,4 +1,4 @@
-"""Runs the application in uvicorn, one process, until it is told to stop."""
+"""The HTTP server: the application in uvicorn, one process, until a signal to stop."""
 
 import logging
 import resource
@@ -27,7 +27,7 @@ from service.stopping import Server
 log = logging.getLogger(__name__)
 
 LONGEST_HEADERS = 64 * 1024
-"""Bytes of a request's headers; nobody has shown a key yet when they are read."""
+"""Bytes of a request's headers, which are read before its key is checked."""
 
 MANY_CONNECTIONS = 16 * 1024
 """Open files that the process allows itself."""
@@ -91,7 +91,7 @@ def _open(settings: Settings, workers: int) -> Recognizer:
 
 
 def server_of(app: Starlette, settings: Settings) -> Server:
-    """uvicorn, set up for this application: no access log but our own, nothing before the lifespan has started."""
+    """The uvicorn server of this application: without uvicorn's access log, and no request before the lifespan."""
     hang_ups, open_connections = HangUps(), OpenConnections(time.monotonic)
     return Server(
         uvicorn.Config(
@@ -113,17 +113,15 @@ def server_of(app: Starlette, settings: Settings) -> Server:
 
 
 def _allow_many_connections() -> None:
-    """Each caller that waits holds a file; the usual soft limit of 1024 is no reason to turn one away."""
+    """Raises the soft limit of open files: each caller that waits takes one, and 1024 is usual."""
     try:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         # RLIM_INFINITY is -1
         most = MANY_CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, MANY_CONNECTIONS)
         if soft != resource.RLIM_INFINITY and soft < most:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # a sandbox may forbid the call, or another process lower the limit
+    except (OSError, ValueError) as error:
+        # A sandbox may forbid the call, or another process lower the limit.
         log.debug("the limit of open files stays as it is: %s", error)
 
 

@@ -1,4 +1,4 @@
-"""How the process ends: nobody whom it has let in is turned away, and nobody keeps it for ever."""
+"""Graceful shutdown: finish accepted requests, then exit within a deadline."""
 
 import asyncio
 import ctypes
@@ -20,14 +20,14 @@ from service.early_exit import SIGNALS
 log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 0.2
-"""How long callers whose connection was being made when the service stopped have to finish that."""
+"""For handshakes of TCP that have begun when the service stops."""
 
 ECHO_SECONDS = 1.0
-"""A second signal within so short a time is the first one again: who signals a whole group of processes reaches the
-service once himself and once through the make that started it."""
+"""A second signal within this time counts as the first one: a signal to a group of processes reaches the service once
+by itself, and once through the make that started it."""
 
 MARGIN_SECONDS = 15.0
-"""After the grace period, for threads that no one can stop; then the process ends whatever they do."""
+"""After the grace period, for threads, which cannot be stopped; then the process ends without them."""
 
 _SO_ATTACH_FILTER = 26
 """asm-generic/socket.h; the socket module does not name it."""
@@ -91,13 +91,13 @@ class Server(uvicorn.Server):
 
 
 def refuse_new_callers(listeners: Sequence[socket.socket]) -> None:
-    """From now on nobody begins to connect; who has begun can finish, and be accepted.
+    """Drops new handshakes of TCP in the kernel; those that have begun finish, and are accepted.
 
     Closing a listening socket resets the connections in its queue, and new ones may enter it until that moment. A
-    caller that is refused in this way tries again by itself, after a second, and reaches whoever listens then.
+    caller that is refused in this way tries again by itself, after a second, and reaches the service that listens then.
 
-    Linux since 5d39580f68e6 (2026, and in stable releases) lets only CAP_NET_ADMIN do this. Without, who begins to
-    connect in the moment of closing may be reset.
+    Linux since 5d39580f68e6 (2026, and in stable releases) lets only CAP_NET_ADMIN do this. Without, a
+    handshake that begins in the moment of closing may be reset.
     """
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _NO_NEW_CALLERS))
     filter_ = struct.pack("HL", len(_NO_NEW_CALLERS), ctypes.addressof(program))

@@ -48,7 +48,8 @@ class CallerTransport(asyncio.Transport):
         self._stop_probes()
         if self._probed and data:
             sent, self._probed = self._probed, 0
-            assert bytes(data[:sent]) == ANSWER_START[:sent]
+            if data[:sent] != ANSWER_START[:sent]:
+                raise ValueError("an answer begins with other octets than those that were sent ahead of it")
             data = data[sent:]
         self._transport.write(data)
 

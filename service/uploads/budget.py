@@ -55,18 +55,18 @@ class UploadBudget:
         self._arrived = 0
         self._complete_ones: set[UploadShare] = set()
         self._exceeding: UploadShare | None = None
-        self._line: list[_Request] = []
+        self._waiting: list[_Request] = []
         """By age."""
 
     @property
     def waiting(self) -> int:
         """Uploads that wait for their next block."""
-        return len(self._line)
+        return len(self._waiting)
 
     @property
     def waited_for(self) -> int:
         """Bytes of those blocks."""
-        return sum(request.units for request in self._line)
+        return sum(request.units for request in self._waiting)
 
     @contextmanager
     def share(self) -> Generator[UploadShare, None, None]:
@@ -84,18 +84,18 @@ class UploadBudget:
             self._admit()
 
     async def _grow(self, share: UploadShare, units: int) -> None:
-        if share is self._exceeding or (not self._line and self.lent + units <= self.total):
+        if share is self._exceeding or (not self._waiting and self.lent + units <= self.total):
             self.lent += units
             share.held += units
             return
         request = _Request(share.age, share, units, asyncio.get_running_loop().create_future())
-        insort(self._line, request)
+        insort(self._waiting, request)
         self._admit()
         try:
             await request.granted
         finally:
-            if request in self._line:  # cancelled
-                self._line.remove(request)
+            if request in self._waiting:  # cancelled
+                self._waiting.remove(request)
                 self._admit()
 
     def _complete(self, share: UploadShare, units: int) -> None:
@@ -105,16 +105,16 @@ class UploadBudget:
         self._admit()
 
     def _admit(self) -> None:
-        self._line = [request for request in self._line if not request.granted.cancelled()]
-        while self._line and (request := self._next()):
-            self._line.remove(request)
+        self._waiting = [request for request in self._waiting if not request.granted.cancelled()]
+        while self._waiting and (request := self._next()):
+            self._waiting.remove(request)
             self.lent += request.units
             request.share.held += request.units
             request.granted.set_result(None)
 
     def _next(self) -> _Request | None:
         """The request that may be granted now."""
-        oldest = self._line[0]
+        oldest = self._waiting[0]
         if self.lent + oldest.units <= self.total:
             return oldest
         if self._exceeding is None and not self._complete_ones:
