@@ -101,13 +101,13 @@ def test_no_answer_is_cut_off_by_an_eviction(
 
 @pytest.mark.usefixtures("large_answers")
 def test_an_answer_that_is_read_slowly_arrives_whole(serving: Server) -> None:
-    """Slowly, so that its last bytes leave the service after several times the patience."""
-    with serving(FACE_PATIENCE=0.5) as port, _connect(port) as caller, caller.makefile("rb") as stream:
+    """Slowly, so that its last bytes leave the service after twice the patience."""
+    with serving(FACE_PATIENCE=2) as port, _connect(port) as caller, caller.makefile("rb") as stream:
         caller.sendall(head(b"GET /metrics"))
         while stream.readline().strip():
             pass
         left = LARGE
-        for _ in range(20):
+        for _ in range(40):
             left -= len(stream.read(SMALL_BUFFER))
             time.sleep(0.1)
         assert len(stream.read(left)) == left
