@@ -17,9 +17,8 @@ MOST_IDLE = 2048
 of them 14 MiB. The app keeps no connection open, and a proxy in front keeps tens."""
 
 HEAD_BYTES = 16 * 1024 * 1024
-"""Bytes of all incomplete heads together. The app's heads have some 300 bytes and come in one piece, so
-that there is room for 256 callers with heads of the maximum size. Without this bound
-10,000 heads of 60 kB took 616 MiB, with it 12 MiB."""
+"""Bytes of all incomplete heads together: 256 of the maximum size, while the app's have some 300 bytes and come in one
+piece. Without this bound 10,000 heads of 60 kB took 616 MiB, with it 12 MiB."""
 
 
 class Idle(Protocol):
