@@ -9,7 +9,6 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from model_store.store import WeightStore
-from service import memory_plan
 from service.access import KeyRequired
 from service.capacity import Capacity
 from service.endpoints import Endpoints
@@ -17,6 +16,7 @@ from service.errors import handlers
 from service.intake import Intake
 from service.journal import Journal
 from service.keys import KeyRing
+from service.memory_plan import MemoryPlan
 from service.metrics import Metrics
 from service.originals import Originals
 from service.paths import NormalizePaths
@@ -35,12 +35,13 @@ def create_app(
     keys: KeyRing,
     recognizer: Recognizer,
     capacity: Capacity,
-    on_failure: Callable[[Exception], None],
+    plan: MemoryPlan,
+    on_failure: Callable[[BaseException], None],
 ) -> Starlette:
     """The service as an ASGI application.
 
-    `recognizer` is warmed up in a thread and closed at the end; `on_failure` is called, on the event loop,
-    with an exception of its warm-up. `app.state.readiness` says whether that thread outlives the application.
+    `recognizer` is warmed up in a thread and closed at the end; `on_failure` is called on the event loop with an
+    exception of the warm-up. `app.state.readiness` says whether that thread outlives the application.
     """
     readiness = Readiness(recognizer, on_failure)
     queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)
@@ -49,7 +50,6 @@ def create_app(
     originals = Originals(queue.memory)
     metrics.watch(uploads, queue, originals)
     intake = Intake(settings, readiness, uploads, queue, originals, metrics)
-    plan = memory_plan.plan(settings, capacity)
     endpoints = Endpoints(settings, readiness, intake, capacity, plan, WeightStore(settings.store), metrics)
     keyed = [Middleware(KeyRequired, keys=keys)]
 

@@ -15,7 +15,13 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SIGNALS = tuple(
+    number
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    # nohup(1) starts a process with SIGHUP ignored, so that it outlives its terminal.
+    if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+)
+"""Signals that end the service."""
 
 TASKS = Path("/proc/self/task")
 """One folder a thread, with the ids of the children that it started (proc(5))."""

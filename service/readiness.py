@@ -48,13 +48,13 @@ class NeverReady(Exception):
 class Readiness:
     """Warms the recogniser up in a thread, so that the server answers from the first moment and photos wait."""
 
-    def __init__(self, recognizer: Recognizer, on_failure: Callable[[Exception], None]) -> None:
+    def __init__(self, recognizer: Recognizer, on_failure: Callable[[BaseException], None]) -> None:
         self._recognizer = recognizer
         self._on_failure = on_failure
         self._warming: asyncio.Future[None] | None = None
 
     def start(self) -> None:
-        """Begins to warm up; `on_failure` hears of it where that fails."""
+        """Begins the warm-up; `on_failure` is called where it fails."""
         self._warming = asyncio.wrap_future(_in_daemon_thread(self._recognizer.warm_up))
         self._warming.add_done_callback(self._report)
 
@@ -101,8 +101,7 @@ class Readiness:
     def _report(self, warming: asyncio.Future[None]) -> None:
         if warming.cancelled():
             return
-        failure = warming.exception()
-        if isinstance(failure, Exception):
+        if failure := warming.exception():
             self._on_failure(failure)
         else:
             stages = self._recognizer.stages().items()

@@ -36,19 +36,20 @@ MANY_CONNECTIONS = 16 * 1024
 def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket]) -> int:
     """Serves `listeners` until SIGTERM or SIGINT, finishes the photos in flight, and returns the exit status."""
     model = MODELS[settings.model]
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
 
-    def stop(failure: Exception) -> None:
+    def stop(failure: BaseException) -> None:
         failures.append(failure)
         server.should_exit = True
 
     _allow_many_connections()
     give_large_blocks_back()
     capacity = Capacity.of(settings, usable_cores())
+    plan = memory_plan.plan(settings, capacity)
     # Before the first answer: a caller that hears `/open` answer sends photos, and loses those that fail.
     try:
         recognizer = _open(settings, capacity.photos)
-        app = create_app(settings, keys, recognizer, capacity, stop)
+        app = create_app(settings, keys, recognizer, capacity, plan, stop)
     except RuntimeError as error:  # RecognizerError, or a machine without threads
         print(error, file=sys.stderr)
         return 1
@@ -63,7 +64,6 @@ def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket]) -> in
         capacity.photos,
         memory(settings) // 1024**2,
     )
-    plan = memory_plan.plan(settings, capacity)
     log.info(plan.summary())
     if warning := plan.warning():
         log.warning(warning)
@@ -125,7 +125,7 @@ def _allow_many_connections() -> None:
         log.debug("the limit of open files stays as it is: %s", error)
 
 
-def _explain(failure: Exception) -> None:
+def _explain(failure: BaseException) -> None:
     if isinstance(failure, (RecognizerError, EngineError)):
         print(failure, file=sys.stderr)
     else:

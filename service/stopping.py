@@ -3,8 +3,6 @@
 import asyncio
 import ctypes
 import logging
-import multiprocessing
-import os
 import signal
 import socket
 import struct
@@ -15,7 +13,7 @@ from types import FrameType
 import uvicorn
 
 from service.connections import Accepting, HangUps, OpenConnections
-from service.early_exit import SIGNALS
+from service.early_exit import SIGNALS, exit_now
 
 log = logging.getLogger(__name__)
 
@@ -109,11 +107,9 @@ def refuse_new_callers(listeners: Sequence[socket.socket]) -> None:
 
 
 def end_at_once(status: int) -> None:
-    """Ends this process and its children now, whatever they are doing."""
+    """End of this process and its children, whatever they are doing."""
     log.warning("ending at once; photos in work are lost")
-    for child in multiprocessing.active_children():
-        child.kill()
-    os._exit(status)
+    exit_now(status)
 
 
 def stop_on_signals(server: uvicorn.Server) -> None:

@@ -115,6 +115,15 @@ def test_a_signal_while_it_starts_ends_it(
     end(service, process, number)
 
 
+def test_a_service_started_by_nohup_outlives_its_terminal(start_service: StartService) -> None:
+    service = start_service(command=("sh", "-c", 'trap "" HUP; exec "$@"', "sh", *SERVE))
+    service.wait_until_ready()
+    service.process.send_signal(signal.SIGHUP)
+    time.sleep(1)  # a service that stops has closed its socket by then
+    assert Caller(service.port).get("/health").status == 200
+    end(service, service.process.pid, signal.SIGTERM)
+
+
 def test_processes_of_dlib_end_with_a_service_that_starts(start_service: StartService) -> None:
     service = start_service(FACE_MODEL="3", FACE_ENGINE="dlib")
     eventually("a process for dlib", lambda: len(children_of(service.process.pid)) > 1)

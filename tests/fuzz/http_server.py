@@ -16,6 +16,7 @@ from service.app import create_app
 from service.capacity import Capacity
 from service.keys import KeyRing
 from service.logs import FIELDS
+from service.memory_plan import plan
 from service.recognition.engines.protocol import Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face, Recognition
@@ -90,7 +91,10 @@ class HttpServer:
         settings = Settings.model_validate(
             {"API_KEY": KEY, "FACE_STORE": Path(tempfile.mkdtemp()), "GUNICORN_WORKERS": 1}
         )
-        app = create_app(settings, KeyRing([KEY]), FixedFace(), Capacity.of(settings, cores=1), self._failed)
+        capacity = Capacity.of(settings, cores=1)
+        app = create_app(
+            settings, KeyRing([KEY]), FixedFace(), capacity, plan(settings, capacity), self._failed
+        )
         self._server = server_of(app, settings)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._loop = asyncio.new_event_loop()
@@ -107,7 +111,7 @@ class HttpServer:
         self._loop.run_until_complete(asyncio.wait_for(self._exchange(data), ENDS_WITHIN))
         assert not self._errors.found, "\n".join(self._errors.found)
 
-    def _failed(self, failure: Exception) -> None:
+    def _failed(self, failure: BaseException) -> None:
         self._errors.found.append(repr(failure))
 
     async def _start(self) -> None:

@@ -17,6 +17,7 @@ from service import stopping
 from service.app import create_app
 from service.capacity import Capacity
 from service.keys import KeyRing
+from service.memory_plan import plan
 from service.recognition.engines.protocol import Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face, Recognition
@@ -121,12 +122,14 @@ def serving(recognizer: SteeredRecognizer, tmp_path: Path, monkeypatch: pytest.M
     @contextmanager
     def serve(
         *,
-        on_failure: Callable[[Exception], None] = lambda _: None,
+        on_failure: Callable[[BaseException], None] = lambda _: None,
         **values: object,
     ) -> Iterator[int]:
         settings = Settings.model_validate({"FACE_STORE": tmp_path, "GUNICORN_WORKERS": 1, **values})
         capacity = Capacity.of(settings, cores=1)
-        app = create_app(settings, KeyRing([OLD_KEY, KEY]), recognizer, capacity, on_failure)
+        app = create_app(
+            settings, KeyRing([OLD_KEY, KEY]), recognizer, capacity, plan(settings, capacity), on_failure
+        )
         server = server_of(app, settings)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             thread = threading.Thread(target=server.run, args=([listener],))

@@ -17,6 +17,7 @@ import pytest
 from service.app import PATHS, create_app
 from service.capacity import Capacity
 from service.keys import KeyRing
+from service.memory_plan import plan
 from service.recognition.engines.protocol import EngineError
 from service.settings import Settings
 from tests.unit.service.conftest import PATIENCE, client
@@ -59,7 +60,8 @@ def test_each_keyed_route_refuses_and_each_public_one_answers(
 
 
 def test_no_route_is_forgotten_above(recognizer: SteeredRecognizer) -> None:
-    app = create_app(Settings(), KeyRing([]), recognizer, Capacity(1, 1, 1), lambda _: None)
+    settings, capacity = Settings(), Capacity(1, 1, 1)
+    app = create_app(settings, KeyRing([]), recognizer, capacity, plan(settings, capacity), lambda _: None)
     routes = {route.path for route in app.routes}  # type: ignore[attr-defined]
     assert routes == {path for _, path in KEYED} | set(PUBLIC) == set(PATHS)
 
