@@ -7,7 +7,6 @@ import random
 import struct
 from collections.abc import Sequence
 
-from conversion.hog import _SCANNER, WEIGHTS
 from conversion.layers import (
     AddPrev,
     AffineSpec,
@@ -213,14 +212,6 @@ def predictor(splits: int = SPLITS, **changes: int) -> bytes:
         data.append(packed_integer(PIXELS))
         data += [packed_float(state.random()) for _ in range(2 * PIXELS)]
     return b"".join(data)
-
-
-def hog_detector() -> bytes:
-    """A HOG detector of one part with few weights that are not zero."""
-    head = [packed_integer(2), packed_integer(1), 2 * packed_integer(0), *map(packed_integer, _SCANNER)]
-    head += [packed_float(1), packed_integer(WEIGHTS), packed_float(0.5), packed_float(1), packed_integer(1)]
-    weights = [0.25 if number % 50 == 0 else 0.0 for number in range(WEIGHTS + 1)]
-    return b"".join(head) + column(weights)
 
 
 def column(values: Sequence[float]) -> bytes:

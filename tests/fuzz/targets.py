@@ -215,6 +215,11 @@ threads, those of libavif and of libheif."""
 
 _EXIF = (b"Exif\0\0", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0")
 
+
+def _words(text: bytes) -> tuple[bytes, ...]:
+    return tuple(text.split())
+
+
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         "jpeg": Target(
@@ -229,20 +234,11 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "png": Target(
             decoder,
             (
-                *(
-                    b"IHDR",
-                    b"PLTE",
-                    b"IDAT",
-                    b"IEND",
-                    b"tRNS",
-                    b"gAMA",
-                    b"cHRM",
-                    b"sRGB",
-                    b"iCCP",
-                    b"eXIf",
-                    b"zTXt",
+                *_words(
+                    b"IHDR PLTE IDAT IEND tRNS gAMA cHRM sRGB iCCP eXIf zTXt acTL fcTL fdAT sBIT bKGD "
+                    b"cICP iTXt"
                 ),
-                *(b"acTL", b"fcTL", b"fdAT", b"sBIT", b"bKGD", b"cICP", b"iTXt", *_EXIF),
+                *_EXIF,
             ),
             memory=DECODER_MEMORY,
             weight=3,
@@ -276,39 +272,13 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         ),
         "avif": Target(
             decoder,
-            (
-                b"ftyp",
-                b"avif",
-                b"avis",
-                b"mif1",
-                b"meta",
-                b"iloc",
-                b"iinf",
-                b"iprp",
-                b"ipco",
-                b"ispe",
-                b"av1C",
-                b"irot",
-            ),
+            _words(b"ftyp avif avis mif1 meta iloc iinf iprp ipco ispe av1C irot"),
             memory=DECODER_MEMORY,
             weight=2,
         ),
         "heif": Target(
             decoder,
-            (
-                b"ftyp",
-                b"heic",
-                b"mif1",
-                b"msf1",
-                b"meta",
-                b"iloc",
-                b"iinf",
-                b"iprp",
-                b"ipco",
-                b"ispe",
-                b"hvcC",
-                b"grid",
-            ),
+            _words(b"ftyp heic mif1 msf1 meta iloc iinf iprp ipco ispe hvcC grid"),
             memory=DECODER_MEMORY,
             weight=2,
         ),

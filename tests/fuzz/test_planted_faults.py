@@ -45,7 +45,7 @@ def test_a_documented_error_is_none(file: Path) -> None:
 
 
 def test_what_mutations_find_is_kept_and_found_again(tmp_path: Path) -> None:
-    outcome = fuzz("rare", 2, seed=1, artefacts=tmp_path)
+    outcome = fuzz("rare", 4, seed=1, artefacts=tmp_path)
     assert outcome.executions > 100
     (finding,) = outcome.findings.values()
     assert outcome.times[finding.kind] > 1

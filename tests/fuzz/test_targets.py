@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.campaign import fuzz
-from tests.fuzz.seeds import MAKERS
 from tests.fuzz.targets import CORPUS, TARGETS, corpus_of
 
 LARGEST_CORPUS = 300_000
@@ -13,9 +12,8 @@ LARGEST_CORPUS = 300_000
 
 
 def test_every_target_has_a_corpus() -> None:
-    assert MAKERS.keys() == TARGETS.keys()
     for name in TARGETS:
-        assert {path.name for path in corpus_of(name)} >= {seed for seed, _ in MAKERS[name]()}
+        assert corpus_of(name), name
     assert sum(path.stat().st_size for path in CORPUS.glob("*/*")) < LARGEST_CORPUS
 
 
