@@ -1,4 +1,4 @@
-"""Who may go on: a number of bytes, lent out first come, first served."""
+"""A FIFO byte budget: admission control for photos."""
 
 import asyncio
 from collections import deque

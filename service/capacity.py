@@ -52,18 +52,20 @@ class Capacity:
     photo_bytes: int
     at_once: int = 1
     """Photos in work that are computed at the same time, each with KEPT_BY_PHOTO of its own."""
+    most_at_once: int = 1
+    """`at_once` with any amount of memory."""
 
     @classmethod
     def of(cls, settings: Settings, cores: int) -> "Capacity":
         """What the settings say, or what suits this machine."""
         free = max(memory(settings) - RESIDENT - KEPT, 0)
-        photos = settings.workers or PHOTOS[settings.engine](cores)
+        photos = most = settings.workers or PHOTOS[settings.engine](cores)
         if settings.engine == "onnx":
             # What is kept for photos at the same time must leave as much to the photos themselves.
             photos = max(min(photos, free // (2 * KEPT_BY_PHOTO)), 1)
             free = max(free - KEPT_BY_PHOTO * min(photos, cores), 0)
         uploads = int(free * UPLOADS_SHARE)
-        return cls(photos, uploads, free - uploads, min(photos, cores))
+        return cls(photos, uploads, free - uploads, min(photos, cores), min(most, cores))
 
 
 def memory(settings: Settings) -> int:

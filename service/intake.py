@@ -1,4 +1,4 @@
-"""Request pipeline of a photo: upload, admission, decoding, recognition, answer."""
+"""Request pipeline of a photo: upload, admission, work on the photo, and its one retry."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Intake:
-    """Takes photos in as memory allows, and has them recognised."""
+    """Admission control by bytes, for uploads and for photos in work."""
 
     settings: Settings
     readiness: Readiness
@@ -33,7 +33,7 @@ class Intake:
     """Bytes of uploads in memory, from the first that is read until the answer."""
     queue: Queue
     originals: Originals
-    """Of photos whose faces the caller knows: it sends the same file again for the next face."""
+    """Decoded originals of `/compute`, which gets the same file again for the next face."""
     metrics: Metrics
 
     async def answer(self, request: Request, maximum_area: int, task_of: Callable[[Upload], Task]) -> bytes:

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from service import images
-from service.capacity import KEPT, KEPT_BY_PHOTO, Capacity, hard_limit
+from service.capacity import KEPT, KEPT_BY_PHOTO, OF_A_CONTAINER, RESIDENT, Capacity, hard_limit
 from service.images import Header
 from service.recognition import memory
 from service.recognition.models import MODELS
@@ -52,6 +52,8 @@ class MemoryPlan:
     """Whether FACE_MAXIMUM_AREA is set, and so advertised in any case."""
     photo: int
     """Peak with a photo of the configured area in `/detect`."""
+    sufficient_limit: int
+    """A limit with which a photo of the configured area fits, a multiple of ROUND."""
     fitting_area: int
     """Largest area to advertise for which every photo fits; 0 where none does."""
     configured_original: int
@@ -83,12 +85,6 @@ class MemoryPlan:
         """The fitting area, within what the app can be set to."""
         return min(max(self.fitting_area, SMALLEST_AREA), self.configured_area)
 
-    @property
-    def sufficient_limit(self) -> int:
-        """A limit with which a photo of the configured area fits, rounded up: with more memory, more photos are
-        computed at the same time, which takes some of it."""
-        return -(-self.photo // ROUND) * ROUND
-
     def summary(self) -> str:
         """What is needed and what fits, in one line."""
         return (
@@ -119,7 +115,7 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
     """The plan for a memory limit in bytes; by default the one that the kernel enforces here."""
     limit = hard_limit() if limit is None else limit
     model = MODELS[settings.model]
-    kept = 0
+    kept = of_photo = 0
     if settings.engine == "onnx":
         # KEPT has a part of each kind for one photo at a time (measured, one caller, up to 8.8 megapixels).
         of_photo = KEPT_BY_PHOTO if model.detector == "cnn" else KEPT_FOR_FACES
@@ -137,12 +133,24 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
     def with_original(area: int) -> int:
         return peak(area, "image/jpeg", known=True)
 
+    def sufficient() -> int:
+        """With a higher limit, more photos are computed at the same time, which takes some of it.
+
+        `Capacity.of` gives them half of the process's share of the limit at most.
+        """
+        alone = with_photo(largest) - of_photo * (capacity.at_once - 1)
+        with_all = alone + of_photo * (capacity.most_at_once - 1)
+        if settings.memory is None:
+            with_all = min(with_all, int((alone - (RESIDENT + KEPT) / 2) / (1 - OF_A_CONTAINER / 2)))
+        return -(-max(with_all, alone) // ROUND) * ROUND
+
     largest, largest_original = settings.maximum_area, settings.maximum_original_area
     return MemoryPlan(
         limit=limit,
         configured_area=largest,
         is_set="maximum_area" in settings.model_fields_set,
         photo=with_photo(largest),
+        sufficient_limit=sufficient(),
         fitting_area=bisect_right(range(1, largest + 1), limit, key=with_photo),
         configured_original=largest_original,
         original=with_original(largest_original),

@@ -26,7 +26,7 @@ SECONDS = 60.0
 """From the last use of an original until it is dropped. The next face of the same photo is sent as soon as the last
 is answered: this is the time to upload 10 MB at 1.3 Mbit/s, and a busy service's queue."""
 
-MOST = 4
+MAXIMUM_ORIGINALS = 4
 """Originals held at a time, each of one caller. A migration is one process with one request at a time; without a
 bound, the photos of one face each that follow each other in a library would fill the whole budget."""
 
@@ -111,7 +111,7 @@ class Originals:
                 return 0
             pixels.setflags(write=False)
             self._held[key] = _Held(pixels, time.monotonic())
-            surplus = len(self._held) - MOST
+            surplus = len(self._held) - MAXIMUM_ORIGINALS
             dropped = self._drop(self._idle()[:surplus]) if surplus > 0 else 0
         self._budget.release(dropped)
         self._watch()

@@ -31,10 +31,10 @@ FAULTS_OF_THE_REQUEST = (images.UndecodableImage, images.ImageTooLarge, BadFace,
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be done with an upload."""
+    """The request for one upload: known faces, and the form of the answer."""
 
     rectangles: Sequence[Rectangle] | None
-    """Where the faces are, if the caller knows."""
+    """Of the known faces in `/compute`; None where faces are to be detected."""
     answer: Callable[[Sequence[Face]], bytes]
     """The faces as JSON."""
 

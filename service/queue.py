@@ -1,4 +1,4 @@
-"""Photos wait here for their turn: so many at a time and so many bytes, the event loop works on none of them."""
+"""The queue of photos: blocking work in a bounded number of threads, within a byte budget, first come, first served."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -38,7 +38,7 @@ class Queue:
         Cancelled while it waits, the work never runs and leaves no trace. `keep` is called on the event loop when the
         work has ended, in whatever way; it returns how many of the bytes stay lent. Raises TookTooLong.
         """
-        # The place first: bytes that are lent to one who still waits for a place would help nobody.
+        # The place first: bytes that are reserved for a photo without a place would be unused.
         await self.places.take(1)
         try:
             await self.memory.take(needed)
@@ -48,12 +48,12 @@ class Queue:
 
         def ended(running: asyncio.Future[Result]) -> None:
             if not running.cancelled():
-                running.exception()  # nobody may wait for it any more, and asyncio would complain
+                running.exception()  # where it is awaited no more, asyncio would log it as never retrieved
             self.memory.release(needed - (keep() if keep else 0))
             self.places.release(1)
 
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        # A thread cannot be stopped: its place and its bytes stay taken until it ends, whoever still waits for it.
+        # A thread cannot be stopped: its place and its bytes stay taken until it ends, whether it is awaited or not.
         running.add_done_callback(ended)
         await asyncio.wait({running}, timeout=self._seconds or None)
         if not running.done():

@@ -18,6 +18,7 @@ def worker_cores(threads: int) -> str:
     Runtime would report as an error for each thread.
     """
     try:
+        # Changes nothing: a probe of whether the system allows the choice.
         os.sched_setaffinity(0, os.sched_getaffinity(0))
     except (AttributeError, OSError):
         return ""

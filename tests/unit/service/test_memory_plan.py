@@ -77,15 +77,17 @@ def test_what_the_operator_sets_is_advertised_and_warned_of() -> None:
     assert planned(FACE_MAXIMUM_AREA=2_000_000).warning() is None
 
 
-@pytest.mark.parametrize("limited", range(400, 1400, 50), indirect=True)
+@pytest.mark.parametrize("limited", range(400, 1400, 200), indirect=True)
 @pytest.mark.parametrize("cores", [1, 2, 16, 64])
+@pytest.mark.parametrize("area", [2_000_000, ADVERTISED_AREA, 24_000_000])
+@pytest.mark.parametrize("model", [1, 3, 4])
 def test_the_limit_that_the_warning_names_is_enough(
-    limited: int, cores: int, monkeypatch: pytest.MonkeyPatch
+    limited: int, cores: int, area: int, model: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = planned(cores)
+    made = planned(cores, FACE_MODEL=model, FACE_MAXIMUM_AREA=area)
     assert made.limit == limited
     monkeypatch.setattr(cgroups, "memory_limit", lambda: max(made.sufficient_limit, limited))
-    assert planned(cores).warning() is None
+    assert planned(cores, FACE_MODEL=model, FACE_MAXIMUM_AREA=area).warning() is None
 
 
 @pytest.mark.parametrize("limited", [200], indirect=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from service import originals
 from service.admission import Budget
-from service.originals import MOST, Originals, digest
+from service.originals import MAXIMUM_ORIGINALS, Originals, digest
 from service.queue import Queue
 
 SIDE = 10
@@ -141,10 +141,10 @@ def test_a_bounded_number_is_held() -> None:
     async def story() -> None:
         budget = Budget(100 * BYTES)
         held = Originals(budget)
-        keys = [bytes([number]) for number in range(MOST + 2)]
+        keys = [bytes([number]) for number in range(MAXIMUM_ORIGINALS + 2)]
         await kept(held, budget, *keys)
         assert held_keys(held, *keys) == keys[2:]
-        assert budget.lent == held.bytes_held == MOST * BYTES
+        assert budget.lent == held.bytes_held == MAXIMUM_ORIGINALS * BYTES
 
     _run(story)
 
