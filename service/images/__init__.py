@@ -37,21 +37,35 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from service.images import gif, isobmff, opencv, pillow, tiff
+from service.images import gif, isobmff, opencv, tiff
 from service.images.errors import ImageTooLarge, UndecodableImage, only_image_errors
 from service.images.headers import Header, header
 from service.images.orientation import orientation, upright
 
-__all__ = ["Header", "ImageTooLarge", "UndecodableImage", "checked_header", "decode", "header", "needed"]
-
-OPENCV_DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingProxyType(
-    {"JPEG": opencv.jpeg, "PNG": opencv.png, "WEBP": opencv.rgb, "BMP": opencv.rgb}
-)
+__all__ = [
+    "DECODERS",
+    "Header",
+    "ImageTooLarge",
+    "UndecodableImage",
+    "checked_header",
+    "decode",
+    "header",
+    "needed",
+]
 
 DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingProxyType(
-    {**OPENCV_DECODERS, "AVIF": isobmff.avif, "HEIF": isobmff.heif, "GIF": gif.rgb, "TIFF": tiff.rgb}
+    {
+        "JPEG": opencv.jpeg,
+        "PNG": opencv.png,
+        "WEBP": opencv.rgb,
+        "BMP": opencv.rgb,
+        "GIF": gif.rgb,
+        "TIFF": tiff.rgb,
+        "AVIF": isobmff.avif,
+        "HEIF": isobmff.heif,
+    }
 )
-"""Format to its decoder to (H, W, 3) RGB; Pillow reads the others as they are."""
+"""Format to its decoder to (H, W, 3) RGB."""
 
 PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType(
     {"JPEG": 3.4, "PNG": 5.1, "WEBP": 3.6, "AVIF": 5.9, "HEIF": 6.9, "TIFF": 6.3}
@@ -82,16 +96,11 @@ def needed(found: Header) -> int:
 def decode(data: bytes, *, maximum_area: int, honour_orientation: bool) -> NDArray[np.uint8]:
     """Decodes an image to (H, W, 3) uint8, RGB, C-contiguous; of an animation, the first frame.
 
-    `maximum_area` is in pixels. With `honour_orientation` the photo is turned as its EXIF states.
+    `maximum_area` is in pixels. With `honour_orientation` the photo is turned as Nextcloud turns it (orientation.py).
     Raises UndecodableImage, ImageTooLarge or MemoryError, and nothing else. Safe in many threads at once.
     """
     kind = checked_header(data, maximum_area).format
-    decoder = DECODERS.get(kind)
-    if decoder is not None:
-        pixels = decoder(data)
-    else:
-        with pillow.opened(data, kind) as image:
-            pixels = pillow.to_rgb(image)
+    pixels = DECODERS[kind](data)
     if pixels.shape[0] * pixels.shape[1] > maximum_area:
         raise UndecodableImage(f"The {kind} file's pixels are {pixels.shape[:2]}, its header says otherwise.")
     return upright(pixels, orientation(data, kind)) if honour_orientation else pixels

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from service.images import gif, isobmff, jpeg, pillow, png, tiff
 from service.images.errors import UndecodableImage
 
-ISO_MEDIA = frozenset({"AVIF", "HEIF"})
-"""Which of the two it is, or a video, follows from what is within, not from the signature."""
+ISO_MEDIA = "AVIF or HEIF"
+"""Name of the ISO base media format: the content, not the signature, gives the format, or shows a video."""
 # "BM" alone would take any text that starts so for an image: Pillow's reader checks the rest.
 SIGNATURES: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     ("JPEG", 0, (b"\xff\xd8\xff",)),
@@ -21,14 +21,13 @@ SIGNATURES: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     ("GIF", 0, (b"GIF87a", b"GIF89a")),
     ("BMP", 0, (b"BM",)),
     ("TIFF", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    ("AVIF", 4, (b"ftypavif", b"ftypavis")),
-    ("HEIF", 4, (b"ftyp", *isobmff.QUICKTIME)),
+    (ISO_MEDIA, 4, (b"ftyp", *isobmff.QUICKTIME)),
 )
 """Format, where its signature stands, and what it may be; the first that matches counts."""
 
 
 class Header(NamedTuple):
-    """Size in pixels as stored, before any turn by EXIF orientation, and the format's name in SIGNATURES."""
+    """Size in pixels as stored, before any turn by EXIF orientation, and the format's name, a key of DECODERS."""
 
     width: int
     height: int
@@ -42,8 +41,6 @@ def header(data: bytes) -> Header:
     """
     kind = _format(data)
     try:
-        if kind in ISO_MEDIA:
-            kind = isobmff.format_of(data)
         match kind:
             case "JPEG":
                 width, height, *_ = jpeg.frame(data)
@@ -55,9 +52,8 @@ def header(data: bytes) -> Header:
                 width, height = _webp_size(data)
             case "TIFF":
                 width, height = tiff.size(data)
-            case "AVIF" | "HEIF":
-                with isobmff.opened(data, kind) as image:
-                    width, height = image.size
+            case "AVIF or HEIF":
+                width, height, kind = isobmff.header(data)
             case _:
                 with pillow.opened(data, kind) as image:
                     width, height = image.size

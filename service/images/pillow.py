@@ -93,14 +93,7 @@ def opened(data: bytes, kind: str) -> Iterator[Image.Image]:
 
 
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """Decodes to (H, W, 3) RGB. Alpha is dropped, 16-bit gray keeps its high byte, CMYK follows Pillow's formula.
-
-    Samples in floating point or of 32 bits have no defined range and raise UndecodableImage.
-    """
-    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
-        raise UndecodableImage(
-            "The image holds floating-point or 32-bit samples, whose range is unknown: send 8 or 16 bits."
-        )
+    """Decodes to (H, W, 3) RGB. Alpha is dropped, 16-bit gray keeps its high byte, CMYK follows Pillow's formula."""
     return by_strips(image, _gray_16_to_rgb if image.mode in SIXTEEN_BIT_MODES else _to_rgb)
 
 

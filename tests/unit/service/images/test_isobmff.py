@@ -1,6 +1,8 @@
 """AVIF and HEIF under every brand, what is no photo, and containers that would cost more than their area."""
 
 import struct
+import time
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -170,6 +172,128 @@ def test_pictures_over_one_another_are_refused(encode: Encode) -> None:
     pictures = {number: picture._replace(data=bytes([18, 0]) * (1 + number)) for number in range(1, 1000)}
     with pytest.raises(UndecodableImage, match="over one another"):
         header(isomedia.container([b"avif", b"avif"], pictures, reach=900_000))
+
+
+ALL_SIZES_ZERO = b"\0\0"
+
+
+def located(sizes: bytes, *items: bytes) -> bytes:
+    """An AVIF of one item and nothing else but a table of locations."""
+    entry = isomedia.full(b"infe", struct.pack(">HH4sB", 1, 0, b"av01", 0), version=2)
+    return isomedia.ftyp(b"avif", b"avif") + isomedia.full(
+        b"meta",
+        isomedia.full(b"pitm", struct.pack(">H", 1)),
+        isomedia.full(b"iinf", struct.pack(">H", 1), entry),
+        isomedia.full(b"iloc", sizes, struct.pack(">H", len(items)), *items),
+    )
+
+
+def test_extents_of_no_bytes_are_refused() -> None:
+    """Each item states 65,535 extents in two bytes."""
+    data = located(ALL_SIZES_ZERO, *(struct.pack(">HHH", number, 0, 65535) for number in range(300)))
+    started = time.thread_time()
+    with pytest.raises(UndecodableImage, match="65535 extents"):
+        header(data)
+    assert time.thread_time() - started < 0.5
+
+
+def test_extents_are_counted_before_they_are_copied(encode: Encode) -> None:
+    whole = isomedia.container([b"avif", b"avif"], {1: picture_of("AVIF", encode)})
+    one = whole[whole.index(b"iloc") + 12 :][:14]
+    assert one[:2] == struct.pack(">H", 1)
+    start, _ = struct.unpack_from(">II", one, 6)
+    pieces = 32
+    longer = (
+        struct.pack(">HHH", 1, 0, pieces) + struct.pack(">II", start + 8 * (pieces - 1), 20_000_000) * pieces
+    )
+    # The table and the boxes around it grow by 31 extents of eight bytes.
+    data = whole.replace(one, longer)
+    for box in (b"meta", b"iloc"):
+        at = data.index(box) - 4
+        (size,) = struct.unpack_from(">I", data, at)
+        data = data[:at] + struct.pack(">I", size + len(longer) - len(one)) + data[at + 4 :]
+    data += isomedia.box(b"free", bytes(20_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UndecodableImage, match="over one another"):
+            header(data)
+        assert tracemalloc.get_traced_memory()[1] < 45_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", [b"iinf", b"iloc", b"iref", b"ipma"])
+def test_tables_of_a_megabyte_are_refused(kind: bytes) -> None:
+    tables = {
+        b"pitm": isomedia.full(b"pitm", struct.pack(">H", 1)),
+        b"iinf": isomedia.full(b"iinf", struct.pack(">H", 0)),
+        b"iprp": isomedia.box(b"iprp", isomedia.box(b"ipco"), isomedia.full(b"ipma", bytes(4))),
+        b"iref": isomedia.full(b"iref"),
+        b"iloc": isomedia.full(b"iloc", bytes(4)),
+    }
+    filled = isomedia.full(kind, bytes(1 << 20))
+    tables[b"iprp" if kind == b"ipma" else kind] = (
+        isomedia.box(b"iprp", isomedia.box(b"ipco"), filled) if kind == b"ipma" else filled
+    )
+    data = isomedia.ftyp(b"avif", b"avif") + isomedia.full(b"meta", *tables.values())
+    with pytest.raises(UndecodableImage, match=r"table.* " + kind.decode()):
+        header(data)
+
+
+def test_boxes_without_end_are_refused() -> None:
+    data = isomedia.ftyp(b"avif", b"avif") + isomedia.box(b"free") * 1_000_000
+    with pytest.raises(UndecodableImage, match="20000 boxes"):
+        header(data)
+
+
+LARGE = (4096, 2048)
+
+
+def track(*tables: bytes) -> bytes:
+    """A track of 60,000 x 60,000 pixels in 16.16 fixed point."""
+    size = isomedia.full(b"tkhd", bytes(72), struct.pack(">II", 60_000 << 16, 60_000 << 16))
+    return isomedia.box(
+        b"trak",
+        size,
+        isomedia.box(b"mdia", isomedia.box(b"minf", isomedia.box(b"stbl", *tables))),
+    )
+
+
+def test_a_track_does_not_raise_the_limit_of_a_still_picture(encode: Encode) -> None:
+    still = sized(picture_of("AVIF", encode, *LARGE), SIDE, SIDE)
+    data = isomedia.container([b"avif", b"avif"], {1: still}) + isomedia.box(b"moov", track())
+    with pytest.raises(UndecodableImage, match="says 4096 pixels, and its frames have up to 8388608"):
+        header(data)
+
+
+def test_the_first_sample_of_each_track_counts(encode: Encode) -> None:
+    """A first track without samples stands before the one that is decoded."""
+    frames = [Image.new("RGB", LARGE, (90, 90, level)) for level in (90, 91)]
+    data = encode("AVIF", frames[0], save_all=True, append_images=frames[1:], speed=10)
+    assert header(data) == (*LARGE, "AVIF")
+    assert header(with_first_track(data, track())) == (*LARGE, "AVIF")
+    small = data.replace(b"ispe\0\0\0\0" + struct.pack(">II", *LARGE), isomedia.ispe(SIDE, SIDE)[4:])
+    small = small.replace(
+        struct.pack(">II", *(side << 16 for side in LARGE)), struct.pack(">II", SIDE << 16, SIDE << 16)
+    )
+    for hidden in (small, with_first_track(small, track())):
+        with pytest.raises(UndecodableImage, match="says 4096 pixels, and its frames have up to 8388608"):
+            header(hidden)
+
+
+def with_first_track(data: bytes, added: bytes) -> bytes:
+    """An image sequence with one more track before its own, whose chunk offsets grow by it."""
+    film, first = data.index(b"moov") - 4, data.index(b"trak") - 4
+    longer = bytearray(data[:first] + added + data[first:])
+    (size,) = struct.unpack_from(">I", data, film)
+    struct.pack_into(">I", longer, film, size + len(added))
+    at = -1
+    while (at := longer.find(b"stco", at + 1)) >= 0:
+        (count,) = struct.unpack_from(">I", longer, at + 8)
+        for place in range(at + 12, at + 12 + 4 * count, 4):
+            (offset,) = struct.unpack_from(">I", longer, place)
+            struct.pack_into(">I", longer, place, offset + len(added))
+    return bytes(longer)
 
 
 def test_sequences_start_with_their_first_frame(picture: NDArray[np.uint8], encode: Encode) -> None:
