@@ -64,8 +64,9 @@ def rgb(data: bytes) -> NDArray[np.uint8]:
     """A GIF's first frame on its screen to (H, W, 3) RGB, transparent colours as they are. Raises UndecodableImage."""
     frame = first_frame(data)
     flags = SCREEN.unpack_from(data, SCREEN_AT)[2]
-    before = data[: PALETTE_AT + _palette_bytes(flags)] + frame.control
-    with pillow.opened(before + data[frame.start :], "GIF") as image:
+    whole = memoryview(data)
+    still = b"".join((whole[: PALETTE_AT + _palette_bytes(flags)], frame.control, whole[frame.start :]))
+    with pillow.opened(still, "GIF") as image:
         return pillow.to_rgb(image)
 
 

@@ -26,6 +26,12 @@ SEGMENTS = FRAMES | TABLES | METADATA | {START_OF_SCAN, APP0, ADOBE_APP14}
 
 MAXIMUM_SEGMENTS = 10_000
 """128 MiB of metadata fill 2,048 segments of the largest size; each segment costs 0.5 us here, whatever its size."""
+MAXIMUM_SCANS = 100
+"""Above it, a JPEG is a time bomb: each scan walks over the whole image (up to 0.5 ms per MP) and may be
+20 bytes long. Encoders write about 10 scans, libjpeg's own script for four components 18 (jcparam.c)."""
+MAXIMUM_ARITHMETIC_SCANS = 20
+"""As MAXIMUM_SCANS, for arithmetic coding: where its data end, decoding goes on with zeros (jdarith.c), at the full
+cost of 63 coefficients a block, 10 ms per MP and scan. 16 kB with 98 scans of 8.8 MP took 8.5 s."""
 SAMPLE_BITS = 8
 COMPONENTS = frozenset({1, 3, 4})
 """Gray, colour and CMYK: what there is a conversion to RGB for."""
@@ -55,12 +61,11 @@ class Segment(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """Frame header (T.81, B.2.2): size in pixels, number of colour components, and kind of entropy coding."""
+    """Frame header (T.81, B.2.2): size in pixels, and number of colour components."""
 
     width: int
     height: int
     components: int
-    arithmetic: bool
 
 
 def segments(data: bytes) -> Iterator[Segment]:
@@ -90,13 +95,13 @@ def frame(data: bytes) -> Frame:
     """
     for segment in segments(data):
         if segment.marker in FRAMES:
-            return _frame(data[segment.content : segment.end], segment.marker in ARITHMETIC_FRAMES)
+            return _frame(data[segment.content : segment.end])
         if segment.marker == START_OF_SCAN:
             break
     raise UndecodableImage("The JPEG file ends or breaks off before its frame header.")
 
 
-def _frame(content: bytes, arithmetic: bool) -> Frame:
+def _frame(content: bytes) -> Frame:
     if len(content) < 6:
         raise UndecodableImage("The JPEG file ends within its frame header.")
     bits, components = content[0], content[5]
@@ -105,7 +110,7 @@ def _frame(content: bytes, arithmetic: bool) -> Frame:
             f"The JPEG has {components} components of {bits} bits: send 1, 3 or 4 components of 8 bits."
         )
     height, width = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
-    return Frame(width, height, components, arithmetic)
+    return Frame(width, height, components)
 
 
 def scan_count(parts: Sequence[Segment]) -> int:
@@ -113,8 +118,20 @@ def scan_count(parts: Sequence[Segment]) -> int:
     return sum(part.marker == START_OF_SCAN for part in parts)
 
 
+def is_arithmetic(parts: Sequence[Segment]) -> bool:
+    """Whether a frame of arithmetic coding is among the segments."""
+    return any(part.marker in ARITHMETIC_FRAMES for part in parts)
+
+
+def check_scans(parts: Sequence[Segment]) -> None:
+    """Raises UndecodableImage above MAXIMUM_SCANS, or MAXIMUM_ARITHMETIC_SCANS."""
+    scans, limit = scan_count(parts), MAXIMUM_ARITHMETIC_SCANS if is_arithmetic(parts) else MAXIMUM_SCANS
+    if scans > limit:
+        raise UndecodableImage(f"The JPEG has {scans} scans, more than {limit}: save it again, as baseline.")
+
+
 def completed(data: bytes, parts: Sequence[Segment]) -> bytes:
-    """What a decoder shall have: the image, its `parts`, without metadata before its first scan, and an end.
+    """Input of the decoder: the image, its `parts`, without metadata before its first scan, and an end.
 
     Decoders copy or parse metadata, Pillow in time quadratic in the number of segments. From the first scan on every
     byte is kept: there a marker also ends entropy-coded data. Raises UndecodableImage where there is no scan.
@@ -122,12 +139,13 @@ def completed(data: bytes, parts: Sequence[Segment]) -> bytes:
     first_scan = next((part.start for part in parts if part.marker == START_OF_SCAN), None)
     if first_scan is None:
         raise UndecodableImage("The JPEG file ends or breaks off before its first scan.")
+    whole = memoryview(data)
     kept = [
-        data[part.start : part.end]
+        whole[part.start : part.end]
         for part in parts
         if part.start < first_scan and part.marker not in METADATA
     ]
-    return b"".join([START_OF_IMAGE, *kept, data[first_scan:], _end(len(data), parts[-1])])
+    return b"".join([START_OF_IMAGE, *kept, whole[first_scan:], _end(len(data), parts[-1])])
 
 
 def _end(size: int, last: Segment) -> bytes:

@@ -11,15 +11,8 @@ from PIL import Image
 
 from service.images import pillow
 from service.images.errors import UndecodableImage
-from service.images.jpeg import completed, frame, scan_count, segments
+from service.images.jpeg import check_scans, completed, frame, segments
 from service.images.png import GRAY, GRAY_ALPHA, RGB_ALPHA, content_of, image_header, still
-
-MAXIMUM_SCANS = 100
-"""Above it, a JPEG is a time bomb: each scan walks over the whole image (up to 0.5 ms per MP) and may be
-20 bytes long. Encoders write about 10 scans, libjpeg's own script for four components 18 (jcparam.c)."""
-MAXIMUM_ARITHMETIC_SCANS = 20
-"""As MAXIMUM_SCANS, for arithmetic coding: where its data end, decoding goes on with zeros (jdarith.c), at the full
-cost of 63 coefficients a block, 10 ms per MP and scan. 16 kB with 98 scans of 8.8 MP took 8.5 s."""
 
 PEAK_IN_PILLOW = 10
 """Bytes a pixel: 4 of its image, and 6 of a progressive JPEG's coefficients where colours are not subsampled."""
@@ -38,9 +31,7 @@ def jpeg(data: bytes) -> NDArray[np.uint8]:
     system limits addresses, Pillow decodes, to the same pixels.
     """
     found, parts = frame(data), list(segments(data))
-    scans, limit = scan_count(parts), MAXIMUM_ARITHMETIC_SCANS if found.arithmetic else MAXIMUM_SCANS
-    if scans > limit:
-        raise UndecodableImage(f"The JPEG has {scans} scans, more than {limit}: save it again, as baseline.")
+    check_scans(parts)
     complete = completed(data, parts)
     if found.components == CMYK_COMPONENTS:
         with pillow.opened(complete, "JPEG") as image:

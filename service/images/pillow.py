@@ -98,14 +98,17 @@ def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def by_strips(image: Image.Image, convert: Callable[[Image.Image], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Decodes, and converts strip by strip to (H, W, 3), so that no conversion holds a second whole image."""
+    """Decodes, and converts part by part to (H, W, 3), so that no conversion holds a second whole image."""
     image.load()
     width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)
-    rows = max(1, STRIP_PIXELS // width)
+    columns = min(width, STRIP_PIXELS)
+    rows = STRIP_PIXELS // columns
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
-        pixels[top:bottom] = convert(image.crop((0, top, width, bottom)))
+        for left in range(0, width, columns):
+            right = min(left + columns, width)
+            pixels[top:bottom, left:right] = convert(image.crop((left, top, right, bottom)))
     return pixels
 
 

@@ -11,7 +11,7 @@ GRAY, GRAY_ALPHA, RGB_ALPHA = 0, 4, 6
 """Colour types (section 11.2.1)."""
 
 ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
-"""What makes a PNG animated. libpng, and so dlib, passes over them and decodes the default image. OpenCV 5 composes the
+"""Chunks of an animated PNG. libpng, and so dlib, passes over them and decodes the default image. OpenCV 5 composes the
 frames, for gray beyond the end of its buffer (grfmt_png.cpp, readData, disposal to the background)."""
 COMPRESSED_METADATA = frozenset({b"iCCP", b"iTXt", b"zTXt"})
 """No pixel depends on them. libpng inflates each to up to 8 MB, all of which stay in memory: 1 MB of them took 6 s and
@@ -23,7 +23,7 @@ MAXIMUM_CHUNKS = 200_000
 
 
 class ImageHeader(NamedTuple):
-    """What the first chunk, IHDR, begins with (section 11.2.1). Width and height are in pixels."""
+    """First fields of the IHDR chunk (section 11.2.1). Width and height are in pixels."""
 
     width: int
     height: int
@@ -74,12 +74,13 @@ def chunks(data: bytes) -> Iterator[Chunk]:
 
 def still(data: bytes) -> bytes:
     """The file without the chunks of LEFT_OUT, every other byte as it is; `data` itself where there are none."""
+    whole = memoryview(data)
     kept, begin = [], 0
     for chunk in chunks(data):
         if chunk.kind in LEFT_OUT:
-            kept.append(data[begin : chunk.start])
+            kept.append(whole[begin : chunk.start])
             begin = chunk.end
-    return b"".join([*kept, data[begin:]]) if kept else data
+    return b"".join([*kept, whole[begin:]]) if kept else data
 
 
 def content_of(data: bytes, kind: bytes) -> bytes | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
 from service.images import UndecodableImage, decode, header, jpeg
-from service.images.opencv import MAXIMUM_ARITHMETIC_SCANS, MAXIMUM_SCANS
+from service.images.jpeg import MAXIMUM_ARITHMETIC_SCANS, MAXIMUM_SCANS
 
 from .conftest import Encode
 
@@ -128,10 +128,10 @@ def test_no_marker_evades_the_limit_of_scans(between: bytes, start: str, marker:
     allowed = head + (between + scan(1, 63, 0)) * (limit - 1)
     assert pixels(allowed + EOI).shape == (400, 640, 3)
     for scans in (1, 600, 100_000):
-        started = time.process_time()
+        started = time.thread_time()
         with pytest.raises(UndecodableImage, match=r"scans|segments"):
             pixels(allowed + (between + scan(1, 63, 0)) * scans + EOI)
-        assert time.process_time() - started < 1
+        assert time.thread_time() - started < 1
 
 
 BASELINE = QUANTIZATION + frame(0xC0) + HUFFMAN + scan(0, 63, 0) + b"\x3f" + EOI
@@ -155,14 +155,14 @@ XMP = b'http://ns.adobe.com/xap/1.0/\0<rdf:Description tiff:Orientation="%d"/>'
     ids=["TEM", "fill", "stuffed", "zeros", "comments", "EXIF", "ICC", "large EXIF", "tables"],
 )
 def test_a_megabyte_before_the_image_costs_little(filling: bytes) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     data = SOI + COMMENT + filling + BASELINE
     try:
         assert header(data)[:2] == (SIDE, SIDE)
         assert pixels(data, honour_orientation=True).shape == (SIDE, SIDE, 3)
     except UndecodableImage as error:
         assert "segments" in str(error)  # noqa: PT017
-    assert time.process_time() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 def test_metadata_of_many_segments(encode: Encode) -> None:

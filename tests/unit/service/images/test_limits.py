@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from service.images import ImageTooLarge, UndecodableImage, decode, header, pillow
-from service.images.opencv import MAXIMUM_SCANS
+from service.images.jpeg import MAXIMUM_SCANS
 
 from .conftest import Encode
 
