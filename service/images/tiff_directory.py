@@ -32,7 +32,7 @@ PIXEL_TAGS = frozenset(
 )
 """Tags that decoders need; all others are metadata."""
 
-CHUNK_TAGS = frozenset({STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES})
+STRILE_TAGS = frozenset({STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES})
 MAXIMUM_VALUES = 4096
 """Values of any other tag. The largest that counts, JPEGTables, has at most 2,716 bytes; a palette has 768 numbers."""
 
@@ -60,8 +60,8 @@ TYPES: Mapping[int, tuple[str, int]] = MappingProxyType(
 SHORT, LONG = 3, 4
 WIDE_TYPES = frozenset({16, 18})
 """BigTIFF's types of 64 bits, for which a file that fits into memory needs 32 only."""
-FEW = 16
-"""Values that `Directory.numbers` gives at most: a pixel's samples are fewer."""
+MAXIMUM_NUMBERS = 16
+"""Values of a tag that `Directory.numbers` gives: a pixel's samples are fewer."""
 
 FIELD = {"<": struct.Struct("<HHI4s"), ">": struct.Struct(">HHI4s")}
 
@@ -96,7 +96,7 @@ class Directory(NamedTuple):
             return default
         if field.values.dtype.kind not in "iu":
             raise UndecodableImage(f"The TIFF file is damaged: its tag {tag} holds no integers.")
-        return tuple(int(value) for value in field.values[:FEW])
+        return tuple(int(value) for value in field.values[:MAXIMUM_NUMBERS])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -137,7 +137,7 @@ def directory(data: bytes) -> Directory:
         at = first + index * entry.itemsize + (12 if big else 8)
         if size > entry["value"].itemsize:
             (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, at)
-        if at + size <= len(data) and (values <= MAXIMUM_VALUES or tag in CHUNK_TAGS):
+        if at + size <= len(data) and (values <= MAXIMUM_VALUES or tag in STRILE_TAGS):
             fields[tag] = Field(kind, np.frombuffer(data, scalar, values * each, at))
     return Directory(order, fields)
 
@@ -159,4 +159,4 @@ def written(data: bytes, order: str, fields: Mapping[int, Field]) -> bytes:
         entries.append(FIELD[order].pack(tag, kind, count, content))
     header = data[:2] + struct.pack(order + "HI", 42, start)
     table = struct.pack(order + "H", len(entries)) + b"".join(entries) + b"\0\0\0\0"
-    return b"".join([header, data[8:], b"\0" * (start - len(data)), table, *outside])
+    return b"".join([header, memoryview(data)[8:], b"\0" * (start - len(data)), table, *outside])

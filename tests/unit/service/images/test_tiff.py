@@ -10,11 +10,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.images import UndecodableImage, decode, header, tiff
+from service.images import UndecodableImage, decode, header, pillow, tiff
+from service.images.jpeg import MAXIMUM_SCANS
 from service.images.tiff_directory import directory
 
 from . import tiffs
 from .conftest import Encode
+from .test_jpeg import EOI, HUFFMAN, QUANTIZATION, SOI, frame, scan
 from .test_orientation import exif
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
@@ -65,13 +67,14 @@ LAYOUTS: list[dict[str, Any]] = [
             for bits in (1, 4, 8, 12, 16)
             for photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO)
         ),
-        *((bits, WHITE_IS_ZERO, 2) for bits in (8, 16)),
-        *((bits, RGB, number) for bits in (8, 12, 16) for number in (3, 4)),
+        *((bits, WHITE_IS_ZERO, number) for bits in (8, 16) for number in (2, 3, 6)),
+        *((bits, RGB, number) for bits in (8, 12, 16) for number in (3, 4, 6)),
     ],
 )
 def test_layouts(bits: int, photometric: int, number: int, layout: dict[str, Any]) -> None:
     stored = samples(bits, number)
-    extra = {338: (tiffs.SHORT, [2])} if number in (2, 4) else None
+    further = number - (3 if photometric == RGB else 1)
+    extra = {338: (tiffs.SHORT, [2] + [0] * (further - 1))} if further else None
     right = expected(stored, bits, photometric)
     for order, apart in itertools.product("<>", {False, number > 1}):
         data = tiffs.encoded(stored, bits, photometric, order=order, planes_apart=apart, more=extra, **layout)
@@ -90,6 +93,43 @@ def test_differences_from_the_left(bits: int, number: int, order: str, tile: tup
             tile=tile, more={338: (tiffs.SHORT, [2])} if number == 2 else None,
         )  # fmt: skip
         np.testing.assert_array_equal(pixels(data), expected(stored, bits, photometric))
+
+
+@pytest.mark.parametrize("compression", [tiffs.NONE, tiffs.PACKBITS])
+@pytest.mark.parametrize(("bits", "number"), [(8, 1), (8, 2), (16, 1), (16, 3)])
+def test_the_predictor_does_not_count_where_libtiff_ignores_it(
+    bits: int, number: int, compression: int
+) -> None:
+    stored = samples(bits, number)
+    photometric = RGB if number == 3 else BLACK_IS_ZERO
+    for apart, tile in itertools.product({False, number > 1}, (None, (32, 16))):
+        more = {317: (tiffs.SHORT, [2])} | ({338: (tiffs.SHORT, [2])} if number == 2 else {})
+        data = tiffs.encoded(
+            stored, bits, photometric, compression=compression, planes_apart=apart, tile=tile, more=more
+        )
+        np.testing.assert_array_equal(pixels(data), expected(stored, bits, photometric))
+
+
+@pytest.mark.parametrize(("bits", "predictor"), [(3, 1), (12, 1), (15, 1), (16, 1), (16, 2)])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("tile", [None, (272, 16)])
+def test_rows_of_several_blocks(
+    bits: int, predictor: int, number: int, tile: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row of more samples than are unpacked at once, and blocks that end within a tile."""
+    width = 1001
+    stored = np.random.default_rng(bits).integers(0, 1 << bits, (3, width, number))
+    photometric = RGB if number > 2 else BLACK_IS_ZERO
+    data = tiffs.encoded(
+        *(stored, bits, photometric), compression=tiffs.DEFLATE, predictor=predictor, tile=tile,
+        more={338: (tiffs.SHORT, [2])} if number in (2, 4) else None,
+    )  # fmt: skip
+    whole = pixels(data)
+    colour = stored[:, :, : 3 if photometric == RGB else 1]
+    right = colour >> bits - 8 if bits >= 8 else np.rint(colour * 255 / ((1 << bits) - 1))
+    np.testing.assert_array_equal(whole, np.broadcast_to(right, (3, width, 3)))
+    monkeypatch.setattr(pillow, "STRIP_PIXELS", 100)
+    np.testing.assert_array_equal(pixels(data), whole)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -115,6 +155,47 @@ def test_jpeg_within(picture: NDArray[np.uint8], encode: Encode) -> None:
     for options in ({}, {"tiffinfo": {322: 32, 323: 16}}):
         data = encode("TIFF", compression="jpeg", quality=95, **options)
         assert np.abs(pixels(data).astype(int) - picture).mean() < 3
+
+
+def test_no_jpeg_within_evades_the_limit_of_scans(encode: Encode) -> None:
+    """An honest progressive JPEG is decoded; too many scans and arithmetic coding are refused, in strips and tiles."""
+    side = 64
+    smooth = Image.linear_gradient("L").resize((side, side))
+    honest = encode("JPEG", smooth, progressive=True)
+    start = SOI + QUANTIZATION
+    scans = scan(0, 0, 0) + scan(1, 63, 0) * MAXIMUM_SCANS
+    many = start + frame(0xC2, side, side) + HUFFMAN + scans + EOI
+    arithmetic = start + frame(0xCA, side, side) + scan(0, 0, 0) + scan(1, 63, 0) + EOI
+
+    def within(content: bytes, tiled: bool) -> bytes:
+        places = (
+            {322: (4, [side]), 323: (4, [side]), 324: (4, [16]), 325: (4, [len(content)])}
+            if tiled
+            else {273: (4, [16]), 278: (4, [side]), 279: (4, [len(content)])}
+        )
+        entries = {
+            256: (4, [side]), 257: (4, [side]), 258: (3, [8]), 259: (3, [7]), 262: (3, [1]), 277: (3, [1]), **places,
+        }  # fmt: skip
+        return tiffs.file("<", entries, content)
+
+    for tiled in (False, True):
+        np.testing.assert_array_equal(pixels(within(honest, tiled)), pixels(honest))
+        with pytest.raises(UndecodableImage, match="101 scans"):
+            pixels(within(many, tiled))
+        with pytest.raises(UndecodableImage, match="arithmetic"):
+            pixels(within(arithmetic, tiled))
+
+
+def test_jpegs_within_that_lie_over_one_another_are_refused(encode: Encode) -> None:
+    """Each of 1,000 tiles begins one byte after the one before: searching all would take 1,000 times as long."""
+    content = encode("JPEG", Image.new("L", (16, 16))) + bytes(100_000)
+    number = 1000
+    entries = {
+        256: (4, [16 * number]), 257: (4, [16]), 258: (3, [8]), 259: (3, [7]), 262: (3, [1]), 322: (4, [16]),
+        323: (4, [16]), 324: (4, list(range(16, 16 + number))), 325: (4, [len(content)] * number),
+    }  # fmt: skip
+    with pytest.raises(UndecodableImage, match="over one another"):
+        pixels(tiffs.file("<", entries, content))
 
 
 def test_fax(encode: Encode) -> None:
@@ -227,7 +308,7 @@ def test_each_tile_is_decoded_once() -> None:
     del entries[273], entries[279]
     found = directory(tiffs.file("<", entries, content))
     assert len(found.fields[324].values) == 100_000
-    kept = tiff._kept(found, tiff._chunks(found, tiff._samples(found)), tiff._samples(found))
+    kept = tiff._kept(found, tiff._striles(found, tiff._samples(found)), tiff._samples(found))
     assert len(kept[324].values) == 1
 
 
