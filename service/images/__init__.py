@@ -28,7 +28,8 @@ decoder for HEVC alone.
 While decoding, memory peaks at 2.0 to 2.7 times the pixels' own size, 3.1 for a progressive JPEG without subsampling
 (3.4 by Pillow), 3.3 for AVIF (4.6 with alpha and without subsampling; 12 bits add 1.3 by reckoning), 2.9 for HEIC (6.9
 for 10 bits with alpha and without subsampling), 3.6 for an animated WebP, 5.1 for a PNG of 16 bits with alpha, of which
-OpenCV holds two copies of four channels, and 6.3 for such a TIFF (PEAK_PER_BYTE).
+OpenCV holds two copies of four channels, and 6.3 for such a TIFF (9.1 with six samples a pixel, uncompressed). A
+progressive CMYK JPEG without subsampling takes 4.0 (PEAK_PER_BYTE, CMYK_PEAK_PER_BYTE).
 """
 
 from collections.abc import Callable, Mapping
@@ -40,6 +41,7 @@ from numpy.typing import NDArray
 from service.images import gif, isobmff, opencv, tiff
 from service.images.errors import ImageTooLarge, UndecodableImage, only_image_errors
 from service.images.headers import Header, header
+from service.images.opencv import CMYK_COMPONENTS
 from service.images.orientation import orientation, upright
 
 __all__ = [
@@ -68,9 +70,11 @@ DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingProxyType(
 """Format to its decoder to (H, W, 3) RGB."""
 
 PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType(
-    {"JPEG": 3.4, "PNG": 5.1, "WEBP": 3.6, "AVIF": 5.9, "HEIF": 6.9, "TIFF": 6.3}
+    {"JPEG": 3.4, "PNG": 5.1, "WEBP": 3.6, "AVIF": 5.9, "HEIF": 6.9, "TIFF": 9.1}
 )
 """Format to its peak while decoding, per byte of its pixels, where that is more than OTHERS_PEAK_PER_BYTE."""
+CMYK_PEAK_PER_BYTE = 4.0
+"""Of a JPEG of four components: a progressive one without subsampling holds eight bytes of coefficients a pixel."""
 OTHERS_PEAK_PER_BYTE = 2.7
 
 
@@ -88,8 +92,10 @@ def checked_header(data: bytes, maximum_area: int) -> Header:
 
 def needed(found: Header) -> int:
     """Bytes that `decode` needs at its peak for such an image, the upload itself not counted."""
-    pixels = 3 * found.width * found.height
-    return int(PEAK_PER_BYTE.get(found.format, OTHERS_PEAK_PER_BYTE) * pixels)
+    peak = PEAK_PER_BYTE.get(found.format, OTHERS_PEAK_PER_BYTE)
+    if found.components == CMYK_COMPONENTS:
+        peak = CMYK_PEAK_PER_BYTE
+    return int(peak * 3 * found.width * found.height)
 
 
 @only_image_errors()

@@ -32,6 +32,8 @@ class Header(NamedTuple):
     width: int
     height: int
     format: str
+    components: int = 3
+    """Colour components of a JPEG, of which four (CMYK) take more memory; 3 for all other formats."""
 
 
 def header(data: bytes) -> Header:
@@ -39,11 +41,11 @@ def header(data: bytes) -> Header:
 
     Raises UndecodableImage if the format is unknown or the header is damaged.
     """
-    kind = _format(data)
+    kind, components = _format(data), 3
     try:
         match kind:
             case "JPEG":
-                width, height, *_ = jpeg.frame(data)
+                width, height, components = jpeg.frame(data)
             case "PNG":
                 width, height, *_ = png.image_header(data)
             case "GIF":
@@ -61,7 +63,7 @@ def header(data: bytes) -> Header:
         raise UndecodableImage(f"The {kind} file ends within its header ({len(data)} bytes).") from error
     if width < 1 or height < 1:
         raise UndecodableImage(f"The {kind} header gives a size of {width} x {height} pixels.")
-    return Header(width, height, kind)
+    return Header(width, height, kind, components)
 
 
 def _format(data: bytes) -> str:

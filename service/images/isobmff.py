@@ -59,6 +59,13 @@ MAXIMUM_DEPTH = 8
 OVERLAP = 2
 """Most bytes of all pictures, per byte of the file: once as items, and once more as samples of a track."""
 
+OUT_OF_MEMORY = ("Out of memory", "bytes failed")
+"""Signs in the errors of libavif and libheif; libheif's "Security limit exceeded" is a fault of the file."""
+PEAK_PER_PIXEL = 21
+"""Bytes: 10 bits with alpha and without subsampling (PEAK_PER_BYTE["HEIF"])."""
+PEAK_OF_THREADS = 256 << 20
+"""Bytes of addresses for the stacks of dav1d's and libde265's threads: 8 MiB each."""
+
 
 def header(data: bytes) -> tuple[int, int, str]:
     """Width and height in pixels as the library reports them, and AVIF or HEIF.
@@ -106,15 +113,26 @@ def opened(data: bytes, kind: str) -> Iterator[Image.Image]:
 
 
 def avif(data: bytes) -> NDArray[np.uint8]:
-    """AVIF to (H, W, 3) RGB, not turned, alpha dropped. Raises UndecodableImage."""
-    with opened(data, "AVIF") as image:
-        return pillow.to_rgb(image)
+    """AVIF to (H, W, 3) RGB, not turned, alpha dropped. Raises UndecodableImage or MemoryError."""
+    return _rgb(data, "AVIF")
 
 
 def heif(data: bytes) -> NDArray[np.uint8]:
-    """HEIF to (H, W, 3) RGB, turned by libheif as the container's boxes say. Raises UndecodableImage."""
-    with opened(data, "HEIF") as image:
-        return pillow.to_rgb(image)
+    """HEIF to (H, W, 3) RGB, turned by libheif as the container's boxes say. Raises UndecodableImage or MemoryError."""
+    return _rgb(data, "HEIF")
+
+
+def _rgb(data: bytes, kind: str) -> NDArray[np.uint8]:
+    """libavif, libheif and the decoders below them report most failed allocations as damage of the file."""
+    with opened(data, kind) as image:
+        width, height = image.size
+        try:
+            return pillow.to_rgb(image)
+        except Exception as error:  # Pillow lets nearly every built-in exception out
+            if any(sign in str(error) for sign in OUT_OF_MEMORY):
+                raise MemoryError(f"no memory to decode the {kind} file") from error
+            pillow.have_room(PEAK_PER_PIXEL * width * height + PEAK_OF_THREADS)
+            raise
 
 
 def _coding(found: Container | None) -> bytes | None:

@@ -37,7 +37,7 @@ def jpeg(data: bytes) -> NDArray[np.uint8]:
         with pillow.opened(complete, "JPEG") as image:
             return pillow.by_strips(image, _adobe_cmyk_to_rgb)
     if _addresses_are_limited():
-        _have_room(PEAK_IN_PILLOW * found.width * found.height)
+        pillow.have_room(PEAK_IN_PILLOW * found.width * found.height)
         with pillow.opened(complete, "JPEG") as image:
             return pillow.to_rgb(image)
     return rgb(complete)
@@ -56,11 +56,6 @@ def _addresses_are_limited() -> bool:
     except OSError:  # a sandbox denies the question, not the photo
         return False
     return limit != resource.RLIM_INFINITY
-
-
-def _have_room(size: int) -> None:
-    """Raises MemoryError: in the middle of a file, Pillow cannot tell a want of memory from damage."""
-    np.empty(size, np.uint8)
 
 
 def _adobe_cmyk_to_rgb(strip: Image.Image) -> NDArray[np.uint8]:

@@ -92,6 +92,12 @@ def opened(data: bytes, kind: str) -> Iterator[Image.Image]:
         ) from error
 
 
+def have_room(size: int) -> None:
+    """Raises MemoryError where `size` bytes cannot be allocated: in the middle of a file, a decoder that has no memory
+    reports damage."""
+    np.empty(size, np.uint8)
+
+
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """Decodes to (H, W, 3) RGB. Alpha is dropped, 16-bit gray keeps its high byte, CMYK follows Pillow's formula."""
     return by_strips(image, _gray_16_to_rgb if image.mode in SIXTEEN_BIT_MODES else _to_rgb)

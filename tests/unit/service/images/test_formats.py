@@ -54,7 +54,7 @@ def test_lossy(kind: str, picture: NDArray[np.uint8], encode: Encode) -> None:
 
 @pytest.mark.parametrize("kind", LOSSLESS | LOSSY)
 def test_header(kind: str, encode: Encode) -> None:
-    assert header(encode(kind)) == (64, 40, kind)
+    assert header(encode(kind))[:3] == (64, 40, kind)
 
 
 @pytest.mark.parametrize("kind", LOSSLESS | LOSSY)

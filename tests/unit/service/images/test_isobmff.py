@@ -71,7 +71,7 @@ def test_the_coding_decides_whatever_the_brands_are(
     kind: str, brands: Sequence[bytes], encode: Encode
 ) -> None:
     data = isomedia.container(brands, {1: picture_of(kind, encode)})
-    assert header(data) == (SIDE, SIDE, kind)
+    assert header(data)[:3] == (SIDE, SIDE, kind)
     assert np.abs(pixels(data).astype(int) - 90).max() <= 2
 
 
@@ -154,7 +154,7 @@ def test_frames_far_larger_than_the_container_says_are_refused(encode: Encode) -
         with pytest.raises(UndecodableImage, match="up to 8388608"):
             header(data)
     honest = isomedia.container([b"avif", b"avif"], {1: large})
-    assert header(honest) == (4096, 2048, "AVIF")
+    assert header(honest)[:3] == (4096, 2048, "AVIF")
 
 
 def test_one_picture_has_one_size(encode: Encode) -> None:
@@ -167,7 +167,7 @@ def test_one_picture_has_one_size(encode: Encode) -> None:
 def test_pictures_over_one_another_are_refused(encode: Encode) -> None:
     picture = picture_of("AVIF", encode)
     data = isomedia.container([b"avif", b"avif"], {1: picture, 2: picture})
-    assert header(data) == (SIDE, SIDE, "AVIF")
+    assert header(data)[:3] == (SIDE, SIDE, "AVIF")
     # Units of two bytes from a thousand starts on: walking each to the end would take minutes.
     pictures = {number: picture._replace(data=bytes([18, 0]) * (1 + number)) for number in range(1, 1000)}
     with pytest.raises(UndecodableImage, match="over one another"):
@@ -270,8 +270,8 @@ def test_the_first_sample_of_each_track_counts(encode: Encode) -> None:
     """A first track without samples stands before the one that is decoded."""
     frames = [Image.new("RGB", LARGE, (90, 90, level)) for level in (90, 91)]
     data = encode("AVIF", frames[0], save_all=True, append_images=frames[1:], speed=10)
-    assert header(data) == (*LARGE, "AVIF")
-    assert header(with_first_track(data, track())) == (*LARGE, "AVIF")
+    assert header(data)[:3] == (*LARGE, "AVIF")
+    assert header(with_first_track(data, track()))[:3] == (*LARGE, "AVIF")
     small = data.replace(b"ispe\0\0\0\0" + struct.pack(">II", *LARGE), isomedia.ispe(SIDE, SIDE)[4:])
     small = small.replace(
         struct.pack(">II", *(side << 16 for side in LARGE)), struct.pack(">II", SIDE << 16, SIDE << 16)

@@ -1,8 +1,10 @@
 """A machine without memory is no fault of the photo, which is tried again."""
 
 import io
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,10 @@ import pytest
 from PIL import Image
 from pillow_heif import from_bytes
 
+from service import images
+
 from . import tiffs
+from .conftest import Encode
 
 PROGRAM = """
 import io, resource, sys
@@ -50,6 +55,50 @@ def test_an_allocation_that_fails_is_a_memory_error(kind: str, room: int, option
     assert done.stdout.strip() == "no memory"
 
 
+LIMITED = """
+import resource, sys
+from service import images
+
+photo = open(sys.argv[1], "rb").read()
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + int(sys.argv[2]) * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    print(images.decode(photo, maximum_area=10**9, honour_orientation=True).shape)
+except (MemoryError, images.UndecodableImage) as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and other systems do not hold to the limit")
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_an_allocation_that_fails_within_libheif_or_libavif(
+    kind: str, encode: Encode, tmp_path: Path
+) -> None:
+    """Each fails in a way of its own at each of these MiB, and with room enough the photo is decoded."""
+    whole, damaged = tmp_path / "whole", tmp_path / "damaged"
+    data = encode(kind, Image.new("RGB", (3000, 3000), (10, 90, 200)))
+    whole.write_bytes(data)
+    damaged.write_bytes(data[:-20])
+
+    def outcome(path: Path, room: int) -> str:
+        arguments = [sys.executable, "-c", LIMITED, str(path), str(room)]
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert [outcome(whole, room) for room in (8, 24, 40)] == ["MemoryError"] * 3
+    assert outcome(whole, 1000) == "(3000, 3000, 3)"
+    assert outcome(damaged, 2000) == "UndecodableImage"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_security_limit_of_libheif_is_no_want_of_memory(encode: Encode) -> None:
+    large = encode("HEIF", Image.new("RGB", (1024, 1024)))
+    small = large.replace(struct.pack(">II", 1024, 1024), struct.pack(">II", 64, 64))
+    with pytest.raises(images.UndecodableImage, match="Security limit exceeded"):
+        images.decode(small, maximum_area=10**9, honour_orientation=True)
+
+
 PEAK = """
 import sys
 from service import images
@@ -81,16 +130,33 @@ def animated_webp(side: int) -> bytes:
     return file.getvalue()
 
 
-def tiff_with_alpha(side: int) -> bytes:
-    """One strip of 16 bits in four samples a pixel, compressed: libtiff holds all of it at once, and Pillow its own."""
-    return tiffs.encoded(
-        np.full((side, side, 4), 12_345),
-        16,
-        2,
-        compression=tiffs.DEFLATE,
-        rows=side,
-        more={338: (tiffs.SHORT, [2])},
-    )
+def deflated_tiff(width: int, height: int, bits: int, *further: int) -> bytes:
+    """RGB and the `further` samples in one strip: libtiff holds all of it at once, and Pillow its own."""
+    number = 3 + len(further)
+    content = zlib.compress(bytes(width * height * number * bits // 8))
+    entries = {
+        256: (tiffs.LONG, [width]), 257: (tiffs.LONG, [height]), 258: (tiffs.SHORT, [bits] * number),
+        259: (tiffs.SHORT, [tiffs.DEFLATE]), 262: (tiffs.SHORT, [2]), 273: (tiffs.LONG, [16]),
+        277: (tiffs.SHORT, [number]), 279: (tiffs.LONG, [len(content)]), 338: (tiffs.SHORT, further),
+    }  # fmt: skip
+    return tiffs.file("<", entries, content)
+
+
+def tiff_of_six_samples(side: int) -> bytes:
+    return deflated_tiff(side, side, 16, 2, 0, 0)
+
+
+def tiff_of_one_wide_row(side: int) -> bytes:
+    """15 bits, which numpy unpacks."""
+    return deflated_tiff(side * side, 1, 15, 2)
+
+
+def progressive_cmyk_jpeg(side: int) -> bytes:
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (side // 8, side // 8, 4), np.uint8)
+    image = Image.fromarray(noise.repeat(8, axis=0).repeat(8, axis=1), "CMYK")
+    image.save(file, "JPEG", progressive=True, subsampling=0)
+    return file.getvalue()
 
 
 def heif_with_alpha(side: int) -> bytes:
@@ -113,7 +179,9 @@ def avif_with_alpha(side: int) -> bytes:
     [
         (png_of_16_bits_with_alpha, 0.8),
         (animated_webp, 0.8),
-        (tiff_with_alpha, 0.5),
+        (tiff_of_six_samples, 0.8),
+        (tiff_of_one_wide_row, 0.4),
+        (progressive_cmyk_jpeg, 0.8),
         (heif_with_alpha, 0.5),
         (avif_with_alpha, 0.5),  # what is counted includes 12 bits, for which there is no encoder here
     ],
