@@ -157,6 +157,15 @@ def test_frames_far_larger_than_the_container_says_are_refused(encode: Encode) -
     assert header(honest)[:3] == (4096, 2048, "AVIF")
 
 
+def test_a_frame_has_twice_the_pixels_of_its_image_at_most(encode: Encode) -> None:
+    """And four million more; a picture beside the primary one may be larger, since it is not decoded."""
+    large = picture_of("AVIF", encode, 3000, 3000)
+    small = picture_of("AVIF", encode, 1500, 1500)
+    with pytest.raises(UndecodableImage, match="says 2250000 pixels, and its frames have up to 9000000"):
+        header(isomedia.container([b"avif", b"avif"], {1: sized(large, 1500, 1500)}))
+    assert header(isomedia.container([b"avif", b"avif"], {1: small, 2: large}))[:2] == (1500, 1500)
+
+
 def test_one_picture_has_one_size(encode: Encode) -> None:
     picture = picture_of("HEIF", encode)
     twice = picture._replace(properties=[isomedia.ispe(2000, 2000), *picture.properties])
