@@ -20,8 +20,10 @@ MAXIMUM_TABLE = 1 << 20
 MAXIMUM_EXTENTS = 32
 """Pieces that an item's data may be in, as in libheif (heif_security_limits, max_iloc_extents_per_item)."""
 
+CODED = frozenset({b"av01", b"hvc1"})
+"""Types of items whose data counts."""
 Extents = tuple[tuple[int, int], ...]
-"""Places of an item's data: offset in the file and length, in bytes, of each piece."""
+"""Places of an item's data: offset in the file and length, in bytes, of each piece. All lie within the file."""
 
 
 class Box(NamedTuple):
@@ -41,7 +43,12 @@ class Item(NamedTuple):
     parts: tuple[int, ...]
     """Input items of a derived image, each as often as the reference names it."""
     extents: Extents
-    """Empty for all codings but AV1."""
+    """Empty for all codings but AV1 and HEVC."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its data."""
+        return sum(length for _, length in self.extents)
 
 
 class Container(NamedTuple):
@@ -95,7 +102,7 @@ def container(data: bytes) -> Container | None:
     types = _types(data, found[b"iinf"])
     areas = _areas(data, found.get(b"iprp"))
     parts, auxiliaries = _references(data, found.get(b"iref"), primary)
-    coded = {number for number, kind in types.items() if kind == b"av01"}
+    coded = {number for number, kind in types.items() if kind in CODED}
     extents = _extents(data, found.get(b"iloc"), found.get(b"idat"), coded)
     items = {
         number: Item(kind, areas.get(number, 0), tuple(parts.get(number, ())), extents.get(number, ()))
@@ -116,7 +123,7 @@ def first_samples(data: bytes) -> Iterator[Extents]:
         for table in boxes(data, tables.start, tables.end):
             if table.type in (b"stco", b"co64"):
                 (start,) = struct.unpack_from(">I" if table.type == b"stco" else ">Q", data, table.start + 8)
-                yield ((start, same or first),)
+                yield (_within(data, start, same or first),)
 
 
 def _child(data: bytes, within: Box | None, *path: bytes) -> Box | None:
@@ -126,6 +133,12 @@ def _child(data: bytes, within: Box | None, *path: bytes) -> Box | None:
             return None
         within = next((box for box in boxes(data, within.start, within.end) if box.type == kind), None)
     return within
+
+
+def _within(data: bytes, start: int, length: int) -> tuple[int, int]:
+    """An extent, cut at the file's end; a length of 0 is all bytes up to there."""
+    start = min(start, len(data))
+    return start, min(length or len(data), len(data) - start)
 
 
 def _file(data: bytes) -> Box:
@@ -245,6 +258,6 @@ def _extents(data: bytes, iloc: Box | None, idat: Box | None, coded: Collection[
         located = []
         for _ in range(count):
             number(index_size)
-            located.append((base + number(offset_size), number(length_size) or len(data)))
+            located.append(_within(data, base + number(offset_size), number(length_size)))
         extents[item] = tuple(located)
     return extents
