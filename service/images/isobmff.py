@@ -141,15 +141,20 @@ def heif(data: bytes) -> NDArray[np.uint8]:
 
 
 def _rgb(data: bytes, kind: str) -> NDArray[np.uint8]:
-    """libavif, libheif and the decoders below them report most failed allocations as damage of the file."""
+    """The pixels. Raises MemoryError where the largest kind of picture has no room, before decoding or after a failure.
+
+    libavif, libheif and their decoders report most failed allocations as damage, and crash at some.
+    """
     with opened(data, kind) as image:
         width, height = image.size
+        peak = PEAK_PER_PIXEL * width * height + PEAK_OF_THREADS
+        pillow.have_room(peak)
         try:
             return pillow.to_rgb(image)
         except Exception as error:  # Pillow lets nearly every built-in exception out
             if any(sign in str(error) for sign in OUT_OF_MEMORY):
                 raise MemoryError(f"no memory to decode the {kind} file") from error
-            pillow.have_room(PEAK_PER_PIXEL * width * height + PEAK_OF_THREADS)
+            pillow.have_room(peak)  # another photo may have taken it
             raise
 
 

@@ -1,7 +1,7 @@
 """Pillow's part: metadata, and the pixels of what OpenCV gets wrong or cannot read.
 
 Nothing of Pillow's global state is touched. Its readers are constructed directly, without Image.open: that one would
-warn above 89 MP, fail above 179 MP and look at formats nobody allowed (PostScript among them), and it knows HEIC
+warn above 89 MP, fail above 179 MP and look at formats that are not accepted (PostScript among them), and has HEIC
 only after a process-wide registration. Truncated files stay errors (LOAD_TRUNCATED_IMAGES keeps its default).
 """
 
@@ -45,7 +45,7 @@ STRIP_PIXELS = 1 << 18
 
 
 class _Quiet:
-    """Keeps Pillow's warnings about damaged metadata from whoever watches warnings; others' warnings pass.
+    """Keeps Pillow's warnings about damaged metadata from the handlers of warnings; all other warnings pass.
 
     The list of filters is one for the whole process, and changing it is not thread-safe: so the first thread that
     enters sets the filter, the last that leaves restores the list, and those between share it.

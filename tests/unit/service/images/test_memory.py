@@ -75,7 +75,7 @@ except (MemoryError, images.UndecodableImage) as error:
 def test_an_allocation_that_fails_within_libheif_or_libavif(
     kind: str, encode: Encode, tmp_path: Path
 ) -> None:
-    """Each fails in a way of its own at each of these MiB, and with room enough the photo is decoded."""
+    """Without a check of the room before, each fails in a way of its own at each of these MiB."""
     whole, damaged = tmp_path / "whole", tmp_path / "damaged"
     data = encode(kind, Image.new("RGB", (3000, 3000), (10, 90, 200)))
     whole.write_bytes(data)
@@ -86,9 +86,30 @@ def test_an_allocation_that_fails_within_libheif_or_libavif(
         done = subprocess.run(arguments, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    assert [outcome(whole, room) for room in (8, 24, 40)] == ["MemoryError"] * 3
+    assert [outcome(whole, room) for room in (8, 24, 40, 90)] == ["MemoryError"] * 4
     assert outcome(whole, 1000) == "(3000, 3000, 3)"
     assert outcome(damaged, 2000) == "UndecodableImage"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Pixel allocation failed: Out of memory",
+        "Memory allocation error: Unspecified: Allocating 64000015 bytes failed",
+    ],
+)
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_memory_that_another_photo_took_in_between(
+    kind: str, message: str, encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages of libavif and libheif under a limit of addresses."""
+
+    def failing(image: Image.Image) -> None:
+        raise SyntaxError(message)
+
+    monkeypatch.setattr("service.images.pillow.to_rgb", failing)
+    with pytest.raises(MemoryError, match=kind):
+        images.decode(encode(kind), maximum_area=10**9, honour_orientation=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
