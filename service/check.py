@@ -90,7 +90,7 @@ def report(settings: Settings, photo: Path | None) -> str:
         raise CheckError(str(error)) from error
     rows, columns, _ = image.shape
     plan = memory_plan.plan(settings, Capacity.of(settings, usable_cores()))
-    lines.append(plan.warning() or plan.summary())
+    lines.extend(plan.warnings() or [plan.summary()])
     if rows * columns > plan.accepted_area:
         lines.append(
             f"/detect would answer 412 to a photo of this size: {plan.accepted_area} pixels at most "

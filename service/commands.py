@@ -121,13 +121,18 @@ def main(arguments: list[str] | None = None) -> int:
             )
     options = vars(parser.parse_args(arguments))
     try:
-        return COMMANDS[options.pop("command")](**options)
+        status = COMMANDS[options.pop("command")](**options)
+        sys.stdout.flush()
     except (settings.SettingsError, keys.NoKey) as error:
         return _refuse(error)
+    except BrokenPipeError:  # as by `| head -1`; the interpreter would report it once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except UnicodeEncodeError as error:
         return _refuse(
             f"This cannot be printed in the encoding {error.encoding}: set PYTHONIOENCODING=utf-8."
         )
+    return status
 
 
 def _print_occ(configuration: settings.Settings, api_key: str) -> None:

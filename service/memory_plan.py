@@ -46,6 +46,8 @@ class MemoryPlan:
 
     limit: int
     """The kernel ends a process that exceeds it."""
+    budget: int | None
+    """FACE_MEMORY, where it is set."""
     configured_area: int
     """FACE_MAXIMUM_AREA, set or by default."""
     is_set: bool
@@ -94,8 +96,19 @@ class MemoryPlan:
             f"{_megapixels(self.fitting_original)} fit"
         )
 
-    def warning(self) -> str | None:
-        """One line with the fault and the ways out; None where a photo of the configured area fits."""
+    def warnings(self) -> list[str]:
+        """One line each: a photo over the kernel's limit, with the ways out, and a photo over FACE_MEMORY."""
+        return [sentence for sentence in (self._over_limit(), self._over_budget()) if sentence]
+
+    def _over_budget(self) -> str | None:
+        if self.budget is None or self.photo <= self.budget:
+            return None
+        return (
+            f"FACE_MEMORY of {_mebibytes(self.budget)} is below the {_mebibytes(self.photo)} of a photo of "
+            f"{_megapixels(self.configured_area)}: such a photo is computed alone, and exceeds it"
+        )
+
+    def _over_limit(self) -> str | None:
         if self.fits:
             return None
         consequence = (
@@ -147,6 +160,7 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
     largest, largest_original = settings.maximum_area, settings.maximum_original_area
     return MemoryPlan(
         limit=limit,
+        budget=settings.memory,
         configured_area=largest,
         is_set="maximum_area" in settings.model_fields_set,
         photo=with_photo(largest),

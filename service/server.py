@@ -65,7 +65,7 @@ def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket]) -> in
         memory(settings) // 1024**2,
     )
     log.info(plan.summary())
-    if warning := plan.warning():
+    for warning in plan.warnings():
         log.warning(warning)
     server.run(listeners)
     for failure in failures:

@@ -52,6 +52,11 @@ def _lower_case(value: object) -> object:
 _AnyCase = BeforeValidator(_lower_case)
 
 
+def _stripped(value: object) -> object:
+    """The value without white space around it; None, the default, where nothing is left."""
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
 def _carriable(key: SecretStr) -> SecretStr:
     if fault := uncarriable(key.get_secret_value().strip()):
         raise ValueError(f"no HTTP header can carry it, since it holds {fault}")
@@ -86,7 +91,7 @@ class Settings(BaseSettings):
         "model 2 are licensed for non-commercial use only.",
     )
     port: int = Field(default=5000, ge=1, le=65535, validation_alias="PORT", description="TCP port.")
-    host: str | None = Field(
+    host: Annotated[str | None, BeforeValidator(_stripped)] = Field(
         default=None,
         validation_alias="FACE_HOST",
         description="Address to listen on, or a name with all of its addresses. Unset or `::`: all, IPv4 and IPv6.",
@@ -103,9 +108,9 @@ class Settings(BaseSettings):
         default=None,
         ge=SMALLEST_MEMORY,
         validation_alias="FACE_MEMORY",
-        description="Bytes (or `2GiB`) that the process takes at most: uploads and photos beyond wait. A photo that "
-        "needs more by itself is still served, alone. Unset: 80 % of a container's limit, or half of the machine's "
-        "memory.",
+        description="Bytes (or `2GiB`, 384MiB at least) that the process takes at most: uploads and photos beyond "
+        "wait. One that needs more by itself is still served, alone, and exceeds it. Unset: 80 % of a container's "
+        "limit, or half of the machine's memory.",
     )
     request_timeout: float = Field(
         default=0,

@@ -39,7 +39,7 @@ def test_the_area_that_fits_is_advertised(limited: int, model: int, megapixels: 
     assert made.limit == limited
     assert made.advertised_area / 1e6 == pytest.approx(megapixels, abs=0.05)
     assert made.accepted_area == with_slack(made.advertised_area)
-    assert (made.warning() is None) is (megapixels == 8.3)
+    assert (made.warnings() == []) is (megapixels == 8.3)
     assert made.fits is (made.photo <= limited)
 
 
@@ -47,8 +47,7 @@ def test_the_area_that_fits_is_advertised(limited: int, model: int, megapixels: 
 @pytest.mark.usefixtures("limited")
 def test_the_warning_is_one_line_with_the_ways_out() -> None:
     made = planned()
-    warning = made.warning()
-    assert warning is not None
+    (warning,) = made.warnings()
     assert "\n" not in warning
     for part in (
         "a photo of 8.3 megapixels needs 832 MiB, over the memory limit of 512 MiB",
@@ -70,11 +69,10 @@ def test_what_the_operator_sets_is_advertised_and_warned_of() -> None:
     # Also the default's own value.
     made = planned(FACE_MAXIMUM_AREA=ADVERTISED_AREA)
     assert made.advertised_area == ADVERTISED_AREA
-    warning = made.warning()
-    assert warning is not None
+    (warning,) = made.warnings()
     assert "may end the service" in warning
     assert f"--value {made.fitting_area}" in warning
-    assert planned(FACE_MAXIMUM_AREA=2_000_000).warning() is None
+    assert planned(FACE_MAXIMUM_AREA=2_000_000).warnings() == []
 
 
 @pytest.mark.parametrize("limited", range(400, 1400, 200), indirect=True)
@@ -87,7 +85,7 @@ def test_the_limit_that_the_warning_names_is_enough(
     made = planned(cores, FACE_MODEL=model, FACE_MAXIMUM_AREA=area)
     assert made.limit == limited
     monkeypatch.setattr(cgroups, "memory_limit", lambda: max(made.sufficient_limit, limited))
-    assert planned(cores, FACE_MODEL=model, FACE_MAXIMUM_AREA=area).warning() is None
+    assert planned(cores, FACE_MODEL=model, FACE_MAXIMUM_AREA=area).warnings() == []
 
 
 @pytest.mark.parametrize("limited", [200], indirect=True)
@@ -106,6 +104,16 @@ def test_a_machine_without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     made = planned(FACE_MEMORY="400MiB")
     assert made.limit == 4096 * MEBIBYTE
     assert (made.advertised_area, made.fitting_original) == (ADVERTISED_AREA, LARGEST_ORIGINAL)
+
+
+@pytest.mark.parametrize("limited", [4096], indirect=True)
+@pytest.mark.usefixtures("limited")
+def test_a_photo_over_the_budget_is_warned_of_and_still_served() -> None:
+    made = planned(FACE_MEMORY="384MiB")
+    (warning,) = made.warnings()
+    assert warning.startswith("FACE_MEMORY of 384 MiB is below the 832 MiB of a photo of 8.3 megapixels")
+    assert made.advertised_area == ADVERTISED_AREA
+    assert planned(FACE_MEMORY="1GiB").warnings() == []
 
 
 @pytest.mark.parametrize("limited", [4096], indirect=True)

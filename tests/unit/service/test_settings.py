@@ -169,3 +169,8 @@ def test_a_misspelt_setting_is_reported_with_what_was_meant() -> None:
         "FACE_MODLE is no setting and is ignored; did you mean FACE_MODEL?",
         "FACE_XYZZY is no setting and is ignored",
     ]
+
+
+def test_a_host_of_white_space_is_none() -> None:
+    assert Settings.model_validate({"FACE_HOST": " "}).host is None
+    assert Settings.model_validate({"FACE_HOST": " localhost "}).host == "localhost"
