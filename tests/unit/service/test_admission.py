@@ -1,23 +1,10 @@
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from service.admission import Budget
-
-
-def _run(story: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(30):
-            await story()
-
-    asyncio.run(bounded())
-
-
-async def _settle() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
+from tests.unit.service.stories import run, settle
 
 
 def test_nobody_overtakes() -> None:
@@ -32,7 +19,7 @@ def test_nobody_overtakes() -> None:
         await visit("first", 6)
         large = asyncio.create_task(visit("large", 8))
         small = asyncio.create_task(visit("small", 1))
-        await _settle()
+        await settle()
         # There would be room for the small one, but then large ones would wait for ever.
         assert order == ["first"]
         assert (budget.waiting, budget.waited_for, budget.lent) == (2, 9, 6)
@@ -41,7 +28,7 @@ def test_nobody_overtakes() -> None:
         assert order == ["first", "large", "small"]
         assert budget.lent == 9
 
-    _run(story)
+    run(story)
 
 
 def test_more_than_everything_is_lent_to_one_who_is_alone() -> None:
@@ -50,17 +37,17 @@ def test_more_than_everything_is_lent_to_one_who_is_alone() -> None:
         await budget.take(1)
         huge = asyncio.create_task(budget.take(1000))
         after = asyncio.create_task(budget.take(1))
-        await _settle()
+        await settle()
         assert not huge.done()
         budget.release(1)
         await huge
-        await _settle()
+        await settle()
         assert not after.done()
         budget.release(1000)
         await after
         assert budget.lent == 1
 
-    _run(story)
+    run(story)
 
 
 def test_who_leaves_the_line_lets_the_next_one_pass() -> None:
@@ -69,13 +56,13 @@ def test_who_leaves_the_line_lets_the_next_one_pass() -> None:
         await budget.take(5)
         large = asyncio.create_task(budget.take(8))
         small = asyncio.create_task(budget.take(5))
-        await _settle()
+        await settle()
         large.cancel()
         await small
         assert large.cancelled()
         assert (budget.waiting, budget.lent) == (0, 10)
 
-    _run(story)
+    run(story)
 
 
 def test_who_is_cancelled_as_its_turn_comes_gives_it_on() -> None:
@@ -85,7 +72,7 @@ def test_who_is_cancelled_as_its_turn_comes_gives_it_on() -> None:
             await budget.take(1)
             leaving = asyncio.create_task(budget.take(1))
             staying = asyncio.create_task(budget.take(1))
-            await _settle()
+            await settle()
             if release_first:
                 budget.release(1)
                 leaving.cancel()
@@ -96,7 +83,7 @@ def test_who_is_cancelled_as_its_turn_comes_gives_it_on() -> None:
             assert leaving.cancelled()
             assert (budget.waiting, budget.lent) == (0, 1)
 
-    _run(story)
+    run(story)
 
 
 def test_a_block_that_raises_gives_back_what_it_held() -> None:
@@ -112,7 +99,7 @@ def test_a_block_that_raises_gives_back_what_it_held() -> None:
             await failing()
         assert budget.lent == 0
 
-    _run(story)
+    run(story)
 
 
 def test_any_order_of_visits_and_departures_keeps_the_bound_and_forgets_nobody() -> None:
@@ -146,4 +133,4 @@ def test_any_order_of_visits_and_departures_keeps_the_bound_and_forgets_nobody()
             assert {type(result) for result in results} <= {type(None), asyncio.CancelledError}
             assert (budget.lent, budget.waiting) == (0, 0)
 
-    _run(story)
+    run(story)

@@ -4,7 +4,6 @@ import asyncio
 import random
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from service import originals
 from service.admission import Budget
 from service.originals import MAXIMUM_ORIGINALS, Originals, digest
 from service.queue import Queue
+from tests.unit.service.stories import run
 
 SIDE = 10
 BYTES = 3 * SIDE * SIDE
@@ -46,14 +46,6 @@ async def given_back(budget: Budget) -> None:
         await asyncio.sleep(0.01)
 
 
-def _run(story: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(30):
-            await story()
-
-    asyncio.run(bounded())
-
-
 def test_the_digest_is_of_all_bytes() -> None:
     data = bytes(1000)
     assert len({digest(data), digest(data + b"\0"), digest(data[:-1] + b"\1"), digest(b"\1" + data[1:])}) == 4
@@ -72,7 +64,7 @@ def test_what_is_held_counts_as_lent_and_cannot_be_written() -> None:
         await kept(held, budget, b"a")  # decoded twice, by photos that were in work at the same time
         assert (budget.lent, held.bytes_held) == (2 * BYTES, 2 * BYTES)
 
-    _run(story)
+    run(story)
 
 
 def test_a_photo_that_asks_for_memory_has_it_at_once() -> None:
@@ -91,7 +83,7 @@ def test_a_photo_that_asks_for_memory_has_it_at_once() -> None:
         assert (held.bytes_held, budget.lent) == (0, 100 * BYTES)
         assert not held.refresh(b"a")
 
-    _run(story)
+    run(story)
 
 
 def test_nothing_is_dropped_for_a_photo_that_has_to_wait_all_the_same() -> None:
@@ -107,7 +99,7 @@ def test_nothing_is_dropped_for_a_photo_that_has_to_wait_all_the_same() -> None:
         await asking
         assert (held.bytes_held, budget.lent) == (0, 4 * BYTES)
 
-    _run(story)
+    run(story)
 
 
 def test_what_a_thread_reads_is_not_dropped() -> None:
@@ -134,7 +126,7 @@ def test_what_a_thread_reads_is_not_dropped() -> None:
         assert queue.memory.lent == 0
         queue.close()
 
-    _run(story)
+    run(story)
 
 
 def test_a_bounded_number_is_held() -> None:
@@ -146,7 +138,7 @@ def test_a_bounded_number_is_held() -> None:
         assert held_keys(held, *keys) == keys[2:]
         assert budget.lent == held.bytes_held == MAXIMUM_ORIGINALS * BYTES
 
-    _run(story)
+    run(story)
 
 
 def test_an_original_that_leaves_no_room_for_its_reader_is_not_held() -> None:
@@ -158,7 +150,7 @@ def test_an_original_that_leaves_no_room_for_its_reader_is_not_held() -> None:
         await budget.take(BYTES)
         assert held.keep(b"a", pixels(), beside=BYTES) == BYTES
 
-    _run(story)
+    run(story)
 
 
 def test_an_idle_original_is_dropped_and_its_memory_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +173,7 @@ def test_an_idle_original_is_dropped_and_its_memory_given_back(monkeypatch: pyte
         await given_back(budget)
         assert held.bytes_held == 0
 
-    _run(story)
+    run(story)
 
 
 def test_a_used_original_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +188,7 @@ def test_a_used_original_stays(monkeypatch: pytest.MonkeyPatch) -> None:
             await asyncio.sleep(0.01)
         assert held_keys(held, b"a", b"b") == [b"a"]
 
-    _run(story)
+    run(story)
 
 
 def test_any_order_of_photos_keeps_the_bound_and_leaks_nothing() -> None:
@@ -256,4 +248,4 @@ def test_any_order_of_photos_keeps_the_bound_and_leaks_nothing() -> None:
         await queue.memory.take(queue.memory.total)
         assert held.bytes_held == 0
 
-    _run(story)
+    run(story)

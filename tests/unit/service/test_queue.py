@@ -2,11 +2,11 @@ import asyncio
 import gc
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from service.queue import CallerGone, Queue, TookTooLong, while_caller_waits
+from tests.unit.service.stories import run
 
 
 def queue_of(workers: int, *, memory: int = 0, seconds: float = 0) -> Queue:
@@ -17,14 +17,6 @@ def never() -> asyncio.Future[None]:
     return asyncio.get_running_loop().create_future()
 
 
-def _run(story: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(30):
-            await story()
-
-    asyncio.run(bounded())
-
-
 def test_results_and_exceptions_reach_the_one_who_waits() -> None:
     async def story() -> None:
         queue = queue_of(2)
@@ -33,7 +25,7 @@ def test_results_and_exceptions_reach_the_one_who_waits() -> None:
             await while_caller_waits(queue.run(lambda: 1 // 0), never())
         queue.close()
 
-    _run(story)
+    run(story)
 
 
 def test_never_more_at_once_than_workers_and_all_get_their_turn() -> None:
@@ -56,7 +48,7 @@ def test_never_more_at_once_than_workers_and_all_get_their_turn() -> None:
         assert most == 3
         queue.close()
 
-    _run(story)
+    run(story)
 
 
 def test_a_caller_that_hangs_up_while_it_waits_costs_nothing() -> None:
@@ -77,7 +69,7 @@ def test_a_caller_that_hangs_up_while_it_waits_costs_nothing() -> None:
         assert ran == ["patient"]
         queue.close()
 
-    _run(story)
+    run(story)
 
 
 def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
@@ -100,7 +92,7 @@ def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
         assert order == ["abandoned", "following"]
         queue.close()
 
-    _run(story)
+    run(story)
 
 
 def test_who_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> None:
@@ -124,7 +116,7 @@ def test_who_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> No
         gate.set()
         queue.close()
 
-    _run(story)
+    run(story)
 
 
 def test_waiting_for_a_turn_does_not_count() -> None:
@@ -141,7 +133,7 @@ def test_waiting_for_a_turn_does_not_count() -> None:
         assert await second == "answered"
         queue.close()
 
-    _run(story)
+    run(story)
 
 
 def test_photos_wait_for_memory_and_keep_it_until_their_thread_ends() -> None:
@@ -165,7 +157,7 @@ def test_photos_wait_for_memory_and_keep_it_until_their_thread_ends() -> None:
         assert (queue.memory.lent, queue.places.lent) == (0, 0)
         queue.close()
 
-    _run(story)
+    run(story)
 
 
 def test_who_leaves_while_waiting_for_memory_gives_its_place_back() -> None:
@@ -184,7 +176,7 @@ def test_who_leaves_while_waiting_for_memory_gives_its_place_back() -> None:
         await first
         queue.close()
 
-    _run(story)
+    run(story)
 
 
 @pytest.mark.parametrize("outcome", ["done", "failed", "abandoned"])
@@ -210,7 +202,7 @@ def test_what_a_photo_leaves_behind_stays_lent(outcome: str) -> None:
         assert (queue.memory.lent, queue.places.lent) == (30, 0)
         queue.close()
 
-    _run(story)
+    run(story)
 
 
 def test_every_thread_runs_before_the_first_photo() -> None:

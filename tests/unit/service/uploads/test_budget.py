@@ -2,27 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from service.uploads.budget import UploadBudget, UploadShare
+from tests.unit.service.stories import run, settle
 
 BLOCK = 4
 """Bytes; small, so that a story has many blocks."""
-
-
-def _run(story: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(30):
-            await story()
-
-    asyncio.run(bounded())
-
-
-async def _settle() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 def test_a_caller_that_declares_much_and_sends_nothing_holds_one_block() -> None:
@@ -36,7 +23,7 @@ def test_a_caller_that_declares_much_and_sends_nothing_holds_one_block() -> None
             assert (budget.lent, budget.waiting) == (BLOCK + 86, 0)
         assert budget.lent == 0
 
-    _run(story)
+    run(story)
 
 
 def test_the_oldest_that_waits_goes_first() -> None:
@@ -53,16 +40,16 @@ def test_the_oldest_that_waits_goes_first() -> None:
                 await answered.grow(10)
                 answered.complete(10)
                 younger = asyncio.create_task(growing("younger", second, 4))
-                await _settle()
+                await settle()
                 older = asyncio.create_task(growing("older", first, 8))
-                await _settle()
+                await settle()
                 # While a complete upload is held, which will be given back, nothing exceeds the total.
                 assert (order, budget.lent, budget.waiting, budget.waited_for) == ([], 10, 2, 12)
             await asyncio.gather(older, younger)
             # Now nothing complete is held, and one may exceed the total.
             assert (order, budget.lent) == (["older", "younger"], 12)
 
-    _run(story)
+    run(story)
 
 
 def test_more_than_the_total_is_lent_to_one_where_nothing_else_goes_on() -> None:
@@ -74,15 +61,15 @@ def test_more_than_the_total_is_lent_to_one_where_nothing_else_goes_on() -> None
                 await one.grow(5)
                 await large.grow(50)
                 waiting = asyncio.create_task(other.grow(1))
-                await _settle()
+                await settle()
                 await large.grow(60)
                 large.complete(60)
-                await _settle()
+                await settle()
                 assert (budget.lent, waiting.done()) == (65, False)
             await waiting
             assert budget.lent == 6
 
-    _run(story)
+    run(story)
 
 
 def test_the_place_of_one_that_leaves_goes_to_the_next() -> None:
@@ -95,7 +82,7 @@ def test_the_place_of_one_that_leaves_goes_to_the_next() -> None:
                     answered.complete(10)
                     gone = asyncio.create_task(leaving.grow(8))
                     stays = asyncio.create_task(staying.grow(5))
-                    await _settle()
+                    await settle()
                     if not release_first:
                         gone.cancel()
                 if release_first:
@@ -107,7 +94,7 @@ def test_the_place_of_one_that_leaves_goes_to_the_next() -> None:
                 assert (budget.waiting, budget.lent) == (0, 5)
             assert budget.lent == 0
 
-    _run(story)
+    run(story)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -153,7 +140,7 @@ def test_every_upload_ends_within_the_bound(seed: int) -> None:
         assert {type(result) for result in results} <= {type(None), asyncio.CancelledError}
         assert (budget.lent, budget.waiting) == (0, 0)
 
-    _run(story)
+    run(story)
 
 
 def test_a_large_upload_is_not_starved_by_small_ones_that_come_for_ever() -> None:
@@ -181,4 +168,4 @@ def test_a_large_upload_is_not_starved_by_small_ones_that_come_for_ever() -> Non
 
         await asyncio.gather(large(), flood(), flood())
 
-    _run(story)
+    run(story)
