@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -75,6 +76,17 @@ class Crowd:
                 return
             with self._lock:
                 self.replies.append(reply)
+
+
+def namespace_of(*command: str) -> tuple[str, ...]:
+    """The command, which runs another one in a namespace of its own. The test is skipped where it cannot."""
+    try:
+        tried = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no unshare(1) here")
+    if tried.returncode:
+        pytest.skip(f"this system gives no namespace: {tried.stderr.strip()}")
+    return command
 
 
 @pytest.fixture(scope="session")

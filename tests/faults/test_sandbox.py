@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.running import SERVE
 from tests.calling import Caller
-from tests.faults.conftest import PATIENCE
+from tests.faults.conftest import PATIENCE, namespace_of
 
 if TYPE_CHECKING:
     from tests.conftest import StartService
@@ -43,13 +43,7 @@ NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c"
 @pytest.fixture(scope="module")
 def namespace() -> tuple[str, ...]:
     """A command that runs another one without the system's files."""
-    try:
-        tried = subprocess.run([*NAMESPACE, "true"], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no unshare(1) here")
-    if tried.returncode:
-        pytest.skip(f"this system lets no mounts be made: {tried.stderr.strip()}")
-    return NAMESPACE
+    return namespace_of(*NAMESPACE)
 
 
 def test_the_service_runs_without_what_a_sandbox_denies(

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.running import SERVE
 from model_store.atomic import TEMPORARY_ENDING
 from tests.calling import Caller
-from tests.faults.conftest import PATIENCE
+from tests.faults.conftest import PATIENCE, namespace_of
 
 if TYPE_CHECKING:
     from benchmarks.running import Service
@@ -32,13 +32,7 @@ WHOLE_START = tuple(step / 2 for step in range(14))
 @pytest.fixture(scope="module")
 def namespace() -> tuple[str, ...]:
     """A command that runs another one as process 1."""
-    try:
-        tried = subprocess.run([*NAMESPACE, "true"], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no unshare(1) here")
-    if tried.returncode:
-        pytest.skip(f"this system gives no namespace of processes: {tried.stderr.strip()}")
-    return NAMESPACE
+    return namespace_of(*NAMESPACE)
 
 
 def children_of(process: int) -> list[int]:
