@@ -20,8 +20,10 @@ StartService = Callable[..., Service]
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Whom a shell has started in the background ignores Ctrl-C, and so does whatever it starts itself."""
+    """Signals as at a terminal: a shell starts a background process with SIGINT ignored, and nohup(1) with SIGHUP
+    ignored, and what the process starts inherits that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
