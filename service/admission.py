@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 
 class Budget:
@@ -53,15 +52,6 @@ class Budget:
         """Gives back what `take` lent."""
         self.lent -= units
         self._admit()
-
-    @asynccontextmanager
-    async def held(self, units: int) -> AsyncGenerator[None, None]:
-        """Holds `units` for as long as the block runs."""
-        await self.take(units)
-        try:
-            yield
-        finally:
-            self.release(units)
 
     def _fits(self, units: int) -> bool:
         # More than the whole budget fits where nothing else is lent.

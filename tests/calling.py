@@ -101,11 +101,11 @@ class Caller:
         """
         with connection or self.connect() as line, line.makefile("rb") as stream:
             line.sendall(head)
-            status, headers = _read_head(stream) if wait_for_100 else (100, {})
+            status, headers = read_head(stream) if wait_for_100 else (100, {})
             if status == 100:
                 self.before_body()
                 line.sendall(body)
-                status, headers = _read_head(stream)
+                status, headers = read_head(stream)
             assert status != 100
             if head.startswith(b"HEAD"):
                 return Reply(wait_for_100, status, headers, b"")
@@ -122,7 +122,8 @@ class Caller:
         return b"\r\n".join([first, host, b"Accept: */*", *keyed, *lines, b"", b""])
 
 
-def _read_head(stream: Any) -> tuple[int, dict[str, str]]:
+def read_head(stream: Any) -> tuple[int, dict[str, str]]:
+    """Status and headers of the next answer. Raises ConnectionResetError where there is none."""
     status_line = stream.readline()
     if not status_line:
         raise ConnectionResetError("closed without an answer")

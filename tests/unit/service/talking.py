@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import socket
-from typing import Any, NamedTuple
 
+from tests.calling import Reply, read_head
 from tests.unit.service.conftest import KEY, PATIENCE
 
 KEY_LINE = b"x-api-key: " + KEY.encode() + b"\r\n"
 FORM = b"Content-Type: multipart/form-data; boundary=b\r\n"
-
-
-class Answer(NamedTuple):
-    """One answer of the service."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 def connect(port: int) -> socket.socket:
@@ -41,15 +28,11 @@ def photo(png: bytes, version: bytes = b"1.1", headers: bytes = b"") -> bytes:
     return head(b"POST /detect", headers + FORM + b"Content-Length: %d\r\n" % len(body), version) + body
 
 
-def answers(connection: socket.socket) -> list[Answer]:
+def answers(connection: socket.socket) -> list[Reply]:
     """All answers until the service ends its side. Raises ConnectionResetError where it resets the connection."""
     found = []
     with connection.makefile("rb") as stream:
-        while line := stream.readline():
-            assert line.startswith(b"HTTP/1.1 "), line
-            headers = {}
-            while header := stream.readline().strip():
-                name, _, value = header.partition(b":")
-                headers[name.decode().lower()] = value.strip().decode()
-            found.append(Answer(int(line.split()[1]), headers, stream.read(int(headers["content-length"]))))
+        while stream.peek(1):
+            status, headers = read_head(stream)
+            found.append(Reply(False, status, headers, stream.read(int(headers["content-length"]))))
     return found

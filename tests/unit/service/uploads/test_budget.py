@@ -12,6 +12,23 @@ BLOCK = 4
 """Bytes; small, so that a story has many blocks."""
 
 
+def test_a_block_that_raises_gives_back_what_it_held() -> None:
+    async def story() -> None:
+        budget = UploadBudget(10)
+
+        async def failing() -> None:
+            with budget.share() as share:
+                await share.grow(7)
+                assert budget.lent == 7
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await failing()
+        assert budget.lent == 0
+
+    run(story)
+
+
 def test_a_caller_that_declares_much_and_sends_nothing_holds_one_block() -> None:
     async def story() -> None:
         budget = UploadBudget(100)
