@@ -4,7 +4,7 @@ import unicodedata
 
 
 def uncarriable(text: str) -> str | None:
-    """What in `text` no header can carry (RFC 9110, 5.5), in words; None where there is nothing.
+    """Name of the first character of `text` that is no field value (RFC 9110, 5.5); None where all are.
 
     A tab is carried, and so is UTF-8, as the RFC's obs-text. A lone surrogate is what Python makes of other bytes.
     """

@@ -109,7 +109,7 @@ class Connection(H11Protocol):
             self._after_input(new=self.cycle is not before)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Whether the connection stays open: a half-closed caller waits for the answer to a whole request."""
+        """Half-close: True, so that the connection stays open, where a whole request has no answer yet."""
         self._all_read = True
         if not self._in_progress:
             return False
@@ -200,11 +200,11 @@ class Connection(H11Protocol):
 
     @property
     def _in_progress(self) -> bool:
-        """Whether there is a request without its whole answer."""
+        """A request without its whole answer."""
         return self.cycle is not None and not self.cycle.response_complete and not self.cycle.disconnected
 
     def _unread(self) -> bool:
-        """Whether a part of a request may still come, or has come and is not read."""
+        """A part of a request that may still come, or has come and is not read."""
         unfinished = self.conn.their_state in (h11.SEND_BODY, h11.ERROR)
         return not self._all_read and (unfinished or bool(self.conn.trailing_data[0]))
 

@@ -20,7 +20,7 @@ class RequestParser(h11.Connection):
     fault: h11.RemoteProtocolError | None = None
     """Why the last request was refused."""
     is_head = False
-    """Whether the last request asks for the head of an answer only."""
+    """The last request is a HEAD, for an answer without a body."""
     _empty_lines = 0
     """Before the coming request line."""
 

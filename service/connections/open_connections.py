@@ -45,7 +45,7 @@ class OpenConnections:
 
     @property
     def full(self) -> bool:
-        """Whether every descriptor for connections is taken."""
+        """Every file descriptor for connections is taken."""
         return self._open >= self.most
 
     @property

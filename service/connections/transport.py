@@ -7,7 +7,7 @@ from typing import Any
 from service.connections.lingering import Lingering
 
 ANSWER_START = b"HTTP/1.1 "
-"""What every answer begins with (RFC 9112, section 4), whatever its status and the version of the request."""
+"""Start of every status line (RFC 9112, section 4), whatever its status and the version of the request."""
 
 PROBE_SECONDS = 0.5
 """Between two probes. A peer that is closed resets the connection on the first. A relay of TCP connections, such as

@@ -29,7 +29,7 @@ GRAPHIC_CONTROL, TRANSPARENT = 0xF9, 1
 
 
 class Frame(NamedTuple):
-    """Where the first frame is, and how large the picture becomes by it."""
+    """Position of the first frame, and size of the picture with it."""
 
     width: int
     height: int

@@ -114,12 +114,12 @@ def _frame(content: bytes) -> Frame:
 
 
 def scan_count(parts: Sequence[Segment]) -> int:
-    """How many scans are decoded: what follows the image is a thumbnail, a video, or nothing."""
+    """Number of scans that are decoded: what follows the image is a thumbnail, a video, or nothing."""
     return sum(part.marker == START_OF_SCAN for part in parts)
 
 
 def is_arithmetic(parts: Sequence[Segment]) -> bool:
-    """Whether a frame of arithmetic coding is among the segments."""
+    """Arithmetic coding: True where a frame of it is among the segments."""
     return any(part.marker in ARITHMETIC_FRAMES for part in parts)
 
 

@@ -86,7 +86,7 @@ PILLOWS_COLOURS = frozenset({8, 16})
 
 
 class Samples(NamedTuple):
-    """What a pixel consists of."""
+    """Sample format of a pixel."""
 
     number: int
     bits: int
