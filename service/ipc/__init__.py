@@ -1,0 +1,16 @@
+"""Messages between processes: packets with descriptors, sealed memory, and an end with the parent process."""
+
+from service.ipc.packets import MAXIMUM_PACKET, MalformedPacket, pair, receive, send
+from service.ipc.parent_death import end_with_parent
+from service.ipc.sealed_memory import SealedMemory, UnsealedMemory
+
+__all__ = [
+    "MAXIMUM_PACKET",
+    "MalformedPacket",
+    "SealedMemory",
+    "UnsealedMemory",
+    "end_with_parent",
+    "pair",
+    "receive",
+    "send",
+]

@@ -1,0 +1,46 @@
+"""Packets with descriptors over a pair of Unix sockets that keep packet bounds (SOCK_SEQPACKET, unix(7))."""
+
+import os
+import socket
+from collections.abc import Sequence
+
+MAXIMUM_PACKET = 32 * 1024
+"""Bytes. Linux copies a packet into one block of memory, and blocks of more than 32 KiB are often not to be had
+at once."""
+
+MAXIMUM_DESCRIPTORS = 1
+"""Of one packet."""
+
+
+class MalformedPacket(Exception):
+    """A packet is longer than MAXIMUM_PACKET, or carries more than MAXIMUM_DESCRIPTORS."""
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection; blocking, and closed in programs that are executed."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def send(connection: socket.socket, packet: bytes | memoryview, descriptors: Sequence[int] = ()) -> None:
+    """Sends one packet of 1 to MAXIMUM_PACKET bytes.
+
+    Raises BlockingIOError where the socket is non-blocking and full, ConnectionError where the peer is gone.
+    """
+    if not 0 < len(packet) <= MAXIMUM_PACKET:
+        raise ValueError(f"a packet of {len(packet)} bytes")
+    socket.send_fds(connection, [packet], descriptors, socket.MSG_NOSIGNAL)
+
+
+def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """The next packet and its descriptors, which the caller owns; no byte at the end of the connection.
+
+    Raises MalformedPacket, BlockingIOError or ConnectionError.
+    """
+    packet, descriptors, flags, _ = socket.recv_fds(
+        connection, MAXIMUM_PACKET, MAXIMUM_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+    )
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(descriptors) > MAXIMUM_DESCRIPTORS:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise MalformedPacket("a packet is too long, or carries too many descriptors")
+    return packet, list(descriptors)
