@@ -2,7 +2,7 @@
 
 The photo is scaled to the sizes of originals. As the app does it, each face is a call of `/compute` of its own, one
 after the other, with the whole original. Each size meets a fresh service. Prints the time of all calls and of the
-median one, the CPU time and the peak memory of the service.
+median one, the CPU time and the peak memory of all processes of the service (benchmarks/processes.py).
 """
 
 import argparse

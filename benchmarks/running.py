@@ -24,6 +24,10 @@ START_SECONDS = 300.0
 """How long a service may take until a photo can be answered; it takes about one second."""
 STOP_SECONDS = 120.0
 LOG_SECONDS = 60.0
+READY_PAUSE = 0.05
+"""Seconds between two looks at `/ready`."""
+WORKER = "service.worker"
+"""The module of the worker process, as its command line names it."""
 CONNECT_SECONDS = 30.0
 """A service accepts connections however busy it is; who does not is not there."""
 
@@ -38,15 +42,18 @@ class Service:
     Args:
         environment: all of its environment variables; a free port is found where PORT is none of them.
         command: what to run in its place.
+        folder: the working directory, this checkout or another one.
     """
 
-    def __init__(self, environment: Mapping[str, str], command: Sequence[str] = SERVE) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], command: Sequence[str] = SERVE, folder: Path = ROOT
+    ) -> None:
         self.port = int(environment.get("PORT") or free_port())
         # A pipe that a thread empties: one that nobody reads is full after some hundred requests, and the service
         # would wait for ever; and a file is what some tests forbid the process to write.
         self.process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=folder,
             env={**environment, "PORT": str(self.port)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -67,8 +74,8 @@ class Service:
         """What the service has printed."""
         return "".join(self.lines)
 
-    def wait_until_ready(self) -> None:
-        """Returns as soon as a photo can be answered. Raises ServiceDied."""
+    def wait_until_ready(self, pause: float = READY_PAUSE) -> None:
+        """Return as soon as a photo can be answered, to within `pause` seconds. Raises ServiceDied."""
         deadline = time.monotonic() + START_SECONDS
         with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=START_SECONDS) as client:
             while time.monotonic() < deadline:
@@ -80,7 +87,7 @@ class Service:
                         return
                 except httpx.TransportError:
                     pass  # not listening yet
-                time.sleep(0.05)
+                time.sleep(pause)
         raise ServiceDied(f"not ready within {START_SECONDS:.0f} s: {self.log}")
 
     def wait_for_log(self, text: str) -> None:
@@ -92,8 +99,21 @@ class Service:
             time.sleep(0.02)
 
     def peak_memory(self, *, forget: bool = False) -> float:
-        """MiB of the largest resident set so far, or since it was last forgotten. Linux only."""
+        """MiB of the process tree at its peak, as `processes.peak_memory` counts it. Linux only."""
         return processes.peak_memory(self.process.pid, forget=forget)
+
+    def family(self) -> tuple[int, ...]:
+        """Process numbers of the service's tree, its own first and parents before their children. Linux only."""
+        return processes.family(self.process.pid)
+
+    @property
+    def worker_pid(self) -> int:
+        """The process that recognises photos: the worker, or the service itself where it has none. Linux only.
+
+        The worker is found by its command line, which processes that it forks share: the first one is their parent.
+        """
+        workers = (member for member in self.family() if WORKER in processes.command_line(member))
+        return next(workers, self.process.pid)
 
     def stop(self) -> int:
         """SIGTERM, as docker sends it; the exit status once everything in flight is answered."""

@@ -1,7 +1,8 @@
 """How the service answers everybody else while it is saturated: `python -m benchmarks.saturation FOLDER`.
 
 So many callers post the folder's photos over and over, one connection each as the app does it; meanwhile the small
-requests are timed. Prints their percentiles, photos per second, every answer that was not 200, and the memory peak.
+requests are timed. Prints their percentiles, photos per second, every answer that was not 200, and the memory peak of
+all processes of the service (benchmarks/processes.py).
 """
 
 import argparse

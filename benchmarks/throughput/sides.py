@@ -48,7 +48,7 @@ class Side:
     run: Callable[[Sequence[bytes], int], Turn]
     """As `turn`."""
     processes: tuple[int, ...] = ()
-    """All of the side's; none if they are out of reach."""
+    """Roots of the side's process trees; none if they are out of reach."""
     ready_after: float | None = None
     """Seconds from a service's start until it could answer a photo."""
 
@@ -59,7 +59,10 @@ class Side:
         return replace(turn, cpu_seconds=self._cpu_seconds() - before) if self.processes else turn
 
     def peak_memory(self) -> float | None:
-        """MiB at most since this was last asked, all processes of the side added up; None if they are out of reach."""
+        """MiB of the side's process trees at their peaks since the last call; None if they are out of reach.
+
+        Trees are added up as `processes.peak_memory` counts each.
+        """
         try:
             peaks = [processes.peak_memory(process, forget=True) for process in self.processes]
         except ProcessLookupError:
