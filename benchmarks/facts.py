@@ -51,8 +51,8 @@ def machine() -> Facts:
 def libraries() -> Facts:
     """Versions, and the commit of this checkout."""
     found: Facts = {name: version for name, version in versions().items() if version is not None}
-    if commit := _commit():
-        found["commit"] = commit
+    if found_commit := commit():
+        found["commit"] = found_commit
     if "dlib" in found:
         found["dlib's BLAS"] = _blas_of_dlib()
     return found
@@ -102,9 +102,9 @@ def photos(corpus: Corpus) -> Facts:
     }
 
 
-def _commit() -> str:
-    """Of this checkout, with a plus where it has changes; nothing where it is none."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=10", "--exclude=*"]
+def commit(checkout: Path = ROOT) -> str:
+    """The commit of a checkout, with a plus where it has changes; nothing where it is none."""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty=+", "--abbrev=10", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:

@@ -49,13 +49,19 @@ def peak_memory(process: int, *, forget: bool = False) -> float:
     peak = _added(process, members, lambda member: _status(member, "VmHWM"))
     if forget:
         _added(process, members, _forget)
-    return peak - _shared(members)
+    return peak - shared_memory(members)
 
 
-def resident_memory(process: int) -> float:
-    """MiB of a process tree now: the sum of the resident sets (VmRSS), each page once. Raises as `peak_memory`."""
+def resident_memory(process: int, *, shared: float | None = None) -> float:
+    """MiB of a process tree now: the sum of the resident sets (VmRSS), each page once. Raises as `peak_memory`.
+
+    Args:
+        process: the root of the tree.
+        shared: MiB to subtract from the sum; None: what the processes share now, which takes most of the time.
+    """
     members = family(process)
-    return _added(process, members, lambda member: _status(member, "VmRSS")) - _shared(members)
+    resident = _added(process, members, lambda member: _status(member, "VmRSS"))
+    return resident - (shared_memory(members) if shared is None else shared)
 
 
 def cpu_seconds(process: int) -> float:
@@ -74,10 +80,6 @@ def _added(process: int, members: tuple[int, ...], read: Callable[[int], float])
         with suppress(FileNotFoundError, ProcessLookupError):
             total += read(member)
     return total
-
-
-def _shared(members: tuple[int, ...]) -> float:
-    return shared_memory(members) if len(members) > 1 else 0.0
 
 
 def _status(process: int, name: str) -> float:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import corpus, running
@@ -24,10 +24,12 @@ PAUSE = 0.02
 """Seconds between two probes."""
 
 
-def probe(port: int, key: str, until: threading.Event) -> dict[str, list[float]]:
+def probe(
+    port: int, key: str, until: threading.Event, paths: Sequence[str] = SMALL
+) -> dict[str, list[float]]:
     """Milliseconds of each small request, connection included, until the event is set."""
-    taken: dict[str, list[float]] = {path: [] for path in SMALL}
-    for path in itertools.cycle(SMALL):
+    taken: dict[str, list[float]] = {path: [] for path in paths}
+    for path in itertools.cycle(paths):
         if until.wait(PAUSE):
             return taken
         start = time.perf_counter()
