@@ -44,6 +44,7 @@ def peak_memory(process: int, *, forget: bool = False) -> float:
     Raises:
         ProcessLookupError: the process has ended, and its parent has not read its exit status.
         FileNotFoundError: there is no such process.
+        PermissionError: the peak may not be forgotten: another user's process, or one that is not dumpable.
     """
     members = family(process)
     peak = _added(process, members, lambda member: _status(member, "VmHWM"))
