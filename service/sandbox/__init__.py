@@ -1,0 +1,17 @@
+"""A sandbox for the worker and the decoders: privileges that a process gives up for good, as far as the kernel allows.
+
+Landlock limits files, TCP and signals; seccomp refuses system calls; resource limits forbid files to grow. No
+privilege is needed for any of it, and nothing can be taken back. What the kernel does not offer is left out and
+reported (Restrictions), and the process runs on.
+"""
+
+from service.sandbox.limits import forbid_file_growth, prefer_to_be_killed
+from service.sandbox.restrictions import Restrictions, restrict_decoder, restrict_worker
+
+__all__ = [
+    "Restrictions",
+    "forbid_file_growth",
+    "prefer_to_be_killed",
+    "restrict_decoder",
+    "restrict_worker",
+]

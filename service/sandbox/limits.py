@@ -1,0 +1,57 @@
+"""Resource limits: no regular file may grow, and the kernel's out-of-memory killer takes this process first."""
+
+import logging
+import os
+import resource
+import stat
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+OOM_SCORE = Path("/proc/self/oom_score_adj")
+"""proc(5): -1000 (never killed) to 1000 (killed first)."""
+
+LOG_DESCRIPTORS = (1, 2)
+
+
+def forbid_file_growth() -> bool:
+    """Set RLIMIT_FSIZE to 0 for all threads and later children: writing to a regular file fails with EFBIG.
+
+    A memfd and files of /dev/shm are regular files too: neither write(2) nor ftruncate(2) makes one larger. So a fork
+    server for decoders has to be started before, or by another process. Stores to a mapping, pipes, sockets and devices
+    are not affected. There is no way back.
+
+    Returns:
+        False, and nothing is limited, where the process's standard output or standard error is a regular file: its log
+        would end here.
+    """
+    if any(map(_is_regular_file, LOG_DESCRIPTORS)):
+        _log.info("files can still grow: standard output or standard error is one")
+        return False
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    return True
+
+
+def prefer_to_be_killed(score: int) -> bool:
+    """Raise this process's oom_score_adj to `score`; children inherit it. A higher one stays.
+
+    Args:
+        score: 0 to 1000, in thousandths of the memory that the process seems to hold in addition.
+
+    Returns:
+        Whether it is at least `score` now: a system without /proc, or with a read-only one, leaves it as it was.
+    """
+    try:
+        if int(OOM_SCORE.read_bytes()) < score:
+            OOM_SCORE.write_text(str(score), encoding="ascii")
+    except OSError as error:
+        _log.info("the order in which the kernel ends processes stays as it is: %s", error)
+        return False
+    return True
+
+
+def _is_regular_file(descriptor: int) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:  # closed
+        return False

@@ -1,0 +1,76 @@
+"""No file grows, and the out-of-memory killer takes the process first."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from .conftest import PATIENCE, PRELUDE, ROOT, RunProgram
+
+
+def test_no_regular_file_grows(run: RunProgram, tmp_path: Path) -> None:
+    run(
+        """
+import mmap, threading
+with open(sys.argv[1], "ab", buffering=0) as file:
+    memory, sized = os.memfd_create("memory"), os.memfd_create("sized")
+    os.ftruncate(sized, 4096)
+    one, other = socket.socketpair()
+    assert forbid_file_growth()
+    errors = []
+    thread = threading.Thread(target=lambda: errors.append(error_of(file.write, b"1")))
+    thread.start()
+    thread.join()
+    errors += [error_of(file.write, b"1"), error_of(os.write, memory, b"1"), error_of(os.ftruncate, memory, 1)]
+    assert errors == ["EFBIG"] * 4, errors
+mapped = mmap.mmap(sized, 4096)
+mapped[:2] = b"12"
+assert os.pread(sized, 2, 0) == b"12"
+assert one.send(b"1") == 1
+""",
+        tmp_path / "file",
+    )
+
+
+def test_a_log_in_a_file_goes_on(tmp_path: Path) -> None:
+    program = """
+assert not forbid_file_growth()
+sys.stderr.write("logged")
+sys.stderr.flush()
+"""
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        subprocess.run(
+            [sys.executable, "-c", PRELUDE + program], stderr=file, cwd=ROOT, timeout=PATIENCE, check=True
+        )
+    assert log.read_text() == "logged"
+
+
+def test_the_process_is_killed_first_and_its_children_with_it(run: RunProgram) -> None:
+    run(
+        """
+from service.sandbox.limits import OOM_SCORE
+assert prefer_to_be_killed(500)
+assert OOM_SCORE.read_text() == "500\\n"
+assert prefer_to_be_killed(300)
+assert OOM_SCORE.read_text() == "500\\n", "a higher score was lowered"
+
+def child():
+    assert OOM_SCORE.read_text() == "500\\n"
+    assert prefer_to_be_killed(1000)
+    assert OOM_SCORE.read_text() == "1000\\n"
+
+assert in_child(child) == 0
+"""
+    )
+
+
+def test_a_proc_that_cannot_be_written_is_tolerated(run: RunProgram, abi: int) -> None:
+    done = run(
+        """
+import logging
+logging.basicConfig(level=logging.INFO)
+restrict_worker([])
+assert not prefer_to_be_killed(900)
+"""
+    )
+    assert "the order in which the kernel ends processes stays as it is: [Errno 13]" in done.stderr
