@@ -70,6 +70,25 @@ assert restrict_worker([]).landlock == 0
     assert "OSError: [Errno 7]" in done.stderr
 
 
+@pytest.mark.parametrize("restrict", ["restrict_worker([])", "restrict_decoder()"])
+@pytest.mark.usefixtures("filters")
+def test_a_kernel_that_offers_nothing(run: RunProgram, restrict: str) -> None:
+    done = run(
+        LOGGED
+        + f"""
+seccomp.restrict([Refusal("prctl", errno.EINVAL), Refusal("landlock_create_ruleset", errno.ENOSYS)])
+active = {restrict}
+assert active == Restrictions(), active
+assert error_of(open, "/etc/passwd") is None
+"""
+    )
+    assert done.stderr.startswith("ERROR no_new_privs was to restrict this process and does not")
+    assert [line.split()[1] for line in done.stderr.splitlines() if line.startswith("INFO")] == [
+        "seccomp",
+        "Landlock",
+    ]
+
+
 @pytest.mark.parametrize("older", range(1, 8))
 def test_an_older_interface_refuses_what_it_has(
     run: RunProgram, abi: int, older: int, tmp_path: Path

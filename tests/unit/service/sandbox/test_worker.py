@@ -16,7 +16,9 @@ from .conftest import PATIENCE, PRELUDE, ROOT, RunProgram
 def test_all_that_the_kernel_offers_is_in_force(run: RunProgram, abi: int) -> None:
     done = run(
         """
+descriptors = os.listdir("/proc/self/fd")
 active = restrict_worker([])
+assert os.listdir("/proc/self/fd") == descriptors
 assert active == Restrictions(no_new_privileges=True, landlock=int(sys.argv[1]), seccomp=True), active
 status = dict(line.split(":\\t", 1) for line in Path("/proc/self/status").read_text().splitlines())
 assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
@@ -101,11 +103,14 @@ assert restrict_worker([impossible, made]).landlock
 def test_devices_and_shared_memory_work(run: RunProgram) -> None:
     run(
         """
-import multiprocessing, pty
+import fcntl, multiprocessing
 from multiprocessing.shared_memory import SharedMemory
+RNDGETENTCNT = 0x80045200
 restrict_worker([])
 with open("/dev/null", "wb") as null:
     null.write(b"1")
+with open("/dev/urandom", "rb") as random:
+    fcntl.ioctl(random, RNDGETENTCNT, bytes(4))
 lock = multiprocessing.get_context("spawn").Lock()
 with lock:
     memory = SharedMemory(create=True, size=1 << 20)
@@ -117,6 +122,23 @@ os.ftruncate(descriptor, 1 << 20)
 assert os.write(descriptor, b"12") == 2
 """
     )
+
+
+@pytest.mark.usefixtures("filters")
+@pytest.mark.parametrize("restrict", ["restrict_worker([])", "restrict_decoder()"])
+def test_io_uring_goes_past_no_filter(run: RunProgram, restrict: str) -> None:
+    done = run(
+        f"""
+from service.sandbox.kernel import system_call
+IO_URING_SETUP = 425
+INVALID = (IO_URING_SETUP, 0, bytes(120))  # a ring of no entries
+print(error_of(system_call, *INVALID))
+{restrict}
+assert error_of(system_call, *INVALID) == "EPERM"
+"""
+    )
+    if done.stdout != "EINVAL\n":
+        pytest.skip(f"no io_uring on this system: {done.stdout}")
 
 
 @pytest.mark.usefixtures("filters")
