@@ -43,10 +43,15 @@ class Service:
         environment: all of its environment variables; a free port is found where PORT is none of them.
         command: what to run in its place.
         folder: the working directory, this checkout or another one.
+        pass_fds: file descriptors that it inherits beside the standard ones.
     """
 
     def __init__(
-        self, environment: Mapping[str, str], command: Sequence[str] = SERVE, folder: Path = ROOT
+        self,
+        environment: Mapping[str, str],
+        command: Sequence[str] = SERVE,
+        folder: Path = ROOT,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.port = int(environment.get("PORT") or free_port())
         # A pipe that a thread empties: one that nobody reads is full after some hundred requests, and the service
@@ -55,6 +60,7 @@ class Service:
             command,
             cwd=folder,
             env={**environment, "PORT": str(self.port)},
+            pass_fds=pass_fds,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -1,8 +1,10 @@
-"""The sockets that the service listens on: every address of the machine, or those of FACE_HOST."""
+"""Listening sockets: inherited by socket activation, or bound to all addresses or to those of FACE_HOST."""
 
 import errno
 import logging
+import os
 import socket
+from collections.abc import Sequence
 from contextlib import ExitStack
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -14,27 +16,99 @@ log = logging.getLogger(__name__)
 BACKLOG = 1024
 """Connections that the system accepts while the service is busy accepting others."""
 
+FIRST_INHERITED = 3
+"""The first file descriptor of socket activation (SD_LISTEN_FDS_START of sd_listen_fds(3))."""
+
+ACTIVATION = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
+"""Variables of socket activation; they are for one process, and a child must not read them."""
+
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 
 class ListenError(Exception):
-    """The address cannot be listened on; the message names it and the settings."""
+    """There is nothing to listen on; the one-line message names the address, or the file descriptor."""
+
+
+class Inherited(socket.socket):
+    """A listening socket that the service manager made and keeps open.
+
+    Its queue of connections outlives this process: what is not accepted here waits for the next service.
+    """
 
 
 def listen(settings: Settings) -> list[socket.socket]:
-    """Listening TCP sockets: one for IPv4 and IPv6, or one for each address of FACE_HOST. Raises ListenError."""
-    host = plain(settings.host)
-    try:
-        listeners = [_everywhere(settings.port)] if is_everywhere(host) else _named(host, settings.port)
-    except OSError as error:
-        raise _refused(settings, error.strerror or str(error)) from None
-    except ValueError as error:  # a..b, or a label of 64 letters: UnicodeError of Python's codec "idna"
-        raise _refused(settings, f"this is no name of a host ({error})") from None
+    """Listening TCP sockets: the inherited ones; else one for IPv4 and IPv6, or one for each address of FACE_HOST.
+
+    Raises ListenError.
+    """
+    listeners: list[socket.socket] = [*_inherited()] or _bound(settings)
     for listener in listeners:
         # Connections inherit it. asyncio sets it only for sockets made with a protocol's number, which these are not:
         # an answer's body would wait for the caller's word on its head, 40 ms for every request after the first.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listeners
+
+
+def described(settings: Settings, listeners: Sequence[socket.socket]) -> str:
+    """The addresses for the log: those of inherited sockets, or the settings."""
+    if any(isinstance(listener, Inherited) for listener in listeners):
+        addresses = (listener.getsockname() for listener in listeners)
+        return "inherited " + ", ".join(f"{address[0]} port {address[1]}" for address in addresses)
+    return f"{settings.host or 'all addresses'}, port {settings.port}"
+
+
+def _inherited() -> list[Inherited]:
+    """The sockets of systemd's protocol (sd_listen_fds(3)); none where its variables are for another process.
+
+    Removes the variables, so that no child reads them. Raises ListenError.
+    """
+    given = {name: os.environ.pop(name, "") for name in ACTIVATION}
+    if not given["LISTEN_PID"] or not given["LISTEN_FDS"]:
+        return []
+    pid, count = (_whole(name, given[name]) for name in ("LISTEN_PID", "LISTEN_FDS"))
+    if pid != os.getpid():
+        log.warning(
+            "inherited sockets are for process %d (LISTEN_PID) and are not used by %d", pid, os.getpid()
+        )
+        return []
+    return [_taken(descriptor) for descriptor in range(FIRST_INHERITED, FIRST_INHERITED + count)]
+
+
+def _whole(name: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit() and int(value)):
+        raise ListenError(f"{name}={printable(value)} is not possible: it has to be a whole number above 0.")
+    return int(value)
+
+
+def _taken(descriptor: int) -> Inherited:
+    """The inherited descriptor as a socket that no child inherits. Raises ListenError if it is no TCP listener."""
+    no_listener = ListenError(
+        f"Inherited file descriptor {descriptor} (LISTEN_FDS) is no listening TCP socket."
+    )
+    try:
+        taken = Inherited(fileno=descriptor)
+    except OSError:
+        raise no_listener from None
+    if (
+        taken.family not in (socket.AF_INET, socket.AF_INET6)
+        or taken.type != socket.SOCK_STREAM
+        or not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    ):
+        taken.detach()
+        raise no_listener
+    taken.set_inheritable(False)
+    return taken
+
+
+def _bound(settings: Settings) -> list[socket.socket]:
+    """Sockets of this process's own. Raises ListenError."""
+    host = plain(settings.host)
+    try:
+        return [_everywhere(settings.port)] if is_everywhere(host) else _named(host, settings.port)
+    except OSError as error:
+        raise _refused(settings, error.strerror or str(error)) from None
+    except ValueError as error:  # a..b, or a label of 64 letters: UnicodeError of Python's codec "idna"
+        raise _refused(settings, f"this is no name of a host ({error})") from None
 
 
 def plain(host: str | None) -> str:

@@ -10,7 +10,7 @@ import traceback
 import uvicorn
 from starlette.applications import Starlette
 
-from service import early_exit, memory_plan, stopping
+from service import early_exit, listening, memory_plan, stopping
 from service.app import create_app
 from service.capacity import Capacity, memory
 from service.connections import HangUps, OpenConnections, connections
@@ -56,9 +56,8 @@ def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket]) -> in
     server = server_of(app, settings)
     stopping.stop_on_signals(server)
     log.info(
-        "listening on %s, port %d, model %d: %s; %d photos at once, %d MiB",
-        settings.host or "all addresses",
-        settings.port,
+        "listening on %s, model %d: %s; %d photos at once, %d MiB",
+        listening.described(settings, listeners),
         model.number,
         model.description,
         capacity.photos,

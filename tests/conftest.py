@@ -58,7 +58,7 @@ def start_service(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """`start_service(FACE_MODEL="3")` starts one more service; what is left of them is ended in the end."""
     started: list[Service] = []
 
-    def start(*, command: Sequence[str] = SERVE, **settings: str) -> Service:
+    def start(*, command: Sequence[str] = SERVE, pass_fds: Sequence[int] = (), **settings: str) -> Service:
         keys = tmp_path_factory.mktemp("service") / "api.key"
         keys.write_text(f"{FORMER_KEY}\n{KEY}\n")
         keys.chmod(0o600)
@@ -68,7 +68,7 @@ def start_service(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
             if name in os.environ
         }
         own = {"API_KEY": "", "API_KEY_FILE": str(keys), "FACE_STORE": str(store.resolve())}
-        service = Service({**kept, **own, **settings}, command)
+        service = Service({**kept, **own, **settings}, command, pass_fds=pass_fds)
         started.append(service)
         return service
 

@@ -51,6 +51,7 @@ class Accepting:
         connections: OpenConnections,
     ) -> None:
         self._listeners = listeners
+        self._were_blocking = [os.get_blocking(listener.fileno()) for listener in listeners]
         self._protocol = protocol
         self._connections = connections
         self._loop = asyncio.get_running_loop()
@@ -64,22 +65,40 @@ class Accepting:
         """Begins to accept, on the running loop."""
         self._connections.most = _descriptors_for_connections(self._listeners)
         self._connections.changed = self._reconsider
-        for listener in self._listeners:
-            listener.setblocking(False)
         self._resume()
+
+    async def leave(self) -> None:
+        """Stops to accept at once. What waits in the kernel's queues stays there, for the next process.
+
+        The listening sockets are left as they were found. Returns when every accepted connection has its protocol.
+        """
+        self._stop()
+        for listener, was_blocking in zip(self._listeners, self._were_blocking, strict=True):
+            listener.setblocking(was_blocking)
+            listener.close()
+        await self._started()
 
     async def finish(self, seconds: float) -> None:
         """Accepts what waits in the kernel's queues, then closes the listening sockets.
 
         Where descriptors are wanting, waits at most `seconds` for connections to be closed. Returns when every
         accepted connection has its protocol.
+
+        The system has no way to close the queue's entrance first. A connection that enters it after the last accept(2)
+        is reset by the close.
         """
-        self._pause()
-        self._connections.changed = lambda: None
+        self._stop()
         deadline = self._loop.time() + seconds
         for listener in self._listeners:
             await self._empty(listener, deadline)
-            listener.close()  # no other connection can have entered the queue since the last accept(2)
+            listener.close()
+        await self._started()
+
+    def _stop(self) -> None:
+        self._pause()
+        self._connections.changed = lambda: None
+
+    async def _started(self) -> None:
         if self._starting:
             await asyncio.wait(self._starting)
 
@@ -122,6 +141,8 @@ class Accepting:
 
         Raises OSError for a failure of accept(2) that is not the connection's, such as a want of descriptors.
         """
+        # The flag belongs to the open file description: a process that shares an inherited socket may have cleared it.
+        listener.setblocking(False)
         for _ in range(AT_ONCE):
             if not self._may_accept():
                 return False

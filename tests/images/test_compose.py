@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from service.settings import Settings
-from service.stopping import HANDSHAKE_SECONDS, MARGIN_SECONDS
+from service.stopping import MARGIN_SECONDS
 from tests.conftest import ROOT
 from tests.images.dockerfile import read
 
@@ -41,7 +41,7 @@ def test_the_key_is_a_file_of_the_host_that_has_to_be_there(name: str) -> None:
 
 def test_photos_in_flight_are_finished_before_docker_kills(name: str) -> None:
     seconds = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
-    assert seconds > Settings.model_fields["grace"].default + HANDSHAKE_SECONDS + MARGIN_SECONDS
+    assert seconds > Settings.model_fields["grace"].default + MARGIN_SECONDS
 
 
 def test_port_and_health_are_the_images(name: str) -> None:

@@ -13,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from service import stopping
 from service.app import create_app
 from service.capacity import Capacity
 from service.keys import KeyRing
@@ -114,10 +113,8 @@ def recognizer() -> Iterator[SteeredRecognizer]:
 
 
 @pytest.fixture
-def serving(recognizer: SteeredRecognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+def serving(recognizer: SteeredRecognizer, tmp_path: Path) -> Server:
     """`with serving(FACE_MODEL=3) as port:` runs the service in a thread, with these settings."""
-    # Nobody is still connecting when a test is over.
-    monkeypatch.setattr(stopping, "HANDSHAKE_SECONDS", 0)
 
     @contextmanager
     def serve(

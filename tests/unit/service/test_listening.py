@@ -1,15 +1,19 @@
 import errno
+import os
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from benchmarks.running import free_port
-from service import nextcloud
-from service.listening import ListenError, listen
+from service import listening, nextcloud
+from service.listening import ACTIVATION, Inherited, ListenError, listen
 from service.settings import Settings
+
+Activate = Callable[..., None]
 
 
 def _settings(values: Mapping[str, object]) -> Settings:
@@ -161,3 +165,103 @@ def test_what_is_no_host_is_refused_in_one_line(host: str) -> None:
         listen(_settings({"FACE_HOST": host}))
     assert "FACE_HOST" in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+FIRST = 500
+"""In the place of file descriptor 3, which a test's own process uses."""
+
+
+@pytest.fixture
+def activated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Activate]:
+    """`activated(one, another, LISTEN_PID="1")` makes these sockets inherited ones, with other variables if given."""
+    monkeypatch.setattr(listening, "FIRST_INHERITED", FIRST)
+    made: list[int] = []
+
+    def activate(*sockets: socket.socket | TextIO, **variables: str) -> None:
+        for descriptor, given in enumerate(sockets, FIRST):
+            made.append(os.dup2(given.fileno(), descriptor))
+        values = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": "http"}
+        for name, value in {**values, **variables}.items():
+            monkeypatch.setenv(name, value)
+
+    yield activate
+    for descriptor in made:
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def test_inherited_sockets_take_the_place_of_the_port(activated: Activate) -> None:
+    settings = _settings({"FACE_HOST": "127.0.0.1"})
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as another:
+        activated(one, another)
+        with _listening(settings) as listeners:
+            assert all(isinstance(listener, Inherited) for listener in listeners)
+            assert [listener.getsockname() for listener in listeners] == [
+                one.getsockname(),
+                another.getsockname(),
+            ]
+            assert not _reaches("127.0.0.1", settings.port)
+            # For this process alone, which may start others.
+            assert not os.environ.keys() & set(ACTIVATION)
+            assert not any(listener.get_inheritable() for listener in listeners)
+            ports = [made.getsockname()[1] for made in (one, another)]
+            assert listening.described(settings, listeners) == (
+                f"inherited 127.0.0.1 port {ports[0]}, 127.0.0.1 port {ports[1]}"
+            )
+        assert _reaches("127.0.0.1", ports[0]), "it belongs to the service manager, and stays open"
+
+
+def test_an_inherited_socket_sends_an_answer_at_once(activated: Activate) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        activated(made)
+        with (
+            _listening(_settings({})) as (listener,),
+            socket.create_connection(made.getsockname(), timeout=10),
+        ):
+            connection, _ = listener.accept()
+            with connection:
+                assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_the_sockets_of_another_process_are_left_alone(
+    activated: Activate, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = _settings({"FACE_HOST": "127.0.0.1"})
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        activated(made, LISTEN_PID="1")
+        with _listening(settings) as (listener,):
+            assert listener.getsockname()[1] == settings.port
+    assert "are for process 1 (LISTEN_PID)" in caplog.text
+    assert "LISTEN_FDS" not in os.environ
+
+
+@pytest.mark.parametrize("name", ["LISTEN_PID", "LISTEN_FDS"])
+@pytest.mark.parametrize("value", ["x", "-1", "0", "1\n2"])
+def test_impossible_variables_are_named(activated: Activate, name: str, value: str) -> None:
+    activated(**{name: value})
+    with pytest.raises(ListenError, match=rf"^{name}=\S+ is not possible: .*\.$"):
+        listen(_settings({}))
+
+
+@pytest.mark.parametrize("kind", ["none", "file", "unbound", "datagram", "connected", "unix"])
+def test_what_is_no_tcp_listener_is_refused(activated: Activate, tmp_path: Path, kind: str) -> None:
+    with ExitStack() as closing:
+        opened = closing.enter_context
+        activated()
+        if kind == "file":
+            activated(opened((tmp_path / "file").open("w")))
+        elif kind == "unbound":
+            activated(opened(socket.socket()))
+        elif kind == "datagram":
+            activated(opened(socket.socket(type=socket.SOCK_DGRAM)))
+        elif kind == "connected":
+            made = opened(socket.create_server(("127.0.0.1", 0)))
+            activated(opened(socket.create_connection(made.getsockname())))
+        elif kind == "unix":
+            made = opened(socket.socket(socket.AF_UNIX))
+            made.bind(str(tmp_path / "socket"))
+            made.listen()
+            activated(made)
+        os.environ["LISTEN_FDS"] = "1"
+        with pytest.raises(ListenError, match=rf"^Inherited file descriptor {FIRST} .* is no listening TCP"):
+            listen(_settings({}))
