@@ -13,22 +13,38 @@ from tests.images.dockerfile import read
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
 
 
-@pytest.fixture(params=["cpu", "cuda"])
+CONFIGURATION = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
+PORT = Settings.model_fields["port"].default
+
+
+@pytest.fixture(params=["cpu", "cuda", "cpu-behind-front", "cuda-behind-front"])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_one_service_for_each_image_and_none_unasked() -> None:
-    assert list(SERVICES) == ["cpu", "cuda"]
-    assert [service["profiles"] for service in SERVICES.values()] == [["cpu"], ["cuda"]]
-    files = [service["build"]["dockerfile"] for service in SERVICES.values()]
-    assert all((ROOT / file).exists() for file in files)
+def test_each_image_with_a_front_and_without_and_nothing_unasked() -> None:
+    assert {name: service["profiles"] for name, service in SERVICES.items()} == {
+        "cpu": ["cpu"],
+        "cuda": ["cuda"],
+        "cpu-behind-front": ["cpu-front"],
+        "cuda-behind-front": ["cuda-front"],
+        "front": ["cpu-front", "cuda-front"],
+    }
 
 
-def test_it_has_no_rights_and_no_place_to_write(name: str) -> None:
+def test_both_ways_run_the_same_image(name: str) -> None:
+    service, image = SERVICES[name], name.split("-")[0]
+    assert service["image"] == f"face-model:{image}"
+    assert service["build"] == {"context": ".", "dockerfile": f"Dockerfile.{image}"}
+    assert (ROOT / f"Dockerfile.{image}").exists()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nothing_has_rights_or_a_place_to_write(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
-    assert (service["tmpfs"], service["cap_drop"]) == (["/tmp"], ["ALL"])
+    assert service["cap_drop"] == ["ALL"]
+    assert service.get("tmpfs", []) == ([] if name == "front" else ["/tmp"])
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not {"privileged", "cap_add", "user", "network_mode"} & service.keys()
 
@@ -39,18 +55,53 @@ def test_the_key_is_a_file_of_the_host_that_has_to_be_there(name: str) -> None:
     assert mount["bind"] == {"create_host_path": False}, "else Docker makes a folder of that name"
 
 
+@pytest.mark.parametrize("name", SERVICES)
 def test_photos_in_flight_are_finished_before_docker_kills(name: str) -> None:
     seconds = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
     assert seconds > Settings.model_fields["grace"].default + MARGIN_SECONDS
 
 
 def test_port_and_health_are_the_images(name: str) -> None:
-    exposed = read(ROOT / f"Dockerfile.{name}")[-1].last("EXPOSE").text
-    assert SERVICES[name]["ports"] == [f"{exposed}:{exposed}"]
+    exposed = read(ROOT / f"Dockerfile.{name.split('-')[0]}")[-1].last("EXPOSE").text
+    assert exposed == str(PORT)
     assert "healthcheck" not in SERVICES[name]
 
 
+def test_one_container_of_a_profile_has_the_port() -> None:
+    published = [name for name, service in SERVICES.items() if service.get("ports") == [f"{PORT}:{PORT}"]]
+    assert published == ["cpu", "cuda", "front"]
+    assert not any("ports" in service for name, service in SERVICES.items() if name not in published)
+
+
+def test_the_front_finds_the_service_by_its_name() -> None:
+    for name in ("cpu-behind-front", "cuda-behind-front"):
+        (alias,) = SERVICES[name]["networks"]["default"]["aliases"]
+        assert f'"${{MODEL-{alias}:{PORT}}}"' in CONFIGURATION.read_text(encoding="utf-8")
+
+
+def test_the_front_has_the_configuration_that_the_tests_run() -> None:
+    front = SERVICES["front"]
+    (mount,) = front["volumes"]
+    assert ROOT / mount["source"] == CONFIGURATION
+    assert mount["target"] == "/usr/local/etc/haproxy/haproxy.cfg"
+    assert mount["read_only"] is True
+    # Its account in the container has to read it.
+    assert CONFIGURATION.stat().st_mode & 0o004
+    # HAProxy ends at once at SIGTERM, and by this signal when its requests have their answers.
+    assert front["stop_signal"] == "SIGUSR1"
+    assert front["image"] == "haproxy:3.2-alpine"
+
+
+def test_requests_wait_for_longer_than_a_shutdown_takes() -> None:
+    """One attempt a second."""
+    words = [line.split() for line in CONFIGURATION.read_text(encoding="utf-8").splitlines()]
+    (retries,) = (int(line[1]) for line in words if line[:1] == ["retries"])
+    assert retries > Settings.model_fields["grace"].default + MARGIN_SECONDS
+
+
 def test_cuda_alone_reserves_a_card() -> None:
-    assert "deploy" not in SERVICES["cpu"]
-    (device,) = SERVICES["cuda"]["deploy"]["resources"]["reservations"]["devices"]
-    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    with_a_card = {name: service["deploy"] for name, service in SERVICES.items() if "deploy" in service}
+    assert list(with_a_card) == ["cuda", "cuda-behind-front"]
+    for deploy in with_a_card.values():
+        (device,) = deploy["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}

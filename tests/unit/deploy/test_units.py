@@ -1,0 +1,71 @@
+"""The units of deploy/systemd."""
+
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings
+from service.stopping import MARGIN_SECONDS
+from tests.conftest import ROOT
+
+UNITS = ROOT / "deploy" / "systemd"
+INSTALLED = "/opt/face-model/.venv/bin/python"
+
+
+def read(name: str) -> ConfigParser:
+    unit = ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their capitals
+    unit.read_string((UNITS / name).read_text(encoding="utf-8"))
+    return unit
+
+
+SERVICE = read("face-model.service")["Service"]
+SOCKET = read("face-model.socket")["Socket"]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze(1) here")
+def test_systemd_takes_them_as_they_are(tmp_path: Path) -> None:
+    """With another interpreter, since it has to be there."""
+    for unit in UNITS.iterdir():
+        text = unit.read_text(encoding="utf-8")
+        (tmp_path / unit.name).write_text(text.replace(INSTALLED, sys.executable), encoding="utf-8")
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", *sorted(tmp_path.iterdir())],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_the_socket_is_that_of_the_default_port_and_stays_as_it_is() -> None:
+    assert SOCKET["ListenStream"] == str(Settings.model_fields["port"].default)
+    # One service for all connections, which are not thrown away when it ends; else a restart loses photos.
+    assert "Accept" not in SOCKET
+    assert "FlushPending" not in SOCKET
+    assert SERVICE["NonBlocking"] == "yes", "the mode that the service wants, so that it changes nothing"
+
+
+def test_photos_in_flight_are_finished_before_systemd_kills() -> None:
+    assert int(SERVICE["TimeoutStopSec"]) > Settings.model_fields["grace"].default + MARGIN_SECONDS
+    assert SERVICE["KillMode"] == "mixed"
+
+
+def test_a_service_that_never_starts_is_given_up() -> None:
+    limits = read("face-model.service")["Unit"]
+    seconds_to_fail = 5  # with all libraries loaded
+    each = int(SERVICE["RestartSec"]) + seconds_to_fail
+    assert int(limits["StartLimitBurst"]) * each < int(limits["StartLimitIntervalSec"])
+
+
+def test_compiled_loops_and_gpus_are_left_usable() -> None:
+    hiding = {"PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock", "ProcSubset"}
+    assert not {*hiding, "MemoryDenyWriteExecute"} & SERVICE.keys()
+    assert SERVICE["ProtectSystem"] == "strict"
+    assert SERVICE["NoNewPrivileges"] == "yes"
+    assert SERVICE["OOMPolicy"] == "continue"
+    assert SERVICE["LimitCORE"] == "0"
