@@ -90,7 +90,14 @@ class Settings(BaseSettings):
         + ". The 68 landmarks of "
         "model 2 are licensed for non-commercial use only.",
     )
-    port: int = Field(default=5000, ge=1, le=65535, validation_alias="PORT", description="TCP port.")
+    port: int = Field(
+        default=5000,
+        ge=1,
+        le=65535,
+        validation_alias="PORT",
+        description="TCP port. An inherited socket (`LISTEN_FDS`) takes the place of `PORT` and `FACE_HOST`; `occ` and "
+        "the healthcheck read them all the same.",
+    )
     host: Annotated[str | None, BeforeValidator(_stripped)] = Field(
         default=None,
         validation_alias="FACE_HOST",

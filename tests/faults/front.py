@@ -29,7 +29,7 @@ def front(model: str, **variables: str) -> Iterator[tuple[int, int]]:
     process = subprocess.Popen([HAPROXY, "-db", "-f", CONFIGURATION], env={**own, **variables})
     try:
         deadline = time.monotonic() + PATIENCE
-        while not _listens(port):
+        while not listens(port):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -39,6 +39,7 @@ def front(model: str, **variables: str) -> Iterator[tuple[int, int]]:
         process.wait()
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether connections to that port of this machine are accepted."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

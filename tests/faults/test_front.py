@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import struct
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ from benchmarks import processes
 from benchmarks.running import free_port
 from tests.calling import Caller
 from tests.faults.conftest import PATIENCE
-from tests.faults.front import CONFIGURATION, HAPROXY, front, needs_haproxy
+from tests.faults.front import CONFIGURATION, HAPROXY, front, listens, needs_haproxy
 
 if TYPE_CHECKING:
     from benchmarks.running import Service
@@ -143,14 +145,32 @@ def test_a_caller_waits_for_a_service_that_comes_later_and_elsewhere(names: Name
                 assert asking.result().body == address.encode()
 
 
+def test_what_is_in_work_is_answered_before_the_front_ends() -> None:
+    """By the signal that compose.yaml names."""
+    model = free_port()
+    with front(f"127.0.0.1:{model}") as (port, pid):
+        caller = Caller(port, patience=PATIENCE)
+
+        def end() -> None:
+            os.kill(pid, signal.SIGUSR1)
+            deadline = time.monotonic() + PATIENCE
+            while listens(port):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+
+        with answering("127.0.0.1", model, before=end):
+            assert caller.get("/health").body == b"127.0.0.1"
+
+
 @contextmanager
-def answering(address: str, port: int) -> Iterator[None]:
-    """A server there, which answers one request with its address."""
+def answering(address: str, port: int, before: Callable[[], object] = bool) -> Iterator[None]:
+    """A server there, which calls `before` once it has a request, and answers it with its address."""
 
     def answer() -> None:
         connection, _ = listener.accept()
         with connection:
             connection.recv(4096)
+            before()
             connection.sendall(
                 b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(address), address.encode())
             )

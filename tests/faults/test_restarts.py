@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import signal
 import socket
@@ -87,6 +88,18 @@ def test_connections_in_the_queue_are_left_to_the_next_service(
         second = manager.start()
         assert caller.exchange(body, b"", connection=queued).status == 200
         assert second.stop() == 0
+
+
+def test_a_shared_socket_that_is_made_blocking_blocks_no_service(start_service: StartService) -> None:
+    """The flag is shared with all processes that have the socket; accept(2) would wait for one more connection."""
+    with Manager(start_service) as manager:
+        running = manager.start()
+        running.wait_until_ready()
+        for _ in range(2):
+            os.set_blocking(manager.socket.fileno(), True)
+            assert of_port(manager.port).get("/health").status == 200
+        assert running.stop() == 0
+        assert os.get_blocking(manager.socket.fileno())
 
 
 @pytest.mark.skipif(

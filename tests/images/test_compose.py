@@ -1,5 +1,6 @@
 """compose.yaml: that it starts both images as they are meant to run."""
 
+import re
 from typing import Any
 
 import pytest
@@ -97,6 +98,15 @@ def test_requests_wait_for_longer_than_a_shutdown_takes() -> None:
     words = [line.split() for line in CONFIGURATION.read_text(encoding="utf-8").splitlines()]
     (retries,) = (int(line[1]) for line in words if line[:1] == ["retries"])
     assert retries > Settings.model_fields["grace"].default + MARGIN_SECONDS
+
+
+@pytest.mark.parametrize("file", ["README.md", "docs/restarts.md", "compose.yaml"])
+def test_documented_profiles_and_services_exist(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    profiles = {profile for service in SERVICES.values() for profile in service["profiles"]}
+    assert set(re.findall(r"--profile ([\w-]+)", text)) & profiles
+    assert set(re.findall(r"--profile ([\w-]+)", text)) <= profiles
+    assert set(re.findall(r"\b\w+-behind-front\b", text)) <= SERVICES.keys()
 
 
 def test_cuda_alone_reserves_a_card() -> None:
