@@ -19,7 +19,7 @@ from tqdm import tqdm
 from benchmarks import corpus
 from benchmarks.corpus import Pair
 from benchmarks.faces import AnsweredFace, distance, matched
-from service.images import decode
+from service.images.decoding import decode
 from service.recognition.geometry import Rectangle
 from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
 from service.recognition.recognizer import HOG_CONFIDENCE

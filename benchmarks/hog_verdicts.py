@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks import corpus
-from service import images
+from service.images import decoding
 from service.recognition import hog_filters
 from service.recognition.cores import Cores
 from service.recognition.geometry import Rectangle, intersection_over_union
@@ -96,7 +96,7 @@ class Outcome:
 
 def changed(path: Path, largest: float) -> Iterator[tuple[str, Image]]:
     """A photo, scaled down to `largest` megapixels, in all changes."""
-    image = images.decode(path.read_bytes(), maximum_area=LARGEST_ORIGINAL, honour_orientation=True)
+    image = decoding.decode(path.read_bytes(), maximum_area=LARGEST_ORIGINAL, honour_orientation=True)
     scale = min(1.0, (largest * 1e6 / (image.shape[0] * image.shape[1])) ** 0.5)
     size = (int(image.shape[1] * scale), int(image.shape[0] * scale))
     if scale < 1:
@@ -117,7 +117,7 @@ def compare(paths: list[Path], store: Path, largest: float, threads: int) -> Out
     for path in tqdm(paths, unit="photo", disable=None):
         try:
             pictures = list(changed(path, largest))
-        except (images.UndecodableImage, images.ImageTooLarge) as error:
+        except (decoding.UndecodableImage, decoding.ImageTooLarge) as error:
             print(f"not compared: {path.name}: {error}")
             continue
         outcome.photos += 1

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from service import images
+from service.images import decoding
 from service.recognition.geometry import Rectangle
 from service.recognition.memory import needed
 from service.recognition.models import MODELS
@@ -37,7 +37,7 @@ def measure(model: int, photo: Path, megapixels: float, *, known: bool) -> dict[
     store = Path(os.environ.get("FACE_STORE") or "models")
     recognizer = open_recognizer(MODELS[model], engine="onnx", store=store, workers=1, threads=0)
     recognizer.warm_up()
-    whole = images.decode(photo.read_bytes(), maximum_area=10**9, honour_orientation=True)
+    whole = decoding.decode(photo.read_bytes(), maximum_area=10**9, honour_orientation=True)
     scale = (megapixels * 1e6 / (whole.shape[0] * whole.shape[1])) ** 0.5
     image = np.asarray(cv2.resize(whole, None, fx=scale, fy=scale), np.uint8)
     del whole

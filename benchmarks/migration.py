@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks import processes, running
 from benchmarks.throughput.load import post
-from service import images
+from service.images import decoding
 
 EDGES = ("left", "top", "right", "bottom")
 SEARCHED_MEGAPIXELS = 2.0
@@ -67,7 +67,7 @@ def main() -> int:
     parser.add_argument("--faces", type=int, default=20, help="how many; those of the photo in turn")
     parser.add_argument("--model", type=int, default=4)
     given = parser.parse_args()
-    photo = images.decode(given.photo.read_bytes(), maximum_area=LARGEST, honour_orientation=True)
+    photo = decoding.decode(given.photo.read_bytes(), maximum_area=LARGEST, honour_orientation=True)
     for megapixels in given.megapixels:
         original = scaled(photo, megapixels)
         enlarged = (megapixels / SEARCHED_MEGAPIXELS) ** 0.5

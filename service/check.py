@@ -10,8 +10,9 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service import images, memory_plan
+from service import memory_plan
 from service.capacity import Capacity
+from service.images import decoding as images
 from service.recognition import nvidia, providers
 from service.recognition.engines.protocol import EngineError
 from service.recognition.geometry import Rectangle

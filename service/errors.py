@@ -9,7 +9,7 @@ from starlette.responses import Response
 from service import answers
 from service.access import WrongKey
 from service.face_part import BadFace
-from service.images import ImageTooLarge, UndecodableImage
+from service.images.errors import ImageTooLarge, UndecodableImage
 from service.queue import CallerGone, TookTooLong
 from service.readiness import NeverReady, NotReady
 from service.uploads import EmptyUpload, MalformedUpload, Stalled, UploadTooLarge

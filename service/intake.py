@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
-from service import images
 from service.connections import HUNG_UP
+from service.images import decoding as images
 from service.metrics import Metrics
 from service.originals import Originals, digest
 from service.photo_work import FURTHER_FACE, PhotoWork, Task, Visit

@@ -9,9 +9,8 @@ time, which a single photo may exceed.
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from service import images
 from service.capacity import KEPT, KEPT_BY_PHOTO, OF_A_CONTAINER, RESIDENT, Capacity, hard_limit
-from service.images import Header
+from service.images.memory import Header, needed
 from service.recognition import memory
 from service.recognition.models import MODELS
 from service.settings import Settings
@@ -136,7 +135,7 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
     recognizing = memory.needed if settings.engine == "onnx" else memory.needed_by_dlib
 
     def peak(area: int, mimetype: str, known: bool) -> int:
-        decoding = images.needed(Header(area, 1, "JPEG"))
+        decoding = needed(Header(area, 1, "JPEG"))
         working = max(decoding, recognizing(model, 1, area, known=known))
         return AT_REST + LIBRARIES + kept + working + ENCODED[mimetype] * area
 

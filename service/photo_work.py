@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from service import images
 from service.face_part import BadFace, check_within
+from service.images import decoding as images
 from service.metrics import Metrics
 from service.originals import Originals
 from service.queue import CallerGone, Result

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service import images
+from service.images import decoding
 from service.settings import LARGEST_ORIGINAL
 
 
@@ -50,8 +50,8 @@ def decoded(
     for path in paths:
         try:
             data = path.read_bytes()
-            image = images.decode(data, maximum_area=LARGEST_ORIGINAL, honour_orientation=True)
-        except (images.UndecodableImage, images.ImageTooLarge, OSError) as error:
+            image = decoding.decode(data, maximum_area=LARGEST_ORIGINAL, honour_orientation=True)
+        except (decoding.UndecodableImage, decoding.ImageTooLarge, OSError) as error:
             undecodable.append(f"{name(path)}: {error}")
             continue
         scaled = within(image, area)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.results import Key, Result
-from service import images
+from service.images import decoding
 from service.settings import LARGEST_ORIGINAL
 
 LEVELS = 255.0
@@ -113,9 +113,9 @@ def difference(path: Path) -> tuple[str, float | None] | None:
         return None
     try:
         data = path.read_bytes()
-        kind = images.header(data).format
-        ours = images.decode(data, maximum_area=LARGEST_ORIGINAL, honour_orientation=False)
-    except (images.UndecodableImage, images.ImageTooLarge, OSError):
+        kind = decoding.header(data).format
+        ours = decoding.decode(data, maximum_area=LARGEST_ORIGINAL, honour_orientation=False)
+    except (decoding.UndecodableImage, decoding.ImageTooLarge, OSError):
         return "unknown", None
     return kind, _mean_difference(ours, theirs) if ours.shape == theirs.shape else LEVELS
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.throughput.turns import Edges
-from service import images
-from service.images import ImageTooLarge, UndecodableImage
+from service.images import decoding
+from service.images.decoding import ImageTooLarge, UndecodableImage
 
 Image = NDArray[np.uint8]
 """RGB, shape (rows, columns, 3)."""
@@ -75,7 +75,7 @@ def chosen(paths: Sequence[Path], number: int, find: Callable[[bytes], Sequence[
 def _readable(paths: Iterable[Path]) -> Iterator[Image]:
     for path in paths:
         try:
-            yield images.decode(path.read_bytes(), maximum_area=LARGEST, honour_orientation=True)
+            yield decoding.decode(path.read_bytes(), maximum_area=LARGEST, honour_orientation=True)
         except (UndecodableImage, ImageTooLarge, OSError):
             continue
 

@@ -18,7 +18,7 @@ def opened(store: str, model: int) -> Call:
         model: FACE_MODEL.
     """
     # Not for whoever starts the worker: it names this function and needs none of the libraries.
-    from service import images
+    from service.images import decoding
     from service.recognition.models import MODELS
     from service.recognition.opening import open_recognizer
 
@@ -27,7 +27,7 @@ def opened(store: str, model: int) -> Call:
 
     def recognize(photo: bytes) -> Answer:
         start = time.perf_counter()
-        image = images.decode(photo, maximum_area=LARGEST, honour_orientation=True)
+        image = decoding.decode(photo, maximum_area=LARGEST, honour_orientation=True)
         decoded = time.perf_counter() - start
         recognition = recognizer.recognize_timed(image, stand_in=False)  # dlib's time must not pass for ours
         stages = {stage: seconds for stage, seconds in asdict(recognition.timings).items() if seconds}

@@ -6,10 +6,10 @@ own limit to a GIF before its size is known.
 """
 
 import struct
-from typing import NamedTuple
 
 from service.images import gif, isobmff, jpeg, pillow, png, tiff
 from service.images.errors import UndecodableImage
+from service.images.memory import Header
 
 ISO_MEDIA = "AVIF or HEIF"
 """Name of the ISO base media format: the content, not the signature, gives the format, or shows a video."""
@@ -24,16 +24,6 @@ SIGNATURES: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     (ISO_MEDIA, 4, (b"ftyp", *isobmff.QUICKTIME)),
 )
 """Format, where its signature stands, and what it may be; the first that matches counts."""
-
-
-class Header(NamedTuple):
-    """Size in pixels as stored, before any turn by EXIF orientation, and the format's name, a key of DECODERS."""
-
-    width: int
-    height: int
-    format: str
-    components: int = 3
-    """Colour components of a JPEG, of which four (CMYK) take more memory; 3 for all other formats."""
 
 
 def header(data: bytes) -> Header:

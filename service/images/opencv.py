@@ -12,12 +12,13 @@ from PIL import Image
 from service.images import pillow
 from service.images.errors import UndecodableImage
 from service.images.jpeg import check_scans, completed, frame, segments
+from service.images.memory import CMYK_COMPONENTS
 from service.images.png import GRAY, GRAY_ALPHA, RGB_ALPHA, content_of, image_header, still
 
 PEAK_IN_PILLOW = 10
 """Bytes a pixel: 4 of its image, and 6 of a progressive JPEG's coefficients where colours are not subsampled."""
 
-BGRA_CHANNELS = CMYK_COMPONENTS = 4
+BGRA_CHANNELS = 4
 OPAQUE = 255
 OUT_OF_MEMORY = (f"({cv2.Error.STS_NO_MEM}:", "bad_alloc")
 """What an error of OpenCV's says where an allocation failed. Its attributes are those of its class, and so of all

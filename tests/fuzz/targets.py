@@ -40,20 +40,20 @@ def decoder() -> Opened:
     """An image to its size, its orientation and its pixels."""
     import numpy as np
 
-    from service import images
+    from service.images import decoding
     from service.images.orientation import orientation
 
     def execute(data: bytes) -> None:
-        found = images.checked_header(data, AREA)
+        found = decoding.checked_header(data, AREA)
         assert 1 <= found.width * found.height <= AREA
         orientation(data, found.format)
-        pixels = images.decode(data, maximum_area=AREA, honour_orientation=True)
+        pixels = decoding.decode(data, maximum_area=AREA, honour_orientation=True)
         assert pixels.dtype == np.uint8
         assert pixels.ndim == 3
         assert pixels.shape[2] == 3
         assert pixels.flags.c_contiguous
 
-    return Opened(execute, (images.UndecodableImage, images.ImageTooLarge))
+    return Opened(execute, (decoding.UndecodableImage, decoding.ImageTooLarge))
 
 
 def multipart() -> Opened:

@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.record_pixels import SIGNATURES
-from service.images import ImageTooLarge, UndecodableImage, decode
+from service.images.decoding import ImageTooLarge, UndecodableImage, decode
 
 RECORD: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("decoded_pixels.json").read_text())
 

@@ -22,7 +22,7 @@ from benchmarks.parity.stages import Stages
 from benchmarks.reference import WEIGHTS, Reference, References
 from benchmarks.results import Result, load
 from model_store.store import WeightStore
-from service import images
+from service.images import decoding
 from service.recognition import chips, levels, resampling
 from service.recognition.cores import Cores
 from service.recognition.descriptors import DescriptorNetwork
@@ -193,18 +193,18 @@ def test_a_decoder_that_swaps_channels_is_red(
 ) -> None:
     files = [photos["astronaut.png"], photos["obama.jpg"]]
     assert _red_pixels(files) == []
-    right = images.decode
+    right = decoding.decode
     monkeypatch.setattr(
-        images, "decode", lambda *given, **named: np.ascontiguousarray(right(*given, **named)[..., ::-1])
+        decoding, "decode", lambda *given, **named: np.ascontiguousarray(right(*given, **named)[..., ::-1])
     )
     assert set(_red_pixels(files)) == {"decoded PNG, BMP and GIF", "decoded JPEG and WebP"}
 
 
 def test_a_decoder_that_reads_less_is_red(photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_given: object, **_named: object) -> Image:
-        raise images.UndecodableImage("no")
+        raise decoding.UndecodableImage("no")
 
-    monkeypatch.setattr(images, "decode", refuse)
+    monkeypatch.setattr(decoding, "decode", refuse)
     assert _red_pixels([photos["astronaut.png"]]) == ["what dlib decodes is decoded"]
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service import images, originals
+from service import originals
+from service.images import decoding
 from service.recognition.engines.protocol import EngineError
 from service.recognition.memory import MEBIBYTE
 from tests.unit.service.conftest import PATIENCE, client
@@ -40,14 +41,14 @@ def original(value: int) -> bytes:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The gray value of each photo that was decoded, in their order."""
     values: list[int] = []
-    decode = images.decode
+    decode = decoding.decode
 
     def noted(data: bytes, *, maximum_area: int, honour_orientation: bool) -> NDArray[np.uint8]:
         pixels = decode(data, maximum_area=maximum_area, honour_orientation=honour_orientation)
         values.append(int(pixels[0, 0, 0]))
         return pixels
 
-    monkeypatch.setattr(images, "decode", noted)
+    monkeypatch.setattr(decoding, "decode", noted)
     return values
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.throughput import photos as pictures
-from service import images
+from service.images import decoding
 
 Upload = Callable[[float], bytes]
 
@@ -14,5 +14,5 @@ Upload = Callable[[float], bytes]
 @pytest.fixture(scope="session")
 def upload(photos: dict[str, Path]) -> Upload:
     """`upload(0.1)`: a photo with one face at so many megapixels, as the app sends it."""
-    image = images.decode(photos["astronaut.png"].read_bytes(), maximum_area=10**7, honour_orientation=True)
+    image = decoding.decode(photos["astronaut.png"].read_bytes(), maximum_area=10**7, honour_orientation=True)
     return lambda megapixels: pictures.encoded(pictures.scaled(image, megapixels))

@@ -8,7 +8,7 @@ import resource
 import sys
 from pathlib import Path
 
-from service.images import ImageTooLarge, UndecodableImage, decode
+from service.images.decoding import ImageTooLarge, UndecodableImage, decode
 
 ADDRESS_SPACE = 3 << 30
 """Bytes; the libraries alone map about 1 GB without touching it."""

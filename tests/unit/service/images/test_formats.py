@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.images import DECODERS, UndecodableImage, decode, header
+from service.images.decoding import DECODERS, UndecodableImage, decode, header
 
 from .conftest import Encode
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.images import UndecodableImage, decode, header
+from service.images.decoding import UndecodableImage, decode, header
 
 GRAY = bytes(level for index in range(4) for level in [index * 80] * 3)
 RED = b"\xff\0\0" + bytes(9)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.images import UndecodableImage, decode, header
+from service.images.decoding import UndecodableImage, decode, header
 
 from . import isomedia
 from .conftest import Encode

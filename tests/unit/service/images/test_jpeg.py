@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-from service.images import UndecodableImage, decode, header, jpeg
+from service.images import jpeg
+from service.images.decoding import UndecodableImage, decode, header
 from service.images.jpeg import MAXIMUM_ARITHMETIC_SCANS, MAXIMUM_SCANS
 
 from .conftest import Encode

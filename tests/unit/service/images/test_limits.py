@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from service.images import ImageTooLarge, UndecodableImage, decode, header, pillow
+from service.images import pillow
+from service.images.decoding import ImageTooLarge, UndecodableImage, decode, header
 from service.images.jpeg import MAXIMUM_SCANS
 
 from .conftest import Encode

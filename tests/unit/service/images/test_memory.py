@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from pillow_heif import from_bytes
 
-from service import images
+from service.images import decoding
 
 from . import tiffs
 from .conftest import Encode
@@ -23,7 +23,7 @@ PROGRAM = """
 import io, resource, sys
 import numpy as np
 from PIL import Image
-from service import images
+from service.images import decoding
 
 photo = io.BytesIO()
 Image.fromarray(np.zeros((8000, 8000, 3), np.uint8)).save(photo, sys.argv[1], **eval(sys.argv[3]))
@@ -31,7 +31,7 @@ pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + int(sys.argv[2]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 try:
-    images.decode(photo.getvalue(), maximum_area=10**9, honour_orientation=True)
+    decoding.decode(photo.getvalue(), maximum_area=10**9, honour_orientation=True)
 except MemoryError:
     print("no memory")
 """
@@ -57,15 +57,15 @@ def test_an_allocation_that_fails_is_a_memory_error(kind: str, room: int, option
 
 LIMITED = """
 import resource, sys
-from service import images
+from service.images import decoding
 
 photo = open(sys.argv[1], "rb").read()
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + int(sys.argv[2]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 try:
-    print(images.decode(photo, maximum_area=10**9, honour_orientation=True).shape)
-except (MemoryError, images.UndecodableImage) as error:
+    print(decoding.decode(photo, maximum_area=10**9, honour_orientation=True).shape)
+except (MemoryError, decoding.UndecodableImage) as error:
     print(type(error).__name__)
 """
 
@@ -109,25 +109,25 @@ def test_memory_that_another_photo_took_in_between(
 
     monkeypatch.setattr("service.images.pillow.to_rgb", failing)
     with pytest.raises(MemoryError, match=kind):
-        images.decode(encode(kind), maximum_area=10**9, honour_orientation=True)
+        decoding.decode(encode(kind), maximum_area=10**9, honour_orientation=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_security_limit_of_libheif_is_no_want_of_memory(encode: Encode) -> None:
     large = encode("HEIF", Image.new("RGB", (1024, 1024)))
     small = large.replace(struct.pack(">II", 1024, 1024), struct.pack(">II", 64, 64))
-    with pytest.raises(images.UndecodableImage, match="Security limit exceeded"):
-        images.decode(small, maximum_area=10**9, honour_orientation=True)
+    with pytest.raises(decoding.UndecodableImage, match="Security limit exceeded"):
+        decoding.decode(small, maximum_area=10**9, honour_orientation=True)
 
 
 PEAK = """
 import sys
-from service import images
+from service.images import decoding
 
 def decode(path):
     data = open(path, "rb").read()
-    needed = images.needed(images.checked_header(data, 10**9))
-    images.decode(data, maximum_area=10**9, honour_orientation=True)
+    needed = decoding.needed(decoding.checked_header(data, 10**9))
+    decoding.decode(data, maximum_area=10**9, honour_orientation=True)
     return needed
 
 def peak():

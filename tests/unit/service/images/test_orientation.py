@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from service.images import decode
+from service.images.decoding import decode
 
 from .conftest import Encode
 

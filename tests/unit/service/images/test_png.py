@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.images import UndecodableImage, decode, png
+from service.images import png
+from service.images.decoding import UndecodableImage, decode
 
 from .conftest import Encode
 
@@ -82,10 +83,10 @@ def still_and_animated(
 HASHES = """
 import hashlib, json, sys
 from pathlib import Path
-from service import images
+from service.images import decoding
 print(json.dumps({
     path.name: hashlib.sha256(
-        images.decode(path.read_bytes(), maximum_area=10**6, honour_orientation=False).tobytes()
+        decoding.decode(path.read_bytes(), maximum_area=10**6, honour_orientation=False).tobytes()
     ).hexdigest()
     for path in Path(sys.argv[1]).iterdir()
 }))

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from pillow_heif import libheif_info
 
-from service.images import UndecodableImage, decode, errors, header, opencv
+from service.images import errors, opencv
+from service.images.decoding import UndecodableImage, decode, header
 
 from .conftest import Encode
 

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.images import UndecodableImage, decode, header, pillow, tiff
+from service.images import pillow, tiff
+from service.images.decoding import UndecodableImage, decode, header
 from service.images.jpeg import MAXIMUM_SCANS
 from service.images.tiff_directory import directory
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from conversion import reference
 from conversion.dat import Reader
-from service import images
+from service.images import decoding
 from service.recognition import hog_filters
 from service.recognition.models import MODELS
 from service.recognition.opening import ENGINES, open_recognizer
@@ -53,6 +53,6 @@ def pictures(photos: dict[str, Path]) -> dict[str, NDArray[np.uint8]]:
     """Small photos with a face or none, decoded."""
     names = ("astronaut.png", "800px-Guido-portrait-2014.jpg", "chelsea.png")
     return {
-        name: images.decode(photos[name].read_bytes(), maximum_area=10**7, honour_orientation=True)
+        name: decoding.decode(photos[name].read_bytes(), maximum_area=10**7, honour_orientation=True)
         for name in names
     }

@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 from numba.core.registry import CPUDispatcher
 
-from service import images
+from service.images import decoding
 from service.recognition.models import MODELS
 from service.recognition.opening import open_recognizer
 
@@ -33,7 +33,7 @@ recognizer.warm_up()
 before = forms()
 faces = 0
 for path in photos:
-    photo = images.decode(Path(path).read_bytes(), maximum_area=10**8, honour_orientation=True)
+    photo = decoding.decode(Path(path).read_bytes(), maximum_area=10**8, honour_orientation=True)
     # Large enough for HOG to look around the face alone, and once not contiguous in memory.
     for picture in (photo, cv2.resize(photo, None, fx=3, fy=3), photo[:, ::-1]):
         faces += len(recognizer.recognize(picture))

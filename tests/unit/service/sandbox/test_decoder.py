@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from pillow_heif import from_pillow
 
-from service.images import DECODERS
+from service.images.decoding import DECODERS
 from service.sandbox import landlock
 
 from .conftest import ROOT, RunProgram
@@ -141,7 +141,7 @@ CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 OPTIONS = {"TIFF": ({"compression": "jpeg"}, {"compression": "tiff_deflate"}, {"compression": "tiff_lzw"})}
 DECODE = """
 import hashlib, json
-from service.images import ImageTooLarge, UndecodableImage, decode
+from service.images.decoding import ImageTooLarge, UndecodableImage, decode
 from service.images.preloading import load_late_modules
 
 def outcome(data):
