@@ -1,0 +1,67 @@
+"""Faults of a decoder child: what it ended of, and what that says about its image."""
+
+import os
+import signal
+
+from service.images.errors import UndecodableImage
+
+CPU_TIME = "CPU time"
+MEMORY = "memory limit"
+MALFORMED = "malformed reply"
+SILENT = "no reply"
+LOST = "no child"
+"""The fork server has ended, or could not fork."""
+KILLED = signal.SIGKILL.name
+"""Not by the pool: by the kernel, where memory runs out."""
+
+
+class DecodersUnavailable(Exception):
+    """No child can be had: a fault of the machine, whatever the image is."""
+
+
+class Fault(Exception):
+    """The end of a child, or a reply that makes it one, by its name for the log and the metrics."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether a fresh child may do better. CPU time would be spent once more for nothing."""
+        return self.name != CPU_TIME
+
+    def verdict(self) -> Exception:
+        """The error for the caller after the last try."""
+        match self.name:
+            case "no child":
+                return DecodersUnavailable("no process for decoding can be started")
+            case "SIGKILL":
+                return MemoryError("the system ended the decoder twice, as it does where memory runs out")
+        return UndecodableImage(f"The image is damaged: {SENTENCES.get(self.name) or _ended(self.name)}.")
+
+
+SENTENCES = {
+    CPU_TIME: "its decoder took far more time than any image of its size should",
+    MEMORY: "its decoder took far more memory than any image of its size should",
+    MALFORMED: "its decoder gave an answer that cannot be right",
+    SILENT: "its decoder gave no answer",
+}
+
+
+def _ended(name: str) -> str:
+    return f"its decoder ended with {name}"
+
+
+def of_status(status: int | None) -> Fault:
+    """The fault of a child that ended by itself, by its status as wait(2) gives it; None where there was no child."""
+    if status is None:
+        return Fault(LOST)
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return Fault(f"exit status {code}")
+    number = -code
+    if number == signal.SIGPROF:
+        return Fault(CPU_TIME)
+    known = {each.value: each.name for each in signal.Signals}
+    return Fault(known.get(number, f"signal {number}"))

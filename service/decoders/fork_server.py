@@ -1,0 +1,110 @@
+"""The fork server: `python -m service.decoders.fork_server DESCRIPTOR PARENT LOG_LEVEL LOG_FORMAT`.
+
+A process with one thread that has loaded the decoders and decodes nothing itself. Each of its children is ready after
+a fork, without imports, and shares its memory until one of them writes.
+
+Not multiprocessing's: that one binds a socket in a temporary folder, which a read-only container does not have, starts
+one more process (the resource tracker), and pickles.
+
+Commands are packets of JSON, each one number, in order:
+
+- a number with a descriptor: fork a child that serves the connection of that descriptor;
+- a number alone: end that child. The answer is [number, status], the status as wait(2) gives it; null where there is
+  no such child.
+"""
+
+import gc
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+
+from service import ipc, logs
+from service.decoders import child
+
+log = logging.getLogger(__name__)
+
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""A terminal or systemd sends them to every process of the service. The parent decides when this one ends."""
+FAILED = 1
+
+
+class Server:
+    """The children by their numbers."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._children: dict[int, int] = {}
+        """Number to process id."""
+
+    def run(self) -> None:
+        """Carries commands out until the other side closes the connection; in a child, returns when its work ends."""
+        while True:
+            packet, descriptors = ipc.receive(self._connection)
+            if not packet:
+                return
+            number = int(json.loads(packet))
+            if descriptors:
+                self._fork(number, socket.socket(fileno=descriptors[0]))
+            else:
+                answer = json.dumps([number, self._end(number)]).encode()
+                ipc.send(self._connection, answer)
+
+    def _fork(self, number: int, served: socket.socket) -> None:
+        server = os.getpid()
+        with served:
+            try:
+                pid = os.fork()
+            except OSError as error:  # the other side sees the end of the child's connection
+                log.warning("no decoder can be forked: %s", error.strerror)
+                return
+            if pid == 0:
+                self._connection.close()
+                _be_child(server, served)
+            self._children[number] = pid
+
+    def _end(self, number: int) -> int | None:
+        pid = self._children.pop(number, None)
+        if pid is None:
+            return None
+        os.kill(pid, signal.SIGKILL)  # of no effect on one that has ended: its status stays
+        return os.waitpid(pid, 0)[1]
+
+
+def _be_child(server: int, served: socket.socket) -> None:
+    """The whole life of a child; does not return."""
+    status = FAILED
+    try:
+        ipc.end_with_parent(server)
+        child.prepare()
+        # A sandbox for decoders belongs here: after this line foreign bytes come in.
+        child.serve(served)
+        status = 0
+    except ConnectionError:
+        status = 0  # the other side has gone
+    except BaseException as error:
+        # Its type alone: the text of an exception may quote an image.
+        log.exception("a decoder ended with %s", type(error).__name__, exc_info=False)
+    finally:
+        child.end(status)
+
+
+def main() -> None:
+    """Serves the connection that the command line names, until it or the parent ends."""
+    descriptor, parent, level, style = sys.argv[1:]
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, the kernel would drop the status of a child
+    ipc.end_with_parent(int(parent))
+    logs.configure(level, style)
+    # What exists now stays where it is: a collection in a child would write to, and so copy, all of it.
+    gc.collect()
+    gc.freeze()
+    with socket.socket(fileno=int(descriptor)) as connection:
+        Server(connection).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The fork server's handle, for the process that starts it."""
+
+import asyncio
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from service import ipc
+
+PROGRAM = ("-m", "service.decoders.fork_server")
+
+ENVIRONMENT = {
+    # A pool of threads would not survive the fork; one image is decoded by one thread, and several at a time.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENCV_FOR_THREADS_NUM": "1",
+    # OpenCV would print what it dislikes about a photo, past the log and its format.
+    "OPENCV_LOG_LEVEL": "SILENT",
+}
+
+
+class ServerGone(Exception):
+    """The fork server has ended, and all its children with it."""
+
+
+class Child:
+    """A decoder child, by its number and this process's end of its connection."""
+
+    def __init__(self, number: int, connection: socket.socket) -> None:
+        self.number = number
+        self.connection = connection
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is there and says nothing, as an idle one should."""
+        try:
+            self.connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+        return False
+
+    async def exchange(self, packet: bytes, upload: ipc.SealedMemory) -> tuple[bytes, list[int]]:
+        """Sends a request and gives the reply and its descriptors; no byte where the child has ended.
+
+        Raises MalformedPacket or ConnectionError.
+        """
+        ipc.send(self.connection, packet, (upload.descriptor,))
+        await _readable(self.connection)
+        return ipc.receive(self.connection)
+
+
+class ForkServer:
+    """Starts the fork server and speaks with it, from one event loop. Starts it once more where it has ended."""
+
+    def __init__(
+        self, *, log_level: str = "info", log_format: str = "text", program: Sequence[str] = PROGRAM
+    ) -> None:
+        """`program` is Python's arguments."""
+        self._command = (*program,)
+        self._logging = (log_level, log_format)
+        self._numbers = itertools.count()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+        self._watching = False
+        self._ends: dict[int, asyncio.Future[int | None]] = {}
+        self.started = 0
+        """Fork servers until now."""
+
+    def start(self) -> None:
+        """Starts the process and returns at once; its imports take 0.3 s meanwhile.
+
+        Call it in the main thread: the process ends with the thread that started it. Raises OSError.
+        """
+        ours, its = ipc.pair()
+        with its:
+            arguments = (str(its.fileno()), str(os.getpid()), *self._logging)
+            self._process = subprocess.Popen(
+                [sys.executable, *self._command, *arguments],
+                env={**os.environ, **ENVIRONMENT},
+                stdin=subprocess.DEVNULL,
+                pass_fds=[its.fileno()],
+            )
+        ours.setblocking(False)
+        self._connection = ours
+        self.started += 1
+
+    def fork(self) -> Child:
+        """A new child, in the fork server or a new one. Requests may be sent to it at once.
+
+        Where it cannot be forked, its connection ends. Raises ServerGone where the fork server takes no commands.
+        """
+        if self._connection is None:
+            self.start()
+        number = next(self._numbers)
+        ours, its = ipc.pair()
+        with its:
+            try:
+                self._send(number, (its.fileno(),))
+            except ServerGone:
+                ours.close()
+                raise
+        ours.setblocking(False)
+        return Child(number, ours)
+
+    async def end(self, child: Child) -> int | None:
+        """Ends a child, if it has not ended by itself. Gives its status as wait(2) does.
+
+        None where there is no such child: it was never forked, or the fork server has ended.
+        """
+        child.connection.close()
+        ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._ends[child.number] = ended
+        try:
+            self._send(child.number)
+            return await ended
+        except ServerGone:
+            return None
+        finally:
+            del self._ends[child.number]
+
+    def close(self) -> None:
+        """Ends the fork server, and the kernel all children with it."""
+        connection, self._connection = self._connection, None
+        if connection is not None and self._process is not None:
+            if self._watching:
+                asyncio.get_running_loop().remove_reader(connection)
+            self._watching = False
+            connection.close()
+            self._process.kill()
+            self._process.wait()
+        for ended in self._ends.values():
+            if not ended.done():
+                ended.set_result(None)
+
+    def _send(self, number: int, descriptors: Sequence[int] = ()) -> None:
+        if self._connection is None:
+            raise ServerGone("the fork server has ended")
+        if not self._watching:
+            asyncio.get_running_loop().add_reader(self._connection, self._read)
+            self._watching = True
+        try:
+            ipc.send(self._connection, json.dumps(number).encode(), descriptors)
+        except ConnectionError as error:
+            self.close()
+            raise ServerGone("the fork server has ended") from error
+        except BlockingIOError as error:
+            raise ServerGone("the fork server is stuck") from error
+
+    def _read(self) -> None:
+        """An answer to `end`, or the end of the fork server."""
+        assert self._connection is not None
+        try:
+            packet, _ = ipc.receive(self._connection)
+        except ConnectionError:
+            packet = b""
+        if not packet:
+            self.close()
+            return
+        number, status = json.loads(packet)
+        ended = self._ends.get(number)
+        if ended is not None and not ended.done():
+            ended.set_result(status)
+
+
+async def _readable(connection: socket.socket) -> None:
+    """Waits for a packet, or for the end of the connection."""
+    loop = asyncio.get_running_loop()
+    readable = loop.create_future()
+
+    def notice() -> None:
+        loop.remove_reader(connection)  # it would call again until the packet is received
+        if not readable.done():
+            readable.set_result(None)
+
+    loop.add_reader(connection, notice)
+    try:
+        await readable
+    finally:
+        loop.remove_reader(connection)

@@ -1,0 +1,182 @@
+"""Packets between the pool and a decoder child, as JSON; the upload and the pixels go along as sealed memory.
+
+A child has decoded foreign bytes and counts as foreign itself: `reply` takes nothing over that it has not checked.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from service.images.errors import ImageTooLarge, UndecodableImage
+from service.images.memory import CMYK_COMPONENTS, FORMATS, Header
+
+LONGEST_MESSAGE = 2000
+"""Characters of a refusal; a longer one is cut."""
+
+COMPONENTS = frozenset({1, 3, CMYK_COMPONENTS})
+LARGEST_SIDE = 1 << 64
+"""Pixels that a header may claim: BigTIFF has numbers of 64 bits."""
+LARGEST_SIZE = 1 << 48
+"""Bytes of any memory of a process."""
+
+CHANNELS = 3
+
+
+class MalformedMessage(Exception):
+    """A packet is no message of this protocol."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Work for a child: an image to its header or, with `header`, to its pixels. The upload's memory goes along."""
+
+    size: int
+    """Bytes of the image, the first ones of the memory."""
+    maximum_area: int
+    """Pixels."""
+    header: Header | None = None
+    """What the same image's header was found to be; the limits of decoding follow from it."""
+    honour_orientation: bool = False
+
+    def packet(self) -> bytes:
+        """The message to send."""
+        found = list(self.header) if self.header is not None else None
+        return _packet([self.size, self.maximum_area, found, self.honour_orientation])
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The size of an image whose pixels come as sealed memory, (rows, columns, 3) RGB."""
+
+    rows: int
+    columns: int
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.rows * self.columns * CHANNELS
+
+
+Refusal = UndecodableImage | ImageTooLarge | MemoryError
+
+
+@dataclass(frozen=True)
+class OverLimit:
+    """The image took more memory than any image of its size should."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A child's answer."""
+
+    result: Header | Pixels | Refusal | OverLimit
+    grown: int
+    """Bytes of memory that the child has more than when it was forked."""
+
+    def packet(self) -> bytes:
+        """The message to send."""
+        result: list[Any]
+        match self.result:
+            case Header() as found:
+                result = ["header", *found]
+            case Pixels(rows, columns):
+                result = ["pixels", rows, columns]
+            case ImageTooLarge() as error:
+                result = ["too large", error.width, error.height]
+            case UndecodableImage() as error:
+                result = ["undecodable", _sendable(str(error))]
+            case MemoryError() as error:
+                result = ["no memory", _sendable(str(error))]
+            case OverLimit():
+                result = ["over limit"]
+        return _packet([self.grown, *result])
+
+
+def request(packet: bytes) -> Request:
+    """The request in a packet. Raises MalformedMessage."""
+    match _parsed(packet):
+        case [size, maximum_area, found, bool(honour_orientation)]:
+            return Request(
+                _whole(size, 1, LARGEST_SIZE),
+                _whole(maximum_area, 0, LARGEST_SIZE),
+                None if found is None else _header(found, maximum_area),
+                honour_orientation,
+            )
+    raise MalformedMessage("a request of another form")
+
+
+def reply(packet: bytes, asked: Request, memory: int) -> Reply:
+    """The reply in a packet that came with `memory` bytes of sealed memory, if it is one to the request `asked`.
+
+    Raises MalformedMessage.
+    """
+    match _parsed(packet):
+        case [grown, *rest]:
+            result = _result(rest, asked)
+            if memory != (result.size if isinstance(result, Pixels) else 0):
+                raise MalformedMessage("memory of another size than the pixels")
+            return Reply(result, _whole(grown, 0, LARGEST_SIZE))
+    raise MalformedMessage("a reply of another form")
+
+
+def _result(result: list[Any], asked: Request) -> Header | Pixels | Refusal | OverLimit:
+    match result:
+        case ["header", *found] if asked.header is None:
+            return _header(found, asked.maximum_area)
+        case ["pixels", rows, columns] if asked.header is not None:
+            _area(rows, columns, asked.maximum_area)
+            return Pixels(rows, columns)
+        case ["too large", width, height]:
+            width, height = _whole(width, 1, LARGEST_SIDE), _whole(height, 1, LARGEST_SIDE)
+            if width * height <= asked.maximum_area:
+                raise MalformedMessage("an image within the limit is refused as too large")
+            return ImageTooLarge(width, height, asked.maximum_area)
+        case ["undecodable", message]:
+            return UndecodableImage(_message(message))
+        case ["no memory", message]:
+            return MemoryError(_message(message))
+        case ["over limit"]:
+            return OverLimit()
+    raise MalformedMessage("a result of another form, or to another request")
+
+
+def _header(found: Any, maximum_area: int) -> Header:
+    match found:
+        case [width, height, str(kind), components] if kind in FORMATS:
+            _area(width, height, maximum_area)
+            if _whole(components, 1, CMYK_COMPONENTS) in COMPONENTS:
+                return Header(width, height, kind, components)
+    raise MalformedMessage("a header of another form")
+
+
+def _area(width: Any, height: Any, maximum_area: int) -> None:
+    if _whole(width, 1, LARGEST_SIDE) * _whole(height, 1, LARGEST_SIDE) > maximum_area:
+        raise MalformedMessage("an image of more pixels than are allowed")
+
+
+def _whole(value: Any, lowest: int, highest: int) -> int:
+    if type(value) is not int or not lowest <= value <= highest:  # True is an int too
+        raise MalformedMessage(f"no whole number of {lowest} to {highest}")
+    return value
+
+
+def _message(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_MESSAGE or value != _sendable(value):
+        raise MalformedMessage("no text of a refusal")
+    return value
+
+
+def _sendable(text: str) -> str:
+    """The text, cut, without what UTF-8 cannot hold (lone surrogates)."""
+    return text.encode(errors="backslashreplace").decode()[:LONGEST_MESSAGE]
+
+
+def _packet(values: list[Any]) -> bytes:
+    return json.dumps(values).encode()
+
+
+def _parsed(packet: bytes) -> Any:
+    try:
+        return json.loads(packet)
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessage("no JSON") from error

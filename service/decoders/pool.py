@@ -1,0 +1,172 @@
+"""The pool of decoder children: uploads in, headers and pixels out, for one event loop.
+
+A child answers one request at a time and is used again. It is replaced after a fault, after a request whose caller has
+gone, and where it has grown. An image whose child fails gets one more try in a fresh one.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service import ipc
+from service.decoders import faults, limits, messages
+from service.decoders.faults import DecodersUnavailable, Fault
+from service.decoders.handle import Child, ForkServer, ServerGone
+from service.images.memory import Header
+
+__all__ = ["Decoders", "DecodersUnavailable"]
+
+log = logging.getLogger(__name__)
+
+GROWTH = 64 << 20
+"""Bytes that a child may have more than a fresh one."""
+
+TRIES = 2
+
+Replied = tuple[messages.Reply, ipc.SealedMemory | None]
+
+
+class Decoders:
+    """At most `children` decoder children, forked on demand. Further requests wait in the order of their coming."""
+
+    def __init__(self, server: ForkServer, children: int) -> None:
+        self._server = server
+        self._places = asyncio.Semaphore(children)
+        self._idle: list[Child] = []
+        self._ending: set[asyncio.Task[int | None]] = set()
+        self.faults: Counter[str] = Counter()
+        """How often children failed, by the name of the fault (faults.py)."""
+        self.started = 0
+        """Children until now."""
+
+    async def header(self, upload: ipc.SealedMemory, size: int, maximum_area: int) -> Header:
+        """The header of the image in the first `size` bytes of an upload, of at most `maximum_area` pixels.
+
+        Raises UndecodableImage, ImageTooLarge, MemoryError or DecodersUnavailable.
+        """
+        reply, _ = await self._answer(messages.Request(size, maximum_area), upload)
+        assert isinstance(reply.result, Header)
+        return reply.result
+
+    async def decode(
+        self,
+        upload: ipc.SealedMemory,
+        size: int,
+        header: Header,
+        *,
+        maximum_area: int,
+        honour_orientation: bool,
+    ) -> NDArray[np.uint8]:
+        """The pixels of the image in the first `size` bytes of an upload, as `images.decoding.decode` gives them.
+
+        (rows, columns, 3) RGB, C-contiguous and writable: a private mapping of what the child wrote, without a copy.
+        Raises UndecodableImage, ImageTooLarge, MemoryError or DecodersUnavailable.
+        """
+        request = messages.Request(size, maximum_area, header, honour_orientation)
+        reply, memory = await self._answer(request, upload)
+        found = reply.result
+        assert isinstance(found, messages.Pixels)
+        assert memory is not None
+        with memory:
+            return np.frombuffer(memory.mapped(), np.uint8).reshape(found.rows, found.columns, 3)
+
+    async def close(self) -> None:
+        """Ends all children. No request may be in work."""
+        for child in self._idle:
+            self._end(child)
+        self._idle.clear()
+        await asyncio.gather(*self._ending)
+
+    async def _answer(self, request: messages.Request, upload: ipc.SealedMemory) -> Replied:
+        """The result and its memory. Raises what `decode` raises."""
+        async with self._places:
+            for tries_left in reversed(range(TRIES)):
+                try:
+                    reply, memory = await self._try(request, upload)
+                except Fault as fault:
+                    last = tries_left == 0 or not fault.may_pass
+                    self._note(fault, request, last)
+                    if last:
+                        raise fault.verdict() from fault
+                else:
+                    if isinstance(reply.result, Exception):
+                        raise reply.result
+                    return reply, memory
+        raise AssertionError("the last try returns or raises")
+
+    async def _try(self, request: messages.Request, upload: ipc.SealedMemory) -> Replied:
+        """One request to one child. Raises Fault, and the child is gone then."""
+        child = self._child()
+        try:
+            async with asyncio.timeout(limits.SILENCE * limits.cpu_seconds(request.size, request.header)):
+                reply, memory = await _exchange(child, request, upload)
+        except (Fault, TimeoutError, ConnectionError, asyncio.CancelledError) as error:
+            ended = self._end(child)
+            if isinstance(error, asyncio.CancelledError | Fault):
+                raise
+            if isinstance(error, TimeoutError):
+                raise Fault(faults.SILENT) from error
+            raise faults.of_status(await asyncio.shield(ended)) from error
+        over_limit = isinstance(reply.result, messages.OverLimit)
+        if over_limit or reply.grown > GROWTH:
+            self._end(child)
+        else:
+            self._idle.append(child)
+        if over_limit:
+            raise Fault(faults.MEMORY)
+        return reply, memory
+
+    def _child(self) -> Child:
+        """An idle child, the one that was used last, or a new one. Raises Fault."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.is_silent:
+                return child
+            self._end(child)
+        try:
+            child = self._server.fork()
+        except (ServerGone, OSError) as error:
+            raise Fault(faults.LOST) from error
+        self.started += 1
+        return child
+
+    def _end(self, child: Child) -> asyncio.Task[int | None]:
+        """Has a child ended and its status collected, whatever becomes of the caller."""
+        ending: Coroutine[None, None, int | None] = self._server.end(child)
+        task = asyncio.get_running_loop().create_task(ending)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return task
+
+    def _note(self, fault: Fault, request: messages.Request, last: bool) -> None:
+        self.faults[fault.name] += 1
+        found = request.header
+        image = f"{found.format} of {found.width} x {found.height} pixels" if found else "header of an image"
+        log.warning(
+            "a decoder failed: %s. %s, %d bytes, %s",
+            fault.name,
+            image,
+            request.size,
+            "refused" if last else "once more in a fresh one",
+        )
+
+
+async def _exchange(child: Child, request: messages.Request, upload: ipc.SealedMemory) -> Replied:
+    """The checked reply of a child. Raises ConnectionError where it ends, Fault where the reply cannot be right."""
+    try:
+        packet, descriptors = await child.exchange(request.packet(), upload)
+        if not packet:
+            raise ConnectionResetError("the child has ended")
+        memory = ipc.SealedMemory(*descriptors) if descriptors else None
+    except (ipc.MalformedPacket, ipc.UnsealedMemory) as error:
+        raise Fault(faults.MALFORMED) from error
+    try:
+        return messages.reply(packet, request, memory.size if memory is not None else 0), memory
+    except messages.MalformedMessage as error:
+        if memory is not None:
+            memory.close()
+        raise Fault(faults.MALFORMED) from error
