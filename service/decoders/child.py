@@ -1,25 +1,25 @@
 """The loop of a decoder child: one request after the other, until the connection ends."""
 
 import logging
-import mmap
 import os
 import resource
 import signal
 import socket
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service import ipc
 from service.decoders import limits, messages
-from service.images import decoding
+from service.images import decoding, pillow
 from service.images.errors import ImageTooLarge, UndecodableImage
-from service.images.memory import Header
+from service.images.memory import Header, needed
 
 log = logging.getLogger(__name__)
 
-FIRST_VICTIM = "1000"
-"""oom_score_adj (proc(5)): where memory runs out, the kernel ends a child before any other process."""
+FIRST_VICTIM = (Path("/proc/self/oom_score_adj"), "1000")
+"""What to write where (proc(5)): where memory runs out, the kernel ends a child before any other process."""
 NO_CORE = (1, 1)
 """RLIMIT_CORE: a core file would be a photo on a disk. With 1, as with 0, there is none, and Linux does not start the
 program that collects cores either (core(5)), which 0 does not prevent."""
@@ -27,11 +27,11 @@ program that collects cores either (core(5)), which 0 does not prevent."""
 
 def prepare() -> None:
     """Settings of a new child: first victim of the kernel, no core file, default actions of signals that end it."""
+    file, score = FIRST_VICTIM
     try:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - a file of the kernel's
-            file.write(FIRST_VICTIM)
+        file.write_text(score, encoding="ascii")
     except OSError as error:
-        log.debug("oom_score_adj: %s", error)
+        log.debug("%s: %s", file, error.strerror)
     resource.setrlimit(resource.RLIMIT_CORE, NO_CORE)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -70,6 +70,8 @@ def answer(
             data = upload.read(0, request.size)
             if request.header is None:
                 return decoding.checked_header(data, request.maximum_area), None
+            # Most decoders report damage where an allocation fails. Nothing else takes memory in this process.
+            pillow.have_room(needed(request.header))
             pixels = decoding.decode(
                 data, maximum_area=request.maximum_area, honour_orientation=request.honour_orientation
             )
@@ -91,8 +93,8 @@ def _sealed(pixels: NDArray[np.uint8]) -> tuple[Result, ipc.SealedMemory]:
 def _without_memory(request: messages.Request, error: MemoryError) -> Result:
     """What a failed allocation means, the limits lifted: the system has no memory, or the image exceeds its limit."""
     try:
-        mmap.mmap(-1, limits.data_bytes(request.size, request.header)).close()
-    except (OSError, MemoryError):
+        pillow.have_room(limits.data_bytes(request.size, request.header))
+    except MemoryError:
         return MemoryError(str(error) or "the system has no memory for the image")
     return messages.OverLimit()
 

@@ -33,13 +33,16 @@ class Fault(Exception):
 
     def verdict(self) -> Exception:
         """The error for the caller after the last try."""
-        match self.name:
-            case "no child":
-                return DecodersUnavailable("no process for decoding can be started")
-            case "SIGKILL":
-                return MemoryError("the system ended the decoder twice, as it does where memory runs out")
+        if self.name == LOST:
+            return DecodersUnavailable("no process for decoding can be started")
+        if self.name in (KILLED, NO_MEMORY):
+            return MemoryError(f"a decoder ended with {self.name}, as it does where memory runs out")
         return UndecodableImage(f"The image is damaged: {SENTENCES.get(self.name) or _ended(self.name)}.")
 
+
+NO_MEMORY_STATUS = 12
+"""Exit status of a child that has no memory even for its reply (ENOMEM)."""
+NO_MEMORY = f"exit status {NO_MEMORY_STATUS}"
 
 SENTENCES = {
     CPU_TIME: "its decoder took far more time than any image of its size should",

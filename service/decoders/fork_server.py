@@ -21,10 +21,10 @@ import signal
 import socket
 import sys
 
-from service import ipc, logs
-from service.decoders import child
+from service import heap, ipc, logs
+from service.decoders import child, faults
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("service.decoders.fork_server")  # __name__ is __main__ here
 
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """A terminal or systemd sends them to every process of the service. The parent decides when this one ends."""
@@ -84,6 +84,8 @@ def _be_child(server: int, served: socket.socket) -> None:
         status = 0
     except ConnectionError:
         status = 0  # the other side has gone
+    except MemoryError:
+        status = faults.NO_MEMORY_STATUS
     except BaseException as error:
         # Its type alone: the text of an exception may quote an image.
         log.exception("a decoder ended with %s", type(error).__name__, exc_info=False)
@@ -99,6 +101,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, the kernel would drop the status of a child
     ipc.end_with_parent(int(parent))
     logs.configure(level, style)
+    heap.give_large_blocks_back()
     # What exists now stays where it is: a collection in a child would write to, and so copy, all of it.
     gc.collect()
     gc.freeze()

@@ -97,7 +97,7 @@ def request(packet: bytes) -> Request:
     match _parsed(packet):
         case [size, maximum_area, found, bool(honour_orientation)]:
             return Request(
-                _whole(size, 1, LARGEST_SIZE),
+                _whole(size, 0, LARGEST_SIZE),
                 _whole(maximum_area, 0, LARGEST_SIZE),
                 None if found is None else _header(found, maximum_area),
                 honour_orientation,

@@ -22,8 +22,8 @@ __all__ = ["Decoders", "DecodersUnavailable"]
 
 log = logging.getLogger(__name__)
 
-GROWTH = 64 << 20
-"""Bytes that a child may have more than a fresh one."""
+GROWTH = 16 << 20
+"""Bytes that a child may have more than a fresh one. After 200 photos of all formats one had 2 MiB more."""
 
 TRIES = 2
 

@@ -1,0 +1,105 @@
+"""A fork server whose decoders fail as the end of an image says: `python -m tests.unit.service.decoders.planted`.
+
+An image that ends with `#abort` aborts its decoder, and so on: see ACTIONS. With `#abort?PATH` it does so once, as
+long as the file PATH is there. Any other image is decoded.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service import ipc
+from service.decoders import child, fork_server, limits, messages
+from service.images import decoding
+
+CPU_SECONDS = 0.3
+"""For any image."""
+SCARCE = 100 << 20
+"""Bytes that the children of the fork server may allocate, with SCARCE_MEMORY in the environment."""
+
+LEAKED = 40 << 20
+kept: list[bytes] = []
+
+
+def _loop() -> None:
+    while True:
+        pass
+
+
+def _bomb() -> None:
+    bytearray(4 << 30)
+
+
+def _leak() -> None:
+    kept.append(b"x" * LEAKED)
+
+
+ACTIONS: dict[str, Callable[[], object]] = {
+    "segfault": lambda: ctypes.string_at(0),
+    "abort": os.abort,
+    "exit": lambda: os._exit(7),
+    "loop": _loop,
+    "sleep": signal.pause,
+    "bomb": _bomb,
+    "leak": _leak,
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+}
+
+LIES: dict[str, Callable[[], tuple[child.Result, ipc.SealedMemory | None]]] = {
+    "lie: size": lambda: (messages.Pixels(40, 64), ipc.SealedMemory.of(b"few")),
+    "lie: none": lambda: (messages.Pixels(40, 64), None),
+    "lie: area": lambda: (messages.Pixels(1 << 40, 1 << 40), ipc.SealedMemory.of(b"few")),
+    "lie: kind": lambda: (decoding.Header(64, 40, "PNG"), None),
+}
+
+_answer = child.answer
+
+
+def _act(data: bytes) -> None:
+    name, _, path = data[-500:].rpartition(b"#")[2].decode("latin-1").partition("?")
+    if name in ACTIONS:
+        if path:
+            try:
+                Path(path).unlink()
+            except FileNotFoundError:
+                return
+        ACTIONS[name]()
+
+
+def planted(right: Callable[[bytes], NDArray[np.uint8]]) -> Callable[[bytes], NDArray[np.uint8]]:
+    def decoder(data: bytes) -> NDArray[np.uint8]:
+        _act(data)
+        return right(data)
+
+    return decoder
+
+
+def answer(
+    request: messages.Request, upload: ipc.SealedMemory, memory: limits.OwnMemory
+) -> tuple[child.Result, ipc.SealedMemory | None]:
+    end = upload.read(max(request.size - 20, 0), min(request.size, 20))
+    lie = end.rpartition(b"#")[2].decode("latin-1")
+    if request.header is not None and lie in LIES:
+        return LIES[lie]()
+    return _answer(request, upload, memory)
+
+
+def main() -> None:
+    decoding.DECODERS = {kind: planted(right) for kind, right in decoding.DECODERS.items()}
+    child.answer = answer
+    limits.BASE_SECONDS, limits.SECONDS_PER_MEGAPIXEL, limits.SECONDS_PER_MEGABYTE = CPU_SECONDS, 0.0, 0.0
+    if os.environ.get("SCARCE_MEMORY"):
+        present = limits.OwnMemory().data()
+        assert present is not None
+        resource.setrlimit(resource.RLIMIT_DATA, (present + SCARCE,) * 2)
+    fork_server.main()
+
+
+if __name__ == "__main__":
+    main()
