@@ -72,9 +72,9 @@ def answer(
                 return decoding.checked_header(data, request.maximum_area), None
             # Most decoders report damage where an allocation fails. Nothing else takes memory in this process.
             pillow.have_room(needed(request.header))
-            pixels = decoding.decode(
-                data, maximum_area=request.maximum_area, honour_orientation=request.honour_orientation
-            )
+            # The memory that other processes count for the image is that of its header.
+            area = min(request.maximum_area, request.header.area)
+            pixels = decoding.decode(data, maximum_area=area, honour_orientation=request.honour_orientation)
         return _sealed(pixels)
     except (UndecodableImage, ImageTooLarge) as error:
         return error.with_traceback(None), None

@@ -44,7 +44,7 @@ def data_bytes(size: int, header: Header | None) -> int:
 
 def cpu_seconds(size: int, header: Header | None) -> float:
     """Seconds of CPU time, of all threads together, for an image of `size` bytes."""
-    area = header.width * header.height if header is not None else 0
+    area = header.area if header is not None else 0
     return BASE_SECONDS + SECONDS_PER_MEGAPIXEL * area / 1e6 + SECONDS_PER_MEGABYTE * size / 1e6
 
 

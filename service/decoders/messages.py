@@ -99,7 +99,7 @@ def request(packet: bytes) -> Request:
             return Request(
                 _whole(size, 0, LARGEST_SIZE),
                 _whole(maximum_area, 0, LARGEST_SIZE),
-                None if found is None else _header(found, maximum_area),
+                None if found is None else _header(found, LARGEST_SIZE),
                 honour_orientation,
             )
     raise MalformedMessage("a request of another form")
@@ -124,7 +124,7 @@ def _result(result: list[Any], asked: Request) -> Header | Pixels | Refusal | Ov
         case ["header", *found] if asked.header is None:
             return _header(found, asked.maximum_area)
         case ["pixels", rows, columns] if asked.header is not None:
-            _area(rows, columns, asked.maximum_area)
+            _area(rows, columns, min(asked.maximum_area, asked.header.area))
             return Pixels(rows, columns)
         case ["too large", width, height]:
             width, height = _whole(width, 1, LARGEST_SIDE), _whole(height, 1, LARGEST_SIDE)

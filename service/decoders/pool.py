@@ -104,13 +104,13 @@ class Decoders:
         try:
             async with asyncio.timeout(limits.SILENCE * limits.cpu_seconds(request.size, request.header)):
                 reply, memory = await _exchange(child, request, upload)
-        except (Fault, TimeoutError, ConnectionError, asyncio.CancelledError) as error:
+        except BaseException as error:
             ended = self._end(child)
-            if isinstance(error, asyncio.CancelledError | Fault):
-                raise
             if isinstance(error, TimeoutError):
                 raise Fault(faults.SILENT) from error
-            raise faults.of_status(await asyncio.shield(ended)) from error
+            if isinstance(error, OSError):
+                raise faults.of_status(await asyncio.shield(ended)) from error
+            raise
         over_limit = isinstance(reply.result, messages.OverLimit)
         if over_limit or reply.grown > GROWTH:
             self._end(child)

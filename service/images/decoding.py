@@ -71,7 +71,7 @@ def checked_header(data: bytes, maximum_area: int) -> Header:
     Raises UndecodableImage, ImageTooLarge or MemoryError, and nothing else.
     """
     found = header(data)
-    if found.width * found.height > maximum_area:
+    if found.area > maximum_area:
         raise ImageTooLarge(found.width, found.height, maximum_area)
     return found
 

@@ -35,10 +35,15 @@ class Header(NamedTuple):
     components: int = 3
     """Colour components of a JPEG, of which four (CMYK) take more memory; 3 for all other formats."""
 
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return self.width * self.height
+
 
 def needed(found: Header) -> int:
     """Bytes that `decode` needs at its peak for such an image, the upload itself not counted."""
     peak = PEAK_PER_BYTE.get(found.format, OTHERS_PEAK_PER_BYTE)
     if found.components == CMYK_COMPONENTS:
         peak = CMYK_PEAK_PER_BYTE
-    return int(peak * 3 * found.width * found.height)
+    return int(peak * 3 * found.area)

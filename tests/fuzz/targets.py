@@ -209,6 +209,51 @@ def keys() -> Opened:
     return Opened(execute, (NoKey,))
 
 
+def decoder_request() -> Opened:
+    """A decoder child's request."""
+    from service.decoders import messages
+
+    def execute(data: bytes) -> None:
+        found = messages.request(data)
+        assert found.size >= 0
+        assert found.header is None or found.header.area > 0
+        assert messages.request(found.packet()) == found
+
+    return Opened(execute, (messages.MalformedMessage,))
+
+
+def decoder_reply() -> Opened:
+    """A decoder child's reply. The first line is 0 for a header or 1 for pixels, and the size of the memory."""
+    from service import ipc
+    from service.decoders import messages
+    from service.decoders.messages import Pixels, Request
+    from service.images.memory import Header
+
+    asked = Request(1000, AREA), Request(1000, AREA, Header(64, 40, "JPEG"))
+
+    def execute(data: bytes) -> None:
+        head, _, packet = data.partition(b"\n")
+        pixels, _, size = head.partition(b" ")
+        request = asked[pixels == b"1"]
+        memory = int(size[:18]) if size.isdigit() else 0
+        found = messages.reply(packet, request, memory)
+        match found.result:
+            case Header(width, height):
+                assert request.header is None
+                assert 1 <= width * height <= AREA
+            case Pixels() as result:
+                assert request.header is not None
+                assert 1 <= result.rows * result.columns <= AREA
+                assert result.size == memory
+            case Exception() as error:
+                str(error).encode()
+        again = found.packet()
+        assert len(again) <= ipc.MAXIMUM_PACKET
+        assert messages.reply(again, request, memory).packet() == again
+
+    return Opened(execute, (messages.MalformedMessage,))
+
+
 DECODER_MEMORY = (128 << 20) + (os.cpu_count() or 1) * (16 << 20)
 """Bytes: AREA in the 3 to 10 bytes per pixel that decoders need, and a stack (8 MiB) per core for each of two pools of
 threads, those of libavif and of libheif."""
@@ -409,6 +454,31 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             dat_hog, (b"\x01\x01", b"\x81\x01", b"\x02\x00\x7d", b"\x02\x01\x7d", b"NaN ", b"1e999 ")
         ),
         "manifest": Target(manifest, (b"null", b"NaN", b"1e999", b"[", b"{", b'"', b"\\ud800", b"\xff")),
+        "decoder-request": Target(
+            decoder_request,
+            (b"null", b"true", b"[", b"]", b", ", b'"HEIF"', b"1e9", b"-1", b"9" * 30, b"NaN"),
+        ),
+        "decoder-reply": Target(
+            decoder_reply,
+            (
+                *(
+                    b"1 ",
+                    b"0 ",
+                    b"\n",
+                    b"[",
+                    b"]",
+                    b", ",
+                    b"true",
+                    b"1e9",
+                    b"-1",
+                    b"9" * 30,
+                    b"NaN",
+                    b"\\ud800",
+                ),
+                *_words(b'"header" "pixels" "undecodable" "HEIF" "JPEG"'),
+                *(b'"too large"', b'"no memory"', b'"over limit"'),
+            ),
+        ),
         "keys": Target(
             keys, (b"\n", b"\r", b"#", b"\xef\xbb\xbf", b"\xff\xfe", b"\0", b"\xe2\x80\xa8", b" ")
         ),

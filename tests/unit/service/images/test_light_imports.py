@@ -29,6 +29,10 @@ def test_a_module_without_image_libraries(module: str) -> None:
     assert not modules & set(HEAVY)
 
 
+def test_the_side_of_the_decoders_that_gets_the_pixels() -> None:
+    assert not loaded_by("service.decoders.pool") & {"cv2", "PIL", "pillow_heif"}
+
+
 def test_decoding_loads_them() -> None:
     assert set(HEAVY) <= loaded_by("service.images.decoding")
 

@@ -1,0 +1,46 @@
+"""The limits follow from the header, and hold for every kind of image that is accepted."""
+
+import resource
+import signal
+
+import pytest
+
+from service.decoders import limits
+from service.images.isobmff import PEAK_OF_THREADS, PEAK_PER_PIXEL
+from service.images.memory import FORMATS, Header, needed
+
+
+@pytest.mark.parametrize("kind", sorted(FORMATS))
+@pytest.mark.parametrize("side", [1, 1000, 16_000])
+def test_more_is_allowed_than_is_counted(kind: str, side: int) -> None:
+    found = Header(side, side, kind)
+    assert limits.data_bytes(10**6, found) > needed(found) + 4 * 10**6
+    assert limits.data_bytes(0, found) < 1.3 * needed(found) + limits.SPARE
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+@pytest.mark.parametrize("side", [1, 1000, 16_000])
+def test_what_their_readers_check_for_is_allowed(kind: str, side: int) -> None:
+    room = PEAK_PER_PIXEL * side * side + PEAK_OF_THREADS
+    assert limits.data_bytes(0, Header(side, side, kind)) > room
+
+
+@pytest.mark.parametrize(
+    ("megapixels", "megabytes"), [(0.3, 0.06), (1.2, 0.3), (8.3, 6), (50, 60), (256, 128)]
+)
+def test_honest_photos_have_twenty_times_their_cpu_time(megapixels: float, megabytes: float) -> None:
+    found = Header(int(megapixels * 1e6), 1, "PNG")
+    assert limits.cpu_seconds(int(megabytes * 1e6), found) > 20 * 0.025 * megapixels
+
+
+def test_the_limits_are_lifted_afterwards() -> None:
+    memory = limits.OwnMemory()
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    present = memory.data()
+    assert present is not None
+    with limits.applied(memory, 1000, None):
+        soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+        assert 0 < soft - present < limits.data_bytes(1000, None) + (1 << 20)
+        assert signal.getitimer(signal.ITIMER_PROF)[0] > 1
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+    assert signal.getitimer(signal.ITIMER_PROF)[0] == 0
