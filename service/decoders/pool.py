@@ -86,7 +86,8 @@ class Decoders:
         async with self._places:
             for tries_left in reversed(range(TRIES)):
                 try:
-                    reply, memory = await self._try(request, upload)
+                    child = self._used_child() if tries_left else self._fresh_child()
+                    reply, memory = await self._try(child, request, upload)
                 except Fault as fault:
                     last = tries_left == 0 or not fault.may_pass
                     self._note(fault, request, last)
@@ -98,9 +99,8 @@ class Decoders:
                     return reply, memory
         raise AssertionError("the last try returns or raises")
 
-    async def _try(self, request: messages.Request, upload: ipc.SealedMemory) -> Replied:
+    async def _try(self, child: Child, request: messages.Request, upload: ipc.SealedMemory) -> Replied:
         """One request to one child. Raises Fault, and the child is gone then."""
-        child = self._child()
         try:
             async with asyncio.timeout(limits.SILENCE * limits.cpu_seconds(request.size, request.header)):
                 reply, memory = await _exchange(child, request, upload)
@@ -120,13 +120,19 @@ class Decoders:
             raise Fault(faults.MEMORY)
         return reply, memory
 
-    def _child(self) -> Child:
+    def _used_child(self) -> Child:
         """An idle child, the one that was used last, or a new one. Raises Fault."""
         while self._idle:
             child = self._idle.pop()
             if child.is_silent:
                 return child
             self._end(child)
+        return self._fresh_child()
+
+    def _fresh_child(self) -> Child:
+        """A new child, in the place of an idle one if there is any. Raises Fault."""
+        if self._idle:
+            self._end(self._idle.pop())
         try:
             child = self._server.fork()
         except (ServerGone, OSError) as error:
