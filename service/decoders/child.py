@@ -25,8 +25,11 @@ NO_CORE = (1, 1)
 program that collects cores either (core(5)), which 0 does not prevent."""
 
 
-def prepare() -> None:
-    """Settings of a new child: first victim of the kernel, no core file, default actions of signals that end it."""
+def prepare() -> limits.OwnMemory:
+    """Settings of a new child: first victim of the kernel, no core file, default actions of signals that end it.
+
+    Gives all that the child opens, so that a sandbox may follow.
+    """
     file, score = FIRST_VICTIM
     try:
         file.write_text(score, encoding="ascii")
@@ -35,11 +38,11 @@ def prepare() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, NO_CORE)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    return limits.OwnMemory()
 
 
-def serve(connection: socket.socket) -> None:
+def serve(connection: socket.socket, memory: limits.OwnMemory) -> None:
     """Answers requests until the other side closes the connection."""
-    memory = limits.OwnMemory()
     fresh = memory.held()
     while True:
         packet, descriptors = ipc.receive(connection)

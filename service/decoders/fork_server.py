@@ -78,9 +78,9 @@ def _be_child(server: int, served: socket.socket) -> None:
     status = FAILED
     try:
         ipc.end_with_parent(server)
-        child.prepare()
-        # A sandbox for decoders belongs here: after this line foreign bytes come in.
-        child.serve(served)
+        memory = child.prepare()
+        # The place for a sandbox: a child opens nothing further, and the next line lets foreign bytes in.
+        child.serve(served, memory)
         status = 0
     except ConnectionError:
         status = 0  # the other side has gone

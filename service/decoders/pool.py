@@ -23,7 +23,8 @@ __all__ = ["Decoders", "DecodersUnavailable"]
 log = logging.getLogger(__name__)
 
 GROWTH = 16 << 20
-"""Bytes that a child may have more than a fresh one. After 200 photos of all formats one had 2 MiB more."""
+"""Bytes that a child may have more than a fresh one. After 200 photos of all formats, up to 8.3 megapixels, one
+had 5 MiB more at most."""
 
 TRIES = 2
 
@@ -63,7 +64,8 @@ class Decoders:
     ) -> NDArray[np.uint8]:
         """The pixels of the image in the first `size` bytes of an upload, as `images.decoding.decode` gives them.
 
-        (rows, columns, 3) RGB, C-contiguous and writable: a private mapping of what the child wrote, without a copy.
+        (rows, columns, 3) RGB, C-contiguous and writable: a private mapping of what the child wrote. A copy would take
+        1.7 ms more at 1.2 megapixels, and 7 at 8.3, where reading the mapping for the first time takes 0.3 and 2.
         Raises UndecodableImage, ImageTooLarge, MemoryError or DecodersUnavailable.
         """
         request = messages.Request(size, maximum_area, header, honour_orientation)
@@ -72,7 +74,11 @@ class Decoders:
         assert isinstance(found, messages.Pixels)
         assert memory is not None
         with memory:
-            return np.frombuffer(memory.mapped(), np.uint8).reshape(found.rows, found.columns, 3)
+            try:
+                mapping = memory.mapped()
+            except OSError as error:
+                raise MemoryError("no addresses for the pixels") from error
+        return np.frombuffer(mapping, np.uint8).reshape(found.rows, found.columns, 3)
 
     async def close(self) -> None:
         """Ends all children. No request may be in work."""

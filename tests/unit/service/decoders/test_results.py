@@ -13,7 +13,7 @@ from service import ipc
 from service.decoders.pool import Decoders
 from service.images import decoding
 from service.images.errors import ImageTooLarge, UndecodableImage
-from service.images.memory import FORMATS
+from service.images.memory import FORMATS, Header
 from tests.unit.service.images import test_memory as largest
 from tests.unit.service.images.conftest import Encode
 
@@ -83,6 +83,35 @@ def test_too_large(encode: Encode, runner: asyncio.Runner, decoders: Decoders) -
         runner.run(header(decoders, encode("PNG"), 100))
     assert str(there.value) == str(here.value)
     assert (there.value.width, there.value.height, there.value.limit) == (64, 40, 100)
+
+
+def test_a_smaller_area_for_the_pixels_than_for_the_header(
+    encode: Encode, runner: asyncio.Runner, decoders: Decoders
+) -> None:
+    data = encode("PNG")
+
+    async def pixels() -> None:
+        with ipc.SealedMemory.of(data) as upload:
+            found = await decoders.header(upload, len(data), AREA)
+            await decoders.decode(upload, len(data), found, maximum_area=100, honour_orientation=True)
+
+    with pytest.raises(ImageTooLarge, match="limit is 100"):
+        runner.run(pixels())
+    assert not decoders.faults
+
+
+def test_more_pixels_than_the_header_that_memory_is_counted_for(
+    encode: Encode, runner: asyncio.Runner, decoders: Decoders
+) -> None:
+    data = encode("PNG")
+
+    async def pixels() -> None:
+        with ipc.SealedMemory.of(data) as upload:
+            smaller = Header(8, 8, "PNG")
+            await decoders.decode(upload, len(data), smaller, maximum_area=AREA, honour_orientation=True)
+
+    with pytest.raises(UndecodableImage):
+        runner.run(pixels())
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "AVIF"])
