@@ -21,6 +21,9 @@ import signal
 import socket
 import sys
 
+# Pillow imports it for the first Lab image, which a child in a sandbox could not.
+import PIL.ImageCms  # noqa: F401
+
 from service import heap, ipc, logs
 from service.decoders import child, faults
 

@@ -8,6 +8,8 @@ import ctypes
 import os
 import resource
 import signal
+import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,7 +92,27 @@ def answer(
     return _answer(request, upload, memory)
 
 
+def forbid_opening() -> None:
+    """As a sandbox would: no child may open a file or import a module."""
+    server = os.getpid()
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event in ("open", "import") and serving and os.getpid() != server:
+            raise PermissionError(f"{event} {arguments[0]!r}")
+
+    serving: list[bool] = []
+    serve = child.serve
+
+    def guarded(connection: socket.socket, memory: limits.OwnMemory) -> None:
+        serving.append(True)
+        serve(connection, memory)
+
+    child.serve = guarded
+    sys.addaudithook(hook)
+
+
 def main() -> None:
+    forbid_opening()
     decoding.DECODERS = {kind: planted(right) for kind, right in decoding.DECODERS.items()}
     child.answer = answer
     limits.BASE_SECONDS, limits.SECONDS_PER_MEGAPIXEL, limits.SECONDS_PER_MEGABYTE = CPU_SECONDS, 0.0, 0.0

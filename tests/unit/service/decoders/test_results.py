@@ -33,6 +33,19 @@ def test_a_format(kind: str, encode: Encode, runner: asyncio.Runner, decoders: D
     assert not decoders.faults
 
 
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [*((kind, "RGB") for kind in sorted(FORMATS)), ("TIFF", "LAB"), ("TIFF", "CMYK"), ("JPEG", "CMYK")],
+)
+def test_a_child_opens_no_file(
+    kind: str, mode: str, encode: Encode, runner: asyncio.Runner, planted: Decoders
+) -> None:
+    data = encode(kind, Image.new(mode, (64, 40), 90))
+    right = decoding.decode(data, maximum_area=AREA, honour_orientation=True)
+    np.testing.assert_array_equal(runner.run(decoded(planted, data)), right)
+    assert not planted.faults
+
+
 def test_pixels_are_private(encode: Encode, runner: asyncio.Runner, decoders: Decoders) -> None:
     first, second = (runner.run(decoded(decoders, encode("PNG"))) for _ in range(2))
     before = second.copy()
