@@ -1,7 +1,6 @@
 """The application: routes, middleware, lifespan."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -18,12 +17,10 @@ from service.journal import Journal
 from service.keys import KeyRing
 from service.memory_plan import MemoryPlan
 from service.metrics import Metrics
-from service.originals import Originals
 from service.paths import NormalizePaths
-from service.queue import Queue
-from service.readiness import Readiness, Recognizer
 from service.recognition.models import MODELS
 from service.settings import Settings
+from service.supervision import Supervisor
 from service.uploads import UploadBudget
 
 PATHS = ("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome")
@@ -33,33 +30,26 @@ PATHS = ("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics
 def create_app(
     settings: Settings,
     keys: KeyRing,
-    recognizer: Recognizer,
     capacity: Capacity,
     plan: MemoryPlan,
-    on_failure: Callable[[BaseException], None],
+    supervisor: Supervisor,
 ) -> Starlette:
     """The service as an ASGI application.
 
-    `recognizer` is warmed up in a thread and closed at the end; `on_failure` is called on the event loop with an
-    exception of the warm-up. `app.state.readiness` says whether that thread outlives the application.
+    The lifespan starts the supervisor's worker and ends it.
     """
-    readiness = Readiness(recognizer, on_failure)
-    queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)
     uploads = UploadBudget(capacity.upload_bytes)
-    metrics = Metrics(MODELS[settings.model], PATHS, readiness)
-    originals = Originals(queue.memory)
-    metrics.watch(uploads, queue, originals)
-    intake = Intake(settings, readiness, uploads, queue, originals, metrics)
-    endpoints = Endpoints(settings, readiness, intake, capacity, plan, WeightStore(settings.store), metrics)
+    metrics = Metrics(MODELS[settings.model], PATHS, supervisor)
+    metrics.watch(uploads, supervisor.dispatch)
+    intake = Intake(settings, uploads, supervisor.dispatch, metrics)
+    endpoints = Endpoints(settings, supervisor, intake, capacity, plan, WeightStore(settings.store), metrics)
     keyed = [Middleware(KeyRequired, keys=keys)]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
-        readiness.start()
+        supervisor.start()
         yield
-        # In a thread: the loop still has to hear of work that ends.
-        await asyncio.to_thread(queue.close)
-        await readiness.close()
+        await supervisor.close()
 
     app = Starlette(
         routes=[
@@ -77,5 +67,4 @@ def create_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    app.state.readiness = readiness
     return app

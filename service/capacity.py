@@ -8,9 +8,9 @@ from types import MappingProxyType
 from service.recognition import cgroups
 from service.settings import Settings
 
-RESIDENT = 352 * 1024**2
-"""Bytes of the process before its first photo: libraries, weights and compiled loops (280 to 345 MiB, measured with
-`benchmarks.memory` for models 1, 3 and 4)."""
+RESIDENT = 400 * 1024**2
+"""Bytes of all processes before the first photo: libraries, weights and compiled loops (317 to 324 MiB for models 1, 3
+and 4, and up to 65 MiB more where the loops have just been compiled)."""
 
 KEPT = 96 * 1024**2
 """Bytes of the arrays that are lent anew for each photo (scratch.py)."""

@@ -22,6 +22,7 @@ from service.recognition.parallelism import usable_cores
 from service.recognition.recognizer import Recognizer
 from service.recognition.timings import Stopwatch, Timings
 from service.settings import Settings
+from service.worker import confinement
 
 RUNS = 3
 NOISE_ROWS, NOISE_COLUMNS = 960, 1280
@@ -92,6 +93,7 @@ def report(settings: Settings, photo: Path | None) -> str:
     rows, columns, _ = image.shape
     plan = memory_plan.plan(settings, Capacity.of(settings, usable_cores()))
     lines.extend(plan.warnings() or [plan.summary()])
+    lines.append(confinement.trial())
     if rows * columns > plan.accepted_area:
         lines.append(
             f"/detect would answer 412 to a photo of this size: {plan.accepted_area} pixels at most "

@@ -11,8 +11,9 @@ from pathlib import Path
 from model_store.command import command
 from model_store.errors import StoreError
 from model_store.store import WeightStore
-from service import keys, listening, logs, nextcloud, processor, settings
+from service import keys, listening, logs, nextcloud, open_files, processor, sandbox, settings
 from service.recognition.models import MODELS
+from service.worker import process
 
 log = logging.getLogger("service")
 
@@ -28,8 +29,6 @@ def serve() -> int:
         )
     for sentence in settings.misspelt(os.environ):
         log.warning(sentence)
-    # OpenCV would print what it dislikes about a photo, past the log and its format.
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     if lacking := processor.lacking(configuration.engine):
         return _refuse(lacking)
     try:
@@ -39,13 +38,19 @@ def serve() -> int:
             weights.path(name)
     except (listening.ListenError, StoreError) as error:
         return _refuse(error)
-    # Only now: the libraries take longer to load than a mistake should take to show.
+    open_files.allow_many()
+    sandbox.forbid_core_files()
+    try:
+        launch = process.launched_ahead()
+    except OSError as error:
+        return _refuse(f"The worker process cannot be started: {error.strerror}.")
+    # Only now: the libraries take longer to load than a mistake should take to show, and the worker loads its own.
     from service import server
 
     with ExitStack() as closing:
         for listener in listeners:
             closing.enter_context(listener)
-        return server.run(configuration, keys.KeyRing(valid), listeners)
+        return server.run(configuration, keys.KeyRing(valid), listeners, launch)
 
 
 def check(photo: Path | None = None) -> int:

@@ -45,15 +45,16 @@ def exit_now(status: int) -> NoReturn:
     # Not imported here: where it has not been imported yet, no file has been begun.
     if atomic := sys.modules.get("model_store.atomic"):
         atomic.discard_unfinished()
-    for child in _children():
+    for child in children():
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
     os._exit(status)
 
 
-def _children() -> list[int]:
-    """Process ids; also of a process that is being started, which `multiprocessing` does not list yet.
+def children() -> list[int]:
+    """Process ids of the children of this process, ended ones too whose status is not collected.
 
+    Also of one that is being started, which `multiprocessing` does not list yet.
     Empty without /proc: children notice by themselves that this process has ended.
     """
     found: list[int] = []

@@ -1,7 +1,7 @@
 """One function an endpoint: parse, recognise, answer."""
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -9,15 +9,13 @@ from starlette.responses import PlainTextResponse, Response
 from model_store.store import Status, WeightStore
 from service import answers
 from service.capacity import Capacity
-from service.face_part import face_of
 from service.intake import Intake
+from service.json_text import MEDIA_TYPE
 from service.memory_plan import MemoryPlan
 from service.metrics import CONTENT_TYPE, Metrics
-from service.photo_work import Task
-from service.readiness import Readiness
 from service.recognition.models import MODELS
 from service.settings import Settings
-from service.uploads import Upload
+from service.supervision import Supervisor
 from service.versions import own_version, versions
 
 INSTALL = "python -m model_store fetch"
@@ -29,7 +27,7 @@ class Endpoints:
     """The endpoints of one service; what they raise becomes a status in `service.errors`."""
 
     settings: Settings
-    readiness: Readiness
+    supervisor: Supervisor
     intake: Intake
     capacity: Capacity
     plan: MemoryPlan
@@ -38,29 +36,22 @@ class Endpoints:
 
     async def detect(self, request: Request) -> Response:
         """The faces of a photo."""
-
-        def task_of(upload: Upload) -> Task:
-            return Task(None, lambda faces: answers.detected(upload.name, faces))
-
-        body = await self.intake.answer(request, self.plan.accepted_area, task_of)
-        return Response(body, media_type=answers.JSON)
+        body = await self.intake.answer(request, known=False, maximum_area=self.plan.accepted_area)
+        return Response(body, media_type=MEDIA_TYPE)
 
     async def compute(self, request: Request) -> Response:
         """Landmarks and descriptor of a face that the caller knows, on the original photo."""
-
-        def task_of(upload: Upload) -> Task:
-            known = face_of(upload.other_parts)
-            return Task([known.rectangle], lambda faces: answers.computed(upload.name, known.echo, faces[0]))
-
-        body = await self.intake.answer(request, self.settings.maximum_original_area, task_of)
-        return Response(body, media_type=answers.JSON)
+        area = self.settings.maximum_original_area
+        body = await self.intake.answer(request, known=True, maximum_area=area)
+        return Response(body, media_type=MEDIA_TYPE)
 
     async def open(self, _: Request) -> Response:
         """What the app asks before it works: which format to send, and how large.
 
-        While the models load it is 200, and photos wait; after they failed to load it is not, so that none is sent.
+        200 as soon as a worker has loaded the networks, also while it warms up or is replaced: photos wait. Where none
+        can start it is not 200, so that no photo is sent.
         """
-        self.readiness.check()
+        await self.supervisor.opened()
         return answers.answer(
             {
                 "preferred_mimetype": self.settings.preferred_mimetype,
@@ -74,12 +65,14 @@ class Endpoints:
 
     async def ready(self, _: Request) -> Response:
         """A photo sent now is worked on at once."""
-        self.readiness.now()
-        return answers.answer({"ready": True})
+        self.supervisor.now()
+        return answers.answer({"ready": True, "restarts": self.supervisor.restarts.total()})
 
     async def prometheus(self, _: Request) -> Response:
         """Counts and times, for Prometheus; needs no key, since it contains no name and no photo."""
-        return Response(self.metrics.text(), media_type=CONTENT_TYPE)
+        status = await self.supervisor.status()
+        of_worker = status.metrics.encode() if status else b""
+        return Response(self.metrics.text() + of_worker, media_type=CONTENT_TYPE)
 
     async def welcome(self, _: Request) -> Response:
         """A greeting for a person who tries the address, or what is missing."""
@@ -100,7 +93,8 @@ class Endpoints:
     async def info(self, _: Request) -> Response:
         """Versions, model, which weights, the engine and provider of every stage, limits."""
         model = MODELS[self.settings.model]
-        stages = self.readiness.now().stages()
+        self.supervisor.now()
+        status = await self.supervisor.status()
         return answers.answer(
             {
                 "versions": versions(),
@@ -109,7 +103,12 @@ class Endpoints:
                     status.weight.name: {"sha256": status.sha256, "origin": status.detail}
                     for status in await self._weights()
                 },
-                "stages": {name: asdict(stage) for name, stage in stages.items()},
+                "stages": status.model_dump()["stages"] if status else None,
+                "worker": {
+                    "restarts": self.supervisor.restarts,
+                    "resent": self.supervisor.resent,
+                    "restrictions": status.restrictions if status else None,
+                },
                 "limits": {
                     "maximum_area": self.plan.advertised_area,
                     "accepted_area": self.plan.accepted_area,

@@ -8,10 +8,8 @@ from starlette.responses import Response
 
 from service import answers
 from service.access import WrongKey
-from service.face_part import BadFace
-from service.images.errors import ImageTooLarge, UndecodableImage
-from service.queue import CallerGone, TookTooLong
-from service.readiness import NeverReady, NotReady
+from service.intake import CallerGone
+from service.supervision import NeverReady, NotReady, Refused
 from service.uploads import EmptyUpload, MalformedUpload, Stalled, UploadTooLarge
 
 CLIENT_CLOSED_REQUEST = 499
@@ -21,16 +19,12 @@ STATUS: Mapping[type[Exception], int] = {
     MalformedUpload: 400,
     WrongKey: 401,
     Stalled: 408,
-    ImageTooLarge: 412,
     UploadTooLarge: 413,
     EmptyUpload: 415,
-    UndecodableImage: 415,
-    BadFace: 422,
     CallerGone: CLIENT_CLOSED_REQUEST,
     ClientDisconnect: CLIENT_CLOSED_REQUEST,
     NotReady: 503,
     NeverReady: 503,
-    TookTooLong: 503,
 }
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -39,6 +33,12 @@ Handler = Callable[[Request, Exception], Awaitable[Response]]
 async def _known(_: Request, error: Exception) -> Response:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     return answers.error(status, str(error))
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    """The worker's refusal of a photo."""
+    assert isinstance(error, Refused)
+    return answers.error(error.status, str(error))
 
 
 async def _routing(request: Request, error: Exception) -> Response:
@@ -53,4 +53,4 @@ async def _routing(request: Request, error: Exception) -> Response:
 
 def handlers() -> dict[type[Exception], Handler]:
     """What Starlette shall do with each exception of the table, and with its own."""
-    return {HTTPException: _routing, **dict.fromkeys(STATUS, _known)}
+    return {HTTPException: _routing, Refused: _refused, **dict.fromkeys(STATUS, _known)}

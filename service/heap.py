@@ -10,7 +10,29 @@ to 32 MB as photos come, and their arrays lie among others in heaps that cannot 
 three at a time, the process held 980 MB in place of 420, and 1,400 at its peak in place of 1,060."""
 
 
-def give_large_blocks_back() -> bool:
+TRIM_THRESHOLD = -1
+"""M_TRIM_THRESHOLD."""
+KEPT = 8 * 1024**2
+"""Bytes that a decoder keeps between two images, and below which a block is no large one there. Otherwise each image
+faults all of its pages in again: of 1.2 megapixels, a progressive JPEG takes 10.1 ms in place of 5.9, and of 0.3
+megapixels 2.7 in place of 1.9."""
+
+_libc = ctypes.CDLL(None)
+
+
+def give_large_blocks_back(threshold: int = LARGE) -> bool:
     """Fix the threshold for this process; whether its C library knows one."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and bool(mallopt(MMAP_THRESHOLD, LARGE))
+    mallopt = getattr(_libc, "mallopt", None)
+    return mallopt is not None and bool(mallopt(MMAP_THRESHOLD, threshold))
+
+
+def keep_between_images() -> bool:
+    """Keep KEPT bytes of free memory until `give_all_back`, for a process with one thread that decodes images."""
+    return give_large_blocks_back(KEPT) and bool(_libc.mallopt(TRIM_THRESHOLD, KEPT))
+
+
+def give_all_back() -> None:
+    """Return all free memory to the system (malloc_trim(3))."""
+    trim = getattr(_libc, "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -1,94 +1,85 @@
-"""Request pipeline of a photo: upload, admission, work on the photo, and its one retry."""
+"""Request pipeline of a photo in the web process: upload within a byte budget, then the worker's answer."""
 
 import asyncio
-import logging
-from collections.abc import Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from service.connections import HUNG_UP
-from service.images import decoding as images
 from service.metrics import Metrics
-from service.originals import Originals, digest
-from service.photo_work import FURTHER_FACE, PhotoWork, Task, Visit
-from service.queue import CallerGone, Queue, while_caller_waits
-from service.readiness import Readiness
-from service.recognition import memory
-from service.recognition.engines.protocol import EngineError
-from service.recognition.models import MODELS
 from service.settings import Settings
-from service.uploads import Upload, UploadBudget, read_upload
+from service.supervision import Dispatch, Job
+from service.uploads import UploadBudget, read_upload
 
-log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+
+class CallerGone(Exception):
+    """The caller hung up before its answer was ready."""
+
+
+@dataclass
+class Visit:
+    """The state of one request with a photo."""
+
+    job: Job | None = None
+    """The photo, once the upload is complete."""
+
+    @property
+    def photo(self) -> str:
+        """Waiting, or in work; for the metrics."""
+        return "in work" if self.job is not None and self.job.in_work else "waiting"
 
 
 @dataclass(frozen=True)
 class Intake:
-    """Admission control by bytes, for uploads and for photos in work."""
+    """Admission control by bytes for uploads, which are held until the answer."""
 
     settings: Settings
-    readiness: Readiness
     uploads: UploadBudget
-    """Bytes of uploads in memory, from the first that is read until the answer."""
-    queue: Queue
-    originals: Originals
-    """Decoded originals of `/compute`, which gets the same file again for the next face."""
+    dispatch: Dispatch
     metrics: Metrics
 
-    async def answer(self, request: Request, maximum_area: int, task_of: Callable[[Upload], Task]) -> bytes:
-        """The answer to a request with a photo of at most `maximum_area` pixels.
+    async def answer(self, request: Request, *, known: bool, maximum_area: int) -> bytes:
+        """The answer to a request with a photo of at most `maximum_area` pixels; `known`: with a face.
 
-        Raises what `uploads`, `images`, `task_of`, the queue and the recogniser raise, and CallerGone.
+        Raises what `uploads` and `Dispatch.answer` raise, and CallerGone.
         """
-        visit = Visit(getattr(request.state, HUNG_UP))
+        visit = Visit()
         try:
-            answer = self._answer(request, visit, maximum_area, task_of)
-            return await while_caller_waits(answer, visit.gone)
+            answer = self._answer(request, visit, known=known, maximum_area=maximum_area)
+            return await while_caller_waits(answer, getattr(request.state, HUNG_UP))
         except (CallerGone, ClientDisconnect):
             self.metrics.cancelled.labels(visit.photo).inc()
             raise
 
-    async def _answer(
-        self, request: Request, visit: Visit, maximum_area: int, task_of: Callable[[Upload], Task]
-    ) -> bytes:
+    async def _answer(self, request: Request, visit: Visit, *, known: bool, maximum_area: int) -> bytes:
         settings = self.settings
         with self.uploads.share() as share:
-            upload = await read_upload(
-                request, share, maximum=settings.maximum_upload, patience=settings.patience
+            visit.job = Job(
+                await read_upload(
+                    request, share, maximum=settings.maximum_upload, patience=settings.patience
+                ),
+                known=known,
+                maximum_area=maximum_area,
             )
-            task = task_of(upload)
-            # In a thread: there are formats whose headers take long to read.
-            header = await asyncio.to_thread(images.checked_header, upload.data, maximum_area)
-            key = await asyncio.to_thread(digest, upload.data) if task.rectangles is not None else None
-            work = PhotoWork(
-                upload.data,
-                maximum_area,
-                settings.honour_orientation,
-                task,
-                visit,
-                await self.readiness.recognizer(),
-                self.originals,
-                key,
-                self.metrics,
-            )
-            try:
-                if key is not None and self.originals.refresh(key):
-                    answer = await self.queue.run(work.further_face, FURTHER_FACE)
-                    if answer is not None:
-                        return answer
-                needed = share.held + self._needed(header, task)
-                return await self.queue.run(work.first_try, needed, work.keep)
-            except EngineError as error:
-                log.warning("%s: once more, alone", error)
-            self.metrics.retried.inc()
-            # All bytes there are: nothing else is in work then, and takes memory or a device from this photo.
-            everything = max(self.queue.memory.total, 1)
-            return await self.queue.run(work.last_try, everything, work.keep)
+            return await self.dispatch.answer(visit.job)
 
-    def _needed(self, header: images.Header, task: Task) -> int:
-        """Bytes for a photo in work: at its peak while it is decoded, or while it is recognised."""
-        recognizing = memory.needed(
-            MODELS[self.settings.model], header.height, header.width, known=task.rectangles is not None
-        )
-        return max(images.needed(header), recognizing)
+
+async def while_caller_waits(work: Awaitable[Result], gone: asyncio.Future[None]) -> Result:
+    """What `work` gives, as long as the caller is there; `gone` is done when it hangs up.
+
+    Raises CallerGone as soon as it does; `work` is then cancelled.
+    """
+    working = asyncio.ensure_future(work)
+    either: tuple[asyncio.Future[Any], ...] = (working, gone)
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not working.done():
+            working.cancel()
+    if working.done():
+        return working.result()
+    raise CallerGone("the caller hung up")

@@ -108,14 +108,14 @@ class Settings(BaseSettings):
         ge=0,
         le=256,
         validation_alias="GUNICORN_WORKERS",
-        description="Photos worked on at the same time, in one process; the others wait. 0: one more than there are "
+        description="Photos worked on at the same time; the others wait. 0: one more than there are "
         "cores, which gives the most photos per second; one with FACE_ENGINE=dlib.",
     )
     memory: ByteSize | None = Field(
         default=None,
         ge=SMALLEST_MEMORY,
         validation_alias="FACE_MEMORY",
-        description="Bytes (or `2GiB`, 384MiB at least) that the process takes at most: uploads and photos beyond "
+        description="Bytes (or `2GiB`, 384MiB at least) that all processes take at most: uploads and photos beyond "
         "wait. One that needs more by itself is still served, alone, and exceeds it. Unset: 80 % of a container's "
         "limit, or half of the machine's memory.",
     )

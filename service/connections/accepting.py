@@ -13,16 +13,14 @@ from collections.abc import Callable, Sequence
 
 from service.connections.open_connections import OpenConnections
 from service.connections.rate_limited_warning import RateLimitedWarning
-from service.recognition.parallelism import usable_cores
 
 AT_ONCE = 16
 """Connections that are accepted before open ones are served again: 16 take 1.5 ms (measured). As many
 may be evicted at once, and keep their descriptors until the loop's next round."""
 
-RESERVED = 64
-"""File descriptors for all else, such as files, and work in more processes than cores."""
-OF_A_PROCESS = 3
-"""File descriptors that each process of dlib's takes here: a pipe, and what it is started and awaited by."""
+RESERVED = 128
+"""File descriptors for all else: files, and the memory files of the photos that the worker has
+(`supervision.dispatch.WINDOW`)."""
 
 USUAL_LIMIT = 1024
 """Soft limit of open files where the system does not tell it: the default of Linux and systemd."""
@@ -202,6 +200,5 @@ def _descriptors_for_connections(listeners: Sequence[socket.socket]) -> int:
     lowest_free = os.dup(listeners[0].fileno())  # a new descriptor is the lowest that is free (dup(2))
     os.close(lowest_free)
     free = soft - lowest_free
-    # One process of dlib's for each photo in work (capacity.PHOTOS).
-    reserved = RESERVED + OF_A_PROCESS * (usable_cores() + 1) + AT_ONCE * len(listeners)
+    reserved = RESERVED + AT_ONCE * len(listeners)
     return max(free - min(reserved, free // 2), 1)

@@ -15,13 +15,13 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from service import answers
 from service.connections.framing import RequestParser
 from service.connections.hang_ups import HangUps
 from service.connections.minimum_rate import MinimumRate
 from service.connections.open_connections import OpenConnections
 from service.connections.rate_limited_warning import RateLimitedWarning
 from service.connections.transport import CallerTransport
+from service.json_text import MEDIA_TYPE, serialised
 
 log = logging.getLogger(__name__)
 
@@ -169,9 +169,9 @@ class Connection(H11Protocol):
             self._caller_gone()
             self._idle_once_taken()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            body = answers.serialised({"error": reason})
+            body = serialised({"error": reason})
             headers = [
-                ("content-type", answers.JSON),
+                ("content-type", MEDIA_TYPE),
                 ("content-length", str(len(body))),
                 ("connection", "close"),
             ]

@@ -1,41 +1,28 @@
 """The loop of a decoder child: one request after the other, until the connection ends."""
 
-import logging
 import os
-import resource
 import signal
 import socket
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service import ipc
+from service import heap, ipc, sandbox
 from service.decoders import limits, messages
 from service.images import decoding, pillow
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.images.memory import Header, needed
 
-log = logging.getLogger(__name__)
-
-FIRST_VICTIM = (Path("/proc/self/oom_score_adj"), "1000")
-"""What to write where (proc(5)): where memory runs out, the kernel ends a child before any other process."""
-NO_CORE = (1, 1)
-"""RLIMIT_CORE: a core file would be a photo on a disk. With 1, as with 0, there is none, and Linux does not start the
-program that collects cores either (core(5)), which 0 does not prevent."""
+IDLE_SECONDS = 2.0
+"""Until a child without a request gives its free memory back."""
 
 
 def prepare() -> limits.OwnMemory:
-    """Settings of a new child: first victim of the kernel, no core file, default actions of signals that end it.
+    """Settings of a new child: no core file, default actions of signals that end it.
 
     Gives all that the child opens, so that a sandbox may follow.
     """
-    file, score = FIRST_VICTIM
-    try:
-        file.write_text(score, encoding="ascii")
-    except OSError as error:
-        log.debug("%s: %s", file, error.strerror)
-    resource.setrlimit(resource.RLIMIT_CORE, NO_CORE)
+    sandbox.forbid_core_files()
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     return limits.OwnMemory()
@@ -45,19 +32,31 @@ def serve(connection: socket.socket, memory: limits.OwnMemory) -> None:
     """Answers requests until the other side closes the connection."""
     fresh = memory.held()
     while True:
-        packet, descriptors = ipc.receive(connection)
+        packet, descriptors = _received(connection)
         if not packet:
             return
         upload = ipc.SealedMemory(*descriptors)
         with upload:
             result, pixels = answer(messages.request(packet), upload, memory)
-        grown = max(memory.held() - fresh, 0)
+        grown = max(memory.held() - fresh - heap.KEPT, 0)
         reply = messages.Reply(result, grown).packet()
         if pixels is None:
             ipc.send(connection, reply)
         else:
             with pixels:
                 ipc.send(connection, reply, (pixels.descriptor,))
+
+
+def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """The next packet and its descriptors. Free memory goes back to the system while none comes."""
+    connection.settimeout(IDLE_SECONDS)
+    try:
+        return ipc.receive(connection)
+    except TimeoutError:
+        heap.give_all_back()
+    finally:
+        connection.settimeout(None)
+    return ipc.receive(connection)
 
 
 Result = Header | messages.Pixels | messages.Refusal | messages.OverLimit

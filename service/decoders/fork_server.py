@@ -21,11 +21,9 @@ import signal
 import socket
 import sys
 
-# Pillow imports it for the first Lab image, which a child in a sandbox could not.
-import PIL.ImageCms  # noqa: F401
-
-from service import heap, ipc, logs
-from service.decoders import child, faults
+from service import heap, ipc, logs, sandbox
+from service.decoders import child, faults, messages
+from service.images import preloading
 
 log = logging.getLogger("service.decoders.fork_server")  # __name__ is __main__ here
 
@@ -82,7 +80,7 @@ def _be_child(server: int, served: socket.socket) -> None:
     try:
         ipc.end_with_parent(server)
         memory = child.prepare()
-        # The place for a sandbox: a child opens nothing further, and the next line lets foreign bytes in.
+        ipc.send(served, messages.greeting(sandbox.restrict_decoder()))
         child.serve(served, memory)
         status = 0
     except ConnectionError:
@@ -104,7 +102,9 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, the kernel would drop the status of a child
     ipc.end_with_parent(int(parent))
     logs.configure(level, style)
-    heap.give_large_blocks_back()
+    preloading.load_late_modules()
+    sandbox.allow_file_growth()  # forbidden where the parent was warm already; pixels are in memory files
+    heap.keep_between_images()
     # What exists now stays where it is: a collection in a child would write to, and so copy, all of it.
     gc.collect()
     gc.freeze()

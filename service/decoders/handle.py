@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 
 from service import ipc
+from service.decoders import messages
+from service.sandbox import Restrictions
 
 PROGRAM = ("-m", "service.decoders.fork_server")
 
@@ -33,6 +35,8 @@ class Child:
     def __init__(self, number: int, connection: socket.socket) -> None:
         self.number = number
         self.connection = connection
+        self.restrictions: Restrictions | None = None
+        """What restricts the child; None before its first reply."""
 
     @property
     def is_silent(self) -> bool:
@@ -48,9 +52,17 @@ class Child:
     async def exchange(self, packet: bytes, upload: ipc.SealedMemory) -> tuple[bytes, list[int]]:
         """Sends a request and gives the reply and its descriptors; no byte where the child has ended.
 
-        Raises MalformedPacket or ConnectionError.
+        Raises MalformedPacket, MalformedMessage or ConnectionError.
         """
         ipc.send(self.connection, packet, (upload.descriptor,))
+        if self.restrictions is None:
+            greeting, _ = await self._received()
+            if not greeting:
+                return b"", []
+            self.restrictions = messages.greeted(greeting)
+        return await self._received()
+
+    async def _received(self) -> tuple[bytes, list[int]]:
         await _readable(self.connection)
         return ipc.receive(self.connection)
 
@@ -123,6 +135,12 @@ class ForkServer:
             return None
         finally:
             del self._ends[child.number]
+
+    def release(self) -> None:
+        """Leaves the running event loop, so that another one may go on with the fork server."""
+        if self._watching and self._connection is not None:
+            asyncio.get_running_loop().remove_reader(self._connection)
+        self._watching = False
 
     def close(self) -> None:
         """Ends the fork server, and the kernel all children with it."""

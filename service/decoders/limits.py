@@ -4,6 +4,7 @@ Both are soft limits that the child sets itself before it touches an image, so t
 astray, not against code that has taken the child over.
 """
 
+import logging
 import os
 import resource
 import signal
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.images.memory import Header, needed
+
+log = logging.getLogger(__name__)
 
 MEBIBYTE = 1 << 20
 
@@ -82,15 +85,28 @@ def applied(memory: OwnMemory, size: int, header: Header | None) -> Iterator[Non
     CPU time: SIGPROF ends the process. RLIMIT_CPU counts whole seconds from the process's start by clock ticks, which
     drift away from its CPU time.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    present = memory.data()
-    if present is not None:
-        limit = present + data_bytes(size, header)
-        limit = limit if soft == resource.RLIM_INFINITY else min(limit, soft)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    before = _limit_data(memory, data_bytes(size, header))
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds(size, header))
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+        if before is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _limit_data(memory: OwnMemory, allowed: int) -> tuple[int, int] | None:
+    """Limits RLIMIT_DATA to `allowed` bytes more than now. The limits before; None where the system has denied it."""
+    present = memory.data()
+    if present is None:
+        return None
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = present + allowed
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (limit if soft == resource.RLIM_INFINITY else min(limit, soft), hard)
+        )
+    except OSError as error:  # a sandbox forbids the calls
+        log.debug("an image may take any memory: %s", error.strerror)
+        return None
+    return soft, hard

@@ -9,6 +9,7 @@ from typing import Any
 
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.images.memory import CMYK_COMPONENTS, FORMATS, Header
+from service.sandbox import Restrictions
 
 LONGEST_MESSAGE = 2000
 """Characters of a refusal; a longer one is cut."""
@@ -20,6 +21,9 @@ LARGEST_SIZE = 1 << 48
 """Bytes of any memory of a process."""
 
 CHANNELS = 3
+
+LARGEST_ABI = 1000
+"""Of Landlock; 7 in Linux 6.15."""
 
 
 class MalformedMessage(Exception):
@@ -71,7 +75,7 @@ class Reply:
 
     result: Header | Pixels | Refusal | OverLimit
     grown: int
-    """Bytes of memory that the child has more than when it was forked."""
+    """Bytes of memory that the child has more than when it was forked, beyond what it may keep (heap.KEPT)."""
 
     def packet(self) -> bytes:
         """The message to send."""
@@ -90,6 +94,19 @@ class Reply:
             case OverLimit():
                 result = ["over limit"]
         return _packet([self.grown, *result])
+
+
+def greeting(restrictions: Restrictions) -> bytes:
+    """The first packet of a child: what restricts it."""
+    return _packet(list(restrictions))
+
+
+def greeted(packet: bytes) -> Restrictions:
+    """The restrictions in a greeting. Raises MalformedMessage."""
+    match _parsed(packet):
+        case [bool(privileges), landlock, bool(seccomp), bool(growth)]:
+            return Restrictions(privileges, _whole(landlock, 0, LARGEST_ABI), seccomp, growth)
+    raise MalformedMessage("a greeting of another form")
 
 
 def request(packet: bytes) -> Request:

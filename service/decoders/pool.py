@@ -17,14 +17,15 @@ from service.decoders import faults, limits, messages
 from service.decoders.faults import DecodersUnavailable, Fault
 from service.decoders.handle import Child, ForkServer, ServerGone
 from service.images.memory import Header
+from service.sandbox import Restrictions
 
 __all__ = ["Decoders", "DecodersUnavailable"]
 
 log = logging.getLogger(__name__)
 
 GROWTH = 16 << 20
-"""Bytes that a child may have more than a fresh one. After 200 photos of all formats, up to 8.3 megapixels, one
-had 5 MiB more at most."""
+"""Bytes that a child may have more than a fresh one, beyond heap.KEPT. After 200 photos of all formats, up to 8.3
+megapixels, one had 5 MiB more at most."""
 
 TRIES = 2
 
@@ -43,6 +44,8 @@ class Decoders:
         """How often children failed, by the name of the fault (faults.py)."""
         self.started = 0
         """Children until now."""
+        self.restrictions: Restrictions | None = None
+        """What restricts the last child that has replied; for `/info`."""
 
     async def header(self, upload: ipc.SealedMemory, size: int, maximum_area: int) -> Header:
         """The header of the image in the first `size` bytes of an upload, of at most `maximum_area` pixels.
@@ -117,6 +120,7 @@ class Decoders:
             if isinstance(error, OSError):
                 raise faults.of_status(await asyncio.shield(ended)) from error
             raise
+        self.restrictions = child.restrictions
         over_limit = isinstance(reply.result, messages.OverLimit)
         if over_limit or reply.grown > GROWTH:
             self._end(child)
@@ -174,7 +178,7 @@ async def _exchange(child: Child, request: messages.Request, upload: ipc.SealedM
         if not packet:
             raise ConnectionResetError("the child has ended")
         memory = ipc.SealedMemory(*descriptors) if descriptors else None
-    except (ipc.MalformedPacket, ipc.UnsealedMemory) as error:
+    except (ipc.MalformedPacket, ipc.UnsealedMemory, messages.MalformedMessage) as error:
         raise Fault(faults.MALFORMED) from error
     try:
         return messages.reply(packet, request, memory.size if memory is not None else 0), memory

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from array import array
 from collections.abc import Sequence
 
 MAXIMUM_PACKET = 32 * 1024
@@ -10,6 +11,9 @@ at once."""
 
 MAXIMUM_DESCRIPTORS = 1
 """Of one packet."""
+
+_CONTROL = socket.CMSG_LEN(MAXIMUM_DESCRIPTORS * array("i").itemsize)
+"""Bytes of a packet's control message."""
 
 
 class MalformedPacket(Exception):
@@ -28,7 +32,9 @@ def send(connection: socket.socket, packet: bytes | memoryview, descriptors: Seq
     """
     if not 0 < len(packet) <= MAXIMUM_PACKET:
         raise ValueError(f"a packet of {len(packet)} bytes")
-    socket.send_fds(connection, [packet], descriptors, socket.MSG_NOSIGNAL)
+    # Not socket.send_fds and recv_fds: they ignore their flags (Python 3.11).
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
+    connection.sendmsg([packet], rights, socket.MSG_NOSIGNAL)
 
 
 def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
@@ -36,11 +42,11 @@ def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
 
     Raises MalformedPacket, BlockingIOError or ConnectionError.
     """
-    packet, descriptors, flags, _ = socket.recv_fds(
-        connection, MAXIMUM_PACKET, MAXIMUM_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-    )
+    packet, control, flags, _ = connection.recvmsg(MAXIMUM_PACKET, _CONTROL, socket.MSG_CMSG_CLOEXEC)
+    rights = b"".join(data for _, kind, data in control if kind == socket.SCM_RIGHTS)
+    descriptors = array("i", rights).tolist()
     if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(descriptors) > MAXIMUM_DESCRIPTORS:
         for descriptor in descriptors:
             os.close(descriptor)
         raise MalformedPacket("a packet is too long, or carries too many descriptors")
-    return packet, list(descriptors)
+    return packet, descriptors

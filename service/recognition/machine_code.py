@@ -12,7 +12,6 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,11 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from model_store.atomic import atomic_file
+from service.recognition.code_folders import folders
 
 log = logging.getLogger(__name__)
 
 _SEAL_BYTES = hashlib.sha256().digest_size
-_USERS_FOLDER = "accelerated-face-model"
 
 
 class KeptCode(NullCache):
@@ -41,7 +40,7 @@ class KeptCode(NullCache):
     def __init__(self, function: Callable[..., Any]) -> None:
         self._source = Path(function.__code__.co_filename)
         self._name = f"{self._source.stem}.{function.__qualname__}".replace("<locals>", "locals")
-        self._folders = _folders(self._source.parent)
+        self._folders = folders(self._source.parent)
         # Now, not at the first call: until then, an update may have brought other files.
         self._sources = _sources(self._source.parent)
 
@@ -94,17 +93,6 @@ class KeptCode(NullCache):
 
     def _seal(self, kept: bytes) -> bytes:
         return hashlib.sha256(self._sources + kept).digest()
-
-
-def _folders(beside: Path) -> tuple[Path, ...]:
-    """Where code may lie, the preferred place first: where the operator says, beside the module, the user's cache."""
-    folders = [beside / "__pycache__"]
-    if named := os.environ.get("NUMBA_CACHE_DIR"):
-        folders.insert(0, Path(named))
-    users = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    with suppress(RuntimeError):  # an account without a home
-        users = users.expanduser()
-    return (*folders, users / _USERS_FOLDER) if users.is_absolute() else tuple(folders)
 
 
 @cache

@@ -5,11 +5,18 @@ privilege is needed for any of it, and nothing can be taken back. What the kerne
 reported (Restrictions), and the process runs on.
 """
 
-from service.sandbox.limits import forbid_file_growth, prefer_to_be_killed
+from service.sandbox.limits import (
+    allow_file_growth,
+    forbid_core_files,
+    forbid_file_growth,
+    prefer_to_be_killed,
+)
 from service.sandbox.restrictions import Restrictions, restrict_decoder, restrict_worker
 
 __all__ = [
     "Restrictions",
+    "allow_file_growth",
+    "forbid_core_files",
     "forbid_file_growth",
     "prefer_to_be_killed",
     "restrict_decoder",

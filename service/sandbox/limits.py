@@ -13,23 +13,51 @@ OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 LOG_DESCRIPTORS = (1, 2)
 
+NO_CORE = (1, 1)
+"""RLIMIT_CORE, soft and hard. With 1, as with 0, there is no file, and Linux does not start the program that collects
+cores either (core(5)), which 0 does not prevent."""
+
+
+def forbid_core_files() -> None:
+    """Keep photos off the disk when a process crashes: this one, and all that it starts."""
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, NO_CORE)
+    except (OSError, ValueError) as error:  # a sandbox forbids the call, or the hard limit is 0
+        _log.info("the limit of core files stays as it is: %s", error)
+
 
 def forbid_file_growth() -> bool:
-    """Set RLIMIT_FSIZE to 0 for all threads and later children: writing to a regular file fails with EFBIG.
+    """Set the soft RLIMIT_FSIZE to 0 for all threads: writing to a regular file fails with EFBIG.
 
-    A memfd and files of /dev/shm are regular files too: neither write(2) nor ftruncate(2) makes one larger. So a fork
-    server for decoders has to be started before, or by another process. Stores to a mapping, pipes, sockets and devices
-    are not affected. There is no way back.
+    A memfd and files of /dev/shm are regular files too: neither write(2) nor ftruncate(2) makes one larger. Stores to a
+    mapping, pipes, sockets and devices are not affected. Children inherit the limit; `allow_file_growth` undoes it.
 
     Returns:
         False, and nothing is limited, where the process's standard output or standard error is a regular file: its log
-        would end here.
+        would end here. Also where the system denies the call.
     """
     if any(map(_is_regular_file, LOG_DESCRIPTORS)):
         _log.info("files can still grow: standard output or standard error is one")
         return False
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    try:
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    except OSError as error:
+        _log.info("files can still grow: %s", error.strerror)
+        return False
     return True
+
+
+def allow_file_growth() -> None:
+    """Raise the soft RLIMIT_FSIZE as far as the hard one: for a process that makes memory files.
+
+    Where the system denies the call, the limit stays.
+    """
+    try:
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    except OSError as error:
+        _log.info("the limit of files' growth stays: %s", error.strerror)
 
 
 def prefer_to_be_killed(score: int) -> bool:

@@ -36,7 +36,7 @@ class Restrictions(NamedTuple):
     seccomp: bool = False
     """A filter of this package refuses system calls."""
     file_growth_forbidden: bool = False
-    """No regular file can be written at all: see limits.forbid_file_growth, whose result goes here."""
+    """No regular file can grow: see limits.forbid_file_growth, whose result goes here."""
 
     def summary(self) -> str:
         """One line for people."""

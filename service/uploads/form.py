@@ -2,7 +2,7 @@
 
 import asyncio
 import posixpath
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from python_multipart.multipart import parse_options_header
@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from service.connections import READ_AT_ONCE
 from service.connections.minimum_rate import MINIMUM_RATE, MinimumRate
+from service.messages import FACE_FIELD
 from service.uploads.budget import UploadShare
 from service.uploads.multipart import extended_filename, without_preamble
 
@@ -44,8 +45,8 @@ class Upload:
     name: str
     """The base name that the caller gave it, which may be empty. Private: for the answer only, never for a log."""
     data: bytes
-    other_parts: Mapping[str, str | bytes]
-    """By name: text, or bytes where a part has a file name."""
+    face: bytes | None
+    """The part `face`, text in UTF-8; None where the form has none."""
 
 
 class _InMemoryParser(MultiPartParser):
@@ -111,14 +112,16 @@ async def read_upload(request: Request, share: UploadShare, *, maximum: int, pat
         data = await photo.read()
         if not data:
             raise EmptyUpload("the photo has 0 bytes")
-        others = {
-            name: await part.read() if isinstance(part, UploadFile) else part
-            for name, part in form.items()
-            if name != PHOTO_FIELD
-        }
-        return Upload(base_name(photo.filename or ""), data, others)
+        return Upload(base_name(photo.filename or ""), data, await _face(form.get(FACE_FIELD)))
     finally:
         await form.close()
+
+
+async def _face(part: UploadFile | str | None) -> bytes | None:
+    """The bytes of a part, whether it came as text or, with a file name, as a file."""
+    if isinstance(part, UploadFile):
+        return await part.read()
+    return part if part is None else part.encode(errors="surrogatepass")
 
 
 def base_name(sent: str) -> str:

@@ -25,7 +25,7 @@ def test_never_a_500_never_a_hang(caller: Caller, service: Service, photo_folder
     largest = io.BytesIO()
     Image.new("RGB", (3840, ACCEPTED_AREA // 3840), "gray").save(largest, "PNG")
     assert caller.post("/detect", caller.photo(largest.getvalue())).status == 200
-    bound = _peak_memory(service)
+    bound = service.peak_memory()
     decoded_by_dlib = 0
     for path in sorted((photo_folder / "formats").iterdir()):
         data = path.read_bytes()
@@ -42,21 +42,6 @@ def test_never_a_500_never_a_hang(caller: Caller, service: Service, photo_folder
         if path.name.startswith("bomb"):
             assert reply.status == 412, path.name
     assert decoded_by_dlib >= 40
-    assert _peak_memory(service) <= bound * 1.05
+    assert service.peak_memory() <= bound * 1.05
     assert service.process.poll() is None
     assert "Traceback" not in service.log
-
-
-def _peak_memory(service: Service) -> int:
-    """Bytes that the service and its own processes ever held, each at its peak."""
-    processes = [service.process.pid]
-    for task in Path(f"/proc/{service.process.pid}/task").iterdir():
-        processes += [int(child) for child in (task / "children").read_text().split()]
-    peaks = [
-        int(line.split()[1]) * 1024
-        for process in processes
-        for line in Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
-        if line.startswith("VmHWM")
-    ]
-    assert peaks  # dlib, in processes of its own, would count too
-    return sum(peaks)

@@ -187,7 +187,7 @@ def test_check_measures_every_stage_and_names_who_computes_it(store: Path, photo
     photo = str(photos["astronaut.png"])
     done = command(ROOT, "check", photo, FACE_STORE=str(store.absolute()), FACE_MODEL="4")
     assert done.returncode == 0, done.stderr
-    model, picture, *stages, memory, limit = done.stdout.splitlines()
+    model, picture, *stages, memory, limit, worker, decoders = done.stdout.splitlines()
     assert model == "model 4: CNN detector confirmed by HOG, 5 landmarks"
     assert picture.startswith("a photo of 512 x 512 pixels, faces found: 1,")
     rows = [line.split() for line in stages]
@@ -208,12 +208,16 @@ def test_check_measures_every_stage_and_names_who_computes_it(store: Path, photo
     assert re.match(
         r"memory limit [\d,]+ MiB\. /detect: [\d,]+ MiB for a photo of 8\.3 megapixels", limit
     ) or (re.match(r"a photo of 8\.3 megapixels needs", limit))
+    # Landlock and seccomp are the kernel's to offer.
+    assert worker.startswith("sandbox of the worker: no new privileges: yes, Landlock: ")
+    assert worker.endswith("file growth forbidden: yes")
+    assert decoders.startswith("sandbox of the decoders: no new privileges: yes, Landlock: ")
 
 
 def test_check_without_a_photo_runs_every_stage_on_noise(store: Path) -> None:
     done = command(ROOT, "check", FACE_STORE=str(store.absolute()), FACE_MODEL="3")
     assert done.returncode == 0, done.stderr
-    _, picture, *stages, _, _ = done.stdout.splitlines()
+    _, picture, *stages, _, _, _, _ = done.stdout.splitlines()
     assert picture.startswith("noise of 1280 x 960 pixels, faces found: 0,")
     assert [line.split()[0] for line in stages] == ["hog_detections", "landmarks", "chips", "descriptors"]
     assert all(float(line.split()[3]) > 0 for line in stages)
@@ -227,6 +231,7 @@ def test_a_gpu_that_is_asked_for_and_not_there_stops_the_start_with_one_line(
     settings = {
         "FACE_STORE": str(store.absolute()),
         "FACE_MODEL": "3",
+        "FACE_LOG_LEVEL": "error",  # the service listens, and logs so, before its networks are loaded
         "API_KEY": "secret",
         "PORT": str(free_port()),
     }

@@ -78,14 +78,14 @@ class Crowd:
                 self.replies.append(reply)
 
 
-def namespace_of(*command: str) -> tuple[str, ...]:
-    """The command, which runs another one in a namespace of its own. The test is skipped where it cannot."""
+def reduced_by(*command: str) -> tuple[str, ...]:
+    """The command, which runs another one with less than this process has. The test is skipped where it cannot."""
     try:
         tried = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        pytest.skip("there is no unshare(1) here")
+        pytest.skip(f"there is no {command[0]} here")
     if tried.returncode:
-        pytest.skip(f"this system gives no namespace: {tried.stderr.strip()}")
+        pytest.skip(f"this system refuses it: {tried.stderr.strip()}")
     return command
 
 

@@ -1,26 +1,38 @@
 """The service with networks that fail: `python -m tests.faults.failing_engine EVERY` in place of `-m service serve`.
 
-Every EVERY-th run of a network raises what ONNX Runtime raises where it cannot allocate memory.
+Every EVERY-th run of a network raises what ONNX Runtime raises where it cannot allocate memory. The web process starts
+this program as its worker too, with the worker's arguments behind EVERY.
 """
 
 import itertools
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+from service.__main__ import main as serve
+from service.early_exit import exit_now
+from service.worker import process
+from service.worker.__main__ import main as worker
+from tests.faults.planting import plant_when_confined
 
-from service.__main__ import main
-from service.recognition.engines.protocol import EngineError
-from service.recognition.sessions import Session
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from service.recognition.sessions import Session
 
 
 def fail_every(number: int) -> None:
     """From now on, in all threads together."""
+    from service.recognition.engines.protocol import EngineError
+    from service.recognition.sessions import Session
+
     runs = itertools.count(1)
     compute = Session.compute
 
-    def failing(self: Session, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    def failing(
+        self: "Session", output: str, given: "Mapping[str, NDArray[np.generic]]"
+    ) -> "NDArray[np.float32]":
         if next(runs) % number == 0:
             raise EngineError("planted: failed to allocate memory")
         return compute(self, output, given)
@@ -28,6 +40,14 @@ def fail_every(number: int) -> None:
     Session.compute = failing  # type: ignore[method-assign]
 
 
+def main(every: str, *of_worker: str) -> int:
+    """Runs the worker where its arguments are given, else the web process; returns the exit status."""
+    if of_worker:
+        plant_when_confined(lambda: fail_every(int(every)))
+        return worker(*map(int, of_worker))
+    process.COMMAND = (sys.executable, "-m", "tests.faults.failing_engine", every)
+    return serve(["serve"])
+
+
 if __name__ == "__main__":  # dlib's processes import this file as well
-    fail_every(int(sys.argv[1]))
-    sys.exit(main(["serve"]))
+    exit_now(main(*sys.argv[1:]))

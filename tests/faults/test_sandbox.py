@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.running import SERVE
 from tests.calling import Caller
-from tests.faults.conftest import PATIENCE, namespace_of
+from tests.faults.conftest import PATIENCE, reduced_by
 
 if TYPE_CHECKING:
     from tests.conftest import StartService
@@ -43,7 +43,7 @@ NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c"
 @pytest.fixture(scope="module")
 def namespace() -> tuple[str, ...]:
     """A command that runs another one without the system's files."""
-    return namespace_of(*NAMESPACE)
+    return reduced_by(*NAMESPACE)
 
 
 def test_the_service_runs_without_what_a_sandbox_denies(
@@ -58,6 +58,19 @@ def test_the_service_runs_without_what_a_sandbox_denies(
     assert reply.status == 200, service.log
     assert reply.json["faces-count"] == 1
     assert "Traceback" not in service.log
+    assert " ERROR " not in service.log
+
+
+def test_the_service_runs_where_core_files_are_forbidden_for_good(
+    start_service: StartService, portrait: bytes
+) -> None:
+    """A hard limit of 0, as systemd's LimitCORE=0 and Docker's `--ulimit core=0` set it: no account may raise it."""
+    limited = reduced_by("setpriv", "--bounding-set=-sys_resource", "prlimit", "--core=0")
+    service = start_service(command=(*limited, *SERVE), FACE_MODEL="3")
+    service.wait_until_ready()
+    caller = Caller(service.port, patience=PATIENCE)
+    assert caller.post("/detect", caller.photo(portrait)).status == 200, service.log
+    assert service.stop() == 0
     assert " ERROR " not in service.log
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.processes import command_line, family
 from benchmarks.running import SERVE
 from model_store.atomic import TEMPORARY_ENDING
 from tests.calling import Caller
-from tests.faults.conftest import PATIENCE, namespace_of
+from tests.faults.conftest import PATIENCE, reduced_by
 
 if TYPE_CHECKING:
     from benchmarks.running import Service
@@ -27,30 +29,28 @@ PROMPT_SECONDS = 5.0
 """`docker stop` kills after ten; the longest wait measured is 0.8, with the server's own end."""
 WHOLE_START = tuple(step / 2 for step in range(14))
 """Seconds; where loops are compiled, the service is ready after six."""
+ZOMBIE = "Z"
 
 
 @pytest.fixture(scope="module")
 def namespace() -> tuple[str, ...]:
     """A command that runs another one as process 1."""
-    return namespace_of(*NAMESPACE)
+    return reduced_by(*NAMESPACE)
 
 
-def children_of(process: int) -> list[int]:
-    found: list[int] = []
-    for threads in Path("/proc", str(process), "task").glob("*/children"):
-        try:
-            found += map(int, threads.read_text().split())
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
+def state(process: int) -> str:
+    """The letter of proc(5): Z for a process that has ended and whose status is not collected; none where there is no
+    process."""
+    try:
+        status = Path("/proc", str(process), "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return status.rpartition(") ")[2][0]
 
 
 def is_there(process: int) -> bool:
-    """Whether it runs; one that has ended and that its parent has not asked for does not."""
-    try:
-        return "State:\tZ" not in Path("/proc", str(process), "status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    """Whether it runs."""
+    return state(process) not in ("", ZOMBIE)
 
 
 def eventually(what: str, holds: Callable[[], object], seconds: float = PATIENCE) -> None:
@@ -69,20 +69,25 @@ def handles(process: int, number: int) -> bool:
 
 def first_process(service: Service) -> int:
     """The service itself, once it handles signals, where `service.process` is the command that made its namespace."""
-    eventually("a process in the namespace", lambda: children_of(service.process.pid))
-    (process,) = children_of(service.process.pid)
+    eventually("a process in the namespace", lambda: service.family()[1:])
+    process = service.family()[1]
     eventually("a handler for SIGTERM", lambda: handles(process, signal.SIGTERM))
     return process
 
 
+def is_of_dlib(process: int) -> bool:
+    """Whether multiprocessing has started a process; the one that only tracks resources does not count."""
+    return any("multiprocessing.spawn" in word for word in command_line(process))
+
+
 def end(service: Service, process: int, number: int) -> None:
-    """Sends a signal, and expects the end of the process and its children, with status 0 and not a word too much."""
-    family = [process, *children_of(process)]
+    """Sends a signal, and expects the end of the whole process tree, with status 0 and not a word too much."""
+    tree = family(process)
     before = time.monotonic()
     subprocess.run(["kill", f"-{number}", str(process)], check=True)
     assert service.wait() == 0, service.log
     assert time.monotonic() - before < PROMPT_SECONDS
-    eventually("the end of every process", lambda: not any(map(is_there, family)), PROMPT_SECONDS)
+    eventually("the end of every process", lambda: not any(map(is_there, tree)), PROMPT_SECONDS)
     assert "Traceback" not in service.log
     assert "Error" not in service.log
 
@@ -120,8 +125,25 @@ def test_a_service_started_by_nohup_outlives_its_terminal(start_service: StartSe
 
 def test_processes_of_dlib_end_with_a_service_that_starts(start_service: StartService) -> None:
     service = start_service(FACE_MODEL="3", FACE_ENGINE="dlib")
-    eventually("a process for dlib", lambda: len(children_of(service.process.pid)) > 1)
+    eventually("a process for dlib", lambda: any(map(is_of_dlib, service.family())))
     end(service, service.process.pid, signal.SIGTERM)
+
+
+def test_processes_of_a_dead_worker_leave_no_zombie(
+    start_service: StartService, namespace: tuple[str, ...], portrait: bytes
+) -> None:
+    """Process 1 becomes their parent: the fork server, a decoder, and with dlib its process."""
+    service = start_service(command=(*namespace, *SERVE), FACE_MODEL="3", FACE_ENGINE="dlib")
+    service.wait_until_ready()
+    caller = Caller(service.port, patience=PATIENCE)
+    assert caller.post("/detect", caller.photo(portrait)).status == 200
+    worker = service.worker_pid
+    dying = family(worker)
+    assert len(dying) >= 4
+    os.kill(worker, signal.SIGKILL)
+    eventually("the end of every process", lambda: not any(map(state, dying)), PROMPT_SECONDS)
+    assert caller.post("/detect", caller.photo(portrait)).status == 200
+    end(service, first_process(service), signal.SIGTERM)
 
 
 @pytest.mark.slow

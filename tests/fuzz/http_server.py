@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service import ipc
 from service.app import create_app
 from service.capacity import Capacity
+from service.decoders.handle import ForkServer
+from service.decoders.pool import Decoders
 from service.keys import KeyRing
 from service.logs import FIELDS
 from service.memory_plan import plan
@@ -23,6 +26,9 @@ from service.recognition.recognizer import Face, Recognition
 from service.recognition.timings import Timings
 from service.server import server_of
 from service.settings import Settings
+from service.supervision import Supervisor
+from service.worker.computing import work_with
+from service.worker.serving import Work, serve
 from tests.fuzz.pieces import pieces
 
 KEY = "k"
@@ -63,8 +69,24 @@ class FixedFace:
     def stages(self) -> Mapping[str, Stage]:
         return {}
 
-    def close(self) -> None:
-        pass
+
+class WorkerBeside:
+    """A worker on the event loop of its web server, with decoders in children of their own."""
+
+    def __init__(self, settings: Settings, decoders: ForkServer) -> None:
+        self.connection, others = ipc.pair()
+
+        def opened() -> Work:
+            return work_with(settings, Capacity.of(settings, cores=1), FixedFace(), Decoders(decoders, 2))
+
+        self._serving = asyncio.create_task(serve(others, opened))
+
+    def kill(self) -> None:
+        self._serving.cancel()
+
+    async def ended(self) -> int:
+        await asyncio.wait({self._serving})
+        return 0
 
 
 class _Errors(logging.Handler):
@@ -92,9 +114,10 @@ class HttpServer:
             {"API_KEY": KEY, "FACE_STORE": Path(tempfile.mkdtemp()), "GUNICORN_WORKERS": 1}
         )
         capacity = Capacity.of(settings, cores=1)
-        app = create_app(
-            settings, KeyRing([KEY]), FixedFace(), capacity, plan(settings, capacity), self._failed
-        )
+        decoders = ForkServer(log_level="error")
+        decoders.start()
+        supervisor = Supervisor(lambda **_: WorkerBeside(settings, decoders), self._errors.found.append)
+        app = create_app(settings, KeyRing([KEY]), capacity, plan(settings, capacity), supervisor)
         self._server = server_of(app, settings)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._loop = asyncio.new_event_loop()
@@ -110,9 +133,6 @@ class HttpServer:
         self._errors.found.clear()
         self._loop.run_until_complete(asyncio.wait_for(self._exchange(data), ENDS_WITHIN))
         assert not self._errors.found, "\n".join(self._errors.found)
-
-    def _failed(self, failure: BaseException) -> None:
-        self._errors.found.append(repr(failure))
 
     async def _start(self) -> None:
         self._serving = self._loop.create_task(self._server.serve([self._listener]))

@@ -63,7 +63,8 @@ def multipart() -> Opened:
     from starlette.requests import ClientDisconnect, Request
     from starlette.types import Message
 
-    from service import answers, face_part, uploads
+    from service import uploads
+    from service.pipeline import answers, face_part
     from service.uploads import UploadBudget
     from tests.fuzz.pieces import pieces
 
@@ -86,7 +87,7 @@ def multipart() -> Opened:
             upload = await uploads.read_upload(request, share, maximum=maximum, patience=5)
         assert 0 < len(upload.data) <= maximum
         answers.detected(upload.name, ())
-        face_part.face_of(upload.other_parts)
+        face_part.face_of(upload.face)
 
     def execute(data: bytes) -> None:
         kind, _, body = data.partition(b"\n")
@@ -112,11 +113,26 @@ def http() -> Opened:
     return Opened(HttpServer().exchange, ())
 
 
+def message() -> Opened:
+    """The head of a message between the web process and the worker process, in both directions."""
+    from service import messages
+
+    def execute(data: bytes) -> None:
+        for parsed in (messages.from_web, messages.from_worker, messages.worker_status):
+            try:
+                found = parsed(data)
+            except messages.MalformedMessage:
+                continue
+            assert parsed(found.head()) == found
+
+    return Opened(execute, ())
+
+
 def face() -> Opened:
     """The JSON of a known face, and the answer that repeats it."""
     import numpy as np
 
-    from service import answers, face_part
+    from service.pipeline import answers, face_part
     from service.recognition.recognizer import Face
 
     landmarks, descriptor = np.zeros((5, 2), np.int64), np.zeros(128, np.float32)
@@ -385,6 +401,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             memory=256 << 20,
             weight=2,
         ),
+        "message": Target(message, (b'"kind":', b'"number":', b'"photo"', b'"begun"', b"null", b"-1")),
         "face": Target(
             face,
             (

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from benchmarks import processes
 from tests.images.contained import Order
 from tests.images.dockerfile import DockerfileError, Instruction, Stage, expand
 
@@ -195,10 +196,8 @@ class Container:
         return int(children[0])
 
     def peak_memory(self) -> float:
-        """MiB of the first process's largest resident set (proc(5), VmHWM)."""
-        status = Path(f"/proc/{self.first}/status").read_text()
-        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
+        """MiB of all the container's processes at their peaks, as `processes.peak_memory` counts them."""
+        return processes.peak_memory(self.first)
 
     def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         """Runs a command inside, as `docker exec` and Docker's health checks do."""

@@ -1,5 +1,6 @@
-"""The real application on a real port, with a recogniser whose pace and failures the test decides."""
+"""The real application on a real port, and a worker in a thread whose recogniser's pace the test decides."""
 
+import asyncio
 import io
 import socket
 import threading
@@ -13,8 +14,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from service import ipc
 from service.app import create_app
 from service.capacity import Capacity
+from service.decoders.handle import ForkServer
+from service.decoders.pool import Decoders
 from service.keys import KeyRing
 from service.memory_plan import plan
 from service.recognition.engines.protocol import Stage
@@ -23,6 +27,9 @@ from service.recognition.recognizer import Face, Recognition
 from service.recognition.timings import Timings
 from service.server import server_of
 from service.settings import Settings
+from service.supervision import Supervisor
+from service.worker.computing import work_with
+from service.worker.serving import Work, serve
 
 KEY = "tést key/+="
 OLD_KEY = "the key before"
@@ -41,7 +48,6 @@ class SteeredRecognizer:
         self.photos = 0
         self.running = 0
         self.most_running = 0
-        self.closed = False
         self.warm = False
         self.warming = threading.Event()
         self.warming.set()
@@ -53,6 +59,9 @@ class SteeredRecognizer:
         self.company_of_retries: list[int] = []
         """How many photos were in work, itself included, when one came for the second time."""
         self.score = 1.0625
+        self.fallbacks = 0
+        """Photos for which another engine stood in, where `falls_back`."""
+        self.falls_back = False
 
     def recognize_timed(
         self,
@@ -68,6 +77,7 @@ class SteeredRecognizer:
             self.stood_in.append(stand_in)
             if stand_in:
                 self.company_of_retries.append(self.running)
+                self.fallbacks += self.falls_back
         self.entered.release()
         assert self.gate.wait(PATIENCE)
         with self.lock:
@@ -89,10 +99,37 @@ class SteeredRecognizer:
         self.warm = True
 
     def stages(self) -> Mapping[str, Stage]:
-        return {"cnn_detections": Stage("steered", "test", on_cpu=4, batches={1: 5, 3: 2})}
+        return {"cnn_detections": Stage("steered", "test", self.fallbacks, on_cpu=4, batches={1: 5, 3: 2})}
 
-    def close(self) -> None:
-        self.closed = True
+
+class WorkerInThread:
+    """A worker process without the process: all messages, and decoders in children of their own."""
+
+    def __init__(self, settings: Settings, recognizer: SteeredRecognizer, decoders: ForkServer) -> None:
+        self._settings = settings
+        self._recognizer = recognizer
+        self._decoders = decoders
+        self.connection, self._others = ipc.pair()
+        self._status = 0
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._thread.start()
+
+    def kill(self) -> None:
+        """A thread cannot be killed; it ends with the connection."""
+
+    async def ended(self) -> int:
+        await asyncio.to_thread(self._thread.join)
+        return self._status
+
+    async def _serve(self) -> None:
+        decoders = Decoders(self._decoders, 2)
+
+        def opened() -> Work:
+            return work_with(self._settings, Capacity.of(self._settings, cores=1), self._recognizer, decoders)
+
+        self._status = await serve(self._others, opened)
+        await decoders.close()
+        self._decoders.release()
 
 
 @contextmanager
@@ -112,21 +149,29 @@ def recognizer() -> Iterator[SteeredRecognizer]:
     steered.warming.set()
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """Decoders that all tests share, since its start takes 0.3 s."""
+    server = ForkServer(log_level="debug")
+    server.start()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def serving(recognizer: SteeredRecognizer, tmp_path: Path) -> Server:
+def serving(recognizer: SteeredRecognizer, fork_server: ForkServer, tmp_path: Path) -> Server:
     """`with serving(FACE_MODEL=3) as port:` runs the service in a thread, with these settings."""
 
     @contextmanager
     def serve(
         *,
-        on_failure: Callable[[BaseException], None] = lambda _: None,
+        on_failure: Callable[[str], None] = lambda _: None,
         **values: object,
     ) -> Iterator[int]:
         settings = Settings.model_validate({"FACE_STORE": tmp_path, "GUNICORN_WORKERS": 1, **values})
         capacity = Capacity.of(settings, cores=1)
-        app = create_app(
-            settings, KeyRing([OLD_KEY, KEY]), recognizer, capacity, plan(settings, capacity), on_failure
-        )
+        supervisor = Supervisor(lambda **_: WorkerInThread(settings, recognizer, fork_server), on_failure)
+        app = create_app(settings, KeyRing([OLD_KEY, KEY]), capacity, plan(settings, capacity), supervisor)
         server = server_of(app, settings)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             thread = threading.Thread(target=server.run, args=([listener],))

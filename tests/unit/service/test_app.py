@@ -18,8 +18,11 @@ from service.app import PATHS, create_app
 from service.capacity import Capacity
 from service.keys import KeyRing
 from service.memory_plan import plan
+from service.messages import TOO_LITTLE_MEMORY
+from service.pipeline.engine_health import FAILED_PHOTOS
 from service.recognition.engines.protocol import EngineError
 from service.settings import Settings
+from service.supervision import Supervisor, launched
 from tests.unit.service.conftest import PATIENCE, client
 
 if TYPE_CHECKING:
@@ -59,9 +62,10 @@ def test_each_keyed_route_refuses_and_each_public_one_answers(
             assert caller.get(path).status_code == 200
 
 
-def test_no_route_is_forgotten_above(recognizer: SteeredRecognizer) -> None:
+def test_no_route_is_forgotten_above() -> None:
     settings, capacity = Settings(), Capacity(1, 1, 1)
-    app = create_app(settings, KeyRing([]), recognizer, capacity, plan(settings, capacity), lambda _: None)
+    supervisor = Supervisor(launched, lambda _: None)  # starts nothing by itself
+    app = create_app(settings, KeyRing([]), capacity, plan(settings, capacity), supervisor)
     routes = {route.path for route in app.routes}  # type: ignore[attr-defined]
     assert routes == {path for _, path in KEYED} | set(PUBLIC) == set(PATHS)
 
@@ -146,26 +150,24 @@ def test_photos_wait_while_the_models_load(
         recognizer.warming.set()
         assert photo.result(PATIENCE).json()["faces-count"] == 1
         assert recognizer.warm
-        assert caller.get("/ready").json() == {"ready": True}
+        assert caller.get("/ready").json() == {"ready": True, "restarts": 0}
         info = caller.get("/info").json()
         assert info["stages"]["cnn_detections"]["provider"] == "test"
         assert info["limits"]["accepted_area"] == 8294400 * 17 // 16
         assert info["versions"]["python"].startswith("3.")
-    assert recognizer.closed
 
 
 def test_a_start_that_fails_is_reported_and_nobody_waits_for_ever(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
-    reported: list[Exception] = []
+    reported: list[str] = []
     recognizer.warm_failure = RuntimeError("no memory")
     with serving(on_failure=reported.append) as port, client(port, key_header) as caller:
         refused = caller.post("/detect", files={"file": ("a", png)})
         assert refused.status_code == 503
         assert caller.get("/ready").status_code == 503
         assert caller.get("/open").status_code == 503  # what keeps the app from sending photos
-    assert [str(failure) for failure in reported] == ["no memory"]
-    assert recognizer.closed
+    assert reported == ["no memory"]
 
 
 def test_open_and_health_answer_while_photos_are_worked_on(
@@ -264,12 +266,42 @@ def test_a_photo_whose_engine_fails_is_tried_again_alone(
     assert recognizer.company_of_retries == [1]
 
 
+def test_an_engine_that_fails_for_every_photo_gets_a_new_process(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.falls_back = True
+    restarted = 'face_worker_restarts_total{cause="engine failed"} 1.0'
+    with serving() as port, client(port, key_header) as caller:
+
+        def answered(failing: bool) -> None:
+            recognizer.failures = [EngineError("the device went away")] if failing else []
+            assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+
+        for failing in [True] * (FAILED_PHOTOS - 1) + [False] + [True] * (FAILED_PHOTOS - 1):
+            answered(failing)
+        assert "face_worker_restarts_total{" not in caller.get("/metrics").text
+        answered(True)
+        answered(False)
+        assert restarted in caller.get("/metrics").text
+        assert caller.get("/info").json()["worker"]["restarts"] == {"engine failed": 1}
+
+
 def test_a_photo_that_no_engine_can_take_fails_after_two_tries(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     recognizer.failures = [EngineError("no"), EngineError("and no again")]
     with serving() as port, client(port, key_header) as caller:
         assert caller.post("/detect", files={"file": ("a", png)}).status_code == 500
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+
+
+def test_a_photo_without_memory_even_alone_is_503(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.failures = [MemoryError(), MemoryError()]
+    with serving() as port, client(port, key_header) as caller:
+        refused = caller.post("/detect", files={"file": ("a", png)})
+        assert (refused.status_code, refused.json()["error"]) == (503, TOO_LITTLE_MEMORY)
         assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from service.images import opencv
 from tests.unit.service.conftest import PATIENCE, client
 
 if TYPE_CHECKING:
@@ -112,20 +111,6 @@ def test_a_damaged_photo_is_refused_and_not_tried_again(
         assert "face_retried_total 0.0" in caller.get("/metrics").text
         assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
     assert recognizer.photos == 1
-
-
-def test_an_unforeseen_exception_of_a_decoder_is_no_reason_to_try_again(
-    serving: Server, key_header: dict[bytes, bytes], png: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stopping(*_: object) -> object:
-        raise LookupError("secret")
-
-    monkeypatch.setattr(opencv, "image_header", stopping)
-    with serving() as port, client(port, key_header) as caller:
-        refused = caller.post("/detect", files={"file": ("a", png)})
-        assert refused.status_code == 415
-        assert "secret" not in refused.text
-        assert "face_retried_total 0.0" in caller.get("/metrics").text
 
 
 def test_faces_that_are_none(

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service import ipc
+from service import ipc, sandbox
 from service.decoders import child, fork_server, limits, messages
 from service.images import decoding
+from service.sandbox import Restrictions
 
 CPU_SECONDS = 0.3
 """For any image."""
@@ -115,6 +116,7 @@ def main() -> None:
     forbid_opening()
     decoding.DECODERS = {kind: planted(right) for kind, right in decoding.DECODERS.items()}
     child.answer = answer
+    sandbox.restrict_decoder = Restrictions  # the actions use files
     limits.BASE_SECONDS, limits.SECONDS_PER_MEGAPIXEL, limits.SECONDS_PER_MEGABYTE = CPU_SECONDS, 0.0, 0.0
     if os.environ.get("SCARCE_MEMORY"):
         present = limits.OwnMemory().data()

@@ -19,6 +19,7 @@ import pytest
 
 from model_store import atomic
 from service.recognition import machine_code
+from service.recognition.code_folders import folders
 
 ROOT = Path(__file__).parents[4]
 
@@ -218,7 +219,7 @@ def test_an_account_without_a_home_has_no_cache_folder(
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "")
     monkeypatch.chdir(tmp_path)
-    assert all(folder.is_absolute() for folder in machine_code._folders(loop.parent))
+    assert all(folder.is_absolute() for folder in folders(loop.parent))
     assert compiles(loop)
 
 

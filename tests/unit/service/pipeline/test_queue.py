@@ -2,27 +2,34 @@ import asyncio
 import gc
 import threading
 import weakref
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
-from service.queue import CallerGone, Queue, TookTooLong, while_caller_waits
+from service.pipeline.queue import Queue, TookTooLong
 from tests.unit.service.stories import run
+
+Result = TypeVar("Result")
 
 
 def queue_of(workers: int, *, memory: int = 0, seconds: float = 0) -> Queue:
     return Queue(workers, memory, seconds)
 
 
-def never() -> asyncio.Future[None]:
-    return asyncio.get_running_loop().create_future()
+async def in_place(
+    queue: Queue, work: Callable[[], Result], needed: int = 0, keep: Callable[[], int] | None = None
+) -> Result:
+    """Blocking work in the queue."""
+    return await queue.run(lambda: queue.in_thread(work), needed, keep)
 
 
 def test_results_and_exceptions_reach_the_one_who_waits() -> None:
     async def story() -> None:
         queue = queue_of(2)
-        assert await while_caller_waits(queue.run(lambda: 7), never()) == 7
+        assert await in_place(queue, lambda: 7) == 7
         with pytest.raises(ZeroDivisionError):
-            await while_caller_waits(queue.run(lambda: 1 // 0), never())
+            await in_place(queue, lambda: 1 // 0)
         queue.close()
 
     run(story)
@@ -44,25 +51,24 @@ def test_never_more_at_once_than_workers_and_all_get_their_turn() -> None:
             with lock:
                 running -= 1
 
-        await asyncio.gather(*(queue.run(work) for _ in range(12)))
+        await asyncio.gather(*(in_place(queue, work) for _ in range(12)))
         assert most == 3
         queue.close()
 
     run(story)
 
 
-def test_a_caller_that_hangs_up_while_it_waits_costs_nothing() -> None:
+def test_work_that_is_cancelled_while_it_waits_costs_nothing() -> None:
     async def story() -> None:
         queue = queue_of(1)
         gate = threading.Event()
-        first = asyncio.create_task(queue.run(lambda: gate.wait(30)))
+        first = asyncio.create_task(in_place(queue, lambda: gate.wait(30)))
         ran: list[str] = []
-        hung_up = never()
-        gone = asyncio.create_task(while_caller_waits(queue.run(lambda: ran.append("gone")), hung_up))
-        patient = asyncio.create_task(while_caller_waits(queue.run(lambda: ran.append("patient")), never()))
+        gone = asyncio.create_task(in_place(queue, lambda: ran.append("gone")))
+        patient = asyncio.create_task(in_place(queue, lambda: ran.append("patient")))
         await asyncio.sleep(0)
-        hung_up.set_result(None)
-        with pytest.raises(CallerGone):
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
             await gone
         gate.set()
         await asyncio.gather(first, patient)
@@ -83,8 +89,8 @@ def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
             order.append("abandoned")
 
         with pytest.raises(TookTooLong, match="REQ_TIMEOUT"):
-            await while_caller_waits(queue.run(slow), never())
-        following = asyncio.create_task(queue.run(lambda: order.append("following")))
+            await in_place(queue, slow)
+        following = asyncio.create_task(in_place(queue, lambda: order.append("following")))
         await asyncio.sleep(0.05)
         assert order == []
         gate.set()
@@ -103,10 +109,10 @@ def test_who_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> No
         queue = queue_of(1, seconds=0.01)
         gate = threading.Event()
         with pytest.raises(TookTooLong):
-            await while_caller_waits(queue.run(lambda: gate.wait(30)), never())
+            await in_place(queue, lambda: gate.wait(30))
         upload = Upload()
         watched = weakref.ref(upload)
-        waiting = asyncio.create_task(queue.run(lambda upload=upload: upload))  # type: ignore[misc]
+        waiting = asyncio.create_task(in_place(queue, lambda upload=upload: upload))  # type: ignore[misc]
         await asyncio.sleep(0.01)
         waiting.cancel()
         await asyncio.wait([waiting])
@@ -123,8 +129,8 @@ def test_waiting_for_a_turn_does_not_count() -> None:
     async def story() -> None:
         queue = queue_of(1, seconds=0.2)
         gate = threading.Event()
-        first = asyncio.create_task(queue.run(lambda: gate.wait(30)))
-        second = asyncio.create_task(queue.run(lambda: "answered"))
+        first = asyncio.create_task(in_place(queue, lambda: gate.wait(30)))
+        second = asyncio.create_task(in_place(queue, lambda: "answered"))
         with pytest.raises(TookTooLong):
             await first
         await asyncio.sleep(0.3)  # longer than the limit, and still waiting for the only thread
@@ -147,8 +153,8 @@ def test_photos_wait_for_memory_and_keep_it_until_their_thread_ends() -> None:
             ran.append("abandoned")
 
         with pytest.raises(TookTooLong):
-            await queue.run(slow, 80)
-        large = asyncio.create_task(queue.run(lambda: ran.append("large"), 30))
+            await in_place(queue, slow, 80)
+        large = asyncio.create_task(in_place(queue, lambda: ran.append("large"), 30))
         await asyncio.sleep(0.05)
         assert (ran, queue.memory.lent, queue.memory.waiting) == ([], 80, 1)
         gate.set()
@@ -164,9 +170,9 @@ def test_who_leaves_while_waiting_for_memory_gives_its_place_back() -> None:
     async def story() -> None:
         queue = queue_of(2, memory=100)
         gate = threading.Event()
-        first = asyncio.create_task(queue.run(lambda: gate.wait(30), 100))
+        first = asyncio.create_task(in_place(queue, lambda: gate.wait(30), 100))
         await asyncio.sleep(0)
-        gone = asyncio.create_task(queue.run(lambda: None, 1))
+        gone = asyncio.create_task(in_place(queue, lambda: None, 1))
         await asyncio.sleep(0)
         assert (queue.places.lent, queue.memory.waiting) == (2, 1)
         gone.cancel()
@@ -189,8 +195,8 @@ def test_what_a_photo_leaves_behind_stays_lent(outcome: str) -> None:
             assert outcome == "done" or gate.wait(30)
             assert outcome != "failed"
 
-        running = asyncio.create_task(queue.run(work, 80, lambda: 30))
-        following = asyncio.create_task(queue.run(lambda: queue.memory.lent, 70))
+        running = asyncio.create_task(in_place(queue, work, 80, lambda: 30))
+        following = asyncio.create_task(in_place(queue, lambda: queue.memory.lent, 70))
         if outcome == "abandoned":
             with pytest.raises(TookTooLong):
                 await running
@@ -200,6 +206,27 @@ def test_what_a_photo_leaves_behind_stays_lent(outcome: str) -> None:
             with pytest.raises(AssertionError):
                 await running
         assert (queue.memory.lent, queue.places.lent) == (30, 0)
+        queue.close()
+
+    run(story)
+
+
+def test_work_that_is_cancelled_between_threads_goes_no_further() -> None:
+    async def story() -> None:
+        queue = queue_of(1, memory=10)
+        begun, order = asyncio.Event(), list[str]()
+
+        async def work() -> None:
+            begun.set()
+            await asyncio.sleep(30)
+            order.append("too far")
+
+        running = asyncio.create_task(queue.run(work, 10))
+        await begun.wait()
+        running.cancel()
+        await asyncio.wait([running])
+        await queue.run(lambda: queue.in_thread(lambda: order.append("next")), 10)
+        assert (order, queue.memory.lent) == (["next"], 0)
         queue.close()
 
     run(story)

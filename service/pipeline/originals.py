@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.admission import Budget
+from service.pipeline.admission import Budget
 
 SECONDS = 60.0
 """From the last use of an original until it is dropped. The next face of the same photo is sent as soon as the last
@@ -31,7 +31,7 @@ MAXIMUM_ORIGINALS = 4
 bound, the photos of one face each that follow each other in a library would fill the whole budget."""
 
 
-def digest(data: bytes) -> bytes:
+def digest(data: bytes | memoryview) -> bytes:
     """The key of an original: BLAKE2b of the file. Releases the GIL; for a worker thread.
 
     1.4 GB/s on one core. SHA-256 is faster only by the processor's own instructions for it (2.0 GB/s, and 0.7 without).

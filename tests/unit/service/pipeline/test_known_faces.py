@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from service import originals
-from service.images import decoding
+from service.decoders.pool import Decoders
+from service.pipeline import originals
 from service.recognition.engines.protocol import EngineError
 from service.recognition.memory import MEBIBYTE
 from tests.unit.service.conftest import PATIENCE, client
@@ -41,14 +41,14 @@ def original(value: int) -> bytes:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The gray value of each photo that was decoded, in their order."""
     values: list[int] = []
-    decode = decoding.decode
+    decode = Decoders.decode
 
-    def noted(data: bytes, *, maximum_area: int, honour_orientation: bool) -> NDArray[np.uint8]:
-        pixels = decode(data, maximum_area=maximum_area, honour_orientation=honour_orientation)
+    async def noted(self: Decoders, *given: Any, **named: Any) -> NDArray[np.uint8]:
+        pixels = await decode(self, *given, **named)
         values.append(int(pixels[0, 0, 0]))
         return pixels
 
-    monkeypatch.setattr(decoding, "decode", noted)
+    monkeypatch.setattr(Decoders, "decode", noted)
     return values
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service import originals
-from service.admission import Budget
-from service.originals import MAXIMUM_ORIGINALS, Originals, digest
-from service.queue import Queue
+from service.pipeline import originals
+from service.pipeline.admission import Budget
+from service.pipeline.originals import MAXIMUM_ORIGINALS, Originals, digest
+from service.pipeline.queue import Queue
 from tests.unit.service.stories import run
 
 SIDE = 10
@@ -115,9 +115,9 @@ def test_what_a_thread_reads_is_not_dropped() -> None:
                 reading.set()
                 assert gate.wait(30)
 
-        reader = asyncio.create_task(queue.run(read, 1))
+        reader = asyncio.create_task(queue.run(lambda: queue.in_thread(read), 1))
         assert await asyncio.to_thread(reading.wait, 30)
-        asking = asyncio.create_task(queue.run(lambda: held.bytes_held, 2 * BYTES))
+        asking = asyncio.create_task(queue.run(lambda: queue.in_thread(lambda: held.bytes_held), 2 * BYTES))
         await asyncio.sleep(0.01)
         assert (asking.done(), held.bytes_held, queue.memory.lent) == (False, BYTES, BYTES + 1)
         gate.set()
@@ -226,9 +226,9 @@ def test_any_order_of_photos_keeps_the_bound_and_leaks_nothing() -> None:
             def keep() -> int:
                 return held.keep(key, decoded.pop(), 0) if decoded else 0
 
-            if held.refresh(key) and await queue.run(lambda: read(key), 1):
+            if held.refresh(key) and await queue.run(lambda: queue.in_thread(lambda: read(key)), 1):
                 return
-            await queue.run(lambda: decode(units, decoded, key, fails), units, keep)
+            await queue.run(lambda: queue.in_thread(lambda: decode(units, decoded, key, fails)), units, keep)
 
         photos = []
         for _ in range(400):

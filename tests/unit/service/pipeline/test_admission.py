@@ -3,7 +3,7 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from service.admission import Budget
+from service.pipeline.admission import Budget
 from tests.unit.service.stories import run, settle
 
 

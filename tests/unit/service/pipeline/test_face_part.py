@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from service.answers import computed
-from service.face_part import LARGEST_EDGE, MAXIMUM_DEPTH, BadFace, parse_face
+from service.pipeline.answers import computed
+from service.pipeline.face_part import LARGEST_EDGE, MAXIMUM_DEPTH, BadFace, parse_face
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face
 

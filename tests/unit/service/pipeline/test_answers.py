@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service import answers
+from service.pipeline import answers
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face
 

@@ -1,0 +1,1 @@
+"""The pipeline of a photo in the worker: header, admission by bytes, decoding in children, recognition, JSON."""

@@ -1,0 +1,34 @@
+"""The answers of `/detect` and `/compute`."""
+
+from collections.abc import Mapping, Sequence
+
+from service.json_text import serialised
+from service.recognition.recognizer import Face
+
+
+def detected(name: str, faces: Sequence[Face]) -> bytes:
+    """The answer of `/detect`."""
+    content = [
+        {
+            "detection_confidence": float(face.confidence),
+            "left": int(face.rectangle.left),
+            "top": int(face.rectangle.top),
+            "right": int(face.rectangle.right),
+            "bottom": int(face.rectangle.bottom),
+            **_described(face),
+        }
+        for face in faces
+    ]
+    return serialised({"filename": name, "faces-count": len(content), "faces": content})
+
+
+def computed(name: str, echo: Mapping[str, object], face: Face) -> bytes:
+    """The answer of `/compute`: the face as it came in, with what was found on it."""
+    return serialised({"filename": name, "face": {**echo, **_described(face)}})
+
+
+def _described(face: Face) -> dict[str, object]:
+    return {
+        "landmarks": [{"x": x, "y": y} for x, y in face.landmarks.tolist()],
+        "descriptor": face.descriptor.tolist(),
+    }

@@ -1,0 +1,104 @@
+"""Pipeline of a photo in the worker: header, admission, work on the photo, and its one retry."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.decoders.pool import Decoders
+from service.images.memory import Header, needed
+from service.ipc import SealedMemory
+from service.messages import Photo
+from service.pipeline import answers
+from service.pipeline.engine_health import EngineHealth, fallbacks
+from service.pipeline.face_part import face_of
+from service.pipeline.metrics import Metrics
+from service.pipeline.originals import Originals, digest
+from service.pipeline.photo_work import FURTHER_FACE, Encoded, PhotoWork, Task, Tools
+from service.pipeline.queue import Queue
+from service.pipeline.readiness import Readiness
+from service.recognition import memory
+from service.recognition.engines.protocol import EngineError
+from service.recognition.models import MODELS
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Admission control by bytes for photos in work."""
+
+    settings: Settings
+    readiness: Readiness
+    decoders: Decoders
+    queue: Queue
+    originals: Originals
+    """Decoded originals of `/compute`, which gets the same file again for the next face."""
+    metrics: Metrics
+    health: EngineHealth
+
+    async def answer(self, photo: Photo, content: SealedMemory, begun: Callable[[Header], None]) -> bytes:
+        """The JSON for a photo; `begun` is called when it is admitted.
+
+        Raises REFUSALS, or EngineError for whatever else fails twice.
+        """
+        task, key = await _task(photo, content)
+        header = await self.decoders.header(content, photo.size, photo.maximum_area)
+        tools = Tools(
+            await self.readiness.recognizer(), self.decoders, self.queue, self.originals, self.metrics
+        )
+        encoded = Encoded(content, photo.size, header, photo.maximum_area, self.settings.honour_orientation)
+        work = PhotoWork(encoded, task, tools, key, lambda: begun(header))
+        return await self._worked(work, photo.size + self._needed(header, task))
+
+    async def _worked(self, work: PhotoWork, needed: int) -> bytes:
+        try:
+            if work.key is not None and self.originals.refresh(work.key):
+                answer = await self.queue.run(work.further_face, FURTHER_FACE)
+                if answer is not None:
+                    return answer
+            answer = await self.queue.run(work.first_try, needed, work.keep)
+        except EngineError as error:
+            log.warning("%s: once more, alone", error)
+        else:
+            self.health.succeeded()
+            return answer
+        self.metrics.retried.inc()
+        # All bytes there are: nothing else is in work then, and takes memory or a device from this photo.
+        everything = max(self.queue.memory.total, 1)
+        before = fallbacks(work.tools.recognizer.stages())
+        answer = await self.queue.run(work.last_try, everything, work.keep)
+        # Other photos cannot have moved the count: they have no place before this one ends.
+        if fallbacks(work.tools.recognizer.stages()) > before:
+            self.health.failed()
+        return answer
+
+    def _needed(self, header: Header, task: Task) -> int:
+        """Bytes for a photo in work: at its peak while it is decoded, or while it is recognised."""
+        recognizing = memory.needed(
+            MODELS[self.settings.model], header.height, header.width, known=task.rectangles is not None
+        )
+        return max(needed(header), recognizing)
+
+
+async def _task(photo: Photo, content: SealedMemory) -> tuple[Task, bytes | None]:
+    """The task of a photo, and the key in `originals` where its face is given. Raises BadFace."""
+    if photo.known:
+        return await asyncio.to_thread(_known, photo, content)
+    name = _name(photo, content)
+    return Task(None, lambda faces: answers.detected(name, faces)), None
+
+
+def _known(photo: Photo, content: SealedMemory) -> tuple[Task, bytes]:
+    """The task for a face that is given, and the digest of its photo; blocks. Raises BadFace."""
+    name = _name(photo, content)
+    part = None if photo.face is None else content.read(photo.size + photo.name, photo.face)
+    known = face_of(part)
+    with content.mapped() as mapped, memoryview(mapped) as whole:
+        key = digest(whole[: photo.size])
+    return Task([known.rectangle], lambda faces: answers.computed(name, known.echo, faces[0])), key
+
+
+def _name(photo: Photo, content: SealedMemory) -> str:
+    return content.read(photo.size, photo.name).decode(errors="surrogatepass")

@@ -1,0 +1,142 @@
+"""Prometheus metrics of the worker process: numbers only, no names, no contents."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from service.decoders.pool import Decoders
+from service.gauges import SECONDS, add_budget
+from service.pipeline.originals import Originals
+from service.pipeline.queue import Queue
+from service.pipeline.readiness import NotWarm, Readiness
+from service.recognition.timings import Timings
+
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+NAMESPACE = "face_worker"
+"""Before `process_…`, which the web process has for itself."""
+
+
+class Metrics:
+    """Counts and times of the photos of one worker, in a registry of its own. Safe in every thread."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.stage_seconds = Histogram(
+            "face_stage_seconds",
+            "Time of each stage of a photo.",
+            ("stage",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.faces = Counter("face_faces", "Faces found or described.", registry=registry)
+        self.retried = Counter(
+            "face_retried", "Photos whose engine failed and that were tried again, alone.", registry=registry
+        )
+        self.original_hits = Counter(
+            "face_originals_hits", "Faces of an original whose decoded pixels were held.", registry=registry
+        )
+        self.original_misses = Counter(
+            "face_originals_misses", "Faces of an original that was decoded for them.", registry=registry
+        )
+        ProcessCollector(namespace=NAMESPACE, registry=registry)
+        registry.register(_Stages(readiness))
+
+    def watch(self, queue: Queue, originals: Originals, decoders: Decoders) -> None:
+        """Adds gauges of the budgets and counts of the decoders. Read at each scrape."""
+        Gauge(
+            "face_originals_bytes",
+            "Bytes of decoded originals that are held, part of face_photos_bytes_lent.",
+            registry=self.registry,
+        ).set_function(lambda: originals.bytes_held)
+        for unit, budget in (("bytes", queue.memory), ("places", queue.places)):
+            add_budget(self.registry, "photos", unit, budget)
+        self.registry.register(_Decoders(decoders))
+
+    def recognized(self, decoding: float, timings: Timings, faces: int) -> None:
+        """A photo is done; `decoding` is in seconds."""
+        for stage, seconds in {"decode": decoding, **asdict(timings)}.items():
+            if seconds:
+                self.stage_seconds.labels(stage).observe(seconds)
+        self.faces.inc(faces)
+
+    def text(self) -> str:
+        """All of it in Prometheus's text format."""
+        return generate_latest(self.registry).decode()
+
+
+class _Decoders(Collector):
+    """Decoder processes: how many were started, and the faults that ended them."""
+
+    def __init__(self, decoders: Decoders) -> None:
+        self._decoders = decoders
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "face_decoders_started", "Decoder processes that were started.", value=self._decoders.started
+        )
+        faults = CounterMetricFamily(
+            "face_decoder_faults", "Images that ended their decoder process.", labels=("cause",)
+        )
+        for cause, count in self._decoders.faults.items():
+            faults.add_metric((cause,), count)
+        yield faults
+
+
+class _Stages(Collector):
+    """Engine and provider of each stage, sizes of its batches and number of its fallbacks to dlib, once warmed up."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            stages = self._readiness.now().stages()
+        except NotWarm:
+            return
+        engines = GaugeMetricFamily(
+            "face_stage_info", "Who computes a stage.", labels=("stage", "engine", "provider")
+        )
+        fallbacks = CounterMetricFamily(
+            "face_fallbacks", "Stages of photos for which dlib stood in.", labels=("stage",)
+        )
+        on_cpu = CounterMetricFamily(
+            "face_runs_on_cpu", "Runs of a network for which its device had no memory.", labels=("stage",)
+        )
+        batches = HistogramMetricFamily(
+            "face_batch_photos", "Photos that shared a run of a network.", labels=("stage",)
+        )
+        for name, stage in stages.items():
+            if stage.batches:
+                batches.add_metric((name,), *_cumulated(stage.batches))
+            engines.add_metric((name, stage.engine, stage.provider), 1)
+            fallbacks.add_metric((name,), stage.fallbacks)
+            on_cpu.add_metric((name,), stage.on_cpu)
+        yield engines
+        yield fallbacks
+        yield on_cpu
+        yield batches
+
+
+def _cumulated(batches: Mapping[int, int]) -> tuple[list[tuple[str, float]], float]:
+    """Prometheus's buckets, each with all that is smaller, and the sum of all sizes."""
+    buckets = [
+        (str(bound), float(sum(count for size, count in batches.items() if size <= bound)))
+        for bound in BATCH_SIZES
+    ]
+    total = float(sum(batches.values()))
+    return [*buckets, ("+Inf", total)], float(sum(size * count for size, count in batches.items()))

@@ -1,0 +1,85 @@
+"""Warm-up of the recogniser in a thread, while photos already arrive and wait."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.recognition.engines.protocol import Stage
+from service.recognition.geometry import Rectangle
+from service.recognition.recognizer import Recognition
+
+log = logging.getLogger(__name__)
+
+
+class Recognizer(Protocol):
+    """The recogniser as the worker uses it. Thread-safe; every call blocks."""
+
+    def recognize_timed(
+        self,
+        image: NDArray[np.uint8],
+        rectangles: Sequence[Rectangle] | None = None,
+        *,
+        stand_in: bool = True,
+    ) -> Recognition: ...
+
+    def warm_up(self) -> None: ...
+
+    def stages(self) -> Mapping[str, Stage]: ...
+
+
+class NotWarm(Exception):
+    """The recogniser is still being warmed up."""
+
+
+class Readiness:
+    """The recogniser, once it is warm. For one event loop."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._recognizer = recognizer
+        self._warm = asyncio.Event()
+
+    async def warm_up(self) -> None:
+        """Warms the recogniser up. Raises what it raises."""
+        await asyncio.wrap_future(_in_daemon_thread(self._recognizer.warm_up))
+        self._warm.set()
+        stages = self._recognizer.stages().items()
+        log.info(
+            "ready: %s", ", ".join(f"{name} by {stage.engine} ({stage.provider})" for name, stage in stages)
+        )
+
+    async def recognizer(self) -> Recognizer:
+        """The recogniser, as soon as it is warm.
+
+        Where the warm-up fails, photos that wait here get no answer: the worker ends, and the next one gets them.
+        """
+        await self._warm.wait()
+        return self._recognizer
+
+    def now(self) -> Recognizer:
+        """The recogniser. Raises NotWarm."""
+        if not self._warm.is_set():
+            raise NotWarm
+        return self._recognizer
+
+
+def _in_daemon_thread(work: Callable[[], None]) -> "Future[None]":
+    """`work` in a thread that the process's end does not wait for, unlike those of asyncio's and of any pool."""
+    done = Future[None]()
+    done.set_running_or_notify_cancel()  # cancelled by its waiter, it can still be given a result
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=run, name="warm-up", daemon=True).start()
+    return done

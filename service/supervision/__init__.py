@@ -1,0 +1,22 @@
+"""Supervision of the worker process by the web process: start, replacement, and photos that are sent again.
+
+Recognition is pure, so a photo without an answer can be sent to the next worker.
+"""
+
+from service.supervision.dispatch import Dispatch, Job
+from service.supervision.outcomes import NeverReady, NotReady, Refused, WorkerFault
+from service.supervision.supervisor import Launch, Supervisor
+from service.worker.process import WorkerProcess, launched
+
+__all__ = [
+    "Dispatch",
+    "Job",
+    "Launch",
+    "NeverReady",
+    "NotReady",
+    "Refused",
+    "Supervisor",
+    "WorkerFault",
+    "WorkerProcess",
+    "launched",
+]

@@ -1,0 +1,60 @@
+"""Causes of a worker's end: its signal or exit status, and the kernel's out-of-memory killer."""
+
+import signal
+from pathlib import Path
+from typing import NamedTuple
+
+from service.messages import ENGINE_FAILED
+
+VMSTAT = Path("/proc/vmstat")
+"""`oom_kill` counts the processes that the kernel has killed for want of memory, in any control group (Linux 4.13)."""
+
+
+class Death(NamedTuple):
+    """The end of a worker process."""
+
+    cause: str
+    """In a few words: a label of metrics, and for the log."""
+    out_of_memory: bool = False
+    """Whether the kernel's out-of-memory killer may have been the cause."""
+    from_outside: bool = False
+    """Whether no photo can be the cause: another process has sent SIGKILL or SIGTERM, or the worker has ended by
+    itself, since its connection had ended or its engine needs a new process."""
+
+
+STUCK = Death("stuck")
+"""Of a worker that was ended, since it answered nothing any more."""
+
+
+def death(status: int, oom_kills_before: int | None) -> Death:
+    """Classifies an exit status, or the negative number of a signal, as subprocess gives it.
+
+    SIGKILL counts as out of memory where the kernel's counter has moved since, or is hidden.
+    """
+    if status == ENGINE_FAILED:
+        return Death("engine failed", from_outside=True)
+    if status >= 0:
+        return Death(f"exit status {status}", from_outside=status == 0)
+    now = oom_kills()
+    moved = now is None or oom_kills_before is None or now > oom_kills_before
+    if -status == signal.SIGKILL and moved:
+        return Death("out of memory", out_of_memory=True)
+    return Death(name_of(-status), from_outside=-status in (signal.SIGKILL, signal.SIGTERM))
+
+
+def oom_kills() -> int | None:
+    """How many processes the kernel has killed for want of memory since its start; None where it does not say."""
+    try:
+        lines = VMSTAT.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    counts = [line.split()[1] for line in lines if line.startswith("oom_kill ")]
+    return int(counts[0]) if counts else None
+
+
+def name_of(number: int) -> str:
+    """SIGSEGV for 11."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # of the real-time signals
+        return f"signal {number}"

@@ -1,0 +1,136 @@
+"""Link to one worker process, from its start to its end: the messages that it sends, and the way it died."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable
+
+from service.ipc.channel import Channel, Message
+from service.messages import (
+    Begun,
+    CannotStart,
+    MalformedMessage,
+    Opened,
+    Ready,
+    StatusReport,
+    StatusRequest,
+    WorkerStatus,
+    from_worker,
+    worker_status,
+)
+from service.supervision.deaths import STUCK, Death, death, oom_kills
+from service.supervision.dispatch import Dispatch
+from service.worker.process import WorkerProcess
+
+log = logging.getLogger(__name__)
+
+STATUS_SECONDS = 1.0
+"""Until a status is given up. A worker that computes answers within 15 ms."""
+CHECK_SECONDS = 30.0
+"""Between two checks that the worker's event loop runs."""
+STUCK_SECONDS = 300.0
+"""Without an answer to such a check, until the worker is ended. Its event loop computes nothing, so it is late only on
+a machine that swaps, and then by seconds."""
+
+CLOSING_SECONDS = 5.0
+"""For a worker to end by itself, once the connection is closed."""
+
+
+class Link:
+    """One worker and its connection, on the running event loop.
+
+    Attributes:
+        ready: the worker has been warmed up.
+        refusal: the reason for which it cannot start with these settings.
+    """
+
+    def __init__(
+        self, process: WorkerProcess, dispatch: Dispatch, opened: Callable[[], None], *, smallest: bool
+    ) -> None:
+        """`opened` is called when the worker has loaded its networks; it then gets photos."""
+        self._process = process
+        self._dispatch = dispatch
+        self._opened = opened
+        self._smallest = smallest
+        self._oom_kills = oom_kills()
+        self._closed = asyncio.Event()
+        self._channel = Channel(process.connection, self._received, self._disconnected)
+        self._numbers = itertools.count(1)
+        self._requests: dict[int, asyncio.Future[WorkerStatus]] = {}
+        self.ready = False
+        self.refusal: str | None = None
+
+    async def run(self) -> Death:
+        """Returns the cause of the worker's end, once it has ended."""
+        stuck = await self._connected_until_stuck()
+        self.close()
+        if stuck:
+            self._process.kill()
+        try:
+            async with asyncio.timeout(CLOSING_SECONDS):
+                status = await self._process.ended()
+        except TimeoutError:
+            self._process.kill()
+            status = await self._process.ended()
+        return STUCK if stuck else death(status, self._oom_kills)
+
+    def close(self) -> None:
+        """Ends the worker by the end of its connection."""
+        self._channel.close()
+        self._disconnected()
+
+    async def status(self, seconds: float = STATUS_SECONDS) -> WorkerStatus | None:
+        """The worker's metrics and stages, or None where it does not answer in time, or has ended."""
+        if self._closed.is_set():
+            return None
+        number = next(self._numbers)
+        request = self._requests[number] = asyncio.get_running_loop().create_future()
+        self._channel.send(StatusRequest(number=number).head())
+        try:
+            await asyncio.wait({request}, timeout=seconds)
+            return request.result() if request.done() and not request.cancelled() else None
+        finally:
+            del self._requests[number]
+
+    async def _connected_until_stuck(self) -> bool:
+        """Returns False at the end of the connection, True when the worker answers nothing any more."""
+        while True:
+            try:
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._closed.wait()
+            except TimeoutError:
+                if await self.status(STUCK_SECONDS) is None and not self._closed.is_set():
+                    return True
+            else:
+                return False
+
+    def _disconnected(self) -> None:
+        self._dispatch.disconnected()
+        self._closed.set()
+        for request in self._requests.values():
+            request.cancel()
+
+    def _received(self, message: Message) -> None:
+        try:
+            match told := from_worker(message.head):
+                case Opened():
+                    self._opened()
+                    self._dispatch.connected(self._channel, smallest=self._smallest)
+                case Ready():
+                    self.ready = True
+                case CannotStart():
+                    self.refusal = message.body.decode(errors="replace")
+                case Begun():
+                    self._dispatch.begun(told)
+                case StatusReport():
+                    self._reported(told.number, worker_status(message.body))
+                case _:
+                    self._dispatch.ended(told, message.body)
+        except MalformedMessage as error:
+            log.error("the worker process is ended, since its messages cannot be read: %s", error)  # noqa: TRY400
+            self._process.kill()
+
+    def _reported(self, number: int, status: WorkerStatus) -> None:
+        request = self._requests.get(number)
+        if request is not None and not request.done():
+            request.set_result(status)

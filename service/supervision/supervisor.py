@@ -1,0 +1,158 @@
+"""Supervisor of the worker process: one at a time, replaced when it dies, given up after failed starts in a row."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from service.messages import WorkerStatus
+from service.supervision.deaths import Death
+from service.supervision.dispatch import Dispatch
+from service.supervision.link import Link
+from service.supervision.outcomes import NeverReady, NotReady
+from service.worker.process import WorkerProcess
+
+log = logging.getLogger(__name__)
+
+FAILED_STARTS = 5
+"""In a row, after which the service ends."""
+MOST_BLAMED = 5
+"""Photos in a row that each ended two workers, after which the service ends: then the fault is not theirs, and each
+further one would be marked as failed."""
+FIRST_PAUSE = 0.5
+"""Seconds before the start that follows a failed one; doubled after each further one."""
+
+NEVER = "the service could not start; its log says why"
+LOADING = "the models are being loaded; photos sent now wait for them"
+
+
+class Launch(Protocol):
+    """A way to start a worker, as `process.launched`. Raises OSError."""
+
+    def __call__(self, *, smallest: bool) -> WorkerProcess: ...
+
+
+class Supervisor:
+    """The worker of this process, from its first start to the end of the service. For one event loop.
+
+    Attributes:
+        dispatch: the photos for the worker.
+        restarts: workers that died, by cause.
+        resent: photos that were sent again, by the cause of the death before.
+    """
+
+    def __init__(self, launch: Launch, on_failure: Callable[[str], None]) -> None:
+        """`on_failure` is called with the reason where no worker can be started."""
+        self._launch = launch
+        self._on_failure = on_failure
+        self.restarts: Counter[str] = Counter()
+        self.resent: Counter[str] = Counter()
+        self.dispatch = Dispatch(self._count_resent, self._replace)
+        self._running: asyncio.Task[None] | None = None
+        self._opened = asyncio.Event()
+        """A worker has loaded the networks, or none can, which `_failed` says."""
+        self._failed = False
+        self._closing = asyncio.Event()
+        self._replacing = False
+        self._link: Link | None = None
+        self._last_status: WorkerStatus | None = None
+
+    def start(self) -> None:
+        """Starts the first worker, on the running loop."""
+        self._running = asyncio.create_task(self._run())
+        self._running.add_done_callback(self._supervised)
+
+    async def opened(self) -> None:
+        """Waits until a first worker has loaded the networks. Raises NeverReady where none can."""
+        await self._opened.wait()
+        self._check()
+
+    def now(self) -> None:
+        """Raises NotReady while no worker is warm, NeverReady where none will be."""
+        self._check()
+        if self._link is None or not self._link.ready:
+            raise NotReady(LOADING)
+
+    async def status(self) -> WorkerStatus | None:
+        """The worker's metrics and stages; as they last were, where it does not answer at once."""
+        if self._link is not None:
+            self._last_status = await self._link.status() or self._last_status
+        return self._last_status
+
+    async def close(self) -> None:
+        """Ends the worker."""
+        self._closing.set()
+        self._replace()
+        if self._running is not None:
+            await asyncio.wait({self._running})
+
+    async def _run(self) -> None:
+        failed_starts, ever_ready = 0, False
+        while not self._closing.is_set():
+            ready, death, refusal = await self._one_worker()
+            if self._closing.is_set() or self._replacing:
+                self._replacing = False
+                continue
+            self.restarts[death.cause] += 1
+            self.dispatch.lost(death, ready=ready)
+            cause = death.cause if refusal is None else f"{death.cause}: {refusal}"
+            failed_starts, ever_ready = 0 if ready else failed_starts + 1, ever_ready or ready
+            if refusal is not None and not ever_ready:
+                self._give_up(refusal)
+            elif self.dispatch.blamed == MOST_BLAMED:
+                self._give_up(f"{MOST_BLAMED} photos in a row ended the worker process twice each ({cause})")
+            elif failed_starts == FAILED_STARTS:
+                self._give_up(f"the worker process died at {failed_starts} starts in a row ({cause})")
+            else:
+                log.warning("the worker process died (%s); another one is started", cause)
+                await self._pause(failed_starts)
+                continue
+            return
+
+    async def _one_worker(self) -> tuple[bool, Death, str | None]:
+        """Starts a worker and waits for its end: whether it was warm, its death, and its reason not to start."""
+        smallest = self.dispatch.needs_smallest
+        try:
+            process = self._launch(smallest=smallest)
+        except OSError as error:
+            return False, Death(f"not started: {error.strerror}"), None
+        self._link = link = Link(process, self.dispatch, self._opened.set, smallest=smallest)
+        try:
+            death = await link.run()
+        finally:
+            link.close()
+            self._link = None
+        return link.ready, death, link.refusal
+
+    async def _pause(self, failed_starts: int) -> None:
+        if failed_starts:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_PAUSE * 2 ** (failed_starts - 1)):
+                    await self._closing.wait()
+
+    def _replace(self) -> None:
+        """Ends the present worker, which has no photo, for another one."""
+        if self._link is not None:
+            self._replacing = True
+            self._link.close()
+
+    def _supervised(self, running: asyncio.Task[None]) -> None:
+        """Ends the service where its supervision has ended by a fault: photos would wait for ever."""
+        if not running.cancelled() and (error := running.exception()):
+            log.error("the supervision of the worker process failed", exc_info=error)
+            self._give_up(f"the supervision of the worker process failed ({type(error).__name__}: {error})")
+
+    def _give_up(self, reason: str) -> None:
+        self._failed = True
+        self._opened.set()
+        self.dispatch.fail(NeverReady(NEVER))
+        self._on_failure(reason)
+
+    def _check(self) -> None:
+        if self._failed:
+            raise NeverReady(NEVER)
+
+    def _count_resent(self, death: Death) -> None:
+        self.resent[death.cause] += 1

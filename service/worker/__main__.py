@@ -1,0 +1,36 @@
+"""The worker process: `python -m service.worker DESCRIPTOR PARENT`, as the web process starts it.
+
+DESCRIPTOR is the worker's end of the connection; with PARENT, a process id, this process ends.
+"""
+
+import signal
+import socket
+import sys
+
+from service import ipc
+from service.early_exit import SIGNALS, exit_now
+
+
+def main(descriptor: int, parent: int) -> int:
+    """Serves until the web process ends; returns the exit status."""
+    ipc.end_with_parent(parent)
+    # A terminal, and systemd where it is told so, signal all processes of a service: the web process decides.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    # Not at the top: with the signals ignored first, and the fork server loads its libraries while this process does.
+    from service import logs, settings
+    from service.decoders.handle import ForkServer
+    from service.worker import confinement
+
+    configuration = settings.load()
+    logs.configure(configuration.log_level, configuration.log_format)
+    restrictions = confinement.confine()
+    server = ForkServer(log_level=configuration.log_level, log_format=configuration.log_format)
+    server.start()
+    from service.worker import computing
+
+    return computing.run(socket.socket(fileno=descriptor), configuration, server, restrictions)
+
+
+if __name__ == "__main__":  # the processes of dlib import this module as well
+    exit_now(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,63 @@
+"""All that a worker needs, opened as the settings say, and served until the end of the connection."""
+
+import asyncio
+import socket
+from functools import partial
+
+from service.capacity import Capacity
+from service.decoders.handle import ForkServer
+from service.decoders.pool import Decoders
+from service.heap import give_large_blocks_back
+from service.pipeline.engine_health import EngineHealth
+from service.pipeline.intake import Intake
+from service.pipeline.metrics import Metrics
+from service.pipeline.originals import Originals
+from service.pipeline.queue import Queue
+from service.pipeline.readiness import Readiness, Recognizer
+from service.recognition.models import MODELS
+from service.recognition.opening import open_recognizer
+from service.recognition.parallelism import usable_cores
+from service.sandbox import Restrictions
+from service.settings import Settings
+from service.worker.confinement import confine_when_warm
+from service.worker.serving import Work, serve
+
+
+def run(connection: socket.socket, settings: Settings, server: ForkServer, restrictions: Restrictions) -> int:
+    """Serves a connection; returns the exit status of `serve`. `restrictions` are in force already."""
+    give_large_blocks_back()
+    return asyncio.run(serve(connection, lambda: _work(settings, server, restrictions)))
+
+
+def _work(settings: Settings, server: ForkServer, restrictions: Restrictions) -> Work:
+    """The parts of the worker. Raises RuntimeError with one line where the settings ask for what cannot be had."""
+    capacity = Capacity.of(settings, usable_cores())
+    decoders = Decoders(server, capacity.photos + 1)
+    work = work_with(settings, capacity, _opened(settings, capacity.photos), decoders)
+    work.confine = partial(confine_when_warm, restrictions)
+    return work
+
+
+def work_with(settings: Settings, capacity: Capacity, recognizer: Recognizer, decoders: Decoders) -> Work:
+    """The parts of the worker around a recogniser and decoders."""
+    readiness = Readiness(recognizer)
+    queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)
+    originals = Originals(queue.memory)
+    metrics = Metrics(readiness)
+    metrics.watch(queue, originals, decoders)
+    intake = Intake(settings, readiness, decoders, queue, originals, metrics, EngineHealth())
+    return Work(readiness, intake, metrics)
+
+
+def _opened(settings: Settings, workers: int) -> Recognizer:
+    return open_recognizer(
+        MODELS[settings.model],
+        engine=settings.engine,
+        store=settings.store,
+        workers=workers,
+        threads=settings.threads,
+        provider=settings.providers,
+        allow_fallback=settings.allow_fallback,
+        device_memory=settings.gpu_memory,
+        precision=settings.precision,
+    )

@@ -1,0 +1,57 @@
+"""Confinement of the worker: privileges that it gives up before it starts threads, and once it is warm."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from service import recognition, sandbox
+from service.recognition import code_folders
+from service.sandbox import Restrictions
+
+OOM_SCORE = 500
+"""Where memory runs out, the kernel ends the worker, or its decoders, before the web process."""
+
+PACKAGE = Path(__file__).parent.parent
+"""`service`: Python keeps the bytecode of each folder in a folder `__pycache__`."""
+
+CONTROL_DEVICE = Path("/dev/nvidiactl")
+"""Of NVIDIA's driver, which then keeps compiled kernels in COMPUTE_CACHE."""
+COMPUTE_CACHE = Path("~/.nv")
+
+
+def confine() -> Restrictions:
+    """Gives up what no start and no photo needs. For a process with one thread, before its large imports."""
+    sandbox.prefer_to_be_killed(OOM_SCORE)
+    return sandbox.restrict_worker(_writable())
+
+
+def confine_when_warm(restrictions: Restrictions) -> Restrictions:
+    """Forbids files to grow, since all code is compiled."""
+    return restrictions._replace(file_growth_forbidden=sandbox.forbid_file_growth())
+
+
+def trial() -> str:
+    """Two lines with what is in force in a worker and in a decoder on this machine, tried in a process of its own."""
+    command = [sys.executable, "-m", "service.worker.confinement"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def _writable() -> list[Path]:
+    """Folders of bytecode, of machine code and of a GPU's kernels, as far as this account can write them."""
+    loops = Path(recognition.__file__).parent
+    code = next((folder for folder in code_folders.folders(loops) if _may_write(folder)), None)
+    bytecode = [folder for folder in PACKAGE.glob("**/__pycache__") if _may_write(folder)]
+    kernels = [COMPUTE_CACHE.expanduser()] if CONTROL_DEVICE.exists() else []
+    return [*bytecode, *([code] if code else []), *kernels]
+
+
+def _may_write(folder: Path) -> bool:
+    """Whether a folder can be written, or made."""
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return os.access(existing, os.W_OK)
+
+
+if __name__ == "__main__":
+    print("sandbox of the worker:", confine_when_warm(confine()).summary())
+    print("sandbox of the decoders:", sandbox.restrict_decoder().summary())

@@ -1,0 +1,170 @@
+"""The worker's side of the connection: photos in, answers out, until the web process closes it."""
+
+import asyncio
+import json
+import logging
+import socket
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from service.images.memory import Header
+from service.ipc import SealedMemory
+from service.ipc.channel import Channel, Message
+from service.messages import (
+    ENGINE_FAILED,
+    Answered,
+    Begun,
+    Cancel,
+    Cancelled,
+    CannotStart,
+    Ended,
+    Faulted,
+    MalformedMessage,
+    Opened,
+    Photo,
+    Ready,
+    RefusedPhoto,
+    StatusReport,
+    StatusRequest,
+    from_web,
+    shortened,
+)
+from service.pipeline.engine_health import FAILED_PHOTOS
+from service.pipeline.intake import Intake
+from service.pipeline.metrics import Metrics
+from service.pipeline.readiness import NotWarm, Readiness
+from service.pipeline.refusals import REFUSALS, STATUS
+from service.recognition.engines.protocol import EngineError
+from service.sandbox import Restrictions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Work:
+    """The parts that answer messages."""
+
+    readiness: Readiness
+    intake: Intake
+    metrics: Metrics
+    confine: Callable[[], Restrictions] = Restrictions
+    """Gives up privileges that the warm-up needed, and says what is in force."""
+    restrictions: Restrictions | None = None
+    """For `/info`, once the warm-up is over."""
+
+
+async def serve(connection: socket.socket, opened: Callable[[], Work]) -> int:
+    """Answers messages until the end of the connection; `opened` loads the networks, and blocks.
+
+    Returns the exit status: 0; 1 where the worker could not start, which the web process is told with the reason; or
+    ENGINE_FAILED.
+    """
+    serving = _Serving(connection)
+    try:
+        serving.work = work = opened()
+        serving.channel.send(Opened().head())
+        ended = asyncio.create_task(serving.closed.wait())
+        if await _first(asyncio.create_task(work.readiness.warm_up()), ended):
+            return 0
+        work.restrictions = work.confine()
+        log.info("sandbox: %s", work.restrictions.summary())
+        serving.channel.send(Ready().head())
+        if await _first(asyncio.create_task(work.intake.health.broken.wait()), ended):
+            return 0
+        log.error("the engine has failed for %d photos in a row, and needs a new process", FAILED_PHOTOS)
+    except Exception as error:
+        serving.channel.send(CannotStart().head(), _reason(error).encode(errors="backslashreplace"))
+        return 1
+    finally:
+        serving.channel.close()
+    return ENGINE_FAILED
+
+
+async def _first(task: asyncio.Task[Any], ended: asyncio.Task[Any]) -> bool:
+    """Whether the connection ends before a task does. Raises what the task raises."""
+    await asyncio.wait({task, ended}, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        return True
+    task.result()
+    return False
+
+
+def _reason(error: Exception) -> str:
+    """One line where it names the way out, else a traceback."""
+    if isinstance(error, RuntimeError):  # RecognizerError, EngineError, or a machine without threads
+        return str(error)
+    return "".join(traceback.format_exception(error))
+
+
+class _Serving:
+    """The photos of one connection, a task each."""
+
+    work: Work
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.closed = asyncio.Event()
+        self.channel = Channel(connection, self._received, self.closed.set)
+        self._photos: dict[int, asyncio.Task[None]] = {}
+
+    def _received(self, message: Message) -> None:
+        match told := from_web(message.head):
+            case Photo():
+                self._begin(told, message.memory)
+            case Cancel():
+                if photo := self._photos.get(told.number):
+                    photo.cancel()
+            case StatusRequest():
+                self.channel.send(StatusReport(number=told.number).head(), self._status())
+
+    def _begin(self, photo: Photo, content: SealedMemory | None) -> None:
+        size = photo.size + photo.name + (photo.face or 0)
+        if content is None or content.size != size or photo.number in self._photos:
+            raise MalformedMessage("a photo without its bytes, or with the number of another")
+        task = asyncio.create_task(self._photo(photo, content))
+        self._photos[photo.number] = task
+        task.add_done_callback(lambda task: self._ended(photo.number, content, task))
+
+    def _ended(self, number: int, content: SealedMemory, task: asyncio.Task[None]) -> None:
+        content.close()
+        del self._photos[number]
+        # Not in the task: one that is cancelled before its first step runs no line of its own.
+        if task.cancelled():
+            self.channel.send(Cancelled(number=number).head())
+
+    async def _photo(self, photo: Photo, content: SealedMemory) -> None:
+        """Sends the last message about a photo, unless it is cancelled."""
+        number = photo.number
+
+        def begun(header: Header) -> None:
+            told = Begun(number=number, format=header.format, width=header.width, height=header.height)
+            self.channel.send(told.head())
+
+        body = b""
+        last: Ended
+        try:
+            body = await self.work.intake.answer(photo, content, begun)
+            last = Answered(number=number)
+        except REFUSALS as error:
+            status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+            last = RefusedPhoto(number=number, status=status, reason=shortened(str(error)))
+        except Exception as error:
+            log.exception("a photo could not be computed")
+            known = isinstance(error, EngineError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            last = Faulted(number=number, reason=shortened(reason))
+        self.channel.send(last.head(), body)
+
+    def _status(self) -> bytes:
+        try:
+            stages = {name: asdict(stage) for name, stage in self.work.readiness.now().stages().items()}
+        except NotWarm:
+            stages = None
+        restricted = {"worker": self.work.restrictions, "decoders": self.work.intake.decoders.restrictions}
+        status = {
+            "metrics": self.work.metrics.text(),
+            "stages": stages,
+            "restrictions": {process: found and found._asdict() for process, found in restricted.items()},
+        }
+        return json.dumps(status).encode()

@@ -1,0 +1,83 @@
+"""A dispatch, and scripted workers one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from service import ipc
+from service.ipc.channel import Channel, Message
+from service.messages import Begun, from_worker
+from service.supervision import Dispatch, Job, Refused
+from service.supervision.deaths import Death
+from service.uploads import Upload
+from tests.unit.service.stories import settle
+from tests.unit.service.supervision.peer import Peer
+
+CRASH = Death("SIGSEGV")
+
+NAME = "private.jpg"
+
+Answer = asyncio.Task[bytes]
+
+
+class Story:
+    """A dispatch, and workers one after the other."""
+
+    def __init__(self) -> None:
+        self.resent: list[Death] = []
+        self.replaced = 0
+        self.dispatch = Dispatch(self.resent.append, self._replace)
+        self._channel: Channel | None = None
+
+    def start(self, *, smallest: bool = False) -> Peer:
+        ours, its = ipc.pair()
+        peer = Peer(its)
+        self._channel = Channel(ours, self._received, self.dispatch.disconnected)
+        self.dispatch.connected(self._channel, smallest=smallest)
+        return peer
+
+    def post(self, *contents: bytes) -> list[Answer]:
+        """Photos, all of which have reached the dispatch."""
+        return [asyncio.create_task(self._post(content)) for content in contents]
+
+    async def die(self, peer: Peer, death: Death, *, ready: bool = True) -> None:
+        peer.channel.close()
+        await settle()
+        assert self._channel is not None
+        self._channel.close()
+        self.dispatch.lost(death, ready=ready)
+        await settle()
+
+    async def end(self, *peers: Peer) -> None:
+        if self._channel is not None:
+            self._channel.close()
+        for peer in peers:
+            peer.channel.close()
+        await settle()
+        assert self.dispatch.waiting == 0
+
+    async def _post(self, content: bytes) -> bytes:
+        return await self.dispatch.answer(job(content))
+
+    def _received(self, message: Message) -> None:
+        told = from_worker(message.head)
+        if isinstance(told, Begun):
+            self.dispatch.begun(told)
+        else:
+            self.dispatch.ended(told, message.body)  # type: ignore[arg-type]
+
+    def _replace(self) -> None:
+        self.replaced += 1
+        self.dispatch.disconnected()
+
+
+def job(content: bytes, face: bytes | None = None) -> Job:
+    return Job(Upload(NAME, content, face), known=face is not None, maximum_area=100)
+
+
+async def refusal(answer: Answer) -> tuple[int, str]:
+    with pytest.raises(Refused) as refused:
+        await answer
+    return refused.value.status, str(refused.value)

@@ -1,0 +1,251 @@
+"""Photos that were in work when a worker died: sent again, alone, and refused in the end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from service.supervision import dispatch
+from service.supervision.deaths import Death
+from tests.unit.service.stories import run, settle
+from tests.unit.service.supervision.dispatched import CRASH, NAME, Story, refusal
+
+pytestmark = pytest.mark.usefixtures("no_descriptor_leaks")
+
+KILLED = Death("SIGKILL", from_outside=True)
+OUT_OF_MEMORY = Death("out of memory", out_of_memory=True)
+
+
+def test_photos_in_work_at_a_death_go_again_alone_and_before_all_others() -> None:
+    async def story() -> None:
+        service = Story()
+        peer = service.start()
+        answers = service.post(b"a", b"b", b"waits there", b"d")
+        for _ in range(2):
+            await peer.photo()
+        for _ in range(2):
+            await peer.photo(begun=False)
+        await service.die(peer, CRASH)
+        answers += service.post(b"new")
+        assert service.resent == [CRASH] * 4
+
+        peer = service.start()
+        for suspect in (b"a", b"b"):
+            came = await peer.photo()
+            assert came.content.startswith(suspect)
+            assert await peer.is_idle()  # nothing beside it
+            peer.answer(came, suspect)
+        together = [await peer.photo() for _ in range(3)]
+        assert [came.photo.size for came in together] == [11, 1, 3]
+        for came in together:
+            peer.answer(came)
+        assert [await answer for answer in answers] == [b"a", b"b", b"{}", b"{}", b"{}"]
+        await service.end(peer)
+
+    run(story)
+
+
+def test_a_suspect_waits_for_the_end_of_all_others() -> None:
+    async def story() -> None:
+        service = Story()
+        peer = service.start()
+        suspect, beside = service.post(b"suspect", b"beside")
+        await peer.photo()
+        await peer.photo(begun=False)
+        await service.die(peer, CRASH)
+        peer = service.start()
+        came = await peer.photo()
+        assert await peer.is_idle()
+        assert came.content.startswith(b"suspect")
+        later = service.post(b"later")
+        assert await peer.is_idle()
+        peer.answer(came)
+        for _ in range(2):
+            peer.answer(await peer.photo())
+        await asyncio.gather(suspect, beside, *later)
+        await service.end(peer)
+
+    run(story)
+
+
+def test_the_photo_that_is_alone_at_a_second_death_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        service = Story()
+        peer = service.start()
+        culprit, honest = service.post(b"culprit", b"honest")
+        for _ in range(2):
+            await peer.photo()
+        await service.die(peer, CRASH)
+        peer = service.start()
+        assert (await peer.photo()).content.startswith(b"culprit")
+        await service.die(peer, CRASH)
+        status, reason = await refusal(culprit)
+        assert (status, "SIGSEGV" in reason) == (415, True)
+        peer = service.start()
+        came = await peer.photo()
+        peer.answer(came, b"honest")
+        assert await honest == b"honest"
+        await service.end(peer)
+
+    run(story)
+    (line,) = caplog.text.splitlines()
+    for told in ("7 bytes", "JPEG, 640 x 480", "SIGSEGV"):
+        assert told in line
+    assert NAME not in line
+
+
+def test_a_death_before_any_photo_is_in_work_makes_all_of_them_suspects() -> None:
+    async def story() -> None:
+        service = Story()
+        peer = service.start()
+        answers = service.post(b"a", b"b")
+        for _ in range(2):
+            await peer.photo(begun=False)
+        await service.die(peer, CRASH)
+        peer = service.start()
+        for _ in range(2):
+            came = await peer.photo()
+            assert await peer.is_idle()
+            peer.answer(came)
+        await asyncio.gather(*answers)
+        await service.end(peer)
+
+    run(story)
+
+
+def test_memory_is_refused_only_after_the_smallest_worker() -> None:
+    async def story() -> None:
+        service = Story()
+        peer = service.start()
+        large, waits = service.post(b"large", b"waits")
+        await peer.photo()
+        await peer.photo(begun=False)
+        await service.die(peer, OUT_OF_MEMORY)
+        peer = service.start()
+        await peer.photo()
+        await service.die(peer, OUT_OF_MEMORY)
+        peer = service.start(smallest=service.dispatch.needs_smallest)
+        assert (await peer.photo()).content.startswith(b"large")
+        assert await peer.is_idle()
+        await service.die(peer, OUT_OF_MEMORY)
+        status, reason = await refusal(large)
+        assert (status, "memory" in reason) == (503, True)
+        peer = service.start(smallest=service.dispatch.needs_smallest)
+        peer.answer(await peer.photo())
+        await waits
+        assert service.replaced == 0  # each was of the right size
+        await service.end(peer)
+
+    run(story)
+
+
+def test_a_smallest_worker_is_replaced_once_it_has_answered() -> None:
+    async def story() -> None:
+        service = Story()
+        large, waits = service.post(b"large", b"waits")
+        peer = service.start()
+        await peer.photo()
+        await peer.photo(begun=False)
+        for _ in range(2):
+            await service.die(peer, OUT_OF_MEMORY)
+            peer = service.start(smallest=service.dispatch.needs_smallest)
+            came = await peer.photo()
+        peer.answer(came, b"after all")
+        assert await large == b"after all"
+        assert await peer.is_idle()
+        assert service.replaced == 1
+        peer.channel.close()
+        peer = service.start()
+        peer.answer(await peer.photo())
+        await waits
+        await service.end(peer)
+
+    run(story)
+
+
+def test_a_worker_of_the_wrong_size_is_replaced() -> None:
+    async def story() -> None:
+        service = Story()
+        (large,) = service.post(b"large")
+        peer = service.start()
+        await peer.photo()
+        for _ in range(2):
+            await service.die(peer, OUT_OF_MEMORY)
+            peer = service.start()
+            await settle()
+        assert await peer.is_idle() == (service.replaced == 1)
+        assert service.replaced == 1
+        # Its caller hangs up while the smallest one starts.
+        large.cancel()
+        await settle()
+        peer.channel.close()
+        peer = service.start(smallest=True)
+        await settle()
+        assert service.replaced == 2
+        await service.end(peer)
+
+    run(story)
+
+
+def test_a_crash_of_the_smallest_worker_is_the_images_fault() -> None:
+    async def story() -> None:
+        service = Story()
+        (large,) = service.post(b"large")
+        for death in (OUT_OF_MEMORY, OUT_OF_MEMORY, CRASH):
+            peer = service.start(smallest=service.dispatch.needs_smallest)
+            await peer.photo()
+            await service.die(peer, death)
+        assert (await refusal(large))[0] == 415
+        await service.end(peer)
+
+    run(story)
+
+
+def test_workers_killed_from_outside_blame_no_photo_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "MOST_DEATHS", 4)
+
+    async def story() -> None:
+        service = Story()
+        pair = service.post(b"a", b"b")
+        for _ in range(3):
+            peer = service.start()
+            for _ in range(2):
+                await peer.photo()  # together: none is a suspect
+            await service.die(peer, KILLED)
+        peer = service.start()
+        first, second = await peer.photo(), await peer.photo()
+        peer.answer(second)
+        await service.die(peer, KILLED)  # the fourth of `a`
+        peer = service.start()
+        again = await peer.photo()
+        assert again.number == first.number
+        pair += service.post(b"c")
+        assert await peer.is_idle()  # `a` is alone from now on
+        await service.die(peer, KILLED)
+        assert (await refusal(pair[0]))[0] == 415
+        peer = service.start()
+        peer.answer(await peer.photo())
+        await asyncio.gather(*pair[1:])
+        await service.end(peer)
+
+    run(story)
+
+
+def test_deaths_before_the_warm_up_blame_no_photo() -> None:
+    async def story() -> None:
+        service = Story()
+        answers = service.post(b"a", b"b")
+        for death in (CRASH, OUT_OF_MEMORY, CRASH, CRASH):
+            peer = service.start()
+            for _ in range(2):
+                await peer.photo(begun=False)
+            await service.die(peer, death, ready=False)
+        assert len(service.resent) == 8
+        peer = service.start()
+        for _ in range(2):
+            peer.answer(await peer.photo())
+        await asyncio.gather(*answers)
+        await service.end(peer)
+
+    run(story)

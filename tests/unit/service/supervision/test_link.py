@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from service.ipc.channel import PREFIX
+from service.messages import CannotStart, StatusReport, WorkerStatus
+from service.supervision import Dispatch, Job, link
+from service.supervision.deaths import STUCK, Death
+from service.supervision.link import Link
+from service.uploads import Upload
+from tests.unit.service.stories import run, settle
+from tests.unit.service.supervision.peer import Worker
+
+STATUS = WorkerStatus(metrics="face_faces_total 1.0\n", stages=None, restrictions={})
+
+
+class Story:
+    """A link to a worker, and what it says."""
+
+    def __init__(self, **worker: bool) -> None:
+        self.worker = Worker(**worker)
+        self.opened = 0
+        self.dispatch = Dispatch(lambda _: None, lambda: None)
+        self.link = Link(self.worker, self.dispatch, self._opened, smallest=False)
+        self.running = asyncio.create_task(self.link.run())
+
+    def _opened(self) -> None:
+        self.opened += 1
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(link, "STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(link, "CLOSING_SECONDS", 0.05)
+
+
+def test_a_worker_gets_photos_as_soon_as_it_is_open() -> None:
+    async def story() -> None:
+        it = Story()
+        job = Job(Upload("a", b"photo", None), known=False, maximum_area=1)
+        answer = asyncio.create_task(it.dispatch.answer(job))
+        assert await it.worker.is_idle()
+        it.worker.open()
+        came = await it.worker.photo()
+        assert (it.opened, it.link.ready, job.in_work) == (1, False, True)
+        it.worker.warm()
+        await settle()
+        assert it.link.ready
+        it.worker.answer(came, b"{}")
+        assert await answer == b"{}"
+        it.worker.die(-11)
+        assert await it.running == Death("SIGSEGV")
+
+    run(story)
+
+
+def test_the_reason_not_to_start_arrives_however_much_is_unread() -> None:
+    async def story() -> None:
+        it = Story()
+        asking = asyncio.create_task(it.link.status())
+        await asyncio.sleep(0)
+        # Nothing more is read, as by a worker that loads its networks.
+        asyncio.get_running_loop().remove_reader(it.worker.channel._connection)
+        await settle()
+        it.worker.send(CannotStart(), "no such device: naïve".encode())
+        it.worker.die(1)
+        assert await it.running == Death("exit status 1")
+        assert it.link.refusal == "no such device: naïve"
+        assert await asking is None
+
+    run(story)
+
+
+def test_a_status_arrives() -> None:
+    async def story() -> None:
+        it = Story()
+        first, second = (asyncio.create_task(it.link.status()) for _ in range(2))
+        numbers = [await it.worker.requests.get() for _ in range(2)]
+        it.worker.send(StatusReport(number=99), STATUS.head())
+        it.worker.send(StatusReport(number=numbers[1]), STATUS.head())
+        it.worker.send(StatusReport(number=numbers[1]), STATUS.head())
+        assert await second == STATUS
+        assert not first.done()
+        it.worker.die(0)
+        await it.running
+        assert await first is None
+
+    run(story)
+
+
+def test_a_status_is_given_up_in_time() -> None:
+    async def story() -> None:
+        it = Story()
+        assert await it.link.status(0.01) is None
+        late = await it.worker.requests.get()
+        it.worker.send(StatusReport(number=late), STATUS.head())
+        await settle()
+        assert not it.running.done()
+        it.worker.die(0)
+        await it.running
+
+    run(story)
+
+
+def test_a_worker_that_has_ended_is_not_asked() -> None:
+    async def story() -> None:
+        it = Story(leaves=False)
+        it.worker.channel.close()
+        await settle()
+        started = time.monotonic()
+        assert await it.link.status(20) is None
+        assert time.monotonic() - started < 10
+        it.worker.die(0)
+        await it.running
+
+    run(story)
+
+
+def test_a_death_ends_a_question_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "CHECK_SECONDS", 0.0)
+
+    async def story() -> None:
+        it = Story()
+        await it.worker.requests.get()  # the check whether it is stuck, which waits for STUCK_SECONDS
+        it.worker.die(-9)
+        await it.running
+
+    run(story)
+
+
+def test_closing_ends_a_question_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "CHECK_SECONDS", 0.0)
+
+    async def story() -> None:
+        it = Story()
+        await it.worker.requests.get()
+        it.link.close()
+        assert (await it.running).cause == "exit status 0"
+
+    run(story)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_worker_that_answers_nothing_is_ended() -> None:
+    async def story() -> None:
+        it = Story(leaves=False)
+        it.worker.open()
+        await settle()
+        assert await it.running == STUCK
+        assert it.worker.kills == 1
+        # No photo goes to what is ended.
+        answer = asyncio.create_task(
+            it.dispatch.answer(Job(Upload("a", b"photo", None), known=False, maximum_area=1))
+        )
+        await settle()
+        assert it.dispatch.waiting == 1
+        answer.cancel()
+        await settle()
+
+    run(story)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_worker_that_answers_is_not_stuck() -> None:
+    async def story() -> None:
+        it = Story()
+        for _ in range(5):
+            it.worker.send(StatusReport(number=await it.worker.requests.get()), STATUS.head())
+        assert not it.running.done()
+        it.worker.die(-6)
+        assert await it.running == Death("SIGABRT")
+
+    run(story)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_worker_that_stays_without_a_connection_is_killed() -> None:
+    async def story() -> None:
+        it = Story(leaves=False)
+        it.link.close()
+        await it.running
+        assert it.worker.kills == 1
+
+    run(story)
+
+
+def _no_json(worker: Worker) -> None:
+    worker.channel.send(b"\xff")
+
+
+def _other_side(worker: Worker) -> None:
+    worker.channel.send(b'{"kind":"cancel","number":1}')
+
+
+def _no_status(worker: Worker) -> None:
+    worker.send(StatusReport(number=1), b"{}")
+
+
+def _negative(worker: Worker) -> None:
+    worker.channel.send(b'{"kind":"answered","number":-1}')
+
+
+@pytest.mark.parametrize("say", [_no_json, _other_side, _no_status, _negative])
+def test_a_worker_that_says_what_cannot_be_read_is_killed(
+    say: Callable[[Worker], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        it = Story(leaves=False)
+        say(it.worker)
+        await it.running
+        assert it.worker.kills == 1
+
+    run(story)
+    assert "messages cannot be read" in caplog.text
+
+
+def test_a_packet_that_is_no_message_ends_the_worker() -> None:
+    async def story() -> None:
+        it = Story()
+        it.worker.channel._connection.send(PREFIX.pack(2**50))
+        assert (await it.running).cause == "exit status 0"
+
+    run(story)

@@ -1,0 +1,27 @@
+"""Libraries that each process loads: none that another process is there for."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = "import sys, importlib; importlib.import_module(sys.argv[1]); print(*sys.modules)"
+
+DECODERS = {"cv2", "PIL", "pillow_heif"}
+COMPUTING = {"onnxruntime", "numba", "dlib"}
+HTTP = {"starlette", "uvicorn", "h11", "python_multipart"}
+
+
+@pytest.mark.parametrize(
+    ("module", "absent", "present"),
+    [
+        ("service.server", DECODERS | COMPUTING | {"numpy"}, HTTP),
+        ("service.worker.computing", DECODERS | HTTP | {"dlib"}, {"numpy", "onnxruntime", "numba"}),
+        ("service.decoders.fork_server", COMPUTING | HTTP | {"pydantic", "asyncio"}, DECODERS),
+    ],
+)
+def test_a_process_loads_what_it_needs(module: str, absent: set[str], present: set[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, module], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & absent
+    assert present <= loaded

@@ -1,0 +1,75 @@
+"""Real worker processes, with a command of the test's."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.ipc.channel import Channel, Message
+from service.supervision import launched
+from service.worker.process import SMALLEST
+from tests.unit.service.stories import run
+
+
+def python(script: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", script)
+
+
+def test_the_status_of_a_process_is_told() -> None:
+    async def story() -> None:
+        for script, status in (
+            ("raise SystemExit(3)", 3),
+            ("import os; os.abort()", -6),
+            ("import signal; signal.pause()", -9),
+        ):
+            process = launched(smallest=False, command=python(script))
+            if status == -9:
+                process.kill()
+            assert await process.ended() == status
+            process.kill()  # of no effect on another process with its number
+            assert await process.ended() == status
+            process.connection.close()
+
+    run(story)
+
+
+def test_a_worker_has_its_connection_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "secret")
+    script = """
+import json, os, sys
+from service.ipc.channel import PREFIX
+import socket
+names = json.dumps({"own": dict(os.environ), "parent": sys.argv[2]}).encode()
+socket.socket(fileno=int(sys.argv[1])).send(PREFIX.pack(0) + names)
+"""
+
+    async def story() -> None:
+        for smallest in (False, True):
+            process = launched(smallest=smallest, command=python(script))
+            messages: asyncio.Queue[Message] = asyncio.Queue()
+            closed = asyncio.Event()
+            Channel(process.connection, messages.put_nowait, closed.set)
+            told = json.loads((await messages.get()).head)
+            assert told["parent"] == str(os.getpid())
+            assert "API_KEY" not in told["own"]
+            assert "secret" not in str(told)
+            assert (told["own"].items() >= SMALLEST.items()) == smallest
+            await closed.wait()
+            assert await process.ended() == 0
+
+    run(story)
+
+
+def test_a_command_that_cannot_be_run_leaves_no_descriptor() -> None:
+    gc.collect()  # what other tests have left
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(FileNotFoundError):
+        launched(smallest=False, command=("/nonexistent/worker",))
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
