@@ -5,7 +5,6 @@ dlib.load_rgb_image in a dlib built on libjpeg-turbo, and it is the faster one (
 Pillow's 3.5, progressive 5.7 against 6.5, PNG 21 against 25, WebP 5.5 against 7.7, BMP 0.7 against 1.7). Pillow 13
 decodes the rest:
 
-- JPEG where the system limits the process's addresses: OpenCV may crash there (opencv.py).
 - CMYK JPEG: OpenCV converts by a formula of its own, off by 1 from Pillow and by more from dlib, and does not give
   out the four channels that dlib's formula needs.
 - GIF and AVIF: the same pixels, but OpenCV takes 19 ms per MP for either, Pillow 6.4 and 6.7.

@@ -1,7 +1,7 @@
 """Size and format of an image, and the memory that decoding it takes. Imports no image library.
 
-While decoding, memory peaks at 2.0 to 2.7 times the pixels' own size, 3.1 for a progressive JPEG without subsampling
-(3.4 by Pillow), 3.3 for AVIF (4.6 with alpha and without subsampling; 12 bits add 1.3 by reckoning), 2.9 for HEIC (6.9
+While decoding, memory peaks at 2.0 to 2.7 times the pixels' own size, 3.1 for a progressive JPEG without subsampling,
+3.3 for AVIF (4.6 with alpha and without subsampling; 12 bits add 1.3 by reckoning), 2.9 for HEIC (6.9
 for 10 bits with alpha and without subsampling), 3.6 for an animated WebP, 5.1 for a PNG of 16 bits with alpha, of which
 OpenCV holds two copies of four channels, and 6.3 for such a TIFF (9.1 with six samples a pixel, uncompressed). A
 progressive CMYK JPEG without subsampling takes 4.0 (PEAK_PER_BYTE, CMYK_PEAK_PER_BYTE).
@@ -18,7 +18,7 @@ CMYK_COMPONENTS = 4
 """Colour components of a CMYK JPEG."""
 
 PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType(
-    {"JPEG": 3.4, "PNG": 5.1, "WEBP": 3.6, "AVIF": 5.9, "HEIF": 6.9, "TIFF": 9.1}
+    {"JPEG": 3.1, "PNG": 5.1, "WEBP": 3.6, "AVIF": 5.9, "HEIF": 6.9, "TIFF": 9.1}
 )
 """Format to its peak while decoding, per byte of its pixels, where that is more than OTHERS_PEAK_PER_BYTE."""
 CMYK_PEAK_PER_BYTE = 4.0

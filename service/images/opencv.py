@@ -1,6 +1,5 @@
 """OpenCV's part: JPEG, PNG, WebP and BMP, with dlib's treatment of truncation, transparency and CMYK."""
 
-import resource
 import sys
 from typing import Any
 
@@ -15,9 +14,6 @@ from service.images.jpeg import check_scans, completed, frame, segments
 from service.images.memory import CMYK_COMPONENTS
 from service.images.png import GRAY, GRAY_ALPHA, RGB_ALPHA, content_of, image_header, still
 
-PEAK_IN_PILLOW = 10
-"""Bytes a pixel: 4 of its image, and 6 of a progressive JPEG's coefficients where colours are not subsampled."""
-
 BGRA_CHANNELS = 4
 OPAQUE = 255
 OUT_OF_MEMORY = (f"({cv2.Error.STS_NO_MEM}:", "bad_alloc")
@@ -28,8 +24,7 @@ threads' errors."""
 def jpeg(data: bytes) -> NDArray[np.uint8]:
     """A JPEG to (H, W, 3) RGB as dlib::jpeg_loader decodes it with libjpeg-turbo; what is cut off is gray.
 
-    Four channels (CMYK, YCCK) go through dlib's own arithmetic, for which OpenCV gives no access to them; and where the
-    system limits addresses, Pillow decodes, to the same pixels.
+    Four channels (CMYK, YCCK) go through dlib's own arithmetic, for which OpenCV gives no access to them.
     """
     found, parts = frame(data), list(segments(data))
     check_scans(parts)
@@ -37,26 +32,7 @@ def jpeg(data: bytes) -> NDArray[np.uint8]:
     if found.components == CMYK_COMPONENTS:
         with pillow.opened(complete, "JPEG") as image:
             return pillow.by_strips(image, _adobe_cmyk_to_rgb)
-    if _addresses_are_limited():
-        pillow.have_room(PEAK_IN_PILLOW * found.width * found.height)
-        with pillow.opened(complete, "JPEG") as image:
-            return pillow.to_rgb(image)
     return rgb(complete)
-
-
-def _addresses_are_limited() -> bool:
-    """Whether the system limits this process's memory by its addresses (RLIMIT_AS), so that an allocation may fail.
-
-    OpenCV hands its pixels out in an array of numpy's. If numpy cannot have the memory, cv::Mat::create (matrix.cpp)
-    asks the C library next; when that has it, because another photo ended in between, there is no array, and the
-    binding reads from address 0 (cv2_convert.cpp, pyopencv_from): the end of the process, with all photos in work. The
-    other formats keep that risk: no other decoder has dlib's pixels for all of them.
-    """
-    try:
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    except OSError:  # a sandbox denies the question, not the photo
-        return False
-    return limit != resource.RLIM_INFINITY
 
 
 def _adobe_cmyk_to_rgb(strip: Image.Image) -> NDArray[np.uint8]:

@@ -144,7 +144,7 @@ class Session:
 def limit_memory(more: int) -> None:
     """Lets the process allocate `more` bytes than it has.
 
-    By RLIMIT_DATA and not by RLIMIT_AS, under which the service decodes JPEG in another way.
+    By RLIMIT_DATA and not by RLIMIT_AS, which counts libraries that are loaded late, too.
     """
     with contextlib.suppress(FileNotFoundError):  # a sandbox without /proc: no limit there
         status = Path("/proc/self/status").read_text()

@@ -5,15 +5,12 @@ decoded_pixels.json comes from benchmarks/record_pixels.py and holds hashes by t
 
 import hashlib
 import json
-import resource
 import struct
-import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import dlib
 import numpy as np
 import pytest
@@ -62,50 +59,17 @@ def differences(paths: Iterable[Path]) -> tuple[int, dict[str, object]]:
     return compared, different
 
 
-FAR_AWAY = 1 << 46
-"""Bytes of addresses that no test comes near."""
-
-
-@pytest.fixture(
-    params=[
-        "without a limit",
-        pytest.param(
-            "within limited addresses",
-            marks=pytest.mark.skipif(
-                sys.platform != "linux", reason="other systems may refuse to lift it again"
-            ),
-        ),
-    ]
-)
-def _addresses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Photos are decoded with any addresses there are, and where a limit makes Pillow decode the JPEGs."""
-
-    def no_jpeg(data: NDArray[np.uint8], flags: int) -> object:
-        assert not data.tobytes().startswith(b"\xff\xd8")
-        return imdecode(data, flags)
-
-    imdecode = cv2.imdecode
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if request.param == "within limited addresses":
-        resource.setrlimit(resource.RLIMIT_AS, (FAR_AWAY, hard))
-        monkeypatch.setattr(cv2, "imdecode", no_jpeg)
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
 def test_the_record_is_of_a_dlib_on_libjpeg_turbo() -> None:
     codecs = RECORD["decoders"]["source"]["codecs"]
     assert any(codec.startswith("libjpeg-turbo") for codec in codecs)
 
 
-@pytest.mark.usefixtures("_addresses")
 def test_photos_of_packages_have_dlibs_pixels(photos: dict[str, Path]) -> None:
     compared, different = differences(photos.values())
     assert different == {}
     assert compared == len(photos)
 
 
-@pytest.mark.usefixtures("_addresses")
 @pytest.mark.parametrize("folder", ["dev", "formats"])
 def test_photo_folder_has_dlibs_pixels(photo_folder: Path, folder: str) -> None:
     compared, different = differences(sorted((photo_folder / folder).iterdir()))

@@ -60,7 +60,7 @@ def test_the_warning_is_one_line_with_the_ways_out() -> None:
     assert "memory limit 512 MiB. /detect: 880 MiB for a photo of 8.3 megapixels, 1.9 megapixels fit" in (
         made.summary()
     )
-    assert "for an original of 256.0 megapixels, 13.5 megapixels fit" in made.summary()
+    assert "for an original of 256.0 megapixels, 14.7 megapixels fit" in made.summary()
 
 
 @pytest.mark.parametrize("limited", [512], indirect=True)
