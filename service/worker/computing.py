@@ -24,9 +24,15 @@ from service.worker.serving import Work, serve
 
 
 def run(connection: socket.socket, settings: Settings, server: ForkServer, restrictions: Restrictions) -> int:
-    """Serves a connection; returns the exit status of `serve`. `restrictions` are in force already."""
+    """Serves a connection; returns the exit status of `serve`, for a process that then ends at once.
+
+    `restrictions` are in force already.
+    """
     give_large_blocks_back()
-    return asyncio.run(serve(connection, lambda: _work(settings, server, restrictions)))
+    # Not asyncio.run: it waits for photos in threads, up to the SIGKILL that hides the exit status. No answer of
+    # theirs can be sent any more.
+    loop = asyncio.new_event_loop()
+    return loop.run_until_complete(serve(connection, lambda: _work(settings, server, restrictions)))
 
 
 def _work(settings: Settings, server: ForkServer, restrictions: Restrictions) -> Work:

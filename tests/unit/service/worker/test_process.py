@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 
 from service.ipc.channel import Channel, Message
+from service.messages import ENGINE_FAILED
 from service.supervision import launched
 from service.worker.process import SMALLEST
 from tests.unit.service.stories import run
+
+LONG = 20.0
+"""Seconds that a thread computes."""
 
 
 def python(script: str) -> tuple[str, ...]:
@@ -73,3 +77,27 @@ def test_a_command_that_cannot_be_run_leaves_no_descriptor() -> None:
         launched(smallest=False, command=("/nonexistent/worker",))
     gc.collect()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_worker_ends_at_once_whatever_its_threads_compute() -> None:
+    script = f"""
+import asyncio, time
+from service.early_exit import exit_now
+from service.worker import computing
+
+async def serve(*_):
+    asyncio.get_running_loop().create_task(asyncio.to_thread(time.sleep, {LONG}))
+    await asyncio.sleep(0)
+    return {ENGINE_FAILED}
+
+computing.serve = serve
+exit_now(computing.run(None, None, None, None))
+"""
+
+    async def story() -> None:
+        process = launched(smallest=False, command=python(script))
+        async with asyncio.timeout(LONG / 2):
+            assert await process.ended() == ENGINE_FAILED
+        process.connection.close()
+
+    run(story)
