@@ -17,13 +17,17 @@ class Death(NamedTuple):
     """In a few words: a label of metrics, and for the log."""
     out_of_memory: bool = False
     """Whether the kernel's out-of-memory killer may have been the cause."""
-    from_outside: bool = False
-    """Whether no photo can be the cause: another process has sent SIGKILL or SIGTERM, or the worker has ended by
-    itself, since its connection had ended or its engine needs a new process."""
+    unrelated: bool = False
+    """Whether no photo can be the cause: another process has sent SIGKILL or SIGTERM, the connection had ended, or the
+    engine needs a new process."""
 
 
 STUCK = Death("stuck")
-"""Of a worker that was ended, since it answered nothing any more."""
+"""Of a worker that the web process has killed, since its event loop answered nothing any more."""
+MALFORMED = Death("malformed message")
+"""Of a worker that the web process has killed, since it sent what is no message."""
+UNENDED = Death("no end in time", unrelated=True)
+"""Of a worker that the web process has killed, since it went on after the end of its connection."""
 
 
 def death(status: int, oom_kills_before: int | None) -> Death:
@@ -32,14 +36,14 @@ def death(status: int, oom_kills_before: int | None) -> Death:
     SIGKILL counts as out of memory where the kernel's counter has moved since, or is hidden.
     """
     if status == ENGINE_FAILED:
-        return Death("engine failed", from_outside=True)
+        return Death("engine failed", unrelated=True)
     if status >= 0:
-        return Death(f"exit status {status}", from_outside=status == 0)
+        return Death(f"exit status {status}", unrelated=status == 0)
     now = oom_kills()
     moved = now is None or oom_kills_before is None or now > oom_kills_before
     if -status == signal.SIGKILL and moved:
         return Death("out of memory", out_of_memory=True)
-    return Death(name_of(-status), from_outside=-status in (signal.SIGKILL, signal.SIGTERM))
+    return Death(name_of(-status), unrelated=-status in (signal.SIGKILL, signal.SIGTERM))
 
 
 def oom_kills() -> int | None:

@@ -34,7 +34,7 @@ WINDOW = 64
 descriptor in both processes."""
 
 MOST_DEATHS = 10
-"""Workers killed from outside while they had a photo in work, after which it counts as the cause all the same."""
+"""Deaths of workers that had a photo in work, after which it counts as the cause, unrelated as each may seem."""
 
 WITH_OTHERS, ALONE, SMALLEST = range(3)
 """How a photo is sent: beside others, alone, or alone to a worker that takes as little memory as possible."""
@@ -198,7 +198,7 @@ class Dispatch:
     def _is_cause(self, job: Job, death: Death) -> bool:
         """Whether a photo that was in work is refused; if not, its next level is set."""
         job.deaths += 1
-        if job.result.done() or (death.from_outside and job.deaths < MOST_DEATHS):
+        if job.result.done() or (death.unrelated and job.deaths < MOST_DEATHS):
             return False
         if job.level == WITH_OTHERS or (job.level == ALONE and death.out_of_memory):
             job.level += 1

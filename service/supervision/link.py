@@ -18,7 +18,7 @@ from service.messages import (
     from_worker,
     worker_status,
 )
-from service.supervision.deaths import STUCK, Death, death, oom_kills
+from service.supervision.deaths import MALFORMED, STUCK, UNENDED, Death, death, oom_kills
 from service.supervision.dispatch import Dispatch
 from service.worker.process import WorkerProcess
 
@@ -29,8 +29,8 @@ STATUS_SECONDS = 1.0
 CHECK_SECONDS = 30.0
 """Between two checks that the worker's event loop runs."""
 STUCK_SECONDS = 300.0
-"""Without an answer to such a check, until the worker is ended. Its event loop computes nothing, so it is late only on
-a machine that swaps, and then by seconds."""
+"""Without an answer to such a check, until the worker is killed. Its event loop loads the networks, for seconds, and
+computes nothing later: so it is late only on a machine that swaps, and then by seconds."""
 
 CLOSING_SECONDS = 5.0
 """For a worker to end by itself, once the connection is closed."""
@@ -57,22 +57,22 @@ class Link:
         self._channel = Channel(process.connection, self._received, self._disconnected)
         self._numbers = itertools.count(1)
         self._requests: dict[int, asyncio.Future[WorkerStatus]] = {}
+        self._killed_for: Death | None = None
         self.ready = False
         self.refusal: str | None = None
 
     async def run(self) -> Death:
         """Returns the cause of the worker's end, once it has ended."""
-        stuck = await self._connected_until_stuck()
+        if await self._connected_until_stuck():
+            self._kill(STUCK)
         self.close()
-        if stuck:
-            self._process.kill()
         try:
             async with asyncio.timeout(CLOSING_SECONDS):
                 status = await self._process.ended()
         except TimeoutError:
-            self._process.kill()
+            self._kill(UNENDED)
             status = await self._process.ended()
-        return STUCK if stuck else death(status, self._oom_kills)
+        return self._killed_for or death(status, self._oom_kills)
 
     def close(self) -> None:
         """Ends the worker by the end of its connection."""
@@ -104,6 +104,11 @@ class Link:
             else:
                 return False
 
+    def _kill(self, cause: Death) -> None:
+        """Ends the worker at once. The first cause stays: SIGKILL would count as that of another process."""
+        self._killed_for = self._killed_for or cause
+        self._process.kill()
+
     def _disconnected(self) -> None:
         self._dispatch.disconnected()
         self._closed.set()
@@ -128,7 +133,7 @@ class Link:
                     self._dispatch.ended(told, message.body)
         except MalformedMessage as error:
             log.error("the worker process is ended, since its messages cannot be read: %s", error)  # noqa: TRY400
-            self._process.kill()
+            self._kill(MALFORMED)
 
     def _reported(self, number: int, status: WorkerStatus) -> None:
         request = self._requests.get(number)

@@ -13,7 +13,7 @@ from tests.unit.service.supervision.dispatched import CRASH, NAME, Story, refusa
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leaks")
 
-KILLED = Death("SIGKILL", from_outside=True)
+KILLED = Death("SIGKILL", unrelated=True)
 OUT_OF_MEMORY = Death("out of memory", out_of_memory=True)
 
 
@@ -202,7 +202,7 @@ def test_a_crash_of_the_smallest_worker_is_the_images_fault() -> None:
     run(story)
 
 
-def test_workers_killed_from_outside_blame_no_photo_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_killed_unrelated_blame_no_photo_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "MOST_DEATHS", 4)
 
     async def story() -> None:

@@ -21,17 +21,17 @@ def test_signals_of_faults_are_named_and_blamed(vmstat: Path) -> None:
     for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
         assert death(-number, 5) == Death(number.name)
     assert death(-(signal.SIGRTMIN + 1), 5) == Death(f"signal {signal.SIGRTMIN + 1}")
-    assert not STUCK.from_outside
+    assert not STUCK.unrelated
 
 
 def test_signals_of_other_processes_are_nobodys_fault(vmstat: Path) -> None:
     for number in (signal.SIGKILL, signal.SIGTERM):
-        assert death(-number, 5) == Death(number.name, from_outside=True)
+        assert death(-number, 5) == Death(number.name, unrelated=True)
 
 
 def test_the_kernels_killer_is_told_from_others_by_its_counter(vmstat: Path) -> None:
     assert death(-signal.SIGKILL, 4) == Death("out of memory", out_of_memory=True)
-    assert death(-signal.SIGTERM, 4) == Death("SIGTERM", from_outside=True)
+    assert death(-signal.SIGTERM, 4) == Death("SIGTERM", unrelated=True)
     assert death(-signal.SIGSEGV, 4) == Death("SIGSEGV")
 
 
@@ -47,7 +47,7 @@ def test_a_hidden_counter_counts_as_out_of_memory(vmstat: Path, hidden: str) -> 
 def test_statuses() -> None:
     assert death(1, 5) == Death("exit status 1")
     # A worker ends with 0 where its connection ends, and no photo does that.
-    assert death(0, 5) == Death("exit status 0", from_outside=True)
+    assert death(0, 5) == Death("exit status 0", unrelated=True)
 
 
 def test_the_counter_of_this_kernel() -> None:

@@ -9,7 +9,7 @@ import pytest
 from service.ipc.channel import PREFIX
 from service.messages import CannotStart, StatusReport, WorkerStatus
 from service.supervision import Dispatch, Job, link
-from service.supervision.deaths import STUCK, Death
+from service.supervision.deaths import MALFORMED, STUCK, UNENDED, Death
 from service.supervision.link import Link
 from service.uploads import Upload
 from tests.unit.service.stories import run, settle
@@ -183,7 +183,7 @@ def test_a_worker_that_stays_without_a_connection_is_killed() -> None:
     async def story() -> None:
         it = Story(leaves=False)
         it.link.close()
-        await it.running
+        assert await it.running == UNENDED
         assert it.worker.kills == 1
 
     run(story)
@@ -212,7 +212,7 @@ def test_a_worker_that_says_what_cannot_be_read_is_killed(
     async def story() -> None:
         it = Story(leaves=False)
         say(it.worker)
-        await it.running
+        assert await it.running == MALFORMED
         assert it.worker.kills == 1
 
     run(story)
