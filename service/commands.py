@@ -13,7 +13,7 @@ from model_store.errors import StoreError
 from model_store.store import WeightStore
 from service import keys, listening, logs, nextcloud, open_files, processor, sandbox, settings
 from service.recognition.models import MODELS
-from service.worker import process
+from service.supervision import process
 
 log = logging.getLogger("service")
 

@@ -11,7 +11,7 @@ from service.connections import HUNG_UP
 from service.metrics import Metrics
 from service.settings import Settings
 from service.supervision import Dispatch, Job
-from service.uploads import UploadBudget, read_upload
+from service.uploads import UploadBudget, UploadShare, read_upload
 
 Result = TypeVar("Result")
 
@@ -56,16 +56,17 @@ class Intake:
             raise
 
     async def _answer(self, request: Request, visit: Visit, *, known: bool, maximum_area: int) -> bytes:
-        settings = self.settings
         with self.uploads.share() as share:
-            visit.job = Job(
-                await read_upload(
-                    request, share, maximum=settings.maximum_upload, patience=settings.patience
-                ),
-                known=known,
-                maximum_area=maximum_area,
-            )
+            visit.job = await self._job(request, share, known=known, maximum_area=maximum_area)
             return await self.dispatch.answer(visit.job)
+
+    async def _job(self, request: Request, share: UploadShare, *, known: bool, maximum_area: int) -> Job:
+        """The complete upload. The job alone holds its bytes, so that it can move them into a memory file."""
+        settings = self.settings
+        upload = await read_upload(
+            request, share, maximum=settings.maximum_upload, patience=settings.patience
+        )
+        return Job(upload.data, upload.name, upload.face, known=known, maximum_area=maximum_area)
 
 
 async def while_caller_waits(work: Awaitable[Result], gone: asyncio.Future[None]) -> Result:

@@ -5,8 +5,8 @@ Recognition is pure, so a photo without an answer can be sent to the next worker
 
 from service.supervision.dispatch import Dispatch, Job
 from service.supervision.outcomes import NeverReady, NotReady, Refused, WorkerFault
+from service.supervision.process import WorkerProcess, launched
 from service.supervision.supervisor import Launch, Supervisor
-from service.worker.process import WorkerProcess, launched
 
 __all__ = [
     "Dispatch",

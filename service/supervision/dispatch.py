@@ -25,7 +25,6 @@ from service.messages import (
 )
 from service.supervision.deaths import Death
 from service.supervision.outcomes import Refused, WorkerFault
-from service.uploads import Upload
 
 log = logging.getLogger(__name__)
 
@@ -47,15 +46,20 @@ class Job:
         in_work: its header is read, and the worker has admitted it.
     """
 
-    def __init__(self, upload: Upload, *, known: bool, maximum_area: int) -> None:
-        """`known`: the face is given, and none is to be detected. `maximum_area` is in pixels."""
-        name, face = upload.name.encode(errors="surrogatepass"), upload.face
-        self._parts = (upload.data, name, face or b"")
+    def __init__(
+        self, photo: bytes, name: str, face: bytes | None, *, known: bool, maximum_area: int
+    ) -> None:
+        """`photo` is the encoded image, `name` its file name, `face` the form's part, `maximum_area` in pixels.
+
+        `known`: the face is given, and none is to be detected.
+        """
+        encoded_name = name.encode(errors="surrogatepass")
+        self._parts = (photo, encoded_name, face or b"")
         self._memory: SealedMemory | None = None
         self._message = Photo(
             number=0,
-            size=len(upload.data),
-            name=len(name),
+            size=len(photo),
+            name=len(encoded_name),
             face=None if face is None else len(face),
             known=known,
             maximum_area=maximum_area,

@@ -20,7 +20,7 @@ from service.messages import (
 )
 from service.supervision.deaths import MALFORMED, STUCK, UNENDED, Death, death, oom_kills
 from service.supervision.dispatch import Dispatch
-from service.worker.process import WorkerProcess
+from service.supervision.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from service.supervision.deaths import Death
 from service.supervision.dispatch import Dispatch
 from service.supervision.link import Link
 from service.supervision.outcomes import NeverReady, NotReady
-from service.worker.process import WorkerProcess
+from service.supervision.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 

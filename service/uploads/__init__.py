@@ -1,6 +1,6 @@
 """Uploads: a photo out of a multipart request, within a byte budget and above a minimum rate."""
 
-from service.uploads.budget import UploadBudget
+from service.uploads.budget import UploadBudget, UploadShare
 from service.uploads.form import (
     EmptyUpload,
     MalformedUpload,
@@ -17,6 +17,7 @@ __all__ = [
     "Stalled",
     "Upload",
     "UploadBudget",
+    "UploadShare",
     "UploadTooLarge",
     "read_upload",
     "size_of",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from service.__main__ import main as serve
 from service.early_exit import exit_now
-from service.worker import process
+from service.supervision import process
 from service.worker.__main__ import main as worker
 from tests.faults.planting import plant_when_confined
 

@@ -13,7 +13,8 @@ from types import MappingProxyType
 from service.__main__ import main as serve
 from service.early_exit import exit_now
 from service.sandbox import Restrictions
-from service.worker import confinement, process
+from service.supervision import process
+from service.worker import confinement
 from service.worker.__main__ import main as worker
 
 CULPRIT = 333

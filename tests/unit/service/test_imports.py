@@ -16,11 +16,12 @@ HTTP = {"starlette", "uvicorn", "h11", "python_multipart"}
     ("module", "absent", "present"),
     [
         ("service.server", DECODERS | COMPUTING | {"numpy"}, HTTP),
+        ("service.supervision", DECODERS | COMPUTING | HTTP | {"numpy"}, {"pydantic"}),
         ("service.worker.computing", DECODERS | HTTP | {"dlib"}, {"numpy", "onnxruntime", "numba"}),
         ("service.decoders.fork_server", COMPUTING | HTTP | {"pydantic", "asyncio"}, DECODERS),
     ],
 )
-def test_a_process_loads_what_it_needs(module: str, absent: set[str], present: set[str]) -> None:
+def test_a_process_or_package_loads_what_it_needs(module: str, absent: set[str], present: set[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM, module], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & absent

@@ -11,7 +11,6 @@ from service.ipc.channel import Channel, Message
 from service.messages import Begun, from_worker
 from service.supervision import Dispatch, Job, Refused
 from service.supervision.deaths import Death
-from service.uploads import Upload
 from tests.unit.service.stories import settle
 from tests.unit.service.supervision.peer import Peer
 
@@ -74,7 +73,7 @@ class Story:
 
 
 def job(content: bytes, face: bytes | None = None) -> Job:
-    return Job(Upload(NAME, content, face), known=face is not None, maximum_area=100)
+    return Job(content, NAME, face, known=face is not None, maximum_area=100)
 
 
 async def refusal(answer: Answer) -> tuple[int, str]:

@@ -11,7 +11,6 @@ from service.messages import CannotStart, StatusReport, WorkerStatus
 from service.supervision import Dispatch, Job, link
 from service.supervision.deaths import MALFORMED, STUCK, UNENDED, Death
 from service.supervision.link import Link
-from service.uploads import Upload
 from tests.unit.service.stories import run, settle
 from tests.unit.service.supervision.peer import Worker
 
@@ -42,7 +41,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_worker_gets_photos_as_soon_as_it_is_open() -> None:
     async def story() -> None:
         it = Story()
-        job = Job(Upload("a", b"photo", None), known=False, maximum_area=1)
+        job = Job(b"photo", "a", None, known=False, maximum_area=1)
         answer = asyncio.create_task(it.dispatch.answer(job))
         assert await it.worker.is_idle()
         it.worker.open()
@@ -155,7 +154,7 @@ def test_a_worker_that_answers_nothing_is_ended() -> None:
         assert it.worker.kills == 1
         # No photo goes to what is ended.
         answer = asyncio.create_task(
-            it.dispatch.answer(Job(Upload("a", b"photo", None), known=False, maximum_area=1))
+            it.dispatch.answer(Job(b"photo", "a", None, known=False, maximum_area=1))
         )
         await settle()
         assert it.dispatch.waiting == 1

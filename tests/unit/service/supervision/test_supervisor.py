@@ -18,7 +18,6 @@ from service.supervision import (
 )
 from service.supervision.link import Link
 from service.supervision.supervisor import FAILED_STARTS, MOST_BLAMED
-from service.uploads import Upload
 from tests.unit.service.stories import run, settle
 from tests.unit.service.supervision.peer import Worker
 
@@ -44,7 +43,7 @@ class Story:
         return worker
 
     def post(self, content: bytes = b"photo") -> asyncio.Task[bytes]:
-        job = Job(Upload("a", content, None), known=False, maximum_area=1)
+        job = Job(content, "a", None, known=False, maximum_area=1)
         return asyncio.create_task(self.supervisor.dispatch.answer(job))
 
     def _launch(self, *, smallest: bool) -> WorkerProcess:

@@ -14,7 +14,7 @@ import pytest
 from service.ipc.channel import Channel, Message
 from service.messages import ENGINE_FAILED
 from service.supervision import launched
-from service.worker.process import SMALLEST
+from service.supervision.process import SMALLEST
 from tests.unit.service.stories import run
 
 LONG = 20.0
