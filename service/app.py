@@ -24,7 +24,7 @@ from service.supervision import Supervisor
 from service.uploads import UploadBudget
 
 PATHS = ("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome")
-"""All there are; `metrics` counts the rest as one."""
+"""All paths of the service; `metrics` counts all others as one."""
 
 
 def create_app(

@@ -1,4 +1,4 @@
-"""How much one process takes on at once: photos, and bytes of uploads and of photos in work."""
+"""Capacity of one service: photos at once, and bytes of uploads and of photos in work."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ RESIDENT = 400 * 1024**2
 and 4, and up to 65 MiB more where the loops have just been compiled)."""
 
 KEPT = 96 * 1024**2
-"""Bytes of the arrays that are lent anew for each photo (scratch.py)."""
+"""Bytes of the arrays that photos use one after another (scratch.py)."""
 KEPT_BY_PHOTO = 52 * 1024**2
 """Bytes that ONNX Runtime keeps for each of the photos that get one core: 42 MiB of the detector (scan.SMALL), 10 of
 eight faces. What it keeps for a photo that gets all cores is counted with that photo, or is less than these keep."""
@@ -22,9 +22,9 @@ UPLOADS_SHARE = 1 / 4
 """Of what is left, for uploads that wait. They are compressed to a tenth of the pixels or less."""
 
 OF_A_CONTAINER = 0.8
-"""Share of a memory limit of the system's that is used by default: nobody else should need it."""
+"""Share of a control group's memory limit that is used by default: the group is the service's own."""
 OF_A_MACHINE = 0.5
-"""Share of a machine's memory that is used by default: others live there too."""
+"""Share of a machine's memory that is used by default: other services run there too."""
 
 MACHINE_UNKNOWN = 2 * 1024**3
 """Bytes that are assumed where the C library asks /proc/meminfo (glibc before 2.35) and that is hidden: enough for
@@ -44,7 +44,7 @@ PHOTOS: Mapping[str, Callable[[int], int]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Capacity:
-    """What one process takes on at once."""
+    """Limits of the work at one time, of one service."""
 
     photos: int
     """Photos in work."""

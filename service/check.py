@@ -1,4 +1,4 @@
-"""Every stage of a model, run on this machine: who computes it, how long it takes, and the memory it takes."""
+"""Check of a model on this machine: the engine, the time and the memory of every stage."""
 
 from collections.abc import Callable
 from contextlib import closing, suppress

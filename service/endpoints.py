@@ -1,4 +1,4 @@
-"""One function an endpoint: parse, recognise, answer."""
+"""The HTTP endpoints, one function each."""
 
 import asyncio
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Endpoints:
     metrics: Metrics
 
     async def detect(self, request: Request) -> Response:
-        """The faces of a photo."""
+        """Detection of the faces of a photo."""
         body = await self.intake.answer(request, known=False, maximum_area=self.plan.accepted_area)
         return Response(body, media_type=MEDIA_TYPE)
 
@@ -46,7 +46,7 @@ class Endpoints:
         return Response(body, media_type=MEDIA_TYPE)
 
     async def open(self, _: Request) -> Response:
-        """What the app asks before it works: which format to send, and how large.
+        """The format and the largest area of a photo, which the app reads before it sends any.
 
         200 as soon as a worker has loaded the networks, also while it warms up or is replaced: photos wait. Where none
         can start it is not 200, so that no photo is sent.
@@ -60,12 +60,12 @@ class Endpoints:
         )
 
     async def health(self, _: Request) -> Response:
-        """The process is alive; says nothing about the models."""
+        """Liveness of the web process, whatever the state of the worker."""
         return PlainTextResponse("ok")
 
     async def ready(self, _: Request) -> Response:
-        """A photo sent now is worked on at once."""
-        self.supervisor.now()
+        """Readiness: 200 while the worker is warm."""
+        self.supervisor.check_ready()
         return answers.answer({"ready": True, "restarts": self.supervisor.restarts.total()})
 
     async def prometheus(self, _: Request) -> Response:
@@ -75,7 +75,7 @@ class Endpoints:
         return Response(self.metrics.text() + of_worker, media_type=CONTENT_TYPE)
 
     async def welcome(self, _: Request) -> Response:
-        """A greeting for a person who tries the address, or what is missing."""
+        """A greeting, or the weights that are missing."""
         missing = [status.weight.name for status in await self._weights() if status.state != "verified"]
         greeting = (
             f"Neural network files are missing or damaged: {', '.join(missing)}. Run `{INSTALL}`"
@@ -93,7 +93,7 @@ class Endpoints:
     async def info(self, _: Request) -> Response:
         """Versions, model, which weights, the engine and provider of every stage, limits."""
         model = MODELS[self.settings.model]
-        self.supervisor.now()
+        self.supervisor.check_ready()
         status = await self.supervisor.status()
         return answers.answer(
             {

@@ -1,4 +1,4 @@
-"""The one table from what went wrong to an HTTP status. Every error is JSON: {"error": "..."}."""
+"""HTTP statuses of exceptions, in one table. Every error is JSON: {"error": "..."}."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -13,7 +13,7 @@ from service.supervision import NeverReady, NotReady, Refused
 from service.uploads import EmptyUpload, MalformedUpload, Stalled, UploadTooLarge
 
 CLIENT_CLOSED_REQUEST = 499
-"""nginx's code for a caller that hung up. Nobody receives it; the log shows it."""
+"""nginx's code for a caller that hung up; for the log alone."""
 
 STATUS: Mapping[type[Exception], int] = {
     MalformedUpload: 400,
@@ -52,5 +52,5 @@ async def _routing(request: Request, error: Exception) -> Response:
 
 
 def handlers() -> dict[type[Exception], Handler]:
-    """What Starlette shall do with each exception of the table, and with its own."""
+    """Exception handlers for Starlette: of the table, and of its own HTTPException."""
     return {HTTPException: _routing, Refused: _refused, **dict.fromkeys(STATUS, _known)}

@@ -1,4 +1,4 @@
-"""How the C library keeps memory: what a photo took goes back to the system when the photo is done."""
+"""Thresholds of glibc's malloc: the memory of a photo goes back to the system when the photo is done."""
 
 import ctypes
 
@@ -9,11 +9,10 @@ LARGE = 1024**2
 to 32 MB as photos come, and their arrays lie among others in heaps that cannot shrink: after 72 photos of mixed sizes,
 three at a time, the process held 980 MB in place of 420, and 1,400 at its peak in place of 1,060."""
 
-
 TRIM_THRESHOLD = -1
 """M_TRIM_THRESHOLD."""
 KEPT = 8 * 1024**2
-"""Bytes that a decoder keeps between two images, and below which a block is no large one there. Otherwise each image
+"""Bytes that a decoder keeps between two images, and its threshold in the place of LARGE. Otherwise each image
 faults all of its pages in again: of 1.2 megapixels, a progressive JPEG takes 10.1 ms in place of 5.9, and of 0.3
 megapixels 2.7 in place of 1.9."""
 

@@ -1,4 +1,4 @@
-"""JSON as callers read it. The app takes anything else for "no faces", so nothing here may drift."""
+"""JSON of all answers. The app reads a body in any other form as "no faces"."""
 
 import json
 from collections.abc import Mapping

@@ -42,7 +42,7 @@ sixteenth for every photo that is at least 17 pixels thin."""
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Areas in pixels, sizes in bytes; a size is that of the whole process."""
+    """Areas in pixels, sizes in bytes; a size is that of all processes together."""
 
     limit: int
     """The kernel ends a process that exceeds it."""

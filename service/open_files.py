@@ -1,4 +1,4 @@
-"""The limit of open files: a service takes one for each caller that waits, and 1024 is usual."""
+"""The limit of open files (RLIMIT_NOFILE): each caller that waits takes one, and the usual limit is 1024."""
 
 import logging
 import resource

@@ -1,4 +1,4 @@
-"""The HTTP server: the application in uvicorn, one process, until a signal to stop."""
+"""The HTTP server: the application in uvicorn, until a signal to stop."""
 
 import logging
 import socket

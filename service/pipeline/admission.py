@@ -6,50 +6,50 @@ from collections.abc import Callable
 
 
 class Budget:
-    """Lends at most `total` units at a time, in the order of asking. For one event loop.
+    """Grants at most `total` units at a time, first come, first served. For one event loop.
 
-    More than `total` is lent to one who then is alone: a photo that exceeds the whole budget waits for all others
-    and is still served. Nobody overtakes, so a large request is not starved by small ones.
+    A request for more than `total` is granted when nothing else is: a photo that exceeds the whole budget waits for all
+    others and is still served. No request overtakes another, so that small ones do not starve a large one.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.lent = 0
         self.reclaim: Callable[[int], int] = _nothing
-        """Gives back at least this many of the lent units at once and returns how many, or returns 0: a cache's part.
+        """Gives back at least this many of the granted units and returns how many, or returns 0: a cache's part.
 
-        Asked when the first in the line does not fit otherwise."""
-        self._line: deque[tuple[asyncio.Future[None], int]] = deque()
+        Called when the first request in the queue does not fit otherwise."""
+        self._queue: deque[tuple[asyncio.Future[None], int]] = deque()
 
     @property
     def waiting(self) -> int:
-        """How many are in the line."""
-        return len(self._line)
+        """Requests in the queue."""
+        return len(self._queue)
 
     @property
     def waited_for(self) -> int:
-        """Units that those in the line ask for."""
-        return sum(units for _, units in self._line)
+        """Units of those requests."""
+        return sum(units for _, units in self._queue)
 
     async def take(self, units: int) -> None:
-        """Waits for its turn; `release` gives the units back. Cancelled while it waits, it leaves no trace."""
-        if not self._line and self._fits(units):
+        """Waits until the units are granted; `release` gives them back. Cancelled meanwhile, it leaves no trace."""
+        if not self._queue and self._fits(units):
             self.lent += units
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._line.append((turn, units))
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append((granted, units))
         try:
-            await turn
+            await granted
         except asyncio.CancelledError:
-            if not turn.cancelled():  # its turn came in the same moment
+            if not granted.cancelled():  # granted in the same moment
                 self.release(units)
-            elif (turn, units) in self._line:  # `_admit` may have passed over it already
-                self._line.remove((turn, units))
+            elif (granted, units) in self._queue:  # `_admit` may have passed over it already
+                self._queue.remove((granted, units))
                 self._admit()
             raise
 
     def release(self, units: int) -> None:
-        """Gives back what `take` lent."""
+        """Gives back what `take` was granted."""
         self.lent -= units
         self._admit()
 
@@ -61,11 +61,11 @@ class Budget:
         return self.lent == 0 or self.lent + units <= self.total
 
     def _admit(self) -> None:
-        while self._line and self._fits(self._line[0][1]):
-            turn, units = self._line.popleft()
-            if not turn.cancelled():
+        while self._queue and self._fits(self._queue[0][1]):
+            granted, units = self._queue.popleft()
+            if not granted.cancelled():
                 self.lent += units
-                turn.set_result(None)
+                granted.set_result(None)
 
 
 def _nothing(_: int) -> int:

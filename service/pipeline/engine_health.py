@@ -1,7 +1,7 @@
 """Detection of an engine that fails for every photo, such as a device that needs a new process.
 
 A CUDA error such as an illegal address stays with its process: every later run fails too, and dlib would compute all
-photos from then on, many times slower. A new worker may find the device well.
+photos from then on, many times slower. In a new process the device may work again.
 """
 
 import asyncio

@@ -109,7 +109,7 @@ class _Stages(Collector):
         except NotWarm:
             return
         engines = GaugeMetricFamily(
-            "face_stage_info", "Who computes a stage.", labels=("stage", "engine", "provider")
+            "face_stage_info", "Engine and provider of a stage.", labels=("stage", "engine", "provider")
         )
         fallbacks = CounterMetricFamily(
             "face_fallbacks", "Stages of photos for which dlib stood in.", labels=("stage",)

@@ -179,7 +179,7 @@ class Dispatch:
                     job.result.set_exception(WorkerFault("the worker has given the image up"))
         self._send()
 
-    def lost(self, death: Death, *, ready: bool) -> None:
+    def died(self, death: Death, *, ready: bool) -> None:
         """Takes back the photos of a worker that died; `ready`: it had been warm, so that a photo may be the cause."""
         sent, self._sent = list(self._sent.values()), {}
         in_work = [job for job in sent if job.in_work] or sent

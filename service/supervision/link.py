@@ -117,7 +117,7 @@ class Link:
 
     def _received(self, message: Message) -> None:
         try:
-            match told := from_worker(message.head):
+            match parsed := from_worker(message.head):
                 case Opened():
                     self._opened()
                     self._dispatch.connected(self._channel, smallest=self._smallest)
@@ -126,11 +126,11 @@ class Link:
                 case CannotStart():
                     self.refusal = message.body.decode(errors="replace")
                 case Begun():
-                    self._dispatch.begun(told)
+                    self._dispatch.begun(parsed)
                 case StatusReport():
-                    self._reported(told.number, worker_status(message.body))
+                    self._reported(parsed.number, worker_status(message.body))
                 case _:
-                    self._dispatch.ended(told, message.body)
+                    self._dispatch.ended(parsed, message.body)
         except MalformedMessage as error:
             log.error("the worker process is ended, since its messages cannot be read: %s", error)  # noqa: TRY400
             self._kill(MALFORMED)

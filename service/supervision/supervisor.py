@@ -69,7 +69,7 @@ class Supervisor:
         await self._opened.wait()
         self._check()
 
-    def now(self) -> None:
+    def check_ready(self) -> None:
         """Raises NotReady while no worker is warm, NeverReady where none will be."""
         self._check()
         if self._link is None or not self._link.ready:
@@ -96,7 +96,7 @@ class Supervisor:
                 self._replacing = False
                 continue
             self.restarts[death.cause] += 1
-            self.dispatch.lost(death, ready=ready)
+            self.dispatch.died(death, ready=ready)
             cause = death.cause if refusal is None else f"{death.cause}: {refusal}"
             failed_starts, ever_ready = 0 if ready else failed_starts + 1, ever_ready or ready
             if refusal is not None and not ever_ready:

@@ -14,7 +14,7 @@ from service.early_exit import SIGNALS, exit_now
 def main(descriptor: int, parent: int) -> int:
     """Serves until the web process ends; returns the exit status."""
     ipc.end_with_parent(parent)
-    # A terminal, and systemd where it is told so, signal all processes of a service: the web process decides.
+    # A terminal, and systemd by some settings, signal all processes of a service: the web process decides.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     # Not at the top: with the signals ignored first, and the fork server loads its libraries while this process does.

@@ -58,7 +58,7 @@ class Work:
 async def serve(connection: socket.socket, opened: Callable[[], Work]) -> int:
     """Answers messages until the end of the connection; `opened` loads the networks, and blocks.
 
-    Returns the exit status: 0; 1 where the worker could not start, which the web process is told with the reason; or
+    Returns the exit status: 0; 1 where the worker could not start, after a message with the reason; or
     ENGINE_FAILED.
     """
     serving = _Serving(connection)
@@ -109,14 +109,14 @@ class _Serving:
         self._photos: dict[int, asyncio.Task[None]] = {}
 
     def _received(self, message: Message) -> None:
-        match told := from_web(message.head):
+        match parsed := from_web(message.head):
             case Photo():
-                self._begin(told, message.memory)
+                self._begin(parsed, message.memory)
             case Cancel():
-                if photo := self._photos.get(told.number):
+                if photo := self._photos.get(parsed.number):
                     photo.cancel()
             case StatusRequest():
-                self.channel.send(StatusReport(number=told.number).head(), self._status())
+                self.channel.send(StatusReport(number=parsed.number).head(), self._status())
 
     def _begin(self, photo: Photo, content: SealedMemory | None) -> None:
         size = photo.size + photo.name + (photo.face or 0)
@@ -138,8 +138,8 @@ class _Serving:
         number = photo.number
 
         def begun(header: Header) -> None:
-            told = Begun(number=number, format=header.format, width=header.width, height=header.height)
-            self.channel.send(told.head())
+            message = Begun(number=number, format=header.format, width=header.width, height=header.height)
+            self.channel.send(message.head())
 
         body = b""
         last: Ended

@@ -4,8 +4,6 @@ The same module is the worker: `python -m tests.faults.planted_worker CAUSE DESC
 """
 
 import ctypes
-import os
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -54,8 +52,6 @@ def _crash_at_culprits() -> None:
 CAUSES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         "start": crash,
-        "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
-        "exit": lambda: sys.exit(3),
         "culprit": crash_at_culprits,
     }
 )

@@ -24,7 +24,7 @@ async def in_place(
     return await queue.run(lambda: queue.in_thread(work), needed, keep)
 
 
-def test_results_and_exceptions_reach_the_one_who_waits() -> None:
+def test_results_and_exceptions_reach_their_caller() -> None:
     async def story() -> None:
         queue = queue_of(2)
         assert await in_place(queue, lambda: 7) == 7
@@ -35,7 +35,7 @@ def test_results_and_exceptions_reach_the_one_who_waits() -> None:
     run(story)
 
 
-def test_never_more_at_once_than_workers_and_all_get_their_turn() -> None:
+def test_never_more_at_once_than_workers_and_all_run() -> None:
     async def story() -> None:
         queue = queue_of(3)
         lock = threading.Lock()
@@ -101,7 +101,7 @@ def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
     run(story)
 
 
-def test_who_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> None:
+def test_a_caller_that_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> None:
     class Upload:
         """Bytes cannot be watched."""
 
@@ -125,7 +125,7 @@ def test_who_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> No
     run(story)
 
 
-def test_waiting_for_a_turn_does_not_count() -> None:
+def test_waiting_for_a_place_does_not_count() -> None:
     async def story() -> None:
         queue = queue_of(1, seconds=0.2)
         gate = threading.Event()
@@ -166,7 +166,7 @@ def test_photos_wait_for_memory_and_keep_it_until_their_thread_ends() -> None:
     run(story)
 
 
-def test_who_leaves_while_waiting_for_memory_gives_its_place_back() -> None:
+def test_a_caller_that_leaves_while_it_waits_for_memory_gives_its_place_back() -> None:
     async def story() -> None:
         queue = queue_of(2, memory=100)
         gate = threading.Event()

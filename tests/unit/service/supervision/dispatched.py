@@ -46,7 +46,7 @@ class Story:
         await settle()
         assert self._channel is not None
         self._channel.close()
-        self.dispatch.lost(death, ready=ready)
+        self.dispatch.died(death, ready=ready)
         await settle()
 
     async def end(self, *peers: Peer) -> None:

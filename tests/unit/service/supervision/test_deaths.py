@@ -24,12 +24,12 @@ def test_signals_of_faults_are_named_and_blamed(vmstat: Path) -> None:
     assert not STUCK.unrelated
 
 
-def test_signals_of_other_processes_are_nobodys_fault(vmstat: Path) -> None:
+def test_signals_of_other_processes_blame_no_photo(vmstat: Path) -> None:
     for number in (signal.SIGKILL, signal.SIGTERM):
         assert death(-number, 5) == Death(number.name, unrelated=True)
 
 
-def test_the_kernels_killer_is_told_from_others_by_its_counter(vmstat: Path) -> None:
+def test_the_kernels_killer_differs_from_others_by_its_counter(vmstat: Path) -> None:
     assert death(-signal.SIGKILL, 4) == Death("out of memory", out_of_memory=True)
     assert death(-signal.SIGTERM, 4) == Death("SIGTERM", unrelated=True)
     assert death(-signal.SIGSEGV, 4) == Death("SIGSEGV")

@@ -25,7 +25,7 @@ def python(script: str) -> tuple[str, ...]:
     return (sys.executable, "-c", script)
 
 
-def test_the_status_of_a_process_is_told() -> None:
+def test_the_status_of_a_process() -> None:
     async def story() -> None:
         for script, status in (
             ("raise SystemExit(3)", 3),

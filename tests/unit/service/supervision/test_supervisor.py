@@ -66,15 +66,15 @@ def test_readiness_from_start_to_close() -> None:
         opened = asyncio.create_task(it.supervisor.opened())
         worker = await it.worker(warm=False)
         with pytest.raises(NotReady):
-            it.supervisor.now()
+            it.supervisor.check_ready()
         assert not opened.done()
         worker.open()
         await opened
         with pytest.raises(NotReady):
-            it.supervisor.now()
+            it.supervisor.check_ready()
         worker.warm()
         await settle()
-        it.supervisor.now()
+        it.supervisor.check_ready()
         await it.supervisor.close()
         assert worker.closed.is_set()
         assert (it.failures, it.supervisor.restarts.total(), len(it.starts)) == ([], 0, 1)
@@ -94,7 +94,7 @@ def test_a_worker_that_dies_is_replaced_at_once_and_its_photo_is_answered(
         worker = await it.worker(warm=False)
         await it.supervisor.opened()  # once open, open for ever: photos wait
         with pytest.raises(NotReady):
-            it.supervisor.now()
+            it.supervisor.check_ready()
         worker.warm()
         worker.answer(await worker.photo(), b"{}")
         assert await answer == b"{}"
@@ -119,7 +119,7 @@ def test_failed_starts_in_a_row_end_the_service(caplog: pytest.LogCaptureFixture
         with pytest.raises(NeverReady):
             await it.supervisor.opened()
         with pytest.raises(NeverReady):
-            it.supervisor.now()
+            it.supervisor.check_ready()
         with pytest.raises(NeverReady):
             await it.post()
         assert it.failures == ["the worker process died at 5 starts in a row (SIGSEGV)"]
