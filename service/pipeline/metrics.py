@@ -25,7 +25,7 @@ NAMESPACE = "face_worker"
 """Before `process_…`, which the web process has for itself."""
 
 
-class Metrics:
+class WorkerMetrics:
     """Counts and times of the photos of one worker, in a registry of its own. Safe in every thread."""
 
     def __init__(self, readiness: Readiness) -> None:

@@ -17,7 +17,7 @@ from service.images.memory import Header
 from service.ipc import SealedMemory
 from service.messages import TOO_LITTLE_MEMORY
 from service.pipeline.face_part import check_within
-from service.pipeline.metrics import Metrics
+from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.originals import Originals
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import Recognizer
@@ -71,7 +71,7 @@ class Tools:
     decoders: Decoders
     queue: Queue
     originals: Originals
-    metrics: Metrics
+    metrics: WorkerMetrics
 
 
 @dataclass

@@ -9,9 +9,9 @@ from service.decoders.handle import ForkServer
 from service.decoders.pool import Decoders
 from service.heap import give_large_blocks_back
 from service.pipeline.engine_health import EngineHealth
-from service.pipeline.intake import Intake
-from service.pipeline.metrics import Metrics
+from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.originals import Originals
+from service.pipeline.photo_pipeline import PhotoPipeline
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import Readiness, Recognizer
 from service.recognition.models import MODELS
@@ -49,10 +49,10 @@ def work_with(settings: Settings, capacity: Capacity, recognizer: Recognizer, de
     readiness = Readiness(recognizer)
     queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)
     originals = Originals(queue.memory)
-    metrics = Metrics(readiness)
+    metrics = WorkerMetrics(readiness)
     metrics.watch(queue, originals, decoders)
-    intake = Intake(settings, readiness, decoders, queue, originals, metrics, EngineHealth())
-    return Work(readiness, intake, metrics)
+    pipeline = PhotoPipeline(settings, readiness, decoders, queue, originals, metrics, EngineHealth())
+    return Work(readiness, pipeline, metrics)
 
 
 def _opened(settings: Settings, workers: int) -> Recognizer:

@@ -32,8 +32,8 @@ from service.messages import (
     shortened,
 )
 from service.pipeline.engine_health import FAILED_PHOTOS
-from service.pipeline.intake import Intake
-from service.pipeline.metrics import Metrics
+from service.pipeline.metrics import WorkerMetrics
+from service.pipeline.photo_pipeline import PhotoPipeline
 from service.pipeline.readiness import NotWarm, Readiness
 from service.pipeline.refusals import REFUSALS, STATUS
 from service.recognition.engines.protocol import EngineError
@@ -47,8 +47,8 @@ class Work:
     """The parts that answer messages."""
 
     readiness: Readiness
-    intake: Intake
-    metrics: Metrics
+    pipeline: PhotoPipeline
+    metrics: WorkerMetrics
     confine: Callable[[], Restrictions] = Restrictions
     """Gives up privileges that the warm-up needed, and says what is in force."""
     restrictions: Restrictions | None = None
@@ -71,7 +71,7 @@ async def serve(connection: socket.socket, opened: Callable[[], Work]) -> int:
         work.restrictions = work.confine()
         log.info("sandbox: %s", work.restrictions.summary())
         serving.channel.send(Ready().head())
-        if await _first(asyncio.create_task(work.intake.health.broken.wait()), ended):
+        if await _first(asyncio.create_task(work.pipeline.health.broken.wait()), ended):
             return 0
         log.error("the engine has failed for %d photos in a row, and needs a new process", FAILED_PHOTOS)
     except Exception as error:
@@ -144,7 +144,7 @@ class _Serving:
         body = b""
         last: Ended
         try:
-            body = await self.work.intake.answer(photo, content, begun)
+            body = await self.work.pipeline.answer(photo, content, begun)
             last = Answered(number=number)
         except REFUSALS as error:
             status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
@@ -161,7 +161,7 @@ class _Serving:
             stages = {name: asdict(stage) for name, stage in self.work.readiness.now().stages().items()}
         except NotWarm:
             stages = None
-        restricted = {"worker": self.work.restrictions, "decoders": self.work.intake.decoders.restrictions}
+        restricted = {"worker": self.work.restrictions, "decoders": self.work.pipeline.decoders.restrictions}
         status = {
             "metrics": self.work.metrics.text(),
             "stages": stages,

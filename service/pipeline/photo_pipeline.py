@@ -12,7 +12,7 @@ from service.messages import Photo
 from service.pipeline import answers
 from service.pipeline.engine_health import EngineHealth, fallbacks
 from service.pipeline.face_part import face_of
-from service.pipeline.metrics import Metrics
+from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.originals import Originals, digest
 from service.pipeline.photo_work import FURTHER_FACE, Encoded, PhotoWork, Task, Tools
 from service.pipeline.queue import Queue
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Intake:
-    """Admission control by bytes for photos in work."""
+class PhotoPipeline:
+    """The steps from an encoded photo to its JSON, with admission control by bytes."""
 
     settings: Settings
     readiness: Readiness
@@ -35,7 +35,7 @@ class Intake:
     queue: Queue
     originals: Originals
     """Decoded originals of `/compute`, which gets the same file again for the next face."""
-    metrics: Metrics
+    metrics: WorkerMetrics
     health: EngineHealth
 
     async def answer(self, photo: Photo, content: SealedMemory, begun: Callable[[Header], None]) -> bytes:
