@@ -9,7 +9,7 @@ from service import recognition, sandbox
 from service.recognition import code_folders
 from service.sandbox import Restrictions
 
-OOM_SCORE = 500
+OOM_SCORE_ADJ = 500
 """Where memory runs out, the kernel ends the worker, or its decoders, before the web process."""
 
 PACKAGE = Path(__file__).parent.parent
@@ -22,7 +22,7 @@ COMPUTE_CACHE = Path("~/.nv")
 
 def confine() -> Restrictions:
     """Gives up what no start and no photo needs. For a process with one thread, before its large imports."""
-    sandbox.prefer_to_be_killed(OOM_SCORE)
+    sandbox.prefer_to_be_killed(OOM_SCORE_ADJ)
     return sandbox.restrict_worker(_writable())
 
 
