@@ -41,9 +41,16 @@ def _writable() -> list[Path]:
     """Folders of bytecode, of machine code and of a GPU's kernels, as far as this account can write them."""
     loops = Path(recognition.__file__).parent
     code = next((folder for folder in code_folders.folders(loops) if _may_write(folder)), None)
-    bytecode = [folder for folder in PACKAGE.glob("**/__pycache__") if _may_write(folder)]
+    bytecode = [folder for folder in _bytecode_folders() if _may_write(folder)]
     kernels = [COMPUTE_CACHE.expanduser()] if CONTROL_DEVICE.exists() else []
     return [*bytecode, *([code] if code else []), *kernels]
+
+
+def _bytecode_folders() -> list[Path]:
+    """Folders of the service's bytecode, those included that the first start has yet to make."""
+    if sys.dont_write_bytecode:
+        return []
+    return [package.parent / "__pycache__" for package in PACKAGE.glob("**/__init__.py")]
 
 
 def _may_write(folder: Path) -> bool:

@@ -1,0 +1,44 @@
+"""What a confined worker may still write, in a process of its own and a copy of the service."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import service
+
+BYTECODE = "PYTHONDONTWRITEBYTECODE"
+CONFINED_IMPORT = """
+from service.worker import confinement
+confinement.confine()
+import service.pipeline.queue
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A folder with the service as it was checked out: nothing compiled."""
+    source = Path(service.__file__).parent
+    shutil.copytree(source, tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def confined(folder: Path, environment: dict[str, str]) -> None:
+    """Imports a package in a confined process, which is the first to load it from this folder."""
+    clean = {name: value for name, value in os.environ.items() if name != BYTECODE}
+    subprocess.run([sys.executable, "-c", CONFINED_IMPORT], cwd=folder, env=clean | environment, check=True)
+
+
+def test_the_first_worker_of_a_checkout_keeps_bytecode_of_packages_that_it_alone_loads(copy: Path) -> None:
+    confined(copy, {})
+
+    assert list(copy.glob("service/pipeline/__pycache__/queue.*.pyc"))
+
+
+def test_no_folder_of_bytecode_is_made_where_python_writes_none(copy: Path) -> None:
+    confined(copy, {BYTECODE: "1"})
+
+    assert not (copy / "service" / "pipeline" / "__pycache__").exists()
