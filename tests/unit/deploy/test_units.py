@@ -10,10 +10,13 @@ import pytest
 
 from service.settings import Settings
 from service.stopping import MARGIN_SECONDS
+from service.supervision.supervisor import FAILED_STARTS, FIRST_PAUSE
 from tests.conftest import ROOT
 
 UNITS = ROOT / "deploy" / "systemd"
 INSTALLED = "/opt/face-model/.venv/bin/python"
+SECONDS_TO_DIE = 3
+"""For a worker that dies when all libraries are loaded: it is ready after one to three."""
 
 
 def read(name: str) -> ConfigParser:
@@ -47,7 +50,7 @@ def test_the_socket_is_that_of_the_default_port_and_stays_as_it_is() -> None:
     # One service for all connections, which are not thrown away when it ends; else a restart loses photos.
     assert "Accept" not in SOCKET
     assert "FlushPending" not in SOCKET
-    assert SERVICE["NonBlocking"] == "yes", "the mode that the service wants, so that it changes nothing"
+    assert SERVICE["NonBlocking"] == "yes", "the mode that the service sets, so that it changes nothing"
 
 
 def test_photos_in_flight_are_finished_before_systemd_kills() -> None:
@@ -57,7 +60,8 @@ def test_photos_in_flight_are_finished_before_systemd_kills() -> None:
 
 def test_a_service_that_never_starts_is_given_up() -> None:
     limits = read("face-model.service")["Unit"]
-    seconds_to_fail = 5  # with all libraries loaded
+    pauses = sum(FIRST_PAUSE * 2**number for number in range(FAILED_STARTS - 1))
+    seconds_to_fail = FAILED_STARTS * SECONDS_TO_DIE + pauses
     each = int(SERVICE["RestartSec"]) + seconds_to_fail
     assert int(limits["StartLimitBurst"]) * each < int(limits["StartLimitIntervalSec"])
 
