@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.shared_pages import shared_memory
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-"""A second has so many, of 10 ms mostly: what CPU time is counted in."""
+"""Clock ticks a second, mostly 100: the unit of CPU time in /proc."""
 _USER = 11
 """Where utime stands behind the program's name in /proc/PID/stat; stime, cutime and cstime follow."""
 _TO_PEAK = "5"

@@ -29,7 +29,7 @@ READY_PAUSE = 0.05
 WORKER = "service.worker"
 """The module of the worker process, as its command line names it."""
 CONNECT_SECONDS = 30.0
-"""A service accepts connections however busy it is; who does not is not there."""
+"""A service accepts connections however busy it is: one that takes longer is not there."""
 
 
 class ServiceDied(RuntimeError):
@@ -54,7 +54,7 @@ class Service:
         pass_fds: Sequence[int] = (),
     ) -> None:
         self.port = int(environment.get("PORT") or free_port())
-        # A pipe that a thread empties: one that nobody reads is full after some hundred requests, and the service
+        # A pipe that a thread empties: an unread one is full after some hundred requests, and the service
         # would wait for ever; and a file is what some tests forbid the process to write.
         self.process = subprocess.Popen(
             command,
@@ -176,7 +176,7 @@ def caller(address: str, key: str) -> httpx.Client:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
+    """A TCP port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None)
 
 
 def give_large_blocks_back(threshold: int = LARGE) -> bool:
-    """Fix the threshold for this process; whether its C library knows one."""
+    """Fix the size of large blocks for this process. Returns whether the C library has such a threshold."""
     mallopt = getattr(_libc, "mallopt", None)
     return mallopt is not None and bool(mallopt(MMAP_THRESHOLD, threshold))
 

@@ -35,8 +35,8 @@ class Server(uvicorn.Server):
         self._hang_ups = hang_ups
         self._open_connections = open_connections
         self._accepting: Accepting | None = None
-        self._told: float | None = None
-        """When the first signal came."""
+        self._first_signal: float | None = None
+        """Time of the first signal (time.monotonic)."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._hang_ups.start()
@@ -70,9 +70,9 @@ class Server(uvicorn.Server):
         uvicorn's own would raise the signal again in the end, and so change the exit status.
         """
         now = time.monotonic()
-        if self._told is None:
-            self._told = now
-        elif now - self._told > ECHO_SECONDS:
+        if self._first_signal is None:
+            self._first_signal = now
+        elif now - self._first_signal > ECHO_SECONDS:
             end_at_once(128 + sig)
         self.should_exit = True
 

@@ -62,7 +62,7 @@ class Uploads:
         return self.repeated(case.megapixels, case.calls)
 
     def repeated(self, megapixels: float, number: int) -> list[bytes]:
-        """So many uploads of this size: each photo in turn."""
+        """`number` uploads of this size: each photo in turn."""
         return list(itertools.islice(itertools.cycle(self._sized[megapixels]), number))
 
     def all(self) -> Iterator[bytes]:

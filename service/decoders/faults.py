@@ -1,4 +1,4 @@
-"""Faults of a decoder child: what it ended of, and what that says about its image."""
+"""Faults of a decoder child: the cause of its end, and the verdict on its image."""
 
 import os
 import signal

@@ -20,7 +20,7 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENCV_FOR_THREADS_NUM": "1",
-    # OpenCV would print what it dislikes about a photo, past the log and its format.
+    # OpenCV's complaints about a photo would be printed past the log and its format.
     "OPENCV_LOG_LEVEL": "SILENT",
 }
 

@@ -26,13 +26,14 @@ SPARE = (64 + 16 * (os.cpu_count() or 1)) * MEBIBYTE
 
 BASE_SECONDS = 10.0
 SECONDS_PER_MEGAPIXEL = 1.0
-"""Honest photos take 25 ms at most."""
+"""Honest photos take 25 ms a megapixel at most; a progressive CMYK JPEG without subsampling takes 50."""
 SECONDS_PER_MEGABYTE = 5.0
 """The costliest file that the readers of `images` accept takes 1.7 s. Processors ten times slower than the one that
 these figures come from stay within the sum of all three for every photo."""
 
 SILENCE = 20
-"""Seconds on the clock per second of CPU time after which a child hangs: more than an overloaded machine needs."""
+"""Seconds on the clock per second of allowed CPU time, after which a child counts as hanging: more than an overloaded
+machine needs."""
 
 STATM = "/proc/self/statm"
 RESIDENT, SHARED, DATA = 1, 2, 5

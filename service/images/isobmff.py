@@ -154,7 +154,7 @@ def _rgb(data: bytes, kind: str) -> NDArray[np.uint8]:
         except Exception as error:  # Pillow lets nearly every built-in exception out
             if any(sign in str(error) for sign in OUT_OF_MEMORY):
                 raise MemoryError(f"no memory to decode the {kind} file") from error
-            pillow.have_room(peak)  # another photo may have taken it
+            pillow.have_room(peak)  # another process may have taken it
             raise
 
 

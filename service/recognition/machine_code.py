@@ -1,7 +1,7 @@
 """Machine code of the compiled loops, kept on the disk between two starts.
 
-Numba's own cache reads only what it could also write, which an installed service often may not, and believes every
-file. Here a file is found wherever it may be read and is believed only if it is whole and was made from the sources
+Numba's own cache reads only what it could also write, which an installed service often may not, and checks no
+file. Here a file is found wherever it may be read and is loaded only if it is whole and was made from the sources
 as they are now. What else decides about the code, the CPU above all, is part of the file's name: another machine
 looks for another file.
 """
@@ -85,7 +85,7 @@ class KeptCode(NullCache):
             trusted = (0, os.geteuid(), self._source.stat().st_uid)
         except OSError:
             return None
-        # Whoever writes such a file runs code here: believed only from those who can do that anyway.
+        # The content is run: loaded only from owners whose code runs here anyway.
         if owner not in trusted:
             return None
         seal, kept = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
@@ -107,7 +107,7 @@ def _sources(folder: Path) -> bytes:
 @cache
 def _warn(folders: tuple[Path, ...]) -> None:
     log.warning(
-        "no folder for compiled code (%s) can be written: each start compiles it anew, which takes some seconds. "
+        "no folder for compiled code (%s) can be written: each start compiles it again, which takes some seconds. "
         "Let NUMBA_CACHE_DIR name a folder that this user can write.",
         ", ".join(map(str, folders)),
     )

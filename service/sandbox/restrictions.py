@@ -78,9 +78,10 @@ def restrict_decoder() -> Restrictions:
     """Confine the calling thread to its memory and open descriptors: no path, no connection, no program.
 
     Everything has to be loaded before (service.images.preloading): no module and no shared library can be read
-    afterwards. What the thread forks inherits the restrictions: one call in the fork server, of 1.1 ms, covers every
-    child, where a call in each takes 1.3 to 1.7 ms. The fork server's other threads, such as OpenBLAS's, stay as they
-    are. A further call adds a layer, 16 in all, those of the parents included.
+    afterwards. Threads and processes that the thread starts later inherit the restrictions; other threads stay as they
+    are. A call in each child takes 1.3 to 1.7 ms. One call in the fork server would take 1.1 ms for all, but leave them
+    in one domain, in which they may signal each other. A further call adds a layer, 16 in all, those of the parents
+    included.
     """
     return _restrict(seccomp.DECODER, landlock.EVERYTHING, ())
 
