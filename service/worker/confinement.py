@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from service import recognition, sandbox
@@ -17,7 +18,9 @@ PACKAGE = Path(__file__).parent.parent
 
 CONTROL_DEVICE = Path("/dev/nvidiactl")
 """Of NVIDIA's driver, which then keeps compiled kernels in COMPUTE_CACHE."""
-COMPUTE_CACHE = Path("~/.nv")
+COMPUTE_CACHE = "~/.nv"
+COMPUTE_CACHE_PATH = "CUDA_CACHE_PATH"
+"""Variable that names another folder (CUDA C++ Programming Guide, environment variables)."""
 
 
 def confine() -> Restrictions:
@@ -42,8 +45,17 @@ def _writable() -> list[Path]:
     loops = Path(recognition.__file__).parent
     code = next((folder for folder in code_folders.folders(loops) if _may_write(folder)), None)
     bytecode = [folder for folder in _bytecode_folders() if _may_write(folder)]
-    kernels = [COMPUTE_CACHE.expanduser()] if CONTROL_DEVICE.exists() else []
-    return [*bytecode, *([code] if code else []), *kernels]
+    return [*bytecode, *([code] if code else []), *kernel_caches()]
+
+
+def kernel_caches() -> list[Path]:
+    """The folder of NVIDIA's compiled kernels; none without its driver, or for an account without a home."""
+    if not CONTROL_DEVICE.exists():
+        return []
+    folder = Path(os.environ.get(COMPUTE_CACHE_PATH) or COMPUTE_CACHE)
+    with suppress(RuntimeError):
+        return [folder.expanduser()]
+    return []
 
 
 def _bytecode_folders() -> list[Path]:

@@ -1,14 +1,17 @@
-"""What a confined worker may still write, in a process of its own and a copy of the service."""
+"""Folders that a confined worker may still write."""
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 import service
+from service.worker import confinement
 
 BYTECODE = "PYTHONDONTWRITEBYTECODE"
 CONFINED_IMPORT = """
@@ -42,3 +45,29 @@ def test_no_folder_of_bytecode_is_made_where_python_writes_none(copy: Path) -> N
     confined(copy, {BYTECODE: "1"})
 
     assert not (copy / "service" / "pipeline" / "__pycache__").exists()
+
+
+@pytest.fixture
+def nvidia(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device file of NVIDIA's driver, as far as its presence goes."""
+    monkeypatch.setattr(confinement, "CONTROL_DEVICE", tmp_path)
+
+
+@pytest.mark.usefixtures("nvidia")
+def test_an_account_without_a_home_has_no_cache_of_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(number: int) -> NoReturn:
+        raise KeyError(number)
+
+    monkeypatch.delenv("CUDA_CACHE_PATH", raising=False)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert confinement.kernel_caches() == []
+
+
+@pytest.mark.usefixtures("nvidia")
+def test_nvidias_cache_of_kernels_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_CACHE_PATH", raising=False)
+    monkeypatch.setenv("HOME", "/home/face-model")
+    assert confinement.kernel_caches() == [Path("/home/face-model/.nv")]
+    monkeypatch.setenv("CUDA_CACHE_PATH", "/var/cache/kernels")
+    assert confinement.kernel_caches() == [Path("/var/cache/kernels")]
