@@ -31,7 +31,7 @@ def only_image_errors() -> Iterator[None]:
     """Lets UndecodableImage, ImageTooLarge and MemoryError pass; any other exception becomes UndecodableImage.
 
     A parser that fails on a file will fail on it again, so a retry helps only where memory was missing. The type and
-    the place of an unforeseen exception are logged, once each: it is a defect of this package or of a decoder.
+    the place of an unforeseen exception are logged, once a process: it is a defect of this package or of a decoder.
     """
     try:
         yield
