@@ -65,7 +65,7 @@ class Endpoints:
 
     async def ready(self, _: Request) -> Response:
         """Readiness: 200 while the worker is warm."""
-        self.supervisor.check_ready()
+        await self.supervisor.check_answering()
         return answers.answer({"ready": True, "restarts": self.supervisor.restarts.total()})
 
     async def prometheus(self, _: Request) -> Response:

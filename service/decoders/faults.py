@@ -9,7 +9,7 @@ CPU_TIME = "CPU time"
 MEMORY = "memory limit"
 MALFORMED = "malformed reply"
 SILENT = "no reply"
-LOST = "no child"
+LOST = "no decoder process"
 """The fork server has ended, or could not fork."""
 KILLED = signal.SIGKILL.name
 """Not by the pool: by the kernel, where memory runs out."""

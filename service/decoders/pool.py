@@ -167,7 +167,7 @@ class Decoders:
             fault.name,
             image,
             request.size,
-            "refused" if last else "once more in a fresh one",
+            "given up here" if last else "once more in a fresh one",
         )
 
 

@@ -37,7 +37,7 @@ def forbid_file_growth() -> bool:
         would end here. Also where the system denies the call.
     """
     if any(map(_is_regular_file, LOG_DESCRIPTORS)):
-        _log.info("files can still grow: standard output or standard error is one")
+        _log.info("the log goes to a file, so files can still grow")
         return False
     try:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -179,8 +179,11 @@ class Dispatch:
                     job.result.set_exception(WorkerFault("the worker has given the image up"))
         self._send()
 
-    def died(self, death: Death, *, ready: bool) -> None:
-        """Takes back the photos of a worker that died; `ready`: it had been warm, so that a photo may be the cause."""
+    def died(self, death: Death, *, ready: bool) -> bool:
+        """Takes back the photos of a worker that died, and returns whether it had any.
+
+        `ready`: it had been warm, so that a photo may be the cause.
+        """
         sent, self._sent = list(self._sent.values()), {}
         in_work = [job for job in sent if job.in_work] or sent
         for job in sent:
@@ -191,6 +194,7 @@ class Dispatch:
                 insort(self._suspects if job.level else self._waiting, job)
                 self._resent(death)
             job.begun = None
+        return bool(sent)
 
     def fail(self, failure: Exception) -> None:
         """Ends all photos, now and later, with an exception."""

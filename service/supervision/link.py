@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from service.ipc.channel import Channel, Message
 from service.messages import (
+    Answered,
     Begun,
     CannotStart,
     MalformedMessage,
@@ -42,6 +43,7 @@ class Link:
     Attributes:
         ready: the worker has been warmed up.
         refusal: the reason for which it cannot start with these settings.
+        answered: it has answered a photo.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Link:
         self._killed_for: Death | None = None
         self.ready = False
         self.refusal: str | None = None
+        self.answered = False
 
     async def run(self) -> Death:
         """Returns the cause of the worker's end, once it has ended."""
@@ -101,6 +104,8 @@ class Link:
             except TimeoutError:
                 if await self.status(STUCK_SECONDS) is None and not self._closed.is_set():
                     return True
+                # Kills until now were of other processes of the machine.
+                self._oom_kills = oom_kills()
             else:
                 return False
 
@@ -130,6 +135,7 @@ class Link:
                 case StatusReport():
                     self._reported(parsed.number, worker_status(message.body))
                 case _:
+                    self.answered = self.answered or isinstance(parsed, Answered)
                     self._dispatch.ended(parsed, message.body)
         except MalformedMessage as error:
             log.error("the worker process is ended, since its messages cannot be read: %s", error)  # noqa: TRY400

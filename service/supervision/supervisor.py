@@ -26,6 +26,7 @@ FIRST_PAUSE = 0.5
 
 NEVER = "the service could not start; its log says why"
 LOADING = "the models are being loaded; photos sent now wait for them"
+SILENT = "the worker process does not answer; photos sent now wait until it does, or is replaced"
 
 
 class Launch(Protocol):
@@ -75,6 +76,12 @@ class Supervisor:
         if self._link is None or not self._link.ready:
             raise NotReady(LOADING)
 
+    async def check_answering(self) -> None:
+        """As `check_ready`; raises NotReady too where the worker does not answer at once."""
+        self.check_ready()
+        if self._link is None or await self._link.status() is None:
+            raise NotReady(SILENT)
+
     async def status(self) -> WorkerStatus | None:
         """The worker's metrics and stages; as they last were, where it does not answer at once."""
         if self._link is not None:
@@ -91,14 +98,17 @@ class Supervisor:
     async def _run(self) -> None:
         failed_starts, ever_ready = 0, False
         while not self._closing.is_set():
-            ready, death, refusal = await self._one_worker()
+            death, link = await self._one_worker()
+            ready, refusal = (link.ready, link.refusal) if link else (False, None)
             if self._closing.is_set() or self._replacing:
                 self._replacing = False
                 continue
             self.restarts[death.cause] += 1
-            self.dispatch.died(death, ready=ready)
+            had_photos = self.dispatch.died(death, ready=ready)
             cause = death.cause if refusal is None else f"{death.cause}: {refusal}"
-            failed_starts, ever_ready = 0 if ready else failed_starts + 1, ever_ready or ready
+            # A worker that dies by itself, with no photo and no answer since its start, is as good as not started.
+            useful = ready and (had_photos or death.unrelated or (link is not None and link.answered))
+            failed_starts, ever_ready = 0 if useful else failed_starts + 1, ever_ready or ready
             if refusal is not None and not ever_ready:
                 self._give_up(refusal)
             elif self.dispatch.blamed == MOST_BLAMED:
@@ -111,20 +121,19 @@ class Supervisor:
                 continue
             return
 
-    async def _one_worker(self) -> tuple[bool, Death, str | None]:
-        """Starts a worker and waits for its end: whether it was warm, its death, and its reason not to start."""
+    async def _one_worker(self) -> tuple[Death, Link | None]:
+        """Starts a worker and waits for its end. There is no link where no process could be started."""
         smallest = self.dispatch.needs_smallest
         try:
             process = self._launch(smallest=smallest)
         except OSError as error:
-            return False, Death(f"not started: {error.strerror}"), None
+            return Death(f"not started: {error.strerror}"), None
         self._link = link = Link(process, self.dispatch, self._opened.set, smallest=smallest)
         try:
-            death = await link.run()
+            return await link.run(), link
         finally:
             link.close()
             self._link = None
-        return link.ready, death, link.refusal
 
     async def _pause(self, failed_starts: int) -> None:
         if failed_starts:

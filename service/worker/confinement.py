@@ -67,7 +67,10 @@ def _bytecode_folders() -> list[Path]:
 
 def _may_write(folder: Path) -> bool:
     """Whether a folder can be written, or made."""
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        existing = next(place for place in (folder, *folder.parents) if place.exists())
+    except OSError:  # a folder above it is closed to this account, as a home is by systemd's ProtectHome=yes
+        return False
     return os.access(existing, os.W_OK)
 
 

@@ -149,7 +149,7 @@ def test_a_fork_server_that_is_killed_with_an_image_in_work(
 
     runner.run(killed())
     assert own_server.started == 2
-    assert own.faults == {"no child": 1}
+    assert own.faults == {"no decoder process": 1}
 
 
 def test_a_fork_server_that_ends_at_every_start(encode: Encode, runner: asyncio.Runner) -> None:
@@ -198,5 +198,5 @@ def test_the_log_names_format_size_and_fault_alone(
     image = f"PNG of 64 x 40 pixels, {len(data)} bytes"
     assert [record.getMessage() for record in caplog.records] == [
         f"a decoder failed: SIGSEGV. {image}, once more in a fresh one",
-        f"a decoder failed: SIGSEGV. {image}, refused",
+        f"a decoder failed: SIGSEGV. {image}, given up here",
     ]

@@ -3,12 +3,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from service.ipc.channel import PREFIX
 from service.messages import CannotStart, StatusReport, WorkerStatus
-from service.supervision import Dispatch, Job, link
+from service.supervision import Dispatch, Job, deaths, link
 from service.supervision.deaths import MALFORMED, STUCK, UNENDED, Death
 from service.supervision.link import Link
 from tests.unit.service.stories import run, settle
@@ -140,6 +141,27 @@ def test_closing_ends_a_question_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
         await it.worker.requests.get()
         it.link.close()
         assert (await it.running).cause == "exit status 0"
+
+    run(story)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_earlier_kill_for_want_of_memory_is_of_another_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kernels = tmp_path / "vmstat"
+    kernels.write_text("oom_kill 1\n")
+    monkeypatch.setattr(deaths, "VMSTAT", kernels)
+    monkeypatch.setattr(link, "STUCK_SECONDS", 30.0)
+
+    async def story() -> None:
+        it = Story()
+        kernels.write_text("oom_kill 2\n")
+        for _ in range(2):  # the second request says that the first has had its answer
+            number = await it.worker.requests.get()
+            it.worker.send(StatusReport(number=number), STATUS.head())
+        it.worker.die(-9)
+        assert await it.running == Death("SIGKILL", unrelated=True)
 
     run(story)
 

@@ -390,3 +390,38 @@ def test_a_worker_that_no_photo_survives_ends_the_service() -> None:
             await it.supervisor.opened()
 
     run(story)
+
+
+def test_a_worker_that_dies_by_itself_without_a_photo_is_as_good_as_not_started() -> None:
+    async def story() -> None:
+        it = Story()
+        for _ in range(FAILED_STARTS - 1):
+            (await it.worker()).die(-11)
+        answered = it.post()
+        worker = await it.worker()
+        worker.answer(await worker.photo())
+        await answered
+        worker.die(-11)
+        for _ in range(FAILED_STARTS):
+            assert it.failures == []
+            (await it.worker()).die(-11)
+        await settle()
+        assert it.failures == ["the worker process died at 5 starts in a row (SIGSEGV)"]
+
+    run(story)
+
+
+def test_a_worker_that_does_not_answer_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        it = Story()
+        worker = await it.worker()
+        asking = asyncio.create_task(it.supervisor.check_answering())
+        report = WorkerStatus(metrics="", stages=None, restrictions={})
+        worker.send(StatusReport(number=await worker.requests.get()), report.head())
+        await asking
+        monkeypatch.setattr(link.Link.status, "__defaults__", (0.01,))
+        with pytest.raises(NotReady):
+            await it.supervisor.check_answering()
+        await it.supervisor.close()
+
+    run(story)

@@ -13,6 +13,7 @@ import pytest
 import service
 from service.worker import confinement
 
+NOBODY = 65534
 BYTECODE = "PYTHONDONTWRITEBYTECODE"
 CONFINED_IMPORT = """
 from service.worker import confinement
@@ -71,3 +72,14 @@ def test_nvidias_cache_of_kernels_can_be_written(monkeypatch: pytest.MonkeyPatch
     assert confinement.kernel_caches() == [Path("/home/face-model/.nv")]
     monkeypatch.setenv("CUDA_CACHE_PATH", "/var/cache/kernels")
     assert confinement.kernel_caches() == [Path("/var/cache/kernels")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+def test_a_folder_that_is_closed_to_the_account(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(0o700)
+    os.seteuid(NOBODY)
+    try:
+        assert not confinement._may_write(home / ".cache" / "code")
+    finally:
+        os.seteuid(0)
