@@ -30,6 +30,7 @@ log = logging.getLogger("service.decoders.fork_server")  # __name__ is __main__ 
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """A terminal or systemd sends them to every process of the service. The parent decides when this one ends."""
 FAILED = 1
+STANDARD_ERROR = 2
 
 
 class Server:
@@ -94,6 +95,16 @@ def _be_child(server: int, served: socket.socket) -> None:
         child.end(status)
 
 
+def _leave_standard_error_to_the_log() -> None:
+    """Discards what libraries print past it: libjpeg and libtiff describe each damaged image there."""
+    if sys.stderr is None:  # closed by the parent
+        return
+    sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, STANDARD_ERROR)
+    os.close(nowhere)
+
+
 def main() -> None:
     """Serves the connection that the command line names, until it or the parent ends."""
     descriptor, parent, level, style = sys.argv[1:]
@@ -101,6 +112,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, the kernel would drop the status of a child
     ipc.end_with_parent(int(parent))
+    _leave_standard_error_to_the_log()
     logs.configure(level, style)
     preloading.load_late_modules()
     sandbox.allow_file_growth()  # forbidden where the parent was warm already; pixels are in memory files

@@ -18,7 +18,7 @@ from service.decoders.pool import Decoders
 from service.images import decoding
 from tests.unit.service.images.conftest import Encode
 
-from .processes import AREA, children, decoded, descriptors, process_id, until
+from .processes import AREA, children, closed, decoded, descriptors, process_id, until
 
 
 def test_a_child_is_used_again(
@@ -149,12 +149,27 @@ def test_what_a_child_has(
 
     runner.run(two())
     for child in children(server):
-        # Three of every process, its connection and /proc/self/statm; the pixels are closed a moment after the reply.
-        runner.run(until(partial(_has_descriptors, child, 5)))
+        # Three of every process, the log, its connection and /proc/self/statm. Pixels are closed just after the reply.
+        runner.run(until(partial(_has_descriptors, child, 6)))
         limits = Path(f"/proc/{child}/limits").read_text().splitlines()
         (core,) = (line.split() for line in limits if line.startswith("Max core"))
         assert core[4:6] == ["1", "1"]
     assert len(children(server)) == 2
+
+
+def test_libraries_print_nothing_past_the_log(
+    encode: Encode, runner: asyncio.Runner, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = ForkServer()
+    server.start()
+    pool_of_one = Decoders(server, 1)
+    photo = encode("JPEG")
+    cut = photo[: len(photo) * 3 // 4]
+    decoding.decode(cut, maximum_area=AREA, honour_orientation=True)
+    assert "Corrupt JPEG data" in capfd.readouterr().err
+    runner.run(decoded(pool_of_one, cut))
+    runner.run(closed(pool_of_one, server))
+    assert capfd.readouterr().err == ""
 
 
 def test_one_thread_forks(
