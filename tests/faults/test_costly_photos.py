@@ -107,6 +107,7 @@ def group() -> Iterator[Group]:
     folder.rmdir()
 
 
+@pytest.mark.slow
 def test_a_photo_that_takes_all_memory_costs_itself_alone(
     start_service: StartService, small_photos: list[bytes], group: Group
 ) -> None:

@@ -22,7 +22,7 @@ from tests.faults.restarting import WORKERS, Manager, Workers, options, restart
 if TYPE_CHECKING:
     from tests.conftest import StartService
 
-SOME = 3
+SOME = 2
 MANY = 20
 TIMES = [SOME, pytest.param(MANY, marks=pytest.mark.slow)]
 MEBIBYTE = 1024 * 1024
@@ -56,14 +56,14 @@ def test_socket_activation_loses_nothing(start_service: StartService, mixed: lis
         assert options(manager.socket) == before
 
 
-@pytest.mark.parametrize("times", TIMES)
+@pytest.mark.slow
 def test_kill_9_with_socket_activation_loses_what_was_in_work(
-    start_service: StartService, mixed: list[bytes], times: int
+    start_service: StartService, mixed: list[bytes]
 ) -> None:
     with Manager(start_service) as manager:
         with Workers(of_port(manager.port), mixed) as workers:
-            running = restart(manager.start, signal.SIGKILL, times, workers)
-        assert len(workers.lost) <= WORKERS * times
+            running = restart(manager.start, signal.SIGKILL, MANY, workers)
+        assert len(workers.lost) <= WORKERS * MANY
         assert running.stop() == 0
 
 
@@ -131,30 +131,30 @@ def test_what_is_no_listening_socket_is_refused_in_one_line(start_service: Start
         assert refused.log == "Inherited file descriptor 3 (LISTEN_FDS) is no listening TCP socket.\n"
 
 
+@pytest.mark.slow
 @needs_haproxy
-@pytest.mark.parametrize("times", TIMES)
-def test_the_front_loses_nothing(start_service: StartService, mixed: list[bytes], times: int) -> None:
+def test_the_front_loses_nothing(start_service: StartService, mixed: list[bytes]) -> None:
     model = free_port()
     start = partial(start_service, FACE_MODEL="3", PORT=str(model))
     with front(f"127.0.0.1:{model}") as (port, _):
         with Workers(of_port(port), mixed) as workers:
-            running = restart(start, signal.SIGTERM, times, workers)
+            running = restart(start, signal.SIGTERM, MANY, workers)
         assert workers.lost == []
         assert workers.interim
         assert [len(answers) for answers in workers.bodies.values()] == [1, 1]
         assert running.stop() == 0
 
 
+@pytest.mark.slow
 @needs_haproxy
-@pytest.mark.parametrize("times", TIMES)
 def test_kill_9_behind_the_front_loses_what_was_in_work(
-    start_service: StartService, mixed: list[bytes], times: int
+    start_service: StartService, mixed: list[bytes]
 ) -> None:
     """And what a worker sends next, where the listening socket outlives the connections of the dying process."""
     model = free_port()
     start = partial(start_service, FACE_MODEL="3", PORT=str(model))
     with front(f"127.0.0.1:{model}") as (port, _):
         with Workers(of_port(port), mixed) as workers:
-            running = restart(start, signal.SIGKILL, times, workers)
-        assert len(workers.lost) <= 2 * WORKERS * times
+            running = restart(start, signal.SIGKILL, MANY, workers)
+        assert len(workers.lost) <= 2 * WORKERS * MANY
         assert running.stop() == 0

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from benchmarks.running import SERVE
 from service.supervision.dispatch import WINDOW
 from service.supervision.supervisor import FAILED_STARTS, FIRST_PAUSE
@@ -172,6 +174,7 @@ def test_photos_that_wait_for_another_worker_are_answered_before_the_end(
     assert "Traceback" not in service.log
 
 
+@pytest.mark.slow
 def test_callers_that_hang_up_cost_the_worker_nothing(start_service: StartService, portrait: bytes) -> None:
     service = start_service(FACE_MODEL="3")
     service.wait_until_ready()
