@@ -16,13 +16,13 @@ from service.images import decoding as images
 from service.recognition import nvidia, providers
 from service.recognition.engines.protocol import EngineError
 from service.recognition.geometry import Rectangle
-from service.recognition.models import MODELS
-from service.recognition.opening import RecognizerError, open_recognizer
+from service.recognition.opening import RecognizerError
 from service.recognition.parallelism import usable_cores
 from service.recognition.recognizer import Recognizer
 from service.recognition.timings import Stopwatch, Timings
 from service.settings import Settings
 from service.worker import confinement
+from service.worker.opening import opened
 
 RUNS = 3
 NOISE_ROWS, NOISE_COLUMNS = 960, 1280
@@ -75,18 +75,7 @@ def report(settings: Settings, photo: Path | None) -> str:
     """
     try:
         image = _noise() if photo is None else _decoded(photo, settings)
-        recognizer = open_recognizer(
-            MODELS[settings.model],
-            engine=settings.engine,
-            store=settings.store,
-            workers=1,
-            threads=settings.threads,
-            provider=settings.providers,
-            allow_fallback=settings.allow_fallback,
-            device_memory=settings.gpu_memory,
-            precision=settings.precision,
-        )
-        with closing(recognizer):
+        with closing(opened(settings, workers=1)) as recognizer:
             lines = _lines(recognizer, image, "noise" if photo is None else "a photo")
     except (RecognizerError, EngineError, images.UndecodableImage, images.ImageTooLarge, OSError) as error:
         raise CheckError(str(error)) from error

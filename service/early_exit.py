@@ -38,10 +38,15 @@ def on_signals(*, serving: bool) -> None:
         signal.signal(number, stop)
 
 
-def exit_now(status: int) -> NoReturn:
-    """Ends this process, whatever its threads are doing, and its children."""
+def ignore_signals() -> None:
+    """From now on SIGNALS have no effect on this process, nor on the programs that it executes."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def exit_now(status: int) -> NoReturn:
+    """Ends this process, whatever its threads are doing, and its children."""
+    ignore_signals()
     # Not imported here: where it has not been imported yet, no file has been begun.
     if atomic := sys.modules.get("model_store.atomic"):
         atomic.discard_unfinished()

@@ -23,12 +23,11 @@ import sys
 
 from service import heap, ipc, logs, sandbox
 from service.decoders import child, faults, messages
+from service.early_exit import ignore_signals
 from service.images import preloading
 
 log = logging.getLogger("service.decoders.fork_server")  # __name__ is __main__ here
 
-IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""A terminal or systemd sends them to every process of the service. The parent decides when this one ends."""
 FAILED = 1
 STANDARD_ERROR = 2
 
@@ -42,7 +41,7 @@ class Server:
         """Number to process id."""
 
     def run(self) -> None:
-        """Carries commands out until the other side closes the connection; in a child, returns when its work ends."""
+        """Carries commands out until the other side closes the connection."""
         while True:
             packet, descriptors = ipc.receive(self._connection)
             if not packet:
@@ -108,8 +107,7 @@ def _leave_standard_error_to_the_log() -> None:
 def main() -> None:
     """Serves the connection that the command line names, until it or the parent ends."""
     descriptor, parent, level, style = sys.argv[1:]
-    for number in IGNORED:
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()  # a terminal or systemd sends them to every process; the parent decides when this one ends
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, the kernel would drop the status of a child
     ipc.end_with_parent(int(parent))
     _leave_standard_error_to_the_log()

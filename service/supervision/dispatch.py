@@ -191,7 +191,7 @@ class Dispatch:
             if job.result.done() or blamed:
                 job.close()
             else:
-                insort(self._suspects if job.level else self._waiting, job)
+                self._put_back(job)
                 self._resent(death)
             job.begun = None
         return bool(sent)
@@ -245,6 +245,9 @@ class Dispatch:
                 return
             self._sent[job.number] = job
 
+    def _put_back(self, job: Job) -> None:
+        insort(self._suspects if job.level else self._waiting, job)
+
     def _postponed(self, job: Job, error: OSError) -> bool:
         """Whether a photo for which no memory file can be made waits until another one has its answer.
 
@@ -252,7 +255,7 @@ class Dispatch:
         """
         log.warning("%s cannot be sent to the worker now: %s", job, error.strerror)
         if self._sent:
-            insort(self._suspects if job.level else self._waiting, job)
+            self._put_back(job)
             return True
         job.result.set_exception(Refused(503, f"The service has no place for the image: {error.strerror}."))
         return False

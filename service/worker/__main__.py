@@ -3,20 +3,18 @@
 DESCRIPTOR is the worker's end of the connection; with PARENT, a process id, this process ends.
 """
 
-import signal
 import socket
 import sys
 
 from service import ipc
-from service.early_exit import SIGNALS, exit_now
+from service.early_exit import exit_now, ignore_signals
 
 
 def main(descriptor: int, parent: int) -> int:
     """Serves until the web process ends; returns the exit status."""
     ipc.end_with_parent(parent)
     # A terminal, and systemd by some settings, signal all processes of a service: the web process decides.
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     # Not at the top: with the signals ignored first, and the fork server loads its libraries while this process does.
     from service import logs, settings
     from service.decoders.handle import ForkServer

@@ -14,12 +14,11 @@ from service.pipeline.originals import Originals
 from service.pipeline.photo_pipeline import PhotoPipeline
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import Readiness, Recognizer
-from service.recognition.models import MODELS
-from service.recognition.opening import open_recognizer
 from service.recognition.parallelism import usable_cores
 from service.sandbox import Restrictions
 from service.settings import Settings
 from service.worker.confinement import confine_when_warm
+from service.worker.opening import opened
 from service.worker.serving import Work, serve
 
 
@@ -39,7 +38,7 @@ def _work(settings: Settings, server: ForkServer, restrictions: Restrictions) ->
     """The parts of the worker. Raises RuntimeError with one line where the settings ask for what cannot be had."""
     capacity = Capacity.of(settings, usable_cores())
     decoders = Decoders(server, capacity.photos + 1)
-    work = work_with(settings, capacity, _opened(settings, capacity.photos), decoders)
+    work = work_with(settings, capacity, opened(settings, capacity.photos), decoders)
     work.confine = partial(confine_when_warm, restrictions)
     return work
 
@@ -53,17 +52,3 @@ def work_with(settings: Settings, capacity: Capacity, recognizer: Recognizer, de
     metrics.watch(queue, originals, decoders)
     pipeline = PhotoPipeline(settings, readiness, decoders, queue, originals, metrics, EngineHealth())
     return Work(readiness, pipeline, metrics)
-
-
-def _opened(settings: Settings, workers: int) -> Recognizer:
-    return open_recognizer(
-        MODELS[settings.model],
-        engine=settings.engine,
-        store=settings.store,
-        workers=workers,
-        threads=settings.threads,
-        provider=settings.providers,
-        allow_fallback=settings.allow_fallback,
-        device_memory=settings.gpu_memory,
-        precision=settings.precision,
-    )

@@ -1,0 +1,21 @@
+"""The recogniser as the settings describe it, for the worker and for `python -m service check`."""
+
+from service.recognition.models import MODELS
+from service.recognition.opening import open_recognizer
+from service.recognition.recognizer import Recognizer
+from service.settings import Settings
+
+
+def opened(settings: Settings, workers: int) -> Recognizer:
+    """The recogniser of FACE_MODEL for at most `workers` photos at a time. Raises RecognizerError."""
+    return open_recognizer(
+        MODELS[settings.model],
+        engine=settings.engine,
+        store=settings.store,
+        workers=workers,
+        threads=settings.threads,
+        provider=settings.providers,
+        allow_fallback=settings.allow_fallback,
+        device_memory=settings.gpu_memory,
+        precision=settings.precision,
+    )
