@@ -4,6 +4,7 @@ import os
 import signal
 
 from service.images.errors import UndecodableImage
+from service.ipc.signal_names import signal_name
 
 CPU_TIME = "CPU time"
 MEMORY = "memory limit"
@@ -66,5 +67,4 @@ def of_status(status: int | None) -> Fault:
     number = -code
     if number == signal.SIGPROF:
         return Fault(CPU_TIME)
-    known = {each.value: each.name for each in signal.Signals}
-    return Fault(known.get(number, f"signal {number}"))
+    return Fault(signal_name(number))

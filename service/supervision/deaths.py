@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 from typing import NamedTuple
 
+from service.ipc.signal_names import signal_name
 from service.messages import ENGINE_FAILED
 
 VMSTAT = Path("/proc/vmstat")
@@ -43,7 +44,7 @@ def death(status: int, oom_kills_before: int | None) -> Death:
     moved = now is None or oom_kills_before is None or now > oom_kills_before
     if -status == signal.SIGKILL and moved:
         return Death("out of memory", out_of_memory=True)
-    return Death(name_of(-status), unrelated=-status in (signal.SIGKILL, signal.SIGTERM))
+    return Death(signal_name(-status), unrelated=-status in (signal.SIGKILL, signal.SIGTERM))
 
 
 def oom_kills() -> int | None:
@@ -54,11 +55,3 @@ def oom_kills() -> int | None:
         return None
     counts = [line.split()[1] for line in lines if line.startswith("oom_kill ")]
     return int(counts[0]) if counts else None
-
-
-def name_of(number: int) -> str:
-    """SIGSEGV for 11."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # of the real-time signals
-        return f"signal {number}"
