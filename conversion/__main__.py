@@ -18,7 +18,6 @@ from service.recognition.models import (
     RESCORED_DETECTOR,
     SIXTY_EIGHT_POINTS,
     TAGUCHI_RESNET,
-    half,
     weights_of,
 )
 
@@ -30,10 +29,6 @@ CONVERTIBLE = (
     SIXTY_EIGHT_POINTS,
     DLIB_RESNET,
     TAGUCHI_RESNET,
-    # Last, since a conversion that fails is the last one.
-    half(CNN_DETECTOR),
-    half(DLIB_RESNET),
-    half(TAGUCHI_RESNET),
 )
 """The keys of conversion.graphs.GRAPHS and conversion.landmarks.POINTS, imported only if there is work to do."""
 

@@ -4,7 +4,7 @@ Between a photo and its few candidates nothing leaves the device: the pyramid is
 come from and stand depends on the photo's size alone, and is told by tables (service/recognition/tables.py).
 
 dlib's arithmetic to the last bit, except in up to seven columns at the right of a level: dlib interpolates those in
-float64 (service/recognition/resampling.py). The network's layers may be in half precision, for who asks for that.
+float64 (service/recognition/resampling.py).
 """
 
 from collections.abc import Sequence
@@ -58,10 +58,6 @@ FORM = (
 
 def device_facts(network: Network) -> DetectorFacts:
     return replace(detector_facts(network), form=FORM)
-
-
-def half_facts(network: Network) -> DetectorFacts:
-    return replace(detector_facts(network), form=(*FORM, "layers in float16"))
 
 
 def device_graph(network: Network, precision: Precision = FLOAT32) -> bytes:

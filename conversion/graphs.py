@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from conversion import photos, proofs, rescored
 from conversion.detector import SCORES, SHRUNK, SHRUNK_GIVEN, TILE, detector_facts, detector_graph
-from conversion.device import ABOVE, AT, MAP, PHOTOS, TABLES, device_facts, device_graph, half_facts
+from conversion.device import ABOVE, AT, MAP, PHOTOS, TABLES, device_facts, device_graph
 from conversion.graph import Port
 from conversion.networks import CHIPS, DESCRIPTORS, descriptor_graph
 from conversion.pictures import Picture, face_chips, scenes
-from conversion.precision import FLOAT16
 from conversion.read_network import Network
 from conversion.topologies import DESCRIPTOR, DETECTOR, Topology
 from model_store.manifest import DetectorFacts
@@ -23,7 +21,6 @@ from service.recognition.models import (
     DLIB_RESNET,
     RESCORED_DETECTOR,
     TAGUCHI_RESNET,
-    half,
 )
 from service.recognition.runtime import onnxruntime
 
@@ -93,21 +90,6 @@ _RESCORED_GRAPH = replace(
     # The scores are the scan's, each at its place: their error is what the slack has to cover.
     tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": SLACK * MEASURED_SHARE}),
 )
-_HALF_DETECTOR_GRAPH = replace(
-    _DEVICE_GRAPH,
-    build=partial(device_graph, precision=FLOAT16),
-    computed=proofs.scores_of_half_graph,
-    facts=half_facts,
-    # No faces: of two places next to each other that score nearly the same, half precision may take the other one.
-    tolerance=MappingProxyType({"scores": SLACK * MEASURED_SHARE}),
-)
-_HALF_DESCRIPTOR_GRAPH = replace(
-    _DESCRIPTOR_GRAPH,
-    build=partial(descriptor_graph, precision=FLOAT16),
-    computed=proofs.descriptors_of_half_graph,
-    # Measured: 0.0012 of dlib's network.
-    tolerance=MappingProxyType({"batch": 2e-3, "single": 2e-3}),
-)
 
 GRAPHS: Mapping[str, GraphDescription] = MappingProxyType(
     {
@@ -116,9 +98,6 @@ GRAPHS: Mapping[str, GraphDescription] = MappingProxyType(
         RESCORED_DETECTOR: _RESCORED_GRAPH,
         DLIB_RESNET: _DESCRIPTOR_GRAPH,
         TAGUCHI_RESNET: _DESCRIPTOR_GRAPH,
-        half(CNN_DETECTOR): _HALF_DETECTOR_GRAPH,
-        half(DLIB_RESNET): _HALF_DESCRIPTOR_GRAPH,
-        half(TAGUCHI_RESNET): _HALF_DESCRIPTOR_GRAPH,
     }
 )
 """By catalogue name, or as models.py names another graph of the same weights. The landmark predictors are no networks:

@@ -7,7 +7,6 @@ import numpy as np
 
 from conversion.graph import NORMALISATION_SCALE, GraphBuilder, Port, folded
 from conversion.layers import AddPrev, Conv, ConvSpec, FullyConnected, Input, Layer, Pool, Relu, Skip, Tag
-from conversion.precision import FLOAT32, Precision
 from conversion.read_network import Network
 from service.recognition.engines.protocol import CHIP_SIDE, DESCRIPTOR_LENGTH
 
@@ -26,19 +25,17 @@ class _Value:
     size: int
 
 
-def descriptor_graph(network: Network, precision: Precision = FLOAT32) -> bytes:
+def descriptor_graph(network: Network) -> bytes:
     """Serialised ONNX model: `chips` uint8 (N, 150, 150, 3) RGB to `descriptors` float32 (N, 128)."""
-    return network_graph(folded(network.layers), precision)
+    return network_graph(folded(network.layers))
 
 
-def network_graph(layers: Sequence[Layer], precision: Precision = FLOAT32) -> bytes:
+def network_graph(layers: Sequence[Layer]) -> bytes:
     """The graph of layers that were folded."""
     builder = GraphBuilder()
-    # Weights divided by 256 would be too small for float16 to keep all their digits.
-    scaled = precision.in_half
     tagged: dict[int, _Value] = {}
     value = _Value(CHIPS.name, 3, CHIP_SIDE)
-    for layer in precision.of(layers if scaled else _without_scale(layers)):
+    for layer in _without_scale(layers):
         match layer:
             case Input():
                 planes = builder.node(
@@ -46,36 +43,34 @@ def network_graph(layers: Sequence[Layer], precision: Precision = FLOAT32) -> by
                 )  # bytes move faster than floats
                 pixels = builder.node("Cast", planes, to=1)  # TensorProto.FLOAT
                 pixels = builder.less_mean(pixels, layer.mean)
-                if scaled:
-                    pixels = builder.node("Div", pixels, builder.constant(NORMALISATION_SCALE))
-                value = _Value(precision.entered(builder, pixels), 3, CHIP_SIDE)
+                value = _Value(pixels, 3, CHIP_SIDE)
             case Conv():
                 conv = _on_one_pixel(layer, value.size)
                 spec = conv.spec
                 size = (value.size + 2 * spec.padding - spec.kernel) // spec.stride + 1
-                value = _Value(precision.rounded(builder, builder.conv(value.name, conv)), spec.filters, size)
+                value = _Value(builder.conv(value.name, conv), spec.filters, size)
             case Relu():
                 value = _Value(builder.node("Relu", value.name), value.channels, value.size)
             case Pool():
-                value = _pooled(builder, value, layer, precision)
+                value = _pooled(builder, value, layer)
             case Tag():
                 tagged[layer.number] = value
             case Skip():
                 value = tagged[layer.tag]
             case AddPrev():
-                value = _added(builder, value, tagged[layer.tag], precision)
+                value = _added(builder, value, tagged[layer.tag])
             case FullyConnected():
                 row = builder.node("Flatten", value.name, axis=1)
                 name = builder.node("MatMul", row, builder.constant(layer.weights))
-                value = _Value(precision.rounded(builder, name), layer.spec.outputs, 1)
+                value = _Value(name, layer.spec.outputs, 1)
             case _:
                 raise TypeError(f"no ONNX form for {layer.spec}")
-    return builder.finish("face_descriptor", [precision.left(builder, value.name)], [CHIPS], [DESCRIPTORS])
+    return builder.finish("face_descriptor", [value.name], [CHIPS], [DESCRIPTORS])
 
 
-def _pooled(builder: GraphBuilder, value: _Value, pool: Pool, precision: Precision) -> _Value:
+def _pooled(builder: GraphBuilder, value: _Value, pool: Pool) -> _Value:
     if pool.kernel == 0:
-        mean = precision.rounded(builder, builder.node("GlobalAveragePool", value.name))
+        mean = builder.node("GlobalAveragePool", value.name)
         return _Value(mean, value.channels, 1)
     # dlib drops what a last window would lack, which is ONNX's default too (ceil_mode 0).
     name = builder.node(
@@ -86,26 +81,26 @@ def _pooled(builder: GraphBuilder, value: _Value, pool: Pool, precision: Precisi
         pads=[pool.padding] * 4,
     )
     size = (value.size + 2 * pool.padding - pool.kernel) // pool.stride + 1
-    return _Value(precision.rounded(builder, name), value.channels, size)
+    return _Value(name, value.channels, size)
 
 
-def _added(builder: GraphBuilder, first: _Value, second: _Value, precision: Precision) -> _Value:
+def _added(builder: GraphBuilder, first: _Value, second: _Value) -> _Value:
     """add_prev: the smaller is extended with zeros, in channels and to the right and bottom (tt::add, cpu_dlib.cpp)."""
     channels, size = max(first.channels, second.channels), max(first.size, second.size)
 
     def extended(value: _Value) -> str:
         grow = size - value.size
-        grown = _times(builder, value, 1, grow, precision) if grow else value.name
+        grown = _times(builder, value, 1, grow) if grow else value.name
         if value.channels < channels:
-            zeros = _times(builder, value, 0, grow, precision)
+            zeros = _times(builder, value, 0, grow)
             grown = builder.node("Concat", grown, *[zeros] * (channels // value.channels - 1), axis=1)
         return grown
 
-    total = precision.rounded(builder, builder.node("Add", extended(first), extended(second)))
+    total = builder.node("Add", extended(first), extended(second))
     return _Value(total, channels, size)
 
 
-def _times(builder: GraphBuilder, value: _Value, factor: float, grow: int, precision: Precision) -> str:
+def _times(builder: GraphBuilder, value: _Value, factor: float, grow: int) -> str:
     """Every value times a factor, and `grow` rows below and columns to the right of zeros.
 
     A convolution of one tap a channel, and not Pad, which ONNX Runtime's blocked layout does not know: it would leave
@@ -114,7 +109,7 @@ def _times(builder: GraphBuilder, value: _Value, factor: float, grow: int, preci
     return builder.node(
         "Conv",
         value.name,
-        builder.constant(precision.constant(np.full((value.channels, 1, 1, 1), factor, np.float32))),
+        builder.constant(np.full((value.channels, 1, 1, 1), factor, np.float32)),
         kernel_shape=[1, 1],
         group=value.channels,
         pads=[0, 0, grow, grow],

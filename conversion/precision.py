@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from conversion.graph import GraphBuilder
-from conversion.layers import Conv, FullyConnected, Layer
+from conversion.layers import Conv, Layer
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,16 @@ class Precision:
     rounded_each: bool = False
     """Whether each layer's values are rounded to float16's, and stay float32 by type."""
 
-    @property
-    def in_half(self) -> bool:
-        """Whether weights and values have float16's digits."""
-        return bool(self.weights)
-
     def of(self, layers: Sequence[Layer]) -> list[Layer]:
         """The layers with their weights in this precision."""
-        return [self._of(layer) for layer in layers]
+        return [
+            replace(layer, weights=self._constant(layer.weights), bias=self._constant(layer.bias))
+            if isinstance(layer, Conv)
+            else layer
+            for layer in layers
+        ]
 
-    def _of(self, layer: Layer) -> Layer:
-        match layer:
-            case Conv():
-                return replace(layer, weights=self.constant(layer.weights), bias=self.constant(layer.bias))
-            case FullyConnected():
-                return replace(layer, weights=self.constant(layer.weights))
-        return layer
-
-    def constant(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Weights as they are kept."""
+    def _constant(self, values: NDArray[Any]) -> NDArray[Any]:
         for kind in self.weights:
             values = values.astype(kind)
         return values

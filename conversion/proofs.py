@@ -17,9 +17,9 @@ from conversion import reference
 from conversion.detector import detector_facts
 from conversion.device import device_graph
 from conversion.exposed import RAISE, exposed
-from conversion.networks import CHIPS, DESCRIPTORS, descriptor_graph
+from conversion.networks import CHIPS, DESCRIPTORS
 from conversion.pictures import Picture, fingerprint
-from conversion.precision import FLOAT32, LIKE_FLOAT16
+from conversion.precision import LIKE_FLOAT16
 from conversion.read_network import Network
 from service.recognition import blocks, mmod, pyramid
 from service.recognition.cores import Cores
@@ -47,14 +47,6 @@ def descriptors_of_graph(
     session: onnxruntime.InferenceSession, network: Network, chips: Sequence[Picture]
 ) -> Values:
     return {"batch": _described(session, chips, BATCH), "single": _described(session, chips, 1)}
-
-
-def descriptors_of_half_graph(
-    session: onnxruntime.InferenceSession, network: Network, chips: Sequence[Picture]
-) -> Values:
-    """`batch` of the graph, `single` of one that rounds after each layer (conversion/precision.py)."""
-    rounding = _session(descriptor_graph(network, LIKE_FLOAT16))
-    return {"batch": _described(session, chips, BATCH), "single": _described(rounding, chips, 1)}
 
 
 def _described(
@@ -142,23 +134,6 @@ def detections_of_rescored_graph(
         *_, of_map = blocks.above(-RAISE, found[:, 2:], scores[:, 0], layout)
         above = blocks.above(of_file.threshold, found[:, 2:], scores[:, 0], layout)
         return mmod.detections(above, layout, of_file), scanned.ravel()[np.argsort(-of_map)]
-
-    return _detections(find, network, pictures)
-
-
-def scores_of_half_graph(
-    session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
-) -> Values:
-    """`scores` by place: of the graph or of one that rounds after each layer, whichever is further from float32's."""
-    rounding, exact = _session(device_graph(network, LIKE_FLOAT16)), _session(device_graph(network, FLOAT32))
-
-    def find(picture: Picture, layout: Layout, of_file: mmod.Window) -> _Found:
-        given = {"photos": picture[np.newaxis], **tables(layout)}
-        ours, rounded, in_float32 = (
-            one.run(["scores"], given)[0].ravel() for one in (session, rounding, exact)
-        )
-        worse = np.where(abs(ours - in_float32) > abs(rounded - in_float32), ours, rounded)
-        return [], worse[np.argsort(-in_float32)]
 
     return _detections(find, network, pictures)
 

@@ -61,8 +61,7 @@ class DetectorFacts:
     threshold: float
     """Scores above it are faces (adjust_threshold of loss_mmod_::to_label)."""
     form: tuple[str, ...]
-    """What was done to dlib's network for the runtime's sake; no score changes by it, except where it says
-    float16."""
+    """What was done to dlib's network for the runtime's sake; no score of a face changes by it."""
 
 
 @dataclass(frozen=True)

@@ -168,12 +168,12 @@ class Settings(BaseSettings):
         description="Bytes (or `2GiB`) of a GPU that both networks take at most, besides what CUDA takes for itself. "
         "Runs that need more are halved, and what does not fit then is computed by the CPU. Unset: what there is.",
     )
-    precision: Annotated[Literal["float32", "mixed", "float16"], _AnyCase] = Field(
+    precision: Annotated[Literal["float32", "mixed"], _AnyCase] = Field(
         default="float32",
         validation_alias="FACE_PRECISION",
         description="What a GPU computes in; a CPU computes in `float32`. `mixed` looks for faces in float16, which "
         "is meant to save time where that is fast (tensor cores), and computes what comes near the threshold once "
-        "more in float32: the same answers. `float16` gives answers in half precision, which are not dlib's.",
+        "more in float32: the same answers.",
     )
     store: Path = Field(
         default=Path("models"),

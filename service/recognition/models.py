@@ -20,11 +20,6 @@ DLIB_RESNET = "dlib_face_recognition_resnet_model_v1"
 TAGUCHI_RESNET = "taguchi_face_recognition_resnet_model_v1"
 
 
-def half(network: str) -> str:
-    """The name of a network's graph whose layers compute in half precision, for a device."""
-    return f"{network}.half"
-
-
 def weights_of(graph: str) -> str:
     """The catalogue name, which has no dot, of the weights that a graph or an array file is made from."""
     return graph.partition(".")[0]

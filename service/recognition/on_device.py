@@ -76,7 +76,7 @@ class DeviceDetector:
         shares: how many photos share a run, and how many runs are begun.
         staging: memory for photos on their way to the device.
         in_strips: what finds the faces where the device has too little memory for a whole photo, or the graph too few
-            levels; its graph gives float32's scores.
+            levels.
     """
 
     def __init__(

@@ -30,7 +30,6 @@ from service.recognition.models import (
     DEVICE_DETECTOR,
     RESCORED_DETECTOR,
     Model,
-    half,
     weights_of,
 )
 from service.recognition.on_device import Detector, DeviceDetector, Search, search, search_in_half_precision
@@ -44,7 +43,7 @@ log = logging.getLogger(__name__)
 
 ENGINES = ("onnx", "dlib")
 
-FLOAT32, MIXED, FLOAT16 = "float32", "mixed", "float16"
+FLOAT32, MIXED = "float32", "mixed"
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,6 @@ class Precision:
     """The graph with which it looks for faces."""
     search: Search
     """How it does."""
-    network: Callable[[str], str] = str
-    """From the name of a descriptor network to the graph with which it describes them."""
     half: bool = False
     """Whether there are layers in float16."""
 
@@ -65,7 +62,6 @@ PRECISIONS: Mapping[str, Precision] = MappingProxyType(
     {
         FLOAT32: Precision(DEVICE_DETECTOR, search),
         MIXED: Precision(RESCORED_DETECTOR, search_in_half_precision, half=True),
-        FLOAT16: Precision(half(CNN_DETECTOR), search, half, half=True),
     }
 )
 """By FACE_PRECISION."""
@@ -103,7 +99,7 @@ def open_recognizer(
         provider: what ONNX Runtime computes on: `auto` or one of `providers.PROVIDERS`.
         allow_fallback: where that provider cannot be used, the CPU may take its place; `auto` always may.
         device_memory: bytes of a device that the networks may take together; None for all that there are.
-        precision: one of `PRECISIONS`: what a device computes in. The answers are float32's, but with FLOAT16.
+        precision: one of `PRECISIONS`: what a device computes in. The answers are float32's in each.
 
     Raises:
         RecognizerError: weights or graphs are missing or damaged, or a session cannot be made where it was to run.
@@ -151,7 +147,6 @@ def _onnx(
     model: Model, weights: WeightStore, threads: int, precision: str, provider: Provider, memory: int | None
 ) -> OnnxEngine:
     computed_in = _precision(precision, provider)
-    described_by = computed_in.network(model.network)
     of_detector, of_network = _divided(model, memory)
     with ExitStack() as undone:
         cores = Cores(threads)
@@ -160,18 +155,17 @@ def _onnx(
         detector: Detector | None = None
         if model.detector == "cnn":
             detector = _detector(weights, cores, computed_in, provider, turn, of_detector)
-        for name in (model.landmarks, described_by):
+        for name in (model.landmarks, model.network):
             manifest.load(weights.root, name, weights.sha256(weights_of(name)))
         landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
         network = DescriptorNetwork(
             opened(
-                manifest.graph_path(weights.root, described_by),
+                manifest.graph_path(weights.root, model.network),
                 provider,
                 cores,
                 # Its weights are held once by session, 42 MB: all cores or one are enough.
                 widths=(cores.widths[0], cores.widths[-1]),
                 memory=of_network,
-                half=described_by != model.network,
                 turn=turn,
             ),
             sizes=provider.shares.descriptor_batches,
@@ -181,10 +175,6 @@ def _onnx(
             _prove(detector, network)
         hog = HogDetector(hog_filters.load(), cores) if model.uses_hog else None
         undone.pop_all()  # all went well
-    if described_by != model.network:
-        log.warning(
-            "half precision, as FACE_PRECISION asks: confidences and descriptors are near dlib's, and not the same"
-        )
     return OnnxEngine(detector, hog, landmarks, network, cores)
 
 

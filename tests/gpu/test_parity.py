@@ -11,7 +11,7 @@ import pytest
 from benchmarks.options import NAMED
 from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE, DESCRIPTOR_TOLERANCE
 from benchmarks.parity.photos import Photo
-from service.recognition.opening import FLOAT16, MIXED
+from service.recognition.opening import MIXED
 from service.recognition.providers import CUDA
 from service.recognition.recognizer import Face, Recognizer
 from tests.gpu.conftest import opened
@@ -47,20 +47,6 @@ def test_mixed_precision_gives_the_faces_of_float32(store: Path, pictures: list[
         for picture in pictures:
             _assert_equal(mixed.recognize(picture.image), in_float32.recognize(picture.image))
         _assert_on_the_gpu(mixed)
-
-
-def test_half_precision_is_as_near_as_its_graphs_were_proven(store: Path, pictures: list[Photo]) -> None:
-    differences = []
-    with opened(1, store) as in_float32, opened(1, store, precision=FLOAT16) as in_float16:
-        for picture in pictures:
-            ours, theirs = (one.recognize(picture.image) for one in (in_float16, in_float32))
-            assert len(ours) == len(theirs)
-            by_box = {face.rectangle: face for face in theirs}
-            for face in ours:
-                if other := by_box.get(face.rectangle):
-                    differences.append(np.abs(np.subtract(face.descriptor, other.descriptor)).max())
-        _assert_on_the_gpu(in_float16)
-    assert 1e-5 < max(differences) < 2e-3
 
 
 def test_many_at_once_get_what_one_gets(store: Path, pictures: list[Photo]) -> None:

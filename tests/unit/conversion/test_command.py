@@ -21,7 +21,6 @@ from service.recognition.models import (
     DLIB_RESNET,
     FIVE_POINTS,
     RESCORED_DETECTOR,
-    half,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -36,7 +35,7 @@ def own_store(tmp_path: Path, detector_weights: Path) -> Path:
     return folder.parent
 
 
-OF_THE_DETECTOR = (CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR, half(CNN_DETECTOR))
+OF_THE_DETECTOR = (CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR)
 """The graphs of one file."""
 
 

@@ -22,14 +22,11 @@ from service.recognition.mmod import Detection
 from service.recognition.models import (
     CNN_DETECTOR,
     DEVICE_DETECTOR,
-    DLIB_RESNET,
     MODELS,
     RESCORED_DETECTOR,
-    half,
 )
 from service.recognition.on_device import DeviceDetector
 from service.recognition.opening import (
-    FLOAT16,
     FLOAT32,
     MIXED,
     PRECISIONS,
@@ -262,36 +259,11 @@ def test_a_device_computes_one_run_at_a_time(store: Path) -> None:
         assert detector._turn is not NO_TURNS
 
 
-def test_answers_in_half_precision_are_given_where_they_are_asked_for(
-    store: Path,
-    recognizers: dict[str, Recognizer],
-    pictures: Pictures,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Within what the proofs of their graphs allow, and visibly not float32's."""
-
-    def allowed(graph: str, of: str) -> float:
-        return manifest.load(store, graph).proof.tolerance[of]
-
-    confidence = allowed(half(CNN_DETECTOR), "scores")
-    confidences, descriptors = [], []
-    with closing(_on_a_device(store, FLOAT16)) as recognizer:
-        for picture in pictures.values():
-            ours, theirs = (one.recognize(picture) for one in (recognizer, recognizers["onnx"]))
-            assert [face.rectangle for face in ours] == [face.rectangle for face in theirs]
-            for face, other in zip(ours, theirs, strict=True):
-                confidences.append(abs(face.confidence - other.confidence))
-                descriptors.append(np.abs(np.subtract(face.descriptor, other.descriptor)).max())
-    assert 1e-5 < max(confidences) < confidence
-    assert 1e-5 < max(descriptors) < allowed(half(DLIB_RESNET), "batch")
-    assert "half precision, as FACE_PRECISION asks" in caplog.text
-
-
 def test_a_store_without_the_graphs_of_a_precision_is_refused_with_what_to_do(
     store: Path, tmp_path: Path
 ) -> None:
     own = tmp_path / "store"
     shutil.copytree(store, own)
-    manifest.graph_path(own, half(DLIB_RESNET)).unlink()
-    with pytest.raises(RecognizerError, match=rf"{half(DLIB_RESNET)}.*python -m conversion"):
-        _on_a_device(own, FLOAT16).close()
+    manifest.graph_path(own, RESCORED_DETECTOR).unlink()
+    with pytest.raises(RecognizerError, match=rf"{RESCORED_DETECTOR}.*python -m conversion"):
+        _on_a_device(own, MIXED).close()

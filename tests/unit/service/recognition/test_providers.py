@@ -11,7 +11,7 @@ import pytest
 
 from service.recognition import providers
 from service.recognition.models import MODELS
-from service.recognition.opening import FLOAT16, FLOAT32, MIXED, RecognizerError, open_recognizer
+from service.recognition.opening import FLOAT32, MIXED, RecognizerError, open_recognizer
 from service.recognition.providers import (
     CPU,
     CUDA,
@@ -148,25 +148,19 @@ def test_tf32_is_off_and_only_the_environment_says_so_where_float16_needs_tensor
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
 
 
-@pytest.mark.parametrize("precision", [MIXED, FLOAT16])
-def test_a_provider_of_one_precision_refuses_two(
-    precision: str, store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_provider_of_one_precision_refuses_two(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "has_wheel", lambda _: True)
     _with(monkeypatch, replace(TENSORRT, missing=lambda: None))
-    with pytest.raises(
-        RecognizerError, match=f"^FACE_PRECISION={precision} is not possible with .*=tensorrt"
-    ):
-        _opened(1, store, "tensorrt", precision=precision)
+    with pytest.raises(RecognizerError, match=f"^FACE_PRECISION={MIXED} is not possible with .*=tensorrt"):
+        _opened(1, store, "tensorrt", precision=MIXED)
 
 
-@pytest.mark.parametrize("precision", [MIXED, FLOAT16])
 def test_a_cpu_computes_in_float32_whatever_is_asked_and_says_so(
-    precision: str, store: Path, caplog: pytest.LogCaptureFixture
+    store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _opened(3, store, "cpu", precision=precision).close()
+    _opened(3, store, "cpu", precision=MIXED).close()
     assert [record.getMessage() for record in caplog.records] == [
-        f"FACE_PRECISION={precision} is for a GPU: cpu computes in float32"
+        f"FACE_PRECISION={MIXED} is for a GPU: cpu computes in float32"
     ]
 
 
