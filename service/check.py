@@ -120,7 +120,7 @@ def _lines(recognizer: Recognizer, image: NDArray[np.uint8], picture: str) -> li
         if stage.on_cpu:
             lines.append(f"    {stage.on_cpu} runs of it by the CPU, for want of memory on the device")
     lines.append(f"peak memory {max(watch.peak, _memory(PEAK)) / 1e6:.0f} MB")
-    if any(stage.provider in providers.OF_NVIDIA for stage in stages.values()):
+    if any(stage.provider == providers.CUDA.official for stage in stages.values()):
         lines.append(_gpu_memory())
     return lines
 

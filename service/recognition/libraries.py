@@ -82,10 +82,9 @@ def load(name: str) -> ctypes.CDLL:
 
 
 def _of_wheels(name: str) -> list[Path]:
-    """Where NVIDIA's wheels (nvidia-cudnn-cu12 and the like) and TensorRT's put a library of this name."""
+    """Where NVIDIA's wheels (nvidia-cudnn-cu12 and the like) put a library of this name."""
     return [
         found
         for folder in map(Path, site.getsitepackages())
-        for pattern in (f"nvidia/*/lib/{name}", f"tensorrt_libs/{name}")
-        for found in sorted(folder.glob(pattern))
+        for found in sorted(folder.glob(f"nvidia/*/lib/{name}"))
     ]

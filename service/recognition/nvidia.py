@@ -38,13 +38,10 @@ _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR (cuda.h)."""
 
 WHEELS = "onnxruntime-gpu[cuda,cudnn]"
-TENSORRT_WHEELS = "tensorrt-cu12==10.*"
 PACKAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "libcudnn": ("cuDNN", WHEELS),
         "libcublas": ("cuBLAS", WHEELS),
-        "libnvinfer": ("TensorRT", TENSORRT_WHEELS),
-        "libnvonnxparser": ("TensorRT", TENSORRT_WHEELS),
     }
 )
 """Beginnings of libraries' names to what they are part of, and to what brings it with pip."""
@@ -156,13 +153,13 @@ def page_locked(count: int) -> NDArray[np.uint8]:
         return np.empty(count, np.uint8)
 
 
-def missing(*parts: str) -> str | None:
+def missing(part: str) -> str | None:
     """What a provider of ONNX Runtime lacks to run on a GPU here, in one line; None if nothing was found missing.
 
     Its libraries are loaded on the way: those of NVIDIA's wheels lie where ONNX Runtime would not find them.
 
     Args:
-        parts: libraries of ONNX Runtime that compute, such as `libonnxruntime_providers_cuda.so`.
+        part: the library of ONNX Runtime that computes, such as `libonnxruntime_providers_cuda.so`.
     """
     try:
         driver = Driver()
@@ -180,25 +177,24 @@ def missing(*parts: str) -> str | None:
             f"the GPU is too old: it has compute capability {_dotted(capability)}, and the onnxruntime wheel has "
             f"kernels from {_dotted(COMPUTE_CAPABILITY)} on"
         )
-    for part in parts:
-        for name in libraries.needed(_folder() / part):
-            try:
-                library = libraries.load(name)
-            except OSError as error:
-                package, wheels = next(
-                    (PACKAGES[start] for start in PACKAGES if name.startswith(start)), CUDA_ITSELF
-                )
+    for name in libraries.needed(_folder() / part):
+        try:
+            library = libraries.load(name)
+        except OSError as error:
+            package, wheels = next(
+                (PACKAGES[start] for start in PACKAGES if name.startswith(start)), CUDA_ITSELF
+            )
+            return (
+                f"{package} for CUDA {built_for[0]} is missing ({error}): install it, or its wheels: "
+                f"pip install '{wheels}'"
+            )
+        if name.startswith(CUDNN) and capability < TURING:
+            library.cudnnGetVersion.restype = ctypes.c_size_t
+            if (version := int(library.cudnnGetVersion())) >= CUDNN_FOR_TURING:
                 return (
-                    f"{package} for CUDA {built_for[0]} is missing ({error}): install it, or its wheels: "
-                    f"pip install '{wheels}'"
+                    f"the GPU is too old for this cuDNN ({version}): it has compute capability "
+                    f"{_dotted(capability)}; install an older one: pip install 'nvidia-cudnn-cu12<9.11'"
                 )
-            if name.startswith(CUDNN) and capability < TURING:
-                library.cudnnGetVersion.restype = ctypes.c_size_t
-                if (version := int(library.cudnnGetVersion())) >= CUDNN_FOR_TURING:
-                    return (
-                        f"the GPU is too old for this cuDNN ({version}): it has compute capability "
-                        f"{_dotted(capability)}; install an older one: pip install 'nvidia-cudnn-cu12<9.11'"
-                    )
     return None
 
 

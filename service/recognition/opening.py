@@ -179,17 +179,12 @@ def _onnx(
 
 
 def _precision(name: str, provider: Provider) -> Precision:
-    """What a provider computes in for FACE_PRECISION. Raises EngineError where it cannot."""
+    """What a provider computes in for FACE_PRECISION."""
     asked = PRECISIONS[name]
     if provider.shares.on_cores:
         if asked.half:
             log.warning("FACE_PRECISION=%s is for a GPU: %s computes in float32", name, provider.name)
         return PRECISIONS[FLOAT32]
-    if asked.half and not provider.half:
-        raise EngineError(
-            f"FACE_PRECISION={name} is not possible with FACE_PROVIDERS={provider.name}, which computes a graph in one "
-            "precision: choose cuda, or float32"
-        )
     return asked
 
 

@@ -27,9 +27,6 @@ Options = Mapping[str, str]
 
 AUTO = "auto"
 
-CUDA_PART = "libonnxruntime_providers_cuda.so"
-"""Of the onnxruntime wheel; what it needs of CUDA, TensorRT needs too."""
-
 
 class ProviderMissing(EngineError):
     """A provider that was asked for cannot be used here. One line: what is missing."""
@@ -68,10 +65,6 @@ class Provider:
     """How work is shared out."""
     missing: Callable[[], str | None]
     """What it lacks on this machine beside the wheel, in one line."""
-    besides: tuple[str, ...] = ()
-    """Official names of providers that take what this one cannot."""
-    half: bool = False
-    """Whether it computes a graph's float16 in that and its float32 in that."""
     staging: Callable[[int], NDArray[np.uint8]] = _anywhere
     """Makes memory of so many bytes that photos are put into on their way to it."""
     arena: str | None = None
@@ -126,12 +119,6 @@ def _cuda_options(wish: Wish) -> Options:
     return options if wish.memory is None else {**options, "gpu_mem_limit": str(wish.memory)}
 
 
-def _tensorrt_options(wish: Wish) -> Options:
-    # TF32 it leaves to the environment: runtime.py.
-    options = {"trt_fp16_enable": "0", "trt_bf16_enable": "0", "trt_int8_enable": "0"}
-    return options if wish.memory is None else {**options, "trt_max_workspace_size": str(wish.memory)}
-
-
 def _openvino_options(wish: Wish) -> Options:
     plugin = {
         # By itself it takes bfloat16 where the processor has it (AMX, AVX-512): scores are off by 1e-2 then.
@@ -161,22 +148,9 @@ CUDA = Provider(
     options=_cuda_options,
     prepare=_by_device,
     shares=ON_GPU,
-    missing=partial(nvidia.missing, CUDA_PART),
-    half=True,
+    missing=partial(nvidia.missing, "libonnxruntime_providers_cuda.so"),
     staging=nvidia.page_locked,
     arena="gpu:0",
-)
-
-TENSORRT = Provider(
-    name="tensorrt",
-    official="TensorrtExecutionProvider",
-    lock="requirements/cuda.txt",
-    options=_tensorrt_options,
-    prepare=_by_device,
-    shares=ON_GPU,
-    missing=partial(nvidia.missing, CUDA_PART, "libonnxruntime_providers_tensorrt.so"),
-    staging=nvidia.page_locked,
-    besides=(CUDA.official,),
 )
 
 OPENVINO = Provider(
@@ -190,21 +164,13 @@ OPENVINO = Provider(
 )
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType(
-    {provider.name: provider for provider in (CPU, CUDA, TENSORRT, OPENVINO)}
+    {provider.name: provider for provider in (CPU, CUDA, OPENVINO)}
 )
 """By the name in FACE_PROVIDERS."""
 
-OF_NVIDIA = frozenset({CUDA.official, TENSORRT.official})
-
 BEST = (CUDA,)
-"""What `auto` takes if it is there, the first one first; the CPU otherwise. TensorRT builds for minutes, OpenVINO gains
-nothing everywhere: whoever wants them names them."""
-
-
-def official_options(provider: Provider, wish: Wish) -> list[tuple[str, Options]]:
-    """A provider, and those that help it, with their options, as ONNX Runtime takes them."""
-    by_official = {known.official: known for known in PROVIDERS.values()}
-    return [(name, by_official[name].options(wish)) for name in (provider.official, *provider.besides)]
+"""What `auto` takes if it is there, the first one first; the CPU otherwise. OpenVINO gains nothing everywhere: it
+has to be named."""
 
 
 def missing(provider: Provider) -> str | None:

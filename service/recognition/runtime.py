@@ -6,8 +6,8 @@ Import it from here only: what it reads from the environment, it reads while it 
 import os
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-# Read by NVIDIA's libraries when they are loaded. TensorRT computes in TF32 unless told not to, and ONNX Runtime has no
-# option for that; its option for CUDA (providers.py) is dropped where cuDNN has no other way for a layer.
+# Read by NVIDIA's libraries when they are loaded. ONNX Runtime's own option (providers.py) is dropped where cuDNN has
+# no other way for a layer.
 os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
 
 import onnxruntime

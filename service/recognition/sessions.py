@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from service.recognition.cores import Cores
 from service.recognition.engines.protocol import EngineError
-from service.recognition.providers import CPU, Provider, Wish, official_options
+from service.recognition.providers import CPU, Provider, Wish
 from service.recognition.runtime import onnxruntime
 
 log = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ class Session:
             self._session = onnxruntime.InferenceSession(
                 graph,
                 options,
-                providers=official_options(provider, Wish(threads, memory, half)),
+                providers=[(provider.official, provider.options(Wish(threads, memory, half)))],
                 # Otherwise a provider's failure moves the session to the CPU for good, and a line goes to standard
                 # output.
                 enable_fallback=False,

@@ -100,7 +100,7 @@ def as_device(request: pytest.FixtureRequest, store: Path) -> Iterator[Recognize
 def _on_a_device(store: Path, precision: str) -> Recognizer:
     """A recogniser that takes the CPU for a device."""
     with pytest.MonkeyPatch.context() as patch:
-        known = {**PROVIDERS, "device": replace(CPU, name="device", shares=ON_GPU, half=True)}
+        known = {**PROVIDERS, "device": replace(CPU, name="device", shares=ON_GPU)}
         patch.setattr("service.recognition.providers.PROVIDERS", known)
         return open_recognizer(
             MODELS[4],

@@ -17,7 +17,6 @@ from service.recognition.providers import (
     CUDA,
     OPENVINO,
     PROVIDERS,
-    TENSORRT,
     ProviderMissing,
     Wish,
     chosen,
@@ -90,7 +89,7 @@ def test_auto_takes_a_gpu_that_lacks_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert chosen("auto", allow_fallback=False).official == CUDA.official
 
 
-@pytest.mark.parametrize("provider", [PROVIDERS["cuda"], PROVIDERS["tensorrt"], PROVIDERS["openvino"]])
+@pytest.mark.parametrize("provider", [CUDA, OPENVINO])
 def test_a_named_provider_that_the_wheel_lacks_is_refused_in_one_line_that_names_the_right_one(
     monkeypatch: pytest.MonkeyPatch, provider: providers.Provider
 ) -> None:
@@ -146,13 +145,6 @@ def test_tf32_is_off_and_only_the_environment_says_so_where_float16_needs_tensor
     assert CUDA.options(Wish())["use_tf32"] == "0"
     assert CUDA.options(Wish(half=True))["use_tf32"] == "1"
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
-
-
-def test_a_provider_of_one_precision_refuses_two(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "has_wheel", lambda _: True)
-    _with(monkeypatch, replace(TENSORRT, missing=lambda: None))
-    with pytest.raises(RecognizerError, match=f"^FACE_PRECISION={MIXED} is not possible with .*=tensorrt"):
-        _opened(1, store, "tensorrt", precision=MIXED)
 
 
 def test_a_cpu_computes_in_float32_whatever_is_asked_and_says_so(
