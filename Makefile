@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Which onnxruntime: cpu, cuda (NVIDIA, x86-64) or openvino, by the name of its lock in requirements/.
+# Which onnxruntime: cpu or cuda (NVIDIA, x86-64), by the name of its lock in requirements/.
 ACCELERATOR ?= cpu
 STORE ?= $(or $(FACE_STORE),models)
 # A folder of photos: any for `make bench`; one with dev/ and formats/ for the tests that want more than packages have.

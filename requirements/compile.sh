@@ -1,7 +1,7 @@
 #!/bin/sh
 # Lock every extra with hashes and for every supported Python and platform. `make lock` runs this.
 # The extras are resolved once together, so that any of them can be installed beside each other at the same
-# versions; cuda and openvino, whose onnxruntime wheels exclude the plain one, follow those versions.
+# versions; cuda, whose onnxruntime wheel excludes the plain one, follows those versions.
 set -eu
 cd "$(dirname "$0")/.."
 lock() { # OUTPUT EXTRA... : the lock of these extras
@@ -16,7 +16,7 @@ together=$(mktemp); trap 'rm -f "$together"' EXIT
 constraints=''
 lock "$together" cpu dlib convert bench test images
 constraints="-c $together"
-for extra in cpu dlib convert bench test images cuda openvino; do
+for extra in cpu dlib convert bench test images cuda; do
     lock "requirements/$extra.txt" "$extra"
 done
 uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-deps \

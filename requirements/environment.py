@@ -15,7 +15,7 @@ from pathlib import Path
 
 LOCKS = Path(__file__).parent
 
-ONE_OF = {"cpu", "cuda", "openvino"}
+ONE_OF = {"cpu", "cuda"}
 """Locks whose onnxruntime wheels share an import package: no two of them in one folder."""
 
 

@@ -1,8 +1,8 @@
 """What the installed wheels ask of a processor, checked before they are loaded: they end in "Illegal instruction".
 
 Found by running each wheel, and every stage of a model, on emulated processors: numpy needs x86-64-v2, and what is
-loaded here beside it runs wherever numpy does, OpenVINO too; dlib's wheel does on Sandy Bridge (AVX) and does not on
-Nehalem. The wheels for arm64 ask for nothing that some lack.
+loaded here beside it runs wherever numpy does; dlib's wheel does on Sandy Bridge (AVX) and does not on Nehalem. The
+wheels for arm64 ask for nothing that some lack.
 """
 
 import platform

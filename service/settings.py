@@ -149,11 +149,11 @@ class Settings(BaseSettings):
         validation_alias="FACE_ENGINE",
         description="`onnx`: ONNX Runtime; `dlib`: the reference, slower.",
     )
-    providers: Annotated[Literal["auto", "cpu", "cuda", "openvino"], _AnyCase] = Field(
+    providers: Annotated[Literal["auto", "cpu", "cuda"], _AnyCase] = Field(
         default="auto",
         validation_alias="FACE_PROVIDERS",
-        description="What ONNX Runtime computes on: `auto` (`cuda` where it is there, else `cpu`), `cpu`, `cuda` "
-        "or `openvino`. Each needs its own requirements. One that is named and cannot be used stops the start.",
+        description="What ONNX Runtime computes on: `auto` (`cuda` where it is there, else `cpu`), `cpu` or "
+        "`cuda`. Each needs its own requirements. One that is named and cannot be used stops the start.",
     )
     allow_fallback: bool = Field(
         default=False,

@@ -8,7 +8,7 @@ from pathlib import Path
 DISTRIBUTION = "accelerated-face-model"
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"),
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
     "dlib": ("dlib-bin", "dlib"),
     "numpy": ("numpy",),
     "opencv": ("opencv-python-headless", "opencv-python"),

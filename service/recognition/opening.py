@@ -137,7 +137,7 @@ def _on_best(
     try:
         return opened_on(chosen, memory)
     except EngineError as error:
-        if chosen.is_cpu or not (allow_fallback or name == providers.AUTO):
+        if chosen.shares.on_cores or not (allow_fallback or name == providers.AUTO):
             raise
         log.error("%s. The CPU computes instead.", error)  # noqa: TRY400 - one line for a person
         return opened_on(CPU, None)
@@ -171,7 +171,7 @@ def _onnx(
             sizes=provider.shares.descriptor_batches,
             runs=_runs(provider, cores),
         )
-        if not provider.is_cpu:
+        if not provider.shares.on_cores:
             _prove(detector, network)
         hog = HogDetector(hog_filters.load(), cores) if model.uses_hog else None
         undone.pop_all()  # all went well
@@ -190,7 +190,7 @@ def _precision(name: str, provider: Provider) -> Precision:
 
 def _runs(provider: Provider, cores: Cores) -> int:
     """Runs of a network at the same time."""
-    return cores.total // cores.widths[0] if provider.shares.several_runs else 1
+    return cores.total // cores.widths[0] if provider.shares.on_cores else 1
 
 
 def _divided(model: Model, memory: int | None) -> tuple[int | None, int | None]:

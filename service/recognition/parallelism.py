@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.recognition import cgroups
@@ -58,7 +58,8 @@ class Parallelism:
     """How a provider's work is shared out."""
 
     on_cores: bool
-    """Whether it computes on the cores of this machine, in its memory."""
+    """Whether it computes on the cores of this machine, in its memory, in as many runs at the same time as there are
+    cores, each on its share of them. A device has a memory of its own and computes one run at a time."""
     detector_pixels: int
     """Pixels of the photos that share a run of the detector; a larger photo runs alone."""
     descriptor_batches: tuple[int, ...]
@@ -66,21 +67,15 @@ class Parallelism:
     filled up, and more than the last are run in turns."""
     detector_runs: int = 1
     """Runs of whole photos that are begun at the same time; a device computes one."""
-    several_runs: bool = False
-    """Whether there are as many runs at the same time as there are cores, each on its share of them."""
 
 
 ON_CPU = Parallelism(
     on_cores=True,
     detector_pixels=0,  # each alone: a run of several takes their times added up
     descriptor_batches=tuple(range(1, 9)),
-    several_runs=True,
 )
 """The descriptor network's weights pass through the cache once a run: a face takes two thirds of the time among 8 or
 more that it takes alone, and no less among 64 (benchmarks.throughput)."""
-
-BY_LIBRARY = replace(ON_CPU, several_runs=False)
-"""A library that shares out the cores by itself."""
 
 ON_GPU = Parallelism(
     on_cores=False,

@@ -3,7 +3,6 @@
 Each lives in a wheel of its own; the wheels exclude each other.
 """
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from service.recognition import arena, nvidia
 from service.recognition.affinity import worker_cores
 from service.recognition.engines.protocol import EngineError
-from service.recognition.parallelism import BY_LIBRARY, ON_CPU, ON_GPU, Parallelism, usable_cores
+from service.recognition.parallelism import ON_CPU, ON_GPU, Parallelism
 from service.recognition.runtime import onnxruntime
 
 log = logging.getLogger(__name__)
@@ -30,18 +29,6 @@ AUTO = "auto"
 
 class ProviderMissing(EngineError):
     """A provider that was asked for cannot be used here. One line: what is missing."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a session is to be like."""
-
-    threads: int = 0
-    """Of a run; 0: all cores."""
-    memory: int | None = None
-    """Bytes of a device that it may take; None: all."""
-    half: bool = False
-    """Whether its graph has layers in float16."""
 
 
 def _anywhere(count: int) -> NDArray[np.uint8]:
@@ -58,7 +45,8 @@ class Provider:
     """What ONNX Runtime calls it."""
     lock: str
     """The requirements whose onnxruntime wheel has it."""
-    options: Callable[[Wish], Options]
+    options: Callable[[int | None, bool], Options]
+    """For a session: bytes of a device that it may take, None for all; and whether its graph has layers in float16."""
     prepare: Callable[[onnxruntime.SessionOptions, int], None]
     """Sets a session's options, for so many threads of a run."""
     shares: Parallelism
@@ -70,13 +58,8 @@ class Provider:
     arena: str | None = None
     """Where a run gives unused memory back, as ONNX Runtime names a device's arena; None where there is no such."""
 
-    @property
-    def is_cpu(self) -> bool:
-        """Whether there is nothing that it could be missing, or that could stand in for it."""
-        return self is CPU
 
-
-def _no_options(wish: Wish) -> Options:
+def _no_options(memory: int | None, half: bool) -> Options:
     return {}
 
 
@@ -97,38 +80,26 @@ def _by_cores(options: onnxruntime.SessionOptions, threads: int) -> None:
 
 
 def _by_device(options: onnxruntime.SessionOptions, threads: int) -> None:
-    """Somebody else computes: ONNX Runtime's own threads would only spin beside."""
+    """A device computes: ONNX Runtime's own threads would only spin beside it."""
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A node that the provider does not take would be computed by the CPU, and nobody told.
+    # Otherwise a node that the provider does not take is computed by the CPU without a word.
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
 
 
-def _cuda_options(wish: Wish) -> Options:
+def _cuda_options(memory: int | None, half: bool) -> Options:
     options = {
         # TF32 rounds the factors of every product to 10 bits, which is 5e-4 of each; parity is 1e-5 of a descriptor.
         # "0" keeps convolutions in float16 off the tensor cores too (onnxruntime's cuda/nn/conv.cc): where there are
         # some, the environment alone keeps TF32 off (runtime.py).
-        "use_tf32": "1" if wish.half else "0",
+        "use_tf32": "1" if half else "0",
         # Photos have many shapes. EXHAUSTIVE, the default, tries every algorithm anew for each layer at each shape,
         # with as much memory as the most wasteful one wants; HEURISTIC asks cuDNN, which answers without computing.
         "cudnn_conv_algo_search": "HEURISTIC",
         # The default doubles what the arena takes whenever it grows; what is unused is missing to others on the card.
         "arena_extend_strategy": "kSameAsRequested",
     }
-    return options if wish.memory is None else {**options, "gpu_mem_limit": str(wish.memory)}
-
-
-def _openvino_options(wish: Wish) -> Options:
-    plugin = {
-        # By itself it takes bfloat16 where the processor has it (AMX, AVX-512): scores are off by 1e-2 then.
-        "INFERENCE_PRECISION_HINT": "f32",
-        "INFERENCE_NUM_THREADS": str(wish.threads or usable_cores()),
-        # It would keep what it made ready for each of the last 5000 shapes, which photos soon have.
-        "CPU_RUNTIME_CACHE_CAPACITY": "0",
-    }
-    # No cache_dir: nothing is written.
-    return {"device_type": "CPU", "load_config": json.dumps({"CPU": plugin})}
+    return options if memory is None else {**options, "gpu_mem_limit": str(memory)}
 
 
 CPU = Provider(
@@ -153,24 +124,11 @@ CUDA = Provider(
     arena="gpu:0",
 )
 
-OPENVINO = Provider(
-    name="openvino",
-    official="OpenVINOExecutionProvider",
-    lock="requirements/openvino.txt",
-    options=_openvino_options,
-    prepare=_by_device,
-    shares=BY_LIBRARY,
-    missing=_nothing_missing,  # its wheel holds all that it needs
-)
-
-PROVIDERS: Mapping[str, Provider] = MappingProxyType(
-    {provider.name: provider for provider in (CPU, CUDA, OPENVINO)}
-)
+PROVIDERS: Mapping[str, Provider] = MappingProxyType({provider.name: provider for provider in (CPU, CUDA)})
 """By the name in FACE_PROVIDERS."""
 
 BEST = (CUDA,)
-"""What `auto` takes if it is there, the first one first; the CPU otherwise. OpenVINO gains nothing everywhere: it
-has to be named."""
+"""What `auto` takes if it is there, the first one first; the CPU otherwise."""
 
 
 def missing(provider: Provider) -> str | None:

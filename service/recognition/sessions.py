@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from service.recognition.cores import Cores
 from service.recognition.engines.protocol import EngineError
-from service.recognition.providers import CPU, Provider, Wish
+from service.recognition.providers import CPU, Provider
 from service.recognition.runtime import onnxruntime
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def opened(
     Raises:
         EngineError: as `Session` raises it.
     """
-    if provider.shares.several_runs:
+    if provider.shares.on_cores:
         return SharedSessions(graph, provider, cores, widths or cores.widths)
     return Session(graph, cores.widths[-1], provider, memory=memory, half=half, turn=turn)
 
@@ -171,7 +171,7 @@ class Session:
             self._session = onnxruntime.InferenceSession(
                 graph,
                 options,
-                providers=[(provider.official, provider.options(Wish(threads, memory, half)))],
+                providers=[(provider.official, provider.options(memory, half))],
                 # Otherwise a provider's failure moves the session to the CPU for good, and a line goes to standard
                 # output.
                 enable_fallback=False,
@@ -263,7 +263,7 @@ class Session:
                 {name: value[half:] for name, value in given.items()},
             )
             return np.concatenate([self.compute(output, part) for part in halves])
-        if self._asked.is_cpu:
+        if self._asked.shares.on_cores:
             raise shortage
         log.warning("%s; the CPU computes it", shortage)
         result = self._on_cpu().compute(output, given)

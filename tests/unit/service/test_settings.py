@@ -73,7 +73,7 @@ def test_names_that_other_programs_use_are_not_read(monkeypatch: pytest.MonkeyPa
         ("REQ_TIMEOUT", "inf", "finite"),
         ("REQ_TIMEOUT", "soon", "it has to be a number"),
         ("FACE_ENGINE", "cuda", "'onnx' or 'dlib'"),
-        ("FACE_PROVIDERS", "cuda,cpu", "'auto', 'cpu', 'cuda' or 'openvino'"),
+        ("FACE_PROVIDERS", "cuda,cpu", "'auto', 'cpu' or 'cuda'"),
         ("FACE_PRECISION", "float16", "'float32' or 'mixed'"),
         ("FACE_GPU_MEMORY", "100MB", "greater than or equal to 536870912"),
         ("FACE_ORIENTATION", "maybe", "true or false"),

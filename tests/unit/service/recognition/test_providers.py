@@ -1,6 +1,5 @@
 """Which provider is taken, and what is said about one that cannot be."""
 
-import json
 import logging
 import os
 from dataclasses import replace
@@ -15,10 +14,8 @@ from service.recognition.opening import FLOAT32, MIXED, RecognizerError, open_re
 from service.recognition.providers import (
     CPU,
     CUDA,
-    OPENVINO,
     PROVIDERS,
     ProviderMissing,
-    Wish,
     chosen,
 )
 from service.recognition.recognizer import Recognizer
@@ -89,16 +86,15 @@ def test_auto_takes_a_gpu_that_lacks_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert chosen("auto", allow_fallback=False).official == CUDA.official
 
 
-@pytest.mark.parametrize("provider", [CUDA, OPENVINO])
 def test_a_named_provider_that_the_wheel_lacks_is_refused_in_one_line_that_names_the_right_one(
-    monkeypatch: pytest.MonkeyPatch, provider: providers.Provider
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _wheel_with(monkeypatch)
     with pytest.raises(ProviderMissing) as refusal:
-        chosen(provider.name, allow_fallback=False)
+        chosen("cuda", allow_fallback=False)
     message = str(refusal.value)
-    assert message.startswith(f"FACE_PROVIDERS={provider.name} is not possible here")
-    assert f"has no {provider.official}: install {provider.lock}" in message
+    assert message.startswith("FACE_PROVIDERS=cuda is not possible here")
+    assert f"has no {CUDA.official}: install {CUDA.lock}" in message
     assert "\n" not in message
 
 
@@ -112,24 +108,25 @@ def test_a_named_provider_may_fall_back_where_that_is_allowed_and_it_is_said_alo
     assert "FACE_PROVIDERS=cuda is not possible here" in record.getMessage()
 
 
-@pytest.mark.skipif(providers.has_wheel(OPENVINO), reason="this wheel has OpenVINO, and would not fall back")
+@pytest.mark.skipif(providers.has_wheel(CUDA), reason="this wheel has CUDA, and would not fall back")
 def test_a_session_that_silently_falls_to_the_cpu_stops_the_start(
     store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The provider is believed to be there, and is not: ONNX Runtime warns Python, and would compute by the CPU."""
 
     def opened(allow_fallback: bool) -> str:
-        recognizer = _opened(3, store, "openvino", allow_fallback=allow_fallback)
+        recognizer = _opened(3, store, "cuda", allow_fallback=allow_fallback)
         recognizer.close()
         return recognizer.stages()["descriptors"].provider
 
     monkeypatch.setattr(providers, "has_wheel", lambda _: True)
+    _with(monkeypatch, replace(CUDA, missing=lambda: None))
     with (
-        pytest.warns(UserWarning, match=OPENVINO.official),
-        pytest.raises(RecognizerError, match=f"for {OPENVINO.official}: .*fallback to CPU"),
+        pytest.warns(UserWarning, match=CUDA.official),
+        pytest.raises(RecognizerError, match=f"for {CUDA.official}: .*fallback to CPU"),
     ):
         opened(allow_fallback=False)
-    with pytest.warns(UserWarning, match=OPENVINO.official):
+    with pytest.warns(UserWarning, match=CUDA.official):
         assert opened(allow_fallback=True) == CPU.official
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
@@ -137,13 +134,13 @@ def test_a_session_that_silently_falls_to_the_cpu_stops_the_start(
 
 
 def test_a_limit_of_memory_reaches_cuda_and_none_leaves_it_the_card() -> None:
-    assert CUDA.options(Wish(memory=1 << 30))["gpu_mem_limit"] == "1073741824"
-    assert "gpu_mem_limit" not in CUDA.options(Wish())
+    assert CUDA.options(1 << 30, False)["gpu_mem_limit"] == "1073741824"
+    assert "gpu_mem_limit" not in CUDA.options(None, False)
 
 
 def test_tf32_is_off_and_only_the_environment_says_so_where_float16_needs_tensor_cores() -> None:
-    assert CUDA.options(Wish())["use_tf32"] == "0"
-    assert CUDA.options(Wish(half=True))["use_tf32"] == "1"
+    assert CUDA.options(None, False)["use_tf32"] == "0"
+    assert CUDA.options(None, True)["use_tf32"] == "1"
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
 
 
@@ -154,11 +151,3 @@ def test_a_cpu_computes_in_float32_whatever_is_asked_and_says_so(
     assert [record.getMessage() for record in caplog.records] == [
         f"FACE_PRECISION={MIXED} is for a GPU: cpu computes in float32"
     ]
-
-
-def test_openvino_is_told_how_many_threads_it_has_and_never_zero() -> None:
-    def threads(asked: int) -> int:
-        return int(json.loads(OPENVINO.options(Wish(asked))["load_config"])["CPU"]["INFERENCE_NUM_THREADS"])
-
-    assert threads(3) == 3
-    assert threads(0) >= 1

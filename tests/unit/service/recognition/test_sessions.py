@@ -13,7 +13,7 @@ import pytest
 from model_store import manifest
 from service.recognition.engines.protocol import EngineError
 from service.recognition.models import CNN_DETECTOR, DEVICE_DETECTOR, DLIB_RESNET
-from service.recognition.providers import CPU, OPENVINO, has_wheel
+from service.recognition.providers import CPU, CUDA, has_wheel
 from service.recognition.sessions import OutOfMemory, Session
 
 ROOT = Path(__file__).parents[4]
@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from service.recognition import arena
+from service.recognition.parallelism import ON_GPU
 from service.recognition.providers import CPU
 from service.recognition.runtime import onnxruntime
 from service.recognition.sessions import OutOfMemory, Session
@@ -44,7 +45,7 @@ def prepare(options, threads):
     options.add_session_config_entry(arena.SHARED, "1")
 
 # Not CPU itself: to the session it is a device. The CPU, whose memory has no such limit, stands in for it.
-small = Session(graph, 1, replace(CPU, name="small", prepare=prepare, arena="cpu:0"), turn=threading.RLock())
+small = Session(graph, 1, replace(CPU, prepare=prepare, shares=ON_GPU, arena="cpu:0"), turn=threading.RLock())
 ample = Session(graph, 1)
 random = np.random.default_rng(0)
 """
@@ -75,7 +76,6 @@ from service.recognition.levels import Pyramids
 from service.recognition.models import CNN_DETECTOR
 from service.recognition.on_device import DeviceDetector, search
 from service.recognition.opening import window
-from service.recognition.parallelism import ON_GPU
 from service.recognition.scan import CnnDetector
 
 store = graph.parents[1]
@@ -144,20 +144,20 @@ def test_a_failure_that_is_no_shortage_is_neither_halved_nor_computed_elsewhere(
     assert session.spared == 0
 
 
-@pytest.mark.skipif(has_wheel(OPENVINO), reason="this wheel has OpenVINO")
+@pytest.mark.skipif(has_wheel(CUDA), reason="this wheel has CUDA")
 @pytest.mark.parametrize(
     ("prepare", "said"),
     [
-        (OPENVINO.prepare, f"cannot load .* for {OPENVINO.official}: .*fallback to CPU"),
+        (CUDA.prepare, f"cannot load .* for {CUDA.official}: .*fallback to CPU"),
         # One that forgets to forbid it
-        (CPU.prepare, f"was to run on {OPENVINO.official}, but ONNX Runtime fell back to {CPU.official}"),
+        (CPU.prepare, f"was to run on {CUDA.official}, but ONNX Runtime fell back to {CPU.official}"),
     ],
 )
 def test_a_session_on_another_provider_than_the_one_asked_for_is_refused(
     store: Path, prepare: Callable[[Any, int], None], said: str
 ) -> None:
-    with pytest.warns(UserWarning, match=OPENVINO.official), pytest.raises(EngineError, match=said):
-        Session(manifest.graph_path(store, DLIB_RESNET), 0, replace(OPENVINO, prepare=prepare))
+    with pytest.warns(UserWarning, match=CUDA.official), pytest.raises(EngineError, match=said):
+        Session(manifest.graph_path(store, DLIB_RESNET), 0, replace(CUDA, prepare=prepare))
 
 
 _IN_TURNS = """
