@@ -1,18 +1,17 @@
-"""NVIDIA's side of a GPU: the driver asked directly, and what it or the libraries lack, in one line."""
+"""NVIDIA's side of a GPU: the driver's own interface, and what the driver or the libraries lack, in one line."""
 
 import ctypes
+import io
 import logging
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, redirect_stdout
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition import libraries
 from service.recognition.runtime import onnxruntime
 
 log = logging.getLogger(__name__)
@@ -23,7 +22,7 @@ DRIVER = "libcuda.so.1"
 COMPUTE_CAPABILITY = (6, 0)
 """The oldest GPU (Pascal) that the provider's kernels in onnxruntime-gpu 1.26.0 were built for: 6.0, 7.0, 7.5, 8.0, 8.6
 and 9.0, and PTX of 9.0 for what is newer; read from the file's fatbins."""
-CUDNN = "libcudnn."
+CUDNN = "libcudnn.so.9"
 CUDNN_FOR_TURING = 9_11_00
 """The first version of cuDNN 9, as `cudnnGetVersion` writes it, that has no kernels for GPUs before Turing (7.5): its
 support matrix up to 9.10, and the fatbins of 9.28."""
@@ -38,15 +37,17 @@ _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR (cuda.h)."""
 
 WHEELS = "onnxruntime-gpu[cuda,cudnn]"
-PACKAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
+LIBRARIES: Mapping[str, str] = MappingProxyType(
     {
-        "libcudnn": ("cuDNN", WHEELS),
-        "libcublas": ("cuBLAS", WHEELS),
+        "libcudart.so.12": "the CUDA runtime",
+        "libcublasLt.so.12": "cuBLAS",
+        "libcublas.so.12": "cuBLAS",
+        "libcufft.so.11": "cuFFT",
+        "libcurand.so.10": "cuRAND",
+        CUDNN: "cuDNN",
     }
 )
-"""Beginnings of libraries' names to what they are part of, and to what brings it with pip."""
-CUDA_ITSELF = ("the CUDA runtime", WHEELS)
-"""The same for all other libraries."""
+"""NVIDIA's libraries that the provider of onnxruntime-gpu 1.26.0 needs (`readelf -d`), to what each is part of."""
 
 
 class DriverError(Exception):
@@ -153,13 +154,10 @@ def page_locked(count: int) -> NDArray[np.uint8]:
         return np.empty(count, np.uint8)
 
 
-def missing(part: str) -> str | None:
-    """What a provider of ONNX Runtime lacks to run on a GPU here, in one line; None if nothing was found missing.
+def missing() -> str | None:
+    """What the CUDA provider lacks to run on a GPU here, in one line; None if nothing was found missing.
 
-    Its libraries are loaded on the way: those of NVIDIA's wheels lie where ONNX Runtime would not find them.
-
-    Args:
-        part: the library of ONNX Runtime that computes, such as `libonnxruntime_providers_cuda.so`.
+    NVIDIA's libraries are loaded on the way: those of its wheels lie where the loader does not look for them.
     """
     try:
         driver = Driver()
@@ -177,29 +175,39 @@ def missing(part: str) -> str | None:
             f"the GPU is too old: it has compute capability {_dotted(capability)}, and the onnxruntime wheel has "
             f"kernels from {_dotted(COMPUTE_CAPABILITY)} on"
         )
-    for name in libraries.needed(_folder() / part):
+    _preload()
+    for name, package in LIBRARIES.items():
         try:
-            library = libraries.load(name)
+            ctypes.CDLL(name)
         except OSError as error:
-            package, wheels = next(
-                (PACKAGES[start] for start in PACKAGES if name.startswith(start)), CUDA_ITSELF
-            )
             return (
                 f"{package} for CUDA {built_for[0]} is missing ({error}): install it, or its wheels: "
-                f"pip install '{wheels}'"
+                f"pip install '{WHEELS}'"
             )
-        if name.startswith(CUDNN) and capability < TURING:
-            library.cudnnGetVersion.restype = ctypes.c_size_t
-            if (version := int(library.cudnnGetVersion())) >= CUDNN_FOR_TURING:
-                return (
-                    f"the GPU is too old for this cuDNN ({version}): it has compute capability "
-                    f"{_dotted(capability)}; install an older one: pip install 'nvidia-cudnn-cu12<9.11'"
-                )
+    if capability < TURING and (version := _cudnn_version()) >= CUDNN_FOR_TURING:
+        return (
+            f"the GPU is too old for this cuDNN ({version}): it has compute capability "
+            f"{_dotted(capability)}; install an older one: pip install 'nvidia-cudnn-cu12<9.11'"
+        )
     return None
 
 
-def _folder() -> Path:
-    return Path(onnxruntime.__file__).parent / "capi"
+def _preload() -> None:
+    """Load NVIDIA's libraries by ONNX Runtime: from its wheels, or else where the loader finds them.
+
+    Failures are printed there, not raised. Standard output is the caller's; the log has the reason at level debug.
+    """
+    with redirect_stdout(io.StringIO()) as printed:
+        onnxruntime.preload_dlls()
+    for line in printed.getvalue().splitlines():
+        log.debug("ONNX Runtime: %s", line)
+
+
+def _cudnn_version() -> int:
+    """Of the loaded cuDNN: 91002 for 9.10.2 (cudnn_version.h)."""
+    version = ctypes.CDLL(CUDNN).cudnnGetVersion
+    version.restype = ctypes.c_size_t
+    return int(version())
 
 
 def _cuda_of_wheel() -> tuple[int, int]:

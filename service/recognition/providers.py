@@ -6,7 +6,6 @@ Each lives in a wheel of its own; the wheels exclude each other.
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -119,7 +118,7 @@ CUDA = Provider(
     options=_cuda_options,
     prepare=_by_device,
     shares=ON_GPU,
-    missing=partial(nvidia.missing, "libonnxruntime_providers_cuda.so"),
+    missing=nvidia.missing,
     staging=nvidia.page_locked,
     arena="gpu:0",
 )

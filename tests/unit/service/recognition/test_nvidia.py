@@ -3,21 +3,31 @@
 import ctypes
 import gc
 import shutil
-import site
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.recognition import libraries, nvidia
+from service.recognition import nvidia
 from service.recognition.runtime import onnxruntime
 
 COMPILER = shutil.which("cc")
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler to make libraries with")
 
-PART = "libonnxruntime_providers_of_test.so"
+ROOT = Path(__file__).parents[4]
+
+PLACES = {
+    "libcudart.so.12": "cuda_runtime",
+    "libcublasLt.so.12": "cublas",
+    "libcublas.so.12": "cublas",
+    "libcufft.so.11": "cufft",
+    "libcurand.so.10": "curand",
+    "libcudnn.so.9": "cudnn",
+}
+"""Libraries to the folders of NVIDIA's wheels."""
 
 DRIVER = """
 #include <stddef.h>
@@ -77,36 +87,46 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeDriver:
 
 
 @pytest.fixture
-def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A wheel whose provider asks for two libraries that are nowhere, and for the system's own."""
-    for name in ("libcublas_of_test.so.12", "libcudnn_of_test.so.9"):
-        _compiled(tmp_path / name, "int here;", f"-Wl,-soname,{name}")
-    linked = ["-Wl,--no-as-needed", *(str(file) for file in sorted(tmp_path.glob("*_of_test.so.*")))]
-    _compiled(tmp_path / PART, "", *linked, "-lm")
-    for file in tmp_path.glob("*_of_test.so.*"):
-        file.unlink()
-    monkeypatch.setattr(nvidia, "_folder", lambda: tmp_path)
-    monkeypatch.setattr(onnxruntime, "cuda_version", "12.8", raising=False)
+def wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel of ONNX Runtime for CUDA 12.8."""
+    monkeypatch.setattr(onnxruntime, "cuda_version", "12.8")
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """A folder of packages with NVIDIA's wheels, of cuDNN 9.28."""
+    for name in PLACES:
+        _plant(tmp_path, name)
     return tmp_path
 
 
-def test_the_names_that_a_library_asks_for_are_read_from_it(wheel: Path) -> None:
-    names = libraries.needed(wheel / PART)
-    assert names[:3] == ["libcublas_of_test.so.12", "libcudnn_of_test.so.9", "libm.so.6"]
-    # One that somebody else has made, larger and with more segments.
-    (other,) = Path(onnxruntime.__file__).parent.glob("capi/onnxruntime_pybind11_state*.so")
-    assert "libc.so.6" in libraries.needed(other)
+def _plant(packages: Path, name: str, cudnn: int = 92800) -> None:
+    folder = packages / "nvidia" / PLACES[name] / "lib"
+    folder.mkdir(parents=True, exist_ok=True)
+    source = f"#include <stddef.h>\nsize_t cudnnGetVersion(void) {{ return {cudnn}; }}"
+    _compiled(folder / name, source, f"-Wl,-soname,{name}")
 
 
-def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "text.so").write_text("GROUP ( libc.so.6 )")
-    with pytest.raises(ValueError, match="no shared library"):
-        libraries.needed(tmp_path / "text.so")
+_MISSING = """
+import sys
+from service.recognition import nvidia
+from service.recognition.runtime import onnxruntime
+onnxruntime.__file__, nvidia.DRIVER = sys.argv[1:]
+onnxruntime.cuda_version = "12.8"
+print(nvidia.missing())
+"""
+
+
+def _missing_with(packages: Path) -> str:
+    """What is missing beside these packages, in a process of its own: libraries stay loaded. All that it prints."""
+    program = [sys.executable, "-c", _MISSING, str(packages / "onnxruntime" / "__init__.py"), nvidia.DRIVER]
+    done = subprocess.run(program, cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.removesuffix("\n")
 
 
 def test_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvidia, "DRIVER", "libcuda_that_is_nowhere.so.1")
-    said = nvidia.missing(PART)
+    said = nvidia.missing()
     assert said is not None
     assert said.startswith("there is no NVIDIA driver (libcuda_that_is_nowhere.so.1")
     assert "\n" not in said
@@ -124,59 +144,46 @@ def test_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("wheel")
 def test_a_driver_or_a_gpu_that_will_not_do(driver: MakeDriver, defined: dict[str, int], said: str) -> None:
     driver(**defined)
-    assert said in str(nvidia.missing(PART))
+    assert said in str(nvidia.missing())
 
 
-def test_a_library_that_is_missing_is_named_with_what_it_is_part_of(driver: MakeDriver, wheel: Path) -> None:
-    driver()
-    said = str(nvidia.missing(PART))
+@pytest.mark.usefixtures("wheel")
+def test_a_library_that_is_missing_is_named_with_what_it_is_part_of(
+    driver: MakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driver(VERSION=12000)  # older within the major version, which is no obstacle
+    monkeypatch.setattr(nvidia, "LIBRARIES", {"libcublas_of_test.so.12": "cuBLAS"})
+    said = str(nvidia.missing())
     assert said.startswith("cuBLAS for CUDA 12 is missing (libcublas_of_test.so.12: ")
     assert said.endswith("pip install 'onnxruntime-gpu[cuda,cudnn]'")
     assert "\n" not in said
+    assert capsys.readouterr().out == ""
 
 
-def test_a_newer_minor_version_than_the_drivers_is_no_obstacle(driver: MakeDriver, wheel: Path) -> None:
-    driver(VERSION=12000)
-    assert "cuBLAS" in str(nvidia.missing(PART))
-
-
-def test_libraries_of_nvidias_wheels_are_found(
-    driver: MakeDriver, wheel: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_onnx_runtime_cannot_load_is_in_the_log_and_not_printed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    driver()
-    monkeypatch.setattr(site, "getsitepackages", lambda: [str(wheel)])
-    for package, name in (("cublas", "libcublas_of_test.so.12"), ("cudnn", "libcudnn_of_test.so.9")):
-        assert name in str(nvidia.missing(PART))
-        folder = wheel / "nvidia" / package / "lib"
-        folder.mkdir(parents=True)
-        _compiled(folder / name, "int here;", f"-Wl,-soname,{name}")
-    assert nvidia.missing(PART) is None
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcudnn.so.9"))
+    with caplog.at_level("DEBUG"):
+        nvidia._preload()
+    assert caplog.messages == ["ONNX Runtime: Failed to load libcudnn.so.9"]
+    assert capsys.readouterr().out == ""
+
+
+def test_libraries_of_nvidias_wheels_are_found(driver: MakeDriver, packages: Path) -> None:
+    driver(CAPABILITY=8)
+    assert _missing_with(packages) == "None"
 
 
 @pytest.mark.parametrize(
-    ("capability", "version", "fits"), [(7, 92800, False), (7, 91002, True), (8, 92800, True)]
+    ("version", "said"), [(92800, "the GPU is too old for this cuDNN (92800)"), (91002, "None")]
 )
 def test_a_cudnn_that_has_left_the_gpu_behind(
-    driver: MakeDriver,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capability: int,
-    version: int,
-    fits: bool,
+    driver: MakeDriver, packages: Path, version: int, said: str
 ) -> None:
-    name = f"libcudnn.so.of_test_{capability}_{version}"  # what is loaded stays: no other test may meet it
-    source = f"#include <stddef.h>\nsize_t cudnnGetVersion(void) {{ return {version}; }}"
-    library = _compiled(tmp_path / name, source, f"-Wl,-soname,{name}")
-    _compiled(tmp_path / PART, "", "-Wl,--no-as-needed", str(library))
-    folder = tmp_path / "nvidia" / "cudnn" / "lib"
-    folder.mkdir(parents=True)
-    library.rename(folder / name)
-    monkeypatch.setattr(site, "getsitepackages", lambda: [str(tmp_path)])
-    monkeypatch.setattr(nvidia, "_folder", lambda: tmp_path)
-    monkeypatch.setattr(onnxruntime, "cuda_version", "12.8", raising=False)
-    driver(CAPABILITY=capability)
-    said = nvidia.missing(PART)
-    assert said is None if fits else f"too old for this cuDNN ({version})" in str(said)
+    driver(CAPABILITY=7)
+    _plant(packages, nvidia.CUDNN, version)
+    assert _missing_with(packages).startswith(said)
 
 
 def test_the_memory_of_a_gpu(driver: MakeDriver) -> None:
