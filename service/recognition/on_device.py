@@ -13,7 +13,7 @@ from service.recognition import blocks, mmod, pyramid
 from service.recognition.batching import Batcher
 from service.recognition.engines.protocol import EngineError
 from service.recognition.mmod import Candidates, Detection
-from service.recognition.parallelism import Parallelism
+from service.recognition.providers import Device
 from service.recognition.pyramid import Layout
 from service.recognition.scan import CnnDetector
 from service.recognition.scratch import Scratch
@@ -73,8 +73,7 @@ class DeviceDetector:
         search: how it looks for candidates.
         session: the graph for that.
         window: the detector's box, threshold and overlap rule.
-        shares: how many photos share a run, and how many runs are begun.
-        staging: memory for photos on their way to the device.
+        device: how many photos share a run, how many runs are begun, and where photos are put together.
         in_strips: what finds the faces where the device has too little memory for a whole photo, or the graph too few
             levels.
     """
@@ -85,19 +84,18 @@ class DeviceDetector:
         session: Session,
         window: mmod.Window,
         *,
-        shares: Parallelism,
-        staging: Callable[[int], NDArray[np.uint8]],
+        device: Device,
         in_strips: CnnDetector,
     ) -> None:
         self._search = partial(search, session)
         self._turn = session.turn
         self._window = window
-        self._staging = Scratch(staging, STAGED)
+        self._staging = Scratch(device.staging, STAGED)
         self.in_strips = in_strips
         # The CPU helps where memory is short even for a strip, and nowhere else.
         self.network = in_strips.network
         self._detect = Batcher[NDArray[np.uint8], list[Detection]](
-            self._run, budget=shares.detector_pixels, cost=_pixels, kind=np.shape, runs=shares.detector_runs
+            self._run, budget=device.detector_pixels, cost=_pixels, kind=np.shape, runs=device.detector_runs
         )
         self.batches: Callable[[], Mapping[int, int]] = self._detect.sizes
 

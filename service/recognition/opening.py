@@ -137,7 +137,7 @@ def _on_best(
     try:
         return opened_on(chosen, memory)
     except EngineError as error:
-        if chosen.shares.on_cores or not (allow_fallback or name == providers.AUTO):
+        if chosen.device is None or not (allow_fallback or name == providers.AUTO):
             raise
         log.error("%s. The CPU computes instead.", error)  # noqa: TRY400 - one line for a person
         return opened_on(CPU, None)
@@ -150,7 +150,7 @@ def _onnx(
     of_detector, of_network = _divided(model, memory)
     with ExitStack() as undone:
         cores = Cores(threads)
-        turn = NO_TURNS if provider.shares.on_cores else threading.RLock()
+        turn = NO_TURNS if provider.device is None else threading.RLock()
         undone.callback(cores.close)
         detector: Detector | None = None
         if model.detector == "cnn":
@@ -168,10 +168,10 @@ def _onnx(
                 memory=of_network,
                 turn=turn,
             ),
-            sizes=provider.shares.descriptor_batches,
+            sizes=provider.descriptor_batches,
             runs=_runs(provider, cores),
         )
-        if not provider.shares.on_cores:
+        if provider.device is not None:
             _prove(detector, network)
         hog = HogDetector(hog_filters.load(), cores) if model.uses_hog else None
         undone.pop_all()  # all went well
@@ -181,7 +181,7 @@ def _onnx(
 def _precision(name: str, provider: Provider) -> Precision:
     """What a provider computes in for FACE_PRECISION."""
     asked = PRECISIONS[name]
-    if provider.shares.on_cores:
+    if provider.device is None:
         if asked.half:
             log.warning("FACE_PRECISION=%s is for a GPU: %s computes in float32", name, provider.name)
         return PRECISIONS[FLOAT32]
@@ -190,7 +190,7 @@ def _precision(name: str, provider: Provider) -> Precision:
 
 def _runs(provider: Provider, cores: Cores) -> int:
     """Runs of a network at the same time."""
-    return cores.total // cores.widths[0] if provider.shares.on_cores else 1
+    return cores.total // cores.widths[0] if provider.device is None else 1
 
 
 def _divided(model: Model, memory: int | None) -> tuple[int | None, int | None]:
@@ -245,7 +245,7 @@ def _detector(
         Pyramids(np.array(facts.mean, np.float32), cores),
         runs=_runs(provider, cores),
     )
-    if provider.shares.on_cores:
+    if provider.device is None:
         return in_strips
     manifest.load(weights.root, precision.detector, weights.sha256(CNN_DETECTOR))
     of_photos = None if memory is None or of_strips is None else memory - of_strips
@@ -260,8 +260,7 @@ def _detector(
             turn=turn,
         ),
         window(facts),
-        shares=provider.shares,
-        staging=provider.staging,
+        device=provider.device,
         in_strips=in_strips,
     )
 

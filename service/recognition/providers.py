@@ -1,4 +1,4 @@
-"""What ONNX Runtime can compute on, as data: options, what may be missing, and how work is shared out.
+"""What ONNX Runtime can compute on, as data: options, what may be missing, and how much is computed at once.
 
 Each lives in a wheel of its own; the wheels exclude each other.
 """
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from service.recognition import arena, nvidia
 from service.recognition.affinity import worker_cores
 from service.recognition.engines.protocol import EngineError
-from service.recognition.parallelism import ON_CPU, ON_GPU, Parallelism
 from service.recognition.runtime import onnxruntime
 
 log = logging.getLogger(__name__)
@@ -30,8 +29,18 @@ class ProviderMissing(EngineError):
     """A provider that was asked for cannot be used here. One line: what is missing."""
 
 
-def _anywhere(count: int) -> NDArray[np.uint8]:
-    return np.empty(count, np.uint8)
+@dataclass(frozen=True)
+class Device:
+    """A device with a memory of its own, which computes one run at a time."""
+
+    arena: str
+    """Its arena, as ONNX Runtime names it: there a run gives unused memory back."""
+    staging: Callable[[int], NDArray[np.uint8]]
+    """Makes memory of so many bytes that photos are put into on their way to the device."""
+    detector_pixels: int
+    """Pixels of the photos that share a run of the detector; a larger photo runs alone."""
+    detector_runs: int
+    """Runs of whole photos that are begun at the same time, though one is computed."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +57,14 @@ class Provider:
     """For a session: bytes of a device that it may take, None for all; and whether its graph has layers in float16."""
     prepare: Callable[[onnxruntime.SessionOptions, int], None]
     """Sets a session's options, for so many threads of a run."""
-    shares: Parallelism
-    """How work is shared out."""
+    descriptor_batches: tuple[int, ...]
+    """Ascending: how many faces there may be in a run of the descriptor network. What is missing to the next of them is
+    filled up, and more than the last are run in turns."""
     missing: Callable[[], str | None]
     """What it lacks on this machine beside the wheel, in one line."""
-    staging: Callable[[int], NDArray[np.uint8]] = _anywhere
-    """Makes memory of so many bytes that photos are put into on their way to it."""
-    arena: str | None = None
-    """Where a run gives unused memory back, as ONNX Runtime names a device's arena; None where there is no such."""
+    device: Device | None
+    """None: the cores of this machine compute, in as many runs at the same time as there are cores, each on its share
+    of them."""
 
 
 def _no_options(memory: int | None, half: bool) -> Options:
@@ -107,9 +116,23 @@ CPU = Provider(
     lock="requirements/cpu.txt",
     options=_no_options,
     prepare=_by_cores,
-    shares=ON_CPU,
+    # The network's weights pass through the cache once a run: a face takes two thirds of the time among 8 or more that
+    # it takes alone, and no less among 64 (benchmarks.throughput).
+    descriptor_batches=tuple(range(1, 9)),
     missing=_nothing_missing,
+    device=None,  # each photo runs alone: a run of several takes their times added up
 )
+
+GPU = Device(
+    arena="gpu:0",
+    staging=nvidia.page_locked,
+    # 110 billion operations. Small photos of one size share a run: one by one, a GPU has nothing to do between two.
+    detector_pixels=1 << 22,
+    # While one run is computed, the photos of the next are put together, and the results of the one before become
+    # faces. A third run would only take photos that could share a run.
+    detector_runs=2,
+)
+"""NVIDIA's. Both numbers are chosen, and not measured yet."""
 
 CUDA = Provider(
     name="cuda",
@@ -117,10 +140,11 @@ CUDA = Provider(
     lock="requirements/cuda.txt",
     options=_cuda_options,
     prepare=_by_device,
-    shares=ON_GPU,
+    # 9 billion operations. ONNX Runtime plans all convolutions again whenever the size of a batch changes (last_x_dims
+    # in its cuda/nn/conv.cc), which takes longer than those. Chosen, not measured yet.
+    descriptor_batches=(16,),
     missing=nvidia.missing,
-    staging=nvidia.page_locked,
-    arena="gpu:0",
+    device=GPU,
 )
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType({provider.name: provider for provider in (CPU, CUDA)})

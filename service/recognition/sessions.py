@@ -77,7 +77,6 @@ def opened(
     *,
     widths: Sequence[int] = (),
     memory: int | None = None,
-    half: bool = False,
     turn: Turn = NO_TURNS,
 ) -> Network:
     """A graph on a provider.
@@ -87,14 +86,14 @@ def opened(
         provider: what computes.
         cores: what it computes on, or what computes where a device cannot.
         widths: of `cores.widths`, those for which there is a session where a run may get some cores. Empty: all.
-        memory, half, turn: as for `Session`.
+        memory, turn: as for `Session`.
 
     Raises:
         EngineError: as `Session` raises it.
     """
-    if provider.shares.on_cores:
+    if provider.device is None:
         return SharedSessions(graph, provider, cores, widths or cores.widths)
-    return Session(graph, cores.widths[-1], provider, memory=memory, half=half, turn=turn)
+    return Session(graph, cores.widths[-1], provider, memory=memory, turn=turn)
 
 
 class SharedSessions:
@@ -244,10 +243,10 @@ class Session:
 
     def _run_options(self) -> onnxruntime.RunOptions | None:
         """After a shortage, a run gives back what the arena holds in pieces of other sizes."""
-        if not self._short or self._asked.arena is None:
+        if not self._short or self._asked.device is None:
             return None
         options = onnxruntime.RunOptions()
-        options.add_run_config_entry(GIVE_BACK, self._asked.arena)
+        options.add_run_config_entry(GIVE_BACK, self._asked.device.arena)
         return options
 
     def _with_less(
@@ -263,7 +262,7 @@ class Session:
                 {name: value[half:] for name, value in given.items()},
             )
             return np.concatenate([self.compute(output, part) for part in halves])
-        if self._asked.shares.on_cores:
+        if self._asked.device is None:
             raise shortage
         log.warning("%s; the CPU computes it", shortage)
         result = self._on_cpu().compute(output, given)

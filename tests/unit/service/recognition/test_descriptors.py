@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model_store import manifest
 from service.recognition.descriptors import DescriptorNetwork
 from service.recognition.models import DLIB_RESNET
-from service.recognition.parallelism import ON_CPU, ON_GPU
+from service.recognition.providers import CPU, CUDA
 from service.recognition.sessions import Session
 
 
@@ -38,10 +38,10 @@ def session(store: Path) -> _Watched:
         (3, (1, 2, 4), [4]),
         (4, (1, 2, 4), [4]),
         (11, (1, 2, 4), [4, 4, 4]),
-        (1, ON_GPU.descriptor_batches, [16]),
-        (17, ON_GPU.descriptor_batches, [16, 16]),
-        (5, ON_CPU.descriptor_batches, [5]),
-        (17, ON_CPU.descriptor_batches, [8, 8, 1]),
+        (1, CUDA.descriptor_batches, [16]),
+        (17, CUDA.descriptor_batches, [16, 16]),
+        (5, CPU.descriptor_batches, [5]),
+        (17, CPU.descriptor_batches, [8, 8, 1]),
     ],
 )
 def test_runs_are_filled_up_and_the_filling_is_nobodys(

@@ -35,8 +35,7 @@ from service.recognition.opening import (
     open_recognizer,
     window,
 )
-from service.recognition.parallelism import ON_GPU
-from service.recognition.providers import CPU, PROVIDERS
+from service.recognition.providers import CPU, CUDA, GPU, PROVIDERS
 from service.recognition.recognizer import Recognizer
 from service.recognition.scan import CnnDetector, score_map
 from service.recognition.sessions import NO_TURNS, OutOfMemory, Session
@@ -75,18 +74,21 @@ def detector(request: pytest.FixtureRequest, store: Path, in_strips: CnnDetector
     return _detector(precision, session, in_strips)
 
 
+def _ordinary_memory(count: int) -> Picture:
+    return np.empty(count, np.uint8)
+
+
 def _detector(
     precision: Precision,
     session: Session,
     in_strips: CnnDetector,
-    staging: Callable[[int], Picture] = CPU.staging,
+    staging: Callable[[int], Picture] = _ordinary_memory,
 ) -> DeviceDetector:
     return DeviceDetector(
         precision.search,
         session,
         in_strips._window,
-        shares=ON_GPU,
-        staging=staging,
+        device=replace(GPU, staging=staging),
         in_strips=in_strips,
     )
 
@@ -100,8 +102,13 @@ def as_device(request: pytest.FixtureRequest, store: Path) -> Iterator[Recognize
 def _on_a_device(store: Path, precision: str) -> Recognizer:
     """A recogniser that takes the CPU for a device."""
     with pytest.MonkeyPatch.context() as patch:
-        known = {**PROVIDERS, "device": replace(CPU, name="device", shares=ON_GPU)}
-        patch.setattr("service.recognition.providers.PROVIDERS", known)
+        device = replace(
+            CPU,
+            name="device",
+            descriptor_batches=CUDA.descriptor_batches,
+            device=replace(GPU, staging=_ordinary_memory),
+        )
+        patch.setattr("service.recognition.providers.PROVIDERS", {**PROVIDERS, "device": device})
         return open_recognizer(
             MODELS[4],
             engine="onnx",
@@ -171,7 +178,7 @@ def test_the_next_photos_are_put_together_while_a_run_is_computed(
 
     def staging(count: int) -> Picture:
         staged.append(count)
-        return CPU.staging(count)
+        return _ordinary_memory(count)
 
     session = Session(manifest.graph_path(store, DEVICE_DETECTOR), turn=threading.RLock())
     detect = _detector(PRECISIONS[FLOAT32], session, in_strips, staging)
@@ -180,9 +187,9 @@ def test_the_next_photos_are_put_together_while_a_run_is_computed(
         with session.turn:  # the device is busy
             begun = [threads.submit(detect, image) for image in images]
             deadline = time.monotonic() + 60
-            while len(staged) < ON_GPU.detector_runs and time.monotonic() < deadline:
+            while len(staged) < GPU.detector_runs and time.monotonic() < deadline:
                 time.sleep(0.01)
-            assert len(staged) == ON_GPU.detector_runs
+            assert len(staged) == GPU.detector_runs
             assert not any(photo.done() for photo in begun)
         assert [photo.result() for photo in begun] == [[]] * len(images)
     assert sum(size * count for size, count in detect.batches().items()) == len(images)

@@ -24,8 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from service.recognition import arena
-from service.recognition.parallelism import ON_GPU
-from service.recognition.providers import CPU
+from service.recognition.providers import CPU, GPU
 from service.recognition.runtime import onnxruntime
 from service.recognition.sessions import OutOfMemory, Session
 
@@ -45,7 +44,8 @@ def prepare(options, threads):
     options.add_session_config_entry(arena.SHARED, "1")
 
 # Not CPU itself: to the session it is a device. The CPU, whose memory has no such limit, stands in for it.
-small = Session(graph, 1, replace(CPU, prepare=prepare, shares=ON_GPU, arena="cpu:0"), turn=threading.RLock())
+device = replace(GPU, arena="cpu:0", staging=lambda count: np.empty(count, np.uint8))
+small = Session(graph, 1, replace(CPU, prepare=prepare, device=device), turn=threading.RLock())
 ample = Session(graph, 1)
 random = np.random.default_rng(0)
 """
@@ -87,9 +87,7 @@ with closing(Cores(1)) as cores:
         Pyramids(np.array(facts.mean, np.float32), cores),
         runs=1,
     )
-    detect = DeviceDetector(
-        search, small, window(facts), shares=ON_GPU, staging=CPU.staging, in_strips=in_strips
-    )
+    detect = DeviceDetector(search, small, window(facts), device=device, in_strips=in_strips)
     # One that fits, one that does not, and again one that does; then more at once than fit together.
     for rows, photos in ((100, 1), (900, 1), (100, 1), (100, 16)):
         images = random.integers(0, 256, (photos, rows, 200, 3), dtype=np.uint8)
