@@ -45,7 +45,7 @@ ON_DEVICE = $(if $(filter cuda,$(ACCELERATOR)),--device)
 FROM = $(if $(FACE_WEIGHTS),--from "$(FACE_WEIGHTS)")
 
 ## What the Dockerfiles run: the service ready for whoever runs it, without what only made it. The checks run every
-## loop of every model, which leaves its machine code beside the modules, to be read from a read-only tree too.
+## loop of every model, which leaves its machine code in the package, to be read from a read-only tree too.
 ## In a checkout, the next make has to make the environment anew.
 image: convert
 	@$(PYTHON) requirements/bare.py $(VENV) $(ACCELERATOR) dlib

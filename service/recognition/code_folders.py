@@ -4,15 +4,17 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from service import recognition
+
+PACKAGE = Path(recognition.__file__).parent
+"""The folder that holds every compiled loop, itself or in folders below."""
+
 _USERS_FOLDER = "accelerated-face-model"
 
 
-def folders(beside: Path) -> tuple[Path, ...]:
-    """Where code may lie, the preferred place first: where the operator says, beside the module, the user's cache.
-
-    `beside` is the folder of the module with the loops.
-    """
-    found = [beside / "__pycache__"]
+def folders() -> tuple[Path, ...]:
+    """Folders of machine code in descending preference: the operator's, the package's, the one in the user's cache."""
+    found = [PACKAGE / "__pycache__"]
     if named := os.environ.get("NUMBA_CACHE_DIR"):
         found.insert(0, Path(named))
     users = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")

@@ -15,7 +15,7 @@ except AttributeError:
 
 import numba
 
-from service.recognition.machine_code import KeptCode
+from service.recognition.machine_code import MachineCode
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -25,14 +25,14 @@ def compiled(*signatures: object) -> Callable[[Function], Function]:
 
     Without signatures it is compiled at its first call, and for each kind of arguments anew.
     No fast-math: every operation rounds as written and none is fused with another, so that results are dlib's.
-    The machine code is kept beside the module, or where `machine_code` says.
+    `machine_code` keeps the result on the disk.
     """
 
     def decorate(function: Function) -> Function:
         dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
         if dispatcher is function:  # NUMBA_DISABLE_JIT, to debug
             return function
-        dispatcher._cache = KeptCode(function)
+        dispatcher._cache = MachineCode(function)
         for signature in signatures:
             dispatcher.compile(signature)
         if signatures:

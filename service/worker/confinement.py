@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from service import recognition, sandbox
+from service import sandbox
 from service.recognition import code_folders
 from service.sandbox import Restrictions
 
@@ -42,8 +42,7 @@ def trial() -> str:
 
 def _writable() -> list[Path]:
     """Folders of bytecode, of machine code and of a GPU's kernels, as far as this account can write them."""
-    loops = Path(recognition.__file__).parent
-    code = next((folder for folder in code_folders.folders(loops) if _may_write(folder)), None)
+    code = next((folder for folder in code_folders.folders() if _may_write(folder)), None)
     bytecode = [folder for folder in _bytecode_folders() if _may_write(folder)]
     return [*bytecode, *([code] if code else []), *kernel_caches()]
 

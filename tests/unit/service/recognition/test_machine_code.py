@@ -1,36 +1,38 @@
 """Compiled loops on the disk: found again, and never taken for the code of other sources, machines or versions."""
 
-import errno
-import importlib.util
+import ctypes
+import importlib
 import logging
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import IO, Any
+from typing import Any
 
 import llvmlite
 import numba
 import numpy as np
 import pytest
 
-from model_store import atomic
-from service.recognition import machine_code
+import service
+from service.recognition import code_folders, machine_code
 from service.recognition.code_folders import folders
 
 ROOT = Path(__file__).parents[4]
 
 LOOP = """
 from service.recognition.compiled import compiled
-from neighbour import STEP
+from package.below.neighbour import STEP
 
 @compiled()
 def counted(start):
     return start + STEP
 """
+
+CAPABILITY_VERSION = 0x20080522
+CAP_DAC_OVERRIDE = 1
+"""Of linux/capability.h: by it root writes whatever the permissions of a file say."""
 
 
 @pytest.fixture(autouse=True)
@@ -41,30 +43,28 @@ def no_other_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def loop(tmp_path: Path) -> Path:
-    """A module with one loop that holds a constant of another module."""
-    folder = tmp_path / "package"
-    folder.mkdir()
-    (folder / "neighbour.py").write_text("STEP = 1\n")
-    (folder / "loop.py").write_text(LOOP)
-    return folder / "loop.py"
+def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module with one loop that holds a constant of a module in another folder."""
+    package = tmp_path / "package"
+    (package / "below").mkdir(parents=True)
+    (package / "below" / "neighbour.py").write_text("STEP = 1\n")
+    (package / "loop.py").write_text(LOOP)
+    monkeypatch.setattr(code_folders, "PACKAGE", package)
+    monkeypatch.syspath_prepend(tmp_path)
+    # Python takes bytecode for fresh by a source's time and size, which the tests leave as they are.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return package / "loop.py"
 
 
 def start(loop: Path) -> Any:
     """The loop, as a new process would get it."""
     machine_code._sources.cache_clear()
     machine_code._warn.cache_clear()
-    loaded: dict[str, ModuleType] = {}
-    for name in ("neighbour", "loop"):
-        specification = importlib.util.spec_from_file_location(name, loop.with_name(f"{name}.py"))
-        assert specification is not None
-        assert specification.loader is not None
-        loaded[name] = importlib.util.module_from_spec(specification)
-        if name == "neighbour":
-            sys.modules[name] = loaded[name]
-        specification.loader.exec_module(loaded[name])
-    del sys.modules["neighbour"]
-    return loaded["loop"].counted
+    for name in [name for name in sys.modules if name.partition(".")[0] == "package"]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    parts = loop.relative_to(code_folders.PACKAGE.parent).with_suffix("").parts
+    return importlib.import_module(".".join(parts)).counted
 
 
 def compiles(loop: Path) -> bool:
@@ -80,20 +80,25 @@ def kept(folder: Path) -> list[Path]:
 
 
 @pytest.fixture
-def read_only(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Folders in which nothing can be written; root could, whatever the permissions say."""
-    folders: list[Path] = []
-    write = atomic.atomic_file
+def read_only() -> Iterator[Callable[[Path], None]]:
+    """Takes the permission to write from a folder and those below; it holds for root too."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+    before, without = ((ctypes.c_uint32 * 6)() for _ in range(2))
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capabilities in (before, without):
+        assert libc.capget(header, capabilities) == 0
+    without[0] &= ~(1 << CAP_DAC_OVERRIDE)  # the first of its words: in effect now
+    assert libc.capset(header, without) == 0
 
-    @contextmanager
-    def refusing(path: Path) -> Iterator[IO[bytes]]:
-        if any(path.is_relative_to(folder) for folder in folders):
-            raise OSError(errno.EROFS, "Read-only file system", str(path))
-        with write(path) as file:
-            yield file
+    def forbid(folder: Path) -> None:
+        for found in (folder, *folder.rglob("*")):
+            if found.is_dir():
+                found.chmod(0o555)
+        with pytest.raises(PermissionError):
+            (folder / "new").touch()
 
-    monkeypatch.setattr(machine_code, "atomic_file", refusing)
-    return folders
+    yield forbid
+    assert libc.capset(header, before) == 0
 
 
 def test_the_second_start_compiles_nothing(loop: Path) -> None:
@@ -109,16 +114,18 @@ def test_each_kind_of_argument_has_its_own_code(loop: Path) -> None:
     assert not compiles(loop)
 
 
-def test_code_is_read_where_nothing_can_be_written(loop: Path, tmp_path: Path, read_only: list[Path]) -> None:
+def test_code_is_read_where_nothing_can_be_written(
+    loop: Path, tmp_path: Path, read_only: Callable[[Path], None]
+) -> None:
     assert compiles(loop)
-    read_only.append(tmp_path)
+    read_only(tmp_path)
     assert not compiles(loop)
 
 
-@pytest.mark.parametrize("changed", ["loop.py", "neighbour.py"])
+@pytest.mark.parametrize("changed", ["loop.py", "below/neighbour.py"])
 def test_code_of_other_sources_is_not_believed(loop: Path, changed: str) -> None:
     assert compiles(loop)
-    source = loop.with_name(changed)
+    source = loop.parent / changed
     stamp = source.stat()
     source.write_text(
         source.read_text().replace("start + STEP", "start - STEP").replace("STEP = 1", "STEP = 5")
@@ -128,6 +135,23 @@ def test_code_of_other_sources_is_not_believed(loop: Path, changed: str) -> None
     assert start(loop)(10) == (9 if changed == "loop.py" else 15)
     assert len(kept(loop.parent)) == 1
     assert not compiles(loop)
+
+
+def test_loops_of_one_name_in_two_folders_have_each_their_own_code(loop: Path) -> None:
+    source = loop.read_text().replace("start + STEP", "start - STEP")
+    other = loop.parent / "below" / loop.name
+    other.write_text(source)
+    assert compiles(loop)
+    assert compiles(other)
+    assert (start(loop)(10), start(other)(10)) == (11, 9)
+    assert len(kept(loop.parent / "__pycache__")) == 2
+
+
+def test_the_package_holds_every_compiled_loop() -> None:
+    sources = Path(service.__file__).parent.rglob("*.py")
+    loops = [source for source in sources if "\n@compiled(" in source.read_text(encoding="utf-8")]
+    assert loops
+    assert all(source.is_relative_to(code_folders.PACKAGE) for source in loops)
 
 
 @pytest.mark.parametrize(
@@ -182,11 +206,11 @@ def test_a_damaged_file_is_compiled_anew(loop: Path, damage: Callable[[bytes], b
 
 
 def test_a_damaged_file_that_cannot_be_replaced_is_kept_elsewhere(
-    loop: Path, tmp_path: Path, read_only: list[Path]
+    loop: Path, tmp_path: Path, read_only: Callable[[Path], None]
 ) -> None:
     assert compiles(loop)
     kept(loop.parent)[0].write_bytes(b"damaged")
-    read_only.append(loop.parent)
+    read_only(loop.parent)
     assert compiles(loop)
     assert kept(tmp_path / "cache")
     assert not compiles(loop)
@@ -202,9 +226,9 @@ def test_the_operators_folder_is_preferred(
 
 
 def test_where_nothing_can_be_written_it_says_once_what_to_do(
-    loop: Path, tmp_path: Path, read_only: list[Path], caplog: pytest.LogCaptureFixture
+    loop: Path, tmp_path: Path, read_only: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    read_only.append(tmp_path)
+    read_only(tmp_path)
     counted = start(loop)
     with caplog.at_level(logging.WARNING):
         assert (counted(1), counted(1.5)) == (2, 2.5)
@@ -219,7 +243,7 @@ def test_an_account_without_a_home_has_no_cache_folder(
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "")
     monkeypatch.chdir(tmp_path)
-    assert all(folder.is_absolute() for folder in folders(loop.parent))
+    assert all(folder.is_absolute() for folder in folders())
     assert compiles(loop)
 
 
@@ -241,9 +265,15 @@ def test_processes_that_start_at_once_all_answer_and_leave_whole_files(loop: Pat
 
 
 def _process(loop: Path) -> "subprocess.Popen[bytes]":
-    """A process that runs the loop and says what it gave and how often it was compiled."""
-    code = "from loop import counted; print(counted(41), len(counted.stats.cache_misses))"
-    paths = os.pathsep.join([str(loop.parent), str(ROOT)])
+    """A process that runs the loop and prints its result and the number of compilations."""
+    code = f"""
+from pathlib import Path
+from service.recognition import code_folders
+code_folders.PACKAGE = Path({str(loop.parent)!r})
+from package.loop import counted
+print(counted(41), len(counted.stats.cache_misses))
+"""
+    paths = os.pathsep.join([str(loop.parents[1]), str(ROOT)])
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", code],
         env={**os.environ, "PYTHONPATH": paths},
