@@ -1,6 +1,6 @@
 """Our pixels against those of dlib: recorded ones of a build on libjpeg-turbo, and live ones of the installed wheel.
 
-decoded_pixels.json comes from benchmarks/record_pixels.py and holds hashes by the hash of the file.
+decoded_pixels.json comes from record_pixels.py and holds hashes by the hash of the file.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.record_pixels import SIGNATURES
 from service.images.decoding import ImageTooLarge, UndecodableImage, decode
+from tests.parity.record_pixels import SIGNATURES
 
 RECORD: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("decoded_pixels.json").read_text())
 

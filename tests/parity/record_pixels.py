@@ -1,6 +1,6 @@
-"""Writes down what a dlib makes of JPEG and PNG files: the reference of tests/parity/test_decoded_pixels.py.
+"""Writes down what a dlib makes of JPEG and PNG files: the reference of test_decoded_pixels.py.
 
-    python benchmarks/record_pixels.py LABEL RECORD.json FOLDER...
+    python tests/parity/record_pixels.py LABEL RECORD.json FOLDER...
 
 adds the column LABEL to RECORD.json. Needs dlib and numpy only, so that it runs in any environment which holds the
 dlib in question: one compiled against libjpeg-turbo (Debian: libjpeg62-turbo-dev, libpng-dev, then
