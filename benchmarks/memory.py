@@ -13,11 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.library import open_library
+from benchmarks.processes import peak_memory, resident_memory
 from service.images import decoding
 from service.recognition.geometry import Rectangle
 from service.recognition.memory import needed
 from service.recognition.models import MODELS
-from service.recognition.opening import open_recognizer
 
 DETECTED = (0.3, 1.2, 4.0, 8.3)
 """Megapixels of photos as `/detect` gets them."""
@@ -26,32 +27,24 @@ ORIGINAL = 50.0
 MEBIBYTE = 1024**2
 
 
-def peak_and_resident() -> tuple[int, int]:
-    """Bytes: the largest resident set of this process so far (VmHWM), and the present one (proc(5))."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return tuple(int(lines[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS"))  # type: ignore[return-value]
-
-
-def measure(model: int, photo: Path, megapixels: float, *, known: bool) -> dict[str, int]:
-    """Bytes of this process before a photo and at its peak, the decoded photo included; `known`: the face is given."""
+def measure(model: int, photo: Path, megapixels: float, *, known: bool) -> dict[str, float]:
+    """MiB of this process before a photo and at its peak, the decoded photo included; `known`: the face is given."""
     store = Path(os.environ.get("FACE_STORE") or "models")
-    recognizer = open_recognizer(MODELS[model], engine="onnx", store=store, workers=1, threads=0)
-    recognizer.warm_up()
+    recognizer = open_library(store, model)
     whole = decoding.decode(photo.read_bytes(), maximum_area=10**9, honour_orientation=True)
     scale = (megapixels * 1e6 / (whole.shape[0] * whole.shape[1])) ** 0.5
     image = np.asarray(cv2.resize(whole, None, fx=scale, fy=scale), np.uint8)
     del whole
-    # "5" sets the peak back to the present (proc(5), clear_refs).
-    Path("/proc/self/clear_refs").write_text("5")
-    before = peak_and_resident()[1] - image.nbytes
+    own = os.getpid()
+    peak_memory(own, forget=True)
+    before = resident_memory(own) - image.nbytes / MEBIBYTE
     rows, columns, _ = image.shape
     centre = Rectangle(columns // 3, rows // 3, 2 * columns // 3, 2 * rows // 3)
     recognizer.recognize(image, [centre] if known else None)
-    peak, _ = peak_and_resident()
     return {
         "before": before,
-        "used": peak - before,
-        "reckoned": needed(MODELS[model], rows, columns, known=known),
+        "used": peak_memory(own) - before,
+        "reckoned": needed(MODELS[model], rows, columns, known=known) / MEBIBYTE,
     }
 
 
@@ -70,7 +63,7 @@ def main() -> int:
         case = [str(model), str(size), known]
         command = [sys.executable, "-m", "benchmarks.memory", str(given.photo), "--case", *case]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-        figures = {name: value / MEBIBYTE for name, value in json.loads(done.stdout).items()}
+        figures = json.loads(done.stdout)
         print(
             f"model {model}, {size:4.1f} MP, {known:8}: before {figures['before']:4.0f} MiB, "
             f"photo {figures['used']:4.0f} MiB, reckoned {figures['reckoned']:4.0f} MiB",

@@ -1,11 +1,12 @@
 """The parity part of a run: opens both sides when its turn comes."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from benchmarks import facts, plan
 from benchmarks.corpus import Corpus
+from benchmarks.library import open_library
 from benchmarks.options import DLIB, NAMED, Options
 from benchmarks.parity import candidates, section
 from benchmarks.parity.baselines import Baseline, Dlib, Recorded, Recording, Running
@@ -15,8 +16,6 @@ from benchmarks.reference import WEIGHTS, References
 from benchmarks.results import Result
 from model_store.store import WeightStore
 from service.recognition import cgroups
-from service.recognition.models import MODELS
-from service.recognition.opening import open_recognizer
 from service.recognition.parallelism import usable_cores
 
 DLIB_BYTES_PER_PIXEL = 1000
@@ -89,12 +88,8 @@ class ParityPart:
 
     def _stages(self, stack: ExitStack) -> Stages:
         five, sixty_eight = (
-            open_recognizer(MODELS[model], engine="onnx", store=self._options.store, workers=1, threads=0)
-            for model in (4, 2)
+            stack.enter_context(closing(open_library(self._options.store, model))) for model in (4, 2)
         )
-        for recognizer in (five, sixty_eight):
-            stack.callback(recognizer.close)
-            recognizer.warm_up()
         self._result.facts["recognition"] = facts.recognition(five, self._options.store)
         return Stages(five.engine, sixty_eight.engine)
 

@@ -18,12 +18,10 @@ def opened(store: str, model: int) -> Call:
         model: FACE_MODEL.
     """
     # Not for whoever starts the worker: it names this function and needs none of the libraries.
+    from benchmarks.library import open_library
     from service.images import decoding
-    from service.recognition.models import MODELS
-    from service.recognition.opening import open_recognizer
 
-    recognizer = open_recognizer(MODELS[model], engine="onnx", store=Path(store), workers=1, threads=0)
-    recognizer.warm_up()
+    recognizer = open_library(Path(store), model)
 
     def recognize(photo: bytes) -> Answer:
         start = time.perf_counter()

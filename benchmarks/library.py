@@ -1,0 +1,18 @@
+"""This checkout's recogniser as a library, without HTTP: the one place where the benchmarks open it."""
+
+from pathlib import Path
+
+from service.recognition.models import MODELS
+from service.recognition.opening import open_recognizer
+from service.recognition.recognizer import Recognizer
+
+
+def open_library(store: Path, model: int) -> Recognizer:
+    """The recogniser of a FACE_MODEL on the converted graphs, warmed up, with all cores for one photo at a time.
+
+    Raises:
+        RecognizerError: weights or graphs are missing or damaged.
+    """
+    recognizer = open_recognizer(MODELS[model], engine="onnx", store=store, workers=1, threads=0)
+    recognizer.warm_up()
+    return recognizer
