@@ -53,16 +53,10 @@ def peak_memory(process: int, *, forget: bool = False) -> float:
     return peak - shared_memory(members)
 
 
-def resident_memory(process: int, *, shared: float | None = None) -> float:
-    """MiB of a process tree now: the sum of the resident sets (VmRSS), each page once. Raises as `peak_memory`.
-
-    Args:
-        process: the root of the tree.
-        shared: MiB to subtract from the sum; None: what the processes share now, which takes most of the time.
-    """
+def resident_memory(process: int) -> float:
+    """MiB of a process tree now: the sum of the resident sets (VmRSS), each page once. Raises as `peak_memory`."""
     members = family(process)
-    resident = _added(process, members, lambda member: _status(member, "VmRSS"))
-    return resident - (shared_memory(members) if shared is None else shared)
+    return _added(process, members, lambda member: _status(member, "VmRSS")) - shared_memory(members)
 
 
 def cpu_seconds(process: int) -> float:

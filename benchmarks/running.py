@@ -24,8 +24,8 @@ START_SECONDS = 300.0
 """How long a service may take until a photo can be answered; it takes about one second."""
 STOP_SECONDS = 120.0
 LOG_SECONDS = 60.0
-READY_PAUSE = 0.05
-"""Seconds between two looks at `/ready`."""
+READY_PAUSE = 0.01
+"""Seconds between two looks at `/ready`: the start takes one to two, and a difference of 50 ms has to show."""
 WORKER = "service.worker"
 """The module of the worker process, as its command line names it."""
 CONNECT_SECONDS = 30.0
@@ -54,6 +54,9 @@ class Service:
         pass_fds: Sequence[int] = (),
     ) -> None:
         self.port = int(environment.get("PORT") or free_port())
+        self.ready_after: float | None = None
+        """Seconds from the start until a photo could be answered; None before `wait_until_ready` has returned."""
+        self._started = time.monotonic()
         # A pipe that a thread empties: an unread one is full after some hundred requests, and the service
         # would wait for ever; and a file is what some tests forbid the process to write.
         self.process = subprocess.Popen(
@@ -80,8 +83,8 @@ class Service:
         """What the service has printed."""
         return "".join(self.lines)
 
-    def wait_until_ready(self, pause: float = READY_PAUSE) -> None:
-        """Return as soon as a photo can be answered, to within `pause` seconds. Raises ServiceDied."""
+    def wait_until_ready(self) -> None:
+        """Return as soon as a photo can be answered. Raises ServiceDied."""
         deadline = time.monotonic() + START_SECONDS
         with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=START_SECONDS) as client:
             while time.monotonic() < deadline:
@@ -90,10 +93,11 @@ class Service:
                     raise ServiceDied(self.log.strip())
                 try:
                     if client.get("/ready").status_code == httpx.codes.OK:
+                        self.ready_after = time.monotonic() - self._started
                         return
                 except httpx.TransportError:
                     pass  # not listening yet
-                time.sleep(pause)
+                time.sleep(READY_PAUSE)
         raise ServiceDied(f"not ready within {START_SECONDS:.0f} s: {self.log}")
 
     def wait_for_log(self, text: str) -> None:
@@ -151,11 +155,14 @@ def service(environment: Mapping[str, str]) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def serving(environment: Mapping[str, str]) -> Iterator[tuple[Service, httpx.Client]]:
-    """As `service`, and the process itself."""
+def serving(
+    environment: Mapping[str, str], command: Sequence[str] = SERVE, folder: Path = ROOT
+) -> Iterator[tuple[Service, httpx.Client]]:
+    """As `service`, and the process itself; of this checkout or of another one."""
     key = secrets.token_hex(16)
     inherited = {name: value for name, value in os.environ.items() if name != "PORT"}  # one for each is found
-    running = Service({**inherited, **environment, "API_KEY": key, "FACE_HOST": "127.0.0.1"})
+    settings = {**inherited, **environment, "API_KEY": key, "FACE_HOST": "127.0.0.1"}
+    running = Service(settings, command, folder)
     try:
         running.wait_until_ready()
         with caller(f"http://127.0.0.1:{running.port}", key) as client:

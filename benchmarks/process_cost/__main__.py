@@ -54,7 +54,7 @@ def turns(
                 for running in both:
                     figures.note(running.side.name, measures.probed(running, uploads))
             print(f"round {round_ + 1} of {rounds}", file=sys.stderr, flush=True)
-        return compare(before.calls.answers, now.calls.answers)
+        return compare(before.answers, now.answers)
 
 
 def main(arguments: Sequence[str]) -> int:

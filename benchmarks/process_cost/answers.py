@@ -1,6 +1,6 @@
 """The answers of both sides, byte for byte."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 Given = tuple[bytes, bytes]
@@ -33,7 +33,7 @@ class Comparison:
 
 def compare(before: Sequence[Given], now: Sequence[Given]) -> Comparison:
     """Compare all answers of two sides. Of each photo, the first answer is the one that it has alone."""
-    alone = [first_answers(side) for side in (before, now)]
+    alone = [dict(reversed(side)) for side in (before, now)]
     both = alone[0].keys() & alone[1].keys()
     moved = [
         sum(body != first[photo] for photo, body in side)
@@ -45,11 +45,3 @@ def compare(before: Sequence[Given], now: Sequence[Given]) -> Comparison:
         (moved[0], moved[1]),
         (len(before), len(now)),
     )
-
-
-def first_answers(given: Iterable[Given]) -> dict[bytes, bytes]:
-    """The first answer of each photo."""
-    first: dict[bytes, bytes] = {}
-    for photo, body in given:
-        first.setdefault(photo, body)
-    return first

@@ -2,26 +2,23 @@
 
 import json
 import os
-import secrets
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import facts
-from benchmarks.process_cost.calls import Calls
-from benchmarks.running import Service
-from benchmarks.throughput.sides import Side
-from benchmarks.throughput.turns import closed_loop
+import httpx
 
-READY_PAUSE = 0.01
-"""Seconds between two looks at `/ready`: the start takes some 2 s, and a difference of 50 ms has to show."""
+from benchmarks import facts
+from benchmarks.process_cost.answers import Given
+from benchmarks.running import Service, serving
+from benchmarks.throughput.load import post
+from benchmarks.throughput.sides import Side
+from benchmarks.throughput.turns import Answer, closed_loop
+
 _VERSIONS = "import json; from service.versions import versions; print(json.dumps(versions()))"
-_LEFT_OUT = ("PORT", "PYTHONPATH")
-"""Of this process's environment: each service has its own port and its own code."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +26,11 @@ class Running:
     """A checkout's service, ready for photos."""
 
     service: Service
-    calls: Calls
+    client: httpx.Client
     side: Side
     """Takes turns; its memory and CPU time are those of the service's process tree."""
+    answers: list[Given]
+    """Every photo that was answered, with the body of the answer, in the order of the answers."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +54,27 @@ class Checkout:
     @contextmanager
     def serving(self, model: int) -> Iterator[Running]:
         """The service of this checkout with a FACE_MODEL. Raises ServiceDied."""
-        key = secrets.token_hex(16)
-        inherited = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
-        settings = {"API_KEY": key, "FACE_HOST": "127.0.0.1", "FACE_MODEL": str(model)}
-        quiet = {"FACE_STORE": str(self.folder / "models"), "FACE_LOG_LEVEL": "warning"}
+        environment = {
+            "FACE_MODEL": str(model),
+            "FACE_STORE": os.environ.get("FACE_STORE", str(self.folder / "models")),
+            "FACE_LOG_LEVEL": "warning",
+            "PYTHONPATH": "",  # each service has its own code
+        }
         command = (str(self.python), "-m", "service", "serve")
-        start = time.monotonic()
-        service = Service({**quiet, **inherited, **settings}, command, self.folder)
-        try:
-            service.wait_until_ready(READY_PAUSE)
-            ready = time.monotonic() - start
-            calls = Calls(service.port, key)
-            run = partial(closed_loop, calls.detect)
-            yield Running(service, calls, Side(self.name, run, (service.process.pid,), ready))
-            service.stop()
-        finally:
-            service.close()
+        with serving(environment, command, self.folder) as (service, client):
+            answers: list[Given] = []
+            run = partial(closed_loop, partial(_detect, client, answers))
+            side = Side(self.name, run, (service.process.pid,), service.ready_after)
+            yield Running(service, client, side, answers)
+
+
+def _detect(client: httpx.Client, answers: list[Given], photo: bytes) -> Answer:
+    """Post a photo and keep the body of its answer. Anything but 200 is a failure; faces are not read."""
+    try:
+        answer = post(client, photo)
+    except httpx.TransportError as error:
+        return Answer(failure=repr(error))
+    if answer.status_code != httpx.codes.OK:
+        return Answer(failure=f"status {answer.status_code}")
+    answers.append((photo, answer.content))
+    return Answer()

@@ -1,16 +1,20 @@
 """Measurements of a side in one round, as figures by name."""
 
+import http.client
+import itertools
 import statistics
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks import processes, saturation
+from benchmarks import processes
 from benchmarks.process_cost.cases import AFTER, CASES, MIXED_CALLERS, PROBED, Case, Uploads
 from benchmarks.process_cost.checkouts import Running
-from benchmarks.process_cost.peak import SampledPeak
 from benchmarks.throughput.turns import Turn
 
 SMALL = ("/health", "/open")
+PAUSE = 0.02
+"""Seconds between two small requests."""
 
 
 class PhotoFailed(RuntimeError):
@@ -28,10 +32,8 @@ def fresh(running: Running, uploads: Uploads) -> dict[str, float]:
     _turn(running, uploads.repeated(CASES[0].megapixels, AFTER), 1)
     found[f"after {AFTER} photos, MiB"] = processes.resident_memory(process)
     running.service.peak_memory(forget=True)
-    with SampledPeak(process) as sampled:
-        _turn(running, uploads.mixed, MIXED_CALLERS)
-    found["peak, mixed sizes, each process at its own, MiB"] = running.service.peak_memory()
-    found["peak, mixed sizes, sampled, MiB"] = sampled.peak
+    _turn(running, uploads.mixed, MIXED_CALLERS)
+    found["peak, mixed sizes, MiB"] = running.service.peak_memory()
     return found
 
 
@@ -51,7 +53,7 @@ def probed(running: Running, uploads: Uploads) -> dict[str, float]:
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(_turn, running, uploads.of(PROBED), PROBED.callers)
         working.add_done_callback(lambda _: over.set())
-        taken = saturation.probe(running.service.port, running.calls.key, over, SMALL)
+        taken = _small_requests(running, over)
         working.result()
     return {
         f"{path} beside {PROBED.callers} callers, 99 %, ms": statistics.quantiles(
@@ -59,6 +61,25 @@ def probed(running: Running, uploads: Uploads) -> dict[str, float]:
         )[-1]
         for path, seconds in taken.items()
     }
+
+
+def _small_requests(running: Running, until: threading.Event) -> dict[str, list[float]]:
+    """Milliseconds of each small request, connection included, until the event is set."""
+    taken: dict[str, list[float]] = {path: [] for path in SMALL}
+    paths = itertools.cycle(SMALL)
+    while not until.wait(PAUSE):
+        path = next(paths)
+        start = time.perf_counter()
+        # Not httpx, which takes a millisecond for a connection: as long as the answer itself.
+        connection = http.client.HTTPConnection("127.0.0.1", running.service.port)
+        connection.request("GET", path, headers={"x-api-key": running.client.headers["x-api-key"]})
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        if answer.status != http.HTTPStatus.OK:
+            raise RuntimeError(f"{path}: {answer.status}")
+        taken[path].append(1000 * (time.perf_counter() - start))
+    return taken
 
 
 def _turn(running: Running, photos: list[bytes], callers: int) -> Turn:

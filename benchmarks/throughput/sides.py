@@ -101,12 +101,10 @@ def _service(setting: Setting, model: int) -> Iterator[Side]:
         "FACE_THREADS": "0",
         "FACE_LOG_LEVEL": "warning",
     }
-    start = time.monotonic()
     with serving(environment) as (service, client):
-        ready = time.monotonic() - start
         key = client.headers["x-api-key"]
         with _workers("service", 1, load.opened, str(client.base_url), key) as (worker,):
-            yield Side("service", worker.turn, (service.process.pid,), ready)
+            yield Side("service", worker.turn, (service.process.pid,), service.ready_after)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def test_a_turn_has_its_figures_and_its_answers(running: Running, uploads: Uploa
         for figure in ("latency, ms", "photos per second", "CPU seconds per photo")
     }
     assert min(found.values()) > 0
-    photo, body = running.calls.answers[-1]
+    photo, body = running.answers[-1]
     assert photo == uploads.of(CASE)[0]
     assert b'"faces-count":1' in body.replace(b" ", b"")
 
@@ -72,11 +72,11 @@ def test_small_requests_are_timed_beside_callers(running: Running, uploads: Uplo
 def test_memory_of_a_fresh_service(running: Running, uploads: Uploads) -> None:
     small = copy.copy(uploads)
     small.mixed = uploads.of(CASE)
-    start, idle, after, bound, sampled = measures.fresh(running, small).values()
+    start, idle, after, peak = measures.fresh(running, small).values()
     assert start == running.side.ready_after
     assert 100 < idle < 1000
     assert 0.9 * idle < after < 1000
-    assert bound == pytest.approx(sampled, rel=0.2)
+    assert 0.9 * after < peak < 1000
 
 
 def test_a_photo_that_fails_ends_the_measurement(running: Running, uploads: Uploads) -> None:
