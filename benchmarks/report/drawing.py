@@ -5,8 +5,8 @@ matplotlib draws with the light colours; what it wrote is then turned into the v
 
 import io
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import matplotlib as mpl
 from markupsafe import Markup
@@ -52,10 +52,8 @@ SIDES = {
 }
 """Each side's colour, the same wherever it appears."""
 
-WIDTH, HEIGHT, FONT = 420.0, 270.0, 11.0
+WIDTH, HEIGHT, FONT = 460.0, 310.0, 11.0
 """Of a plot, in its own units: text is still readable where a telephone shows it in 340 pixels."""
-GAP = 0.075
-"""Of the axes' height: how far apart two labels are at least."""
 
 _STYLE: dict[RcKeyType, Any] = {
     "svg.fonttype": "none",
@@ -80,18 +78,11 @@ _STYLE: dict[RcKeyType, Any] = {
     "ytick.labelcolor": LIGHT["soft"],
     "xtick.minor.visible": False,
     "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.labelcolor": "linecolor",
     "lines.linewidth": 2.2,
     "lines.solid_capstyle": "round",
 }
-
-
-class Label(NamedTuple):
-    """Words for a line, and where the line ends."""
-
-    x: float
-    y: float
-    text: str
-    colour: str
 
 
 def colour(side: str) -> str:
@@ -99,16 +90,15 @@ def colour(side: str) -> str:
     return LIGHT[SIDES.get(side, "ink")]
 
 
-def svg(name: str, paint: Callable[[Axes], str | None], height: float = HEIGHT) -> tuple[Markup, str] | None:
+def svg(name: str, paint: Callable[[Axes], str | None]) -> tuple[Markup, str] | None:
     """A plot as inline SVG and the sentence that says what is to be seen, or None where there is nothing.
 
     Args:
         name: unique in the page; the element with the id `about-NAME` describes the plot.
         paint: draws, and returns the sentence; None: its data is not there.
-        height: in the plot's units, `WIDTH` wide.
     """
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
+        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), layout="constrained")
         axes = figure.subplots()
         says = paint(axes)
         if says is None:
@@ -128,44 +118,6 @@ def _inline(document: str, name: str) -> str:
     box = re.search(r'viewBox="[^"]*"', body)
     opening = f'<svg {box.group() if box else ""} role="img" aria-labelledby="about-{name}">'
     return re.sub(r"<svg[^>]*>", opening, body, count=1).strip()
-
-
-def label_ends(axes: Axes, labels: Sequence[Label]) -> None:
-    """Write beside the lines' ends what they are, moved apart at the right edge, where they would overlap."""
-    to_axes = axes.transData + axes.transAxes.inverted()
-    furthest = max((label.x for label in labels), default=0)
-    wanted = []
-    for label in labels:
-        if label.x == furthest:
-            wanted.append((float(to_axes.transform((label.x, label.y))[1]), label))
-        else:
-            axes.annotate(
-                label.text,
-                (label.x, label.y),
-                xytext=(7, 0),
-                textcoords="offset points",
-                va="center",
-                color=label.colour,
-            )
-    wanted.sort()
-    for height, (_, label) in zip(apart([place for place, _ in wanted]), wanted, strict=True):
-        axes.text(1.02, height, label.text, color=label.colour, transform=axes.transAxes, va="center")
-
-
-def apart(places: Sequence[float]) -> list[float]:
-    """Ascending places moved up, and from the top down again, until they are `GAP` apart and none is above 1.
-
-    >>> apart([0.5, 0.5])
-    [0.5, 0.575]
-    """
-    moved = list(places)
-    for number in range(1, len(moved)):
-        moved[number] = max(moved[number], moved[number - 1] + GAP)
-    ceiling = 1.0
-    for number in reversed(range(len(moved))):
-        moved[number] = min(moved[number], ceiling)
-        ceiling = moved[number] - GAP
-    return moved
 
 
 def from_zero(axes: Axes) -> None:

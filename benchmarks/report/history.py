@@ -11,7 +11,7 @@ from benchmarks.report.page import TEMPLATES
 from benchmarks.report.plots import Drawn
 from benchmarks.results import METRICS, Figure, Key, Result
 
-TRENDS = ("times as fast", "times less memory", "photos per second")
+TRENDS = ("times as fast", "photos per second")
 """Metrics that are followed, of the default model; of photos a second only what a Nextcloud would see."""
 IDENTITY = {"name": "", "processor": "", "cores": " cores", "accelerator": ""}
 """The facts that make a machine that machine, where they are known, and the words after them."""
@@ -92,7 +92,7 @@ def _followed(results: Sequence[Result]) -> list[Key]:
 def _drawn(name: str, results: Sequence[Result], machines: dict[str, Machine], key: Key) -> Drawn | None:
     made = drawing.svg(name, lambda axes: _trend(axes, results, machines, key))
     title = f"{key.metric.capitalize()}: {wording.title(key)}"
-    return made and Drawn(name, title, title, says=made[1], svg=made[0])
+    return made and Drawn(name, title, says=made[1], svg=made[0])
 
 
 def _trend(axes: Axes, results: Sequence[Result], machines: dict[str, Machine], key: Key) -> str | None:
@@ -102,27 +102,26 @@ def _trend(axes: Axes, results: Sequence[Result], machines: dict[str, Machine], 
             if figure.key == key:
                 at = float(date2num(wording.utc(result.made)))  # type: ignore[no-untyped-call]
                 lines.setdefault(machine_name(result), []).append((at, figure))
-    ends, last = [], []
+    last = []
     for name, line in lines.items():
         machine = machines[name]
-        colour = drawing.LIGHT[machine.colour]
         newest = line[-1][1].median
         axes.errorbar(
             [at for at, _ in line],
             [figure.median for _, figure in line],
             [figure.noise for _, figure in line],
-            color=colour,
+            color=drawing.LIGHT[machine.colour],
             marker="o",
             elinewidth=1,
+            label=machine.letter,
         )
-        ends.append(drawing.Label(line[-1][0], newest, machine.letter, colour))
         last.append(f"{machine.letter} {wording.quantity(newest, key.metric)}")
     locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.margins(x=0.04, y=0.15)
     drawing.from_zero(axes)
-    drawing.label_ends(axes, ends)
+    axes.legend()
     return f"Last: {', '.join(last)}."
 
 

@@ -75,6 +75,6 @@ def _headlines(result: Result) -> list[tuple[str, str, str]]:
 
 def _chapter(result: Result, answer: verdict.Answer) -> Chapter:
     drawn = plots.drawn(result, answer.name)
-    kinds = {one.kind for one in drawn}
-    absent = [one.title for one in plots.PLOTS if one.question == answer.name and one.title not in kinds]
+    there = {one.title for one in drawn}
+    absent = [one.title for one in plots.PLOTS if one.question == answer.name and one.title not in there]
     return Chapter(answer, drawn, list(tables.filled(result, answer.name)), absent)

@@ -2,8 +2,10 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from benchmarks.parity.accuracy import BIN, THRESHOLDS
+from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE
 from benchmarks.parity.comparison import GROUPING_CONFIDENCE as SURE
 from benchmarks.report import wording
 from benchmarks.report.drawing import LIGHT, from_zero, threshold
@@ -14,7 +16,7 @@ KNOWN = (("same", "one", "one person", "right"), ("different", "two", "two peopl
 UNKNOWN = (("all", "ours", "all faces", "left"),)
 """Columns of the histogram, and their colours, names, and sides of the peak that the name stands on."""
 POINT = 0.002
-"""Confidences are drawn on a grid this fine: two points in one place would be seen as one."""
+"""The grid of the points: a confidence, and a share of the largest difference."""
 
 
 def distances(axes: Axes, result: Result, model: int | None) -> str | None:
@@ -49,31 +51,39 @@ def distances(axes: Axes, result: Result, model: int | None) -> str | None:
 
 
 def confidences(axes: Axes, result: Result, model: int | None) -> str | None:
-    """Each face as a point, the baseline's confidence to the right and the measured one upwards: on the diagonal."""
+    """The difference of each face's two confidences against the baseline's, within the tolerance and beyond it."""
     series = _series(result, "confidences", model)
     if series is None or not series.columns["reference"]:
         return None
     pairs = np.column_stack([series.columns["reference"], series.columns["candidate"]])
-    crossing = (pairs[:, 0] >= SURE) != (pairs[:, 1] >= SURE)
-    drawn = np.unique(np.round(pairs[~crossing] / POINT), axis=0) * POINT
-    low, high = float(min(pairs.min(), SURE)), float(max(pairs.max(), SURE))
-    ends = (low - 0.04 * (high - low + 0.1), high + 0.04 * (high - low + 0.1))
-    axes.plot(ends, ends, color=LIGHT["line"], linewidth=1.2)
+    expected, differences = pairs[:, 0], pairs[:, 1] - pairs[:, 0]
+    crossing = (pairs >= SURE).sum(axis=1) == 1
+    apart = float(np.abs(differences).max())
+    high = 1.3 * max(apart, CONFIDENCE_TOLERANCE)
+    axes.axhspan(-CONFIDENCE_TOLERANCE, CONFIDENCE_TOLERANCE, color=LIGHT["soft"], alpha=0.1, linewidth=0)
+    axes.axhline(0, color=LIGHT["line"], linewidth=1.2)
     threshold(axes, SURE)
-    axes.axhline(SURE, color=LIGHT["ink"], linewidth=1, linestyle=(0, (4, 3)))
-    axes.plot(drawn[:, 0], drawn[:, 1], "o", color=LIGHT["ours"], alpha=0.55, markersize=4, markeredgewidth=0)
-    axes.plot(*pairs[crossing].T, "D", color=LIGHT["red"], markersize=6, markeredgewidth=0)
-    axes.set_xlim(ends)
-    axes.set_ylim(ends)
+    # Points on a grid: two in one place would be seen as one.
+    steps = np.array([POINT, high * POINT])
+    points = np.unique(np.round(np.column_stack([expected, differences])[~crossing] / steps), axis=0) * steps
+    axes.plot(*points.T, "o", color=LIGHT["ours"], alpha=0.55, markersize=4, markeredgewidth=0)
+    axes.plot(
+        expected[crossing], differences[crossing], "D", color=LIGHT["red"], markersize=6, markeredgewidth=0
+    )
+    axes.set_xlim(min(expected.min(), SURE) - 0.05, max(expected.max(), SURE) + 0.05)
+    axes.set_ylim(-high, high)
     axes.set_xlabel("the baseline's confidence")
-    axes.set_ylabel("measured")
-    apart = float(np.abs(pairs[:, 0] - pairs[:, 1]).max())
+    axes.set_ylabel("measured, less the baseline's")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.number(value)))
     crossed = (
         f"{crossing.sum()} lie on two sides of {SURE} (diamonds)"
         if crossing.any()
-        else f"none crosses {SURE}"
+        else f"none crosses {SURE}, and the nearest to it is {wording.number(np.abs(expected - SURE).min())} away"
     )
-    return f"{len(pairs):,} faces: at most {wording.number(apart)} apart, and {crossed}."
+    return (
+        f"{len(pairs):,} faces: at most {wording.number(apart)} apart, where "
+        f"{wording.number(CONFIDENCE_TOLERANCE)} is allowed (the band); {crossed}."
+    )
 
 
 def _series(result: Result, name: str, model: int | None) -> Series | None:

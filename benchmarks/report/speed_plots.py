@@ -1,4 +1,4 @@
-"""Plots about time: what many callers, larger photos, more faces and every stage cost, ours beside the others."""
+"""Plots of throughput and latency by callers, and of time by area: the service, the library, dlib and upstream."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from benchmarks.report import wording
-from benchmarks.report.drawing import SIDES, Label, colour, from_zero, label_ends
+from benchmarks.report.drawing import SIDES, colour, from_zero
 from benchmarks.results import Figure, Result
 
 Line = list[tuple[float, Figure]]
@@ -20,16 +20,14 @@ def latency(axes: Axes, result: Result, model: int | None) -> str | None:
     if not half:
         return None
     axes.set_yscale("log")
-    labels = []
     for lines, words, style in ((half, "half", "-"), (worst, "99 %", (0, (1.5, 1.5)))):
         for side, line in lines.items():
-            _draw(axes, line, side, linestyle=style, linewidth=2.2 if style == "-" else 1.6)
-            labels.append(Label(line[-1][0], line[-1][1].median, f"{side}, {words}", colour(side)))
+            _draw(axes, line, side, label=f"{side}, {words}", linestyle=style)
+    axes.legend()
     _callers(axes, half)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.quantity(value, "median latency")))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylabel("a photo's answer after")
-    label_ends(axes, labels)
     return _at_the_end(half, lambda at: f"Half of the answers to {at:g} callers came within:")
 
 
@@ -47,66 +45,14 @@ def rate(axes: Axes, result: Result, model: int | None) -> str | None:
 def area(axes: Axes, result: Result, model: int | None) -> str | None:
     """Seconds for a photo by its megapixels."""
     lines = _lines(result, "area", "seconds", "megapixels", model)
-    return _costs(axes, lines, "megapixels", lambda at: f"A photo of {at:g} MP:")
-
-
-def faces(axes: Axes, result: Result, model: int | None) -> str | None:
-    """Seconds for a photo by the number of its faces."""
-    lines = _lines(result, "faces", "seconds", "faces", model)
-    return _costs(axes, lines, "faces in the photo", lambda at: f"A photo of {at:g} faces:")
-
-
-def stages(axes: Axes, result: Result, model: int | None) -> str | None:
-    """A pair of bars for each stage, ours and dlib's."""
-    found = _stages(result, model)
-    if not found:
-        return None
-    names = list(dict.fromkeys(figure.key.stage for figure in found))
-    longest = max(figure.median for figure in found)
-    for figure in found:
-        side = figure.key.side
-        place = names.index(figure.key.stage) + (0.19 if SIDES.get(side) == "ours" else 0.57)
-        axes.barh(place, figure.median, height=0.34, color=colour(side))
-        words = f"{side} {wording.quantity(figure.median, 'seconds')}"
-        axes.text(figure.median + 0.012 * longest, place, words, va="center", color=colour(side))
-    axes.set_yticks([row + 0.38 for row in range(len(names))], [wording.stage(name) for name in names])
-    axes.set_ylim(len(names) - 0.1, -0.1)
-    axes.set_xlim(0, 1.3 * longest)
-    axes.xaxis.set_major_locator(NullLocator())
-    axes.spines["bottom"].set_visible(False)
-    axes.grid(visible=False)
-    size = found[0].key.megapixels
-    where = "" if size is None else f" of {size:g} MP"
-    most = max(found, key=lambda figure: figure.median).key
-    return f"What each stage takes for a photo{where}: most, {wording.stage(most.stage)} of {most.side}."
-
-
-def stages_height(result: Result, model: int | None) -> float:
-    """The height of `stages`, which has as many rows as there are stages."""
-    return 30 + 42.0 * len({figure.key.stage for figure in _stages(result, model)})
-
-
-def _stages(result: Result, model: int | None) -> list[Figure]:
-    """Seconds of the stages on the largest photos that the most sides worked on."""
-    sizes: dict[float | None, list[Figure]] = {}
-    for figure in result.find(section="stages", metric="seconds", model=model):
-        sizes.setdefault(figure.key.megapixels, []).append(figure)
-
-    def rank(size: float | None) -> tuple[int, float]:
-        return len({figure.key.side for figure in sizes[size]}), size or 0
-
-    return sizes[max(sizes, key=rank)] if sizes else []
-
-
-def _costs(axes: Axes, lines: dict[str, Line], label: str, begin: Callable[[float], str]) -> str | None:
     if not lines:
         return None
     _all(axes, lines)
     furthest = max(line[-1][0] for line in lines.values())
     axes.set_xlim(-0.02 * furthest, 1.02 * furthest)
-    axes.set_xlabel(label)
+    axes.set_xlabel("megapixels")
     axes.set_ylabel("seconds a photo")
-    return _at_the_end(lines, begin)
+    return _at_the_end(lines, lambda at: f"A photo of {at:g} MP:")
 
 
 def _lines(result: Result, section: str, metric: str, against: str, model: int | None) -> dict[str, Line]:
@@ -121,11 +67,9 @@ def _lines(result: Result, section: str, metric: str, against: str, model: int |
 
 def _all(axes: Axes, lines: dict[str, Line]) -> None:
     for side, line in lines.items():
-        _draw(axes, line, side)
+        _draw(axes, line, side, label=side)
     from_zero(axes)
-    label_ends(
-        axes, [Label(line[-1][0], line[-1][1].median, side, colour(side)) for side, line in lines.items()]
-    )
+    axes.legend()
 
 
 def _draw(axes: Axes, line: Line, side: str, **style: object) -> None:

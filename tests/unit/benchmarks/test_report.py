@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from markupsafe import escape
 
 from benchmarks.report import plots
 from benchmarks.report.page import page
@@ -140,7 +141,7 @@ def test_without_a_judgement_on_the_answers_nothing_is_green(verdicts: list[Verd
 def test_every_plot_appears_for_a_full_run() -> None:
     text = page(rich())
     for plot in plots.PLOTS:
-        assert re.search(f"<h3>{plot.title}(, model 4)?</h3>", text), plot.title
+        assert re.search(f"<h3>{escape(plot.title)}(, model 4)?</h3>", text), plot.title
     assert "Not measured" not in text
 
 
@@ -148,7 +149,7 @@ def test_a_quick_run_says_what_it_left_out() -> None:
     text = page(quick())
     assert "aria-labelledby" not in text
     assert text.count("Not measured in this run.") == 2
-    assert "Not measured in this run: confidence against confidence." in text
+    assert "Not measured in this run: confidences beside the app&#39;s threshold." in text
 
 
 @pytest.mark.parametrize("plot", plots.PLOTS, ids=lambda plot: plot.title)
@@ -156,7 +157,7 @@ def test_a_plot_without_its_data_is_left_out(plot: plots.Plot) -> None:
     result = rich()
     result.figures = [figure for figure in result.figures if figure.key.section != plot.source]
     result.series = [series for series in result.series if series.name != plot.source]
-    drawn = {one.title.split(", model")[0] for one in plots.drawn(result, plot.question)}
+    drawn = {one.title for one in plots.drawn(result, plot.question)}
     assert plot.title not in drawn
     expected = {
         one.title for one in plots.PLOTS if one.question == plot.question and one.source != plot.source
@@ -168,7 +169,9 @@ def test_faces_on_two_sides_of_a_threshold_are_counted() -> None:
     result = Result(made="2026-03-01", plan="full", series=rich().series[:1])
     result.series[0].columns["reference"][0] = 0.991
     result.series[0].columns["candidate"][0] = 0.989
-    assert "1 lie on two sides of 0.99" in page(result)
+    text = page(result)
+    assert "1 lie on two sides of 0.99" in text
+    assert "none crosses 0.99" in page(rich())
 
 
 def test_a_table_holds_the_spread_and_leaves_gaps_empty() -> None:
@@ -189,15 +192,13 @@ def test_one_point_makes_a_plot() -> None:
     result = Result(made="2026-03-01", plan="quick")
     for key in (
         Key(section="area", metric="seconds", side="library", megapixels=1.2),
-        Key(section="faces", metric="seconds", side="library", faces=3),
-        Key(section="stages", metric="seconds", side="dlib", stage="cnn_detections"),
         Key(section="callers", metric="photos per second", side="service", callers=1),
         Key(section="callers", metric="median latency", side="service", callers=1),
     ):
         result.note(key, 0.2)
     result.series.append(Series(name="confidences", columns={"reference": [1.0], "candidate": [1.0]}))
     result.series.append(Series(name="distances", columns={"edges": [0.3], "same": [1], "different": [0]}))
-    drawn = {one.kind for question in QUESTIONS for one in plots.drawn(result, question)}
+    drawn = {one.title for question in QUESTIONS for one in plots.drawn(result, question)}
     assert drawn == {plot.title for plot in plots.PLOTS} - {"Roofline of the networks"}
 
 
@@ -226,21 +227,15 @@ def test_the_largest_numbers_are_upstreams_and_of_the_default_model() -> None:
     assert re.findall(r"<strong>(\d+)× <small>as fast</small>", page(result)) == ["4", "3", "2", "1"]
 
 
-def test_stages_are_drawn_for_the_largest_photos_of_both_sides() -> None:
+def test_plots_are_of_the_default_model_where_it_was_measured() -> None:
     result = Result(made="2026-03-01", plan="full")
-    for side, megapixels in (
-        ("library", 0.3),
-        ("dlib", 0.3),
-        ("library", 1.2),
-        ("dlib", 1.2),
-        ("library", 4.0),
-    ):
-        key = Key(
-            section="stages", metric="seconds", side=side, megapixels=megapixels, stage="chips", model=4
-        )
-        result.note(key, megapixels)
+    for model in (1, 3, 4):
+        key = Key(section="area", metric="seconds", side="library", megapixels=1.2, model=model)
+        result.note(key, model)
+    assert [one.model for one in plots.drawn(result, "faster")] == [4]
+    result.figures.pop()
     (drawn,) = plots.drawn(result, "faster")
-    assert drawn.says == "What each stage takes for a photo of 1.2 MP: most, chips of library."
+    assert (drawn.model, drawn.says) == (1, "A photo of 1.2 MP: library 1 s.")
 
 
 def test_a_long_table_is_folded() -> None:

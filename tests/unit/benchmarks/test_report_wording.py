@@ -1,9 +1,6 @@
-from itertools import pairwise
-
 import pytest
 
 from benchmarks.report import wording
-from benchmarks.report.drawing import GAP, apart
 from benchmarks.results import Figure, Key
 
 
@@ -35,10 +32,3 @@ def test_spread_has_the_unit_of_the_median() -> None:
 def test_a_case_is_said_in_words() -> None:
     key = Key(section="faces", metric="seconds", model=4, megapixels=1.2, callers=8, faces=1, side="dlib")
     assert wording.title(key) == "model 4, 1.2 MP, 8 callers, 1 face: dlib"
-
-
-def test_labels_do_not_overlap() -> None:
-    places = apart([0.1, 0.11, 0.12, 0.98, 0.99])
-    assert all(above - below >= GAP - 1e-9 for below, above in pairwise(places))
-    assert places[-1] <= 1
-    assert apart([]) == []
