@@ -1,21 +1,18 @@
-"""Peak memory of a process that works on one photo, by model and size, beside what admission reckons with.
+"""Peak memory of a process that works on one photo, by model and size, beside the estimate for admission control.
 
 `python -m benchmarks.memory PHOTO` (FACE_STORE names the model store) measures each case in a process of its own.
 """
 
 import argparse
-import json
 import os
-import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-
-import cv2
-import numpy as np
 
 from benchmarks.library import open_library
 from benchmarks.processes import peak_memory, resident_memory
-from service.images import decoding
+from benchmarks.throughput import photos
 from service.recognition.geometry import Rectangle
 from service.recognition.memory import needed
 from service.recognition.models import MODELS
@@ -27,48 +24,43 @@ ORIGINAL = 50.0
 MEBIBYTE = 1024**2
 
 
-def measure(model: int, photo: Path, megapixels: float, *, known: bool) -> dict[str, float]:
-    """MiB of this process before a photo and at its peak, the decoded photo included; `known`: the face is given."""
-    store = Path(os.environ.get("FACE_STORE") or "models")
-    recognizer = open_library(store, model)
-    whole = decoding.decode(photo.read_bytes(), maximum_area=10**9, honour_orientation=True)
-    scale = (megapixels * 1e6 / (whole.shape[0] * whole.shape[1])) ** 0.5
-    image = np.asarray(cv2.resize(whole, None, fx=scale, fy=scale), np.uint8)
-    del whole
+def measure(model: int, path: Path, megapixels: float, *, known: bool) -> tuple[float, float, float]:
+    """MiB before a photo, of the photo at its peak (decoded pixels included), and as estimated.
+
+    Args:
+        model: FACE_MODEL.
+        path: the photo.
+        megapixels: its area, which it is scaled to.
+        known: the face's rectangle is given, and nothing is searched.
+    """
+    recognizer = open_library(Path(os.environ.get("FACE_STORE") or "models"), model)
+    (photo,) = photos.chosen([path], 1, lambda _: ())
+    image = photos.scaled(photo.image, megapixels)
+    del photo
     own = os.getpid()
     peak_memory(own, forget=True)
     before = resident_memory(own) - image.nbytes / MEBIBYTE
     rows, columns, _ = image.shape
     centre = Rectangle(columns // 3, rows // 3, 2 * columns // 3, 2 * rows // 3)
     recognizer.recognize(image, [centre] if known else None)
-    return {
-        "before": before,
-        "used": peak_memory(own) - before,
-        "reckoned": needed(MODELS[model], rows, columns, known=known) / MEBIBYTE,
-    }
+    estimate = needed(MODELS[model], rows, columns, known=known) / MEBIBYTE
+    return before, peak_memory(own) - before, estimate
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
     parser.add_argument("photo", type=Path)
     parser.add_argument("--models", type=int, nargs="+", default=[1, 3, 4])
-    parser.add_argument("--case", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.case:
-        model, megapixels, known = given.case
-        print(json.dumps(measure(int(model), given.photo, float(megapixels), known=known == "known")))
-        return 0
-    cases = [(model, size, "searched") for model in given.models for size in DETECTED]
-    for model, size, known in [*cases, (given.models[-1], ORIGINAL, "known")]:
-        case = [str(model), str(size), known]
-        command = [sys.executable, "-m", "benchmarks.memory", str(given.photo), "--case", *case]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        figures = json.loads(done.stdout)
-        print(
-            f"model {model}, {size:4.1f} MP, {known:8}: before {figures['before']:4.0f} MiB, "
-            f"photo {figures['used']:4.0f} MiB, reckoned {figures['reckoned']:4.0f} MiB",
-            flush=True,
-        )
+    cases = [(model, size, False) for model in given.models for size in DETECTED]
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
+        for model, size, known in [*cases, (given.models[-1], ORIGINAL, True)]:
+            before, used, estimate = fresh.submit(measure, model, given.photo, size, known=known).result()
+            print(
+                f"model {model}, {size:4.1f} MP, {'known' if known else 'searched':8}: before {before:4.0f} MiB, "
+                f"photo {used:4.0f} MiB, estimated {estimate:4.0f} MiB",
+                flush=True,
+            )
     return 0
 
 

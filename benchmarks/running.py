@@ -144,21 +144,19 @@ class Service:
 
 
 @contextmanager
-def service(environment: Mapping[str, str]) -> Iterator[httpx.Client]:
+def serving(
+    environment: Mapping[str, str], command: Sequence[str] = SERVE, folder: Path = ROOT
+) -> Iterator[tuple[Service, httpx.Client]]:
     """Start the service with these settings beside those of this process; a client of it that sends the key.
+
+    Args:
+        environment: the settings.
+        command: what to run, with the interpreter of another checkout for one.
+        folder: this checkout, or another one.
 
     Raises:
         ServiceDied: it did not come up.
     """
-    with serving(environment) as (_, client):
-        yield client
-
-
-@contextmanager
-def serving(
-    environment: Mapping[str, str], command: Sequence[str] = SERVE, folder: Path = ROOT
-) -> Iterator[tuple[Service, httpx.Client]]:
-    """As `service`, and the process itself; of this checkout or of another one."""
     key = secrets.token_hex(16)
     inherited = {name: value for name, value in os.environ.items() if name != "PORT"}  # one for each is found
     settings = {**inherited, **environment, "API_KEY": key, "FACE_HOST": "127.0.0.1"}

@@ -75,17 +75,13 @@ class Candidate:
 @contextmanager
 def started(models: Sequence[int], store: Path) -> Iterator[dict[int, Candidate]]:
     """This checkout's service, once for each model. Raises running.ServiceDied."""
+    settings = {"FACE_STORE": str(store), "FACE_LOG_LEVEL": "warning"}
     with ExitStack() as stack:
-        yield {
-            model: Candidate(
-                stack.enter_context(
-                    running.service(
-                        {"FACE_MODEL": str(model), "FACE_STORE": str(store), "FACE_LOG_LEVEL": "warning"}
-                    )
-                )
-            )
+        services = {
+            model: stack.enter_context(running.serving({**settings, "FACE_MODEL": str(model)}))
             for model in models
         }
+        yield {model: Candidate(client) for model, (_, client) in services.items()}
 
 
 @contextmanager

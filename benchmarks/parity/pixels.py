@@ -7,10 +7,9 @@ of a JPEG the mean difference counts, which tells another decoder from swapped c
 """
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -86,16 +85,6 @@ class Decoders:
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def opened() -> Iterator[Decoders]:
-    """Decoders, until the end of the `with` block."""
-    decoders = Decoders()
-    try:
-        yield decoders
-    finally:
-        decoders.close()
 
 
 def _pool() -> ProcessPoolExecutor:

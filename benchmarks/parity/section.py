@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,7 +131,7 @@ class Section:
         stack.callback(getattr(expected, "close", lambda: None))
         found = [Step("parity", 1.0, lambda: self._next(expected)) for _ in self._paths]
         if self.stages is not None:
-            decoders = stack.enter_context(pixels.opened())
+            decoders = stack.enter_context(closing(pixels.Decoders()))
             found += [
                 Step("decoded pixels", 0.1, lambda path=path: self._decode(decoders, path))  # type: ignore[misc]
                 for path in self._paths

@@ -173,7 +173,7 @@ def test_a_fault_turns_its_stage_red_and_no_other(
 
 @pytest.fixture
 def decoders() -> Iterator[pixels.Decoders]:
-    with pixels.opened() as opened:
+    with closing(pixels.Decoders()) as opened:
         yield opened
 
 
