@@ -1,8 +1,7 @@
-"""Images and containers without Docker: Dockerfiles' own lines, in trees of files, by root of a Linux.
+"""Images and containers without Docker: the lines of a Dockerfile, carried out in trees of files by root.
 
-What stands for Docker here: a base image is a Debian of the same release, RUN is a chroot in namespaces of its own,
-and a container is a read-only view of the final stage's tree, without a network, as the file's USER. There are no
-layers and no registry.
+A base image is a Debian of the same release, RUN is a chroot, and a container is a read-only mount of the final stage's
+tree in namespaces of its own, without a network, as the file's USER. There are no layers and no registry.
 """
 
 import ctypes
@@ -10,260 +9,195 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from string import Template
 
-from benchmarks import processes
-from tests.images.contained import Order
-from tests.images.dockerfile import DockerfileError, Instruction, Stage, expand
+from tests.images.dockerfile import Stage, exec_form, kept_by_dockerignore, variables
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Of Docker's base images."""
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Where a machine may name the certificates that its way to the registries needs."""
-CLONE_NEWNET = 0x40000000
+"""Names of a machine's own certificates for its way to the registries."""
 STOP_SECONDS = 60.0
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-class BuildError(Exception):
-    """A line of a Dockerfile failed or cannot be carried out here."""
+CONTAINER = """
+mount --bind "$root" "$root"
+if [ "$key" ]; then mount --bind "$key" "$root/app/api.key"; fi
+mount --options remount,bind,ro "$root"
+mount --types proc proc "$root/proc"
+mount --types tmpfs shm "$root/dev/shm"
+"$python" -c 'import fcntl, socket, struct # SIOCSIFFLAGS, IFF_UP: not every machine has ip(8)
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))'
+exec chroot --userspec="$user" --groups= "$root" "$@"
+"""
+"""A shell's commands between the new namespaces and the image's command, which becomes their first process."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """The final stage's tree, and what its lines say about running it."""
+    """The final stage, its tree, and its environment and working directory after the last line."""
 
+    stage: Stage
     root: Path
-    directory: str
     environment: Mapping[str, str]
-    user: tuple[int, int]
-    entrypoint: list[str]
-    healthcheck: list[str]
-    port: int
+    directory: str
+
+    def command(self, words: list[str], settings: Mapping[str, str]) -> list[str]:
+        """`words` with the image's environment and in its folder, seen from inside."""
+        merged = {**self.environment, **settings}
+        given = [f"{name}={value}" for name, value in merged.items()]
+        return ["/usr/bin/env", "--ignore-environment", f"--chdir={self.directory}", *given, *words]
 
 
-def build(stages: list[Stage], context: Path, base: Callable[[str], Path], into: Path) -> Image:
-    """Carries out the lines of all stages.
+def build(stages: list[Stage], checkout: Path, base: Callable[[str], Path], into: Path) -> Image:
+    """Carry out the lines of all stages; the trees of the stages are left in the folder `into`.
 
-    Args:
-        stages: of a Dockerfile.
-        context: the folder that COPY copies from, already without what .dockerignore names.
-        base: gives the tree of a base image by its name.
-        into: an empty folder for the trees of the stages.
-
-    Raises:
-        BuildError: a RUN failed, or a COPY has no source.
+    Raises CalledProcessError for a RUN that failed.
     """
-    roots: dict[str, Path] = {}
+    image = None
     for number, stage in enumerate(stages):
         root = into / str(number)
-        below = roots.get(stage.base) or base(stage.base)
-        subprocess.run(["cp", "--archive", "--reflink=auto", below, root], check=True)
-        environment, directory = _carry_out(stage, root, context, roots)
-        roots |= {str(number): root} | ({stage.name: root} if stage.name else {})
-    user, _, group = stage.last("USER").text.partition(":")
-    return Image(
-        root,
-        directory,
-        environment,
-        (int(user), int(group)),
-        stage.last("ENTRYPOINT").command(),
-        stage.last("HEALTHCHECK").command(),
-        int(stage.last("EXPOSE").text),
-    )
+        subprocess.run(["cp", "--archive", "--reflink=auto", base(stage.base), root], check=True)
+        image = _carry_out(stage, root, checkout, into / "0")
+    assert image is not None
+    return image
 
 
-def _carry_out(
-    stage: Stage, root: Path, context: Path, roots: Mapping[str, Path]
-) -> tuple[dict[str, str], str]:
-    """The environment and the working directory after the last line."""
+def _carry_out(stage: Stage, root: Path, checkout: Path, built: Path) -> Image:
     environment, directory = {"PATH": PATH}, "/"
-    for instruction in stage.instructions:
-        match instruction.name:
-            case "ENV" | "ARG":
-                environment |= {name: expand(text, environment) for name, text in instruction.pairs().items()}
+    for name, text in stage.instructions:
+        match name:
+            case "ENV":
+                environment |= {
+                    key: Template(value).substitute(environment) for key, value in variables(text).items()
+                }
             case "WORKDIR":
-                directory = str(PurePosixPath(directory, expand(instruction.text, environment)))
+                directory = text
                 Path(f"{root}{directory}").mkdir(parents=True, exist_ok=True)
             case "COPY":
-                origin = roots[instruction.flags["from"]] if "from" in instruction.flags else context
-                _copy(instruction, origin, root, directory)
+                _copy(text.split(), root / directory.lstrip("/"), checkout, built)
             case "RUN":
-                _run(instruction, root, directory, environment)
-            case "USER" | "EXPOSE" | "HEALTHCHECK" | "ENTRYPOINT" | "CMD":
-                pass  # about running the image
+                _run(text, Image(stage, root, environment, directory))
             case _:
-                raise DockerfileError(
-                    f"line {instruction.line}: {instruction.name} cannot be carried out here"
-                )
-    return environment, directory
+                assert name in ("USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"), f"{name} is unknown here"
+    return Image(stage, root, environment, directory)
 
 
-def _copy(instruction: Instruction, origin: Path, root: Path, directory: str) -> None:
-    *sources, target = instruction.words
-    destination = Path(f"{root}{PurePosixPath(directory, target)}")
-    for source in (origin / source.lstrip("/") for source in sources):
-        if not source.exists():
-            raise BuildError(f"line {instruction.line}: there is no {source}")
-        into = destination / source.name if source.is_file() and target.endswith("/") else destination
-        into.parent.mkdir(parents=True, exist_ok=True)
-        # The content of a folder, as Docker does, not the folder.
-        subprocess.run(["cp", "--archive", "--no-target-directory", source, into], check=True)
+def _copy(words: list[str], directory: Path, checkout: Path, built: Path) -> None:
+    from_build = words[0] == "--from=build"
+    source, target = words[-2:]
+    assert len(words) == 2 + from_build
+    if from_build:
+        origin = built / source.lstrip("/")
+    else:
+        assert source in kept_by_dockerignore(checkout)
+        origin = checkout / source
+    if origin.is_dir():
+        ignored = None if from_build else shutil.ignore_patterns("__pycache__")
+        shutil.copytree(origin, directory / target, symlinks=True, ignore=ignored)
+    else:
+        shutil.copy2(origin, directory / target)
 
 
-def _run(instruction: Instruction, root: Path, directory: str, environment: Mapping[str, str]) -> None:
-    binds = {
-        str(Path(path).resolve()): path for path in ("/etc/resolv.conf", "/etc/hosts") if Path(path).exists()
+def _run(text: str, image: Image) -> None:
+    shutil.copy2("/etc/resolv.conf", image.root / "etc")
+    shutil.copy2("/etc/hosts", image.root / "etc")
+    registries = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("PIP_") or name.endswith("_proxy")
     }
-    passed = {name: value for name, value in os.environ.items() if _about_registries(name)}
-    given = [
-        os.environ[name] for name in CERTIFICATE_VARIABLES if Path(os.environ.get(name) or "/").is_file()
-    ]
-    if given:
-        binds[given[0]] = CERTIFICATES
-        passed |= dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATES)
-    for inside in binds.values():
-        Path(f"{root}{inside}").touch()
-    order = Order(
-        str(root), directory, instruction.command(), {"HOME": "/root", **environment, **passed}, binds=binds
-    )
-    ended = subprocess.run(order.launch(), stdin=subprocess.DEVNULL, check=False)
-    if ended.returncode:
-        raise BuildError(f"line {instruction.line}: RUN {instruction.text} ended with {ended.returncode}")
-
-
-def _about_registries(name: str) -> bool:
-    """Whether a variable says how this machine reaches them: pip's own settings, proxies."""
-    return name.startswith("PIP_") or name.lower().endswith("_proxy")
+    for certificates in filter(None, map(os.environ.get, CERTIFICATE_VARIABLES)):
+        shutil.copy2(certificates, f"{image.root}{CERTIFICATES}")
+        registries |= dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATES)
+    inside = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", f"--root={image.root}"]
+    command = image.command(["/bin/sh", "-c", text], {"HOME": "/root", **registries})
+    subprocess.run([*inside, *command], check=True, stdin=subprocess.DEVNULL)
 
 
 class Container:
-    """A running image: nothing can be written, nothing outside can be reached."""
+    """A running image, with the file `key` mounted as its API key: no file can be written, no host reached."""
 
-    def __init__(self, image: Image, settings: Mapping[str, str], binds: Mapping[str, str]) -> None:
-        self._image = image
-        self._environment = {**image.environment, **settings}
-        for inside in binds.values():
-            Path(f"{image.root}{inside}").touch()  # as Docker does, to have something to mount over
-        self._order = Order(
-            str(image.root),
-            image.directory,
-            image.entrypoint,
-            self._environment,
-            image.user,
-            {str(path): inside for path, inside in binds.items()},
-            read_only=True,
-            network=False,
-        )
-        self.lines: list[str] = []
-        self._process = subprocess.Popen(
-            self._order.launch(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as lines:
-            self.lines.extend(iter(lines.readline, ""))
+    def __init__(self, image: Image, log: Path, key: Path | None = None, **settings: str) -> None:
+        self.image, self._log, self._settings = image, log, settings
+        if key:
+            (image.root / "app" / "api.key").touch()  # as Docker does: a mount needs something to cover
+        namespaces = ("--mount", "--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child")
+        entrypoint = image.command(exec_form(image.stage.last("ENTRYPOINT")), settings)
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                [
+                    "setpriv",
+                    "--no-new-privs",
+                    "unshare",
+                    *namespaces,
+                    "sh",
+                    "-ec",
+                    CONTAINER,
+                    "sh",
+                    *entrypoint,
+                ],
+                env={
+                    **os.environ,
+                    "root": str(image.root),
+                    "key": str(key or ""),
+                    "python": sys.executable,
+                    "user": image.stage.last("USER"),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+                start_new_session=True,
+            )
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        while not (found := children.read_text()) and self.running:
+            time.sleep(0.01)
+        assert found, self.log
+        self._first = int(found)
+        """The number, on this machine, of the container's first process."""
 
     @property
     def log(self) -> str:
-        """What it has printed."""
-        return "".join(self.lines)
+        return self._log.read_text(encoding="utf-8")
 
     @property
     def running(self) -> bool:
         return self._process.poll() is None
 
-    @property
-    def first(self) -> int:
-        """The container's first process, by its number out here. Raises ProcessLookupError while there is none."""
-        launcher = self._process.pid
-        children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
-        if not children:
-            raise ProcessLookupError("the container's first process is not there yet")
-        return int(children[0])
-
-    def peak_memory(self) -> float:
-        """MiB of all the container's processes at their peaks, as `processes.peak_memory` counts them."""
-        return processes.peak_memory(self.first)
-
-    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """Runs a command inside, as `docker exec` and Docker's health checks do."""
-        user, group = self._image.user
-        inside = ["--mount", "--net", "--pid", "--root", "--wd", f"--setuid={user}", f"--setgid={group}"]
-        variables = [f"{name}={value}" for name, value in self._environment.items()]
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command inside, as `docker exec` and Docker's health checks do."""
+        user, group = self.image.stage.last("USER").split(":")
+        enter = ["nsenter", f"--target={self._first}", "--mount", "--net", "--pid", "--root"]
+        inside = self.image.command(list(command), self._settings)
         return subprocess.run(
-            ["nsenter", f"--target={self.first}", *inside, "env", "-i", *variables, *command],
+            [*enter, f"--setuid={user}", f"--setgid={group}", *inside],
             capture_output=True,
             text=True,
             check=False,
         )
 
-    @contextmanager
-    def network(self) -> Iterator[None]:
-        """This thread's new sockets are the container's."""
-        with Path("/proc/thread-self/ns/net").open() as own, Path(f"/proc/{self.first}/ns/net").open() as its:
-            _enter(its.fileno())
-            try:
-                yield
-            finally:
-                _enter(own.fileno())
+    def enter_network(self) -> None:
+        """Move the calling thread, for good, into the container's network. Raises OSError."""
+        libc = ctypes.CDLL(None, use_errno=True)  # os.setns is of Python 3.12
+        with Path(f"/proc/{self._first}/ns/net").open() as namespace:
+            if libc.setns(namespace.fileno(), 0):
+                raise OSError(ctypes.get_errno(), "setns")
 
     def stop(self) -> int:
-        """SIGTERM, as `docker stop` sends it; the exit status."""
-        os.kill(self.first, signal.SIGTERM)
+        """SIGTERM, as by `docker stop`; the exit status."""
+        os.kill(self._first, signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> int:
-        """The exit status, once it has ended."""
-        status = self._process.wait(STOP_SECONDS)
-        self._reader.join()
-        return status
+        """The exit status, after the end."""
+        return self._process.wait(STOP_SECONDS)
 
     def close(self) -> None:
-        """Leaves nothing running; what was mounted goes with the last process."""
+        """End all processes; what was mounted goes with the last one."""
         if self.running:
-            # The launcher's end alone would not reach it: a process that becomes somebody else is no longer told of its
-            # parent's (prctl(2), PR_SET_PDEATHSIG). The launcher ends with it.
-            try:
-                os.kill(self.first, signal.SIGKILL)
-            except ProcessLookupError:
-                self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self.wait()
-
-
-def _enter(namespace: int) -> None:
-    if _libc.setns(namespace, CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "setns")
-
-
-def context_of(checkout: Path, into: Path) -> Path:
-    """Copies what `.dockerignore` keeps, which here is a list of `!name`s, and never a `__pycache__`."""
-    into.mkdir()
-    for name in kept(checkout):
-        source = checkout / name
-        if source.is_dir():
-            shutil.copytree(source, into / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, into / name)
-    return into
-
-
-def kept(checkout: Path) -> list[str]:
-    """The names that `.dockerignore` keeps. Raises DockerfileError where it says anything else."""
-    first, *names, last = (checkout / ".dockerignore").read_text(encoding="utf-8").split()
-    if (first, last) != ("*", "**/__pycache__") or not all(name.startswith("!") for name in names):
-        raise DockerfileError(".dockerignore is not: everything but some names, and no __pycache__")
-    return [name.removeprefix("!") for name in names]

@@ -63,7 +63,7 @@ def test_photos_in_flight_are_finished_before_docker_kills(name: str) -> None:
 
 
 def test_port_and_health_are_the_images(name: str) -> None:
-    exposed = read(ROOT / f"Dockerfile.{name.split('-')[0]}")[-1].last("EXPOSE").text
+    exposed = read(ROOT / f"Dockerfile.{name.split('-')[0]}")[-1].last("EXPOSE")
     assert exposed == str(PORT)
     assert "healthcheck" not in SERVICES[name]
 
