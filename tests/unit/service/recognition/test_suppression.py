@@ -28,11 +28,13 @@ class _Photo:
 
     def __init__(self, windows: Iterable[Window]) -> None:
         self.windows = list(windows)
+        self._rectangles = np.array([window.rectangle for window in self.windows])
         self.looked_around: list[Window] = []
 
     def around(self, window: Window) -> list[Window]:
         self.looked_around.append(window)
-        return [other for other in self.windows if _same_face(other.rectangle, window.rectangle)]
+        same = RULE.same_face(np.array(window.rectangle), self._rectangles)
+        return [self.windows[index] for index in np.flatnonzero(same)]
 
 
 def _chain(length: int) -> list[Window]:
