@@ -21,7 +21,7 @@ CACHE := .cache
 BIN := $(VENV)/bin
 export FACE_STORE := $(STORE)
 
-.PHONY: serve test test-slow fuzz bench parity check format lock convert convert-all clean image rehearse-images emulated
+.PHONY: serve quick test test-slow fuzz bench parity check format lock convert convert-all clean image rehearse-images emulated
 .PHONY: environment test-environment bench-environment
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
@@ -52,6 +52,11 @@ image: convert
 	@$(BIN)/python -m compileall -q service model_store
 	FACE_MODEL=3 $(BIN)/python -m service check
 	FACE_MODEL=4 $(BIN)/python -m service check
+
+## The unit tests for each save: under a minute on two cores, without weights and photos, and without a network once
+## `make test-environment` has run.
+quick: test-environment
+	$(BIN)/python -m pytest -m quick tests/unit $(ARGS)
 
 ## All tests that fit into ten minutes on two cores, types and style first.
 test: check convert-all

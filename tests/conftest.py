@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,20 @@ FORMER_KEY = "the-key-before-the-last-change"
 
 StartService = Callable[..., Service]
 
+UNIT = Path(__file__).parent / "unit"
+NOT_QUICK = frozenset({"store", "photos", "photo_folder", "serving", "server", "fork_server"})
+"""Fixtures that need converted models or photos, open a port, or start processes."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `quick` each unit test with neither the marker `slow` or `not_quick` nor a fixture of NOT_QUICK."""
+    for item in items:
+        fixtures: Iterable[str] = getattr(item, "fixturenames", ())
+        marked = any(item.get_closest_marker(name) for name in ("slow", "not_quick"))
+        if UNIT in item.path.parents and not marked and NOT_QUICK.isdisjoint(fixtures):
+            item.add_marker("quick")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
@@ -28,8 +42,11 @@ def interruptible() -> None:
 
 @pytest.fixture(scope="session")
 def store() -> Path:
-    """The model store that `make convert` filled."""
-    return Path(os.environ.get("FACE_STORE") or ROOT / "models")
+    """The model store that `make convert-all` filled. Raises FileNotFoundError, which is an error of the test."""
+    folder = Path(os.environ.get("FACE_STORE") or ROOT / "models")
+    if not any(folder.glob("onnx/*.onnx")):
+        raise FileNotFoundError(f"{folder} holds no converted models: run `make convert-all`")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ def _run(script: Path, *locks: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.not_quick
 def test_once_made_it_is_left_alone_until_a_lock_changes(script: Path) -> None:
     assert "making the environment" in _run(script, "one")
     assert _run(script, "one") == ""

@@ -49,6 +49,7 @@ def test_cpu_seconds_are_counted() -> None:
         assert 0.35 < cpu_seconds(process) < 5
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("ended", [True, False], ids=["ended", "running"])
 def test_children_count_too(ended: bool) -> None:
     burn = _BURN.format(seconds=0.4) + ("" if ended else "print(1, flush=True)\ninput()")

@@ -51,6 +51,7 @@ def banner(text: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
+@pytest.mark.not_quick
 def test_the_page_is_sound_and_needs_nothing_but_itself() -> None:
     parsed = Parsed(page(rich(), made_up_result.cases(with_images=True)))
     assert not parsed.complaints
@@ -65,6 +66,7 @@ def test_the_page_is_sound_and_needs_nothing_but_itself() -> None:
     assert all(parsed.having("alt"))
 
 
+@pytest.mark.not_quick
 def test_two_pages_of_one_result_are_the_same() -> None:
     assert page(rich()) == page(rich())
 
@@ -152,6 +154,7 @@ def test_a_quick_run_says_what_it_left_out() -> None:
     assert "Not measured in this run: confidences beside the app&#39;s threshold." in text
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("plot", plots.PLOTS, ids=lambda plot: plot.title)
 def test_a_plot_without_its_data_is_left_out(plot: plots.Plot) -> None:
     result = rich()

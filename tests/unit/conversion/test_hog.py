@@ -46,6 +46,7 @@ def test_the_filters_add_up_to_dlibs_weights(saved: bytes) -> None:
     assert np.abs(summed - detector.weights).max() < 2e-3 * np.abs(detector.weights).max()
 
 
+@pytest.mark.not_quick
 def test_made_and_loaded_again(tmp_path: Path) -> None:
     path = tmp_path / "detector.npz"
     differences = hog.export(path)
@@ -54,6 +55,7 @@ def test_made_and_loaded_again(tmp_path: Path) -> None:
     assert hog_filters.load(path).rule == hog_filters.load().rule
 
 
+@pytest.mark.not_quick
 def test_filters_that_are_not_dlibs_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = hog_filters.load()
     rows = right.filters.rows.copy()

@@ -151,6 +151,7 @@ print(refused)
 """
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(("kind", "rounds"), [("detector", 1500), ("descriptor", 150)])
 def test_damage_is_a_dat_error_or_harmless_and_memory_stays_bounded(
     kind: str, rounds: int, request: pytest.FixtureRequest

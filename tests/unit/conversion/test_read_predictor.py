@@ -60,6 +60,7 @@ def test_cut_off_anywhere_it_is_none() -> None:
         read_predictor(data + b"\0", 5)
 
 
+@pytest.mark.not_quick
 def test_any_changed_byte_gives_an_error_or_sound_arrays() -> None:
     data = predictor_file()
     for position in range(len(data)):

@@ -45,6 +45,7 @@ def test_a_photo_too_large_to_be_searched_is_checked_and_said_to_be(store: Path,
     assert any(line.startswith("  hog_detections") for line in said)
 
 
+@pytest.mark.not_quick
 def test_memory_that_a_stage_takes_and_gives_back_is_seen() -> None:
     gc.collect()  # what other tests left behind would be given back in the middle
     watch = check.GrowthWatch()

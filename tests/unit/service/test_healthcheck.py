@@ -32,6 +32,7 @@ def test_it_is_content_before_the_first_photo_and_whatever_proxy_is_named(
     assert service.stop() == 0
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(
     "host", ["::", "[::]", "::0", "0.0.0.0", "[::1]", "localhost", "127.1", link_local() or "::1"]
 )

@@ -12,6 +12,7 @@ COMPUTING = {"onnxruntime", "numba", "dlib"}
 HTTP = {"starlette", "uvicorn", "h11", "python_multipart"}
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(
     ("module", "absent", "present"),
     [

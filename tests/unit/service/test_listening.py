@@ -13,6 +13,8 @@ from service import listening, nextcloud
 from service.listening import ACTIVATION, Inherited, ListenError, listen
 from service.settings import Settings
 
+pytestmark = pytest.mark.not_quick
+
 Activate = Callable[..., None]
 
 

@@ -48,12 +48,14 @@ def test_a_service_that_is_not_there_is_a_failure() -> None:
     assert "ConnectError" in turn.failures[0]
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"faces": null}', b'{"faces": [{"left": 1}]}'])
 def test_an_answer_that_is_not_the_apps_is_a_failure(body: bytes) -> None:
     with _server(body) as (port, _):
         assert len(closed_loop(load.opened(f"http://127.0.0.1:{port}", "key"), [b"photo"], 1).failures) == 1
 
 
+@pytest.mark.not_quick
 def test_calls_are_the_apps() -> None:
     with _server(b'{"faces": []}') as (port, requests):
         turn = closed_loop(load.opened(f"http://127.0.0.1:{port}", "the key"), [b"\xff\xd8\xff"] * 6, 2)

@@ -19,6 +19,8 @@ from tests.unit.service.images.conftest import Encode
 from .planted import CPU_SECONDS
 from .processes import AREA, children, closed, decoded, process_id, until
 
+pytestmark = pytest.mark.not_quick
+
 
 def assert_decodes(runner: asyncio.Runner, pool: Decoders, data: bytes) -> None:
     right = decoding.decode(data, maximum_area=AREA, honour_orientation=True)

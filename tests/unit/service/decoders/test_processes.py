@@ -20,6 +20,8 @@ from tests.unit.service.images.conftest import Encode
 
 from .processes import AREA, children, closed, decoded, descriptors, process_id, until
 
+pytestmark = pytest.mark.not_quick
+
 
 def test_a_child_is_used_again(
     encode: Encode, runner: asyncio.Runner, decoders: Decoders, server: ForkServer

@@ -108,6 +108,7 @@ def test_no_frame(content: bytes) -> None:
         header(gif(content))
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("filler", [b"\0", b"!\xfe\0", b"!\xfe\1x\0", b"!\xf9\4\1\0\0\2\0"])
 def test_a_megabyte_before_the_frame_is_soon_passed(filler: bytes) -> None:
     data = gif(filler * (1_000_000 // len(filler)), frame(16, 24))

@@ -32,6 +32,7 @@ def decoded(folder: Path, maximum_area: int) -> tuple[dict[str, Any], int]:
     return answer["outcomes"], answer["bytes"]
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("kind", KINDS)
 def test_truncated_and_flipped_bytes(kind: str, encode: Encode, tmp_path: Path) -> None:
     random = np.random.default_rng(KINDS.index(kind))

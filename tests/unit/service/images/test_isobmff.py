@@ -161,6 +161,7 @@ def test_grids_of_grids_are_counted_through(kind: str, encode: Encode) -> None:
         header(isomedia.container(brands, pictures, references=loop))
 
 
+@pytest.mark.not_quick
 def test_frames_far_larger_than_the_container_says_are_refused(encode: Encode) -> None:
     large = picture_of("AVIF", encode, 4096, 2048)
     for width, height in ((SIDE, SIDE), (640, 480)):
@@ -171,6 +172,7 @@ def test_frames_far_larger_than_the_container_says_are_refused(encode: Encode) -
     assert header(honest)[:3] == (4096, 2048, "AVIF")
 
 
+@pytest.mark.not_quick
 def test_a_frame_has_twice_the_pixels_of_its_image_at_most(encode: Encode) -> None:
     """And four million more; a picture beside the primary one may be larger, since it is not decoded."""
     large = picture_of("AVIF", encode, 3000, 3000)
@@ -282,6 +284,7 @@ def track(*tables: bytes) -> bytes:
     )
 
 
+@pytest.mark.not_quick
 def test_a_track_does_not_raise_the_limit_of_a_still_picture(encode: Encode) -> None:
     still = sized(picture_of("AVIF", encode, *LARGE), SIDE, SIDE)
     data = isomedia.container([b"avif", b"avif"], {1: still}) + isomedia.box(b"moov", track())

@@ -213,6 +213,7 @@ def _dlib_decodes(data: bytes, path: Path) -> bool:
     return True
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_a_cut_at_any_byte(

@@ -56,6 +56,7 @@ def test_the_limit_is_inclusive(kind: str, encode: Encode) -> None:
         decode(data, maximum_area=64 * 40 - 1, honour_orientation=True)
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(("kind", "mode"), [("JPEG", "L"), ("TIFF", "1")])
 def test_pillows_own_limit_does_not_count(kind: str, mode: str, encode: Encode) -> None:
     width, height = ABOVE_PILLOWS_WARNING

@@ -19,6 +19,8 @@ from service.images import decoding
 from . import tiffs
 from .conftest import Encode
 
+pytestmark = pytest.mark.not_quick
+
 PROGRAM = """
 import io, resource, sys
 import numpy as np

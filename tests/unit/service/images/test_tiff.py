@@ -59,6 +59,7 @@ LAYOUTS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 @pytest.mark.parametrize(
     ("bits", "photometric", "number"),
@@ -82,6 +83,7 @@ def test_layouts(bits: int, photometric: int, number: int, layout: dict[str, Any
         np.testing.assert_array_equal(pixels(data), right)
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("tile", [None, (32, 16)])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("bits", "number"), [(8, 1), (8, 3), (16, 1), (16, 2), (16, 3)])

@@ -44,6 +44,7 @@ def _faces(
     return landmarks
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("points", [5, 68])
 @pytest.mark.parametrize("name", IMAGES)
 def test_faces_of_any_size_angle_and_place(name: str, points: int) -> None:

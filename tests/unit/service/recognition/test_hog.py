@@ -72,6 +72,7 @@ def test_boxes_scores_parts_and_order_are_dlibs(detector: HogDetector, pictures:
     assert compared > 30
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(
     "shape", [(1, 1), (3, 400), (400, 3), (9, 9), (10, 10), (31, 31), (32, 45), (45, 32)]
 )

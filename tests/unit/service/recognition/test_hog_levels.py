@@ -83,6 +83,7 @@ def _any_area(random: np.random.Generator, shape: tuple[int, ...]) -> Area:
     return Area(top, max(int(bottom), top + 1), left, max(int(right), left + 1))
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("rows", range(26, 60))
 def test_there_are_as_many_levels_as_dlib_scans(rows: int, unsuppressed: Any) -> None:
     image = np.random.default_rng(rows).integers(0, 256, (rows, 200, 3), dtype=np.uint8)

@@ -96,6 +96,7 @@ def _made(
     return tile
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
 def test_a_tile_is_dlibs_to_the_last_bit(rows: int, columns: int, pyramids: Pyramids) -> None:
     image, layout = _photo(rows, columns), _layout(rows, columns)

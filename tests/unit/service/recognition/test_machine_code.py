@@ -254,6 +254,7 @@ def test_code_that_another_account_wrote_is_not_run(loop: Path) -> None:
     assert compiles(loop)
 
 
+@pytest.mark.not_quick
 def test_processes_that_start_at_once_all_answer_and_leave_whole_files(loop: Path) -> None:
     together = [_process(loop) for _ in range(4)]
     assert {_answer(process)[0] for process in together} == {42}

@@ -29,6 +29,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_two_columns_of_blocks_make_the_tile(shape: tuple[int, int]) -> None:
     layout = pyramid.layout(*shape)

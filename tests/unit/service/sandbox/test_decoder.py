@@ -16,6 +16,8 @@ from service.sandbox import landlock
 
 from .conftest import ROOT, RunProgram
 
+pytestmark = pytest.mark.not_quick
+
 
 def test_no_file_is_opened_or_changed(run: RunProgram, abi: int, tmp_path: Path) -> None:
     (tmp_path / "file").touch()

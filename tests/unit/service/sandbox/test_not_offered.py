@@ -8,6 +8,8 @@ from service.sandbox import Restrictions
 
 from .conftest import PRELUDE, RunProgram
 
+pytestmark = pytest.mark.not_quick
+
 LOGGED = """
 import logging
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")

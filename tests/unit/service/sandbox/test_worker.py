@@ -11,6 +11,8 @@ from service.sandbox import landlock
 
 from .conftest import PATIENCE, PRELUDE, ROOT, RunProgram
 
+pytestmark = pytest.mark.not_quick
+
 
 @pytest.mark.usefixtures("filters")
 def test_all_that_the_kernel_offers_is_in_force(run: RunProgram, abi: int) -> None:

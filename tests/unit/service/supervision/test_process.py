@@ -79,6 +79,7 @@ def test_a_command_that_cannot_be_run_leaves_no_descriptor() -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+@pytest.mark.not_quick
 def test_a_worker_ends_at_once_whatever_its_threads_compute() -> None:
     script = f"""
 import asyncio, time
