@@ -114,6 +114,6 @@ bench-environment: environment
 test-environment: environment
 	@$(PYTHON) requirements/environment.py $(VENV) test images
 
-$(CACHE)/photos/.complete: requirements/photos.txt benchmarks/package_photos.py | environment
-	$(BIN)/python -m benchmarks.package_photos $(CACHE)/photos
+$(CACHE)/photos/.complete: requirements/photos.txt conversion/validation/package_photos.py | environment
+	$(BIN)/python -m conversion.validation.package_photos $(CACHE)/photos
 	@touch $@

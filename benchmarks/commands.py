@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import comparing, readme
+from benchmarks.harness.results import EXIT, NOTHING_DONE, NoResult, Result, load
 from benchmarks.report.history import page as history_page
 from benchmarks.report.page import page
-from benchmarks.results import EXIT, NOTHING_DONE, NoResult, Result, load
 from model_store.atomic import atomic_file
 
 

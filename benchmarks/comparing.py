@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks import gates
-from benchmarks.results import METRICS, Figure, Result, Status, Verdict, together
+from benchmarks.harness import gates
+from benchmarks.harness.results import METRICS, Figure, Result, Status, Verdict, together
 
 Change = Literal["better", "worse", "within noise", "only in one", ""]
 

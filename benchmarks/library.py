@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from service.recognition.models import MODELS
-from service.recognition.opening import open_recognizer
+from model_store.models import MODELS
+from service.recognition.factory import open_recognizer
 from service.recognition.recognizer import Recognizer
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from benchmarks.results import Figure, Key, Result
+from benchmarks.harness.results import Figure, Key, Result
 
 BEGIN = "<!-- made by `python -m benchmarks table`, {}: from here -->"
 END = "<!-- to here -->"

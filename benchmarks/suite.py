@@ -10,28 +10,30 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from benchmarks import corpus, facts, gates, package_photos, plan, roofline
 from benchmarks.comparing import table
-from benchmarks.cores import hold_to
+from benchmarks.harness import corpus, facts, gates, plan
+from benchmarks.harness.cores import hold_to
+from benchmarks.harness.results import EXIT, NOTHING_DONE, Result
+from benchmarks.harness.running import ServiceDied
 from benchmarks.options import PARTS, Options, parse
 from benchmarks.parity import candidates
 from benchmarks.parity.baselines import NoRecording
 from benchmarks.parity.candidates import Unanswered
 from benchmarks.parity.part import ParityPart
+from benchmarks.parity.reference import DlibDied
 from benchmarks.parity.section import Section
-from benchmarks.reference import DlibDied
 from benchmarks.report.page import page
-from benchmarks.results import EXIT, NOTHING_DONE, Result
-from benchmarks.running import ServiceDied
+from benchmarks.roofline import section as roofline
 from benchmarks.throughput import cases
 from benchmarks.throughput import section as load
 from benchmarks.throughput.sides import Remote, Setting
 from benchmarks.throughput.workers import WorkerFailed
+from conversion.validation import package_photos
 from model_store.atomic import atomic_file
 from model_store.errors import StoreError
 from model_store.manifest import GraphError
-from service.recognition.engines.protocol import EngineError
-from service.recognition.opening import RecognizerError
+from service.recognition.contract import EngineError
+from service.recognition.factory import RecognizerError
 
 THROUGHPUT = {"quick": cases.QUICK, "full": cases.FULL}
 ROOFLINE_ROUNDS = {"quick": 3, "full": 5}

@@ -8,8 +8,7 @@ from pathlib import Path
 from model_store import manifest
 from model_store.command import command
 from model_store.errors import StoreError
-from model_store.store import WeightStore
-from service.recognition.models import (
+from model_store.models import (
     CNN_DETECTOR,
     DEVICE_DETECTOR,
     DLIB_RESNET,
@@ -20,6 +19,7 @@ from service.recognition.models import (
     TAGUCHI_RESNET,
     weights_of,
 )
+from model_store.store import WeightStore
 
 CONVERTIBLE = (
     CNN_DETECTOR,
@@ -30,7 +30,7 @@ CONVERTIBLE = (
     DLIB_RESNET,
     TAGUCHI_RESNET,
 )
-"""The keys of conversion.graphs.GRAPHS and conversion.landmarks.POINTS, imported only if there is work to do."""
+"""Keys of `validation.specifications.GRAPHS` and `landmarks.POINTS`, which are imported only if there is work to do."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from conversion import recorded, reference
-from conversion.graph import OPSET
-from conversion.graphs import GRAPHS, GraphDescription
-from conversion.pictures import Picture
-from conversion.read_network import read_network
-from conversion.validate import prove
+from conversion.dat.read_network import read_network
+from conversion.graphs.builder import OPSET
+from conversion.validation import recorded, reference
+from conversion.validation.pictures import Picture
+from conversion.validation.specifications import GRAPHS, GraphDescription
+from conversion.validation.validate import prove
 from model_store import manifest
 from model_store.atomic import atomic_file
 from model_store.manifest import Manifest
-from service.recognition.models import weights_of
+from model_store.models import weights_of
 
 STEPS = ("reading", "building", "proving", "writing")
 Progress = Callable[[str], None]

@@ -15,19 +15,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from conversion import reference
-from conversion.dat import DatError, Reader
-from conversion.dlib_process import SCORES_FROM
-from conversion.pictures import Picture, scenes
-from conversion.validate import ValueMismatchError, compare
-from service.recognition import hog_filters
-from service.recognition.cores import Cores
-from service.recognition.fhog import CELL, PLANES
-from service.recognition.hog import HogDetector
-from service.recognition.hog_filters import HogFilters
-from service.recognition.hog_levels import LEAST_SIDE
-from service.recognition.overlap import OverlapRule
-from service.recognition.separable import TAPS, Filters
+from conversion.dat.primitives import DatError, Reader
+from conversion.validation import reference
+from conversion.validation.dlib_process import SCORES_FROM
+from conversion.validation.pictures import Picture, scenes
+from conversion.validation.validate import ValueMismatchError, compare
+from service.recognition.compute.cores import Cores
+from service.recognition.hog import filters as hog_filters
+from service.recognition.hog.detector import HogDetector
+from service.recognition.hog.fhog import CELL, PLANES
+from service.recognition.hog.filters import HogFilters
+from service.recognition.hog.levels import LEAST_SIDE
+from service.recognition.hog.separable import TAPS, Filters
+from service.recognition.nms import OverlapRule
 
 WEIGHTS = PLANES * TAPS * TAPS
 LARGEST_DETECTOR = 64

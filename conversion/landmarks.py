@@ -13,16 +13,16 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from conversion import recorded, reference
-from conversion.pictures import SEED, Picture, scenes
-from conversion.read_predictor import read_predictor
-from conversion.validate import compare, dlibs_values
+from conversion.dat.read_predictor import read_predictor
+from conversion.validation import recorded, reference
+from conversion.validation.pictures import SEED, Picture, scenes
+from conversion.validation.validate import compare, dlibs_values
 from model_store import manifest
 from model_store.atomic import atomic_file
 from model_store.manifest import Manifest, Proof
+from model_store.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
+from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.geometry import Rectangle
-from service.recognition.landmarks import Landmarks, Predictor
-from service.recognition.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 
 POINTS: Mapping[str, int] = MappingProxyType({FIVE_POINTS: 5, SIXTY_EIGHT_POINTS: 68})
 """By catalogue name."""

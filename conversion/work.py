@@ -7,16 +7,16 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from conversion import landmarks
-from conversion.dat import DatError
+from conversion.dat.primitives import DatError
 from conversion.export import STEPS, alone, export, record
-from conversion.photos import PhotoError, read_photos
-from conversion.pictures import Picture
-from conversion.reference import DlibError, DlibUnavailableError
-from conversion.validate import ProofError
+from conversion.validation.photos import PhotoError, read_photos
+from conversion.validation.pictures import Picture
+from conversion.validation.reference import DlibError, DlibUnavailableError
+from conversion.validation.validate import ProofError
 from model_store import manifest
 from model_store.errors import StoreError
+from model_store.models import weights_of
 from model_store.store import WeightStore
-from service.recognition.models import weights_of
 
 
 class ConversionError(Exception):

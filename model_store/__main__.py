@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from model_store.errors import FetchError, StoreError
+from model_store.models import MODELS
 from model_store.store import Status, WeightStore
-from service.recognition.models import MODELS
 
 DEFAULT_STORE = "models"
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_store.atomic import atomic_file
 from model_store.command import command
-from service.recognition.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
+from model_store.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 
 CONVERTER_VERSION = 4
 """Raised with every change of a graph or of what this manifest says: graphs of another version are made anew."""

@@ -145,7 +145,7 @@ class StatusReport(_Message):
 
 
 class StageReport(_Message):
-    """Engine and provider of a stage, and its counts: `service.recognition.engines.protocol.Stage`."""
+    """Engine and provider of a stage, and its counts: `service.recognition.contract.Stage`."""
 
     engine: str
     provider: str

@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from model_store.models import MODELS
 from service.header_text import uncarriable
 from service.printable import printable
-from service.recognition.models import MODELS
 
 ADVERTISED_AREA = 3840 * 2160
 """Pixels; what the upstream service tells the app, so that its scaling stays the same after a switch."""

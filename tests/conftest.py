@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import package_photos
-from benchmarks.running import SERVE, Service
+from benchmarks.harness.running import SERVE, Service
+from conversion.validation import package_photos
 from tests.calling import KEY
 
 ROOT = Path(__file__).parent.parent

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.processes import family
+from benchmarks.harness.processes import family
 
 
 class DiskWrites(NamedTuple):

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from benchmarks.faces import AnsweredFace
+from benchmarks.harness.faces import AnsweredFace
+from benchmarks.harness.results import Key, Result, Series, Verdict
 from benchmarks.report.cases import Case, cut_out
-from benchmarks.results import Key, Result, Series, Verdict
+from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from service.recognition.geometry import Rectangle
-from service.recognition.models import CNN_DETECTOR, DLIB_RESNET
 
 HOSTILE = """<img src=x onerror="alert('1')">&amp;.jpg"""
 """A file name that must stay a file name."""

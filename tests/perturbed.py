@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from conversion.dat import Tensor
-from conversion.layers import Layer
-from conversion.read_network import Network
+from conversion.dat.layers import Layer
+from conversion.dat.primitives import Tensor
+from conversion.dat.read_network import Network
 
 
 def perturbed(data: bytes, network: Network, seed: int) -> bytes:

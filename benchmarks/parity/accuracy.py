@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.corpus import Pair
-from benchmarks.faces import AnsweredFace
+from benchmarks.harness.corpus import Pair
+from benchmarks.harness.faces import AnsweredFace
+from benchmarks.harness.results import Key, Result, Series
 from benchmarks.parity.comparison import GROUPING_CONFIDENCE, Match
-from benchmarks.results import Key, Result, Series
 
 THRESHOLDS = (0.4, 0.6)
 """Distances below which two faces are one person: the app's default, and dlib's."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from benchmarks.faces import AnsweredFace, of_entry
+from benchmarks.harness.faces import AnsweredFace, of_entry
 from benchmarks.parity.candidates import Candidate
 from benchmarks.parity.photos import Photo
-from benchmarks.reference import Reference, References
+from benchmarks.parity.reference import Reference, References
 from model_store.atomic import atomic_file
 
 RECORDED_FORMAT = 1

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from benchmarks import running
-from benchmarks.faces import AnsweredFace, of_answer
+from benchmarks.harness import running
+from benchmarks.harness.faces import AnsweredFace, of_answer
 from benchmarks.parity.photos import Photo
 from benchmarks.throughput.load import FILE_NAME
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.faces import AnsweredFace, matched
-from benchmarks.results import Key, Result
+from benchmarks.harness.faces import AnsweredFace, matched
+from benchmarks.harness.results import Key, Result
 
 CONFIDENCE_TOLERANCE = 1e-5
 DESCRIPTOR_TOLERANCE = 1e-5

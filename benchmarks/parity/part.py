@@ -4,19 +4,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from benchmarks import facts, plan
-from benchmarks.corpus import Corpus
+from benchmarks.harness import facts, plan
+from benchmarks.harness.corpus import Corpus
+from benchmarks.harness.results import Result
 from benchmarks.library import open_library
 from benchmarks.options import DLIB, NAMED, Options
 from benchmarks.parity import candidates, section
 from benchmarks.parity.baselines import Baseline, Dlib, Recorded, Recording, Running
 from benchmarks.parity.candidates import Candidate, Unanswered
+from benchmarks.parity.reference import WEIGHTS, References
 from benchmarks.parity.stages import Stages
-from benchmarks.reference import WEIGHTS, References
-from benchmarks.results import Result
 from model_store.store import WeightStore
-from service.recognition import cgroups
-from service.recognition.parallelism import usable_cores
+from service.recognition.compute import cgroups
+from service.recognition.compute.parallelism import usable_cores
 
 DLIB_BYTES_PER_PIXEL = 1000
 """Of memory that dlib's CNN takes: how many photos it can have in work."""

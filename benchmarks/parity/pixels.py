@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.results import Key, Result
+from benchmarks.harness.results import Key, Result
 from service.images import decoding
 from service.settings import LARGEST_ORIGINAL
 

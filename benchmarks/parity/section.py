@@ -6,8 +6,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.corpus import Corpus, spread
-from benchmarks.faces import AnsweredFace, matched
+from benchmarks.harness.corpus import Corpus, spread
+from benchmarks.harness.faces import AnsweredFace, matched
+from benchmarks.harness.plan import Step
+from benchmarks.harness.results import Key, Result, Series
 from benchmarks.parity import accuracy, pixels
 from benchmarks.parity.baselines import Baseline, Expected, Recording
 from benchmarks.parity.candidates import Candidate, Unanswered
@@ -15,9 +17,7 @@ from benchmarks.parity.comparison import Comparison, noted
 from benchmarks.parity.photos import Photo, decoded
 from benchmarks.parity.stages import Stages
 from benchmarks.parity.upstream_rule import changed_verdicts
-from benchmarks.plan import Step
 from benchmarks.report.cases import Case, cut_out
-from benchmarks.results import Key, Result, Series
 from service.recognition.geometry import Rectangle
 from service.settings import ADVERTISED_AREA
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.faces import AnsweredFace
+from benchmarks.harness.faces import AnsweredFace
+from benchmarks.harness.results import Key, Result
 from benchmarks.parity.comparison import largest_difference, noted
 from benchmarks.parity.photos import Photo
-from benchmarks.reference import Reference
-from benchmarks.results import Key, Result
-from service.recognition.engines.protocol import Engine
+from benchmarks.parity.reference import Reference
+from service.recognition.contract import Engine
 
 
 @dataclass

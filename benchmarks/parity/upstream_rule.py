@@ -2,7 +2,7 @@
 
 import math
 
-from benchmarks.reference import OVERLAP, Reference
+from benchmarks.parity.reference import OVERLAP, Reference
 from service.recognition.geometry import Rectangle
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.faces import AnsweredFace
+from benchmarks.harness.faces import AnsweredFace
 from benchmarks.report.drawing import LIGHT
 
 Image = NDArray[np.uint8]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
+from benchmarks.harness.results import METRICS, Figure, Key, Result
 from benchmarks.report import drawing, verdict, wording
 from benchmarks.report.page import TEMPLATES
 from benchmarks.report.plots import Drawn
-from benchmarks.results import METRICS, Figure, Key, Result
 
 TRENDS = ("times as fast", "photos per second")
 """Metrics that are followed, of the default model; of photos a second only what a Nextcloud would see."""

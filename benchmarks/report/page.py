@@ -6,9 +6,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from benchmarks.harness.results import METRICS, Figure, Result
 from benchmarks.report import cases as worst
 from benchmarks.report import drawing, plots, tables, verdict, wording
-from benchmarks.results import METRICS, Figure, Result
 
 HEADLINES = 4
 """Ratios that are shown large; all of them stand in a table."""

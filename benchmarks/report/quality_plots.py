@@ -4,12 +4,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from benchmarks.harness.results import Result, Series
 from benchmarks.parity.accuracy import BIN, THRESHOLDS
 from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE
 from benchmarks.parity.comparison import GROUPING_CONFIDENCE as SURE
 from benchmarks.report import wording
 from benchmarks.report.drawing import LIGHT, from_zero, threshold
-from benchmarks.results import Result, Series
 
 CLOSE = max(THRESHOLDS)
 KNOWN = (("same", "one", "one person", "right"), ("different", "two", "two people", "left"))

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from benchmarks.harness.results import Result
 from benchmarks.report import wording
 from benchmarks.report.drawing import LIGHT
-from benchmarks.results import Result
 
 
 def roofline(axes: Axes, result: Result, model: int | None) -> str | None:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from benchmarks.harness.results import Figure, Result
 from benchmarks.report import wording
 from benchmarks.report.drawing import SIDES, colour, from_zero
-from benchmarks.results import Figure, Result
 
 Line = list[tuple[float, Figure]]
 """A side's figures by what they are drawn against, ascending."""

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from benchmarks.harness.results import METRICS, Figure, Key, Result
 from benchmarks.report import wording
 from benchmarks.report.drawing import SIDES
-from benchmarks.results import METRICS, Figure, Key, Result
 
 LONG = 16
 """Rows beyond which a table is folded."""

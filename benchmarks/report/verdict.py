@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.results import Result, Verdict, together
+from benchmarks.harness.results import Result, Verdict, together
 
 Look = Literal["green", "red", "abstains", "missing"]
 """As a verdict's status; missing: nothing in this run asks the question."""

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from benchmarks.results import METRICS, Figure, Key
-from service.recognition.models import CNN_DETECTOR, DLIB_RESNET
+from benchmarks.harness.results import METRICS, Figure, Key
+from model_store.models import CNN_DETECTOR, DLIB_RESNET
 
 COUNTS = {"photos", "faces", "pairs", "groups", "photos/s"}
 """Units that the metric's name says already."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from benchmarks.results import Key, Result
+from benchmarks.harness.results import Key, Result
 from benchmarks.throughput.cases import Case
 from benchmarks.throughput.turns import Turn
 

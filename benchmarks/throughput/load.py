@@ -6,7 +6,7 @@ same cores. `Expect: 100-continue`, which libcurl sends above 1 MiB, is left out
 
 import httpx
 
-from benchmarks.running import caller
+from benchmarks.harness.running import caller
 from benchmarks.throughput.turns import Answer, Call
 
 FILE_NAME = "/srv/nextcloud/tmp/oc_tmp_6fbe56"

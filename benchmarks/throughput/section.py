@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from benchmarks.plan import Step
-from benchmarks.results import Key, Result
+from benchmarks.harness.plan import Step
+from benchmarks.harness.results import Key, Result
 from benchmarks.throughput import cases, photos
 from benchmarks.throughput.cases import Case, Plan
 from benchmarks.throughput.figures import Taken, note, note_failure

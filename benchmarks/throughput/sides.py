@@ -9,13 +9,13 @@ from multiprocessing import connection
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmarks import processes
-from benchmarks.running import serving
+from benchmarks.harness import processes
+from benchmarks.harness.running import serving
 from benchmarks.throughput import load, with_dlib, with_library
 from benchmarks.throughput.turns import Answer, Turn
 from benchmarks.throughput.workers import Opener, Worker
+from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
 from model_store.store import WeightStore
-from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
 
 UPSTREAM_PROCESSES = 2
 """Upstream's way of working (GUNICORN_WORKERS), a photo each."""

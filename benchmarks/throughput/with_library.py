@@ -27,7 +27,7 @@ def opened(store: str, model: int) -> Call:
         start = time.perf_counter()
         image = decoding.decode(photo, maximum_area=LARGEST, honour_orientation=True)
         decoded = time.perf_counter() - start
-        recognition = recognizer.recognize_timed(image, stand_in=False)  # dlib's time must not pass for ours
+        recognition = recognizer.recognize_timed(image, fallback=False)  # dlib's time must not pass for ours
         stages = {stage: seconds for stage, seconds in asdict(recognition.timings).items() if seconds}
         if stages.keys() >= {"chips", "descriptors"}:
             stages["chips and descriptors"] = stages["chips"] + stages["descriptors"]  # what dlib does in one

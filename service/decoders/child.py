@@ -7,11 +7,12 @@ import socket
 import numpy as np
 from numpy.typing import NDArray
 
-from service import heap, ipc, sandbox
+from service import ipc, sandbox
 from service.decoders import limits, messages
 from service.images import decoding, pillow
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.images.memory import Header, needed
+from service.memory import heap
 
 IDLE_SECONDS = 2.0
 """Until a child without a request gives its free memory back."""

@@ -21,10 +21,11 @@ import signal
 import socket
 import sys
 
-from service import heap, ipc, logs, sandbox
+from service import ipc, logs, sandbox
 from service.decoders import child, faults, messages
 from service.early_exit import ignore_signals
 from service.images import preloading
+from service.memory import heap
 
 log = logging.getLogger("service.decoders.fork_server")  # __name__ is __main__ here
 

@@ -31,8 +31,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from service.images import gif, isobmff, opencv, tiff
+from service.images import opencv
 from service.images.errors import ImageTooLarge, UndecodableImage, only_image_errors
+from service.images.formats import gif, isobmff, tiff
 from service.images.headers import header
 from service.images.memory import Header, needed
 from service.images.orientation import orientation, upright

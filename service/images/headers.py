@@ -7,8 +7,9 @@ own limit to a GIF before its size is known.
 
 import struct
 
-from service.images import gif, isobmff, jpeg, pillow, png, tiff
+from service.images import pillow
 from service.images.errors import UndecodableImage
+from service.images.formats import gif, isobmff, jpeg, png, tiff
 from service.images.memory import Header
 
 ISO_MEDIA = "AVIF or HEIF"

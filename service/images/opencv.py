@@ -10,9 +10,9 @@ from PIL import Image
 
 from service.images import pillow
 from service.images.errors import UndecodableImage
-from service.images.jpeg import check_scans, completed, frame, segments
+from service.images.formats.jpeg import check_scans, completed, frame, segments
+from service.images.formats.png import GRAY, GRAY_ALPHA, RGB_ALPHA, content_of, image_header, still
 from service.images.memory import CMYK_COMPONENTS
-from service.images.png import GRAY, GRAY_ALPHA, RGB_ALPHA, content_of, image_header, still
 
 BGRA_CHANNELS = 4
 OPAQUE = 255

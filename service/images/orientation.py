@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from service.images import isobmff, jpeg, pillow, tiff
+from service.images import pillow
 from service.images.errors import UndecodableImage
+from service.images.formats import isobmff, jpeg, tiff
 
 UPRIGHT = 1
 XMP = ("xmp", "XML:com.adobe.xmp")

@@ -7,7 +7,7 @@ photos from then on, many times slower. In a new process the device may work aga
 import asyncio
 from collections.abc import Mapping
 
-from service.recognition.engines.protocol import Stage
+from service.recognition.contract import Stage
 
 FAILED_PHOTOS = 8
 """In a row for which dlib had to stand in, although nothing else was in work."""

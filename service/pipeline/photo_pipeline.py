@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from model_store.models import MODELS
 from service.decoders.pool import Decoders
 from service.images.memory import Header, needed
 from service.ipc import SealedMemory
@@ -18,8 +19,7 @@ from service.pipeline.photo_work import FURTHER_FACE, Encoded, PhotoWork, Task, 
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import Readiness
 from service.recognition import memory
-from service.recognition.engines.protocol import EngineError
-from service.recognition.models import MODELS
+from service.recognition.contract import EngineError
 from service.settings import Settings
 
 log = logging.getLogger(__name__)

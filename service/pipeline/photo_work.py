@@ -23,7 +23,7 @@ from service.pipeline.queue import Queue
 from service.pipeline.readiness import Recognizer
 from service.pipeline.refusals import REFUSALS, TooLittleMemory
 from service.recognition import memory
-from service.recognition.engines.protocol import EngineError
+from service.recognition.contract import EngineError
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face
 
@@ -90,13 +90,13 @@ class PhotoWork:
 
     async def first_try(self) -> bytes:
         """The answer. An engine that fails is not replaced by its fallback: `last_try` may still do without."""
-        return await _without_frames(self._decode_and_recognize(stand_in=False))
+        return await _without_frames(self._decode_and_recognize(fallback=False))
 
     async def last_try(self) -> bytes:
         """The answer, with the fallback in the place of an engine that fails. Raises TooLittleMemory too."""
         gc.collect()  # failures before this one may still hold memory in reference cycles
         try:
-            return await _without_frames(self._decode_and_recognize(stand_in=True))
+            return await _without_frames(self._decode_and_recognize(fallback=True))
         except EngineError as error:
             if isinstance(error.__cause__, MemoryError):
                 log.error("%s: no memory, even alone", self.photo)  # noqa: TRY400 - the traceback says no more
@@ -115,7 +115,7 @@ class PhotoWork:
             return 0
         return self.tools.originals.keep(self.key, decoded, FURTHER_FACE)
 
-    async def _decode_and_recognize(self, *, stand_in: bool) -> bytes:
+    async def _decode_and_recognize(self, *, fallback: bool) -> bytes:
         self.begun()
         started = time.perf_counter()
         photo = self.photo
@@ -127,7 +127,7 @@ class PhotoWork:
             honour_orientation=photo.honour_orientation,
         )
         decoding = time.perf_counter() - started
-        work = partial(self._recognize, image, decoding, stand_in=stand_in)
+        work = partial(self._recognize, image, decoding, fallback=fallback)
         answer = await self.tools.queue.in_thread(work)
         if self.key is not None:
             self.tools.metrics.original_misses.inc()
@@ -140,13 +140,13 @@ class PhotoWork:
             if image is None:
                 return None
             self.tools.metrics.original_hits.inc()
-            return self._recognize(image, 0, stand_in=False)
+            return self._recognize(image, 0, fallback=False)
 
-    def _recognize(self, image: Pixels, decoding: float, *, stand_in: bool) -> bytes:
+    def _recognize(self, image: Pixels, decoding: float, *, fallback: bool) -> bytes:
         """`decoding` is in seconds."""
         rows, columns, _ = image.shape
         check_within(self.task.rectangles or (), columns, rows)
-        recognition = self.tools.recognizer.recognize_timed(image, self.task.rectangles, stand_in=stand_in)
+        recognition = self.tools.recognizer.recognize_timed(image, self.task.rectangles, fallback=fallback)
         self.tools.metrics.recognized(decoding, recognition.timings, len(recognition.faces))
         return self.task.answer(recognition.faces)
 

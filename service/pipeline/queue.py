@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from service.pipeline.admission import Budget
-from service.recognition.threads import started
+from service.recognition.compute.threads import started
 
 Result = TypeVar("Result")
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.engines.protocol import Stage
+from service.recognition.contract import Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Recognition
 
@@ -25,7 +25,7 @@ class Recognizer(Protocol):
         image: NDArray[np.uint8],
         rectangles: Sequence[Rectangle] | None = None,
         *,
-        stand_in: bool = True,
+        fallback: bool = True,
     ) -> Recognition: ...
 
     def warm_up(self) -> None: ...

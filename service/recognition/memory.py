@@ -1,6 +1,6 @@
 """What one photo adds to the process's memory while it is recognised, reckoned from its size before it is decoded.
 
-Measured with `benchmarks.memory` as the peak of a fresh process above what it held before the photo, at 0.3 to 8.3
+Measured with `benchmarks.studies.memory`: the peak of a fresh process above what it held before, at 0.3 to 8.3
 megapixels with one and two threads; each line lies above every measured point.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from service.recognition.models import Model
+from model_store.models import Model
 
 CHANNELS = 3
 MEBIBYTE = 1024**2

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.engines.protocol import Engine, Stage
-from service.recognition.engines.with_stand_in import WithStandIn
+from model_store.models import Model
+from service.recognition.contract import Detection, Engine, Stage
+from service.recognition.engines.with_fallback import WithFallback
 from service.recognition.geometry import Rectangle
-from service.recognition.mmod import Detection
-from service.recognition.models import Model
 from service.recognition.timings import Stopwatch, Timings
 
 HOG_CONFIDENCE = 1.1
@@ -48,13 +47,13 @@ class Recognizer:
     Args:
         model: one of `models.MODELS`.
         engine: computes the stages; kept as `engine`, for who wants a stage alone.
-        stand_in: computes a stage where `engine` fails, slower and with the same result; None where there is none.
+        fallback: computes a stage where `engine` fails, slower and with the same result; None where there is none.
     """
 
-    def __init__(self, model: Model, engine: Engine, stand_in: Engine | None = None) -> None:
+    def __init__(self, model: Model, engine: Engine, fallback: Engine | None = None) -> None:
         self.model = model
         self.engine = engine
-        self._surest = WithStandIn(engine, stand_in) if stand_in else engine
+        self._with_fallback = WithFallback(engine, fallback) if fallback else engine
 
     def recognize(
         self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle] | None = None
@@ -77,11 +76,11 @@ class Recognizer:
         image: NDArray[np.uint8],
         rectangles: Sequence[Rectangle] | None = None,
         *,
-        stand_in: bool = True,
+        fallback: bool = True,
     ) -> Recognition:
-        """As `recognize`, with the time of each stage. Without `stand_in`, an engine that fails is not replaced."""
+        """As `recognize`, with the time of each stage. Without `fallback`, an engine that fails is not replaced."""
         watch = Stopwatch()
-        engine = self._surest if stand_in else self.engine
+        engine = self._with_fallback if fallback else self.engine
         faces = self._recognize(engine, _checked(image), rectangles, watch)
         return Recognition(faces, watch.timings)
 
@@ -100,10 +99,10 @@ class Recognizer:
             watch: runs the stages, and may look at more than their times.
         """
         watch = watch or Stopwatch()
-        self._find(self._surest, image, watch)
-        self._recognize(self._surest, image, faces, watch)
+        self._find(self._with_fallback, image, watch)
+        self._recognize(self._with_fallback, image, faces, watch)
         if self.model.confirmed_by_hog:
-            watch.time(self._surest.hog_confirms, image, faces)
+            watch.time(self._with_fallback.hog_confirms, image, faces)
         return watch.timings
 
     def stages(self) -> dict[str, Stage]:
@@ -113,10 +112,10 @@ class Recognizer:
             "hog_detections": self.model.detector != "hog",
             "hog_confirms": not self.model.confirmed_by_hog,
         }
-        return {name: stage for name, stage in self._surest.stages().items() if not unused.get(name)}
+        return {name: stage for name, stage in self._with_fallback.stages().items() if not unused.get(name)}
 
     def close(self) -> None:
-        self._surest.close()
+        self._with_fallback.close()
 
     def _recognize(
         self,

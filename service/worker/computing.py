@@ -4,17 +4,17 @@ import asyncio
 import socket
 from functools import partial
 
-from service.capacity import Capacity
 from service.decoders.handle import ForkServer
 from service.decoders.pool import Decoders
-from service.heap import give_large_blocks_back
+from service.memory.capacity import Capacity
+from service.memory.heap import give_large_blocks_back
 from service.pipeline.engine_health import EngineHealth
 from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.originals import Originals
 from service.pipeline.photo_pipeline import PhotoPipeline
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import Readiness, Recognizer
-from service.recognition.parallelism import usable_cores
+from service.recognition.compute.parallelism import usable_cores
 from service.sandbox import Restrictions
 from service.settings import Settings
 from service.worker.confinement import confine_when_warm

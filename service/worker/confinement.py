@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from service import sandbox
-from service.recognition import code_folders
+from service.recognition.compute import code_folders
 from service.sandbox import Restrictions
 
 OOM_SCORE_ADJ = 500

@@ -1,7 +1,7 @@
 """The recogniser as the settings describe it, for the worker and for `python -m service check`."""
 
-from service.recognition.models import MODELS
-from service.recognition.opening import open_recognizer
+from model_store.models import MODELS
+from service.recognition.factory import open_recognizer
 from service.recognition.recognizer import Recognizer
 from service.settings import Settings
 

@@ -36,7 +36,7 @@ from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.photo_pipeline import PhotoPipeline
 from service.pipeline.readiness import NotWarm, Readiness
 from service.pipeline.refusals import REFUSALS, STATUS
-from service.recognition.engines.protocol import EngineError
+from service.recognition.contract import EngineError
 from service.sandbox import Restrictions
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.running import Service
+from benchmarks.harness.running import Service
 from tests.calling import Caller
 from tests.conftest import StartService
 from tests.disk_writes import disk_writes

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.images.png import SIGNATURE, chunks
+from service.images.formats.png import SIGNATURE, chunks
 from tests.hostile import png_chunk
 from tests.unit.service.images import tiffs
 
 if TYPE_CHECKING:
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
     from tests.calling import Caller, Reply
 
 EDGES = ("left", "top", "right", "bottom")

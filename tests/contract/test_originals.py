@@ -14,7 +14,7 @@ from tests.calling import Caller
 from tests.faults.test_failing_engine import counted
 
 if TYPE_CHECKING:
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
     from tests.conftest import StartService
 
 FACES = ((102, 167, 175, 240), (60, 90, 200, 230), (-20, -10, 80, 70), (150, 20, 2000, 1400))

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.running import free_port
-from service.recognition.providers import CUDA, missing
+from benchmarks.harness.running import free_port
+from service.recognition.ort.providers import CUDA, missing
 
 if TYPE_CHECKING:
     from tests.calling import Caller

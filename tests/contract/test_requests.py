@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.recognition.models import MODELS
+from model_store.models import MODELS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
     from tests.calling import Caller
 
 FACE = b'{"left":102,"right":175,"top":167,"bottom":240,"detection_confidence":1.1}'

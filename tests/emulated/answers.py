@@ -13,8 +13,8 @@ from llvmlite import binding
 
 from benchmarks.options import NAMED
 from benchmarks.parity.photos import Photo, decoded
-from service.recognition.models import MODELS
-from service.recognition.opening import open_recognizer
+from model_store.models import MODELS
+from service.recognition.factory import open_recognizer
 from service.recognition.recognizer import Face
 from service.settings import ADVERTISED_AREA
 
@@ -32,10 +32,10 @@ def main(store: Path, path: Path) -> None:
 
 
 def _answer(model: int, store: Path, photo: Photo) -> list[Any]:
-    """Faces as `benchmarks.faces.of_entry` reads them."""
+    """Faces as `benchmarks.harness.faces.of_entry` reads them."""
     with closing(open_recognizer(MODELS[model], engine="onnx", store=store, workers=1, threads=0)) as opened:
         # Nothing stands in: what cannot be computed here is an error.
-        faces = opened.recognize_timed(photo.image, stand_in=False).faces
+        faces = opened.recognize_timed(photo.image, fallback=False).faces
     return [_entry(face) for face in faces]
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-from benchmarks.faces import of_entry
+from benchmarks.harness.faces import of_entry
 from benchmarks.parity.comparison import Comparison
 from benchmarks.parity.photos import decoded
-from benchmarks.reference import WEIGHTS, References
+from benchmarks.parity.reference import WEIGHTS, References
 from model_store.store import WeightStore
 from service.settings import ADVERTISED_AREA
 from tests.conftest import ROOT

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.running import Service
+from benchmarks.harness.running import Service
 from tests.calling import Caller, Reply
 from tests.conftest import StartService
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from service.recognition.sessions import Session
+    from service.recognition.ort.sessions import Session
 
 
 def fail_every(number: int) -> None:
     """From now on, in all threads together."""
-    from service.recognition.engines.protocol import EngineError
-    from service.recognition.sessions import Session
+    from service.recognition.contract import EngineError
+    from service.recognition.ort.sessions import Session
 
     runs = itertools.count(1)
     compute = Session.compute

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.running import free_port
+from benchmarks.harness.running import free_port
 from tests.conftest import ROOT
 from tests.faults.conftest import PATIENCE
 

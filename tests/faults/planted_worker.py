@@ -41,10 +41,10 @@ def _crash_at_culprits() -> None:
 
     recognize = PhotoWork._recognize
 
-    def crashing(self: PhotoWork, image: Pixels, decoding: float, *, stand_in: bool) -> bytes:
+    def crashing(self: PhotoWork, image: Pixels, decoding: float, *, fallback: bool) -> bytes:
         if image.shape[1] == CULPRIT:
             crash()
-        return recognize(self, image, decoding, stand_in=stand_in)
+        return recognize(self, image, decoding, fallback=fallback)
 
     PhotoWork._recognize = crashing  # type: ignore[method-assign]
 

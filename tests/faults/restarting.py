@@ -10,13 +10,13 @@ import threading
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.running import SERVE
+from benchmarks.harness.running import SERVE
 from tests.faults.conftest import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
     from tests.calling import Caller
     from tests.conftest import StartService
 

@@ -19,7 +19,7 @@ from tests.faults.conftest import PATIENCE, Crowd
 from tests.faults.test_failing_engine import assert_same_answer, counted
 
 if TYPE_CHECKING:
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
     from tests.conftest import StartService
 
 MANY = 300

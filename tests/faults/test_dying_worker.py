@@ -21,10 +21,10 @@ from tests.calling import Caller
 from tests.faults.conftest import PATIENCE
 from tests.faults.test_starting import eventually, is_there
 from tests.hostile import TABLE
-from tests.unit.service.test_refusals import damaged_photos
+from tests.unit.service.web.test_refusals import damaged_photos
 
 if TYPE_CHECKING:
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
     from tests.conftest import StartService
 
 SECONDS_BETWEEN = 10.0

@@ -14,7 +14,7 @@ from tests.calling import Caller
 from tests.faults.conftest import PATIENCE
 
 if TYPE_CHECKING:
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
     from tests.conftest import StartService
 
 CALLERS = 16

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import processes
-from benchmarks.running import free_port
+from benchmarks.harness import processes
+from benchmarks.harness.running import free_port
 from tests.calling import Caller
 from tests.faults.conftest import PATIENCE
 from tests.faults.front import CONFIGURATION, HAPROXY, front, listens, needs_haproxy
 
 if TYPE_CHECKING:
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
     from tests.conftest import StartService
 
 pytestmark = needs_haproxy

@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import processes
+from benchmarks.harness import processes
 from tests.calling import Caller, Reply
 from tests.faults.test_failing_engine import assert_same_answer, counted
 from tests.hostile import TABLE, in_turn
 
 if TYPE_CHECKING:
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
 
 HONEST, HOSTILE, CALLERS = 1000, 100, 16
 MEGAPIXELS = (0.1, 0.15, 0.2, 0.3)

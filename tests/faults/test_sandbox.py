@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.running import SERVE
+from benchmarks.harness.running import SERVE
 from tests.calling import Caller
 from tests.faults.conftest import PATIENCE, reduced_by
 

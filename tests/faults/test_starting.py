@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.processes import command_line, family
-from benchmarks.running import SERVE
+from benchmarks.harness.processes import command_line, family
+from benchmarks.harness.running import SERVE
 from model_store.atomic import TEMPORARY_ENDING
 from tests.calling import Caller
 from tests.faults.conftest import PATIENCE, reduced_by
 
 if TYPE_CHECKING:
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
     from tests.conftest import StartService
 
 NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.stopping import ECHO_SECONDS
+from service.web.server.shutdown import ECHO_SECONDS
 from tests.calling import Caller
 from tests.faults.conftest import PATIENCE, Crowd
 
 if TYPE_CHECKING:
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
     from tests.conftest import StartService
 
 CALLERS = 64

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.running import SERVE
+from benchmarks.harness.running import SERVE
 from service.supervision.dispatch import WINDOW
 from service.supervision.supervisor import FAILED_STARTS, FIRST_PAUSE
 from tests.calling import Caller
@@ -25,7 +25,7 @@ from tests.faults.test_dying_worker import descriptors, is_ready, worker_of
 from tests.faults.test_starting import eventually, is_there
 
 if TYPE_CHECKING:
-    from benchmarks.running import Service
+    from benchmarks.harness.running import Service
     from tests.conftest import StartService
 
 PAUSES = FIRST_PAUSE * (2 ** (FAILED_STARTS - 1) - 1)

@@ -7,7 +7,7 @@ import random
 import struct
 from collections.abc import Sequence
 
-from conversion.layers import (
+from conversion.dat.layers import (
     AddPrev,
     AffineSpec,
     ConvSpec,
@@ -18,7 +18,7 @@ from conversion.layers import (
     Skip,
     Tag,
 )
-from conversion.topologies import Topology
+from conversion.dat.topologies import Topology
 from tests.unit.conversion.packing import packed_float, packed_integer
 
 SMALL_DESCRIPTOR: Topology = (

@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import ipc
-from service.app import create_app
-from service.capacity import Capacity
 from service.decoders.handle import ForkServer
 from service.decoders.pool import Decoders
-from service.keys import KeyRing
 from service.logs import FIELDS
-from service.memory_plan import plan
-from service.recognition.engines.protocol import Stage
+from service.memory.capacity import Capacity
+from service.memory.largest_photo import plan
+from service.recognition.contract import Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face, Recognition
 from service.recognition.timings import Timings
-from service.server import server_of
 from service.settings import Settings
 from service.supervision import Supervisor
+from service.web.app import create_app
+from service.web.keys import KeyRing
+from service.web.server.http_server import server_of
 from service.worker.computing import work_with
 from service.worker.serving import Work, serve
 from tests.fuzz.pieces import pieces
@@ -52,7 +52,7 @@ class FixedFace:
         image: NDArray[np.uint8],
         rectangles: Sequence[Rectangle] | None = None,
         *,
-        stand_in: bool = True,
+        fallback: bool = True,
     ) -> Recognition:
         landmarks, descriptor = np.zeros((5, 2), np.int64), np.zeros(128, np.float32)
         return Recognition(

@@ -63,9 +63,9 @@ def multipart() -> Opened:
     from starlette.requests import ClientDisconnect, Request
     from starlette.types import Message
 
-    from service import uploads
     from service.pipeline import answers, face_part
-    from service.uploads import UploadBudget
+    from service.web import uploads
+    from service.web.uploads import UploadBudget
     from tests.fuzz.pieces import pieces
 
     maximum = 32 * 1024
@@ -148,9 +148,9 @@ def face() -> Opened:
 
 def dat_network() -> Opened:
     """dlib's networks, read against two small topologies that hold every kind of layer."""
-    from conversion.dat import DatError
-    from conversion.kinds import network_loss
-    from conversion.read_network import read_network
+    from conversion.dat.kinds import network_loss
+    from conversion.dat.primitives import DatError
+    from conversion.dat.read_network import read_network
     from tests.fuzz.dat_files import SMALL_DESCRIPTOR, SMALL_DETECTOR
 
     def execute(data: bytes) -> None:
@@ -166,8 +166,8 @@ def dat_predictor() -> Opened:
     """dlib's shape predictors."""
     import numpy as np
 
-    from conversion.dat import DatError
-    from conversion.read_predictor import read_predictor
+    from conversion.dat.primitives import DatError
+    from conversion.dat.read_predictor import read_predictor
 
     def execute(data: bytes) -> None:
         predictor = read_predictor(data, 5)
@@ -179,7 +179,7 @@ def dat_predictor() -> Opened:
 
 def dat_hog() -> Opened:
     """dlib's HOG detectors."""
-    from conversion.dat import DatError
+    from conversion.dat.primitives import DatError
     from conversion.hog import read_detector
 
     return Opened(read_detector, (DatError,))
@@ -190,7 +190,7 @@ def manifest() -> Opened:
     import tempfile
 
     from model_store.manifest import GraphError, graph_path, load, manifest_path
-    from service.recognition.models import DLIB_RESNET
+    from model_store.models import DLIB_RESNET
 
     store = Path(tempfile.mkdtemp())
     path = manifest_path(store, DLIB_RESNET)
@@ -208,8 +208,8 @@ def keys() -> Opened:
     """The key file, and keys that callers offer."""
     import tempfile
 
-    from service.keys import KeyRing, NoKey, read_keys
     from service.settings import Settings
+    from service.web.keys import KeyRing, NoKey, read_keys
 
     path = Path(tempfile.mkdtemp()) / "api.key"
     settings = Settings.model_validate({"API_KEY": "", "API_KEY_FILE": path})

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.parity.photos import Photo, decoded
-from service.recognition.models import MODELS
-from service.recognition.opening import FLOAT32, open_recognizer
-from service.recognition.providers import CUDA, missing
+from model_store.models import MODELS
+from service.recognition.factory import FLOAT32, open_recognizer
+from service.recognition.ort.providers import CUDA, missing
 from service.recognition.recognizer import Recognizer
 from service.settings import ADVERTISED_AREA
 

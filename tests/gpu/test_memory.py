@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store import manifest
-from service.recognition import nvidia
-from service.recognition.models import CNN_DETECTOR
-from service.recognition.providers import CPU, CUDA
-from service.recognition.sessions import Session
+from model_store.models import CNN_DETECTOR
+from service.recognition.ort import nvidia
+from service.recognition.ort.providers import CPU, CUDA
+from service.recognition.ort.sessions import Session
 from tests.gpu.conftest import opened
 
 SHAPES = [(rows, columns) for rows in range(300, 1800, 150) for columns in range(340, 2200, 460)]

@@ -11,8 +11,8 @@ import pytest
 from benchmarks.options import NAMED
 from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE, DESCRIPTOR_TOLERANCE
 from benchmarks.parity.photos import Photo
-from service.recognition.opening import MIXED
-from service.recognition.providers import CUDA
+from service.recognition.factory import MIXED
+from service.recognition.ort.providers import CUDA
 from service.recognition.recognizer import Face, Recognizer
 from tests.gpu.conftest import opened
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from service.settings import Settings
-from service.stopping import MARGIN_SECONDS
+from service.web.server.shutdown import MARGIN_SECONDS
 from tests.conftest import ROOT
 from tests.images.dockerfile import read
 

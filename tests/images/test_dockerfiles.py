@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.recognition.models import MODELS
+from model_store.models import MODELS
 from service.settings import Settings
 from tests.conftest import ROOT
 from tests.images.dockerfile import Stage, exec_form, kept_by_dockerignore, read, variables
@@ -69,7 +69,7 @@ def test_the_port_of_upstream_is_exposed(final: Stage) -> None:
 
 def test_the_service_runs_without_a_shell_and_without_root(final: Stage) -> None:
     assert exec_form(final.last("ENTRYPOINT")) == ["python", "-m", "service", "serve"]
-    assert exec_form(final.last("HEALTHCHECK")) == ["python", "-m", "service.healthcheck"]
+    assert exec_form(final.last("HEALTHCHECK")) == ["python", "-m", "service.commands.healthcheck"]
     user, group = map(int, final.last("USER").split(":"))
     assert min(user, group) > 0, "by number: an orchestrator can see that it is not root"
     assert not final.all("RUN"), "nothing is made after the build stage"

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.corpus import photos_in
+from benchmarks.harness.corpus import photos_in
 from benchmarks.parity.photos import decoded
 from model_store import manifest
-from service.recognition import chips
+from model_store.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
+from service.recognition.faces import chips
+from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.geometry import Rectangle
-from service.recognition.landmarks import Landmarks, Predictor
-from service.recognition.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 from service.settings import ADVERTISED_AREA
 from tests.unit.service.recognition import dlib_itself
 

@@ -12,11 +12,11 @@ import pytest
 from benchmarks.parity.candidates import started
 from benchmarks.parity.comparison import Comparison
 from benchmarks.parity.photos import decoded
-from benchmarks.reference import NETWORK, WEIGHTS, References
-from conversion.read_network import read_network
-from conversion.topologies import DESCRIPTOR
+from benchmarks.parity.reference import NETWORK, WEIGHTS, References
+from conversion.dat.read_network import read_network
+from conversion.dat.topologies import DESCRIPTOR
+from model_store.models import DLIB_RESNET, TAGUCHI_RESNET
 from model_store.store import WeightStore
-from service.recognition.models import DLIB_RESNET, TAGUCHI_RESNET
 from service.settings import ADVERTISED_AREA
 from tests.conftest import ROOT
 from tests.perturbed import perturbed

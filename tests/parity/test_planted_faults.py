@@ -15,22 +15,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import gates, suite
+from benchmarks import suite
+from benchmarks.harness import gates
+from benchmarks.harness.results import Result, load
 from benchmarks.parity import pixels
 from benchmarks.parity.photos import Photo, decoded
+from benchmarks.parity.reference import WEIGHTS, Reference, References
 from benchmarks.parity.stages import Stages
-from benchmarks.reference import WEIGHTS, Reference, References
-from benchmarks.results import Result, load
+from model_store.models import MODELS
 from model_store.store import WeightStore
 from service.images import decoding
-from service.recognition import chips, levels, resampling
-from service.recognition.cores import Cores
-from service.recognition.descriptors import DescriptorNetwork
+from service.recognition.cnn import levels, resampling
+from service.recognition.compute.cores import Cores
 from service.recognition.engines.onnx import OnnxEngine
-from service.recognition.hog import HogDetector
-from service.recognition.landmarks import Landmarks
-from service.recognition.models import MODELS
-from service.recognition.opening import open_recognizer
+from service.recognition.faces import chips
+from service.recognition.faces.descriptors import DescriptorNetwork
+from service.recognition.faces.landmarks import Landmarks
+from service.recognition.factory import open_recognizer
+from service.recognition.hog.detector import HogDetector
 from tests.conftest import ROOT
 
 PHOTOS = ("obama.jpg", "obama2.jpg", "biden.jpg")

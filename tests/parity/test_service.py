@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.corpus import photos_in
+from benchmarks.harness.corpus import photos_in
 from benchmarks.options import NAMED
 from benchmarks.parity.candidates import started
 from benchmarks.parity.comparison import Comparison
 from benchmarks.parity.photos import Photo, decoded
+from benchmarks.parity.reference import WEIGHTS, References
 from benchmarks.parity.section import ask
-from benchmarks.reference import WEIGHTS, References
 from model_store.store import WeightStore
 from service.settings import ADVERTISED_AREA
 from tests.conftest import ROOT

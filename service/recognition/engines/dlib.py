@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.confirmation import confirmed
-from service.recognition.engines.protocol import EngineError, Stage
+from service.recognition.contract import Detection, EngineError, Stage
 from service.recognition.geometry import Rectangle
-from service.recognition.mmod import Detection
+from service.recognition.hog.confirmation import confirmed
 
 _log = logging.getLogger(__name__)
 

@@ -11,10 +11,9 @@ import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition import pyramid
-from service.recognition.engines.protocol import CHIP_PADDING, CHIP_SIDE, DESCRIPTOR_LENGTH
+from service.recognition.cnn import pyramid
+from service.recognition.contract import CHIP_PADDING, CHIP_SIDE, DESCRIPTOR_LENGTH, Detection
 from service.recognition.geometry import Rectangle
-from service.recognition.mmod import Detection
 
 HOG_UPSAMPLING = 1
 """Doublings of the photo before the HOG scan, as in the upstream service and the app's own models."""

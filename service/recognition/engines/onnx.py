@@ -5,15 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition import chips as face_chips
-from service.recognition.cores import Cores
-from service.recognition.descriptors import DescriptorNetwork
-from service.recognition.engines.protocol import EngineError, Stage
+from service.recognition.cnn.on_device import Detector
+from service.recognition.compute.cores import Cores
+from service.recognition.contract import Detection, EngineError, Stage
+from service.recognition.faces import chips as face_chips
+from service.recognition.faces.descriptors import DescriptorNetwork
+from service.recognition.faces.landmarks import Landmarks
 from service.recognition.geometry import Rectangle
-from service.recognition.hog import HogDetector
-from service.recognition.landmarks import Landmarks
-from service.recognition.mmod import Detection
-from service.recognition.on_device import Detector
+from service.recognition.hog.detector import HogDetector
 
 
 class OnnxEngine:

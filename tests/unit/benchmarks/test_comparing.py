@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import commands
 from benchmarks.comparing import rows, status, verdicts
-from benchmarks.results import Figure, Key, NoResult, Result, load
+from benchmarks.harness.results import Figure, Key, NoResult, Result, load
 
 RATE = Key(
     section="throughput", model=4, megapixels=1.2, callers=8, side="service", metric="photos per second"

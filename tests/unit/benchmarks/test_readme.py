@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import commands, readme
-from benchmarks.results import Key, Result, load
+from benchmarks.harness.results import Key, Result, load
 from tests.conftest import ROOT
 
 RESULTS = ROOT / "benchmarks" / "history"

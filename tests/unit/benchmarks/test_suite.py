@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import roofline, suite
+from benchmarks import suite
+from benchmarks.harness.plan import Step
+from benchmarks.harness.results import Result, load
 from benchmarks.options import parse
-from benchmarks.plan import Step
-from benchmarks.results import Result, load
-from service.recognition.engines.protocol import EngineError
+from benchmarks.roofline import section as roofline
+from service.recognition.contract import EngineError
 from tests.conftest import ROOT
 
 PHOTOS = ("obama2.jpg", "biden.jpg", "astronaut.png", "chelsea.png")

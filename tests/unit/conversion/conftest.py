@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.corpus import photos_in
-from conversion.read_network import Network, read_network
-from conversion.topologies import DESCRIPTOR, DETECTOR
+from benchmarks.harness.corpus import photos_in
+from conversion.dat.read_network import Network, read_network
+from conversion.dat.topologies import DESCRIPTOR, DETECTOR
+from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
 from model_store.store import WeightStore
-from service.recognition.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
 from tests.perturbed import perturbed
 
 CHIPS = 104

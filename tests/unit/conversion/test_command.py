@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from conversion.__main__ import CONVERTIBLE, main
-from conversion.graphs import GRAPHS
 from conversion.landmarks import POINTS
+from conversion.validation.specifications import GRAPHS
 from model_store import manifest
-from service.recognition.models import (
+from model_store.models import (
     CNN_DETECTOR,
     DEVICE_DETECTOR,
     DLIB_RESNET,

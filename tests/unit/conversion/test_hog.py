@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conversion import hog, reference
-from conversion.dat import DatError
-from conversion.pictures import scenes
-from conversion.validate import ValueMismatchError
-from service.recognition import hog_filters
-from service.recognition.hog_filters import HogFilters
-from service.recognition.separable import Filters
+from conversion import hog
+from conversion.dat.primitives import DatError
+from conversion.validation import reference
+from conversion.validation.pictures import scenes
+from conversion.validation.validate import ValueMismatchError
+from service.recognition.hog import filters as hog_filters
+from service.recognition.hog.filters import HogFilters
+from service.recognition.hog.separable import Filters
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from conversion import landmarks, recorded
-from conversion.dat import DatError
-from conversion.pictures import scenes
-from conversion.read_predictor import read_predictor
-from conversion.reference import DlibError
-from conversion.validate import NoReferenceError, ValueMismatchError
+from conversion import landmarks
+from conversion.dat.primitives import DatError
+from conversion.dat.read_predictor import read_predictor
+from conversion.validation import recorded
+from conversion.validation.pictures import scenes
+from conversion.validation.reference import DlibError
+from conversion.validation.validate import NoReferenceError, ValueMismatchError
 from model_store import manifest
+from model_store.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 from model_store.store import WeightStore
+from service.recognition.faces.landmarks import Predictor
 from service.recognition.geometry import Rectangle
-from service.recognition.landmarks import Predictor
-from service.recognition.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from service.stopping import MARGIN_SECONDS
 from service.supervision.supervisor import FAILED_STARTS, FIRST_PAUSE
+from service.web.server.shutdown import MARGIN_SECONDS
 from tests.conftest import ROOT
 
 UNITS = ROOT / "deploy" / "systemd"

@@ -8,7 +8,7 @@ import pytest
 
 from model_store.catalog import Catalog, load_catalog
 from model_store.errors import UnknownWeightError
-from service.recognition.models import MODELS
+from model_store.models import MODELS
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,7 @@ import pytest
 
 from model_store.__main__ import main
 from model_store.command import command
-
-from .conftest import FIVE_POINTS
+from tests.unit.model_store.conftest import FIVE_POINTS
 
 REPOSITORY = Path(__file__).parents[3]
 DETECTOR = "mmod_human_face_detector"

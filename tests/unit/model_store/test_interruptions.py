@@ -10,8 +10,7 @@ from pathlib import Path
 
 from model_store.atomic import TEMPORARY_ENDING
 from model_store.store import WeightStore
-
-from .conftest import FIVE_POINTS, Server, send
+from tests.unit.model_store.conftest import FIVE_POINTS, Server, send
 
 REPOSITORY = Path(__file__).parents[3]
 PATIENCE_S = 60

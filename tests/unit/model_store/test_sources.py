@@ -15,8 +15,7 @@ from model_store.catalog import load_catalog
 from model_store.errors import FetchError
 from model_store.sources import WORKSPACE_PREFIX
 from model_store.store import WeightStore
-
-from .conftest import FIVE_POINTS, Server, send, with_sources
+from tests.unit.model_store.conftest import FIVE_POINTS, Server, send, with_sources
 
 DETECTOR = "mmod_human_face_detector"
 

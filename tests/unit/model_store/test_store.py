@@ -21,8 +21,7 @@ from model_store.errors import (
     UnknownWeightError,
 )
 from model_store.store import WeightStore
-
-from .conftest import FIVE_POINTS, Server
+from tests.unit.model_store.conftest import FIVE_POINTS, Server
 
 DETECTOR = "mmod_human_face_detector"
 RESNET = "dlib_face_recognition_resnet_model_v1"

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service import ipc
-from service.app import create_app
-from service.capacity import Capacity
 from service.decoders.handle import ForkServer
 from service.decoders.pool import Decoders
-from service.keys import KeyRing
-from service.memory_plan import plan
-from service.recognition.engines.protocol import Stage
+from service.memory.capacity import Capacity
+from service.memory.largest_photo import plan
+from service.recognition.contract import Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face, Recognition
 from service.recognition.timings import Timings
-from service.server import server_of
 from service.settings import Settings
 from service.supervision import Supervisor
+from service.web.app import create_app
+from service.web.keys import KeyRing
+from service.web.server.http_server import server_of
 from service.worker.computing import work_with
 from service.worker.serving import Work, serve
 
@@ -68,14 +68,14 @@ class SteeredRecognizer:
         image: NDArray[np.uint8],
         rectangles: Sequence[Rectangle] | None = None,
         *,
-        stand_in: bool = True,
+        fallback: bool = True,
     ) -> Recognition:
         with self.lock:
             self.photos += 1
             self.running += 1
             self.most_running = max(self.most_running, self.running)
-            self.stood_in.append(stand_in)
-            if stand_in:
+            self.stood_in.append(fallback)
+            if fallback:
                 self.company_of_retries.append(self.running)
                 self.fallbacks += self.falls_back
         self.entered.release()

@@ -26,7 +26,7 @@ def test_what_is_long_is_cut() -> None:
 
 @pytest.mark.parametrize("style", list(FORMATTERS))
 def test_no_message_forges_a_line_of_the_log_or_fills_it(style: str) -> None:
-    forged = "photo\n2026-01-01 00:00:00,000 INFO service.journal: GET / 200\x1b[2J" + "x" * 100_000
+    forged = "photo\n2026-01-01 00:00:00,000 INFO service.web.access_log: GET / 200\x1b[2J" + "x" * 100_000
     record = logging.LogRecord("service", logging.WARNING, "", 0, "failed: %s", (forged,), None)
     line = FORMATTERS[style].format(record)
     assert line.isprintable()

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.running import free_port, serving
+from benchmarks.harness.running import free_port, serving
 from benchmarks.throughput import load
 from benchmarks.throughput.turns import closed_loop
 from tests.unit.benchmarks.throughput.conftest import Upload

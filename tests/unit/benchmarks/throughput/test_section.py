@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.results import Key, Result
-from benchmarks.running import ROOT, serving
+from benchmarks.harness.results import Key, Result
+from benchmarks.harness.running import ROOT, serving
 from benchmarks.throughput import cases, section
 from benchmarks.throughput.cases import AGAINST_DLIB, AGAINST_UPSTREAM, Case, Plan
 from benchmarks.throughput.sides import Remote, Setting
@@ -130,7 +130,7 @@ _INTERRUPTED = """
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from benchmarks.results import Result
+from benchmarks.harness.results import Result
 from benchmarks.throughput import section
 from benchmarks.throughput.cases import Case, Plan
 from benchmarks.throughput.sides import Setting

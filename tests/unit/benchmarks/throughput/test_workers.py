@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import processes
-from benchmarks.running import ROOT
+from benchmarks.harness import processes
+from benchmarks.harness.running import ROOT
 from benchmarks.throughput import with_dlib, with_library
 from benchmarks.throughput.sides import SIDES as OPENERS
 from benchmarks.throughput.sides import Setting, Side, shared

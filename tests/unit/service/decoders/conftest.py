@@ -8,9 +8,8 @@ import pytest
 
 from service.decoders.handle import ForkServer
 from service.decoders.pool import Decoders
+from tests.unit.service.decoders.processes import PLANTED, closed
 from tests.unit.service.images.conftest import encode, picture
-
-from .processes import PLANTED, closed
 
 __all__ = ["encode", "picture"]
 

@@ -14,10 +14,9 @@ from service.decoders.handle import ForkServer
 from service.decoders.pool import Decoders, DecodersUnavailable
 from service.images import decoding
 from service.images.errors import UndecodableImage
+from tests.unit.service.decoders.planted import CPU_SECONDS
+from tests.unit.service.decoders.processes import AREA, children, closed, decoded, process_id, until
 from tests.unit.service.images.conftest import Encode
-
-from .planted import CPU_SECONDS
-from .processes import AREA, children, closed, decoded, process_id, until
 
 pytestmark = pytest.mark.not_quick
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from service.decoders import limits
-from service.images.isobmff import PEAK_OF_THREADS, PEAK_PER_PIXEL
+from service.images.formats.isobmff import PEAK_OF_THREADS, PEAK_PER_PIXEL
 from service.images.memory import FORMATS, Header, needed
 
 

@@ -16,9 +16,16 @@ from service.decoders import pool
 from service.decoders.handle import ForkServer
 from service.decoders.pool import Decoders
 from service.images import decoding
+from tests.unit.service.decoders.processes import (
+    AREA,
+    children,
+    closed,
+    decoded,
+    descriptors,
+    process_id,
+    until,
+)
 from tests.unit.service.images.conftest import Encode
-
-from .processes import AREA, children, closed, decoded, descriptors, process_id, until
 
 pytestmark = pytest.mark.not_quick
 

@@ -14,10 +14,9 @@ from service.decoders.pool import Decoders
 from service.images import decoding
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.images.memory import FORMATS, Header
+from tests.unit.service.decoders.processes import AREA, decoded, header
 from tests.unit.service.images import test_memory as largest
 from tests.unit.service.images.conftest import Encode
-
-from .processes import AREA, decoded, header
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS))

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.images.decoding import DECODERS, UndecodableImage, decode, header
-
-from .conftest import Encode
+from tests.unit.service.images.conftest import Encode
 
 LOSSLESS: dict[str, dict[str, Any]] = {
     "PNG": {},

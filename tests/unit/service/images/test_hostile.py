@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .conftest import Encode
+from tests.unit.service.images.conftest import Encode
 
 ROOT = Path(__file__).parents[4]
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")

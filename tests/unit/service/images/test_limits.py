@@ -15,9 +15,8 @@ from PIL import Image, ImageFile
 
 from service.images import pillow
 from service.images.decoding import ImageTooLarge, UndecodableImage, decode, header
-from service.images.jpeg import MAXIMUM_SCANS
-
-from .conftest import Encode
+from service.images.formats.jpeg import MAXIMUM_SCANS
+from tests.unit.service.images.conftest import Encode
 
 ABOVE_PILLOWS_WARNING = (10_000, 9_000)
 

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from service.images.decoding import decode
-
-from .conftest import Encode
+from tests.unit.service.images.conftest import Encode
 
 OPTIONS: dict[str, dict[str, Any]] = {"TIFF": {}, "JPEG": {"quality": 100, "subsampling": 0}}
 """Formats that are turned by EXIF."""

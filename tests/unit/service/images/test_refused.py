@@ -9,8 +9,7 @@ from pillow_heif import libheif_info
 
 from service.images import errors, opencv
 from service.images.decoding import UndecodableImage, decode, header
-
-from .conftest import Encode
+from tests.unit.service.images.conftest import Encode
 
 JPEG_2000_COMPRESSIONS = (34712, 33003, 33005)
 """TIFF tag 259 for JPEG 2000: as registered, and Aperio's two."""

@@ -14,10 +14,10 @@ from PIL import Image
 
 from service.decoders.pool import Decoders
 from service.pipeline import originals
-from service.recognition.engines.protocol import EngineError
+from service.recognition.contract import EngineError
 from service.recognition.memory import MEBIBYTE
 from tests.unit.service.conftest import PATIENCE, client
-from tests.unit.service.test_metrics import ready, values
+from tests.unit.service.web.test_metrics import ready, values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from conversion import reference
-from conversion.dat import Reader
+from conversion.dat.primitives import Reader
+from conversion.validation import reference
+from model_store.models import MODELS
 from service.images import decoding
-from service.recognition import hog_filters
-from service.recognition.models import MODELS
-from service.recognition.opening import ENGINES, open_recognizer
+from service.recognition.factory import ENGINES, open_recognizer
+from service.recognition.hog import filters as hog_filters
 from service.recognition.recognizer import Recognizer
 
 

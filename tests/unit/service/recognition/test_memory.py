@@ -1,7 +1,7 @@
 import pytest
 
+from model_store.models import MODELS
 from service.recognition.memory import needed
-from service.recognition.models import MODELS
 
 
 @pytest.mark.parametrize("number", MODELS)

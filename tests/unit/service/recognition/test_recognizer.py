@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.recognition import chips
+from model_store.models import DLIB_RESNET, FIVE_POINTS, MODELS
+from service.recognition.contract import Detection
 from service.recognition.engines.dlib import DlibEngine
+from service.recognition.faces import chips
+from service.recognition.faces.landmarks import Landmarks
+from service.recognition.factory import ENGINES, RecognizerError, open_recognizer
 from service.recognition.geometry import Rectangle
-from service.recognition.landmarks import Landmarks
-from service.recognition.mmod import Detection
-from service.recognition.models import DLIB_RESNET, FIVE_POINTS, MODELS
-from service.recognition.opening import ENGINES, RecognizerError, open_recognizer
 from service.recognition.recognizer import Face, Recognizer, judged
 
 ROOT = Path(__file__).parents[4]

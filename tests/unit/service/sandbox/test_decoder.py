@@ -13,8 +13,7 @@ from pillow_heif import from_pillow
 
 from service.images.decoding import DECODERS
 from service.sandbox import landlock
-
-from .conftest import ROOT, RunProgram
+from tests.unit.service.sandbox.conftest import ROOT, RunProgram
 
 pytestmark = pytest.mark.not_quick
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .conftest import PATIENCE, PRELUDE, ROOT, RunProgram
+from tests.unit.service.sandbox.conftest import PATIENCE, PRELUDE, ROOT, RunProgram
 
 
 def test_no_regular_file_grows(run: RunProgram, tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.sandbox import Restrictions
-
-from .conftest import PRELUDE, RunProgram
+from tests.unit.service.sandbox.conftest import PRELUDE, RunProgram
 
 pytestmark = pytest.mark.not_quick
 

@@ -8,8 +8,7 @@ import pytest
 
 from service.recognition.engines import dlib
 from service.sandbox import landlock
-
-from .conftest import PATIENCE, PRELUDE, ROOT, RunProgram
+from tests.unit.service.sandbox.conftest import PATIENCE, PRELUDE, ROOT, RunProgram
 
 pytestmark = pytest.mark.not_quick
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service import ipc
-from service.capacity import Capacity
 from service.decoders.pool import Decoders
 from service.ipc import SealedMemory
 from service.ipc.channel import Channel, Message
+from service.memory.capacity import Capacity
 from service.messages import (
     Answered,
     Begun,

@@ -1,0 +1,1 @@
+"""Parts of every measurement: photos, processes, machine, results, gates."""

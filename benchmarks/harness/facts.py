@@ -1,0 +1,119 @@
+"""What a run ran on: everything that may make its figures differ from another's, and nothing that names anybody."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.harness.corpus import Corpus
+from benchmarks.harness.running import ROOT
+from model_store.errors import StoreError
+from model_store.models import CNN_DETECTOR, DLIB_RESNET
+from model_store.store import WeightStore
+from service.recognition.compute import cgroups
+from service.recognition.compute.parallelism import usable_cores
+from service.recognition.recognizer import Recognizer
+from service.versions import versions
+
+Facts = dict[str, str | int | float]
+
+PLACES = ("FACE_STORE", "FACE_WEIGHTS", "FACE_TEST_PHOTOS")
+"""Settings that say where something lies on this machine: nobody's business."""
+FLAGS = (
+    "avx",
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "asimd",
+    "sve",
+)
+"""Of the CPU, those that the libraries choose their code by."""
+
+
+def machine() -> Facts:
+    """The processor and what there is of it."""
+    info = dict(_pairs(Path("/proc/cpuinfo")))
+    memory = dict(_pairs(Path("/proc/meminfo"))).get("MemTotal", "0 kB")
+    there = info.get("flags", info.get("Features", "")).split()
+    bytes_ = min(int(memory.split()[0]) * 1024, cgroups.memory_limit())
+    return {
+        "processor": info.get("model name", info.get("CPU part", "unknown")),
+        "cores": usable_cores(),
+        "memory, GiB": round(bytes_ / 2**30),
+        "instructions": " ".join(flag for flag in FLAGS if flag in there),
+    }
+
+
+def libraries() -> Facts:
+    """Versions, and the commit of this checkout."""
+    found: Facts = {name: version for name, version in versions().items() if version is not None}
+    if found_commit := commit():
+        found["commit"] = found_commit
+    if "dlib" in found:
+        found["dlib's BLAS"] = _blas_of_dlib()
+    return found
+
+
+def _blas_of_dlib() -> str:
+    """Whether the reference multiplies matrices by a BLAS: several times faster than by loops of its own."""
+    import dlib
+
+    return "yes" if dlib.DLIB_USE_BLAS else "none"
+
+
+def available_memory() -> int:
+    """Bytes that the machine could give now (proc(5), MemAvailable)."""
+    return int(dict(_pairs(Path("/proc/meminfo")))["MemAvailable"].split()[0]) * 1024
+
+
+def recognition(recognizer: Recognizer, store: Path) -> Facts:
+    """Who computes each stage, and with which weights."""
+    found: Facts = {
+        name: f"{stage.engine}, {stage.provider}" for name, stage in sorted(recognizer.stages().items())
+    }
+    weights = WeightStore(store)
+    for name in (CNN_DETECTOR, DLIB_RESNET):
+        try:
+            found[name] = weights.sha256(name)[:12]
+        except StoreError:
+            found[name] = "unknown"
+    return found
+
+
+def settings() -> Facts:
+    """The service's own settings that the environment gives, which the benchmarks' services inherit; no secrets."""
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith("FACE_") and name not in PLACES
+    }
+
+
+def photos(corpus: Corpus) -> Facts:
+    """How many there are, and what is known about them."""
+    return {
+        "photos": len(corpus.photos),
+        "labelled pairs": len(corpus.pairs),
+        "marked faces": sum(map(len, (corpus.boxes or {}).values())),
+    }
+
+
+def commit(checkout: Path = ROOT) -> str:
+    """The commit of a checkout, with a plus where it has changes; nothing where it is none."""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty=+", "--abbrev=10", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
+
+
+def _pairs(file: Path) -> Iterator[tuple[str, str]]:
+    """The lines "name: value" of a file, the last processor's or whatever stands last."""
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else ():
+        name, _, value = line.partition(":")
+        yield name.strip(), value.strip()

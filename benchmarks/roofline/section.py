@@ -1,0 +1,148 @@
+"""How near the two networks come to what the machine can do: its matrix product and its memory bandwidth.
+
+Operations are those of dlib's own networks, and bytes the least that they can move (networks.py), whatever the runtime
+makes of them. A network of many operations a byte is bounded by the matrix product, one of few by the bandwidth.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness.plan import Step
+from benchmarks.harness.results import Key, Result
+from benchmarks.roofline.machine import TRIES, MatrixProduct, MemoryBandwidth, best
+from benchmarks.roofline.networks import work
+from conversion.dat.topologies import DESCRIPTOR, DETECTOR
+from model_store import manifest
+from model_store.models import CNN_DETECTOR, DLIB_RESNET
+from service.recognition.cnn import pyramid
+from service.recognition.cnn.levels import Pyramids
+from service.recognition.cnn.strips import score_map
+from service.recognition.compute.cores import Cores
+from service.recognition.compute.parallelism import computing_cores
+from service.recognition.contract import CHIP_SIDE
+from service.recognition.ort.sessions import Session
+
+PHOTO = (1000, 1200)
+"""Rows and columns of the photo that the detector sees."""
+FACES = 32
+"""Chips that the descriptor network sees in one run."""
+ROUND_SECONDS = 2.0
+"""For estimates alone."""
+GIGA = 1e9
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with its input, ready to run."""
+
+    name: str
+    operations: int
+    bytes: int
+    """The least that a run moves."""
+    seconds: Callable[[], float]
+    """Runs it: the fastest of some runs."""
+
+
+def seconds(rounds: int) -> float:
+    """How long so many rounds take, roughly."""
+    return rounds * ROUND_SECONDS
+
+
+def steps(rounds: int, store: Path, result: Result, stack: ExitStack) -> list[Step]:
+    """One step a round: peaks and networks one after the other. The first one opens them.
+
+    Args:
+        rounds: how many.
+        store: the model store's root. A step raises GraphError or EngineError where its graphs do not fit.
+        result: takes the figures.
+        stack: closes the sessions' threads.
+    """
+    roofline = _Roofline(store, result, stack)
+    return [
+        Step(f"roofline: round {number} of {rounds}", ROUND_SECONDS, roofline.round)
+        for number in range(1, rounds + 1)
+    ]
+
+
+class _Roofline:
+    def __init__(self, store: Path, result: Result, stack: ExitStack) -> None:
+        self._store, self._result, self._stack = store, result, stack
+        self._networks: list[Network] = []
+
+    def round(self) -> None:
+        if not self._networks:
+            self._open()
+        operations, bandwidth = self._product.measure(), self._memory.measure()
+        self._note("", {"matrix product": operations / GIGA, "memory bandwidth": bandwidth / GIGA})
+        for network in self._networks:
+            seconds = network.seconds()
+            reached = network.operations / seconds
+            values = {
+                "network": reached / GIGA,
+                "share of matrix product": reached / operations,
+                "share of bandwidth": network.bytes / seconds / bandwidth,
+                "operations per byte": network.operations / network.bytes,
+            }
+            self._note(network.name, values)
+
+    def _open(self) -> None:
+        self._product, self._memory = MatrixProduct(), MemoryBandwidth()
+        self._networks = [
+            detector(self._store, self._stack),
+            descriptor(self._store),
+        ]
+        for network in self._networks:
+            network.seconds()
+        busy = round(self._product.cores_busy(), 2)
+        self._result.facts["roofline"] = {"cores busy in a matrix product": busy}
+
+    def _note(self, stage: str, values: Mapping[str, float]) -> None:
+        for metric, value in values.items():
+            side = "library" if stage else ""
+            self._result.note(Key(section="roofline", metric=metric, stage=stage, side=side), value)
+
+
+def detector(store: Path, stack: ExitStack) -> Network:
+    """The detector's network over a photo of noise. What is done between its runs is not counted."""
+    facts = manifest.load(store, CNN_DETECTOR).detector
+    layout = pyramid.layout(*PHOTO)
+    if facts is None or layout is None:
+        raise manifest.GraphError(
+            f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again"
+        )
+    session = Session(manifest.graph_path(store, CNN_DETECTOR), computing_cores())
+    cores = stack.enter_context(closing(Cores()))
+    pyramids = Pyramids(np.array(facts.mean, np.float32), cores)
+    image = np.random.default_rng(0).integers(0, 256, (*PHOTO, 3), dtype=np.uint8)
+
+    def once() -> float:
+        spent: list[float] = []
+
+        def compute(output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+            start = time.perf_counter()
+            result = session.compute(output, given)
+            spent.append(time.perf_counter() - start)
+            return result
+
+        score_map(compute, image, layout, pyramids)
+        return sum(spent)
+
+    counted = work(DETECTOR, layout.rows, layout.columns)
+    least = counted.weights + counted.activations
+    return Network(CNN_DETECTOR, counted.operations, least, lambda: min(once() for _ in range(TRIES)))
+
+
+def descriptor(store: Path) -> Network:
+    """The descriptor network over chips of noise."""
+    session = Session(manifest.graph_path(store, DLIB_RESNET), computing_cores())
+    chips = np.random.default_rng(0).integers(0, 256, (FACES, CHIP_SIDE, CHIP_SIDE, 3), dtype=np.uint8)
+    counted = work(DESCRIPTOR, CHIP_SIDE, CHIP_SIDE)
+    least = counted.weights + FACES * counted.activations
+    return Network(DLIB_RESNET, FACES * counted.operations, least, partial(best, partial(session.run, chips)))

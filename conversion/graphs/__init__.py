@@ -1,0 +1,1 @@
+"""Builders of the ONNX graphs, from layers that `conversion.dat` read."""

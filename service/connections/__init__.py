@@ -1,8 +1,0 @@
-"""HTTP/1.1 connections: acceptance, framing, hang-ups, lingering close, and bounds on idle ones."""
-
-from service.connections.accepting import Accepting
-from service.connections.connection import HUNG_UP, READ_AT_ONCE, connections
-from service.connections.hang_ups import HangUps
-from service.connections.open_connections import OpenConnections
-
-__all__ = ["HUNG_UP", "READ_AT_ONCE", "Accepting", "HangUps", "OpenConnections", "connections"]

@@ -1,0 +1,1 @@
+"""File formats: structure, limits and decoding of each, where OpenCV and Pillow are not enough."""

@@ -1,0 +1,394 @@
+"""TIFF decoding: strips and tiles ("striles") within bounds, gray of any depth and both polarities.
+
+Pillow and libtiff decode, from a copy of the file whose one directory is written here and holds only the tags that
+describe pixels. So both libraries see the same sizes, and neither walks over further directories, metadata, or more
+strips and tiles than the image has. The copy differs from the file so:
+
+- Gray of 16 bits and of depths that Pillow does not read (3, 5 to 7, 9 to 15), gray with further samples, colours of 9
+  to 15 bits, and colours of 16 bits with more than one further sample become 8-bit gray whose row is the bytes of a
+  row of samples; numpy unpacks them. No compression for photographs (JPEG, WebP, fax) can be read so, and none is used
+  for such samples.
+- Orientation is left out: `orientation.py` turns.
+
+Section numbers are those of TIFF 6.0 (Adobe, 1992).
+"""
+
+import itertools
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.images import pillow
+from service.images.errors import UndecodableImage
+from service.images.formats import jpeg
+from service.images.formats.tiff_directory import (
+    BITS,
+    COMPRESSION,
+    EXTRA_SAMPLES,
+    FILL_ORDER,
+    LONG,
+    ORIENTATION,
+    PHOTOMETRIC,
+    PLANAR,
+    PREDICTOR,
+    ROWS_PER_STRIP,
+    SAMPLE_FORMAT,
+    SAMPLES,
+    SHORT,
+    STRIP_BYTES,
+    STRIP_OFFSETS,
+    TILE_BYTES,
+    TILE_LENGTH,
+    TILE_OFFSETS,
+    TILE_WIDTH,
+    WIDTH,
+    Directory,
+    Field,
+    directory,
+    written,
+)
+
+MAXIMUM_STRILES = 100_000
+"""Strips and tiles, planes counted one by one. libtiff takes 2 microseconds for each, Pillow 20 for each without
+compression: two seconds at most. A photo of 256 MP has 4,000 tiles of 256 x 256, or 48,000 strips of one row in three
+planes."""
+
+SPARE_TILE_PIXELS = 1 << 22
+"""Pixels that a tile may have beyond its image's, as one of 2048 x 2048 has around a thumbnail."""
+PADDING = 4
+"""Most pixels of all tiles together, per pixel of the image: four where a corner reaches into each of four tiles."""
+
+BLACK_IS_ZERO, RGB = 1, 2
+WHITE_IS_ZERO = 0
+PLANES_APART = 2
+HORIZONTAL = 2
+"""Predictor: each sample is stored as its difference from the one at its left (section 14)."""
+UNSIGNED, VOID = 1, 4
+MAXIMUM_SAMPLES = 6
+"""Samples of a pixel, as in Pillow: CMYK and two more."""
+DEEPEST = 16
+BYTEWISE_COMPRESSIONS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
+"""None, LZW, Deflate, PackBits, Deflate's first number, LZMA, Zstandard: of bytes, not samples."""
+PREDICTED_COMPRESSIONS = frozenset({5, 8, 32946, 34925, 50000})
+"""Compressions for which libtiff has the tag Predictor: with others it ignores the tag (tif_lzw.c, tif_zip.c,
+tif_lzma.c and tif_zstd.c call TIFFPredictorInit)."""
+JPEG_COMPRESSION = 7
+"""JPEG of TIFF Technical Note 2: each strip or tile is a JPEG of its own."""
+OVERLAP = 2
+"""Most bytes of all different strips or tiles, per byte of the file."""
+PILLOWS_GRAY = frozenset({1, 2, 4, 8})
+"""Bits of a gray sample that Pillow scales and inverts rightly itself."""
+PILLOWS_COLOURS = frozenset({8, 16})
+
+
+class Samples(NamedTuple):
+    """Sample format of a pixel."""
+
+    number: int
+    bits: int
+    photometric: int
+    compression: int
+    planes_apart: bool
+
+    @property
+    def together(self) -> int:
+        """Samples of a pixel beside one another."""
+        return 1 if self.planes_apart else self.number
+
+    def __str__(self) -> str:
+        return (
+            f"{self.number} samples of {self.bits} bits a pixel, photometric interpretation {self.photometric}, "
+            f"compression {self.compression}"
+        )
+
+
+class Striles(NamedTuple):
+    """The strips or tiles that hold the pixels."""
+
+    width: int
+    length: int
+    offsets: int
+    """Tag of where they are."""
+    lengths: int
+    """Tag of how many bytes they have."""
+    per_plane: int
+
+
+def rgb(data: bytes) -> NDArray[np.uint8]:
+    """A TIFF's first image to (H, W, 3) RGB of 8 bits, not turned, alpha dropped.
+
+    Of more than 8 bits the highest 8 count, fewer are spread over 0 to 255. Raises UndecodableImage, also for samples
+    in floating point, signed or of more than 16 bits, whose range is unknown.
+    """
+    try:
+        found = directory(data)
+        samples = _samples(found)
+        striles = _striles(found, samples)
+    except struct.error as error:
+        raise UndecodableImage(f"The TIFF file is truncated ({len(data)} bytes).") from error
+    if samples.compression == JPEG_COMPRESSION:
+        _check_jpegs(data, found, striles)
+    if _is_pillows(found, samples):
+        with _opened(data, found, _kept(found, striles, samples)) as image:
+            return pillow.to_rgb(image)
+    return _unpacked(data, found, samples, striles)
+
+
+def _samples(found: Directory) -> Samples:
+    """Raises UndecodableImage where their range is unknown."""
+    bits = found.numbers(BITS, (1,))
+    count = found.number(SAMPLES, 3 if found.number(COMPRESSION, 1) == 6 else 1)
+    formats = found.numbers(SAMPLE_FORMAT, (UNSIGNED,))
+    if not set(formats) <= {UNSIGNED, VOID} or max(bits, default=0) > DEEPEST:
+        raise UndecodableImage(
+            "The image holds signed, floating-point or 32-bit samples, whose range is unknown: send 8 or 16 bits."
+        )
+    if len(set(bits)) != 1 or bits[0] < 1 or not 1 <= count <= MAXIMUM_SAMPLES:
+        raise UndecodableImage(
+            f"The TIFF file has {count} samples of {bits} bits a pixel, which is not supported."
+        )
+    return Samples(
+        count,
+        bits[0],
+        found.number(PHOTOMETRIC, WHITE_IS_ZERO),
+        found.number(COMPRESSION, 1),
+        count > 1 and found.number(PLANAR, 1) == PLANES_APART,
+    )
+
+
+def _striles(found: Directory, samples: Samples) -> Striles:
+    """Raises UndecodableImage where decoding would take far more time or memory than the image's area."""
+    width, height = found.size
+    if STRIP_OFFSETS not in found.fields and TILE_OFFSETS in found.fields:
+        across, down = found.number(TILE_WIDTH), found.number(TILE_LENGTH)
+        offsets, lengths = TILE_OFFSETS, TILE_BYTES
+    else:
+        across, down = width, min(found.number(ROWS_PER_STRIP, height), height)
+        offsets, lengths = STRIP_OFFSETS, STRIP_BYTES
+    if min(across, down, width, height) < 1:
+        raise UndecodableImage(
+            f"The TIFF file is damaged: it has strips or tiles of {across} x {down} pixels."
+        )
+    columns, rows = -(-width // across), -(-height // down)
+    number = columns * rows * (samples.number if samples.planes_apart else 1)
+    area = width * height
+    if (
+        number > MAXIMUM_STRILES
+        or across * down > area + SPARE_TILE_PIXELS
+        or columns * rows * across * down > PADDING * area + SPARE_TILE_PIXELS
+    ):
+        raise UndecodableImage(
+            f"The TIFF file has {number} strips or tiles of {across} x {down} pixels for an image of "
+            f"{width} x {height}: save it again, with strips."
+        )
+    return Striles(across, down, offsets, lengths, columns * rows)
+
+
+def _is_pillows(found: Directory, samples: Samples) -> bool:
+    """Whether Pillow decodes such samples rightly, or nothing here does.
+
+    Without compression it takes 16 bits in planes for 8, and does not turn the bits of every kind around.
+    """
+    reversed_bits = found.number(FILL_ORDER, 1) != 1
+    if samples.compression not in BYTEWISE_COMPRESSIONS:
+        return samples.bits <= 8
+    if samples.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO):
+        return (
+            samples.number == 1 and samples.bits in PILLOWS_GRAY and not (samples.bits == 8 and reversed_bits)
+        )
+    if samples.photometric == RGB:
+        return (
+            samples.bits in PILLOWS_COLOURS
+            and (samples.bits == 8 or samples.number <= 4)
+            and not samples.planes_apart
+            and not reversed_bits
+        )
+    return True
+
+
+def _kept(found: Directory, striles: Striles, samples: Samples) -> dict[int, Field]:
+    """The tags for the copy: no more strips or tiles than there are."""
+    number = striles.per_plane * (samples.number if samples.planes_apart else 1)
+    return {
+        tag: field._replace(values=field.values[:number])
+        if tag in (striles.offsets, striles.lengths)
+        else field
+        for tag, field in found.fields.items()
+        if tag not in (ORIENTATION, SAMPLE_FORMAT)
+    }
+
+
+@contextmanager
+def _opened(data: bytes, found: Directory, fields: Mapping[int, Field]) -> Iterator[Image.Image]:
+    """The image as `fields` describe it, without Pillow's limit of 179 MP: this service has its own."""
+    with pillow.opened(written(data, found.order, fields), "TIFF") as image:
+        image.im = Image.new(image.mode, image.size, None).im
+        yield image
+
+
+def _check_jpegs(data: bytes, found: Directory, striles: Striles) -> None:
+    """Raises UndecodableImage where a strip or tile is a JPEG of too many scans, or arithmetic-coded.
+
+    Technical Note 2 has baseline JPEG in mind: no writer of arithmetic coding is known, and 16 kB of it, 98 scans in
+    each tile, took 8 s.
+    """
+    offsets, lengths = (found.fields.get(tag) for tag in (striles.offsets, striles.lengths))
+    if offsets is None:
+        return
+    stated = np.zeros(len(offsets.values), np.int64)
+    if lengths is not None:
+        stated[: len(lengths.values)] = lengths.values[: len(stated)]
+    room = OVERLAP * len(data)
+    for start, length in set(zip(offsets.values.tolist(), stated.tolist(), strict=True)):
+        jpeg_data = data[start : start + length if length else len(data)]
+        room -= len(jpeg_data)
+        if room < 0:
+            raise UndecodableImage("The TIFF file is damaged: its strips or tiles lie over one another.")
+        parts = list(jpeg.segments(jpeg_data))
+        if jpeg.is_arithmetic(parts):
+            raise UndecodableImage(
+                "The TIFF file holds a JPEG with arithmetic coding, which is not supported."
+            )
+        jpeg.check_scans(parts)
+
+
+def _unpacked(data: bytes, found: Directory, samples: Samples, striles: Striles) -> NDArray[np.uint8]:
+    """Gray or RGB, with or without further samples, of 1 to 16 bits, in strips or tiles."""
+    predictor = found.number(PREDICTOR, 1) if samples.compression in PREDICTED_COMPRESSIONS else 1
+    colours = 3 if samples.photometric == RGB else 1
+    if (
+        samples.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB)
+        or samples.compression not in BYTEWISE_COMPRESSIONS
+        or samples.number < colours
+        or (striles.width < found.size[0] and striles.width * samples.number * samples.bits % 8)
+        or (predictor != 1 and (predictor != HORIZONTAL or samples.bits not in (8, DEEPEST)))
+    ):
+        raise UndecodableImage(f"The TIFF file's variant is not supported: {samples}, predictor {predictor}.")
+    width, height = found.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for plane in range(colours if samples.planes_apart else 1):
+        before: NDArray[Any] | None = None
+        for top, columns, stored in _blocks(data, found, samples, striles, plane):
+            values = _samples_of(stored, found, samples, len(columns))
+            if predictor == HORIZONTAL:
+                before = _summed(values, columns.start, striles.width, before)
+            levels = _levels(values, samples.bits)
+            if samples.photometric == WHITE_IS_ZERO:
+                np.bitwise_not(levels, out=levels)
+            block = pixels[top : top + len(levels), columns.start : columns.stop]
+            if samples.planes_apart and colours == 3:
+                block[:, :, plane] = levels[:, :, 0]
+            else:
+                block[:] = levels[:, :, :colours]
+    return pixels
+
+
+def _blocks(
+    data: bytes, found: Directory, samples: Samples, striles: Striles, plane: int
+) -> Iterator[tuple[int, range, NDArray[np.uint8]]]:
+    """Blocks of a plane as stored, uncompressed: first row, columns, and (rows, bytes).
+
+    A block has about pillow.STRIP_PIXELS samples, also where one row has more: unpacking takes up to 160 bytes a
+    sample. It starts at a whole byte.
+    """
+    together = samples.together
+    width, height = found.size
+    strile_bytes = _bytes(striles.width, together, samples.bits)
+    # The last tile of a row holds a whole tile's bytes, of which those over the edge are none of the image's.
+    row_bytes = _bytes(width, together, samples.bits)
+    tags = _kept(found, striles, samples) | {
+        WIDTH: _long(row_bytes),
+        BITS: Field(SHORT, np.array([8])),
+        SAMPLES: Field(SHORT, np.array([1])),
+        PHOTOMETRIC: Field(SHORT, np.array([BLACK_IS_ZERO])),
+        PREDICTOR: Field(SHORT, np.array([1])),
+        PLANAR: Field(SHORT, np.array([1])),
+    }
+    if striles.offsets == TILE_OFFSETS:
+        tags[TILE_WIDTH] = _long(strile_bytes)
+    tags.pop(EXTRA_SAMPLES, None)
+    first = plane * striles.per_plane
+    for tag in {striles.offsets, striles.lengths} & tags.keys():
+        tags[tag] = tags[tag]._replace(values=tags[tag].values[first : first + striles.per_plane])
+    with _opened(data, found, tags) as image:
+        image.load()
+        step = min(width, pillow.STRIP_PIXELS // together // 8 * 8)
+        rows = pillow.STRIP_PIXELS // (step * together)
+        for top in range(0, height, rows):
+            bottom = min(top + rows, height)
+            for left in range(0, width, step):
+                right = min(left + step, width)
+                start, end = (_bytes(column, together, samples.bits) for column in (left, right))
+                yield top, range(left, right), np.asarray(image.crop((start, top, end, bottom)))
+
+
+def _bytes(width: int, samples: int, bits: int) -> int:
+    """Bytes of a row of samples."""
+    return (width * samples * bits + 7) // 8
+
+
+def _long(value: int) -> Field:
+    return Field(LONG, np.array([value], np.uint32))
+
+
+def _samples_of(
+    stored: NDArray[np.uint8], found: Directory, samples: Samples, columns: int
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """(rows, bytes) as stored to (rows, columns, samples) of `bits` bits each."""
+    values: NDArray[Any]
+    if samples.bits == 8:
+        values = stored.copy()
+    elif samples.bits == DEEPEST:
+        values = stored.view(found.order + "u2").astype(np.uint16)
+    else:
+        values = _bits(stored, columns * samples.together, samples.bits)
+    return values.reshape(len(stored), columns, samples.together)
+
+
+def _summed(values: NDArray[Any], left: int, strile_width: int, before: NDArray[Any] | None) -> NDArray[Any]:
+    """Undoes the predictor in (rows, columns, samples), in place; the last column, which the next block needs.
+
+    `before` is that of the block at the left, which counts unless a tile starts at column `left`.
+    """
+    if left % strile_width and before is not None:
+        values[:, 0] += before
+    columns = values.shape[1]
+    starts = [0, *range(strile_width - left % strile_width, columns, strile_width), columns]
+    for start, end in itertools.pairwise(starts):
+        np.cumsum(values[:, start:end], axis=1, dtype=values.dtype, out=values[:, start:end])
+    return values[:, -1].copy()
+
+
+def _bits(stored: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.uint16]:
+    """(rows, bytes) to (rows, count) of `bits` bits each, highest bit first, whatever the byte order is (section 7)."""
+    starts = np.arange(count) * bits
+    at, shift = starts // 8, 24 - bits - starts % 8
+    padded = np.pad(stored, ((0, 0), (0, 2)))
+    # A sample of up to 15 bits lies in three bytes.
+    three = (
+        padded[:, at].astype(np.uint32) << 16 | padded[:, at + 1].astype(np.uint32) << 8 | padded[:, at + 2]
+    )
+    return (three >> shift.astype(np.uint32) & (1 << bits) - 1).astype(np.uint16)
+
+
+def _levels(values: NDArray[np.uint8] | NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
+    """Samples of `bits` bits to 0 to 255."""
+    if bits >= 8:
+        return (values >> (bits - 8)).astype(np.uint8)
+    highest = (1 << bits) - 1
+    return ((values * np.uint16(255) + highest // 2) // highest).astype(np.uint8)
+
+
+def size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels, as stored. Raises UndecodableImage or struct.error."""
+    return directory(data).size
+
+
+def orientation(data: bytes) -> int:
+    """The orientation tag as it stands; 1 where there is none."""
+    return directory(data).number(ORIENTATION, 1)

@@ -1,0 +1,185 @@
+"""Largest photo that fits under the memory limit, and the sentences about it for the start of the service.
+
+The kernel ends a process that exceeds its limit, and every photo in work is lost. An area in `/open` that is below the
+app's own makes the app stop with a message before it sends anything: no photo is marked as failed. The limit here is
+the one that the kernel enforces, of the control group or of the machine. FACE_MEMORY is a budget for photos at the same
+time, which a single photo may exceed.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from model_store.models import MODELS
+from service.images.memory import Header, needed
+from service.memory.capacity import KEPT, KEPT_BY_PHOTO, OF_A_CONTAINER, RESIDENT, Capacity, hard_limit
+from service.recognition import memory
+from service.settings import Settings
+
+MEBIBYTE = 1024**2
+
+AT_REST = 208 * MEBIBYTE
+"""Bytes of all processes before the first photo that the kernel cannot reclaim (186 to 192 MiB, models 1, 3 and 4; the
+worker has 140 of them, the web process 30, and the fork server of the decoders 23)."""
+LIBRARIES = 64 * MEBIBYTE
+"""Bytes of libraries and weights in constant use. The kernel can reclaim them, and the process then waits for the disk:
+with 58 MiB left it did not, with 7 MiB the next photo ended it (model 4, 3.6 and 4.2 megapixels, limit 512 MiB).
+The reserve also holds the 63 MiB that a start which compiles its loops takes and the kernel cannot reclaim."""
+KEPT_FOR_FACES = 10 * MEBIBYTE
+"""The part of KEPT_BY_PHOTO that a model without the CNN detector has."""
+
+ENCODED = {"image/jpeg": 1, "image/png": 3}
+"""Bytes per pixel of an upload, by its format: an upper bound. A JPEG of quality 80 has 0.1 to 0.5."""
+
+ROUND = 128 * MEBIBYTE
+
+SMALLEST_AREA = 640 * 480
+"""Pixels; the smallest analysis area of the app (MINIMUM_ANALYSIS_IMAGE_AREA in its SettingsService.php)."""
+
+AREA_SLACK = 1 / 16
+"""The app scales a photo to the advertised area and rounds both sides up, which adds (w + h) / (w·h): under a
+sixteenth for every photo that is at least 17 pixels thin."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Areas in pixels, sizes in bytes; a size is that of all processes together."""
+
+    limit: int
+    """The kernel ends a process that exceeds it."""
+    budget: int | None
+    """FACE_MEMORY, where it is set."""
+    configured_area: int
+    """FACE_MAXIMUM_AREA, set or by default."""
+    is_set: bool
+    """Whether FACE_MAXIMUM_AREA is set, and so advertised in any case."""
+    photo: int
+    """Peak with a photo of the configured area in `/detect`."""
+    sufficient_limit: int
+    """A limit with which a photo of the configured area fits, a multiple of ROUND."""
+    fitting_area: int
+    """Largest area to advertise for which every photo fits; 0 where none does."""
+    configured_original: int
+    """FACE_MAXIMUM_ORIGINAL_AREA."""
+    original: int
+    """Peak with an original of that area in `/compute`."""
+    fitting_original: int
+    """Largest area of an original that fits."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether a photo of the configured area fits."""
+        return self.fitting_area >= self.configured_area
+
+    @property
+    def advertised_area(self) -> int:
+        """The `maximum_area` of `/open`."""
+        if self.is_set or self.fits:
+            return self.configured_area
+        return self.recommended_area
+
+    @property
+    def accepted_area(self) -> int:
+        """What `/detect` accepts: the advertised area and the app's rounding."""
+        return with_slack(self.advertised_area)
+
+    @property
+    def recommended_area(self) -> int:
+        """The fitting area, within what the app can be set to."""
+        return min(max(self.fitting_area, SMALLEST_AREA), self.configured_area)
+
+    def summary(self) -> str:
+        """What is needed and what fits, in one line."""
+        return (
+            f"memory limit {_mebibytes(self.limit)}. /detect: {_mebibytes(self.photo)} for a photo of "
+            f"{_megapixels(self.configured_area)}, {_megapixels(self.fitting_area)} fit. /compute: "
+            f"{_mebibytes(self.original)} for an original of {_megapixels(self.configured_original)}, "
+            f"{_megapixels(self.fitting_original)} fit"
+        )
+
+    def warnings(self) -> list[str]:
+        """One line each: a photo over the kernel's limit, with the ways out, and a photo over FACE_MEMORY."""
+        return [sentence for sentence in (self._over_limit(), self._over_budget()) if sentence]
+
+    def _over_budget(self) -> str | None:
+        if self.budget is None or self.photo <= self.budget:
+            return None
+        return (
+            f"FACE_MEMORY of {_mebibytes(self.budget)} is below the {_mebibytes(self.photo)} of a photo of "
+            f"{_megapixels(self.configured_area)}: such a photo is computed alone, and exceeds it"
+        )
+
+    def _over_limit(self) -> str | None:
+        if self.fits:
+            return None
+        consequence = (
+            "FACE_MAXIMUM_AREA is set, so /open advertises it all the same, and such a photo may end the service"
+            if self.is_set
+            else f"/open advertises {self.advertised_area} pixels in its place (FACE_MAXIMUM_AREA overrides that)"
+        )
+        return (
+            f"a photo of {_megapixels(self.configured_area)} needs {_mebibytes(self.photo)}, over the memory limit of "
+            f"{_mebibytes(self.limit)}: {consequence}. Raise the limit to {_mebibytes(self.sufficient_limit)}, or "
+            "lower the app's analysis area: php occ config:app:set facerecognition analysis_image_area "
+            f"--value {self.recommended_area}"
+        )
+
+
+def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> MemoryPlan:
+    """The plan for a memory limit in bytes; by default the one that the kernel enforces here."""
+    limit = hard_limit() if limit is None else limit
+    model = MODELS[settings.model]
+    kept = of_photo = 0
+    if settings.engine == "onnx":
+        # KEPT has a part of each kind for one photo at a time (measured, one caller, up to 8.8 megapixels).
+        of_photo = KEPT_BY_PHOTO if model.detector == "cnn" else KEPT_FOR_FACES
+        kept = (KEPT if model.detector == "cnn" else 0) + of_photo * (capacity.at_once - 1)
+    recognizing = memory.needed if settings.engine == "onnx" else memory.needed_by_dlib
+
+    def peak(area: int, mimetype: str, known: bool) -> int:
+        decoding = needed(Header(area, 1, "JPEG"))
+        working = max(decoding, recognizing(model, 1, area, known=known))
+        return AT_REST + LIBRARIES + kept + working + ENCODED[mimetype] * area
+
+    def with_photo(area: int) -> int:
+        return peak(with_slack(area), settings.preferred_mimetype, known=False)
+
+    def with_original(area: int) -> int:
+        return peak(area, "image/jpeg", known=True)
+
+    def sufficient() -> int:
+        """With a higher limit, more photos are computed at the same time, which takes some of it.
+
+        `Capacity.of` gives them half of the process's share of the limit at most.
+        """
+        alone = with_photo(largest) - of_photo * (capacity.at_once - 1)
+        with_all = alone + of_photo * (capacity.most_at_once - 1)
+        if settings.memory is None:
+            with_all = min(with_all, int((alone - (RESIDENT + KEPT) / 2) / (1 - OF_A_CONTAINER / 2)))
+        return -(-max(with_all, alone) // ROUND) * ROUND
+
+    largest, largest_original = settings.maximum_area, settings.maximum_original_area
+    return MemoryPlan(
+        limit=limit,
+        budget=settings.memory,
+        configured_area=largest,
+        is_set="maximum_area" in settings.model_fields_set,
+        photo=with_photo(largest),
+        sufficient_limit=sufficient(),
+        fitting_area=bisect_right(range(1, largest + 1), limit, key=with_photo),
+        configured_original=largest_original,
+        original=with_original(largest_original),
+        fitting_original=bisect_right(range(1, largest_original + 1), limit, key=with_original),
+    )
+
+
+def with_slack(area: int) -> int:
+    """An advertised area and the app's rounding."""
+    return area + int(area * AREA_SLACK)
+
+
+def _megapixels(area: int) -> str:
+    return f"{area / 1e6:.1f} megapixels"
+
+
+def _mebibytes(size: int) -> str:
+    return f"{-(-size // MEBIBYTE):,} MiB"

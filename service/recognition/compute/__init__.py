@@ -1,0 +1,1 @@
+"""Cores, threads, batching, scratch buffers, compiled loops and container limits."""

@@ -1,0 +1,42 @@
+"""Loops compiled to machine code at their first call, and kept on the disk for the next start."""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+try:
+    os.sched_getaffinity(0)
+except OSError:
+    # numba calls it while it is imported, and Pillow for each AVIF. Both fail where a sandbox denies the call, and
+    # count the cores where the function is missing, as on other systems.
+    del os.sched_getaffinity
+except AttributeError:
+    pass
+
+import numba
+
+from service.recognition.compute.machine_code import MachineCode
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(*signatures: object) -> Callable[[Function], Function]:
+    """Compile a function of numbers and arrays, for these signatures of numba's; it runs without the GIL.
+
+    Without signatures it is compiled at its first call, and for each kind of arguments anew.
+    No fast-math: every operation rounds as written and none is fused with another, so that results are dlib's.
+    `machine_code` keeps the result on the disk.
+    """
+
+    def decorate(function: Function) -> Function:
+        dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
+        if dispatcher is function:  # NUMBA_DISABLE_JIT, to debug
+            return function
+        dispatcher._cache = MachineCode(function)
+        for signature in signatures:
+            dispatcher.compile(signature)
+        if signatures:
+            dispatcher.disable_compile()
+        return cast(Function, dispatcher)
+
+    return decorate

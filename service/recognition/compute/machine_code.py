@@ -1,0 +1,113 @@
+"""An on-disk cache of the compiled loops' machine code: read from any folder, written to the first writable one.
+
+Numba's own cache (`cache=True`) does not serve here, whatever its locator (seen with 0.68.1):
+- A damaged file ends every later start with EOFError or UnpicklingError (numba issue 10434). A wrong bit is executed.
+- The index is written before the code. A process killed in between leaves old code under the stamp of the new source.
+- Files are numbered. Of two processes that each add a signature at once, one's code runs for the other's signature:
+  f(1.5) was computed as f(1), in later starts too.
+- It has one folder, and its failed write fails the call of the loop.
+Here a file holds one signature and a checksum over code and sources, and is published by a rename.
+"""
+
+import hashlib
+import logging
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from model_store.atomic import atomic_file
+from service.recognition.compute import code_folders
+
+log = logging.getLogger(__name__)
+
+_CHECKSUM_BYTES = hashlib.sha256().digest_size
+
+
+class MachineCode(NullCache):
+    """The machine code of one function's signatures, in the place of numba's `FunctionCache`.
+
+    Where no folder is writable, code lives as long as the process, and one warning is logged.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        # Now, not at the first call: until then, an update may have brought other files.
+        self._sources = _sources()
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The code for one signature, or None. Called by numba."""
+        # Code refers to what numba registers here.
+        target_context.refresh()
+        name = self._file(sig, target_context.codegen())
+        for folder in code_folders.folders():
+            code = self._read(folder / name)
+            if code is not None:
+                return CompileResult._rebuild(target_context, *pickle.loads(code))  # type: ignore[no-untyped-call]
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Write new code to the first writable folder. Called by numba."""
+        if data.library.has_dynamic_globals:
+            raise ValueError(f"{self._name} refers to addresses of this process: its code cannot be kept")
+        name = self._file(sig, data.codegen)
+        code: bytes = dumps(data._reduce())  # type: ignore[no-untyped-call]
+        for folder in code_folders.folders():
+            try:
+                with atomic_file(folder / name) as file:
+                    file.write(self._checksum(code) + code)
+            except OSError:
+                continue
+            return
+        _warn()
+
+    def _file(self, sig: Any, codegen: Any) -> str:
+        """The file's name for one signature, on this CPU, by these versions."""
+        versions = (numba.__version__, llvmlite.__version__, np.__version__)
+        made_for = repr((sig, codegen.magic_tuple(), sys.implementation.cache_tag, versions))
+        return f"{self._name}-{hashlib.sha256(made_for.encode()).hexdigest()[:16]}.code"
+
+    def _read(self, path: Path) -> bytes | None:
+        """The code in a file; None where it is absent, damaged, of other sources, or of an owner without trust."""
+        try:
+            with path.open("rb") as file:
+                owner, content = os.fstat(file.fileno()).st_uid, file.read()
+            trusted = (0, os.geteuid(), code_folders.PACKAGE.stat().st_uid)
+        except OSError:
+            return None
+        # The content is run: loaded only from owners whose code runs here anyway.
+        if owner not in trusted:
+            return None
+        checksum, code = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+        return code if checksum == self._checksum(code) else None
+
+    def _checksum(self, code: bytes) -> bytes:
+        return hashlib.sha256(self._sources + code).digest()
+
+
+@cache
+def _sources() -> bytes:
+    """SHA-256 of every module of the package (3 ms): a loop holds constants and loops of other modules."""
+    digest = hashlib.sha256()
+    for source in sorted(code_folders.PACKAGE.rglob("*.py")):
+        digest.update(hashlib.sha256(source.read_bytes()).digest())
+    return digest.digest()
+
+
+@cache
+def _warn() -> None:
+    log.warning(
+        "no folder for compiled code (%s) can be written: each start compiles it again, which takes some seconds. "
+        "Let NUMBA_CACHE_DIR name a folder that this user can write.",
+        ", ".join(map(str, code_folders.folders())),
+    )

@@ -1,0 +1,46 @@
+"""Pixels packed into 32 bits, 0x00BBGGRR: one load fetches a colour, and loops over them fill vector registers."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from service.recognition.compute.compiled import compiled
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def packed(image: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """RGB, uint8, shape (rows, columns, 3), as uint32, shape (rows, columns)."""
+    out = np.empty(image.shape[:2], np.uint32)
+    _pack(image, out)
+    return out
+
+
+_PHOTO = types.Array(types.uint8, 3, "A", readonly=True)
+"""An excerpt of a photo, which may be read-only; the type of what is neither fits too."""
+
+
+@compiled(types.void(_PHOTO, types.uint32[:, ::1]))
+def _pack(image: NDArray[np.uint8], out: NDArray[np.uint32]) -> None:
+    for row in range(image.shape[0]):
+        for column in range(image.shape[1]):
+            out[row, column] = (
+                np.uint32(image[row, column, 0])
+                | (np.uint32(image[row, column, 1]) << np.uint32(8))
+                | (np.uint32(image[row, column, 2]) << np.uint32(16))
+            )
+
+
+def inlined(function: Function) -> Function:
+    """A part of a compiled loop: put in where it is called, since a loop with a call is no vector loop."""
+    return cast(Function, numba.njit(inline="always")(function))
+
+
+@inlined
+def channel(pixel: Any, shift: int) -> Any:
+    """One channel of a packed pixel, int32: shift 0, 8 or 16 for red, green or blue. For compiled loops."""
+    return np.int32((pixel >> np.uint32(shift)) & np.uint32(255))

@@ -1,0 +1,1 @@
+"""Stages of one face: landmarks, similarity transform, face chip, descriptor."""

@@ -1,0 +1,191 @@
+"""dlib's landmarks: a cascade of regression trees that moves a mean face's points to where they are in the photo.
+
+Only the few hundred pixels that a stage asks about are read, so that the time grows with faces and not with the
+photo. A compiled loop, since the arrays of one face are too short for numpy: it took thirty times as long as dlib.
+
+Source: dlib/image_processing/shape_predictor.h. Where dlib counts in float32, so does this, in the same order.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from service.recognition.compute.compiled import compiled
+from service.recognition.faces.similarity import affine
+from service.recognition.geometry import Rectangle
+
+_SQUARE_CORNERS = np.array(
+    [
+        [-1 - 2.0**-52, -(2.0**-52), 1 + 2.0**-52],
+        [1 - 3 * 2.0**-53, -1 + 5 * 2.0**-53, 1.5 * 2.0**-53],
+        [0.0, 1 + 2.0**-52, 1.5 * 2.0**-54],
+    ]
+)
+"""The pseudoinverse of the corners (0, 0), (1, 0) and (1, 1) of the square in which points are placed, as columns
+x, y, 1: (-1 0 1; 1 -1 0; 0 1 0) but for the rounding of dlib's pinv (dlib/matrix/matrix_la.h)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A shape predictor as arrays. Coordinates are shares of the face's rectangle: (0, 0) to (1, 1)."""
+
+    initial: NDArray[np.float32]
+    """The mean face, shape (points, 2): x, y."""
+    anchors: NDArray[np.int32]
+    """The point that each pixel of a stage belongs to, shape (stages, pixels)."""
+    offsets: NDArray[np.float32]
+    """Where the pixel lies from that point in the mean face, shape (stages, pixels, 2)."""
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
+    """The pixels whose brightness a split compares, shape (stages, trees, splits)."""
+    thresholds: NDArray[np.float32]
+    """A split goes left where the first pixel is brighter than the second by more, shape as `first`."""
+    leaves: NDArray[np.float32]
+    """What each leaf moves the points by, shape (stages, trees, splits + 1, 2 x points)."""
+
+    def record(self) -> NDArray[np.void]:
+        """All arrays as the fields of one, which `numpy.save` puts into one file."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        # Each item is of four bytes, so that every field is aligned without padding.
+        layout = np.dtype([(name, array.dtype, array.shape) for name, array in arrays.items()])
+        record = np.empty(1, layout)
+        for name, array in arrays.items():
+            record[name][0] = array
+        return record
+
+    @classmethod
+    def load(cls, file: Path) -> "Predictor":
+        """The arrays of a file, mapped: what no face needs is not read, and processes share the rest."""
+        record = np.load(file, mmap_mode="r", allow_pickle=False)
+        return cls(**{field.name: np.asarray(record[field.name])[0] for field in fields(cls)})
+
+
+class Landmarks:
+    """Finds the points of faces. Safe to call from many threads; a call holds no GIL while it works.
+
+    Args:
+        predictor: the arrays to go by.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        centred = predictor.initial.astype(np.float64)
+        centred -= centred.mean(axis=0)
+        self._predictor = predictor
+        self._turning = centred / (centred * centred).sum()
+
+    def __call__(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
+        """The points of faces.
+
+        Args:
+            image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
+            rectangles: the faces, inside of the image or not.
+
+        Returns:
+            Shape (faces, points, 2): x, y in pixels of the image, inside of it or not.
+        """
+        predictor = self._predictor
+        points = np.empty((len(rectangles), *predictor.initial.shape), np.int64)
+        arrays = (
+            *(predictor.initial, predictor.anchors, predictor.offsets),
+            *(predictor.first, predictor.second, predictor.thresholds, predictor.leaves),
+        )
+        for face, rectangle in zip(points, rectangles, strict=True):
+            _find(image, _to_image(rectangle), self._turning, *arrays, face)
+        return points
+
+
+def _to_image(rectangle: Rectangle) -> NDArray[np.float64]:
+    """The transform of (0, 0) to (1, 1) onto a rectangle: shape (2, 3), the shift as the last column."""
+    # dlib keeps the corners in float32, which rounds beyond 2^24.
+    left, top, right, bottom = np.array(rectangle, np.float32).astype(np.float64)
+    return affine(_SQUARE_CORNERS, np.array([[left, right, right], [top, top, bottom]]))
+
+
+_FLOAT64 = types.Array(types.float64, 2, "C", readonly=True)
+
+
+def _array(item: types.Type, dimensions: int) -> types.Array:
+    return types.Array(item, dimensions, "C", readonly=True)
+
+
+@compiled(types.int64(types.float64, types.float64, types.float64, types.float64, types.float64))
+def _pixel(across: float, down: float, shift: float, x: float, y: float) -> int:
+    """One coordinate of the pixel at (x, y) of a face's rectangle: halves go up, as in dlib's point."""
+    return math.floor(across * x + down * y + shift + 0.5)
+
+
+@compiled(
+    types.void(
+        _array(types.uint8, 3),
+        _FLOAT64,
+        _FLOAT64,
+        _array(types.float32, 2),
+        _array(types.int32, 2),
+        _array(types.float32, 3),
+        _array(types.int32, 3),
+        _array(types.int32, 3),
+        _array(types.float32, 3),
+        _array(types.float32, 4),
+        types.int64[:, ::1],
+    )
+)
+def _find(
+    image: NDArray[np.uint8],
+    to_image: NDArray[np.float64],
+    turning: NDArray[np.float64],
+    initial: NDArray[np.float32],
+    anchors: NDArray[np.int32],
+    offsets: NDArray[np.float32],
+    first: NDArray[np.int32],
+    second: NDArray[np.int32],
+    thresholds: NDArray[np.float32],
+    leaves: NDArray[np.float32],
+    points: NDArray[np.int64],
+) -> None:
+    """The points of one face, into `points`.
+
+    `turning` is the mean face about its centre, divided by its sum of squares; what follows are the arrays of a
+    predictor.
+    """
+    stages, trees, splits = first.shape
+    shape = initial.copy()
+    brightness = np.empty(anchors.shape[1], np.float32)
+    for stage in range(stages):
+        # How the face is turned and scaled against the mean face: Umeyama's equations, closed for the plane. dlib
+        # decomposes a matrix instead; both agree to 1e-15, of which nothing is left in float32.
+        along = across = 0.0
+        for point in range(len(shape)):
+            x, y = np.float64(shape[point, 0]), np.float64(shape[point, 1])
+            along += x * turning[point, 0] + y * turning[point, 1]
+            across += y * turning[point, 0] - x * turning[point, 1]
+        cosine, sine = np.float32(along), np.float32(across)
+        for pixel in range(anchors.shape[1]):
+            anchor = anchors[stage, pixel]
+            right, down = offsets[stage, pixel, 0], offsets[stage, pixel, 1]
+            px = cosine * right + -sine * down + shape[anchor, 0]
+            py = sine * right + cosine * down + shape[anchor, 1]
+            column = _pixel(to_image[0, 0], to_image[0, 1], to_image[0, 2], px, py)
+            row = _pixel(to_image[1, 0], to_image[1, 1], to_image[1, 2], px, py)
+            if 0 <= row < image.shape[0] and 0 <= column < image.shape[1]:
+                red, green, blue = image[row, column, 0], image[row, column, 1], image[row, column, 2]
+                brightness[pixel] = (np.int64(red) + np.int64(green) + np.int64(blue)) // 3
+            else:
+                brightness[pixel] = 0
+        for tree in range(trees):
+            node = 0
+            while node < splits:
+                one, other = first[stage, tree, node], second[stage, tree, node]
+                brighter = brightness[one] - brightness[other] > thresholds[stage, tree, node]
+                node = 2 * node + (1 if brighter else 2)
+            for point in range(len(shape)):
+                shape[point, 0] += leaves[stage, tree, node - splits, 2 * point]
+                shape[point, 1] += leaves[stage, tree, node - splits, 2 * point + 1]
+    for point in range(len(shape)):
+        x, y = np.float64(shape[point, 0]), np.float64(shape[point, 1])
+        points[point, 0] = _pixel(to_image[0, 0], to_image[0, 1], to_image[0, 2], x, y)
+        points[point, 1] = _pixel(to_image[1, 0], to_image[1, 1], to_image[1, 2], x, y)

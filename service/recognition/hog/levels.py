@@ -1,0 +1,221 @@
+"""The pictures that the HOG detector looks at: the photo doubled, then each 5/6 of the one before, to the bit.
+
+Unlike the CNN's pyramid these are whole pictures of bytes, each rounded before the next is made of it.
+
+Source: dlib/image_transforms/image_pyramid.h (pyramid_down, pyramid_down_2_1) and
+dlib/image_transforms/interpolation.h (pyramid_up, resize_image of RGB pictures with interpolate_bilinear).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.recognition.compute.compiled import compiled
+from service.recognition.compute.packed_pixels import channel, inlined
+from service.recognition.geometry import round_half_away
+from service.recognition.hog.excerpt import Area, Excerpt
+
+RATE = 6
+"""A level is (RATE - 1) / RATE of the one before (pyramid_down<6>, the frontal face detector's pyramid)."""
+LEAST_SIDE = 64
+"""Pixels of the smallest level's sides (min_pyramid_layer_width and _height of the detector)."""
+_SHIFT = 0.3
+"""pyramid_down::point_down and point_up."""
+_LANES = 4
+"""Columns that dlib interpolates at once; the last ones of a row take another way, which rounds otherwise."""
+_ONE = np.float32(1)
+_NEXT = np.uint64(1)
+_SECOND = np.uint64(32)
+"""Bits by which the second of two pixels in one word is shifted."""
+
+
+def sizes(rows: int, columns: int) -> list[tuple[int, int]]:
+    """Rows and columns of every level for a photo of this size, the doubled photo first.
+
+    Whether there is a further level, dlib tells from the corner that it maps down through the levels, not from
+    the level's own size: near LEAST_SIDE the two differ.
+    """
+    # pyramid_up: the corner of the photo, mapped up by pyramid_down_2_1::point_up, is the last pixel.
+    rows, columns = 2 * rows + 1, 2 * columns + 2
+    found = []
+    edges = np.array([0, 0, columns - 1, rows - 1])
+    while True:
+        found.append((rows, columns))
+        edges = round_half_away((edges - _SHIFT) * ((RATE - 1.0) / RATE))
+        left, top, right, bottom = edges.tolist()
+        if right - left + 1 < LEAST_SIDE or bottom - top + 1 < LEAST_SIDE:
+            return found
+        rows, columns = (RATE - 1) * rows // RATE, (RATE - 1) * columns // RATE
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Where each pixel of a level comes from in the picture before it. Bilinear with aligned corners."""
+
+    tops: NDArray[np.int64]
+    bottoms: NDArray[np.int64]
+    """Shape (rows,): the two source rows."""
+    row_fractions: NDArray[np.float64]
+    """Shape (rows,): the weight of the lower one."""
+    lefts: NDArray[np.int32]
+    rights: NDArray[np.int32]
+    """Shape (columns,): the two source columns."""
+    column_fractions: NDArray[np.float64]
+    """Shape (columns,): the weight of the right one; of float32 precision in the first `whole` columns."""
+    whole: int
+    """Columns that dlib computes in float32; those after it are computed in float64."""
+
+    def source(self, area: Area) -> Area:
+        """What is read of the picture before it to make an area, which is not empty, of the level."""
+        return Area(
+            int(self.tops[area.top]),
+            int(self.bottoms[area.bottom - 1]) + 1,
+            int(self.lefts[area.left]),
+            int(self.rights[area.right - 1]) + 1,
+        )
+
+
+def resampling(source: tuple[int, int], target: tuple[int, int]) -> Resampling:
+    """How dlib resamples a picture of `source` rows and columns to `target`."""
+    row_step = (source[0] - 1) / max(target[0] - 1, 1)
+    rows = _steps(-row_step, row_step, target[0])
+    tops = np.floor(rows).astype(np.int64)
+
+    step = (source[1] - 1) / max(target[1] - 1, 1)
+    groups = target[1] // _LANES + 2
+    lanes = np.full((groups + 1, _LANES), _LANES * step, np.float32)
+    lanes[0] = [-_LANES * step + lane * step for lane in range(_LANES)]
+    positions = np.cumsum(lanes, axis=0, dtype=np.float32)[1:]
+    outside = np.flatnonzero(positions[:, -1].astype(np.int32) + 1 >= source[1])
+    whole = _LANES * int(outside[0])
+    in_lanes = positions.ravel()[: min(whole, target[1])]
+    in_tail = _steps(-step + whole * step, step, max(target[1] - whole, 0))
+
+    lane_lefts, tail_lefts = in_lanes.astype(np.int32), np.floor(in_tail).astype(np.int32)
+    lefts = np.concatenate([lane_lefts, tail_lefts])
+    return Resampling(
+        tops,
+        np.minimum(tops + 1, source[0] - 1),
+        rows - tops,
+        lefts,
+        np.minimum(lefts + 1, source[1] - 1),
+        np.concatenate([in_lanes - lane_lefts.astype(np.float32), in_tail - tail_lefts]).astype(np.float64),
+        len(in_lanes),
+    )
+
+
+def resample(source: Excerpt, target: Excerpt, way: Resampling, area: Area) -> None:
+    """Make an area of a level.
+
+    Args:
+        source: of the packed picture before it, `way.source(area)` or more.
+        target: of the level, the area or more; takes it.
+        way: from that picture to the level.
+        area: within the level.
+    """
+    _resample(
+        source.pixels,
+        source.top,
+        source.left,
+        target.pixels,
+        area.top - target.top,
+        area.left - target.left,
+        way.tops[area.top : area.bottom],
+        way.bottoms[area.top : area.bottom],
+        way.row_fractions[area.top : area.bottom],
+        way.lefts[area.left : area.right],
+        way.rights[area.left : area.right],
+        way.column_fractions[area.left : area.right],
+        min(max(way.whole - area.left, 0), area.right - area.left),
+    )
+
+
+def _steps(start: float, step: float, count: int) -> NDArray[np.float64]:
+    """Positions as dlib adds them up, one after the other."""
+    return np.cumsum(np.concatenate([[start], np.full(count, step)]))[1:]
+
+
+@compiled()
+def _resample(
+    source: Any,
+    source_top: int,
+    source_left: int,
+    target: Any,
+    target_top: int,
+    target_left: int,
+    tops: Any,
+    bottoms: Any,
+    row_fractions: Any,
+    lefts: Any,
+    rights: Any,
+    column_fractions: Any,
+    whole: int,
+) -> None:
+    # The neighbours of each pixel are gathered first, left and right at once, so that the arithmetic is a vector loop.
+    upper_pairs, lower_pairs = np.empty(whole, np.uint64), np.empty(whole, np.uint64)
+    gathered_upper, gathered_lower = -1, -1
+    for row in range(len(tops)):
+        upper, lower = tops[row] - source_top, bottoms[row] - source_top
+        if upper == gathered_lower:
+            upper_pairs, lower_pairs = lower_pairs, upper_pairs
+            gathered_upper, gathered_lower = gathered_lower, gathered_upper
+        if upper != gathered_upper:
+            _gather(source[upper], source_left, lefts, upper_pairs)
+        if lower != gathered_lower:
+            _gather(source[lower], source_left, lefts, lower_pairs)
+        gathered_upper, gathered_lower = upper, lower
+        # A slice of a contiguous row: contiguous too, where a slice of both sides at once would be no vector loop.
+        line = target[target_top + row][target_left:]
+        down = np.float32(row_fractions[row])
+        up = np.float32(1 - row_fractions[row])
+        for i in range(whole):
+            after = np.float32(column_fractions[i])
+            before = _ONE - after
+            w0, w1, w2, w3 = up * before, up * after, down * before, down * after
+            p0, p1 = np.uint32(upper_pairs[i]), np.uint32(upper_pairs[i] >> _SECOND)
+            p2, p3 = np.uint32(lower_pairs[i]), np.uint32(lower_pairs[i] >> _SECOND)
+            red = _mixed(w0, w1, w2, w3, p0, p1, p2, p3, 0)
+            green = _mixed(w0, w1, w2, w3, p0, p1, p2, p3, 8)
+            blue = _mixed(w0, w1, w2, w3, p0, p1, p2, p3, 16)
+            line[i] = red | green | blue
+        for column in range(whole, len(lefts)):
+            left, right = lefts[column] - source_left, rights[column] - source_left
+            after64, down64 = column_fractions[column], row_fractions[row]
+            pixel = np.uint32(0)
+            for shift in range(0, 24, 8):
+                pixel |= np.uint32(
+                    (1 - down64)
+                    * (
+                        (1 - after64) * channel(source[upper, left], shift)
+                        + after64 * channel(source[upper, right], shift)
+                    )
+                    + down64
+                    * (
+                        (1 - after64) * channel(source[lower, left], shift)
+                        + after64 * channel(source[lower, right], shift)
+                    )
+                ) << np.uint32(shift)
+            line[column] = pixel
+
+
+@compiled()
+def _gather(line: Any, begin: int, lefts: Any, pairs: Any) -> None:
+    """Two neighbours in 64 bits, the left one in the lower half: one load and one store."""
+    for i in range(len(pairs)):
+        # Unsigned: a signed index could count from the end, and the loop would ask each time.
+        at = np.uint64(np.uint32(lefts[i]) - np.uint32(begin))
+        pairs[i] = np.uint64(line[at]) | (np.uint64(line[at + _NEXT]) << _SECOND)
+
+
+@inlined
+def _mixed(w0: Any, w1: Any, w2: Any, w3: Any, p0: Any, p1: Any, p2: Any, p3: Any, shift: int) -> Any:
+    """One channel of four neighbours, weighted and truncated, at its place in the pixel."""
+    value = (
+        w0 * np.float32(channel(p0, shift))
+        + w1 * np.float32(channel(p1, shift))
+        + w2 * np.float32(channel(p2, shift))
+        + w3 * np.float32(channel(p3, shift))
+    )
+    return np.uint32(np.int32(value)) << np.uint32(shift)

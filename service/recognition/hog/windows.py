@@ -1,0 +1,154 @@
+"""Where the windows of a HOG level stand, and which of them could overlap a given box enough to matter.
+
+Source: dlib/image_transforms/fhog.h (fhog_to_image), dlib/image_transforms/image_pyramid.h
+(pyramid_down::point_up, pyramid_down_2_1::rect_down) and dlib/geometry/drectangle.h (rounding).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.recognition.geometry import Rectangle
+from service.recognition.hog import fhog
+from service.recognition.hog.confirmation import CONFIRMING_OVERLAP
+from service.recognition.hog.fhog import BEFORE, CELL
+from service.recognition.hog.levels import RATE
+from service.recognition.hog.separable import TAPS
+from service.recognition.nms import OverlapRule
+
+Edges = NDArray[np.int64]
+_SLACK = 1 - 1e-9
+"""Takes the rounding of a bound off it: a window too many costs nothing, one too few would be wrong."""
+
+
+class Region(NamedTuple):
+    """A rectangle of windows of a level, the ends excluded."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def windows(self) -> int:
+        return (self.bottom - self.top) * (self.right - self.left)
+
+
+@dataclass(frozen=True)
+class WindowGrid:
+    """The windows of one level: a window's box is made of its row's two edges and its column's two."""
+
+    tops: Edges
+    bottoms: Edges
+    lefts: Edges
+    rights: Edges
+    """In pixels of the doubled photo, inclusive."""
+
+    @classmethod
+    def of_level(cls, number: int, rows: int, columns: int) -> "WindowGrid":
+        """The grid of the level of this number and size in pixels."""
+        down, across = fhog.windows(rows, columns)
+        vertical, horizontal = _edges(number, down), _edges(number, across)
+        ends = TAPS - 1
+        return cls(
+            vertical[: len(vertical) - ends],
+            vertical[ends:],
+            horizontal[: len(horizontal) - ends],
+            horizontal[ends:],
+        )
+
+    @property
+    def whole(self) -> Region:
+        return Region(0, len(self.tops), 0, len(self.lefts))
+
+    def box(self, row: int, column: int) -> Rectangle:
+        """The box of a window, in pixels of the doubled photo."""
+        return Rectangle(
+            int(self.lefts[column]), int(self.tops[row]), int(self.rights[column]), int(self.bottoms[row])
+        )
+
+    def same_face(self, rectangle: Rectangle, rule: OverlapRule) -> Region | None:
+        """The windows that could be the same face as a box of the doubled photo; more may be among them."""
+        if self.whole.windows == 0:
+            return None
+        heights, widths = self.bottoms - self.tops + 1, self.rights - self.lefts + 1
+        smallest = int(heights.min() * widths.min())
+        # The bounding box is no smaller than the larger of the two.
+        shared = min(
+            rule.overlap * max(rectangle.area, smallest), rule.covered * min(rectangle.area, smallest)
+        )
+        return _sharing(
+            (self.tops, self.bottoms + 1, rectangle.top, rectangle.bottom + 1),
+            (self.lefts, self.rights + 1, rectangle.left, rectangle.right + 1),
+            shared * _SLACK,
+        )
+
+    def confirming(self, face: Rectangle) -> Region | None:
+        """The windows that could confirm a face of the photo; more may be among them."""
+        if self.whole.windows == 0 or face.right <= face.left or face.bottom <= face.top:
+            return None
+        tops, bottoms = photo_rows(self.tops), photo_rows(self.bottoms)
+        lefts, rights = photo_columns(self.lefts), photo_columns(self.rights)
+        smallest = int((bottoms - tops).min() * (rights - lefts).min())
+        area = (face.right - face.left) * (face.bottom - face.top)
+        return _sharing(
+            (tops, bottoms, face.top, face.bottom),
+            (lefts, rights, face.left, face.right),
+            CONFIRMING_OVERLAP * max(area, smallest) * _SLACK,
+        )
+
+
+def in_photo(rectangle: Rectangle) -> Rectangle:
+    """From the doubled photo to the photo."""
+    left, right = photo_columns(np.array([rectangle.left, rectangle.right]))
+    top, bottom = photo_rows(np.array([rectangle.top, rectangle.bottom]))
+    return Rectangle(int(left), int(top), int(right), int(bottom))
+
+
+def photo_columns(edges: Edges) -> Edges:
+    return _rounded(edges / 2.0 - 1.25)
+
+
+def photo_rows(edges: Edges) -> Edges:
+    return _rounded(edges / 2.0 - 0.75)
+
+
+_Axis = tuple[Edges, Edges, int, int]
+"""Where windows begin and end, and where the box begins and ends."""
+
+
+def _sharing(vertical: _Axis, horizontal: _Axis, area: float) -> Region | None:
+    """The windows that could share this area with the box: by each axis alone, were the other one all shared."""
+    rows, columns = _shared(vertical), _shared(horizontal)
+    tall, wide = rows.max(), columns.max()
+    if tall <= 0 or wide <= 0 or tall * wide < area:
+        return None
+    fitting_rows = np.flatnonzero(rows * wide >= area)
+    fitting_columns = np.flatnonzero(columns * tall >= area)
+    return Region(
+        int(fitting_rows[0]), int(fitting_rows[-1]) + 1, int(fitting_columns[0]), int(fitting_columns[-1]) + 1
+    )
+
+
+def _shared(axis: _Axis) -> Edges:
+    begins, ends, begin, end = axis
+    return np.minimum(ends, end) - np.maximum(begins, begin)
+
+
+def _edges(level: int, windows: int) -> Edges:
+    """The middles of cells, carried up to the doubled photo: of the first window's first to the last one's last."""
+    if windows == 0:
+        return np.empty(TAPS - 1, np.int64)
+    corner = (np.arange(windows + TAPS - 1) - (BEFORE - 1)) * CELL + 1
+    # Left of the picture dlib takes half a cell off where it adds half a cell elsewhere.
+    edge = np.where(corner >= 0, corner + CELL // 2, corner - CELL // 2).astype(np.float64)
+    for _ in range(level):
+        edge = edge * (RATE / (RATE - 1.0)) + 0.3
+    return _rounded(edge)
+
+
+def _rounded(values: NDArray[np.float64]) -> Edges:
+    """C's lround: halves away from zero."""
+    return (np.sign(values) * np.floor(np.abs(values) + 0.5)).astype(np.int64)

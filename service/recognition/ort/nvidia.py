@@ -1,0 +1,219 @@
+"""NVIDIA's side of a GPU: the driver's own interface, and what the driver or the libraries lack, in one line."""
+
+import ctypes
+import io
+import logging
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.recognition.ort.runtime import onnxruntime
+
+log = logging.getLogger(__name__)
+
+DRIVER = "libcuda.so.1"
+"""Comes with the driver alone; a container gets it from the host."""
+
+COMPUTE_CAPABILITY = (6, 0)
+"""The oldest GPU (Pascal) that the provider's kernels in onnxruntime-gpu 1.26.0 were built for: 6.0, 7.0, 7.5, 8.0, 8.6
+and 9.0, and PTX of 9.0 for what is newer; read from the file's fatbins."""
+CUDNN = "libcudnn.so.9"
+CUDNN_FOR_TURING = 9_11_00
+"""The first version of cuDNN 9, as `cudnnGetVersion` writes it, that has no kernels for GPUs before Turing (7.5): its
+support matrix up to 9.10, and the fatbins of 9.28."""
+TURING = (7, 5)
+
+_SUCCESS = 0
+_NO_DEVICE = 100
+"""CUDA_ERROR_NO_DEVICE (cuda.h)."""
+_PORTABLE = 1
+"""CU_MEMHOSTALLOC_PORTABLE (cuda.h): page-locked to all contexts."""
+_MAJOR, _MINOR = 75, 76
+"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR (cuda.h)."""
+
+WHEELS = "onnxruntime-gpu[cuda,cudnn]"
+LIBRARIES: Mapping[str, str] = MappingProxyType(
+    {
+        "libcudart.so.12": "the CUDA runtime",
+        "libcublasLt.so.12": "cuBLAS",
+        "libcublas.so.12": "cuBLAS",
+        "libcufft.so.11": "cuFFT",
+        "libcurand.so.10": "cuRAND",
+        CUDNN: "cuDNN",
+    }
+)
+"""NVIDIA's libraries that the provider of onnxruntime-gpu 1.26.0 needs (`readelf -d`), to what each is part of."""
+
+
+class DriverError(Exception):
+    """The driver is missing or refuses; one line."""
+
+
+class Memory(NamedTuple):
+    """Bytes of a GPU, of all processes together."""
+
+    used: int
+    total: int
+
+
+class Driver:
+    """The driver's own interface, of which a provider's failures say little. Raises DriverError, as do its methods."""
+
+    def __init__(self) -> None:
+        try:
+            self._library = ctypes.CDLL(DRIVER)
+        except OSError as error:
+            raise DriverError(
+                f"there is no NVIDIA driver ({error}): install it on the host; a container gets it with --gpus all and "
+                "the NVIDIA Container Toolkit"
+            ) from None
+        self._call("cuInit", 0)
+
+    def version(self) -> tuple[int, int]:
+        """The newest CUDA that the driver runs."""
+        number = ctypes.c_int()
+        self._call("cuDriverGetVersion", ctypes.byref(number))
+        return number.value // 1000, number.value % 1000 // 10
+
+    def capability(self) -> tuple[int, int]:
+        """What the first GPU can compute."""
+        values = []
+        for attribute in (_MAJOR, _MINOR):
+            value = ctypes.c_int()
+            self._call("cuDeviceGetAttribute", ctypes.byref(value), attribute, self._device())
+            values.append(value.value)
+        return values[0], values[1]
+
+    def memory(self) -> Memory:
+        """What of the first GPU's memory is taken."""
+        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        with self._context():
+            self._call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+        return Memory(total.value - free.value, total.value)
+
+    def page_locked(self, count: int) -> NDArray[np.uint8]:
+        """Bytes of this machine that the GPU reads by itself, shape (count,). With the array they are given back.
+
+        Something has to use CUDA already, and go on: they are gone with the context.
+        """
+        start = ctypes.c_void_p()
+        with self._context():
+            self._call("cuMemHostAlloc", ctypes.byref(start), ctypes.c_size_t(count), _PORTABLE)
+        memory = (ctypes.c_uint8 * count).from_address(start.value or 0)
+        # At the end of the process the driver has freed it by itself, and may be gone.
+        weakref.finalize(memory, self._free, start).atexit = False
+        return np.ctypeslib.as_array(memory)
+
+    def _free(self, start: ctypes.c_void_p) -> None:
+        with self._context():
+            self._call("cuMemFreeHost", start)
+
+    @contextmanager
+    def _context(self) -> Iterator[None]:
+        """Within the first GPU's context that the CUDA runtime has made by then."""
+        context = ctypes.c_void_p()
+        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), self._device())
+        try:
+            self._call("cuCtxPushCurrent_v2", context)
+            try:
+                yield
+            finally:
+                self._call("cuCtxPopCurrent_v2", ctypes.byref(context))
+        finally:
+            self._call("cuDevicePrimaryCtxRelease_v2", self._device())
+
+    def _device(self) -> ctypes.c_int:
+        device = ctypes.c_int()
+        self._call("cuDeviceGet", ctypes.byref(device), 0)
+        return device
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        status = int(getattr(self._library, name)(*arguments))
+        if status == _NO_DEVICE:
+            raise DriverError(
+                "the NVIDIA driver finds no GPU: give the container one (--gpus all), and see what nvidia-smi lists"
+            )
+        if status != _SUCCESS:
+            raise DriverError(f"the NVIDIA driver refuses: {name} gives error {status} of CUDA")
+
+
+def page_locked(count: int) -> NDArray[np.uint8]:
+    """Bytes with anything in them, shape (count,), that a GPU reads by itself; any others where there are none left.
+
+    Others the driver copies piece by piece into such as it has, and the GPU from there.
+    """
+    try:
+        return Driver().page_locked(count)
+    except DriverError as error:
+        log.warning("%s; %d bytes go to the GPU in ordinary memory, which takes longer", error, count)
+        return np.empty(count, np.uint8)
+
+
+def missing() -> str | None:
+    """What the CUDA provider lacks to run on a GPU here, in one line; None if nothing was found missing.
+
+    NVIDIA's libraries are loaded on the way: those of its wheels lie where the loader does not look for them.
+    """
+    try:
+        driver = Driver()
+        newest, capability = driver.version(), driver.capability()
+    except DriverError as error:
+        return str(error)
+    built_for = _cuda_of_wheel()
+    if newest[0] < built_for[0]:  # within a major version, newer libraries run on older drivers
+        return (
+            f"the NVIDIA driver is too old: it runs CUDA {_dotted(newest)}, and the onnxruntime wheel was built for "
+            f"{_dotted(built_for)}; update the driver"
+        )
+    if capability < COMPUTE_CAPABILITY:
+        return (
+            f"the GPU is too old: it has compute capability {_dotted(capability)}, and the onnxruntime wheel has "
+            f"kernels from {_dotted(COMPUTE_CAPABILITY)} on"
+        )
+    _preload()
+    for name, package in LIBRARIES.items():
+        try:
+            ctypes.CDLL(name)
+        except OSError as error:
+            return (
+                f"{package} for CUDA {built_for[0]} is missing ({error}): install it, or its wheels: "
+                f"pip install '{WHEELS}'"
+            )
+    if capability < TURING and (version := _cudnn_version()) >= CUDNN_FOR_TURING:
+        return (
+            f"the GPU is too old for this cuDNN ({version}): it has compute capability "
+            f"{_dotted(capability)}; install an older one: pip install 'nvidia-cudnn-cu12<9.11'"
+        )
+    return None
+
+
+def _preload() -> None:
+    """Load NVIDIA's libraries by ONNX Runtime: from its wheels, or else where the loader finds them.
+
+    Failures are printed there, not raised. Standard output is the caller's; the log has the reason at level debug.
+    """
+    with redirect_stdout(io.StringIO()) as printed:
+        onnxruntime.preload_dlls()
+    for line in printed.getvalue().splitlines():
+        log.debug("ONNX Runtime: %s", line)
+
+
+def _cudnn_version() -> int:
+    """Of the loaded cuDNN: 91002 for 9.10.2 (cudnn_version.h)."""
+    version = ctypes.CDLL(CUDNN).cudnnGetVersion
+    version.restype = ctypes.c_size_t
+    return int(version())
+
+
+def _cuda_of_wheel() -> tuple[int, int]:
+    major, minor = onnxruntime.cuda_version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"

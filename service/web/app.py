@@ -1,0 +1,70 @@
+"""The application: routes, middleware, lifespan."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from model_store.models import MODELS
+from model_store.store import WeightStore
+from service.memory.capacity import Capacity
+from service.memory.largest_photo import MemoryPlan
+from service.settings import Settings
+from service.supervision import Supervisor
+from service.web.access import KeyRequired
+from service.web.access_log import Journal
+from service.web.endpoints import Endpoints
+from service.web.errors import handlers
+from service.web.intake import Intake
+from service.web.keys import KeyRing
+from service.web.metrics import Metrics
+from service.web.paths import NormalizePaths
+from service.web.uploads import UploadBudget
+
+PATHS = ("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome")
+"""All paths of the service; `metrics` counts all others as one."""
+
+
+def create_app(
+    settings: Settings,
+    keys: KeyRing,
+    capacity: Capacity,
+    plan: MemoryPlan,
+    supervisor: Supervisor,
+) -> Starlette:
+    """The service as an ASGI application.
+
+    The lifespan starts the supervisor's worker and ends it.
+    """
+    uploads = UploadBudget(capacity.upload_bytes)
+    metrics = Metrics(MODELS[settings.model], PATHS, supervisor)
+    metrics.watch(uploads, supervisor.dispatch)
+    intake = Intake(settings, uploads, supervisor.dispatch, metrics)
+    endpoints = Endpoints(settings, supervisor, intake, capacity, plan, WeightStore(settings.store), metrics)
+    keyed = [Middleware(KeyRequired, keys=keys)]
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
+        supervisor.start()
+        yield
+        await supervisor.close()
+
+    app = Starlette(
+        routes=[
+            Route("/detect", endpoints.detect, methods=["POST"], middleware=keyed),
+            Route("/compute", endpoints.compute, methods=["POST"], middleware=keyed),
+            Route("/open", endpoints.open, methods=["GET"], middleware=keyed),
+            Route("/info", endpoints.info, methods=["GET"], middleware=keyed),
+            Route("/health", endpoints.health, methods=["GET"]),
+            Route("/ready", endpoints.ready, methods=["GET"]),
+            Route("/metrics", endpoints.prometheus, methods=["GET"]),
+            Route("/welcome", endpoints.welcome, methods=["GET"]),
+        ],
+        middleware=[Middleware(NormalizePaths), Middleware(Journal, metrics=metrics)],
+        exception_handlers=handlers(),
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app

@@ -1,0 +1,204 @@
+"""Acceptance of connections in small batches, within the limit of open files.
+
+asyncio accepts as many connections at a time as the backlog holds, and on Python 3.11 reports every failure of such a
+batch with a traceback: 39,947 in ten seconds with 1,100 idle connections under `ulimit -n 1024`.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+import socket
+from collections.abc import Callable, Sequence
+
+from service.web.connections.open_connections import OpenConnections
+from service.web.connections.rate_limited_warning import RateLimitedWarning
+
+AT_ONCE = 16
+"""Connections that are accepted before open ones are served again: 16 take 1.5 ms (measured). As many
+may be evicted at once, and keep their descriptors until the loop's next round."""
+
+RESERVED = 128
+"""File descriptors for all else: files, and the memory files of the photos that the worker has
+(`supervision.dispatch.WINDOW`)."""
+
+USUAL_LIMIT = 1024
+"""Soft limit of open files where the system does not tell it: the default of Linux and systemd."""
+
+NEW_SECONDS = 1.0
+"""For which an idle connection is not closed for want of descriptors. A caller sends its head together with the last
+packet of the handshake, so it has been read by then unless that packet was lost."""
+
+RETRY_SECONDS = 1.0
+"""After a failure of accept(2) that is not the connection's; asyncio's ACCEPT_RETRY_DELAY."""
+
+log = logging.getLogger(__name__)
+
+
+class Accepting:
+    """Accepts the connections of listening sockets and gives each a protocol.
+
+    Where all descriptors are taken, the oldest idle connection is closed to make room. Where none is idle, accepting
+    pauses, and callers wait in the kernel's backlog until a connection is closed.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        protocol: Callable[[], asyncio.Protocol],
+        connections: OpenConnections,
+    ) -> None:
+        self._listeners = listeners
+        self._were_blocking = [os.get_blocking(listener.fileno()) for listener in listeners]
+        self._protocol = protocol
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._starting: set[asyncio.Task[object]] = set()
+        self._paused = True
+        self._retry: asyncio.TimerHandle | None = None
+        self._full = RateLimitedWarning(log)
+        self._failed = RateLimitedWarning(log)
+
+    def start(self) -> None:
+        """Begins to accept, on the running loop."""
+        self._connections.most = _descriptors_for_connections(self._listeners)
+        self._connections.changed = self._reconsider
+        self._resume()
+
+    async def leave(self) -> None:
+        """Stops to accept at once. What waits in the kernel's queues stays there, for the next process.
+
+        The listening sockets are left as they were found. Returns when every accepted connection has its protocol.
+        """
+        self._stop()
+        for listener, was_blocking in zip(self._listeners, self._were_blocking, strict=True):
+            listener.setblocking(was_blocking)
+            listener.close()
+        await self._started()
+
+    async def finish(self, seconds: float) -> None:
+        """Accepts what waits in the kernel's queues, then closes the listening sockets.
+
+        Where descriptors are wanting, waits at most `seconds` for connections to be closed. Returns when every
+        accepted connection has its protocol.
+
+        The system has no way to close the queue's entrance first. A connection that enters it after the last accept(2)
+        is reset by the close.
+        """
+        self._stop()
+        deadline = self._loop.time() + seconds
+        for listener in self._listeners:
+            await self._empty(listener, deadline)
+            listener.close()
+        await self._started()
+
+    def _stop(self) -> None:
+        self._pause()
+        self._connections.changed = lambda: None
+
+    async def _started(self) -> None:
+        if self._starting:
+            await asyncio.wait(self._starting)
+
+    async def _empty(self, listener: socket.socket, deadline: float) -> None:
+        """Accepts all that waits in the kernel's queue; waits until `deadline` where descriptors are wanting."""
+        while True:
+            seconds = NEW_SECONDS / 10
+            try:
+                if self._emptied(listener):
+                    return
+                if self._may_accept():
+                    seconds = 0  # what was evicted gives its descriptor back in the loop's next round
+            except OSError as error:
+                self._log_failure(error)
+            if self._loop.time() >= deadline:
+                return
+            await asyncio.sleep(seconds)
+
+    def _log_failure(self, error: OSError) -> None:
+        self._failed.warning("connections cannot be accepted at present: %s", error)
+
+    def _ready(self, listener: socket.socket) -> None:
+        try:
+            emptied = self._emptied(listener)
+        except OSError as error:
+            self._log_failure(error)
+            self._pause()
+            self._retry = self._loop.call_later(RETRY_SECONDS, self._resume)
+            return
+        if not emptied and not self._may_accept():
+            self._full.warning(
+                "all %d connections that the limit of open files allows are busy or new; others wait in the backlog",
+                self._connections.most,
+            )
+            self._pause()
+            self._reconsider()
+
+    def _emptied(self, listener: socket.socket) -> bool:
+        """Accepts at most AT_ONCE connections. Returns whether the queue was emptied.
+
+        Raises OSError for a failure of accept(2) that is not the connection's, such as a want of descriptors.
+        """
+        # The flag belongs to the open file description: a process that shares an inherited socket may have cleared it.
+        listener.setblocking(False)
+        for _ in range(AT_ONCE):
+            if not self._may_accept():
+                return False
+            try:
+                accepted, _ = listener.accept()
+            except (InterruptedError, ConnectionAbortedError):
+                continue
+            except BlockingIOError:
+                return True
+            if self._connections.full:
+                self._connections.evict_oldest()
+            self._connections.opened()
+            starting = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, accepted))
+            self._starting.add(starting)
+            starting.add_done_callback(self._starting.discard)
+        return False
+
+    def _may_accept(self) -> bool:
+        since = self._connections.oldest_idle_since
+        old = since is not None and since + NEW_SECONDS <= self._loop.time()
+        return old or not self._connections.full
+
+    def _reconsider(self) -> None:
+        """Goes on accepting when there is room, now or at the time when the oldest idle connection is old enough."""
+        if not self._paused:
+            return
+        since = self._connections.oldest_idle_since
+        if self._may_accept():
+            self._resume()
+        elif since is not None and self._retry is None:
+            self._retry = self._loop.call_at(since + NEW_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        self._cancel_retry()
+        self._paused = False
+        for listener in self._listeners:
+            self._loop.add_reader(listener.fileno(), self._ready, listener)
+
+    def _pause(self) -> None:
+        self._cancel_retry()
+        self._paused = True
+        for listener in self._listeners:
+            self._loop.remove_reader(listener.fileno())
+
+    def _cancel_retry(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+
+def _descriptors_for_connections(listeners: Sequence[socket.socket]) -> int:
+    """File descriptors of the soft limit that are neither in use nor reserved."""
+    try:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except OSError:  # a sandbox denies the question
+        soft = USUAL_LIMIT
+    lowest_free = os.dup(listeners[0].fileno())  # a new descriptor is the lowest that is free (dup(2))
+    os.close(lowest_free)
+    free = soft - lowest_free
+    reserved = RESERVED + AT_ONCE * len(listeners)
+    return max(free - min(reserved, free // 2), 1)

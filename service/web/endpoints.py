@@ -1,0 +1,128 @@
+"""The HTTP endpoints, one function each."""
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from model_store.models import MODELS
+from model_store.store import Status, WeightStore
+from service.json_text import MEDIA_TYPE
+from service.memory.capacity import Capacity
+from service.memory.largest_photo import MemoryPlan
+from service.settings import Settings
+from service.supervision import Supervisor
+from service.versions import own_version, versions
+from service.web import responses as answers
+from service.web.intake import Intake
+from service.web.metrics import CONTENT_TYPE, Metrics
+
+INSTALL = "python -m model_store fetch"
+"""Not `command`, which names a folder of this machine: the endpoint needs no key."""
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The endpoints of one service; what they raise becomes a status in `service.web.errors`."""
+
+    settings: Settings
+    supervisor: Supervisor
+    intake: Intake
+    capacity: Capacity
+    plan: MemoryPlan
+    weights: WeightStore
+    metrics: Metrics
+
+    async def detect(self, request: Request) -> Response:
+        """Detection of the faces of a photo."""
+        body = await self.intake.answer(request, known=False, maximum_area=self.plan.accepted_area)
+        return Response(body, media_type=MEDIA_TYPE)
+
+    async def compute(self, request: Request) -> Response:
+        """Landmarks and descriptor of a face that the caller knows, on the original photo."""
+        area = self.settings.maximum_original_area
+        body = await self.intake.answer(request, known=True, maximum_area=area)
+        return Response(body, media_type=MEDIA_TYPE)
+
+    async def open(self, _: Request) -> Response:
+        """The format and the largest area of a photo, which the app reads before it sends any.
+
+        200 as soon as a worker has loaded the networks, also while it warms up or is replaced: photos wait. Where none
+        can start it is not 200, so that no photo is sent.
+        """
+        await self.supervisor.opened()
+        return answers.answer(
+            {
+                "preferred_mimetype": self.settings.preferred_mimetype,
+                "maximum_area": self.plan.advertised_area,
+            }
+        )
+
+    async def health(self, _: Request) -> Response:
+        """Liveness of the web process, whatever the state of the worker."""
+        return PlainTextResponse("ok")
+
+    async def ready(self, _: Request) -> Response:
+        """Readiness: 200 while the worker is warm."""
+        await self.supervisor.check_answering()
+        return answers.answer({"ready": True, "restarts": self.supervisor.restarts.total()})
+
+    async def prometheus(self, _: Request) -> Response:
+        """Counts and times, for Prometheus; needs no key, since it contains no name and no photo."""
+        status = await self.supervisor.status()
+        of_worker = status.metrics.encode() if status else b""
+        return Response(self.metrics.text() + of_worker, media_type=CONTENT_TYPE)
+
+    async def welcome(self, _: Request) -> Response:
+        """A greeting, or the weights that are missing."""
+        missing = [status.weight.name for status in await self._weights() if status.state != "verified"]
+        greeting = (
+            f"Neural network files are missing or damaged: {', '.join(missing)}. Run `{INSTALL}`"
+            if missing
+            else "welcome"
+        )
+        return answers.answer(
+            {
+                "facerecognition-external-model": greeting,
+                "version": own_version(),
+                "model": self.settings.model,
+            }
+        )
+
+    async def info(self, _: Request) -> Response:
+        """Versions, model, which weights, the engine and provider of every stage, limits."""
+        model = MODELS[self.settings.model]
+        self.supervisor.check_ready()
+        status = await self.supervisor.status()
+        return answers.answer(
+            {
+                "versions": versions(),
+                "model": {"number": model.number, "description": model.description},
+                "weights": {
+                    status.weight.name: {"sha256": status.sha256, "origin": status.detail}
+                    for status in await self._weights()
+                },
+                "stages": status.model_dump()["stages"] if status else None,
+                "worker": {
+                    "restarts": self.supervisor.restarts,
+                    "resent": self.supervisor.resent,
+                    "restrictions": status.restrictions if status else None,
+                },
+                "limits": {
+                    "maximum_area": self.plan.advertised_area,
+                    "accepted_area": self.plan.accepted_area,
+                    "maximum_original_area": self.settings.maximum_original_area,
+                    "maximum_upload": self.settings.maximum_upload,
+                    "workers": self.capacity.photos,
+                    "upload_bytes": self.capacity.upload_bytes,
+                    "photo_bytes": self.capacity.photo_bytes,
+                    "memory": self.plan.limit,
+                    "request_timeout": self.settings.request_timeout,
+                },
+            }
+        )
+
+    async def _weights(self) -> list[Status]:
+        # In a thread: files that have changed are hashed again.
+        return await asyncio.to_thread(self.weights.status, MODELS[self.settings.model].weights)

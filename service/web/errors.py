@@ -1,0 +1,56 @@
+"""HTTP statuses of exceptions, in one table. Every error is JSON: {"error": "..."}."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from service.supervision import NeverReady, NotReady, Refused
+from service.web import responses as answers
+from service.web.access import WrongKey
+from service.web.intake import CallerGone
+from service.web.uploads import EmptyUpload, MalformedUpload, Stalled, UploadTooLarge
+
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's code for a caller that hung up; for the log alone."""
+
+STATUS: Mapping[type[Exception], int] = {
+    MalformedUpload: 400,
+    WrongKey: 401,
+    Stalled: 408,
+    UploadTooLarge: 413,
+    EmptyUpload: 415,
+    CallerGone: CLIENT_CLOSED_REQUEST,
+    ClientDisconnect: CLIENT_CLOSED_REQUEST,
+    NotReady: 503,
+    NeverReady: 503,
+}
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+async def _known(_: Request, error: Exception) -> Response:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return answers.error(status, str(error))
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    """The worker's refusal of a photo."""
+    assert isinstance(error, Refused)
+    return answers.error(error.status, str(error))
+
+
+async def _routing(request: Request, error: Exception) -> Response:
+    """No such path, or not with this method."""
+    assert isinstance(error, HTTPException)
+    allowed = (error.headers or {}).get("Allow")
+    message = (
+        f"{request.method} is not possible here; allowed: {allowed}" if allowed else "there is no such path"
+    )
+    return answers.error(error.status_code, message, error.headers)
+
+
+def handlers() -> dict[type[Exception], Handler]:
+    """Exception handlers for Starlette: of the table, and of its own HTTPException."""
+    return {HTTPException: _routing, Refused: _refused, **dict.fromkeys(STATUS, _known)}

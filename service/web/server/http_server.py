@@ -1,0 +1,81 @@
+"""The HTTP server: the application in uvicorn, until a signal to stop."""
+
+import logging
+import socket
+import sys
+import time
+
+import uvicorn
+from starlette.applications import Starlette
+
+from model_store.models import MODELS
+from service.memory import largest_photo as memory_plan
+from service.memory.capacity import Capacity, memory
+from service.recognition.compute.parallelism import usable_cores
+from service.settings import Settings
+from service.supervision import Launch, Supervisor
+from service.web.app import create_app
+from service.web.connections import HangUps, OpenConnections, connections
+from service.web.keys import KeyRing
+from service.web.server import listening
+from service.web.server import shutdown as stopping
+from service.web.server.shutdown import Server
+
+log = logging.getLogger(__name__)
+
+LONGEST_HEADERS = 64 * 1024
+"""Bytes of a request's headers, which are read before its key is checked."""
+
+
+def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launch: Launch) -> int:
+    """Serves `listeners` until SIGTERM or SIGINT, finishes the photos in flight, and returns the exit status."""
+    model = MODELS[settings.model]
+    failures: list[str] = []
+
+    def stop(reason: str) -> None:
+        failures.append(reason)
+        server.should_exit = True
+
+    capacity = Capacity.of(settings, usable_cores())
+    plan = memory_plan.plan(settings, capacity)
+    supervisor = Supervisor(launch, stop)
+    app = create_app(settings, keys, capacity, plan, supervisor)
+    server = server_of(app, settings)
+    stopping.stop_on_signals(server)
+    log.info(
+        "listening on %s, model %d: %s; %d photos at once, %d MiB",
+        listening.described(settings, listeners),
+        model.number,
+        model.description,
+        capacity.photos,
+        memory(settings) // 1024**2,
+    )
+    log.info(plan.summary())
+    for warning in plan.warnings():
+        log.warning(warning)
+    server.run(listeners)
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    return 1 if failures else 0
+
+
+def server_of(app: Starlette, settings: Settings) -> Server:
+    """The uvicorn server of this application: without uvicorn's access log, and no request before the lifespan."""
+    hang_ups, open_connections = HangUps(), OpenConnections(time.monotonic)
+    return Server(
+        uvicorn.Config(
+            app,
+            # Not httptools, which sets no limit to the size of headers.
+            http=connections(settings.patience, hang_ups, open_connections),
+            h11_max_incomplete_event_size=LONGEST_HEADERS,
+            loop="asyncio",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.grace,
+        ),
+        hang_ups,
+        open_connections,
+    )

@@ -1,0 +1,93 @@
+"""The question that Docker asks, without Docker."""
+
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness.running import free_port
+from service.commands import healthcheck
+from service.settings import Settings
+from service.web.server.listening import listen
+from tests.conftest import StartService
+from tests.unit.service.web.server.test_listening import link_local
+
+
+def test_its_defaults_are_the_services() -> None:
+    assert Settings.model_fields["port"].default == healthcheck.PORT
+    assert Settings.model_fields["host"].default is None
+    assert socket.getaddrinfo(healthcheck.HOST, healthcheck.PORT)
+
+
+def test_it_is_content_before_the_first_photo_and_whatever_proxy_is_named(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start_service(FACE_MODEL="3", FACE_HOST="127.0.0.1")
+    service.wait_until_ready()
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    assert healthcheck.main({"PORT": str(service.port), "FACE_HOST": "127.0.0.1"}) == 0
+    assert healthcheck.main({"PORT": str(service.port), "FACE_HOST": ""}) == 0
+    assert service.stop() == 0
+
+
+@pytest.mark.not_quick
+@pytest.mark.parametrize(
+    "host", ["::", "[::]", "::0", "0.0.0.0", "[::1]", "localhost", "127.1", link_local() or "::1"]
+)
+def test_it_reaches_what_the_service_listens_on(host: str) -> None:
+    settings = Settings.model_validate({"PORT": free_port(), "FACE_HOST": host})
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+    def serve_one(listener: socket.socket) -> None:
+        with suppress(OSError), listener.accept()[0] as connection:  # closed, where another one was reached
+            connection.recv(4096)
+            connection.sendall(answer)
+
+    listeners = listen(settings)
+    threads = [threading.Thread(target=serve_one, args=(listener,)) for listener in listeners]
+    for thread in threads:
+        thread.start()
+    try:
+        assert healthcheck.main({"PORT": str(settings.port), "FACE_HOST": host}) == 0
+    finally:
+        for listener in listeners:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        for thread in threads:
+            thread.join(30)
+
+
+def test_on_a_system_without_ipv6_it_asks_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    for host in ("::", "*", ""):
+        assert healthcheck.host_of(host) == "localhost"
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"FACE_HOST": "a..b"}, {"FACE_HOST": "a\nb"}, {"FACE_HOST": "x" * 70}, {"FACE_HOST": "no-such-host.invalid"},
+        {"PORT": "abc"}, {"PORT": "99999"}, {"PORT": "-1"}, {"FACE_HOST": "\udcff"},
+    ],
+)  # fmt: skip
+def test_impossible_settings_are_one_line(
+    environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert healthcheck.main({"PORT": str(free_port()), **environment}) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_where_nobody_listens_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    assert healthcheck.main({"PORT": str(port)}) == 1
+    assert f"port {port}" in capsys.readouterr().err
+
+
+def test_it_loads_next_to_nothing() -> None:
+    """Each import costs a container's CPU some milliseconds every few seconds."""
+    assert healthcheck.__file__ is not None
+    source = Path(healthcheck.__file__).read_text(encoding="utf-8")
+    assert "from service" not in source
+    assert "pydantic" not in source

@@ -1,0 +1,140 @@
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.memory import capacity
+from service.memory.capacity import Capacity
+from service.recognition.compute import cgroups, parallelism
+from service.settings import Settings
+
+GIBIBYTE = 1024**3
+
+
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine of 8 GiB, whose control groups the test writes."""
+    (tmp_path / "cgroup").write_text("")
+    monkeypatch.setattr(capacity, "memory_of_machine", lambda: 8 * GIBIBYTE)
+    monkeypatch.setattr(cgroups, "MEMBERSHIP", tmp_path / "cgroup")
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path / "fs")
+    return tmp_path
+
+
+@pytest.fixture
+def fresh_cores() -> Iterator[None]:
+    """A share of cores is read once a process: forget it before and after."""
+    cgroups.cores.cache_clear()
+    yield
+    cgroups.cores.cache_clear()
+
+
+def _limit(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text + "\n")
+
+
+def test_half_of_a_machine_without_limits(system: Path) -> None:
+    (system / "cgroup").write_text("9:memory:/\n0::/\n")
+    _limit(system / "fs/memory/memory.limit_in_bytes", "9223372036854771712")
+    _limit(system / "fs/memory.max", "max")
+    assert capacity.memory(Settings()) == 4 * GIBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("membership", "file"),
+    [
+        ("0::/", "memory.max"),  # a container with a namespace of its own
+        ("0::/system.slice/face-model.service", "system.slice/face-model.service/memory.max"),  # MemoryMax=
+        ("0::/system.slice/face-model.service", "system.slice/memory.max"),  # a limit further up
+        ("0::/docker/abc", "memory.max"),  # the host's path, the container's own group mounted as the root
+        ("4:memory:/docker/abc", "memory/docker/abc/memory.limit_in_bytes"),
+        ("4:cpu,memory:/", "memory/memory.limit_in_bytes"),
+    ],
+)
+def test_most_of_a_containers_limit(system: Path, membership: str, file: str) -> None:
+    (system / "cgroup").write_text(f"1:cpu:/elsewhere\n{membership}\n")
+    _limit(system / "fs" / file, str(2 * GIBIBYTE))
+    assert capacity.memory(Settings()) == int(1.6 * GIBIBYTE)
+
+
+def test_the_setting_counts_and_is_divided() -> None:
+    settings = Settings.model_validate({"FACE_MEMORY": "2GiB", "GUNICORN_WORKERS": 5})
+    divided = Capacity.of(settings, cores=2)
+    assert divided.photos == 5
+    itself = capacity.RESIDENT + capacity.KEPT + 2 * capacity.KEPT_BY_PHOTO
+    assert itself + divided.upload_bytes + divided.photo_bytes == 2 * GIBIBYTE
+    assert divided.upload_bytes == (2 * GIBIBYTE - itself) // 4
+
+
+@pytest.mark.parametrize(("cores", "workers", "photos"), [(2, 0, 3), (16, 0, 5), (64, 2, 2), (64, 64, 5)])
+def test_many_cores_leave_a_small_memory_to_photos(cores: int, workers: int, photos: int) -> None:
+    settings = Settings.model_validate({"FACE_MEMORY": "1GiB", "GUNICORN_WORKERS": workers})
+    capacity_of = Capacity.of(settings, cores)
+    assert capacity_of.photos == photos
+    assert capacity_of.photo_bytes > 192 * 1024**2
+    by_dlib = Capacity.of(settings.model_copy(update={"engine": "dlib"}), cores)
+    assert by_dlib.photo_bytes > capacity_of.photo_bytes
+
+
+@pytest.mark.parametrize(("engine", "photos"), [("onnx", 5), ("dlib", 1)])
+def test_photos_at_once_by_themselves(engine: str, photos: int) -> None:
+    assert (
+        Capacity.of(Settings.model_validate({"FACE_ENGINE": engine, "FACE_MEMORY": "4GiB"}), cores=4).photos
+        == photos
+    )
+
+
+def test_the_kernel_enforces_the_whole_limit(system: Path) -> None:
+    assert capacity.hard_limit() == 8 * GIBIBYTE
+    (system / "cgroup").write_text("0::/\n")
+    _limit(system / "fs/memory.max", str(2 * GIBIBYTE))
+    assert capacity.hard_limit() == 2 * GIBIBYTE
+
+
+def test_the_memory_of_this_machine_can_be_read() -> None:
+    assert 2**28 < capacity.memory_of_machine() < 2**50
+    (total,) = re.findall(r"^MemTotal:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    assert capacity.memory_of_machine() == pytest.approx(1024 * int(total), rel=0.05)
+    assert cgroups.memory_limit() > 2**26
+
+
+@pytest.mark.parametrize("answer", [-1, OSError(38, "Function not implemented")])
+def test_a_machine_that_does_not_say_how_much_memory_it_has(
+    monkeypatch: pytest.MonkeyPatch, answer: int | OSError
+) -> None:
+    def sysconf(name: str) -> int:
+        if name == "SC_PAGE_SIZE":
+            return 4096
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(os, "sysconf", sysconf)
+    assert capacity.memory_of_machine() == capacity.MACHINE_UNKNOWN
+
+
+@pytest.mark.usefixtures("fresh_cores")
+@pytest.mark.parametrize(
+    ("membership", "files", "cores"),
+    [
+        ("0::/", {"cpu.max": "150000 100000"}, 2),  # docker's --cpus=1.5
+        ("0::/a/b", {"a/cpu.max": "100000 100000", "a/b/cpu.max": "max 100000"}, 1),
+        ("0::/", {"cpu.max": "max 100000"}, 8),
+        ("3:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3),
+        ("3:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ("0::/", {"cpu.max": "6400000 100000"}, 8),
+        ("0::/", {}, 8),
+    ],
+)
+def test_a_share_of_the_cores(
+    system: Path, monkeypatch: pytest.MonkeyPatch, membership: str, files: dict[str, str], cores: int
+) -> None:
+    (system / "cgroup").write_text(membership + "\n")
+    for name, text in files.items():
+        _limit(system / "fs" / name, text)
+    monkeypatch.setattr(parallelism, "visible_cores", lambda: 8)
+    monkeypatch.setattr(parallelism, "physical_cores", lambda: list(range(8)))
+    assert parallelism.usable_cores() == parallelism.computing_cores() == cores

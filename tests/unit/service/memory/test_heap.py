@@ -1,0 +1,41 @@
+"""What a photo took goes back to the system."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+
+_HELD = """
+import sys
+import numpy as np
+from service.memory.heap import give_large_blocks_back
+
+def resident():
+    (line,) = (line for line in open("/proc/self/status") if line.startswith("VmRSS"))
+    return int(line.split()[1])
+
+if sys.argv[1] == "yes":
+    assert give_large_blocks_back()
+np.ones(31 << 20, np.uint8)  # freed at once: glibc takes this size for common from now on
+before = resident()
+large = [np.ones(20 << 20, np.uint8) for _ in range(10)]
+last = bytearray(64 << 10)  # above them in the heap, if that is where they are
+large.clear()
+print(resident() - before)
+"""
+
+
+def _held(by: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", _HELD, by], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, asks glibc")
+def test_large_blocks_go_back_to_the_system() -> None:
+    assert _held("yes") < 20_000
+    assert _held("no") > 100_000, "glibc gives them back by itself now: the module can go"

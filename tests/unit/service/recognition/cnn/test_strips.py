@@ -1,0 +1,84 @@
+"""The detector in strips: equal to the whole, to dlib, and small."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model_store import manifest
+from model_store.models import CNN_DETECTOR
+from service.recognition.cnn import pyramid
+from service.recognition.cnn.levels import Pyramids
+from service.recognition.cnn.strips import Strips, score_map
+from service.recognition.compute.cores import Cores
+from service.recognition.ort.sessions import Session
+
+MEAN = np.array([122.782, 117.001, 104.298], np.float32)
+WHOLE = 1 << 40
+SHAPES = [(40, 40), (97, 131), (300, 60), (60, 300), (241, 367), (512, 384), (701, 333)]
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one thread", "two threads"])
+def session(request: pytest.FixtureRequest, store: Path) -> Session:
+    return Session(manifest.graph_path(store, CNN_DETECTOR), request.param)
+
+
+@pytest.fixture(scope="module")
+def pyramids() -> Iterator[Pyramids]:
+    with closing(Cores(2)) as cores:
+        yield Pyramids(MEAN, cores)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_strips_give_the_scores_of_the_whole(
+    shape: tuple[int, int], session: Session, pyramids: Pyramids
+) -> None:
+    image = np.random.default_rng(3).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    layout = pyramid.layout(*shape)
+    assert layout is not None
+
+    def scores(tile_area: int, scores_area: int) -> NDArray[np.float32]:
+        return score_map(session.compute, image, layout, pyramids, Strips(tile_area, scores_area))
+
+    whole = scores(WHOLE, WHOLE)
+    assert whole.shape == ((layout.rows - 29) // 8 + 1, (layout.columns - 29) // 8 + 1)
+    for areas in [(1, 1), (1 << 14, WHOLE), (WHOLE, 1 << 8), (1 << 16, 1 << 10)]:
+        np.testing.assert_array_equal(scores(*areas), whole)
+
+
+_MEASURED = """
+import sys
+from pathlib import Path
+import numpy as np
+from service.recognition.cnn.levels import Pyramids
+from model_store.models import MODELS
+from service.recognition.factory import open_recognizer
+
+recognizer = open_recognizer(MODELS[1], engine="onnx", store=Path(sys.argv[1]), workers=1, threads=2)
+detector = recognizer.engine._detector
+for shape in [(2160, 3840), (3840, 2160), (2880, 2880)]:
+    detector(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))
+# Not ru_maxrss: a process inherits that of the one that started it.
+(peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(peak.split()[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_photos_of_eight_megapixels_and_any_shape_take_less_than_a_gigabyte(store: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURED, str(store)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[5],
+        env=os.environ,
+    )
+    assert int(done.stdout) < 1_000_000

@@ -1,0 +1,109 @@
+"""Landmarks against dlib itself: the same whole numbers."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model_store import manifest
+from model_store.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
+from service.recognition.faces.landmarks import Landmarks, Predictor
+from service.recognition.geometry import Rectangle
+from tests.unit.service.recognition import dlib_itself
+
+NAMES = (FIVE_POINTS, SIXTY_EIGHT_POINTS)
+Pictures = dict[str, NDArray[np.uint8]]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def landmarks(name: str, store: Path) -> Landmarks:
+    return Landmarks(Predictor.load(manifest.graph_path(store, name)))
+
+
+@pytest.fixture(scope="module")
+def weights(name: str, store: Path) -> Path:
+    return store / "weights" / f"{name}.dat"
+
+
+def test_jittered_rectangles_of_photos(landmarks: Landmarks, weights: Path, pictures: Pictures) -> None:
+    state = np.random.default_rng(3)
+    for picture in pictures.values():
+        rectangles = dlib_itself.jittered(state, picture, 140)
+        expected = dlib_itself.points(weights, picture, rectangles)
+        np.testing.assert_array_equal(landmarks(picture, rectangles), expected)
+
+
+@pytest.mark.parametrize(
+    "rectangle",
+    [
+        Rectangle(5, 5, 5, 5),
+        Rectangle(10, 10, 12, 11),
+        Rectangle(-900, -900, -800, -800),
+        Rectangle(-5000, -5000, 5000, 5000),
+        Rectangle(90, 90, 10, 10),
+        Rectangle(-(2**24), -(2**24), 2**24, 2**24),
+        Rectangle(2**24 - 64, 0, 2**24, 64),
+        Rectangle(0, 0, 2**24 + 1, 2**24 + 1),
+    ],
+)
+def test_rectangles_that_no_detector_gives(
+    rectangle: Rectangle, landmarks: Landmarks, weights: Path, pictures: Pictures
+) -> None:
+    for picture in pictures.values():
+        expected = dlib_itself.points(weights, picture, [rectangle])
+        np.testing.assert_array_equal(landmarks(picture, [rectangle]), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 900), (7, 5), (120, 3)])
+def test_tiny_photos(shape: tuple[int, int], landmarks: Landmarks, weights: Path) -> None:
+    picture = np.random.default_rng(4).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    rectangles = [Rectangle(0, 0, shape[1] - 1, shape[0] - 1), Rectangle(-20, -20, 40, 40)]
+    expected = dlib_itself.points(weights, picture, rectangles)
+    np.testing.assert_array_equal(landmarks(picture, rectangles), expected)
+
+
+def test_brightness_is_the_sum_of_colours_divided_downwards(landmarks: Landmarks, weights: Path) -> None:
+    """Colours of small sums, where another gray or a rounded one would be another whole number."""
+    picture = np.random.default_rng(5).integers(0, 9, (200, 220, 3), dtype=np.uint8)
+    rectangles = dlib_itself.jittered(np.random.default_rng(6), picture, 60)
+    expected = dlib_itself.points(weights, picture, rectangles)
+    np.testing.assert_array_equal(landmarks(picture, rectangles), expected)
+
+
+def test_no_face_has_no_points(landmarks: Landmarks, name: str) -> None:
+    points = 5 if name == FIVE_POINTS else 68
+    assert landmarks(np.zeros((9, 9, 3), np.uint8), []).shape == (0, points, 2)
+
+
+def test_many_threads_get_what_one_gets(landmarks: Landmarks, pictures: Pictures) -> None:
+    picture = pictures["astronaut.png"]
+    rectangles = dlib_itself.jittered(np.random.default_rng(7), picture, 80)
+    alone = landmarks(picture, rectangles)
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda rectangle: landmarks(picture, [rectangle])[0], rectangles))
+    np.testing.assert_array_equal(np.array(together), alone)
+
+
+def test_a_photo_that_cannot_be_written_is_one_too(landmarks: Landmarks, pictures: Pictures) -> None:
+    picture = pictures["astronaut.png"].copy()
+    rectangle = Rectangle(175, 76, 265, 166)
+    expected = landmarks(picture, [rectangle])
+    picture.flags.writeable = False
+    np.testing.assert_array_equal(landmarks(picture, [rectangle]), expected)
+
+
+def test_arrays_come_back_from_a_file_as_they_were(landmarks: Landmarks, tmp_path: Path) -> None:
+    predictor = landmarks._predictor
+    np.save(tmp_path / "arrays.npy", predictor.record())
+    loaded = Predictor.load(tmp_path / "arrays.npy")
+    for field, array in vars(predictor).items():
+        again = getattr(loaded, field)
+        assert (again.dtype, again.flags.aligned, again.flags.c_contiguous) == (array.dtype, True, True)
+        np.testing.assert_array_equal(again, array)

@@ -1,0 +1,130 @@
+"""The HOG detector against dlib itself: boxes, order, scores, parts, verdicts, and many threads."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import cv2
+import dlib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.recognition.compute.cores import Cores
+from service.recognition.geometry import Rectangle
+from service.recognition.hog import filters as hog_filters
+from service.recognition.hog.confirmation import confirmed
+from service.recognition.hog.detector import HogDetector
+
+Pictures = dict[str, NDArray[np.uint8]]
+LOWERED = -0.8
+"""Added to the thresholds, so that many windows are compared, suppressed ones and weak ones too."""
+
+
+@pytest.fixture(scope="module")
+def detector() -> Iterator[HogDetector]:
+    with closing(Cores(3)) as cores:
+        yield HogDetector(hog_filters.load(), cores)
+
+
+def _dlibs(image: NDArray[np.uint8], adjust: float) -> list[tuple[Rectangle, float, int]]:
+    found = dlib.get_frontal_face_detector().run(image, 1, adjust)
+    return [
+        (Rectangle(box.left(), box.top(), box.right(), box.bottom()), score, part)
+        for box, score, part in zip(*found, strict=True)
+    ]
+
+
+def _changed(image: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+    """A photo as the CNN still finds faces in it and HOG often does not."""
+    rows, columns = image.shape[:2]
+    middle = (columns / 2, rows / 2)
+    shear = np.array([[1, 0.25, -0.125 * rows], [0, 1, 0]])
+
+    def warped(matrix: Any) -> NDArray[np.uint8]:
+        return cv2.warpAffine(image, matrix, (columns, rows)).astype(np.uint8, copy=False)
+
+    return {
+        "as it is": image,
+        "turned by 20 degrees": warped(cv2.getRotationMatrix2D(middle, 20, 1)),
+        "turned by 35 degrees": warped(cv2.getRotationMatrix2D(middle, -35, 1)),
+        "sheared": warped(shear),
+        "blurred": cv2.GaussianBlur(image, (0, 0), 4).astype(np.uint8, copy=False),
+        "dark": (image // 12).astype(np.uint8),
+        "small": cv2.resize(image, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA).astype(np.uint8),
+    }
+
+
+def test_boxes_scores_parts_and_order_are_dlibs(detector: HogDetector, pictures: Pictures) -> None:
+    compared = 0
+    for name, picture in pictures.items():
+        for change, image in _changed(picture).items():
+            faces = detector.faces(image, LOWERED)
+            expected = _dlibs(image, LOWERED)
+            assert [(face.rectangle, face.part) for face in faces] == [
+                (rectangle, part) for rectangle, _, part in expected
+            ], f"{name}, {change}"
+            for face, (_, score, _) in zip(faces, expected, strict=True):
+                assert face.score == pytest.approx(score, abs=1e-6)
+            assert detector(image) == [rectangle for rectangle, score, _ in expected if score >= 0]
+            compared += len(faces)
+    assert compared > 30
+
+
+@pytest.mark.not_quick
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (3, 400), (400, 3), (9, 9), (10, 10), (31, 31), (32, 45), (45, 32)]
+)
+def test_photos_of_a_few_pixels(shape: tuple[int, int], detector: HogDetector) -> None:
+    image = np.random.default_rng(7).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    assert [(face.rectangle, face.part) for face in detector.faces(image, -3.0)] == [
+        (rectangle, part) for rectangle, _, part in _dlibs(image, -3.0)
+    ]
+    assert detector.confirm_locally(image, [Rectangle(0, 0, 40, 40)]) == [False]
+
+
+def _around(rectangle: Rectangle, state: np.random.Generator) -> Rectangle:
+    side = rectangle.right - rectangle.left
+    left, top, wider, taller = state.normal(0, 0.22, 4) * side
+    return Rectangle(
+        int(rectangle.left + left),
+        int(rectangle.top + top),
+        int(rectangle.right + left + wider),
+        int(rectangle.bottom + top + taller),
+    )
+
+
+@pytest.mark.slow
+def test_verdicts_are_those_of_the_whole_scan(detector: HogDetector, pictures: Pictures) -> None:
+    """Boxes around where dlib sees faces or nearly sees them: sure ones, near the bound of overlap, and misses."""
+    state = np.random.default_rng(3)
+    verdicts = []
+    for picture in pictures.values():
+        for image in _changed(picture).values():
+            seen = _dlibs(image, -1.0)
+            faces = [_around(rectangle, state) for rectangle, _, _ in seen[:6] for _ in range(4)]
+            expected = confirmed(faces, [rectangle for rectangle, score, _ in seen if score >= 0])
+            assert detector.confirm_locally(image, faces) == expected
+            assert detector.confirm_by_scan(image, faces) == expected
+            assert detector.confirm(image, faces) == expected
+            assert [detector.confirm_locally(image, [face])[0] for face in faces[::5]] == expected[::5]
+            verdicts += expected
+    assert sum(verdicts) > 30
+    assert len(verdicts) - sum(verdicts) > 100
+
+
+def test_no_face_needs_no_scan(detector: HogDetector, pictures: Pictures) -> None:
+    assert detector.confirm(pictures["astronaut.png"], []) == []
+
+
+def test_many_threads_get_what_one_gets(detector: HogDetector, pictures: Pictures) -> None:
+    alone = {name: detector(picture) for name, picture in pictures.items()}
+    verdicts = {name: detector.confirm_locally(pictures[name], faces) for name, faces in alone.items()}
+    assert all(all(answer) for answer in verdicts.values())
+    names = list(pictures) * 8
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda name: detector(pictures[name]), names))
+        judged = list(threads.map(lambda name: detector.confirm_locally(pictures[name], alone[name]), names))
+    assert found == [alone[name] for name in names]
+    assert judged == [verdicts[name] for name in names]

@@ -1,0 +1,216 @@
+"""What is said where something of NVIDIA's is missing: a compiler makes drivers and libraries, which are loaded."""
+
+import ctypes
+import gc
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.recognition.ort import nvidia
+from service.recognition.ort.runtime import onnxruntime
+
+COMPILER = shutil.which("cc")
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler to make libraries with")
+
+ROOT = Path(__file__).parents[5]
+
+PLACES = {
+    "libcudart.so.12": "cuda_runtime",
+    "libcublasLt.so.12": "cublas",
+    "libcublas.so.12": "cublas",
+    "libcufft.so.11": "cufft",
+    "libcurand.so.10": "curand",
+    "libcudnn.so.9": "cudnn",
+}
+"""Libraries to the folders of NVIDIA's wheels."""
+
+DRIVER = """
+#include <stddef.h>
+#include <stdlib.h>
+int cuInit(unsigned flags) { return STATUS; }
+int cuDriverGetVersion(int *version) { *version = VERSION; return 0; }
+int cuDeviceGet(int *device, int number) { *device = 7; return number; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+    *value = attribute == 75 ? CAPABILITY : 1;
+    return device == 7 ? 0 : 101;
+}
+static int retained, pushed;
+int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &retained; retained++; return 0; }
+int cuDevicePrimaryCtxRelease_v2(int device) { return --retained; }
+int cuCtxPushCurrent_v2(void *context) { pushed++; return context == &retained ? 0 : 201; }
+int cuCtxPopCurrent_v2(void **context) { return --pushed; }
+int cuMemGetInfo_v2(size_t *available, size_t *total) {
+    *available = 3ul << 30;
+    *total = 8ul << 30;
+    return pushed == 1 ? 0 : 201;
+}
+static int locked;
+int cuMemHostAlloc(void **start, size_t count, unsigned flags) {
+    *start = malloc(count);
+    locked++;
+    return pushed == 1 && flags == 1 ? REFUSED : 201;
+}
+int cuMemFreeHost(void *start) { free(start); locked--; return pushed == 1 ? 0 : 201; }
+int locked_now() { return locked; }
+"""
+
+
+def _compiled(file: Path, source: str, *options: str) -> Path:
+    assert COMPILER is not None
+    (file.parent / "source.c").write_text(source)
+    subprocess.run(
+        [COMPILER, "-shared", "-fPIC", "-o", file, file.parent / "source.c", *options],
+        check=True,
+        capture_output=True,
+    )
+    return file
+
+
+MakeDriver = Callable[..., None]
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeDriver:
+    """`driver(VERSION=11040)` makes a driver, in the place of what this machine may have."""
+
+    def make(**defined: int) -> None:
+        values = {"STATUS": 0, "VERSION": 12080, "CAPABILITY": 6, "REFUSED": 0, **defined}
+        file = _compiled(tmp_path / "libcuda.so.1", DRIVER, *(f"-D{name}={v}" for name, v in values.items()))
+        monkeypatch.setattr(nvidia, "DRIVER", str(file))
+
+    return make
+
+
+@pytest.fixture
+def wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel of ONNX Runtime for CUDA 12.8."""
+    monkeypatch.setattr(onnxruntime, "cuda_version", "12.8")
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """A folder of packages with NVIDIA's wheels, of cuDNN 9.28."""
+    for name in PLACES:
+        _plant(tmp_path, name)
+    return tmp_path
+
+
+def _plant(packages: Path, name: str, cudnn: int = 92800) -> None:
+    folder = packages / "nvidia" / PLACES[name] / "lib"
+    folder.mkdir(parents=True, exist_ok=True)
+    source = f"#include <stddef.h>\nsize_t cudnnGetVersion(void) {{ return {cudnn}; }}"
+    _compiled(folder / name, source, f"-Wl,-soname,{name}")
+
+
+_MISSING = """
+import sys
+from service.recognition.ort import nvidia
+from service.recognition.ort.runtime import onnxruntime
+onnxruntime.__file__, nvidia.DRIVER = sys.argv[1:]
+onnxruntime.cuda_version = "12.8"
+print(nvidia.missing())
+"""
+
+
+def _missing_with(packages: Path) -> str:
+    """What is missing beside these packages, in a process of its own: libraries stay loaded. All that it prints."""
+    program = [sys.executable, "-c", _MISSING, str(packages / "onnxruntime" / "__init__.py"), nvidia.DRIVER]
+    done = subprocess.run(program, cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.removesuffix("\n")
+
+
+def test_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvidia, "DRIVER", "libcuda_that_is_nowhere.so.1")
+    said = nvidia.missing()
+    assert said is not None
+    assert said.startswith("there is no NVIDIA driver (libcuda_that_is_nowhere.so.1")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("defined", "said"),
+    [
+        ({"STATUS": 100}, "finds no GPU"),
+        ({"STATUS": 803}, "cuInit gives error 803"),
+        ({"VERSION": 11040}, "the NVIDIA driver is too old: it runs CUDA 11.4"),
+        ({"CAPABILITY": 5}, "the GPU is too old: it has compute capability 5.1"),
+    ],
+)
+@pytest.mark.usefixtures("wheel")
+def test_a_driver_or_a_gpu_that_will_not_do(driver: MakeDriver, defined: dict[str, int], said: str) -> None:
+    driver(**defined)
+    assert said in str(nvidia.missing())
+
+
+@pytest.mark.usefixtures("wheel")
+def test_a_library_that_is_missing_is_named_with_what_it_is_part_of(
+    driver: MakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driver(VERSION=12000)  # older within the major version, which is no obstacle
+    monkeypatch.setattr(nvidia, "LIBRARIES", {"libcublas_of_test.so.12": "cuBLAS"})
+    said = str(nvidia.missing())
+    assert said.startswith("cuBLAS for CUDA 12 is missing (libcublas_of_test.so.12: ")
+    assert said.endswith("pip install 'onnxruntime-gpu[cuda,cudnn]'")
+    assert "\n" not in said
+    assert capsys.readouterr().out == ""
+
+
+def test_what_onnx_runtime_cannot_load_is_in_the_log_and_not_printed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcudnn.so.9"))
+    with caplog.at_level("DEBUG"):
+        nvidia._preload()
+    assert caplog.messages == ["ONNX Runtime: Failed to load libcudnn.so.9"]
+    assert capsys.readouterr().out == ""
+
+
+def test_libraries_of_nvidias_wheels_are_found(driver: MakeDriver, packages: Path) -> None:
+    driver(CAPABILITY=8)
+    assert _missing_with(packages) == "None"
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [(92800, "the GPU is too old for this cuDNN (92800)"), (91002, "None")]
+)
+def test_a_cudnn_that_has_left_the_gpu_behind(
+    driver: MakeDriver, packages: Path, version: int, said: str
+) -> None:
+    driver(CAPABILITY=7)
+    _plant(packages, nvidia.CUDNN, version)
+    assert _missing_with(packages).startswith(said)
+
+
+def test_the_memory_of_a_gpu(driver: MakeDriver) -> None:
+    driver()
+    # Twice: what was taken for the question is given back.
+    for _ in range(2):
+        assert nvidia.Driver().memory() == nvidia.Memory(used=5 << 30, total=8 << 30)
+
+
+def test_page_locked_memory_is_given_back_with_its_last_view(driver: MakeDriver) -> None:
+    driver()
+    locked = ctypes.CDLL(nvidia.DRIVER).locked_now
+    memory = nvidia.page_locked(1000)
+    memory[:] = np.arange(1000) % 251
+    view = memory[990:].reshape(2, 5)
+    del memory
+    gc.collect()
+    assert locked() == 1
+    assert view.tolist() == [[237, 238, 239, 240, 241], [242, 243, 244, 245, 246]]
+    del view
+    gc.collect()
+    assert locked() == 0
+
+
+def test_where_no_memory_can_be_page_locked_any_other_will_do(
+    driver: MakeDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver(REFUSED=2)
+    assert nvidia.page_locked(1000).shape == (1000,)
+    assert "cuMemHostAlloc gives error 2 of CUDA; 1000 bytes go to the GPU in ordinary memory" in caplog.text

@@ -1,0 +1,187 @@
+"""A session whose device has little memory: a real one, ONNX Runtime's own arena with a limit, in its own process."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model_store import manifest
+from model_store.models import CNN_DETECTOR, DEVICE_DETECTOR, DLIB_RESNET
+from service.recognition.contract import EngineError
+from service.recognition.ort.providers import CPU, CUDA, has_wheel
+from service.recognition.ort.sessions import OutOfMemory, Session
+
+ROOT = Path(__file__).parents[5]
+
+_SMALL_DEVICE = """
+import logging, sys, threading
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from service.recognition.ort import arena
+from service.recognition.ort.providers import CPU, GPU
+from service.recognition.ort.runtime import onnxruntime
+from service.recognition.ort.sessions import OutOfMemory, Session
+
+logging.basicConfig(level=logging.WARNING, format="%(message)s")
+onnxruntime.set_default_logger_severity(4)
+graph, limit = Path(sys.argv[1]), int(sys.argv[2])
+onnxruntime.create_and_register_allocator(
+    onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    ),
+    onnxruntime.OrtArenaCfg({"max_mem": limit, "arena_extend_strategy": 1}),
+)
+arena.share = lambda options: None
+
+def prepare(options, threads):
+    CPU.prepare(options, threads)
+    options.add_session_config_entry(arena.SHARED, "1")
+
+# Not CPU itself: to the session it is a device. The CPU, whose memory has no such limit, stands in for it.
+device = replace(GPU, arena="cpu:0", staging=lambda count: np.empty(count, np.uint8))
+small = Session(graph, 1, replace(CPU, prepare=prepare, device=device), turn=threading.RLock())
+ample = Session(graph, 1)
+random = np.random.default_rng(0)
+"""
+
+_FACES = """
+for faces in (1, 64, 2, 64):
+    chips = random.integers(0, 256, (faces, 150, 150, 3), dtype=np.uint8)
+    np.testing.assert_allclose(small.run(chips), ample.run(chips), atol=1e-6)
+    print(faces, small.spared)
+"""
+
+_TILES = """
+def shrunk(session, rows):
+    tile = np.random.default_rng(rows).random((1, 3, rows, 1000), np.float32)
+    return session.compute("shrunk", {"tile": tile, "shrunk_given": np.empty((0, 32, 1, 1), np.float32)})
+
+for rows in (60, 1000, 60, 60):
+    np.testing.assert_array_equal(shrunk(small, rows), shrunk(ample, rows))
+    print(rows, small.spared)
+"""
+
+_PHOTOS = """
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from model_store import manifest
+from service.recognition.compute.cores import Cores
+from service.recognition.cnn.levels import Pyramids
+from model_store.models import CNN_DETECTOR
+from service.recognition.cnn.on_device import DeviceDetector, search
+from service.recognition.factory import window
+from service.recognition.cnn.strips import CnnDetector
+
+store = graph.parents[1]
+facts = manifest.load(store, CNN_DETECTOR).detector
+with closing(Cores(1)) as cores:
+    in_strips = CnnDetector(
+        Session(manifest.graph_path(store, CNN_DETECTOR), 1),
+        window(facts),
+        Pyramids(np.array(facts.mean, np.float32), cores),
+        runs=1,
+    )
+    detect = DeviceDetector(search, small, window(facts), device=device, in_strips=in_strips)
+    # One that fits, one that does not, and again one that does; then more at once than fit together.
+    for rows, photos in ((100, 1), (900, 1), (100, 1), (100, 16)):
+        images = random.integers(0, 256, (photos, rows, 200, 3), dtype=np.uint8)
+        before = in_strips.batches().get(1, 0)
+        with ThreadPoolExecutor(photos) as threads:
+            found = list(threads.map(detect, images))
+        print(rows, photos, in_strips.batches().get(1, 0) - before)
+        assert found == [in_strips(image) for image in images]
+    print(max(detect.batches()) > 1)
+"""
+
+
+def _run(program: str, graph: Path, limit: int) -> tuple[list[str], list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", _SMALL_DEVICE + program, str(graph), str(limit)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines(), done.stderr.splitlines()
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(store: Path) -> None:
+    printed, logged = _run(_FACES, manifest.graph_path(store, DLIB_RESNET), 64 << 20)
+    assert printed == ["1 0", "64 0", "2 0", "64 0"]
+    assert sum("64 are computed in halves" in line for line in logged) == 2
+    assert not any("the CPU computes it" in line for line in logged)
+
+
+def test_what_does_not_fit_alone_is_computed_by_the_cpu_and_the_device_is_tried_again(store: Path) -> None:
+    printed, logged = _run(_TILES, manifest.graph_path(store, CNN_DETECTOR), 12 << 20)
+    assert printed == ["60 0", "1000 1", "60 1", "60 1"]
+    assert sum("the CPU computes it" in line for line in logged) == 1
+
+
+def test_a_photo_that_does_not_fit_is_searched_in_strips_and_the_device_is_tried_again(store: Path) -> None:
+    printed, logged = _run(_PHOTOS, manifest.graph_path(store, DEVICE_DETECTOR), 16 << 20)
+    assert printed == ["100 1 0", "900 1 1", "100 1 0", "100 16 0", "True"]
+    assert sum("the photo is searched in strips" in line for line in logged) == 1
+
+
+def test_a_failure_that_is_no_shortage_is_neither_halved_nor_computed_elsewhere(
+    store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = Session(manifest.graph_path(store, DLIB_RESNET))
+    with pytest.raises(EngineError) as failure:
+        session.run(np.zeros((4, 150, 150, 3), np.float64))
+    assert not isinstance(failure.value, OutOfMemory)
+    assert caplog.records == []
+    assert session.spared == 0
+
+
+@pytest.mark.skipif(has_wheel(CUDA), reason="this wheel has CUDA")
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        (CUDA.prepare, f"cannot load .* for {CUDA.official}: .*fallback to CPU"),
+        # One that forgets to forbid it
+        (CPU.prepare, f"was to run on {CUDA.official}, but ONNX Runtime fell back to {CPU.official}"),
+    ],
+)
+def test_a_session_on_another_provider_than_the_one_asked_for_is_refused(
+    store: Path, prepare: Callable[[Any, int], None], said: str
+) -> None:
+    with pytest.warns(UserWarning, match=CUDA.official), pytest.raises(EngineError, match=said):
+        Session(manifest.graph_path(store, DLIB_RESNET), 0, replace(CUDA, prepare=prepare))
+
+
+_IN_TURNS = """
+import os
+import sys
+from pathlib import Path
+import numpy as np
+from benchmarks.harness.processes import resident_memory
+from service.recognition.ort.sessions import Session
+given = {"tile": np.zeros((1, 3, 2048, 1024), np.float32), "shrunk_given": np.empty((0, 32, 1, 1), np.float32)}
+kept = []
+for _ in range(4):
+    session = Session(Path(sys.argv[1]), 1)
+    before = resident_memory(os.getpid())
+    session.compute("shrunk", given)
+    print(resident_memory(os.getpid()) - before)
+    kept.append(session)
+"""
+
+
+def test_what_one_session_has_used_the_others_use_too(store: Path) -> None:
+    """Each would keep what its largest run took."""
+    graph = manifest.graph_path(store, CNN_DETECTOR).resolve()
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_TURNS, str(graph)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    first, *others = map(float, done.stdout.split())
+    assert first > 30
+    assert max(others) < first / 2

@@ -1,0 +1,353 @@
+"""The application over HTTP, with a recogniser that the test steers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from service.memory.capacity import Capacity
+from service.memory.largest_photo import plan
+from service.messages import TOO_LITTLE_MEMORY
+from service.pipeline.engine_health import FAILED_PHOTOS
+from service.recognition.contract import EngineError
+from service.settings import Settings
+from service.supervision import Supervisor, launched
+from service.web.app import PATHS, create_app
+from service.web.keys import KeyRing
+from tests.unit.service.conftest import PATIENCE, client
+
+if TYPE_CHECKING:
+    from tests.unit.service.conftest import Server, SteeredRecognizer
+
+
+KEYED = [("POST", "/detect"), ("POST", "/compute"), ("GET", "/open"), ("GET", "/info")]
+PUBLIC = ["/health", "/ready", "/metrics", "/welcome"]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.01)
+
+
+def test_each_keyed_route_refuses_and_each_public_one_answers(
+    serving: Server, key_header: dict[bytes, bytes]
+) -> None:
+    with serving() as port, client(port) as caller:
+        until(lambda: caller.get("/ready").status_code == 200)
+        for method, path in KEYED:
+            for offered in (
+                {},
+                {"x-api-key": ""},
+                {"x-api-key": "wrong"},
+                {"authorization": "the key before"},
+            ):
+                refused = caller.request(method, path, headers=offered)
+                assert refused.status_code == 401
+                assert refused.headers["content-type"] == "application/json"
+                assert list(refused.json()) == ["error"]
+            assert caller.request(method, path, headers=key_header).status_code != 401
+            assert caller.request(method, path, headers={"x-api-key": "the key before"}).status_code != 401
+        for path in PUBLIC:
+            assert caller.get(path).status_code == 200
+
+
+def test_no_route_is_forgotten_above() -> None:
+    settings, capacity = Settings(), Capacity(1, 1, 1)
+    supervisor = Supervisor(launched, lambda _: None)  # starts nothing by itself
+    app = create_app(settings, KeyRing([]), capacity, plan(settings, capacity), supervisor)
+    routes = {route.path for route in app.routes}  # type: ignore[attr-defined]
+    assert routes == {path for _, path in KEYED} | set(PUBLIC) == set(PATHS)
+
+
+def test_wrong_paths_and_methods_are_json(serving: Server, key_header: dict[bytes, bytes]) -> None:
+    with serving() as port, client(port, key_header) as caller:
+        for path in ("/", "/nothing", "/detect/", "/open/x", "/%0a%0dforged", "/de%74ect/..", "/favicon.ico"):
+            missing = caller.get(path)
+            assert (missing.status_code, list(missing.json())) == (404, ["error"])
+        for method, path, allowed in (
+            ("GET", "/detect", {"POST"}),
+            ("PUT", "/compute", {"POST"}),
+            ("POST", "/open", {"GET", "HEAD"}),
+            ("DELETE", "/health", {"GET", "HEAD"}),
+        ):
+            refused = caller.request(method, path)
+            assert refused.status_code == 405
+            assert set(refused.headers["allow"].split(", ")) == allowed
+            assert list(refused.json()) == ["error"]
+
+
+def test_head_is_get_without_a_body(serving: Server) -> None:
+    with serving() as port, client(port) as caller:
+        answered = caller.head("/health")
+        assert (answered.status_code, answered.content) == (200, b"")
+        assert answered.headers["content-length"] == "2"
+
+
+@pytest.mark.parametrize("path", ["/open", "//open", "///open"])
+def test_slashes_collapse_without_a_redirect(
+    serving: Server, key_header: dict[bytes, bytes], path: str
+) -> None:
+    with serving() as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        connection.request("GET", path, headers={name.decode(): value for name, value in key_header.items()})
+        answered = connection.getresponse()
+        assert answered.status == 200
+        assert json.loads(answered.read()) == {"preferred_mimetype": "image/jpeg", "maximum_area": 8294400}
+        connection.close()
+
+
+def test_open_says_what_the_settings_say(serving: Server, key_header: dict[bytes, bytes]) -> None:
+    with (
+        serving(FACE_PREFERRED_MIMETYPE="image/png", FACE_MAXIMUM_AREA=1000) as port,
+        client(port, key_header) as caller,
+    ):
+        assert caller.get("/open").json() == {"preferred_mimetype": "image/png", "maximum_area": 1000}
+
+
+def test_welcome_names_what_is_missing(serving: Server) -> None:
+    with serving() as port, client(port) as caller:
+        greeting = caller.get("/welcome").json()
+        assert list(greeting) == ["facerecognition-external-model", "version", "model"]
+        assert "mmod_human_face_detector" in greeting["facerecognition-external-model"]
+        assert "missing" in greeting["facerecognition-external-model"]
+        assert greeting["model"] == 4
+
+
+def test_photos_wait_while_the_models_load(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.warming.clear()
+    with (
+        serving() as port,
+        client(port, key_header) as caller,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        photo = threads.submit(
+            lambda: httpx.post(
+                f"http://127.0.0.1:{port}/detect",
+                headers=key_header,
+                files={"file": ("a", png)},
+                timeout=PATIENCE,
+            )
+        )
+        assert caller.get("/ready").status_code == 503
+        assert list(caller.get("/ready").json()) == ["error"]
+        assert caller.get("/info").status_code == 503
+        assert caller.get("/health").text == "ok"
+        assert caller.get("/open").status_code == 200
+        assert not photo.done()
+        recognizer.warming.set()
+        assert photo.result(PATIENCE).json()["faces-count"] == 1
+        assert recognizer.warm
+        assert caller.get("/ready").json() == {"ready": True, "restarts": 0}
+        info = caller.get("/info").json()
+        assert info["stages"]["cnn_detections"]["provider"] == "test"
+        assert info["limits"]["accepted_area"] == 8294400 * 17 // 16
+        assert info["versions"]["python"].startswith("3.")
+
+
+def test_a_start_that_fails_is_reported_and_nobody_waits_for_ever(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    reported: list[str] = []
+    recognizer.warm_failure = RuntimeError("no memory")
+    with serving(on_failure=reported.append) as port, client(port, key_header) as caller:
+        refused = caller.post("/detect", files={"file": ("a", png)})
+        assert refused.status_code == 503
+        assert caller.get("/ready").status_code == 503
+        assert caller.get("/open").status_code == 503  # what keeps the app from sending photos
+    assert reported == ["no memory"]
+
+
+def test_open_and_health_answer_while_photos_are_worked_on(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.gate.clear()
+    with (
+        serving(GUNICORN_WORKERS=2) as port,
+        client(port, key_header) as caller,
+        ThreadPoolExecutor(6) as threads,
+    ):
+        photos = [
+            threads.submit(
+                lambda: httpx.post(
+                    f"http://127.0.0.1:{port}/detect",
+                    headers=key_header,
+                    files={"file": ("a", png)},
+                    timeout=PATIENCE,
+                )
+            )
+            for _ in range(6)
+        ]
+        for _ in range(2):
+            assert recognizer.entered.acquire(timeout=PATIENCE)
+        for _ in range(10):
+            assert caller.get("/open").status_code == 200
+            assert caller.get("/health").status_code == 200
+        assert recognizer.photos == 2
+        recognizer.gate.set()
+        assert [photo.result(PATIENCE).status_code for photo in photos] == [200] * 6
+        assert recognizer.most_running == 2
+
+
+def test_a_caller_that_hangs_up_in_the_queue_is_never_worked_on(
+    serving: Server,
+    recognizer: SteeredRecognizer,
+    key_header: dict[bytes, bytes],
+    png: bytes,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "service")
+    recognizer.gate.clear()
+    with serving() as port, ThreadPoolExecutor(1) as threads:
+        url = f"http://127.0.0.1:{port}/detect"
+        first = threads.submit(
+            lambda: httpx.post(url, headers=key_header, files={"file": ("a", png)}, timeout=PATIENCE)
+        )
+        assert recognizer.entered.acquire(timeout=PATIENCE)
+        request = httpx.Request("POST", url, headers=key_header, files={"file": ("b", png)})
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            head = b"".join(name + b": " + value + b"\r\n" for name, value in request.headers.raw)
+            caller.sendall(b"POST /detect HTTP/1.1\r\n" + head + b"\r\n" + request.read())
+        until(lambda: any(" 499 " in record.getMessage() for record in caplog.records))
+        recognizer.gate.set()
+        assert first.result(PATIENCE).status_code == 200
+    assert recognizer.photos == 1
+
+
+def test_the_operators_time_limit_answers_503(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.gate.clear()
+    with serving(REQ_TIMEOUT=0.2) as port, client(port, key_header) as caller:
+        given_up = caller.post("/detect", files={"file": ("a", png)})
+        assert given_up.status_code == 503
+        assert "REQ_TIMEOUT" in given_up.json()["error"]
+        recognizer.gate.set()
+        assert caller.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "failure", [EngineError("the device went away"), MemoryError(), RuntimeError("no thread")]
+)
+def test_a_photo_whose_engine_fails_is_tried_again_alone(
+    serving: Server,
+    recognizer: SteeredRecognizer,
+    key_header: dict[bytes, bytes],
+    png: bytes,
+    failure: Exception,
+) -> None:
+    recognizer.failures = [failure]
+    recognizer.gate.clear()
+    with (
+        serving(GUNICORN_WORKERS=3) as port,
+        client(port, key_header) as caller,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        answers = [pool.submit(caller.post, "/detect", files={"file": ("a", png)}) for _ in range(4)]
+        for _ in range(3):
+            assert recognizer.entered.acquire(timeout=PATIENCE)
+        recognizer.gate.set()
+        assert [answer.result().status_code for answer in answers] == [200] * 4
+        assert "face_retried_total 1.0" in caller.get("/metrics").text
+    # The first time others are in work too; the second time nobody is, and another engine may stand in.
+    assert sorted(recognizer.stood_in) == [False] * 4 + [True]
+    assert recognizer.company_of_retries == [1]
+
+
+def test_an_engine_that_fails_for_every_photo_gets_a_new_process(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.falls_back = True
+    restarted = 'face_worker_restarts_total{cause="engine failed"} 1.0'
+    with serving() as port, client(port, key_header) as caller:
+
+        def answered(failing: bool) -> None:
+            recognizer.failures = [EngineError("the device went away")] if failing else []
+            assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+
+        for failing in [True] * (FAILED_PHOTOS - 1) + [False] + [True] * (FAILED_PHOTOS - 1):
+            answered(failing)
+        assert "face_worker_restarts_total{" not in caller.get("/metrics").text
+        answered(True)
+        answered(False)
+        assert restarted in caller.get("/metrics").text
+        assert caller.get("/info").json()["worker"]["restarts"] == {"engine failed": 1}
+
+
+def test_a_photo_that_no_engine_can_take_fails_after_two_tries(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.failures = [EngineError("no"), EngineError("and no again")]
+    with serving() as port, client(port, key_header) as caller:
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 500
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+
+
+def test_a_photo_without_memory_even_alone_is_503(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.failures = [MemoryError(), MemoryError()]
+    with serving() as port, client(port, key_header) as caller:
+        refused = caller.post("/detect", files={"file": ("a", png)})
+        assert (refused.status_code, refused.json()["error"]) == (503, TOO_LITTLE_MEMORY)
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+
+
+def test_an_unforeseen_error_is_logged_with_its_id_and_nothing_private(
+    serving: Server,
+    recognizer: SteeredRecognizer,
+    key_header: dict[bytes, bytes],
+    png: bytes,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    recognizer.failures = [ZeroDivisionError("a bug"), ZeroDivisionError("a bug")]  # it is tried twice
+    with serving() as port, client(port, key_header) as caller:
+        failed = caller.post("/detect?token=queried", files={"file": ("/tmp/private-name", png)})
+        assert failed.status_code == 500
+        assert failed.headers["x-request-id"] in failed.json()["error"]
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+    format_ = logging.Formatter("%(message)s")
+    ours = [
+        record for record in caplog.records if not record.name.startswith("http")
+    ]  # not the test's own client
+    logged = "\n".join(format_.format(record) for record in ours)
+    assert f"request {failed.headers['x-request-id']} failed" in logged
+    assert "ZeroDivisionError: a bug" in logged
+    assert "POST /detect 500 " in logged
+    for private in ("private-name", "queried", key_header[b"x-api-key"].decode(), "IHDR", "the key before"):
+        assert private not in logged
+
+
+def test_nan_from_a_network_is_an_error_and_not_a_silent_loss(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.score = float("nan")
+    with serving() as port, client(port, key_header) as caller:
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 500
+
+
+def test_no_part_of_a_request_fills_the_log(serving: Server, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "service")
+    method, path = b"M" * 30_000, b"/%0A~" * 6_000
+    with serving() as port, socket.create_connection(("127.0.0.1", port), PATIENCE) as caller:
+        caller.sendall(method + b" " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        while caller.recv(65536):
+            pass
+    logged = [record.getMessage() for record in caplog.records if record.name == "service.web.access_log"]
+    assert len(logged) == 1
+    assert len(logged[0]) < 600
+    assert logged[0].isprintable()
+    assert logged[0].startswith("M" * 20 + " /")
