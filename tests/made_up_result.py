@@ -182,9 +182,6 @@ def _costs(result: Result) -> None:
             result.note(
                 key, *(slower * (0.03 + 0.17 * megapixels) * (1 + noise) for noise in (-0.01, 0, 0.01))
             )
-        for faces in (0, 1, 4, 16, 32):
-            key = Key(section="faces", side=side, faces=faces, metric="seconds")
-            result.note(key, slower * 0.2 + faces * (0.008 if side == "library" else 0.1))
         for stage, seconds in (
             ("cnn_detections", 0.197),
             ("landmarks", 0.0004),

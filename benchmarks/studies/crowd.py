@@ -36,6 +36,8 @@ from service.settings import load
 
 MEGAPIXELS = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 0.1, 0.2, 0.3, 0.5, 0.8, 2.0, 0.1, 0.2, 0.3, 0.5, 0.8, 4.0, 8.2)
 """Of the photos in turn: mostly small ones, so that thousands are done in minutes."""
+PHOTOS = 95
+"""How many different ones are sent."""
 SHAPES = (1.0, 1.1, 0.9)
 """How much wider than it is a photo is made, in turn: nearly every photo then has a size of its own."""
 DRIFT = 1e-5
@@ -98,11 +100,11 @@ class Least:
             self._least = min(self._least, resident_memory(self._process))
 
 
-def variants(folder: Path, count: int) -> list[bytes]:
-    """So many JPEGs of the folder's photos."""
+def variants(folder: Path) -> list[bytes]:
+    """JPEGs of the folder's photos, in `PHOTOS` sizes."""
     paths = photos_in(folder)
     made = []
-    for number in range(count):
+    for number in range(PHOTOS):
         image = cv2.imread(str(paths[number % len(paths)]))
         if image is None:
             raise SystemExit(f"{paths[number % len(paths)]} cannot be read: leave it out")
@@ -182,10 +184,9 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--callers", type=int, default=64)
-    parser.add_argument("--photos", type=int, default=95, help="how many different ones")
     parser.add_argument("--model", type=int, default=4)
     options = parser.parse_args()
-    photos = variants(options.folder, options.photos)
+    photos = variants(options.folder)
     bound = memory(load()) / 2**20
     environment = {"FACE_MODEL": str(options.model), "FACE_LOG_LEVEL": "warning"}
     with serving(environment) as (service, client):

@@ -83,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, ValueError, ServiceDied, measures.PhotoFailed) as error:
         print(error, file=sys.stderr)
         return 2
-    print(table([HEADINGS, *(row.cells for row in figures.rows("before", "now"))]))
+    print(table([HEADINGS, *(row.cells for row in figures.rows())]))
     print(compared)
     return 1 if compared.differ else 0
 

@@ -42,10 +42,10 @@ class Figures:
         for name, value in figures.items():
             self.values.setdefault(name, {}).setdefault(side, []).append(value)
 
-    def rows(self, before: str, now: str) -> Iterator[Row]:
-        """A row of each figure; rounds that only one of the two sides has do not count."""
+    def rows(self) -> Iterator[Row]:
+        """A row of each figure; rounds that only one of the sides `before` and `now` has do not count."""
         for name, sides in self.values.items():
-            if rounds := list(zip(sides.get(before, ()), sides.get(now, ()), strict=False)):
+            if rounds := list(zip(sides.get("before", ()), sides.get("now", ()), strict=False)):
                 yield _row(name, rounds)
 
 
