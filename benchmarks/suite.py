@@ -13,9 +13,9 @@ from pathlib import Path
 from benchmarks.comparing import table
 from benchmarks.harness import corpus, facts, gates, plan
 from benchmarks.harness.cores import hold_to
+from benchmarks.harness.options import PARTS, Options, parse
 from benchmarks.harness.results import EXIT, NOTHING_DONE, Result
 from benchmarks.harness.running import ServiceDied
-from benchmarks.options import PARTS, Options, parse
 from benchmarks.parity import candidates
 from benchmarks.parity.baselines import NoRecording
 from benchmarks.parity.candidates import Unanswered

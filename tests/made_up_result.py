@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.harness.faces import AnsweredFace
 from benchmarks.harness.results import Key, Result, Series, Verdict
-from benchmarks.report.cases import Case, cut_out
+from benchmarks.parity.cases import Case, cut_out
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from service.recognition.geometry import Rectangle
 

@@ -11,8 +11,8 @@ import httpx
 
 from benchmarks.harness import running
 from benchmarks.harness.faces import AnsweredFace, of_answer
+from benchmarks.harness.http_calls import FILE_NAME
 from benchmarks.parity.photos import Photo
-from benchmarks.throughput.load import FILE_NAME
 
 
 class Unanswered(RuntimeError):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from benchmarks.harness import facts, plan
 from benchmarks.harness.corpus import Corpus
+from benchmarks.harness.options import DLIB, NAMED, Options
 from benchmarks.harness.results import Result
 from benchmarks.library import open_library
-from benchmarks.options import DLIB, NAMED, Options
 from benchmarks.parity import candidates, section
 from benchmarks.parity.baselines import Baseline, Dlib, Recorded, Recording, Running
 from benchmarks.parity.candidates import Candidate, Unanswered

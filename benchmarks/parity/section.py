@@ -13,11 +13,11 @@ from benchmarks.harness.results import Key, Result, Series
 from benchmarks.parity import accuracy, pixels
 from benchmarks.parity.baselines import Baseline, Expected, Recording
 from benchmarks.parity.candidates import Candidate, Unanswered
+from benchmarks.parity.cases import Case, cut_out
 from benchmarks.parity.comparison import Comparison, noted
 from benchmarks.parity.photos import Photo, decoded
 from benchmarks.parity.stages import Stages
 from benchmarks.parity.upstream_rule import changed_verdicts
-from benchmarks.report.cases import Case, cut_out
 from service.recognition.geometry import Rectangle
 from service.settings import ADVERTISED_AREA
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.harness.results import METRICS, Figure, Result
+from benchmarks.parity.cases import Case
 from benchmarks.report import cases as worst
 from benchmarks.report import drawing, plots, tables, verdict, wording
 
@@ -33,7 +34,7 @@ class Chapter:
     absent: list[str]
 
 
-def page(result: Result, cases: Sequence[worst.Case] = ()) -> str:
+def page(result: Result, cases: Sequence[Case] = ()) -> str:
     """One HTML page that needs nothing besides itself: no script, no font, no picture from elsewhere.
 
     Args:

@@ -28,9 +28,9 @@ import httpx
 import numpy as np
 
 from benchmarks.harness.corpus import photos_in
+from benchmarks.harness.http_calls import post
 from benchmarks.harness.processes import resident_memory
 from benchmarks.harness.running import Service, serving
-from benchmarks.throughput.load import post
 from service.memory.capacity import memory
 from service.settings import load
 

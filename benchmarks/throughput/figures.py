@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from benchmarks.harness.closed_loop import Turn
 from benchmarks.harness.results import Key, Result
 from benchmarks.throughput.cases import Case
-from benchmarks.throughput.turns import Turn
 
 
 @dataclass(frozen=True)

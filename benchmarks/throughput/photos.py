@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.throughput.turns import Edges
+from benchmarks.harness.closed_loop import Edges
 from service.images import decoding
 from service.images.decoding import ImageTooLarge, UndecodableImage
 

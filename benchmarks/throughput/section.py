@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from benchmarks.harness.closed_loop import Edges
 from benchmarks.harness.plan import Step
 from benchmarks.harness.results import Key, Result
 from benchmarks.throughput import cases, photos
 from benchmarks.throughput.cases import Case, Plan
 from benchmarks.throughput.figures import Taken, note, note_failure
 from benchmarks.throughput.sides import SIDES, Setting, Side
-from benchmarks.throughput.turns import Edges
 from benchmarks.throughput.workers import WorkerFailed
 
 

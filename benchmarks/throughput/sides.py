@@ -9,10 +9,11 @@ from multiprocessing import connection
 from pathlib import Path
 from types import MappingProxyType
 
+from benchmarks.harness import http_calls as load
 from benchmarks.harness import processes
+from benchmarks.harness.closed_loop import Answer, Turn
 from benchmarks.harness.running import serving
-from benchmarks.throughput import load, with_dlib, with_library
-from benchmarks.throughput.turns import Answer, Turn
+from benchmarks.throughput import with_dlib, with_library
 from benchmarks.throughput.workers import Opener, Worker
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
 from model_store.store import WeightStore

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.throughput.turns import Answer, Call
+from benchmarks.harness.closed_loop import Answer, Call
 
 Stages = dict[str, float]
 

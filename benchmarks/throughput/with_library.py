@@ -4,7 +4,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.throughput.turns import Answer, Call
+from benchmarks.harness.closed_loop import Answer, Call
 
 LARGEST = 10**9
 """Pixels of a photo, more than a benchmark has."""

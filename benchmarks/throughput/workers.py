@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.throughput.turns import Call, Turn, closed_loop
+from benchmarks.harness.closed_loop import Call, Turn, closed_loop
 
 if TYPE_CHECKING:  # generic for the type checker alone
     _Line = connection.Connection[Any, Any]

@@ -11,7 +11,7 @@ from typing import Any
 
 from llvmlite import binding
 
-from benchmarks.options import NAMED
+from benchmarks.harness.options import NAMED
 from benchmarks.parity.photos import Photo, decoded
 from model_store.models import MODELS
 from service.recognition.factory import open_recognizer

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.options import NAMED
+from benchmarks.harness.options import NAMED
 from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE, DESCRIPTOR_TOLERANCE
 from benchmarks.parity.photos import Photo
 from service.recognition.factory import MIXED

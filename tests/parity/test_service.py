@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.harness.corpus import photos_in
-from benchmarks.options import NAMED
+from benchmarks.harness.options import NAMED
 from benchmarks.parity.candidates import started
 from benchmarks.parity.comparison import Comparison
 from benchmarks.parity.photos import Photo, decoded

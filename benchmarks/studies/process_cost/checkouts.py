@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 
 from benchmarks.harness import facts
+from benchmarks.harness.closed_loop import Answer, closed_loop
+from benchmarks.harness.http_calls import post
 from benchmarks.harness.running import Service, serving
 from benchmarks.studies.process_cost.answers import Given
-from benchmarks.throughput.load import post
 from benchmarks.throughput.sides import Side
-from benchmarks.throughput.turns import Answer, closed_loop
 
 _VERSIONS = "import json; from service.versions import versions; print(json.dumps(versions()))"
 

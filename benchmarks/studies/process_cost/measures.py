@@ -8,9 +8,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.harness import processes
+from benchmarks.harness.closed_loop import Turn
 from benchmarks.studies.process_cost.cases import AFTER, CASES, MIXED_CALLERS, PROBED, Case, Uploads
 from benchmarks.studies.process_cost.checkouts import Running
-from benchmarks.throughput.turns import Turn
 
 SMALL = ("/health", "/open")
 PAUSE = 0.02

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import suite
+from benchmarks.harness.options import parse
 from benchmarks.harness.plan import Step
 from benchmarks.harness.results import Result, load
-from benchmarks.options import parse
 from benchmarks.roofline import section as roofline
 from service.recognition.contract import EngineError
 from tests.conftest import ROOT

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.harness.faces import AnsweredFace
-from benchmarks.report.cases import SIDE, Case, cut_out, shown
+from benchmarks.parity.cases import Case, cut_out
+from benchmarks.report.cases import SIDE, shown
 from service.recognition.geometry import Rectangle
 
 

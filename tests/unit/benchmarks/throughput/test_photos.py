@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from benchmarks.harness.closed_loop import Edges
 from benchmarks.throughput import photos as pictures
-from benchmarks.throughput.turns import Edges
 
 
 def _files(folder: Path, *grays: int) -> list[Path]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.harness import http_calls as load
+from benchmarks.harness.closed_loop import closed_loop
 from benchmarks.harness.running import free_port, serving
-from benchmarks.throughput import load
-from benchmarks.throughput.turns import closed_loop
 from tests.unit.benchmarks.throughput.conftest import Upload
 
 

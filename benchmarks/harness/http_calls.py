@@ -6,8 +6,8 @@ same cores. `Expect: 100-continue`, which libcurl sends above 1 MiB, is left out
 
 import httpx
 
+from benchmarks.harness.closed_loop import Answer, Call
 from benchmarks.harness.running import caller
-from benchmarks.throughput.turns import Answer, Call
 
 FILE_NAME = "/srv/nextcloud/tmp/oc_tmp_6fbe56"
 """As of the app's own uploads: a path on the Nextcloud server, without an extension."""

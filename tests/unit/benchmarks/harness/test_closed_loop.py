@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.throughput.turns import Answer, Turn
+from benchmarks.harness.closed_loop import Answer, Turn
 
 
 def test_failures_count_neither_as_photos_nor_as_latencies() -> None:
