@@ -93,6 +93,7 @@ check: test-environment
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: test-environment
 	$(BIN)/ruff check --fix
