@@ -88,16 +88,14 @@ def _carry_out(stage: Stage, root: Path, checkout: Path, built: Path) -> Image:
 
 
 def _copy(words: list[str], directory: Path, checkout: Path, built: Path) -> None:
-    from_build = words[0] == "--from=build"
-    source, target = words[-2:]
-    assert len(words) == 2 + from_build
-    if from_build:
-        origin = built / source.lstrip("/")
+    *flags, source, target = words
+    if flags:
+        assert flags == ["--from=build"]
+        origin, ignored = built / source.lstrip("/"), shutil.ignore_patterns()
     else:
         assert source in kept_by_dockerignore(checkout)
-        origin = checkout / source
+        origin, ignored = checkout / source, shutil.ignore_patterns("__pycache__")
     if origin.is_dir():
-        ignored = None if from_build else shutil.ignore_patterns("__pycache__")
         shutil.copytree(origin, directory / target, symlinks=True, ignore=ignored)
     else:
         shutil.copy2(origin, directory / target)
