@@ -1,20 +1,20 @@
-# Two commands on a fresh machine: `make serve` and `make test`. Each makes what it needs and nothing twice.
+# Start with `make serve` and `make test`. Each target makes its prerequisites, and makes nothing twice.
 
 PYTHON ?= python3
 VENV ?= .venv
-# Which onnxruntime: cpu or cuda (NVIDIA, x86-64), by the name of its lock in requirements/.
+# The onnxruntime wheel, by the name of its lock in requirements/: cpu or cuda (NVIDIA, x86-64).
 ACCELERATOR ?= cpu
 STORE ?= $(or $(FACE_STORE),models)
-# A folder of photos: any for `make bench`; one with dev/ and formats/ for the tests that want more than packages have.
+# A folder of photos: any for `make bench`; for the tests one with dev/ and formats/, in addition to packages' photos.
 PHOTOS ?=
-# Where `make bench` leaves report.html and result.json.
+# Output folder of `make bench`: report.html and result.json.
 OUT ?= benchmark
-# What `make serve` needs weights for, as the service itself reads it.
+# The model whose weights `make serve` downloads; the default is the service's own.
 MODEL := $(or $(FACE_MODEL),4)
-# For `make fuzz`: all, or a target of tests/fuzz/targets.py; and how long.
+# For `make fuzz`: all, or a target of tests/fuzz/targets.py; and the duration.
 TARGET ?= all
 SECONDS ?= 300
-# A folder with .dat files to take instead of downloading them.
+# A folder of .dat files, used before downloads.
 FACE_WEIGHTS ?=
 CACHE := .cache
 
@@ -26,17 +26,17 @@ export FACE_STORE := $(STORE)
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
 serve: environment
-	@$(BIN)/python -m service settings > /dev/null # a wrong setting shows before anything is fetched
+	@$(BIN)/python -m service settings > /dev/null # report an invalid setting before any download
 	@$(MAKE) --no-print-directory convert
 	@$(BIN)/python -m service key
 	@exec $(BIN)/python -m service serve
 
-## Fetch the weights of FACE_MODEL and turn its networks into ONNX, proven against dlib. Seconds when done before.
+## Download the weights of FACE_MODEL, convert its networks and validate them against dlib. Seconds if up to date.
 convert: environment $(CACHE)/photos/.complete
 	@$(BIN)/python -m model_store fetch --model $(MODEL) $(FROM)
 	@$(BIN)/python -m conversion --model $(MODEL) $(ON_DEVICE) --photos $(CACHE)/photos
 
-## The same for every model whose weights can be fetched.
+## The same for every model whose weights can be downloaded.
 convert-all: environment $(CACHE)/photos/.complete
 	@$(BIN)/python -m model_store fetch $(FROM)
 	@$(BIN)/python -m conversion --photos $(CACHE)/photos
@@ -44,35 +44,35 @@ convert-all: environment $(CACHE)/photos/.complete
 ON_DEVICE = $(if $(filter cuda,$(ACCELERATOR)),--device)
 FROM = $(if $(FACE_WEIGHTS),--from "$(FACE_WEIGHTS)")
 
-## What the Dockerfiles run: the service ready for whoever runs it, without what only made it. The checks run every
-## loop of every model, which leaves its machine code in the package, to be read from a read-only tree too.
-## In a checkout, the next make has to make the environment anew.
+## For the Dockerfiles: the service, converted, and without packages that only the build needs. The checks run every
+## loop of every model, so that its machine code is in the package, also for a read-only tree.
+## In a checkout, the next make rebuilds the environment.
 image: convert
 	@$(PYTHON) requirements/bare.py $(VENV) $(ACCELERATOR) dlib
 	@$(BIN)/python -m compileall -q service model_store
 	FACE_MODEL=3 $(BIN)/python -m service check
 	FACE_MODEL=4 $(BIN)/python -m service check
 
-## The unit tests for each save: under a minute on two cores, without weights and photos, and without a network once
-## `make test-environment` has run.
+## Unit tests for each save: under a minute on two cores, without weights or photos, and without a network after
+## `make test-environment`.
 quick: test-environment
 	$(BIN)/python -m pytest -m quick tests/unit $(ARGS)
 
-## All tests that fit into ten minutes on two cores, types and style first.
+## `make check`, then all tests that fit into ten minutes on two cores.
 test: check convert-all
 	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-## The tests that take minutes.
+## Tests that take minutes.
 test-slow: test-environment convert-all
 	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "slow and not images and not emulated" $(ARGS)
 
-## Fuzz the readers of photos, forms, requests and weights for SECONDS in all; TARGET=png for one, SEED=1 for the same
-## mutations again. Inputs that are a finding are left in fuzz-findings/, and the exit status is 1.
+## Fuzz the readers of photos, forms, requests and weights for SECONDS in total; TARGET=png for one, SEED=1 to repeat
+## the mutations. Inputs that reveal a fault are stored in fuzz-findings/, and the exit status is 1.
 fuzz: test-environment
 	$(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-## Both images without Docker: their own lines in a Debian of their own, up to answered photos. Needs root, debootstrap
-## and a Debian mirror, and is skipped with the reason where one is not there; minutes, and for CUDA some gigabytes.
+## Build both images without Docker, from their own lines in a Debian, and send them photos. Needs root, debootstrap and
+## a Debian mirror; skipped with the reason if one is missing. Takes minutes, and for CUDA some gigabytes.
 ## ARGS="-k cpu" for one.
 rehearse-images: test-environment $(CACHE)/photos/.complete
 	$(BIN)/python -m pytest -m images $(ARGS)
@@ -81,14 +81,15 @@ rehearse-images: test-environment $(CACHE)/photos/.complete
 emulated: test-environment convert-all
 	$(BIN)/python -m pytest -m emulated $(ARGS)
 
-## Before an upgrade: your PHOTOS against dlib, in two minutes, with a page to look at in OUT; ARGS=--full for all.
+## Benchmarks before an upgrade: PHOTOS against dlib, in two minutes, with a report in OUT; ARGS=--full for all.
 bench: bench-environment convert-all
 	$(BIN)/python -m benchmarks $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" $(ARGS)
 
-## The same answers only, for every photo at its size, models 1 to 4.
+## Parity alone, for every photo at its size, models 1 to 4.
 parity: bench-environment convert-all
 	$(BIN)/python -m benchmarks $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" --full --only parity $(ARGS)
 
+## Types, style, and the imports between packages.
 check: test-environment
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -99,7 +100,7 @@ format: test-environment
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-## Lock all dependencies anew (needs uv).
+## Lock all dependencies again (needs uv).
 lock:
 	sh requirements/compile.sh
 

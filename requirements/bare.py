@@ -1,7 +1,8 @@
-"""Leave in a virtual environment what these locks name and nothing else: for an image, once it is made.
+"""Remove all packages but those of some locks from a virtual environment, for an image at the end of its build.
 
-`python3 requirements/bare.py FOLDER LOCK...`, as environment.py. Takes pip away too, so nothing can be installed
-there any more: the stamp of environment.py goes, which would make the folder anew. Needs the standard library alone.
+`python3 requirements/bare.py FOLDER LOCK...`, as environment.py. pip is removed too, so nothing more can be installed.
+The stamp of environment.py is removed with it, so that environment.py rebuilds the folder. Needs the standard library
+alone.
 """
 
 import json
@@ -18,7 +19,7 @@ def main(folder: Path, names: list[str]) -> int:
     listed = subprocess.run([*pip, "list", "--format", "json"], check=True, stdout=subprocess.PIPE).stdout
     surplus = {_normal(package["name"]) for package in json.loads(listed)}.difference(*map(_packages, names))
     (folder / "installed.json").unlink(missing_ok=True)
-    print(f"taking away {', '.join(sorted(surplus))}", flush=True)
+    print(f"removing {', '.join(sorted(surplus))}", flush=True)
     return subprocess.run([*pip, "uninstall", "--yes", "--quiet", *sorted(surplus)], check=False).returncode
 
 
@@ -28,7 +29,7 @@ def _packages(name: str) -> set[str]:
 
 
 def _normal(name: str) -> str:
-    """As the packaging standards compare names."""
+    """A package's normalized name (packaging.python.org, "Names and normalization")."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

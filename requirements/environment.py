@@ -1,8 +1,8 @@
-"""Make a virtual environment hold these locks, exactly, whatever happened before.
+"""Make a virtual environment that holds the packages of some locks, from any earlier state.
 
-`python3 requirements/environment.py FOLDER LOCK...`, a lock being the name of a .txt file beside this script. One
-process at a time works on a folder; a stamp, written last, names what is installed. Without a stamp nothing in the
-folder is believed: an interrupted installation is begun again. Needs the standard library alone.
+`python3 requirements/environment.py FOLDER LOCK...`; a lock is the name of a .txt file next to this script. A file lock
+admits one process at a time. A stamp, written last, names the installed locks; without it, as after an interrupted
+installation, the folder is rebuilt. Needs the standard library alone.
 """
 
 import fcntl
@@ -16,19 +16,19 @@ from pathlib import Path
 LOCKS = Path(__file__).parent
 
 ONE_OF = {"cpu", "cuda"}
-"""Locks whose onnxruntime wheels share an import package: no two of them in one folder."""
+"""Locks whose onnxruntime wheels share an import package, so that a folder holds one of them."""
 
 
 def main(folder: Path, names: list[str]) -> int:
     with Path(f"{folder}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel frees it when this process ends, however it ends
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel at any end of this process
         stamp = folder / "installed.json"
         installed = json.loads(stamp.read_text()) if stamp.exists() else {}
         wanted = {name: hashlib.sha256((LOCKS / f"{name}.txt").read_bytes()).hexdigest() for name in names}
         if wanted.items() <= installed.items():
             return 0
         if ONE_OF & wanted.keys() and ONE_OF & installed.keys() - wanted.keys():
-            installed = {}  # one wheel's files lie over another's: nothing of it is to be believed
+            installed = {}  # one wheel would overwrite the other's files: rebuild
         if not installed:
             print(f"making the environment {folder}", flush=True)
             venv.create(folder, clear=True, with_pip=True)

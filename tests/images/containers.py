@@ -1,7 +1,7 @@
-"""Images and containers without Docker: the lines of a Dockerfile, carried out in trees of files by root.
+"""Images and containers without Docker: the lines of a Dockerfile, run as root in folders.
 
 A base image is a Debian of the same release, RUN is a chroot, and a container is a read-only mount of the final stage's
-tree in namespaces of its own, without a network, as the file's USER. There are no layers and no registry.
+tree in new namespaces, without a network, as the file's USER. There are no layers and no registry.
 """
 
 import ctypes
@@ -19,10 +19,10 @@ from string import Template
 from tests.images.dockerfile import Stage, exec_form, kept_by_dockerignore, variables
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Of Docker's base images."""
+"""PATH of Docker's base images."""
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Names of a machine's own certificates for its way to the registries."""
+"""Variables with a machine's own certificates for the registries."""
 STOP_SECONDS = 60.0
 CONTAINER = """
 mount --bind "$root" "$root"
@@ -34,7 +34,7 @@ mount --types tmpfs shm "$root/dev/shm"
 fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))'
 exec chroot --userspec="$user" --groups= "$root" "$@"
 """
-"""A shell's commands between the new namespaces and the image's command, which becomes their first process."""
+"""Shell commands in the new namespaces, before the image's command, which becomes their first process."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class Image:
     directory: str
 
     def command(self, words: list[str], settings: Mapping[str, str]) -> list[str]:
-        """`words` with the image's environment and in its folder, seen from inside."""
+        """`words` as a command inside, with the image's environment and in its folder."""
         merged = {**self.environment, **settings}
         given = [f"{name}={value}" for name, value in merged.items()]
         return ["/usr/bin/env", "--ignore-environment", f"--chdir={self.directory}", *given, *words]
 
 
 def build(stages: list[Stage], checkout: Path, base: Callable[[str], Path], into: Path) -> Image:
-    """Carry out the lines of all stages; the trees of the stages are left in the folder `into`.
+    """Run the lines of all stages; the trees of the stages stay in the folder `into`.
 
     Raises CalledProcessError for a RUN that failed.
     """
@@ -123,7 +123,7 @@ class Container:
     def __init__(self, image: Image, log: Path, key: Path | None = None, **settings: str) -> None:
         self.image, self._log, self._settings = image, log, settings
         if key:
-            (image.root / "app" / "api.key").touch()  # as Docker does: a mount needs something to cover
+            (image.root / "app" / "api.key").touch()  # as in Docker: a mount needs an existing target
         namespaces = ("--mount", "--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child")
         entrypoint = image.command(exec_form(image.stage.last("ENTRYPOINT")), settings)
         with log.open("wb") as file:
@@ -156,7 +156,7 @@ class Container:
             time.sleep(0.01)
         assert found, self.log
         self._first = int(found)
-        """The number, on this machine, of the container's first process."""
+        """The process id, on this machine, of the container's first process."""
 
     @property
     def log(self) -> str:
@@ -195,7 +195,7 @@ class Container:
         return self._process.wait(STOP_SECONDS)
 
     def close(self) -> None:
-        """End all processes; what was mounted goes with the last one."""
+        """Kill all processes; the mounts end with the last one."""
         if self.running:
             os.killpg(self._process.pid, signal.SIGKILL)
             self.wait()

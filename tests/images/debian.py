@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGES = ("python3", "python3-venv", "ca-certificates")
-"""The packages of the base image beside a minimal Debian, as Debian names them."""
+"""Debian's packages of the base image, in addition to a minimal Debian."""
 SET_UP_SECONDS = 900.0
 """The limit for debootstrap, which takes one to two minutes: a mirror may accept a connection and send nothing."""
 
@@ -38,7 +38,7 @@ def base(image: str, cache: Path) -> Path:
 def debootstrap(suite: str, tree: Path, packages: Iterable[str], *options: str) -> None:
     """A minimal Debian and these packages in a new folder. Raises NoDebian, as without a mirror."""
     command = [
-        # Namespaces of its own, which end its children and its mounts with it: the folder is removed after a failure.
+        # In new namespaces, whose end removes its children and mounts, for the removal of the folder after a failure.
         *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
         *("debootstrap", "--variant=minbase", f"--include={','.join(packages)}", *options, suite, str(tree)),
     ]

@@ -1,4 +1,4 @@
-"""A reader for what the two Dockerfiles use of the language; hadolint holds them to all of it."""
+"""A parser for the Dockerfile instructions that both files use; hadolint checks the whole syntax."""
 
 import json
 import re
@@ -18,7 +18,7 @@ class Stage:
         return [text for instruction, text in self.instructions if instruction == name]
 
     def last(self, name: str) -> str:
-        """The one that counts, since a later instruction replaces an earlier one."""
+        """The effective text: a later instruction replaces an earlier one."""
         return self.all(name)[-1]
 
 
@@ -36,7 +36,7 @@ def read(path: Path) -> list[Stage]:
 
 
 def exec_form(text: str) -> list[str]:
-    """The words of a command in JSON, which ends an ENTRYPOINT or HEALTHCHECK."""
+    """The words of a command in JSON, at the end of an ENTRYPOINT or HEALTHCHECK."""
     return [str(word) for word in json.loads(text[text.index("[") :])]
 
 
@@ -46,7 +46,7 @@ def variables(text: str) -> dict[str, str]:
 
 
 def kept_by_dockerignore(checkout: Path) -> list[str]:
-    """The names that `.dockerignore` keeps, where it ignores everything else and each `__pycache__`."""
+    """The names that `.dockerignore` does not ignore; all others and each `__pycache__` are ignored."""
     first, *names, last = (checkout / ".dockerignore").read_text(encoding="utf-8").split()
     assert (first, last) == ("*", "**/__pycache__")
     assert all(name.startswith("!") for name in names)

@@ -1,4 +1,4 @@
-"""compose.yaml: that it starts both images as they are meant to run."""
+"""compose.yaml: images, privileges, ports, and the HAProxy front."""
 
 import re
 from typing import Any
@@ -13,7 +13,6 @@ from tests.images.dockerfile import read
 
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
 
-
 CONFIGURATION = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 PORT = Settings.model_fields["port"].default
 
@@ -23,7 +22,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_each_image_with_a_front_and_without_and_nothing_unasked() -> None:
+def test_each_profile_starts_its_services() -> None:
     assert {name: service["profiles"] for name, service in SERVICES.items()} == {
         "cpu": ["cpu"],
         "cuda": ["cuda"],
@@ -33,7 +32,7 @@ def test_each_image_with_a_front_and_without_and_nothing_unasked() -> None:
     }
 
 
-def test_both_ways_run_the_same_image(name: str) -> None:
+def test_a_service_runs_the_image_of_its_dockerfile(name: str) -> None:
     service, image = SERVICES[name], name.split("-")[0]
     assert service["image"] == f"face-model:{image}"
     assert service["build"] == {"context": ".", "dockerfile": f"Dockerfile.{image}"}
@@ -41,7 +40,7 @@ def test_both_ways_run_the_same_image(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_nothing_has_rights_or_a_place_to_write(name: str) -> None:
+def test_services_have_no_privileges_and_no_writable_folder(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -50,10 +49,10 @@ def test_nothing_has_rights_or_a_place_to_write(name: str) -> None:
     assert not {"privileged", "cap_add", "user", "network_mode"} & service.keys()
 
 
-def test_the_key_is_a_file_of_the_host_that_has_to_be_there(name: str) -> None:
+def test_the_key_is_an_existing_file_of_the_host(name: str) -> None:
     (mount,) = SERVICES[name]["volumes"]
     assert (mount["source"], mount["target"], mount["read_only"]) == ("./api.key", "/app/api.key", True)
-    assert mount["bind"] == {"create_host_path": False}, "else Docker makes a folder of that name"
+    assert mount["bind"] == {"create_host_path": False}, "otherwise Docker creates a folder of that name"
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -62,39 +61,39 @@ def test_photos_in_flight_are_finished_before_docker_kills(name: str) -> None:
     assert seconds > Settings.model_fields["grace"].default + MARGIN_SECONDS
 
 
-def test_port_and_health_are_the_images(name: str) -> None:
+def test_port_and_health_check_come_from_the_image(name: str) -> None:
     exposed = read(ROOT / f"Dockerfile.{name.split('-')[0]}")[-1].last("EXPOSE")
     assert exposed == str(PORT)
     assert "healthcheck" not in SERVICES[name]
 
 
-def test_one_container_of_a_profile_has_the_port() -> None:
+def test_one_container_of_a_profile_publishes_the_port() -> None:
     published = [name for name, service in SERVICES.items() if service.get("ports") == [f"{PORT}:{PORT}"]]
     assert published == ["cpu", "cuda", "front"]
     assert not any("ports" in service for name, service in SERVICES.items() if name not in published)
 
 
-def test_the_front_finds_the_service_by_its_name() -> None:
+def test_the_front_uses_the_services_network_alias() -> None:
     for name in ("cpu-behind-front", "cuda-behind-front"):
         (alias,) = SERVICES[name]["networks"]["default"]["aliases"]
         assert f'"${{MODEL-{alias}:{PORT}}}"' in CONFIGURATION.read_text(encoding="utf-8")
 
 
-def test_the_front_has_the_configuration_that_the_tests_run() -> None:
+def test_the_front_uses_the_tested_configuration() -> None:
     front = SERVICES["front"]
     (mount,) = front["volumes"]
     assert ROOT / mount["source"] == CONFIGURATION
     assert mount["target"] == "/usr/local/etc/haproxy/haproxy.cfg"
     assert mount["read_only"] is True
-    # Its account in the container has to read it.
+    # The container's user has to read it.
     assert CONFIGURATION.stat().st_mode & 0o004
-    # HAProxy ends at once at SIGTERM, and by this signal when its requests have their answers.
+    # At SIGTERM HAProxy ends at once; at this signal it finishes its requests first.
     assert front["stop_signal"] == "SIGUSR1"
     assert front["image"] == "haproxy:3.2-alpine"
 
 
-def test_requests_wait_for_longer_than_a_shutdown_takes() -> None:
-    """One attempt a second."""
+def test_requests_wait_longer_than_a_shutdown() -> None:
+    """HAProxy retries once a second."""
     words = [line.split() for line in CONFIGURATION.read_text(encoding="utf-8").splitlines()]
     (retries,) = (int(line[1]) for line in words if line[:1] == ["retries"])
     assert retries > Settings.model_fields["grace"].default + MARGIN_SECONDS
@@ -109,9 +108,9 @@ def test_documented_profiles_and_services_exist(file: str) -> None:
     assert set(re.findall(r"\b\w+-behind-front\b", text)) <= SERVICES.keys()
 
 
-def test_cuda_alone_reserves_a_card() -> None:
-    with_a_card = {name: service["deploy"] for name, service in SERVICES.items() if "deploy" in service}
-    assert list(with_a_card) == ["cuda", "cuda-behind-front"]
-    for deploy in with_a_card.values():
+def test_only_cuda_services_reserve_a_gpu() -> None:
+    with_a_gpu = {name: service["deploy"] for name, service in SERVICES.items() if "deploy" in service}
+    assert list(with_a_gpu) == ["cuda", "cuda-behind-front"]
+    for deploy in with_a_gpu.values():
         (device,) = deploy["resources"]["reservations"]["devices"]
         assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}

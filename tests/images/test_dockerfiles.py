@@ -1,4 +1,4 @@
-"""What upstream's documented `docker run` lines ask of the images, and what these promise, read off their files."""
+"""Both Dockerfiles: bases, key, port, user, and what upstream's documented `docker run` lines require."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ from tests.images.dockerfile import Stage, exec_form, kept_by_dockerignore, read
 
 FILES = {name: ROOT / f"Dockerfile.{name}" for name in ("cpu", "cuda")}
 LOCKED = "make=4.4.1-*"
-"""What Debian's stable release has; only its packaging may change."""
+"""The version of Debian's stable release; only its packaging may change."""
 
 
 @pytest.fixture(params=FILES)
@@ -32,13 +32,13 @@ def final(stages: list[Stage]) -> Stage:
     return stages[-1]
 
 
-def test_the_linter_finds_nothing(name: str) -> None:
+def test_hadolint_reports_nothing(name: str) -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     linted = subprocess.run([hadolint, FILES[name]], capture_output=True, text=True, check=False)
     assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
 
 
-def test_each_builds_for_its_accelerator_by_make_alone(name: str, stages: list[Stage]) -> None:
+def test_each_build_runs_make_for_its_accelerator(name: str, stages: list[Stage]) -> None:
     building = stages[0]
     assert variables(building.last("ENV")) == {"ACCELERATOR": name}
     assert (ROOT / "requirements" / f"{name}.txt").exists()
@@ -47,18 +47,18 @@ def test_each_builds_for_its_accelerator_by_make_alone(name: str, stages: list[S
     assert LOCKED in packages
 
 
-def test_every_base_names_its_version_to_the_last_digit(stages: list[Stage]) -> None:
+def test_the_base_image_has_an_exact_version(stages: list[Stage]) -> None:
     (base,) = {stage.base for stage in stages}
     assert re.fullmatch(r"python:3\.13\.\d+-slim-trixie", base)
 
 
-def test_a_key_mounted_at_app_api_key_is_the_default_key_file(final: Stage) -> None:
+def test_the_default_key_file_is_app_api_key(final: Stage) -> None:
     assert final.last("WORKDIR") == "/app"
     assert str(Settings.model_fields["api_key_file"].default) == "api.key"
     assert not [text for _, text in final.instructions if "API_KEY" in text or "api.key" in text]
 
 
-def test_the_port_of_upstream_is_exposed(final: Stage) -> None:
+def test_upstreams_port_is_exposed(final: Stage) -> None:
     assert final.last("EXPOSE") == "5000"
     assert variables(final.last("ENV"))["PORT"] == "5000"
 
@@ -67,28 +67,28 @@ def test_the_service_runs_without_a_shell_and_without_root(final: Stage) -> None
     assert exec_form(final.last("ENTRYPOINT")) == ["python", "-m", "service", "serve"]
     assert exec_form(final.last("HEALTHCHECK")) == ["python", "-m", "service.commands.healthcheck"]
     user, group = map(int, final.last("USER").split(":"))
-    assert min(user, group) > 0, "by number: an orchestrator can see that it is not root"
-    assert not final.all("RUN"), "nothing is made after the build stage"
+    assert min(user, group) > 0, "numeric, so that an orchestrator can check that it is not root"
+    assert not final.all("RUN"), "the final stage runs no command"
 
 
-def test_what_the_build_leaves_holds_the_code_of_every_detectors_loops() -> None:
+def test_the_build_compiles_the_loops_of_every_detector() -> None:
     made = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nimage:")[2].partition("\n\n")[0]
     checked = {MODELS[int(number)] for number in re.findall(r"FACE_MODEL=(\d) .*-m service check", made)}
     assert {(model.detector, model.confirmed_by_hog) for model in checked} >= {("hog", False), ("cnn", True)}
 
 
-def test_machine_code_is_looked_for_where_the_build_left_it(stages: list[Stage]) -> None:
+def test_the_final_stage_keeps_the_folder_of_machine_code(stages: list[Stage]) -> None:
     assert "service" in [copy.split()[-1] for copy in stages[-1].all("COPY")]
     assert not [text for stage in stages for _, text in stage.instructions if "NUMBA" in text]
 
 
-def test_everything_that_is_copied_is_there_and_not_ignored(stages: list[Stage]) -> None:
+def test_copied_files_exist_and_are_not_ignored(stages: list[Stage]) -> None:
     copied = {copy.split()[0] for copy in stages[0].all("COPY")}
     assert copied == set(kept_by_dockerignore(ROOT))
     assert all((ROOT / source).exists() for source in copied)
 
 
-def test_the_two_differ_in_the_accelerator_alone() -> None:
+def test_both_files_are_equal_but_for_the_accelerator() -> None:
     cpu, cuda = (file.read_text(encoding="utf-8").partition("FROM")[2] for file in FILES.values())
     nvidia = re.compile(r"^    NVIDIA_.*\n", re.MULTILINE)
     assert nvidia.sub("", cuda).replace("ACCELERATOR=cuda", "ACCELERATOR=cpu") == cpu

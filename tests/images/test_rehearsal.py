@@ -1,4 +1,4 @@
-"""Each Dockerfile's own lines, carried out in a bare Debian, up to photos answered without a network.
+"""Build of both images from their Dockerfiles in a bare Debian, and photos answered without a network.
 
 Not covered: Docker itself, the published base image in place of Debian's own Python, arm64, and a GPU.
 """
@@ -28,9 +28,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.images]
 CACHE = ROOT / ".cache" / "images"
 CALLERS = 4
 READY_SECONDS = 600.0
-"""A bound for dlib's first answers; the service's own engines take one to two seconds."""
+"""A limit for dlib's warm-up; ONNX Runtime takes one to two seconds."""
 NO_DRIVER = "the CPU computes, since cuda cannot: there is no NVIDIA driver"
-"""The one warning of the image for CUDA: the container has no driver, even on a machine with one."""
+"""The only warning of the CUDA image: the container has no driver, even on a machine with one."""
 CLOSE = 1e-5
 """The bound on a confidence and on a descriptor's value (README, "Parity")."""
 
@@ -38,7 +38,7 @@ Start = Callable[..., Container]
 
 
 def _obstacle() -> str | None:
-    """The cause for which this machine cannot run containers, or None."""
+    """The reason why this machine cannot run containers, or None."""
     missing = [tool for tool in ("debootstrap", "unshare", "nsenter", "setpriv") if not shutil.which(tool)]
     if missing:
         return f"not installed: {', '.join(missing)}"
@@ -67,7 +67,7 @@ def image(name: str) -> Iterator[Image]:
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    """A key file as README says to make it: readable by each account."""
+    """A key file as described in README.md: readable by all users."""
     file = tmp_path / "api.key"
     file.write_text(f"{KEY}\n")
     file.chmod(0o644)
@@ -79,7 +79,7 @@ def start(image: Image, tmp_path: Path) -> Start:
     return partial(Container, image, tmp_path / "log")
 
 
-def test_the_image_holds_no_key_no_tool_that_made_it_and_nothing_for_root_alone(image: Image) -> None:
+def test_the_image_has_no_key_no_build_tool_and_no_file_for_root_alone(image: Image) -> None:
     app = image.root / "app"
     assert {path.name for path in app.iterdir()} == {
         ".venv",
@@ -96,13 +96,13 @@ def test_the_image_holds_no_key_no_tool_that_made_it_and_nothing_for_root_alone(
     assert subprocess.run(hidden, check=True, capture_output=True).stdout == b""
 
 
-def test_without_a_key_it_refuses_to_start_and_says_how_to_give_one(start: Start) -> None:
+def test_refuses_to_start_without_a_key(start: Start) -> None:
     with closing(start(API_KEY="")) as container:
         assert container.wait() == 1
         assert container.log.startswith("There is no API key")
 
 
-def test_it_answers_photos_as_its_user_from_a_tree_that_cannot_be_written(
+def test_answers_photos_as_its_user_from_a_read_only_tree(
     name: str, start: Start, key: Path, photos: dict[str, Path], portrait: bytes
 ) -> None:
     with closing(start(key, API_KEY="")) as container:
@@ -113,7 +113,7 @@ def test_it_answers_photos_as_its_user_from_a_tree_that_cannot_be_written(
         assert container.run("id", "-u").stdout == f"{user}\n"
         assert "Read-only file system" in container.run("touch", "/app/new").stderr
         routes = container.run("cat", "/proc/net/route").stdout
-        assert routes.count("\n") == 1, "the heading alone: no way out"
+        assert routes.count("\n") == 1, "only the heading: no route"
         answers = _detect(container, *(path.read_bytes() for path in photos.values()))
         assert {reply.status for reply in answers} == {200}
         assert container.stop() == 0, container.log

@@ -1,4 +1,4 @@
-"""The script that makes the virtual environment, as the Makefile runs it; on locks without packages, to be quick."""
+"""requirements/environment.py and bare.py, run as by the Makefile, on locks without packages for speed."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def _run(script: Path, *locks: str) -> str:
 
 
 @pytest.mark.not_quick
-def test_once_made_it_is_left_alone_until_a_lock_changes(script: Path) -> None:
+def test_unchanged_locks_install_nothing(script: Path) -> None:
     assert "making the environment" in _run(script, "one")
     assert _run(script, "one") == ""
     (script.parent / "one.txt").write_text("# something else\n")
@@ -33,14 +33,14 @@ def test_once_made_it_is_left_alone_until_a_lock_changes(script: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_further_lock_is_installed_beside_the_first(script: Path) -> None:
+def test_another_lock_is_added_to_the_environment(script: Path) -> None:
     _run(script, "one")
     assert _run(script, "two") == "installing one, two\n"
     assert _run(script, "one", "two") == ""
 
 
 @pytest.mark.slow
-def test_one_accelerators_wheels_never_lie_over_anothers(script: Path) -> None:
+def test_another_accelerator_rebuilds_the_environment(script: Path) -> None:
     for name in ("cpu", "cuda"):
         (script.parent / f"{name}.txt").write_text("# nothing\n")
     _run(script, "cpu", "one")
@@ -50,7 +50,7 @@ def test_one_accelerators_wheels_never_lie_over_anothers(script: Path) -> None:
 
 
 @pytest.mark.slow
-def test_bare_leaves_what_the_locks_name_and_nothing_else(script: Path) -> None:
+def test_bare_removes_all_packages_outside_of_the_locks(script: Path) -> None:
     shutil.copy(ROOT / "requirements" / "bare.py", script.parent)
     _run(script, "one")
     packages = next((script.parent / "venv").glob("lib/python*/site-packages"))
@@ -65,11 +65,11 @@ def test_bare_leaves_what_the_locks_name_and_nothing_else(script: Path) -> None:
     assert [path.name for path in packages.glob("*.dist-info")] == ["Wanted_Package-1.0.dist-info"]
     assert not (packages / "pip").exists()
     (script.parent / "two.txt").write_text("# nothing\n")
-    assert "making the environment" in _run(script, "one"), "an environment without pip is made anew"
+    assert "making the environment" in _run(script, "one"), "an environment without pip is rebuilt"
 
 
 @pytest.mark.slow
-def test_what_was_interrupted_is_begun_again(script: Path) -> None:
+def test_an_interrupted_installation_rebuilds_the_environment(script: Path) -> None:
     _run(script, "one")
     (script.parent / "venv" / "installed.json").unlink()
     (script.parent / "venv" / "bin" / "pip").write_text("cut off")
@@ -79,7 +79,7 @@ def test_what_was_interrupted_is_begun_again(script: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_at_once_make_it_once(script: Path) -> None:
+def test_two_processes_at_once_install_once(script: Path) -> None:
     command = [sys.executable, str(script), str(script.parent / "venv"), "one"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ) for _ in range(2)]
     printed = [process.communicate()[0].decode() for process in both]

@@ -1,4 +1,4 @@
-"""The units of deploy/systemd."""
+"""The systemd units of deploy/systemd."""
 
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 UNITS = ROOT / "deploy" / "systemd"
 INSTALLED = "/opt/face-model/.venv/bin/python"
 SECONDS_TO_DIE = 3
-"""For a worker that dies when all libraries are loaded: it is ready after one to three."""
+"""Of a worker process that dies after it has loaded all libraries; it is ready after one to three seconds."""
 
 
 def read(name: str) -> ConfigParser:
@@ -31,8 +31,8 @@ SOCKET = read("face-model.socket")["Socket"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze(1) here")
-def test_systemd_takes_them_as_they_are(tmp_path: Path) -> None:
-    """With another interpreter, since it has to be there."""
+def test_systemd_verifies_the_units(tmp_path: Path) -> None:
+    """With this interpreter in ExecStart, since systemd-analyze requires the file."""
     for unit in UNITS.iterdir():
         text = unit.read_text(encoding="utf-8")
         (tmp_path / unit.name).write_text(text.replace(INSTALLED, sys.executable), encoding="utf-8")
@@ -45,12 +45,12 @@ def test_systemd_takes_them_as_they_are(tmp_path: Path) -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_the_socket_is_that_of_the_default_port_and_stays_as_it_is() -> None:
+def test_the_socket_keeps_the_default_port_across_restarts() -> None:
     assert SOCKET["ListenStream"] == str(Settings.model_fields["port"].default)
-    # One service for all connections, which are not thrown away when it ends; else a restart loses photos.
+    # One service for all connections, and no flush of the queue at its end; otherwise a restart loses photos.
     assert "Accept" not in SOCKET
     assert "FlushPending" not in SOCKET
-    assert SERVICE["NonBlocking"] == "yes", "the mode that the service sets, so that it changes nothing"
+    assert SERVICE["NonBlocking"] == "yes", "the mode that the service sets itself"
 
 
 def test_photos_in_flight_are_finished_before_systemd_kills() -> None:
@@ -58,7 +58,7 @@ def test_photos_in_flight_are_finished_before_systemd_kills() -> None:
     assert SERVICE["KillMode"] == "mixed"
 
 
-def test_a_service_that_never_starts_is_given_up() -> None:
+def test_repeated_failed_starts_reach_the_start_limit() -> None:
     limits = read("face-model.service")["Unit"]
     pauses = sum(FIRST_PAUSE * 2**number for number in range(FAILED_STARTS - 1))
     seconds_to_fail = FAILED_STARTS * SECONDS_TO_DIE + pauses
@@ -66,7 +66,7 @@ def test_a_service_that_never_starts_is_given_up() -> None:
     assert int(limits["StartLimitBurst"]) * each < int(limits["StartLimitIntervalSec"])
 
 
-def test_compiled_loops_and_gpus_are_left_usable() -> None:
+def test_the_sandbox_allows_compiled_loops_and_gpus() -> None:
     hiding = {"PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock", "ProcSubset"}
     assert not {*hiding, "MemoryDenyWriteExecute"} & SERVICE.keys()
     assert SERVICE["ProtectSystem"] == "strict"
