@@ -45,6 +45,7 @@ from service.recognition.nms import OverlapRule
 from service.recognition.ort import providers
 from service.recognition.ort.providers import CPU, Provider
 from service.recognition.ort.sessions import NO_TURNS, Session, Turn, opened
+from service.recognition.pyramid_down import RATE
 from service.recognition.recognizer import Recognizer
 
 log = logging.getLogger(__name__)
@@ -280,7 +281,7 @@ def window(facts: DetectorFacts) -> Window:
         GraphError: the detector was trained on another pyramid than `pyramid` builds.
     """
     pyramid_of_file = (facts.padding, facts.outer_padding, facts.pyramid_rate)
-    if pyramid_of_file != (pyramid.PADDING, pyramid.OUTER_PADDING, pyramid.RATE):
+    if pyramid_of_file != (pyramid.PADDING, pyramid.OUTER_PADDING, RATE):
         raise GraphError(
             f"this detector's pyramid (padding, outer padding, rate) is {pyramid_of_file}: not supported"
         )

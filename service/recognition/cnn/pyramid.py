@@ -11,13 +11,12 @@ import math
 from dataclasses import dataclass
 
 from service.recognition.geometry import Rectangle
+from service.recognition.pyramid_down import RATE
 
 PADDING = 10
 """Pixels between two levels of a tile (input_rgb_image_pyramid::pyramid_padding, its default)."""
 OUTER_PADDING = 11
 """Pixels around a tile (input_rgb_image_pyramid::pyramid_outer_padding, its default)."""
-RATE = 6
-"""A level is (RATE - 1) / RATE of the one before (pyramid_down<6>, the human face detector's pyramid)."""
 LEAST_ROWS = 5
 """A level with fewer rows is left out (min_height in compute_tiled_image_pyramid_details)."""
 RECEPTIVE_FIELD = 29

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from service.recognition.compute.compiled import compiled
 from service.recognition.compute.packed_pixels import inlined
+from service.recognition.pyramid_down import column_positions, row_positions
 
 SCALE = np.float32(1 / 256)
 """A normalised pixel is (pixel - mean) / 256. A power of two: multiplying rounds as dividing does."""
 _ONE = np.float32(1)
-_LANES = 4
-"""Columns that dlib interpolates at once (simd4f)."""
 
 
 class Steps(NamedTuple):
@@ -38,39 +37,20 @@ class Steps(NamedTuple):
 @lru_cache(maxsize=64)  # the levels of two photos; an entry of the largest takes 100 kB
 def steps(source: tuple[int, int], target: tuple[int, int]) -> Steps:
     """The steps from a level of `source` (rows, columns) to one of `target`."""
-    top, bottom, below = _row_steps(source[0], target[0])
-    left, right, beside, in_lanes = _column_steps(source[1], target[1])
-    return Steps(top, bottom, below, left, right, beside, in_lanes)
-
-
-def _row_steps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """dlib adds the row step up in float64."""
-    step = (source - 1) / max(target - 1, 1)
-    position = np.cumsum(np.concatenate([[-step], np.full(target, step)]))[1:]
-    first = np.floor(position).astype(np.int64)
-    return first, np.minimum(first + 1, source - 1), position - first
-
-
-def _column_steps(
-    source: int, target: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], int]:
-    """dlib adds the column step up in float32, four lanes at a time, then in float64 for the last columns."""
-    step = (source - 1) / max(target - 1, 1)
-    groups = target // _LANES + 2
-    lanes = np.full((groups + 1, _LANES), _LANES * step, np.float32)
-    lanes[0] = [-_LANES * step + lane * step for lane in range(_LANES)]
-    positions = np.cumsum(lanes, axis=0, dtype=np.float32)[1:]
-    first = positions.astype(np.int32)
-    outside = np.flatnonzero(first[:, -1] + 1 >= source)
-    whole = int(outside[0]) if len(outside) else groups
-
-    done = _LANES * whole
-    tail = np.cumsum(np.concatenate([[-step + done * step], np.full(max(target - done, 0), step)]))[1:]
-    in_tail = np.floor(tail).astype(np.int64)
-    left = np.concatenate([first[:whole].ravel(), in_tail])[:target].astype(np.int64)
-    in_lanes = (positions[:whole] - first[:whole].astype(np.float32)).ravel()
-    beside = np.concatenate([in_lanes, (tail - in_tail).astype(np.float32)])[:target]
-    return left, np.minimum(left + 1, source - 1), beside, min(done, target)
+    rows = row_positions(source[0], target[0])
+    top = np.floor(rows).astype(np.int64)
+    in_lanes, in_tail = column_positions(source[1], target[1])
+    columns = np.concatenate([in_lanes, in_tail])  # float64, which holds those of float32 as they are
+    left = np.floor(columns).astype(np.int64)
+    return Steps(
+        top,
+        np.minimum(top + 1, source[0] - 1),
+        rows - top,
+        left,
+        np.minimum(left + 1, source[1] - 1),
+        (columns - left).astype(np.float32),
+        len(in_lanes),
+    )
 
 
 _PHOTO = types.Array(types.uint8, 3, "C", readonly=True)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.cnn.pyramid import RATE, Layout
+from service.recognition.cnn.pyramid import Layout
 from service.recognition.contract import Detection
 from service.recognition.geometry import Rectangle, round_half_away
 from service.recognition.nms import Boxes, OverlapRule
+from service.recognition.pyramid_down import point_up
 
 STRIDE = 8
 FIRST_CENTRE = 14
@@ -88,8 +89,7 @@ def _nearest_levels(points: NDArray[np.int64], levels: Boxes) -> NDArray[np.int6
 
 
 def _up(coordinates: NDArray[np.float64], levels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """pyramid_down<RATE>::point_up, applied to each row of coordinates as often as its number of levels says."""
+    """Carry each row of coordinates up by its number of levels."""
     for level in range(levels.max(initial=0)):
-        higher = coordinates * (RATE / (RATE - 1.0)) + 0.3
-        coordinates = np.where(levels[:, None] > level, higher, coordinates)
+        coordinates = np.where(levels[:, None] > level, point_up(coordinates), coordinates)
     return coordinates

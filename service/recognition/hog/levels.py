@@ -16,15 +16,10 @@ from service.recognition.compute.compiled import compiled
 from service.recognition.compute.packed_pixels import channel, inlined
 from service.recognition.geometry import round_half_away
 from service.recognition.hog.excerpt import Area, Excerpt
+from service.recognition.pyramid_down import RATE, column_positions, point_down, row_positions
 
-RATE = 6
-"""A level is (RATE - 1) / RATE of the one before (pyramid_down<6>, the frontal face detector's pyramid)."""
 LEAST_SIDE = 64
 """Pixels of the smallest level's sides (min_pyramid_layer_width and _height of the detector)."""
-_SHIFT = 0.3
-"""pyramid_down::point_down and point_up."""
-_LANES = 4
-"""Columns that dlib interpolates at once; the last ones of a row take another way, which rounds otherwise."""
 _ONE = np.float32(1)
 _NEXT = np.uint64(1)
 _SECOND = np.uint64(32)
@@ -43,7 +38,7 @@ def sizes(rows: int, columns: int) -> list[tuple[int, int]]:
     edges = np.array([0, 0, columns - 1, rows - 1])
     while True:
         found.append((rows, columns))
-        edges = round_half_away((edges - _SHIFT) * ((RATE - 1.0) / RATE))
+        edges = round_half_away(point_down(edges))
         left, top, right, bottom = edges.tolist()
         if right - left + 1 < LEAST_SIDE or bottom - top + 1 < LEAST_SIDE:
             return found
@@ -79,20 +74,9 @@ class Resampling:
 
 def resampling(source: tuple[int, int], target: tuple[int, int]) -> Resampling:
     """How dlib resamples a picture of `source` rows and columns to `target`."""
-    row_step = (source[0] - 1) / max(target[0] - 1, 1)
-    rows = _steps(-row_step, row_step, target[0])
+    rows = row_positions(source[0], target[0])
     tops = np.floor(rows).astype(np.int64)
-
-    step = (source[1] - 1) / max(target[1] - 1, 1)
-    groups = target[1] // _LANES + 2
-    lanes = np.full((groups + 1, _LANES), _LANES * step, np.float32)
-    lanes[0] = [-_LANES * step + lane * step for lane in range(_LANES)]
-    positions = np.cumsum(lanes, axis=0, dtype=np.float32)[1:]
-    outside = np.flatnonzero(positions[:, -1].astype(np.int32) + 1 >= source[1])
-    whole = _LANES * int(outside[0])
-    in_lanes = positions.ravel()[: min(whole, target[1])]
-    in_tail = _steps(-step + whole * step, step, max(target[1] - whole, 0))
-
+    in_lanes, in_tail = column_positions(source[1], target[1])
     lane_lefts, tail_lefts = in_lanes.astype(np.int32), np.floor(in_tail).astype(np.int32)
     lefts = np.concatenate([lane_lefts, tail_lefts])
     return Resampling(
@@ -130,11 +114,6 @@ def resample(source: Excerpt, target: Excerpt, way: Resampling, area: Area) -> N
         way.column_fractions[area.left : area.right],
         min(max(way.whole - area.left, 0), area.right - area.left),
     )
-
-
-def _steps(start: float, step: float, count: int) -> NDArray[np.float64]:
-    """Positions as dlib adds them up, one after the other."""
-    return np.cumsum(np.concatenate([[start], np.full(count, step)]))[1:]
 
 
 @compiled()

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.geometry import Rectangle
+from service.recognition.geometry import Rectangle, round_half_away
 from service.recognition.hog import fhog
 from service.recognition.hog.confirmation import CONFIRMING_OVERLAP
 from service.recognition.hog.fhog import BEFORE, CELL
-from service.recognition.hog.levels import RATE
 from service.recognition.hog.separable import TAPS
 from service.recognition.nms import OverlapRule
+from service.recognition.pyramid_down import point_up
 
 Edges = NDArray[np.int64]
 _SLACK = 1 - 1e-9
@@ -108,11 +108,11 @@ def in_photo(rectangle: Rectangle) -> Rectangle:
 
 
 def photo_columns(edges: Edges) -> Edges:
-    return _rounded(edges / 2.0 - 1.25)
+    return round_half_away(edges / 2.0 - 1.25)
 
 
 def photo_rows(edges: Edges) -> Edges:
-    return _rounded(edges / 2.0 - 0.75)
+    return round_half_away(edges / 2.0 - 0.75)
 
 
 _Axis = tuple[Edges, Edges, int, int]
@@ -145,10 +145,5 @@ def _edges(level: int, windows: int) -> Edges:
     # Left of the picture dlib takes half a cell off where it adds half a cell elsewhere.
     edge = np.where(corner >= 0, corner + CELL // 2, corner - CELL // 2).astype(np.float64)
     for _ in range(level):
-        edge = edge * (RATE / (RATE - 1.0)) + 0.3
-    return _rounded(edge)
-
-
-def _rounded(values: NDArray[np.float64]) -> Edges:
-    """C's lround: halves away from zero."""
-    return (np.sign(values) * np.floor(np.abs(values) + 0.5)).astype(np.int64)
+        edge = point_up(edge)
+    return round_half_away(edge)
