@@ -11,7 +11,7 @@ from model_store.errors import StoreError
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from model_store.store import WeightStore
 from service.recognition.compute import cgroups
-from service.recognition.compute.parallelism import usable_cores
+from service.recognition.compute.core_count import usable_cores
 from service.recognition.recognizer import Recognizer
 from service.versions import versions
 

@@ -16,7 +16,7 @@ from benchmarks.parity.reference import WEIGHTS, References
 from benchmarks.parity.stages import Stages
 from model_store.store import WeightStore
 from service.recognition.compute import cgroups
-from service.recognition.compute.parallelism import usable_cores
+from service.recognition.compute.core_count import usable_cores
 
 DLIB_BYTES_PER_PIXEL = 1000
 """Of memory that dlib's CNN takes: how many photos it can have in work."""

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from service.recognition.compute.parallelism import usable_cores
+from service.recognition.compute.core_count import usable_cores
 
 MATRIX = 2048
 """Rows of the matrices: large enough for every BLAS, and 34 MB in all."""

@@ -24,8 +24,8 @@ from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from service.recognition.cnn import pyramid
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.strips import score_map
+from service.recognition.compute.core_count import computing_cores
 from service.recognition.compute.cores import Cores
-from service.recognition.compute.parallelism import computing_cores
 from service.recognition.contract import CHIP_SIDE
 from service.recognition.ort.sessions import Session
 

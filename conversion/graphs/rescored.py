@@ -16,7 +16,15 @@ from conversion.graphs.detector import detector_facts, padded_to_blocks
 from conversion.graphs.device import PHOTOS, TABLES, device_facts, scores_of, tile_of_photos
 from conversion.graphs.precision import FLOAT16, FLOAT32
 from model_store.manifest import DetectorFacts
-from service.recognition.cnn.rescoring import COLUMNS, PIXEL_COLUMNS, PIXEL_ROWS, ROWS, SIDE, SLACK, STRIDES
+from service.recognition.cnn.rescoring import (
+    BLOCK_SIDE,
+    COLUMNS,
+    PIXEL_COLUMNS,
+    PIXEL_ROWS,
+    ROWS,
+    SLACK,
+    STRIDES,
+)
 from service.recognition.cnn.score_map import STRIDE
 
 FLOOR = Port("floor", "tensor(float)", ())
@@ -57,13 +65,13 @@ def rescored_graph(network: Network) -> bytes:
 def _blocks_above(builder: GraphBuilder, scores: str) -> str:
     """(K, 4): photo, 0, row and column of each block with a score above the floor."""
     # As many more rows and columns as make the last block whole, and none that would make another one.
-    more = builder.constant(np.array([0, 0, 0, 0, 0, 0, SIDE - 1, SIDE - 1]))
+    more = builder.constant(np.array([0, 0, 0, 0, 0, 0, BLOCK_SIDE - 1, BLOCK_SIDE - 1]))
     least = builder.constant(np.array(np.finfo(np.float32).min, np.float32))
     highest = builder.node(
         "MaxPool",
         builder.node("Pad", scores, more, least),
-        kernel_shape=[SIDE, SIDE],
-        strides=[SIDE, SIDE],
+        kernel_shape=[BLOCK_SIDE, BLOCK_SIDE],
+        strides=[BLOCK_SIDE, BLOCK_SIDE],
     )
     return builder.node(
         "Transpose", builder.node("NonZero", builder.node("Greater", highest, FLOOR.name)), perm=[1, 0]

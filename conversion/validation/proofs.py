@@ -21,8 +21,7 @@ from conversion.graphs.precision import LIKE_FLOAT16
 from conversion.validation import reference
 from conversion.validation.exposed import RAISE, exposed
 from conversion.validation.pictures import Picture, fingerprint
-from service.recognition.cnn import pyramid
-from service.recognition.cnn import rescoring as blocks
+from service.recognition.cnn import pyramid, rescoring
 from service.recognition.cnn import score_map as mmod
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.pyramid import Layout
@@ -102,9 +101,9 @@ def detections_of_graph(
     with closing(Cores()) as cores:
         pyramids = Pyramids(mean, cores)
 
-        def find(picture: Picture, layout: Layout, of_file: mmod.Window) -> _Found:
+        def find(picture: Picture, layout: Layout, of_file: mmod.DetectorWindow) -> _Found:
             scores = score_map(compute, picture, layout, pyramids)
-            return mmod.in_map(scores, layout, of_file), -np.sort(-scores, axis=None)
+            return mmod.detections_of_map(scores, layout, of_file), -np.sort(-scores, axis=None)
 
         return _detections(find, network, pictures)
 
@@ -112,12 +111,12 @@ def detections_of_graph(
 def detections_of_device_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
-    def find(picture: Picture, layout: Layout, of_file: mmod.Window) -> _Found:
+    def find(picture: Picture, layout: Layout, of_file: mmod.DetectorWindow) -> _Found:
         given = {"photos": picture[np.newaxis], **tables(layout)}
         at, above, scores = session.run(["at", "above", "scores"], given)
-        return mmod.detections(mmod.Candidates(at[:, 2], at[:, 3], above), layout, of_file), -np.sort(
-            -scores, axis=None
-        )
+        return mmod.detections_of_candidates(
+            mmod.Candidates(at[:, 2], at[:, 3], above), layout, of_file
+        ), -np.sort(-scores, axis=None)
 
     return _detections(find, network, pictures)
 
@@ -128,15 +127,15 @@ def detections_of_rescored_graph(
     """`faces` and `confidences` of maps all of whose blocks are computed once more; `scores` of the scan, by place."""
     rounding = _session(device_graph(network, LIKE_FLOAT16))
 
-    def find(picture: Picture, layout: Layout, of_file: mmod.Window) -> _Found:
+    def find(picture: Picture, layout: Layout, of_file: mmod.DetectorWindow) -> _Found:
         given = {"photos": picture[np.newaxis], **tables(layout)}
         (scanned,) = rounding.run(["scores"], given)
         found, scores = session.run(
-            ["blocks", "rescored"], {**given, "floor": np.array(-RAISE, np.float32), **blocks.grid(layout)}
+            ["blocks", "rescored"], {**given, "floor": np.array(-RAISE, np.float32), **rescoring.grid(layout)}
         )
-        *_, of_map = blocks.above(-RAISE, found[:, 2:], scores[:, 0], layout)
-        above = blocks.above(of_file.threshold, found[:, 2:], scores[:, 0], layout)
-        return mmod.detections(above, layout, of_file), scanned.ravel()[np.argsort(-of_map)]
+        *_, of_map = rescoring.candidates(-RAISE, found[:, 2:], scores[:, 0], layout)
+        above = rescoring.candidates(of_file.threshold, found[:, 2:], scores[:, 0], layout)
+        return mmod.detections_of_candidates(above, layout, of_file), scanned.ravel()[np.argsort(-of_map)]
 
     return _detections(find, network, pictures)
 
@@ -146,7 +145,9 @@ def _session(graph: bytes) -> onnxruntime.InferenceSession:
 
 
 def _detections(
-    find: Callable[[Picture, Layout, mmod.Window], _Found], network: Network, pictures: Sequence[Picture]
+    find: Callable[[Picture, Layout, mmod.DetectorWindow], _Found],
+    network: Network,
+    pictures: Sequence[Picture],
 ) -> Values:
     of_file = window(detector_facts(network))
     faces: list[tuple[int, ...]] = []

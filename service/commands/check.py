@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from service.images import decoding as images
 from service.memory import largest_photo as memory_plan
 from service.memory.capacity import Capacity
-from service.recognition.compute.parallelism import usable_cores
+from service.recognition.compute.core_count import usable_cores
 from service.recognition.contract import EngineError
 from service.recognition.factory import RecognizerError
 from service.recognition.geometry import Rectangle

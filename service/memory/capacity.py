@@ -15,7 +15,7 @@ and 4, and up to 65 MiB more where the loops have just been compiled)."""
 KEPT = 96 * 1024**2
 """Bytes of the arrays that photos use one after another (scratch.py)."""
 KEPT_BY_PHOTO = 52 * 1024**2
-"""Bytes that ONNX Runtime keeps for each of the photos that get one core: 42 MiB of the detector (scan.SMALL), 10 of
+"""Bytes that ONNX Runtime keeps for each of the photos that get one core: 42 MiB of the detector (strips.SMALL), 10 of
 eight faces. What it keeps for a photo that gets all cores is counted with that photo, or is less than these keep."""
 
 UPLOADS_SHARE = 1 / 4

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from service.pipeline.admission import Budget
-from service.recognition.compute.threads import started
+from service.recognition.compute.threads import start_pool
 
 Result = TypeVar("Result")
 
@@ -22,7 +22,7 @@ class Queue:
 
     def __init__(self, workers: int, memory: int, seconds: float = 0) -> None:
         self._seconds = seconds
-        self._threads = started(workers, "photo")
+        self._threads = start_pool(workers, "photo")
         self.places = Budget(workers)
         self.memory = Budget(memory)
 

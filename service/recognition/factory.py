@@ -25,13 +25,13 @@ from model_store.store import WeightStore
 from service.recognition.cnn import pyramid
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.on_device import (
+    CandidateSearch,
     Detector,
     DeviceDetector,
-    Search,
-    search,
-    search_in_half_precision,
+    candidates_in_float32,
+    candidates_in_mixed_precision,
 )
-from service.recognition.cnn.score_map import Window
+from service.recognition.cnn.score_map import DetectorWindow
 from service.recognition.cnn.strips import CnnDetector
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import CHIP_SIDE, EngineError
@@ -61,7 +61,7 @@ class Precision:
 
     detector: str
     """The graph with which it looks for faces."""
-    search: Search
+    search: CandidateSearch
     """How it does."""
     half: bool = False
     """Whether there are layers in float16."""
@@ -69,8 +69,8 @@ class Precision:
 
 PRECISIONS: Mapping[str, Precision] = MappingProxyType(
     {
-        FLOAT32: Precision(DEVICE_DETECTOR, search),
-        MIXED: Precision(RESCORED_DETECTOR, search_in_half_precision, half=True),
+        FLOAT32: Precision(DEVICE_DETECTOR, candidates_in_float32),
+        MIXED: Precision(RESCORED_DETECTOR, candidates_in_mixed_precision, half=True),
     }
 )
 """By FACE_PRECISION."""
@@ -274,7 +274,7 @@ def _detector(
     )
 
 
-def window(facts: DetectorFacts) -> Window:
+def window(facts: DetectorFacts) -> DetectorWindow:
     """The box rule of a detector's file.
 
     Raises:
@@ -285,7 +285,7 @@ def window(facts: DetectorFacts) -> Window:
         raise GraphError(
             f"this detector's pyramid (padding, outer padding, rate) is {pyramid_of_file}: not supported"
         )
-    return Window(
+    return DetectorWindow(
         facts.window_width,
         facts.window_height,
         OverlapRule(facts.suppression_overlap, facts.suppression_covered),

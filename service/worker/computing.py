@@ -14,7 +14,7 @@ from service.pipeline.originals import Originals
 from service.pipeline.photo_pipeline import PhotoPipeline
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import Readiness, Recognizer
-from service.recognition.compute.parallelism import usable_cores
+from service.recognition.compute.core_count import usable_cores
 from service.sandbox import Restrictions
 from service.settings import Settings
 from service.worker.confinement import confine_when_warm

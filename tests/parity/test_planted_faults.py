@@ -80,11 +80,11 @@ def test_without_a_fault_nothing_is_red(truths: list[tuple[Photo, Reference]], s
 def _shifted_pyramid(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every level but the first is sampled half a pixel beside."""
 
-    def steps(source: Sequence[int], target: Sequence[int]) -> Any:
+    def sample_grid(source: Sequence[int], target: Sequence[int]) -> Any:
         return right((source[0], source[1] - 1), target)
 
-    right = resampling.steps
-    monkeypatch.setattr(levels, "steps", steps)
+    right = resampling.sample_grid
+    monkeypatch.setattr(levels, "sample_grid", sample_grid)
 
 
 def _wrong_mean(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""dlib's CNN face detector (MMOD): tiled pyramid, resampling, score map, boxes; in strips or whole on a device."""
+"""Dlib's CNN face detector (MMOD): tiled pyramid, resampling, score map, boxes; in strips or whole on a device."""

@@ -1,7 +1,7 @@
-"""The pixels of a tiled pyramid, row by row as they are needed.
+"""Pixels of a tiled pyramid, made row by row when strips of the tile are read.
 
-The whole tile of an 8 megapixel photo would take 370 MB. Here only its levels from the third on are kept, 160 MB; the
-first one, which is the photo, and the second are made where rows of the tile are asked for.
+The whole tile of an 8 megapixel photo would take 370 MB. Only its levels from the third on are kept here, 160 MB; the
+first, which is the photo, and the second are made again for each strip.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.cnn.pyramid import Layout
-from service.recognition.cnn.resampling import normalise, resample, resample_photo, steps
+from service.recognition.cnn.resampling import normalise, resample, resample_photo, sample_grid
 from service.recognition.compute import scratch
 from service.recognition.compute.cores import Cores
 from service.recognition.compute.threads import run_all
 from service.recognition.geometry import Rectangle
 
-LEAST_ROWS = 64
+MIN_BAND_ROWS = 64
 """Rows of a level that are worth another thread."""
 
 Planes = NDArray[np.float32]
@@ -27,17 +27,17 @@ Planes = NDArray[np.float32]
 
 
 class Pyramids:
-    """Makes the levels of photos. Safe to call from many threads.
+    """A maker of the levels of photos. Safe to call from many threads.
 
     Args:
         mean: the detector's mean colour, RGB, float32, shape (3,).
-        cores: what makes them.
+        cores: the cores that compute them.
     """
 
     def __init__(self, mean: NDArray[np.float32], cores: Cores) -> None:
         self.mean = mean
         self.cores = cores
-        self.scratch = scratch.floats()
+        self.scratch = scratch.float_pool()
 
     @contextmanager
     def levels(self, image: NDArray[np.uint8], layout: Layout) -> Iterator["Levels"]:
@@ -45,11 +45,11 @@ class Pyramids:
 
         Args:
             image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
-            layout: where the levels of such a photo stand.
+            layout: the layout for that size.
         """
         smaller = [level.size for level in layout.levels[2:]]
-        with self.scratch.lent((3 * sum(rows * columns for rows, columns in smaller),)) as memory:
-            yield Levels(self, image, layout, _carved(memory, smaller))
+        with self.scratch.acquired((3 * sum(rows * columns for rows, columns in smaller),)) as memory:
+            yield Levels(self, image, layout, _divided(memory, smaller))
 
 
 class Levels:
@@ -65,7 +65,7 @@ class Levels:
         self._resample()
 
     def rows(self, first: int, into: Planes) -> None:
-        """Rows of the tile from `first` on, gaps 0, `into` shape (3, rows, columns of the tile)."""
+        """Fill `into`, shape (3, rows, columns of the tile), with rows of the tile from `first` on; gaps are 0."""
         last = first + into.shape[1]
         self._in_bands(first, last, lambda begin, end: self._fill(into, first, begin, end))
 
@@ -89,11 +89,11 @@ class Levels:
                 into[...] = self._smaller[number - 2][:, rows[0] : rows[1]]
 
     def _resample(self) -> None:
-        """Make the levels from the third on. The second is half of them all, and cheap to make again."""
+        """Make the levels from the third on. The second is half of all their pixels, and cheap to make again."""
         if not self._smaller:
             return
         rows, columns = self._layout.levels[1].size
-        with self._pyramids.scratch.lent((3, rows, columns)) as second:
+        with self._pyramids.scratch.acquired((3, rows, columns)) as second:
             self._in_bands(0, rows, lambda first, last: self._second(second, first, 0, first, last))
             for source, target in pairwise([second, *self._smaller]):
                 self._in_bands(0, target.shape[1], _from_level(source, target))
@@ -101,13 +101,13 @@ class Levels:
     def _second(self, target: Planes, top: int, left: int, first: int, last: int) -> None:
         """Rows `first` to `last` - 1 of the second level into `target` at top, left."""
         photo, level = self._layout.levels[:2]
-        between = steps(photo.size, level.size)
-        resample_photo(self._image, self._pyramids.mean, target, top, left, first, last, between)
+        grid = sample_grid(photo.size, level.size)
+        resample_photo(self._image, self._pyramids.mean, target, top, left, first, last, grid)
 
     def _in_bands(self, first: int, last: int, make: Callable[[int, int], None]) -> None:
-        """Call make(first row, last row) for bands of these rows, all of the photo's cores at work.
+        """Call make(first row, last row) for bands of these rows, on all cores of the photo.
 
-        Twice as many bands as cores: one of them may be taken by another photo.
+        There are twice as many bands as cores, since another photo may take one of the cores meanwhile.
         """
         cores = self._pyramids.cores
         run_all(cores.executor(), lambda band: make(*band), _bands(first, last, 2 * cores.share))
@@ -115,7 +115,7 @@ class Levels:
 
 @lru_cache(maxsize=16)
 def gaps(layout: Layout) -> tuple[Rectangle, ...]:
-    """The rectangles of a tile in which no level stands."""
+    """The rectangles of a tile that no level covers."""
     edges = {0, layout.rows}.union(*((level.top, level.bottom + 1) for level in layout.levels))
     found = []
     for top, bottom in pairwise(sorted(edges)):
@@ -128,11 +128,11 @@ def gaps(layout: Layout) -> tuple[Rectangle, ...]:
 
 
 def _from_level(source: Planes, target: Planes) -> Callable[[int, int], None]:
-    between = steps(source.shape[1:], target.shape[1:])
-    return lambda first, last: resample(source, target, first, 0, first, last, between)
+    grid = sample_grid(source.shape[1:], target.shape[1:])
+    return lambda first, last: resample(source, target, first, 0, first, last, grid)
 
 
-def _carved(memory: NDArray[np.float32], sizes: Sequence[tuple[int, int]]) -> list[Planes]:
+def _divided(memory: NDArray[np.float32], sizes: Sequence[tuple[int, int]]) -> list[Planes]:
     """Planes of these rows and columns, one after the other in memory."""
     planes, begin = [], 0
     for rows, columns in sizes:
@@ -143,8 +143,8 @@ def _carved(memory: NDArray[np.float32], sizes: Sequence[tuple[int, int]]) -> li
 
 
 def _bands(first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
-    """Split rows into bands that are worth a thread each, at most so many."""
+    """Split rows into at most `most` bands, each worth a thread."""
     rows = last - first
-    number = max(min(most, rows // LEAST_ROWS), 1)
+    number = max(min(most, rows // MIN_BAND_ROWS), 1)
     for band in range(number):
         yield first + rows * band // number, first + rows * (band + 1) // number

@@ -1,8 +1,7 @@
-"""The layout of the tiled pyramid that the CNN detector looks at: every scale of a photo in one picture.
+"""Layout of dlib's tiled pyramid: every scale of a photo in one image, the tile, over which the network runs once.
 
-dlib lays the levels of the pyramid (each 5/6 of the one before) into one tile and runs its network once over
-it. The levels stand only 10 pixels apart while the network sees 189, so neighbours reach into each other's
-scores: the layout is part of the result and has to be dlib's to the pixel.
+Levels are only 10 pixels apart, and the network's receptive field is 189 pixels: a level changes its neighbours'
+scores. So the layout is part of the result and equals dlib's to the pixel.
 
 Source: dlib/image_transforms/image_pyramid.h (compute_tiled_image_pyramid_details). `levels` makes the pixels.
 """
@@ -17,17 +16,17 @@ PADDING = 10
 """Pixels between two levels of a tile (input_rgb_image_pyramid::pyramid_padding, its default)."""
 OUTER_PADDING = 11
 """Pixels around a tile (input_rgb_image_pyramid::pyramid_outer_padding, its default)."""
-LEAST_ROWS = 5
+MIN_ROWS = 5
 """A level with fewer rows is left out (min_height in compute_tiled_image_pyramid_details)."""
-RECEPTIVE_FIELD = 29
-"""Rows and columns of a tile under which the three unpadded 5x5 stride-2 convolutions leave no score."""
+STEM_FIELD = 29
+"""Receptive field of the stem, the three unpadded 5x5 convolutions of stride 2: a smaller tile has no score."""
 
 _UNSIGNED_LONG = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the levels of a pyramid stand in its tile."""
+    """Size of a tile in pixels, and positions of the pyramid's levels in it."""
 
     rows: int
     columns: int
@@ -36,15 +35,15 @@ class Layout:
 
 
 def layout(rows: int, columns: int) -> Layout | None:
-    """The layout for a photo of `rows` x `columns`, or None where dlib's detector has none.
+    """The layout for a photo of `rows` x `columns`; None if dlib's detector can find no face in such a photo.
 
-    None means that no face can be found: the tile is too small to give one score, or the photo is such a
-    narrow strip that dlib would lay levels outside of the tile (its release builds then write out of bounds).
+    None has two causes. The tile is too small for one score. Or the photo is such a narrow strip that dlib would
+    place levels outside of the tile (its release builds then write out of bounds).
     """
     sizes = _level_sizes(rows, columns)
     height = _first_column_height(sizes)
     tile_rows, tile_columns = height + 2 * OUTER_PADDING, columns + 2 * OUTER_PADDING
-    if tile_rows < RECEPTIVE_FIELD or tile_columns < RECEPTIVE_FIELD:
+    if tile_rows < STEM_FIELD or tile_columns < STEM_FIELD:
         return None
 
     levels: list[Rectangle] = []
@@ -54,7 +53,7 @@ def layout(rows: int, columns: int) -> Layout | None:
             break
         levels.append(Rectangle(OUTER_PADDING, top, OUTER_PADDING + level_columns - 1, top + level_rows - 1))
         top += level_rows + PADDING
-    # The second column runs upwards, its levels flush with the lower right corner.
+    # The second column of levels runs upwards from the lower right corner, flush right.
     right, bottom = OUTER_PADDING + columns - 1, top - PADDING - 1
     for level_rows, level_columns in sizes[len(levels) :]:
         level = Rectangle(right - level_columns + 1, bottom - level_rows + 1, right, bottom)
@@ -74,16 +73,16 @@ def _level_sizes(rows: int, columns: int) -> list[tuple[int, int]]:
     rate = (RATE - 1.0) / RATE
     while True:
         rows, columns = math.floor(rate * rows), math.floor(rate * columns)
-        if rows * columns == 0 or rows < LEAST_ROWS:
+        if rows * columns == 0 or rows < MIN_ROWS:
             return sizes
         sizes.append((rows, columns))
 
 
 def _first_column_height(sizes: list[tuple[int, int]]) -> int:
-    """Rows of the left column, which ends where the next level fits beside the one above it.
+    """Rows of the left column of levels, which ends where the next level fits to the right of the one above it.
 
-    dlib compares unsigned numbers here: a difference under zero wraps around to a huge one, and the break
-    comes a level earlier or later than the formula reads. Kept, since the tile's height follows from it.
+    Dlib compares unsigned numbers here: a difference below zero wraps around to a huge one, and the column ends a
+    level earlier or later than the formula reads. The tile's height follows from it, so that is kept.
     """
     first_rows, first_columns = sizes[0]
     total = sum(level_rows + PADDING for level_rows, _ in sizes) - 2 * PADDING

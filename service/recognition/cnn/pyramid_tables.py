@@ -1,7 +1,6 @@
-"""What the detector's graph for a device is told of a photo's size: where each level comes from and where it stands.
+"""Inputs of the detector's graph for a device that depend on a photo's size: samples and position of each level.
 
-A graph has a fixed number of levels, and photos have different ones: one that is not used is a pixel that stands
-nowhere.
+The graph has a fixed number of levels, and photos have fewer: an unused level is one pixel without a position.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,19 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.cnn.pyramid import Layout
-from service.recognition.cnn.resampling import steps
+from service.recognition.cnn.resampling import sample_grid
 from service.recognition.geometry import Rectangle
 
 LEVELS = 48
-"""Of the graph, the photo among them: for 26,000 rows, of which the 47th has not the 5 that a level must have."""
+"""Levels of the graph, the photo included: enough for 26,000 rows, whose 47th level has fewer than `MIN_ROWS`."""
 
 PLACES, PLACES_SIZES, SHARES, SHARES_SIZES = "places", "places_sizes", "shares", "shares_sizes"
-"""The graph's inputs. `places`, int32: for each level from the second on, `Steps.top`, `bottom`, `left` and `right`;
-then for each level the rows and the columns of its block in the left column of levels, and the same for the right one.
-In a block, 0 is a gap and 1 the level's first row or column. `shares`, float32: for each level from the second on, how
-much a row has of `top` and of `bottom`, and a column of `left` and of `right`."""
+"""Inputs of the graph: vectors one after another, and the length of each.
+
+`places`, int32: for each level from the second on, `SampleGrid.top`, `bottom`, `left` and `right`. Then for each level
+the rows and the columns of its block in the left column of levels, and the same for the right column. In a block, 0 is
+a gap and 1 the level's first row or column.
+
+`shares`, float32: for each level from the second on, the weights of `top`, `bottom`, `left` and `right`."""
 OF_SOURCES, OF_BLOCKS = 4 * (LEVELS - 1), 4 * LEVELS
-"""Vectors in `places`: those of the levels' sources, as many as in `shares`, and then those of their blocks."""
+"""Number of vectors in `places`: those of the levels' samples, as many as in `shares`, then those of their blocks."""
 
 _ONE = np.float32(1)
 _A_PIXEL = Rectangle(0, 0, 0, 0)
@@ -35,14 +37,13 @@ Vectors = list[NDArray[Any]]
 
 @lru_cache(maxsize=4)  # of an 8 megapixel photo 2 MB
 def tables(layout: Layout) -> Mapping[str, NDArray[Any]]:
-    """The inputs of the graph beside the photos, for a layout of at most LEVELS levels."""
+    """The inputs of the graph in addition to the photos, for a layout of at most LEVELS levels."""
     unused = LEVELS - len(layout.levels)
     places, shares = Vectors(), Vectors()
     for source, target in pairwise([*layout.levels, *[_A_PIXEL] * unused]):
-        between = steps(source.size, target.size)
-        below = between.below
-        places += [between.top, between.bottom, between.left, between.right]
-        shares += [1.0 - below, below, _ONE - between.beside, between.beside]
+        grid = sample_grid(source.size, target.size)
+        places += [grid.top, grid.bottom, grid.left, grid.right]
+        shares += [1.0 - grid.bottom_weight, grid.bottom_weight, _ONE - grid.right_weight, grid.right_weight]
     for left, right in zip(_column(layout, _left(layout)), _column(layout, _right(layout)), strict=True):
         places += [*left, *right]
     given = {}
@@ -56,21 +57,21 @@ def tables(layout: Layout) -> Mapping[str, NDArray[Any]]:
 
 
 def _left(layout: Layout) -> Sequence[int]:
-    """The levels that stand one below the other."""
+    """Numbers of the levels in the left column, from top to bottom."""
     below = (lower.top > upper.bottom for upper, lower in pairwise(layout.levels))
     return range(next((number for number, yes in enumerate(below, 1) if not yes), len(layout.levels)))
 
 
 def _right(layout: Layout) -> Sequence[int]:
-    """The levels that stand beside them, from top to bottom."""
+    """Numbers of the levels in the right column, from top to bottom."""
     return range(len(layout.levels) - 1, len(_left(layout)) - 1, -1)
 
 
 def _column(layout: Layout, stacked: Sequence[int]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """The rows and columns of each level's block; the blocks of a column make a tile, one below the other.
+    """The rows and columns of each level's block; the blocks of a column of levels, stacked, cover the tile.
 
-    A block has the gap above its level, and the last one what is left of the tile. A column without levels is one gap,
-    the block of level 0.
+    A block includes the gap above its level, and the last one the rest of the tile. A column without levels is one
+    gap, the block of level 0.
     """
     rows = [np.zeros(0, np.int32)] * LEVELS
     columns = [np.zeros(layout.columns, np.int32)] * LEVELS
@@ -87,5 +88,5 @@ def _column(layout: Layout, stacked: Sequence[int]) -> Iterator[tuple[NDArray[np
 
 
 def _counted(before: int, length: int, after: int) -> NDArray[np.int32]:
-    """0 for each before, 1, 2, 3 ..., and 0 for each after."""
+    """`before` zeros, then 1 to `length`, then `after` zeros."""
     return np.pad(np.arange(1, length + 1, dtype=np.int32), (before, after))

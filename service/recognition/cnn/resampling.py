@@ -1,4 +1,4 @@
-"""The bilinear resampling with which dlib makes one level of a pyramid out of the one before, to the last bit.
+"""Dlib's normalisation, and its bilinear resampling of one level of the tiled pyramid to the next, to the bit.
 
 Source: dlib/image_transforms/interpolation.h (resize_image for grayscale images with interpolate_bilinear: the
 detector's tensor is resampled plane by plane) and dlib/dnn/input.h (input_rgb_image_pyramid::to_tensor).
@@ -16,33 +16,34 @@ from service.recognition.compute.packed_pixels import inlined
 from service.recognition.pyramid_down import column_positions, row_positions
 
 SCALE = np.float32(1 / 256)
-"""A normalised pixel is (pixel - mean) / 256. A power of two: multiplying rounds as dividing does."""
+"""A normalised pixel is (pixel - mean) / 256; multiplying by a power of two rounds as dividing does."""
 _ONE = np.float32(1)
 
 
-class Steps(NamedTuple):
-    """Where the rows and columns of a level lie in the one before it, whose corners are its own."""
+class SampleGrid(NamedTuple):
+    """The samples of a level: two rows and two columns of the level before for each of its own, and their weights."""
 
     top: NDArray[np.int64]
     bottom: NDArray[np.int64]
-    below: NDArray[np.float64]
-    """How far a row lies under `top`, 0 to 1."""
+    bottom_weight: NDArray[np.float64]
+    """Shape (rows,), as the rows; `top` has the rest of 1."""
     left: NDArray[np.int64]
     right: NDArray[np.int64]
-    beside: NDArray[np.float32]
+    right_weight: NDArray[np.float32]
+    """Shape (columns,), as the columns; `left` has the rest of 1."""
     in_lanes: int
-    """Columns under this are interpolated in float32; the last ones in float64."""
+    """Number of columns that are interpolated in float32; the last ones are in float64."""
 
 
 @lru_cache(maxsize=64)  # the levels of two photos; an entry of the largest takes 100 kB
-def steps(source: tuple[int, int], target: tuple[int, int]) -> Steps:
-    """The steps from a level of `source` (rows, columns) to one of `target`."""
+def sample_grid(source: tuple[int, int], target: tuple[int, int]) -> SampleGrid:
+    """The samples from a level of `source` (rows, columns) to one of `target`; their corners coincide."""
     rows = row_positions(source[0], target[0])
     top = np.floor(rows).astype(np.int64)
     in_lanes, in_tail = column_positions(source[1], target[1])
-    columns = np.concatenate([in_lanes, in_tail])  # float64, which holds those of float32 as they are
+    columns = np.concatenate([in_lanes, in_tail])  # float64 holds float32 values exactly
     left = np.floor(columns).astype(np.int64)
-    return Steps(
+    return SampleGrid(
         top,
         np.minimum(top + 1, source[0] - 1),
         rows - top,
@@ -54,10 +55,10 @@ def steps(source: tuple[int, int], target: tuple[int, int]) -> Steps:
 
 
 _PHOTO = types.Array(types.uint8, 3, "C", readonly=True)
-"""Rows, columns, 3. A caller's photo may be read-only, and the type of what is not fits too."""
+"""Shape (rows, columns, 3), read-only or not: numba's type for the former takes the latter too."""
 _MEAN = types.Array(types.float32, 1, "C", readonly=True)
 _PLANES = types.float32[:, :, ::1]
-_STEPS = types.NamedTuple(  # type: ignore[no-untyped-call]
+_GRID = types.NamedTuple(  # type: ignore[no-untyped-call]
     (
         types.int64[::1],
         types.int64[::1],
@@ -67,7 +68,7 @@ _STEPS = types.NamedTuple(  # type: ignore[no-untyped-call]
         types.float32[::1],
         types.int64,
     ),
-    Steps,
+    SampleGrid,
 )
 
 
@@ -78,13 +79,13 @@ def _normalise_row(row: Any, plane: int, mean: Any, into: Any) -> None:
 
 
 @inlined
-def _interpolate(upper: Any, lower: Any, below: float, steps: Any, into: Any) -> None:
-    left, right, beside = steps.left, steps.right, steps.beside
-    down = np.float32(below)
-    up = np.float32(1.0 - below)
-    for column in range(steps.in_lanes):
+def _interpolate(upper: Any, lower: Any, bottom_weight: float, grid: Any, into: Any) -> None:
+    left, right, right_weight = grid.left, grid.right, grid.right_weight
+    down = np.float32(bottom_weight)
+    up = np.float32(1.0 - bottom_weight)
+    for column in range(grid.in_lanes):
         a, b = left[column], right[column]
-        across = beside[column]
+        across = right_weight[column]
         back = _ONE - across
         into[column] = (
             (up * back) * upper[a]
@@ -92,13 +93,13 @@ def _interpolate(upper: Any, lower: Any, below: float, steps: Any, into: Any) ->
             + (down * back) * lower[a]
             + (down * across) * lower[b]
         )
-    for column in range(steps.in_lanes, len(left)):
+    for column in range(grid.in_lanes, len(left)):
         a, b = left[column], right[column]
-        across = beside[column]
+        across = right_weight[column]
         back = _ONE - across
         over = back * upper[a] + across * upper[b]
         under = back * lower[a] + across * lower[b]
-        into[column] = (1.0 - below) * over + below * under
+        into[column] = (1.0 - bottom_weight) * over + bottom_weight * under
 
 
 @compiled(types.void(_PHOTO, _MEAN, _PLANES, types.int64, types.int64, types.int64, types.int64))
@@ -111,8 +112,15 @@ def normalise(
     first: int,
     last: int,
 ) -> None:
-    """Rows `first` to `last` - 1 of a photo (rows, columns, 3), normalised, into planes (3, ...) at target_top,
-    target_left."""
+    """Normalise rows `first` to `last` - 1 of a photo.
+
+    Args:
+        image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
+        mean: mean colour, RGB, shape (3,).
+        target: planes, float32, shape (3, ...), filled from target_top, target_left on.
+        target_top, target_left: position of the first pixel.
+        first, last: rows of the photo.
+    """
     right = target_left + image.shape[1]
     for row in range(first, last):
         for plane in range(3):
@@ -120,7 +128,7 @@ def normalise(
             _normalise_row(image[row], plane, mean, into)
 
 
-@compiled(types.void(_PHOTO, _MEAN, _PLANES, types.int64, types.int64, types.int64, types.int64, _STEPS))
+@compiled(types.void(_PHOTO, _MEAN, _PLANES, types.int64, types.int64, types.int64, types.int64, _GRID))
 def resample_photo(
     image: NDArray[np.uint8],
     mean: NDArray[np.float32],
@@ -129,30 +137,29 @@ def resample_photo(
     target_left: int,
     first: int,
     last: int,
-    steps: Steps,
+    grid: SampleGrid,
 ) -> None:
-    """Rows `first` to `last` - 1 of the second level, from the photo, into planes (3, ...) at target_top,
-    target_left.
+    """Make rows `first` to `last` - 1 of the second level from the photo; arguments as for `normalise`.
 
-    dlib normalises the photo before it resamples it: here the two rows that a row is made of.
+    Dlib normalises the whole photo before resampling; here only the two rows under each row are normalised.
     """
-    right = target_left + len(steps.left)
+    right = target_left + len(grid.left)
     upper = np.empty(image.shape[1], np.float32)
     lower = np.empty(image.shape[1], np.float32)
     for plane in range(3):
-        held = -1  # the row of the photo in `lower`
+        held = -1  # row of the photo in `lower`
         for row in range(first, last):
-            if steps.top[row] == held:
+            if grid.top[row] == held:
                 upper, lower = lower, upper
             else:
-                _normalise_row(image[steps.top[row]], plane, mean, upper)
-            held = steps.bottom[row]
+                _normalise_row(image[grid.top[row]], plane, mean, upper)
+            held = grid.bottom[row]
             _normalise_row(image[held], plane, mean, lower)
             into = target[plane, target_top + row - first, target_left:right]
-            _interpolate(upper, lower, steps.below[row], steps, into)
+            _interpolate(upper, lower, grid.bottom_weight[row], grid, into)
 
 
-@compiled(types.void(_PLANES, _PLANES, types.int64, types.int64, types.int64, types.int64, _STEPS))
+@compiled(types.void(_PLANES, _PLANES, types.int64, types.int64, types.int64, types.int64, _GRID))
 def resample(
     source: NDArray[np.float32],
     target: NDArray[np.float32],
@@ -160,13 +167,15 @@ def resample(
     target_left: int,
     first: int,
     last: int,
-    steps: Steps,
+    grid: SampleGrid,
 ) -> None:
-    """Rows `first` to `last` - 1 of a level, from the level before, into planes (3, ...) at target_top,
-    target_left."""
-    right = target_left + len(steps.left)
+    """Make rows `first` to `last` - 1 of a level from `source`, the planes of the level before.
+
+    The other arguments are as for `normalise`.
+    """
+    right = target_left + len(grid.left)
     for plane in range(3):
         for row in range(first, last):
-            upper, lower = source[plane, steps.top[row]], source[plane, steps.bottom[row]]
+            upper, lower = source[plane, grid.top[row]], source[plane, grid.bottom[row]]
             into = target[plane, target_top + row - first, target_left:right]
-            _interpolate(upper, lower, steps.below[row], steps, into)
+            _interpolate(upper, lower, grid.bottom_weight[row], grid, into)

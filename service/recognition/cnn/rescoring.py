@@ -1,7 +1,8 @@
-"""Where the detector's scores are computed once more: blocks of the score map, each in a patch that it depends on.
+"""Scores near the threshold that float16 computed are recomputed in float32, so that the faces are float32's.
 
-A score sees 10 others around it in the last half of the network, which pads what it is given with zeros. So a patch has
-10 scores around its block, or ends where the map ends and is padded as the map is.
+They are recomputed in blocks of the score map, each from a patch of features. A score depends on 10 features on each
+side in the head of the network, which pads its input with zeros. So a patch extends 10 features beyond its block, or to
+the edge of the map, where it is padded as the map is.
 """
 
 from collections.abc import Mapping
@@ -11,67 +12,73 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.cnn.pyramid import RECEPTIVE_FIELD, Layout
-from service.recognition.cnn.score_map import STRIDE, Candidates
-from service.recognition.cnn.strips import REACH, shrunk_size
+from service.recognition.cnn.pyramid import STEM_FIELD, Layout
+from service.recognition.cnn.score_map import STRIDE, Candidates, map_size
+from service.recognition.cnn.strips import HEAD_RADIUS
 
-SIDE = 12
+BLOCK_SIDE = 12
 """Scores of a block, each way."""
-PATCH = SIDE + 2 * REACH
+PATCH_SIDE = BLOCK_SIDE + 2 * HEAD_RADIUS
 """Scores of a patch, each way, or of the whole map where that has fewer."""
 SLACK = 0.1
-"""How much less than the threshold a score in half precision may be that still has its block computed once more. The
-largest error of a score in the proof, rounded as a device rounds, is 0.006."""
+"""A float16 score that is lower than the threshold by less than this still has its block recomputed. The largest error
+of a score in the validation, rounded as a device rounds, is 0.006."""
 MEASURED_SHARE = 1 / 8
-"""Of the slack: the largest error with which a graph is still proven (conversion/validation/specifications.py)."""
+"""Share of the slack: the largest error of a score in a valid graph (conversion/validation/specifications.py)."""
 
-ROWS, COLUMNS = "block_rows", "block_columns"
-PIXEL_ROWS, PIXEL_COLUMNS = "pixel_rows", "pixel_columns"
+# Inputs of the graph, int64.
+ROWS = "block_rows"
+"""First row of scores of the patch of each row of blocks."""
+COLUMNS = "block_columns"
+"""First column of scores of the patch of each column of blocks."""
+PIXEL_ROWS = "pixel_rows"
+"""0, 1, 2 and so on for each row of the tile under a patch."""
+PIXEL_COLUMNS = "pixel_columns"
+"""0, 1, 2 and so on for each column of the tile under a patch."""
 STRIDES = "strides"
-"""Inputs of the graph, int64: the first row of scores in the patches of each row of blocks, and the same for columns;
-0, 1, 2 and so on for each row and each column of the tile under a patch; and by how many values the tile's next photo,
-next colour and next row is further."""
+"""Values from one photo, one colour and one row of a tile to the next."""
 
 
 def grid(layout: Layout) -> Mapping[str, NDArray[Any]]:
     """The inputs of the graph for tiles of this layout."""
     plane = layout.rows * layout.columns
-    rows, columns = shrunk_size(layout.rows), shrunk_size(layout.columns)
+    rows, columns = map_size(layout.rows), map_size(layout.columns)
     return {
-        ROWS: _starts(rows),
-        COLUMNS: _starts(columns),
+        ROWS: _patch_starts(rows),
+        COLUMNS: _patch_starts(columns),
         PIXEL_ROWS: _pixels(rows),
         PIXEL_COLUMNS: _pixels(columns),
         STRIDES: np.array([3 * plane, plane, layout.columns]),
     }
 
 
-def above(
+def candidates(
     threshold: float, blocks: NDArray[np.int64], scores: NDArray[np.float32], layout: Layout
 ) -> Candidates:
-    """The scores of one photo's blocks above a threshold, in ascending order of their places.
+    """The scores of one photo's blocks above a threshold, in ascending order of row and column in the map.
 
     Args:
-        threshold: a score above it counts.
+        threshold: a score above it is a candidate.
         blocks: shape (blocks, 2), the number of each block's row and column.
         scores: shape (blocks, rows, columns), of their patches.
         layout: of the tile.
     """
-    rows = _starts(shrunk_size(layout.rows))[blocks[:, 0], None] + np.arange(scores.shape[1])
-    columns = _starts(shrunk_size(layout.columns))[blocks[:, 1], None] + np.arange(scores.shape[2])
-    inside = (rows // SIDE == blocks[:, :1])[:, :, None] & (columns // SIDE == blocks[:, 1:])[:, None, :]
-    block, row, column = np.nonzero(inside & (scores > threshold))
+    rows = _patch_starts(map_size(layout.rows))[blocks[:, 0], None] + np.arange(scores.shape[1])
+    columns = _patch_starts(map_size(layout.columns))[blocks[:, 1], None] + np.arange(scores.shape[2])
+    in_rows, in_columns = rows // BLOCK_SIDE == blocks[:, :1], columns // BLOCK_SIDE == blocks[:, 1:]
+    in_block = in_rows[:, :, None] & in_columns[:, None, :]
+    block, row, column = np.nonzero(in_block & (scores > threshold))
     found = Candidates(rows[block, row], columns[block, column], scores[block, row, column])
     order = np.lexsort((found.columns, found.rows))
     return Candidates(found.rows[order], found.columns[order], found.scores[order])
 
 
 @lru_cache(maxsize=8)
-def _starts(scores: int) -> NDArray[np.int64]:
+def _patch_starts(scores: int) -> NDArray[np.int64]:
     """The first score of each block's patch, along one side of the map."""
-    return np.clip(np.arange(0, scores, SIDE) - REACH, 0, max(scores - PATCH, 0))
+    return np.clip(np.arange(0, scores, BLOCK_SIDE) - HEAD_RADIUS, 0, max(scores - PATCH_SIDE, 0))
 
 
 def _pixels(scores: int) -> NDArray[np.int64]:
-    """Those under a patch, along one side of the map."""
-    return np.arange((min(scores, PATCH) - 1) * STRIDE + RECEPTIVE_FIELD)
+    """0, 1, 2 and so on for each pixel under a patch, along one side of the map."""
+    return np.arange((min(scores, PATCH_SIDE) - 1) * STRIDE + STEM_FIELD)

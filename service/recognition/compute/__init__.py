@@ -1,1 +1,1 @@
-"""Cores, threads, batching, scratch buffers, compiled loops and container limits."""
+"""Cores and threads of a photo, batching, scratch arrays, compiled loops, and limits of control groups."""

@@ -1,8 +1,10 @@
-"""Groups the calls of many threads into batches: an idle device runs a call at once, a busy one gathers.
+"""Batches of the calls of many threads: an idle device runs a call at once, a busy one gathers.
 
-Nothing here knows what is computed. There are no threads of its own: a caller that finds the device idle runs its
-call, those that come meanwhile wait, and when a run ends, the one that has waited longest runs the next batch, its
-own call and what fits beside it. So nothing waits for a batch to fill, and no thread can die with calls in its care.
+- The device is idle: the call runs at once, alone. No run waits for its batch to fill.
+- The device is busy: calls wait, and the next run takes as many of them as fit its budget.
+- The callers' threads compute: when a run ends, the call that has waited longest runs the next batch. A thread of the
+  batcher's could die with calls in its care.
+- A batch that fails is halved, down to single calls, so that one bad item fails alone.
 """
 
 import threading
@@ -19,14 +21,14 @@ def _alike(_: object) -> Hashable:
 
 
 class Batcher(Generic[Item, Result]):
-    """Calls `run` with batches of what many threads ask for. Safe to call from many threads.
+    """A function of batches, called with single items. Safe to call from many threads.
 
     Args:
-        run: computes a batch: as many results as items, in their order.
-        budget: what the items of a batch may cost together; a costlier item runs alone.
-        cost: what an item costs.
-        kind: only items of equal kinds share a batch.
-        runs: how many batches are computed at the same time.
+        run: computes a batch: one result per item, in the order of the items.
+        budget: total cost of the items of a batch; a costlier item runs alone.
+        cost: cost of an item, in the budget's unit.
+        kind: key of an item; items share a batch only if their keys are equal.
+        runs: number of batches computed at the same time.
     """
 
     def __init__(
@@ -45,19 +47,19 @@ class Batcher(Generic[Item, Result]):
         self._idle = runs
         self._sizes: Counter[int] = Counter()
         self._waiting: list[_Call[Item, Result]] = []
-        self._changing = threading.Lock()
+        self._lock = threading.Lock()
 
     def __call__(self, item: Item) -> Result:
-        """The result for an item.
+        """The result for an item. Raises what `run` raises for a batch of this item alone.
 
-        Raises what `run` raises for this item. A batch that fails is halved until the items that fail are found
-        and the others have their results: a batch may be too large for the memory, or hold one bad item.
+        Memory may be too short for a whole batch, or one of its items bad: a batch that fails is halved until the
+        failing items are alone, and the others have their results.
         """
         call = _Call[Item, Result](item)
-        with self._changing:
+        with self._lock:
             self._waiting.append(call)
             if self._idle:
-                # Whoever waits, waits since all runs are taken: this is the only call that waits.
+                # Calls wait only while all runs are taken, so this is the only one.
                 self._idle -= 1
                 call.woken.set()
         call.woken.wait()
@@ -65,23 +67,23 @@ class Batcher(Generic[Item, Result]):
             try:
                 self._compute(self._batch_of(call))
             finally:
-                self._hand_over()
+                self._start_next()
         assert call.outcome is not None
         return call.outcome()
 
     def sizes(self) -> dict[int, int]:
-        """How many batches there were so far, by their number of items."""
-        with self._changing:
+        """Number of batches so far, by their number of items."""
+        with self._lock:
             return dict(self._sizes)
 
     def _batch_of(self, call: "_Call[Item, Result]") -> list["_Call[Item, Result]"]:
-        """A call that waits, and the calls behind it that fit beside it."""
-        with self._changing:
+        """Take a waiting call, and the later ones of its kind that fit the budget with it."""
+        with self._lock:
             kind, left = self._kind(call.item), self._budget - self._cost(call.item)
             batch = [call]
             for other in self._waiting:
                 if other.woken.is_set() or self._kind(other.item) != kind:
-                    continue  # it runs a batch of its own, or in one of its kind
+                    continue  # the first in a batch about to run, or of another kind
                 if (cost := self._cost(other.item)) <= left:
                     batch.append(other)
                     left -= cost
@@ -90,12 +92,12 @@ class Batcher(Generic[Item, Result]):
             return batch
 
     def _compute(self, batch: Sequence["_Call[Item, Result]"]) -> None:
-        with self._changing:
+        with self._lock:
             self._sizes[len(batch)] += 1
         try:
             results = self._run([call.item for call in batch])
             assert len(results) == len(batch), f"{len(results)} results for a batch of {len(batch)}"
-        except BaseException as error:  # all of them: whoever waits for this batch has to hear of its end
+        except BaseException as error:  # of any kind: the other callers of this batch would wait for ever
             if len(batch) == 1:
                 batch[0].fail(error)
                 return
@@ -106,18 +108,18 @@ class Batcher(Generic[Item, Result]):
             for call, result in zip(batch, results, strict=True):
                 call.succeed(result)
 
-    def _hand_over(self) -> None:
-        """Let the call that has waited longest run the next batch."""
-        with self._changing:
-            for heir in self._waiting:
-                if not heir.woken.is_set():
-                    heir.woken.set()
+    def _start_next(self) -> None:
+        """Wake the call that has waited longest, to run the next batch."""
+        with self._lock:
+            for call in self._waiting:
+                if not call.woken.is_set():
+                    call.woken.set()
                     return
             self._idle += 1
 
 
 class _Call(Generic[Item, Result]):
-    """One call: woken when it has an outcome, or when it is its turn to run a batch."""
+    """One call: woken with an outcome, or without one to run the next batch."""
 
     def __init__(self, item: Item) -> None:
         self.item = item

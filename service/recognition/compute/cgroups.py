@@ -1,6 +1,6 @@
-"""What the control groups around this process allow: a container's or a unit's share of the machine.
+"""Memory and core limits of the control groups around this process: those of a container or a systemd unit.
 
-Both generations of cgroups(7); a limit of any group up to the root counts.
+Both versions of cgroups(7); the lowest limit of all groups up to the root holds.
 """
 
 import math
@@ -13,7 +13,7 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def memory_limit() -> float:
-    """Bytes, docker's --memory or systemd's MemoryMax; or infinity."""
+    """Bytes: docker's --memory or systemd's MemoryMax; or infinity."""
     limits = (
         word
         for group in _groups("memory")
@@ -24,8 +24,8 @@ def memory_limit() -> float:
 
 
 @cache
-def cores() -> float:
-    """How many cores' time, docker's --cpus or systemd's CPUQuota; or infinity. As it was when first asked."""
+def core_limit() -> float:
+    """Cores: docker's --cpus or systemd's CPUQuota; or infinity. Read once per process."""
     shares = []
     for group in _groups("cpu"):
         quota = _words(group / "cpu.max") or _words(group / "cpu.cfs_quota_us") + _words(
@@ -38,12 +38,12 @@ def cores() -> float:
 
 
 def _groups(controller: str) -> Iterator[Path]:
-    """The folders of the groups that this process is in, for a controller, from its own to the root."""
+    """Folders of the groups of this process for a controller, from the innermost to the root."""
     for line in _read(MEMBERSHIP).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
-        # In a container the path is often the host's, and the container's own group is mounted as the root.
+        # In a container the path is often the host's, and the container's group is mounted as the root.
         group = Path(path.lstrip("/"))
         for folder in (group, *group.parents):
             yield (ROOT / controller if controllers else ROOT) / folder
@@ -56,5 +56,5 @@ def _words(file: Path) -> list[str]:
 def _read(file: Path) -> str:
     try:
         return file.read_text(errors="surrogateescape")
-    except OSError:  # no such group here, or not for us to see
+    except OSError:  # no such group here, or no permission to read it
         return ""

@@ -13,7 +13,7 @@ _USERS_FOLDER = "accelerated-face-model"
 
 
 def folders() -> tuple[Path, ...]:
-    """Folders of machine code in descending preference: the operator's, the package's, the one in the user's cache."""
+    """Folders of machine code in descending preference: the operator's, the package's, the user's cache."""
     found = [PACKAGE / "__pycache__"]
     if named := os.environ.get("NUMBA_CACHE_DIR"):
         found.insert(0, Path(named))

@@ -1,4 +1,4 @@
-"""Loops compiled to machine code at their first call, and kept on the disk for the next start."""
+"""Numba's compiler for loops that must round as dlib does; machine code is kept on the disk for the next start."""
 
 import os
 from collections.abc import Callable
@@ -21,11 +21,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(*signatures: object) -> Callable[[Function], Function]:
-    """Compile a function of numbers and arrays, for these signatures of numba's; it runs without the GIL.
+    """Compile a function of numbers and arrays for these numba signatures; it runs without the GIL.
 
-    Without signatures it is compiled at its first call, and for each kind of arguments anew.
-    No fast-math: every operation rounds as written and none is fused with another, so that results are dlib's.
-    `machine_code` keeps the result on the disk.
+    Without signatures, it is compiled at its first call with each combination of argument types.
+    No fast-math: each operation rounds as written and none is fused with another, so that results equal dlib's.
+    `machine_code` keeps the machine code on the disk.
     """
 
     def decorate(function: Function) -> Function:

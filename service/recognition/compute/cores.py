@@ -1,7 +1,7 @@
-"""The cores of this machine, shared out among the photos in work: one alone has them all, of many each has one.
+"""Division of the cores among the photos in work: one photo alone gets all of them, of many each gets one.
 
-Threads that work on one photo wait for each other many times a second, threads with a photo each never do: with two
-cores, two photos at once on one core each are done a quarter sooner than in turns on both (benchmarks.throughput).
+Threads that compute one photo wait for each other many times a second, threads with a photo each never do: on two
+cores, two photos on one core each are done a quarter sooner than one after the other on both (benchmarks.throughput).
 """
 
 import threading
@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-from service.recognition.compute.parallelism import computing_cores
-from service.recognition.compute.threads import Inline, started
+from service.recognition.compute.core_count import computing_cores
+from service.recognition.compute.threads import InlineExecutor, start_pool
 
 
 class Cores:
-    """Says what a photo may use, and lends it. Safe to use from many threads.
+    """The cores of this process, and the threads that use them. Safe to use from many threads.
 
     Args:
-        threads: cores of every photo, however many there are; 0 for its share.
+        threads: cores of every photo, however many are in work; 0 for a share of all cores.
 
     Attributes:
-        total: how many cores are lent at the same time.
-        widths: how many a photo may get, in ascending order: each is half of the next.
+        total: number of cores that can be acquired at the same time.
+        widths: numbers of cores that a run can acquire, in ascending order: each is half of the next.
     """
 
     def __init__(self, threads: int = 0) -> None:
@@ -29,42 +29,43 @@ class Cores:
         self.widths = (threads,) if threads else _halves(self.total)
         self._photos = 0
         self._free = self.total
-        self._given_back = threading.Condition()
-        self._inline = Inline()
-        self._pool = self._inline if self.widths == (1,) else started(self.total, "stage")
+        self._released = threading.Condition()
+        self._inline = InlineExecutor()
+        self._pool = self._inline if self.widths == (1,) else start_pool(self.total, "stage")
 
     @property
     def share(self) -> int:
-        """How many a photo may use, with as many in work as there are now."""
+        """Number of cores for each of the photos now in work."""
         return self._widest(self.total // max(self._photos, 1))
 
     @contextmanager
     def photo(self) -> Iterator[None]:
-        """While a stage of a photo is computed that could use all cores."""
-        with self._given_back:
+        """Count a photo as in work, for the time of a stage that could use all cores."""
+        with self._released:
             self._photos += 1
         try:
             yield
         finally:
-            with self._given_back:
+            with self._released:
                 self._photos -= 1
 
     @contextmanager
-    def lent(self) -> Iterator[int]:
-        """Waits for cores, and yields how many there are, one of `widths`: a photo's share, or fewer that are free."""
-        with self._given_back:
-            self._given_back.wait_for(lambda: self._free >= self.widths[0])
+    def acquired(self) -> Iterator[int]:
+        """Wait for cores and hold them; yields their number, one of `widths`: a photo's share, or fewer if fewer are
+        free."""
+        with self._released:
+            self._released.wait_for(lambda: self._free >= self.widths[0])
             width = self._widest(min(self.share, self._free))
             self._free -= width
         try:
             yield width
         finally:
-            with self._given_back:
+            with self._released:
                 self._free += width
-                self._given_back.notify_all()
+                self._released.notify_all()
 
     def executor(self) -> Executor:
-        """What computes the parts of a photo's stage: all cores, or the thread that asks where it has but one."""
+        """Executor for the parts of a photo's stage: a thread per core, or the caller's where its share is one core."""
         return self._inline if self.share == 1 else self._pool
 
     def close(self) -> None:
@@ -72,7 +73,7 @@ class Cores:
         self._pool.shutdown()
 
     def _widest(self, cores: int) -> int:
-        """The largest width of at most so many cores, or the smallest that there is."""
+        """The largest width of at most `cores`, or else the smallest width."""
         return max((width for width in self.widths if width <= cores), default=self.widths[0])
 
 

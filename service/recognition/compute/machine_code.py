@@ -1,12 +1,12 @@
 """An on-disk cache of the compiled loops' machine code: read from any folder, written to the first writable one.
 
-Numba's own cache (`cache=True`) does not serve here, whatever its locator (seen with 0.68.1):
+Faults of numba's own cache (`cache=True`), with any locator (found with 0.68.1):
 - A damaged file ends every later start with EOFError or UnpicklingError (numba issue 10434). A wrong bit is executed.
 - The index is written before the code. A process killed in between leaves old code under the stamp of the new source.
 - Files are numbered. Of two processes that each add a signature at once, one's code runs for the other's signature:
   f(1.5) was computed as f(1), in later starts too.
 - It has one folder, and its failed write fails the call of the loop.
-Here a file holds one signature and a checksum over code and sources, and is published by a rename.
+Here a file holds one signature and a checksum over code and sources, and a rename publishes it.
 """
 
 import hashlib
@@ -35,19 +35,19 @@ _CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
 class MachineCode(NullCache):
-    """The machine code of one function's signatures, in the place of numba's `FunctionCache`.
+    """The machine code of one function's signatures, instead of numba's `FunctionCache`.
 
-    Where no folder is writable, code lives as long as the process, and one warning is logged.
+    If no folder is writable, the code is kept for this process alone, and one warning is logged.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = f"{function.__module__}.{function.__qualname__}"
-        # Now, not at the first call: until then, an update may have brought other files.
+        # Now, not at the first call: an update may have replaced the files until then.
         self._sources = _sources()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The code for one signature, or None. Called by numba."""
-        # Code refers to what numba registers here.
+        # The code refers to functions that numba registers here.
         target_context.refresh()
         name = self._file(sig, target_context.codegen())
         for folder in code_folders.folders():
@@ -72,20 +72,20 @@ class MachineCode(NullCache):
         _warn()
 
     def _file(self, sig: Any, codegen: Any) -> str:
-        """The file's name for one signature, on this CPU, by these versions."""
+        """Name of the file for one signature, this CPU and these versions."""
         versions = (numba.__version__, llvmlite.__version__, np.__version__)
         made_for = repr((sig, codegen.magic_tuple(), sys.implementation.cache_tag, versions))
         return f"{self._name}-{hashlib.sha256(made_for.encode()).hexdigest()[:16]}.code"
 
     def _read(self, path: Path) -> bytes | None:
-        """The code in a file; None where it is absent, damaged, of other sources, or of an owner without trust."""
+        """The code in a file; None if it is absent, damaged, of other sources, or of an untrusted owner."""
         try:
             with path.open("rb") as file:
                 owner, content = os.fstat(file.fileno()).st_uid, file.read()
             trusted = (0, os.geteuid(), code_folders.PACKAGE.stat().st_uid)
         except OSError:
             return None
-        # The content is run: loaded only from owners whose code runs here anyway.
+        # The content is executed: only files of owners whose code runs here anyway are loaded.
         if owner not in trusted:
             return None
         checksum, code = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
@@ -97,7 +97,7 @@ class MachineCode(NullCache):
 
 @cache
 def _sources() -> bytes:
-    """SHA-256 of every module of the package (3 ms): a loop holds constants and loops of other modules."""
+    """SHA-256 of all modules of the package (3 ms): a loop contains constants and loops of other modules."""
     digest = hashlib.sha256()
     for source in sorted(code_folders.PACKAGE.rglob("*.py")):
         digest.update(hashlib.sha256(source.read_bytes()).digest())

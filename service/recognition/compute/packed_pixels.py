@@ -1,4 +1,4 @@
-"""Pixels packed into 32 bits, 0x00BBGGRR: one load fetches a colour, and loops over them fill vector registers."""
+"""Pixels packed into 32 bits, 0x00BBGGRR: one load fetches all channels, and loops over them are vectorised."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -14,14 +14,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def packed(image: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """RGB, uint8, shape (rows, columns, 3), as uint32, shape (rows, columns)."""
+    """Pack an image, RGB, uint8, shape (rows, columns, 3), into uint32, shape (rows, columns)."""
     out = np.empty(image.shape[:2], np.uint32)
     _pack(image, out)
     return out
 
 
 _PHOTO = types.Array(types.uint8, 3, "A", readonly=True)
-"""An excerpt of a photo, which may be read-only; the type of what is neither fits too."""
+"""An image of any strides, read-only or not: numba's type for the former takes the latter too."""
 
 
 @compiled(types.void(_PHOTO, types.uint32[:, ::1]))
@@ -36,7 +36,7 @@ def _pack(image: NDArray[np.uint8], out: NDArray[np.uint32]) -> None:
 
 
 def inlined(function: Function) -> Function:
-    """A part of a compiled loop: put in where it is called, since a loop with a call is no vector loop."""
+    """Inline a function into compiled loops: LLVM vectorises no loop that contains a call."""
     return cast(Function, numba.njit(inline="always")(function))
 
 

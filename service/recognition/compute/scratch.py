@@ -1,4 +1,4 @@
-"""Arrays that are used anew for every photo: memory that the system gives costs a page fault for every page of it."""
+"""Pools of scratch arrays, used again for the next photo: each page of new memory costs a page fault."""
 
 import math
 import threading
@@ -12,26 +12,26 @@ from numpy.typing import NDArray
 Number = TypeVar("Number", bound=np.generic)
 
 KEPT = 24 << 20
-"""Floats that are kept, 100 MB: what two photos of 1.3 megapixels need, or one of 2.6."""
+"""Floats that are kept, 100 MB: two photos of 1.3 megapixels need them, or one of 2.6."""
 
 
-class Scratch(Generic[Number]):
-    """Lends arrays, and keeps what comes back, up to a limit. Safe to use from many threads.
+class ScratchPool(Generic[Number]):
+    """A pool of arrays, which keeps released ones up to a limit. Safe to use from many threads.
 
     Args:
-        new: makes an array of so many numbers, with anything in them.
-        kept: how many numbers are kept.
+        allocate: makes an array of that many numbers, uninitialised.
+        limit: total numbers of the arrays that are kept.
     """
 
-    def __init__(self, new: Callable[[int], NDArray[Number]], kept: int) -> None:
-        self._new = new
-        self._most = kept
+    def __init__(self, allocate: Callable[[int], NDArray[Number]], limit: int) -> None:
+        self._allocate = allocate
+        self._limit = limit
         self._kept: list[NDArray[Number]] = []
-        self._changing = threading.Lock()
+        self._lock = threading.Lock()
 
     @contextmanager
-    def lent(self, shape: tuple[int, ...]) -> Iterator[NDArray[Number]]:
-        """An array of this shape with anything in it, until the end of the `with` block."""
+    def acquired(self, shape: tuple[int, ...]) -> Iterator[NDArray[Number]]:
+        """An uninitialised array of this shape, until the end of the `with` block."""
         count = math.prod(shape)
         array = self._take(count)
         try:
@@ -40,23 +40,23 @@ class Scratch(Generic[Number]):
             self._keep(array)
 
     def _take(self, count: int) -> NDArray[Number]:
-        """The smallest array that is kept and large enough, or a new one."""
-        with self._changing:
+        """The smallest kept array that is large enough, or a new one."""
+        with self._lock:
             fitting = [number for number, kept in enumerate(self._kept) if len(kept) >= count]
             if fitting:
                 return self._kept.pop(min(fitting, key=lambda number: len(self._kept[number])))
-        return self._new(count)
+        return self._allocate(count)
 
     def _keep(self, array: NDArray[Number]) -> None:
-        if len(array) > self._most:
+        if len(array) > self._limit:
             return
-        dropped = []  # outside of the lock: to give memory back can take a while
-        with self._changing:
+        dropped = []  # freed outside of the lock, since that can take a while
+        with self._lock:
             self._kept.append(array)
-            while sum(map(len, self._kept)) > self._most:
-                dropped.append(self._kept.pop(0))  # what was needed the longest ago
+            while sum(map(len, self._kept)) > self._limit:
+                dropped.append(self._kept.pop(0))  # the one released longest ago
 
 
-def floats() -> Scratch[np.float32]:
-    """What the levels of photos are made in."""
-    return Scratch(lambda count: np.empty(count, np.float32), KEPT)
+def float_pool() -> ScratchPool[np.float32]:
+    """A pool for the levels of photos."""
+    return ScratchPool(lambda count: np.empty(count, np.float32), KEPT)

@@ -1,4 +1,4 @@
-"""Threads that are all there from the start, and tasks that are all over in the end."""
+"""Thread pools whose threads all run from the start, and groups of tasks that end together."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -10,8 +10,8 @@ Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
 
-class Inline(Executor):
-    """Runs what is submitted at once, in the thread that submits it: for photos of one core each."""
+class InlineExecutor(Executor):
+    """An executor that runs each task at once in the submitting thread: for photos of one core each."""
 
     def submit(
         self, task: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
@@ -24,19 +24,19 @@ class Inline(Executor):
         return done
 
 
-def started(threads: int, name: str) -> ThreadPoolExecutor:
-    """A pool whose threads all run: one that had to be started later, when memory is short, would fail its photo.
+def start_pool(threads: int, name: str) -> ThreadPoolExecutor:
+    """Start a thread pool with all of its threads: one started later, when memory is short, would fail its photo.
 
     Raises:
-        RuntimeError: the system does not give so many threads. One line: what to do.
+        RuntimeError: the system refuses that many threads. One line: what to do.
     """
     pool = ThreadPoolExecutor(threads, name)
-    all_there = threading.Barrier(threads)
+    all_started = threading.Barrier(threads)
     try:
         for _ in range(threads):
-            pool.submit(all_there.wait)
+            pool.submit(all_started.wait)
     except RuntimeError as error:
-        all_there.abort()  # the others would wait for ever, and the end of the process for them
+        all_started.abort()  # the other threads would wait for ever, and the end of the process for them
         pool.shutdown(wait=False)
         raise RuntimeError(
             f"{threads} threads cannot be started ({error}): lower GUNICORN_WORKERS, or set FACE_THREADS to 1, or let "
@@ -46,15 +46,15 @@ def started(threads: int, name: str) -> ThreadPoolExecutor:
 
 
 def run_all(pool: Executor, task: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """The task's results, in the order of the items; when this returns or raises, none of them is still running.
+    """The task's results, in the order of the items; when this returns or raises, no task is still running.
 
-    A task that went on would write into memory that its photo has given back.
+    A task still running would write into memory that its photo has released.
     """
     return results([pool.submit(task, item) for item in items])
 
 
 def results(running: Iterable[Future[Result]]) -> list[Result]:
-    """What was submitted has given, or the first exception; in both cases all of it is over."""
+    """The results of futures, or the first exception; in both cases all of them have ended."""
     futures = list(running)
     try:
         return [future.result() for future in futures]

@@ -6,7 +6,7 @@ corrected, so that two threads share one core run after run: a lone descriptor t
 
 import os
 
-from service.recognition.compute.parallelism import physical_cores
+from service.recognition.compute.core_count import physical_cores
 
 
 def worker_cores(threads: int) -> str:

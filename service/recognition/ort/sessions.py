@@ -120,11 +120,11 @@ class SharedSessions:
         return self._cores.share < self._cores.total
 
     def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
-        with self._cores.lent() as width:
+        with self._cores.acquired() as width:
             return self._of(width).run(value)
 
     def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
-        with self._cores.lent() as width:
+        with self._cores.acquired() as width:
             return self._of(width).compute(output, given)
 
     def _of(self, width: int) -> "Session":

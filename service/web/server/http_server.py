@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from model_store.models import MODELS
 from service.memory import largest_photo as memory_plan
 from service.memory.capacity import Capacity, memory
-from service.recognition.compute.parallelism import usable_cores
+from service.recognition.compute.core_count import usable_cores
 from service.settings import Settings
 from service.supervision import Launch, Supervisor
 from service.web.app import create_app

@@ -79,7 +79,7 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
             Pyramids(np.array(facts.mean, np.float32), cores),
         )
     assert scores.size == len(expected) > 300
-    found = mmod.in_map(scores, layout, window(facts))
+    found = mmod.detections_of_map(scores, layout, window(facts))
     ours = np.array([(*face.rectangle, face.confidence) for face in found])
     ours, dlibs = (rows[np.lexsort(rows[:, [4, 3, 2, 1, 0]].T)] for rows in (ours, expected[:, 1:]))
     np.testing.assert_array_equal(ours[:, :4], dlibs[:, :4])

@@ -7,7 +7,7 @@ import pytest
 
 from service.memory import capacity
 from service.memory.capacity import Capacity
-from service.recognition.compute import cgroups, parallelism
+from service.recognition.compute import cgroups, core_count
 from service.settings import Settings
 
 GIBIBYTE = 1024**3
@@ -26,9 +26,9 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def fresh_cores() -> Iterator[None]:
     """A share of cores is read once a process: forget it before and after."""
-    cgroups.cores.cache_clear()
+    cgroups.core_limit.cache_clear()
     yield
-    cgroups.cores.cache_clear()
+    cgroups.core_limit.cache_clear()
 
 
 def _limit(file: Path, text: str) -> None:
@@ -135,6 +135,6 @@ def test_a_share_of_the_cores(
     (system / "cgroup").write_text(membership + "\n")
     for name, text in files.items():
         _limit(system / "fs" / name, text)
-    monkeypatch.setattr(parallelism, "visible_cores", lambda: 8)
-    monkeypatch.setattr(parallelism, "physical_cores", lambda: list(range(8)))
-    assert parallelism.usable_cores() == parallelism.computing_cores() == cores
+    monkeypatch.setattr(core_count, "visible_cores", lambda: 8)
+    monkeypatch.setattr(core_count, "physical_cores", lambda: list(range(8)))
+    assert core_count.usable_cores() == core_count.computing_cores() == cores

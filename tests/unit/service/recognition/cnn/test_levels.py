@@ -1,4 +1,4 @@
-"""The pixels of the pyramid, against dlib's own resampling rewritten as plainly as it stands there."""
+"""Pixels of the pyramid against dlib's resampling, rewritten in Python line by line."""
 
 import math
 from collections.abc import Iterator
@@ -98,13 +98,13 @@ def _made(
 
 @pytest.mark.not_quick
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
-def test_a_tile_is_dlibs_to_the_last_bit(rows: int, columns: int, pyramids: Pyramids) -> None:
+def test_a_tile_equals_dlibs_to_the_bit(rows: int, columns: int, pyramids: Pyramids) -> None:
     image, layout = _photo(rows, columns), _layout(rows, columns)
     np.testing.assert_array_equal(_made(image, layout, pyramids, 0, layout.rows), _tile(image, layout))
 
 
 @pytest.mark.parametrize("height", [1, 7, 64, 65, 200])
-def test_rows_are_those_of_the_whole_tile(height: int, pyramids: Pyramids) -> None:
+def test_rows_of_a_strip_equal_those_of_the_whole_tile(height: int, pyramids: Pyramids) -> None:
     image, layout = _photo(150, 211), _layout(150, 211)
     whole = _made(image, layout, pyramids, 0, layout.rows)
     with pyramids.levels(image, layout) as levels:
@@ -116,7 +116,7 @@ def test_rows_are_those_of_the_whole_tile(height: int, pyramids: Pyramids) -> No
 
 
 @pytest.mark.parametrize(("rows", "columns"), [*SIZES, (9, 30), (2160, 3840), (3840, 2160)])
-def test_gaps_are_what_no_level_covers(rows: int, columns: int) -> None:
+def test_gaps_are_all_pixels_outside_of_levels(rows: int, columns: int) -> None:
     layout = _layout(rows, columns)
     in_level, in_gap = np.zeros((2, layout.rows, layout.columns), np.bool_)
     for rectangles, inside in ((layout.levels, in_level), (gaps(layout), in_gap)):
@@ -126,7 +126,7 @@ def test_gaps_are_what_no_level_covers(rows: int, columns: int) -> None:
 
 
 @pytest.mark.slow
-def test_photos_at_the_same_time_do_not_meet(pyramids: Pyramids) -> None:
+def test_photos_at_the_same_time_do_not_share_memory(pyramids: Pyramids) -> None:
     photos = [_photo(97, 131), _photo(131, 97), _photo(203, 64), _photo(64, 203)] * 8
     with ThreadPoolExecutor(4) as callers:
         layouts = [_layout(*photo.shape[:2]) for photo in photos]
@@ -137,7 +137,7 @@ def test_photos_at_the_same_time_do_not_meet(pyramids: Pyramids) -> None:
             np.testing.assert_array_equal(tile, _tile(photo, layout))
 
 
-def test_what_a_thread_raises_is_raised(pyramids: Pyramids) -> None:
+def test_raises_what_a_thread_raises(pyramids: Pyramids) -> None:
     image, layout = np.zeros((120, 90, 3), np.float64), _layout(120, 90)
     with pytest.raises(TypeError), pyramids.levels(image, layout):  # type: ignore[arg-type]
         pass

@@ -1,4 +1,4 @@
-"""The detector for a device, on the CPU provider: the same graph, the same answers as in strips."""
+"""The detector for a device, on the CPU provider: the same faces as in strips."""
 
 import shutil
 import threading
@@ -20,8 +20,7 @@ from model_store.models import (
     MODELS,
     RESCORED_DETECTOR,
 )
-from service.recognition.cnn import pyramid
-from service.recognition.cnn import rescoring as blocks
+from service.recognition.cnn import pyramid, rescoring
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.pyramid_tables import LEVELS, tables
@@ -45,7 +44,7 @@ from service.recognition.recognizer import Recognizer
 Picture = NDArray[np.uint8]
 Pictures = dict[str, Picture]
 TOLERANCE = 2e-6
-"""Of scores: dlib interpolates a level's last columns in float64, the graph in float32."""
+"""Tolerance of scores: dlib interpolates a level's last columns in float64, the graph in float32."""
 SHAPES = [(40, 40), (10, 19), (66, 18), (97, 131), (300, 60), (60, 300), (241, 367), (512, 384), (701, 333)]
 
 
@@ -101,7 +100,7 @@ def as_device(request: pytest.FixtureRequest, store: Path) -> Iterator[Recognize
 
 
 def _on_a_device(store: Path, precision: str) -> Recognizer:
-    """A recogniser that takes the CPU for a device."""
+    """A recogniser that uses the CPU as if it were a device."""
     with pytest.MonkeyPatch.context() as patch:
         device = replace(
             CPU,
@@ -122,7 +121,7 @@ def _on_a_device(store: Path, precision: str) -> Recognizer:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_scores_are_those_of_the_strips(
+def test_scores_equal_those_in_strips(
     shape: tuple[int, int], session: Session, in_strips: CnnDetector
 ) -> None:
     images = np.random.default_rng(5).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
@@ -135,10 +134,10 @@ def test_the_scores_are_those_of_the_strips(
 
 
 @pytest.mark.parametrize("shape", [(241, 367), (97, 300), (512, 384), (40, 40)])
-def test_blocks_get_the_scores_of_the_whole_map_wherever_they_are(
+def test_recomputed_blocks_equal_the_float32_map_everywhere(
     shape: tuple[int, int], session: Session, rescored: Session
 ) -> None:
-    """With a floor under all scores every block is computed once more, those at the edges too."""
+    """With a floor below all scores, every block is recomputed, those at the edges too."""
     images = np.random.default_rng(6).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
     layout = pyramid.layout(*shape)
     assert layout is not None
@@ -146,18 +145,18 @@ def test_blocks_get_the_scores_of_the_whole_map_wherever_they_are(
     (scores,) = session.attempt(["scores"], given)
     floor = {"floor": np.array(-1e6, np.float32)}
     found, patches, scanned = rescored.attempt(
-        ["blocks", "rescored", "scanned"], {**given, **floor, **blocks.grid(layout)}
+        ["blocks", "rescored", "scanned"], {**given, **floor, **rescoring.grid(layout)}
     )
-    for number, of_photo in enumerate(scores[:, 0]):
-        mine = found[:, 0] == number
-        rows, columns, values = blocks.above(-1e5, found[mine, 2:], patches[mine, 0], layout)
-        assert list(zip(rows, columns, strict=True)) == list(np.ndindex(of_photo.shape))
-        np.testing.assert_allclose(values.reshape(of_photo.shape), of_photo, rtol=0, atol=TOLERANCE)
+    for number, expected in enumerate(scores[:, 0]):
+        of_photo = found[:, 0] == number
+        rows, columns, values = rescoring.candidates(-1e5, found[of_photo, 2:], patches[of_photo, 0], layout)
+        assert list(zip(rows, columns, strict=True)) == list(np.ndindex(expected.shape))
+        np.testing.assert_allclose(values.reshape(expected.shape), expected, rtol=0, atol=TOLERANCE)
     worst = np.abs(scanned - scores).max()
-    assert TOLERANCE < worst < blocks.SLACK * blocks.MEASURED_SHARE
+    assert TOLERANCE < worst < rescoring.SLACK * rescoring.MEASURED_SHARE
 
 
-def test_photos_get_the_same_faces_alone_and_together(
+def test_faces_are_the_same_in_a_batch_and_alone(
     detector: DeviceDetector, in_strips: CnnDetector, pictures: Pictures
 ) -> None:
     images = list(pictures.values())
@@ -172,9 +171,7 @@ def test_photos_get_the_same_faces_alone_and_together(
     assert sum(size * count for size, count in detector.batches().items()) == len(found)
 
 
-def test_the_next_photos_are_put_together_while_a_run_is_computed(
-    store: Path, in_strips: CnnDetector
-) -> None:
+def test_the_next_batches_are_staged_while_a_run_is_computed(store: Path, in_strips: CnnDetector) -> None:
     staged: list[int] = []
 
     def staging(count: int) -> Picture:
@@ -194,28 +191,28 @@ def test_the_next_photos_are_put_together_while_a_run_is_computed(
             assert not any(photo.done() for photo in begun)
         assert [photo.result() for photo in begun] == [[]] * len(images)
     assert sum(size * count for size, count in detect.batches().items()) == len(images)
-    assert max(detect.batches()) == 2  # those that waited meanwhile
+    assert max(detect.batches()) == 2  # of the photos that waited
 
 
 @pytest.mark.parametrize("short_of", ["memory", "levels"])
-def test_strips_have_the_device_to_themselves(
+def test_strips_hold_the_device_lock(
     short_of: str, store: Path, in_strips: CnnDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What they need is what a whole photo has just given back, and another one could take."""
-    turn = threading.RLock()
-    session = Session(manifest.graph_path(store, DEVICE_DETECTOR), turn=turn)
+    """They need the memory that a whole photo has just released; another photo could take it."""
+    lock = threading.RLock()
+    session = Session(manifest.graph_path(store, DEVICE_DETECTOR), turn=lock)
     detect = _detector(PRECISIONS[FLOAT32], session, in_strips)
     with ThreadPoolExecutor(1) as another:
 
-        def taken(image: Picture) -> list[Detection]:
-            busy.append(not another.submit(turn.acquire, blocking=False).result())
+        def recorded(image: Picture) -> list[Detection]:
+            busy.append(not another.submit(lock.acquire, blocking=False).result())
             return in_strips(image)
 
         def no_memory(*_: object) -> None:
             raise OutOfMemory("planted")
 
         busy: list[bool] = []
-        monkeypatch.setattr(detect, "in_strips", taken)
+        monkeypatch.setattr(detect, "in_strips", recorded)
         if short_of == "memory":
             monkeypatch.setattr(session, "attempt", no_memory)
         else:
@@ -229,7 +226,7 @@ def test_a_photo_too_small_for_a_score_has_no_faces(detector: DeviceDetector) ->
     assert detector(np.zeros((4, 4, 3), np.uint8)) == []
 
 
-def test_a_pyramid_with_more_levels_than_the_graph_is_made_in_strips(
+def test_a_pyramid_with_more_levels_than_the_graph_is_searched_in_strips(
     detector: DeviceDetector, in_strips: CnnDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = pyramid.layout(240, 320)
@@ -240,7 +237,7 @@ def test_a_pyramid_with_more_levels_than_the_graph_is_made_in_strips(
     assert LEVELS > len(layout.levels) > 3
 
 
-def test_a_recogniser_on_a_device_gives_the_faces_of_one_on_the_cpu(
+def test_faces_on_a_device_equal_those_on_the_cpu(
     as_device: Recognizer, recognizers: dict[str, Recognizer], pictures: Pictures
 ) -> None:
     for picture in pictures.values():
@@ -251,7 +248,7 @@ def test_a_recogniser_on_a_device_gives_the_faces_of_one_on_the_cpu(
             np.testing.assert_allclose(face.descriptor, other.descriptor, rtol=0, atol=1e-5)
     stage = as_device.stages()["cnn_detections"]
     assert (stage.engine, stage.provider, stage.fallbacks) == ("onnx", "CPUExecutionProvider", 0)
-    assert sum(stage.batches.values()) == len(pictures) + 1  # and one to prove it
+    assert sum(stage.batches.values()) == len(pictures) + 1  # and one at the start
 
 
 def test_a_device_computes_one_run_at_a_time(store: Path) -> None:
@@ -263,13 +260,11 @@ def test_a_device_computes_one_run_at_a_time(store: Path) -> None:
         in_strips = detector.in_strips.network
         assert isinstance(in_strips, Session)
         assert isinstance(network, Session)
-        assert detector._turn is in_strips.turn is network.turn
-        assert detector._turn is not NO_TURNS
+        assert detector._device_lock is in_strips.turn is network.turn
+        assert detector._device_lock is not NO_TURNS
 
 
-def test_a_store_without_the_graphs_of_a_precision_is_refused_with_what_to_do(
-    store: Path, tmp_path: Path
-) -> None:
+def test_a_missing_graph_of_a_precision_is_an_error_with_the_remedy(store: Path, tmp_path: Path) -> None:
     own = tmp_path / "store"
     shutil.copytree(store, own)
     manifest.graph_path(own, RESCORED_DETECTOR).unlink()

@@ -1,3 +1,5 @@
+"""Layout of the tiled pyramid."""
+
 import itertools
 
 import pytest
@@ -17,7 +19,7 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
-def test_levels_shrink_by_five_sixths_and_never_touch(rows: int, columns: int) -> None:
+def test_levels_shrink_by_five_sixths_and_never_intersect(rows: int, columns: int) -> None:
     layout = pyramid.layout(rows, columns)
     assert layout is not None
     first = layout.levels[0]

@@ -1,4 +1,4 @@
-"""The tables that lay a tile out, against the layout that they are made from."""
+"""The graph's tables against the layout that they are made from."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ SHAPES = [
 
 @pytest.mark.not_quick
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_two_columns_of_blocks_make_the_tile(shape: tuple[int, int]) -> None:
+def test_the_two_columns_of_blocks_cover_the_tile(shape: tuple[int, int]) -> None:
     layout = pyramid.layout(*shape)
     assert layout is not None
     given = tables(layout)
@@ -58,7 +58,7 @@ def test_the_two_columns_of_blocks_make_the_tile(shape: tuple[int, int]) -> None
         assert (tile[gap.top : gap.bottom + 1, gap.left : gap.right + 1] == -1).all()
 
 
-def test_there_is_a_vector_for_every_port_of_every_level() -> None:
+def test_there_is_a_vector_for_each_input_of_each_level() -> None:
     layout = pyramid.layout(480, 640)
     assert layout is not None
     given = tables(layout)
@@ -66,6 +66,6 @@ def test_there_is_a_vector_for_every_port_of_every_level() -> None:
     assert len(given[SHARES_SIZES]) == 4 * (LEVELS - 1)
     assert given[PLACES_SIZES].sum() == len(given[PLACES])
     assert given[SHARES_SIZES].sum() == len(given[SHARES])
-    # Two shares make a whole.
+    # The weights of two rows add up to 1.
     up, down = np.split(given[SHARES], np.cumsum(given[SHARES_SIZES])[:-1])[:2]
     np.testing.assert_allclose(up + down, 1, atol=1e-7)

@@ -1,4 +1,4 @@
-"""The detector in strips: equal to the whole, to dlib, and small."""
+"""The detector in strips: equal to the whole map, and within its memory."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from model_store import manifest
 from model_store.models import CNN_DETECTOR
 from service.recognition.cnn import pyramid
 from service.recognition.cnn.levels import Pyramids
-from service.recognition.cnn.strips import Strips, score_map
+from service.recognition.cnn.strips import StripSizes, score_map
 from service.recognition.compute.cores import Cores
 from service.recognition.ort.sessions import Session
 
@@ -44,7 +44,7 @@ def test_strips_give_the_scores_of_the_whole(
     assert layout is not None
 
     def scores(tile_area: int, scores_area: int) -> NDArray[np.float32]:
-        return score_map(session.compute, image, layout, pyramids, Strips(tile_area, scores_area))
+        return score_map(session.compute, image, layout, pyramids, StripSizes(tile_area, scores_area))
 
     whole = scores(WHOLE, WHOLE)
     assert whole.shape == ((layout.rows - 29) // 8 + 1, (layout.columns - 29) // 8 + 1)
@@ -72,7 +72,7 @@ print(peak.split()[1])
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_photos_of_eight_megapixels_and_any_shape_take_less_than_a_gigabyte(store: Path) -> None:
+def test_photos_of_eight_megapixels_need_less_than_a_gigabyte(store: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _MEASURED, str(store)],
         capture_output=True,

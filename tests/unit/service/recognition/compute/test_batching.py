@@ -1,4 +1,4 @@
-"""Calls of many threads, gathered: who shares a run with whom, and that everybody hears of the end."""
+"""Batches of the calls of many threads: which calls share a run, and that each call ends."""
 
 import threading
 import time
@@ -10,11 +10,11 @@ import pytest
 from service.recognition.compute.batching import Batcher
 
 LONG = 30
-"""Seconds; only a call that would never end waits for it."""
+"""Seconds of a timeout that a correct batcher never reaches."""
 
 
 class Device:
-    """Negates numbers, batch by batch, each when the test allows it."""
+    """Negates numbers, one batch each time the test allows it."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -38,7 +38,7 @@ def _when_waiting(batcher: Batcher[int, int], count: int) -> None:
 def _gathered(
     items: Sequence[int], batcher: Batcher[int, int], device: Device
 ) -> tuple[list[list[int]], list[int]]:
-    """The batches of calls that come, in this order, while the device is busy with a 0; and their results."""
+    """The batches of calls made in this order while the device is busy with a 0, and their results."""
     with ThreadPoolExecutor(len(items) + 1) as callers:
         first = callers.submit(batcher, 0)
         assert device.entered.acquire(timeout=LONG)
@@ -63,7 +63,7 @@ def test_a_busy_device_gathers() -> None:
     assert _gathered([1, 2, 3], batcher, device) == ([[1, 2, 3]], [-1, -2, -3])
 
 
-def test_a_batch_keeps_to_its_budget_and_what_is_dear_runs_alone() -> None:
+def test_a_batch_keeps_to_its_budget_and_a_costlier_item_runs_alone() -> None:
     device = Device()
     batcher = Batcher(device, budget=5, cost=lambda item: item)
     batches, results = _gathered([3, 4, 2, 9, 1], batcher, device)
@@ -71,13 +71,13 @@ def test_a_batch_keeps_to_its_budget_and_what_is_dear_runs_alone() -> None:
     assert results == [-3, -4, -2, -9, -1]
 
 
-def test_only_equal_kinds_share_a_batch_and_the_oldest_goes_first() -> None:
+def test_only_equal_kinds_share_a_batch_and_the_longest_waiting_runs_first() -> None:
     device = Device()
     batcher = Batcher(device, budget=10, cost=lambda _: 1, kind=lambda item: item % 2)
     assert _gathered([1, 2, 3, 4], batcher, device) == ([[1, 3], [2, 4]], [-1, -2, -3, -4])
 
 
-def test_runs_at_the_same_time() -> None:
+def test_computes_as_many_batches_at_the_same_time_as_runs() -> None:
     device = Device()
     batcher = Batcher(device, budget=10, cost=lambda _: 1, runs=2)
     with ThreadPoolExecutor(2) as callers:
@@ -100,7 +100,7 @@ def _failing_if(bad: Callable[[Sequence[int]], bool], device: Device) -> Callabl
     return run
 
 
-def test_one_that_fails_fails_alone() -> None:
+def test_an_item_that_fails_fails_alone() -> None:
     device = Device()
     batcher = Batcher(_failing_if(lambda batch: 3 in batch, device), budget=10, cost=lambda _: 1)
     with ThreadPoolExecutor(5) as callers:
@@ -118,7 +118,7 @@ def test_one_that_fails_fails_alone() -> None:
     assert device.batches == [[0], [1, 2, 3, 4], [1, 2], [3, 4], [3], [4]]
 
 
-def test_a_batch_that_is_too_large_is_halved() -> None:
+def test_a_batch_too_large_for_the_memory_is_halved() -> None:
     device = Device()
     batcher = Batcher(_failing_if(lambda batch: len(batch) > 2, device), budget=10, cost=lambda _: 1)
     batches, results = _gathered([1, 2, 3, 4, 5], batcher, device)
@@ -126,7 +126,7 @@ def test_a_batch_that_is_too_large_is_halved() -> None:
     assert batches == [[1, 2, 3, 4, 5], [1, 2], [3, 4, 5], [3], [4, 5]]
 
 
-def test_after_a_failure_the_next_call_is_answered() -> None:
+def test_computes_the_next_call_after_a_failure() -> None:
     def run(batch: Sequence[int]) -> list[int]:
         if batch[0] < 0:
             raise RuntimeError("the device is gone")
@@ -139,7 +139,7 @@ def test_after_a_failure_the_next_call_is_answered() -> None:
         assert batcher(1) == 1
 
 
-def test_many_callers_each_get_their_own_result() -> None:
+def test_each_of_many_callers_gets_its_own_result() -> None:
     def run(batch: Sequence[int]) -> list[int]:
         time.sleep(0.0005)
         return [-item for item in batch]

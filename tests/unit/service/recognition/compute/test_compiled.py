@@ -1,4 +1,4 @@
-"""The loops are all compiled before the first photo."""
+"""All loops are compiled before the first photo."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ before = forms()
 faces = 0
 for path in photos:
     photo = decoding.decode(Path(path).read_bytes(), maximum_area=10**8, honour_orientation=True)
-    # Large enough for HOG to look around the face alone, and once not contiguous in memory.
+    # Large enough for HOG to search around the face alone, and once not contiguous in memory.
     for picture in (photo, cv2.resize(photo, None, fx=3, fy=3), photo[:, ::-1]):
         faces += len(recognizer.recognize(picture))
 recognizer.close()
@@ -43,7 +43,7 @@ print(before, forms(), faces)
 
 
 @pytest.mark.parametrize("model", [1, 2, 3, 4])
-def test_no_photo_waits_for_the_compiler(model: int, store: Path, photos: dict[str, Path]) -> None:
+def test_no_photo_compiles_a_loop(model: int, store: Path, photos: dict[str, Path]) -> None:
     given = [str(photos[name]) for name in ("astronaut.png", "chelsea.png")]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(model), str(store), *given],

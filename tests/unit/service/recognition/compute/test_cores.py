@@ -1,4 +1,4 @@
-"""Who gets how many cores, and that nobody waits while one is free."""
+"""Division of the cores among photos, and waiting only while none is free."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ Opened = Callable[..., Cores]
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
-    """Opens the cores of a machine that has so many."""
+    """Opens the cores of a machine with this number of them."""
     with ExitStack() as stack:
 
         def of_machine(number: int, threads: int = 0) -> Cores:
@@ -37,7 +37,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
         (2, 8, (8,)),
     ],
 )
-def test_what_a_photo_may_get(opened: Opened, number: int, threads: int, widths: tuple[int, ...]) -> None:
+def test_widths_are_halves_of_all_cores(
+    opened: Opened, number: int, threads: int, widths: tuple[int, ...]
+) -> None:
     cores = opened(number, threads)
     assert cores.widths == widths
     assert cores.total == max(number, threads)
@@ -51,18 +53,18 @@ def test_each_photo_gets_its_share(opened: Opened, photos: int, width: int) -> N
     with ExitStack() as stack:
         for _ in range(photos):
             stack.enter_context(cores.photo())
-        with cores.lent() as lent:
-            assert lent == width
-    with cores.lent() as lent:  # they are done
-        assert lent == 8
+        with cores.acquired() as acquired:
+            assert acquired == width
+    with cores.acquired() as acquired:  # no photo is in work
+        assert acquired == 8
 
 
-def test_what_is_free_is_lent_at_once_even_if_it_is_less_than_a_share(opened: Opened) -> None:
+def test_free_cores_are_acquired_at_once_even_below_a_share(opened: Opened) -> None:
     cores = opened(8)
     with ExitStack() as stack:
         with cores.photo(), cores.photo():
-            assert stack.enter_context(cores.lent()) == 4
-        assert stack.enter_context(cores.lent()) == 4  # alone, and 4 are lent
+            assert stack.enter_context(cores.acquired()) == 4
+        assert stack.enter_context(cores.acquired()) == 4  # alone, and 4 are acquired
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(_width, cores)
             with pytest.raises(TimeoutError):
@@ -71,10 +73,10 @@ def test_what_is_free_is_lent_at_once_even_if_it_is_less_than_a_share(opened: Op
             assert waiting.result(30) == 8
 
 
-def test_a_fixed_number_is_never_more_and_never_less(opened: Opened) -> None:
+def test_a_fixed_width_is_always_that_width(opened: Opened) -> None:
     cores = opened(5, threads=2)
-    with cores.lent() as first, ExitStack() as stack:
-        assert (first, stack.enter_context(cores.lent())) == (2, 2)
+    with cores.acquired() as first, ExitStack() as stack:
+        assert (first, stack.enter_context(cores.acquired())) == (2, 2)
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(_width, cores)  # one core is free, which is not enough
             with pytest.raises(TimeoutError):
@@ -83,11 +85,11 @@ def test_a_fixed_number_is_never_more_and_never_less(opened: Opened) -> None:
             assert waiting.result(30) == 2
 
 
-def test_cores_come_back_when_a_run_fails(opened: Opened) -> None:
+def test_cores_are_released_when_a_run_fails(opened: Opened) -> None:
     cores = opened(2)
-    with pytest.raises(MemoryError), cores.photo(), cores.lent():
+    with pytest.raises(MemoryError), cores.photo(), cores.acquired():
         raise MemoryError
-    with cores.lent() as width:
+    with cores.acquired() as width:
         assert width == 2
 
 
@@ -105,5 +107,5 @@ def test_a_photo_with_one_core_computes_in_its_own_thread(opened: Opened) -> Non
 
 
 def _width(cores: Cores) -> int:
-    with cores.lent() as width:
+    with cores.acquired() as width:
         return width

@@ -1,4 +1,4 @@
-"""Compiled loops on the disk: found again, and never taken for the code of other sources, machines or versions."""
+"""Machine code on the disk: used by the next start, and only for the same sources, CPU and versions."""
 
 import ctypes
 import importlib
@@ -32,32 +32,32 @@ def counted(start):
 
 CAPABILITY_VERSION = 0x20080522
 CAP_DAC_OVERRIDE = 1
-"""Of linux/capability.h: by it root writes whatever the permissions of a file say."""
+"""From linux/capability.h: root's right to write whatever the permissions of a file."""
 
 
 @pytest.fixture(autouse=True)
 def no_other_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither this account's cache nor the operator's takes part."""
+    """No cache of this account or of the operator."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
 
 
 @pytest.fixture
 def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module with one loop that holds a constant of a module in another folder."""
+    """A module with one loop that contains a constant of a module in another folder."""
     package = tmp_path / "package"
     (package / "below").mkdir(parents=True)
     (package / "below" / "neighbour.py").write_text("STEP = 1\n")
     (package / "loop.py").write_text(LOOP)
     monkeypatch.setattr(code_folders, "PACKAGE", package)
     monkeypatch.syspath_prepend(tmp_path)
-    # Python takes bytecode for fresh by a source's time and size, which the tests leave as they are.
+    # Python compares a source's time and size to judge bytecode, and the tests change neither.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     return package / "loop.py"
 
 
 def start(loop: Path) -> Any:
-    """The loop, as a new process would get it."""
+    """The loop, loaded as by a new process."""
     machine_code._sources.cache_clear()
     machine_code._warn.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "package"]:
@@ -68,7 +68,7 @@ def start(loop: Path) -> Any:
 
 
 def compiles(loop: Path) -> bool:
-    """Whether a start has to compile the loop, once it has answered."""
+    """True if a start compiles the loop, once it has run."""
     counted = start(loop)
     counted(1)
     assert sum(counted.stats.cache_hits.values()) + sum(counted.stats.cache_misses.values()) == 1
@@ -81,7 +81,7 @@ def kept(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def read_only() -> Iterator[Callable[[Path], None]]:
-    """Takes the permission to write from a folder and those below; it holds for root too."""
+    """Denies writing to a folder and those below, for root too."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
     before, without = ((ctypes.c_uint32 * 6)() for _ in range(2))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -114,7 +114,7 @@ def test_each_kind_of_argument_has_its_own_code(loop: Path) -> None:
     assert not compiles(loop)
 
 
-def test_code_is_read_where_nothing_can_be_written(
+def test_code_is_read_without_a_writable_folder(
     loop: Path, tmp_path: Path, read_only: Callable[[Path], None]
 ) -> None:
     assert compiles(loop)
@@ -123,7 +123,7 @@ def test_code_is_read_where_nothing_can_be_written(
 
 
 @pytest.mark.parametrize("changed", ["loop.py", "below/neighbour.py"])
-def test_code_of_other_sources_is_not_believed(loop: Path, changed: str) -> None:
+def test_code_of_other_sources_is_not_loaded(loop: Path, changed: str) -> None:
     assert compiles(loop)
     source = loop.parent / changed
     stamp = source.stat()
@@ -137,7 +137,7 @@ def test_code_of_other_sources_is_not_believed(loop: Path, changed: str) -> None
     assert not compiles(loop)
 
 
-def test_loops_of_one_name_in_two_folders_have_each_their_own_code(loop: Path) -> None:
+def test_loops_of_one_name_in_two_folders_have_separate_code(loop: Path) -> None:
     source = loop.read_text().replace("start + STEP", "start - STEP")
     other = loop.parent / "below" / loop.name
     other.write_text(source)
@@ -196,7 +196,7 @@ def test_code_for_processor_features_that_are_missing_is_not_loaded(
     ],
     ids=["empty", "cut", "short", "one bit", "zeros"],
 )
-def test_a_damaged_file_is_compiled_anew(loop: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_file_is_compiled_again(loop: Path, damage: Callable[[bytes], bytes]) -> None:
     assert compiles(loop)
     (file,) = kept(loop.parent)
     whole = file.read_bytes()
@@ -225,7 +225,7 @@ def test_the_operators_folder_is_preferred(
     assert not compiles(loop)
 
 
-def test_where_nothing_can_be_written_it_says_once_what_to_do(
+def test_without_a_writable_folder_one_warning_is_logged(
     loop: Path, tmp_path: Path, read_only: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     read_only(tmp_path)
@@ -248,14 +248,14 @@ def test_an_account_without_a_home_has_no_cache_folder(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_code_that_another_account_wrote_is_not_run(loop: Path) -> None:
+def test_code_of_another_account_is_not_loaded(loop: Path) -> None:
     assert compiles(loop)
     os.chown(kept(loop.parent)[0], 12345, -1)
     assert compiles(loop)
 
 
 @pytest.mark.not_quick
-def test_processes_that_start_at_once_all_answer_and_leave_whole_files(loop: Path) -> None:
+def test_processes_that_start_at_the_same_time_leave_complete_files(loop: Path) -> None:
     together = [_process(loop) for _ in range(4)]
     assert {_answer(process)[0] for process in together} == {42}
     assert not list(loop.parent.glob("__pycache__/.*"))

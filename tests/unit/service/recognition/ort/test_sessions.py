@@ -74,7 +74,7 @@ from model_store import manifest
 from service.recognition.compute.cores import Cores
 from service.recognition.cnn.levels import Pyramids
 from model_store.models import CNN_DETECTOR
-from service.recognition.cnn.on_device import DeviceDetector, search
+from service.recognition.cnn.on_device import DeviceDetector, candidates_in_float32
 from service.recognition.factory import window
 from service.recognition.cnn.strips import CnnDetector
 
@@ -87,7 +87,7 @@ with closing(Cores(1)) as cores:
         Pyramids(np.array(facts.mean, np.float32), cores),
         runs=1,
     )
-    detect = DeviceDetector(search, small, window(facts), device=device, in_strips=in_strips)
+    detect = DeviceDetector(candidates_in_float32, small, window(facts), device=device, in_strips=in_strips)
     # One that fits, one that does not, and again one that does; then more at once than fit together.
     for rows, photos in ((100, 1), (900, 1), (100, 1), (100, 16)):
         images = random.integers(0, 256, (photos, rows, 200, 3), dtype=np.uint8)
