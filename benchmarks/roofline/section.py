@@ -23,7 +23,7 @@ from model_store import manifest
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from service.recognition.cnn import pyramid
 from service.recognition.cnn.levels import Pyramids
-from service.recognition.cnn.strips import score_map
+from service.recognition.cnn.strips import scores_in_strips
 from service.recognition.compute.core_count import computing_cores
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import CHIP_SIDE
@@ -131,7 +131,7 @@ def detector(store: Path, stack: ExitStack) -> Network:
             spent.append(time.perf_counter() - start)
             return result
 
-        score_map(compute, image, layout, pyramids)
+        scores_in_strips(compute, image, layout, pyramids)
         return sum(spent)
 
     counted = work(DETECTOR, layout.rows, layout.columns)

@@ -26,7 +26,7 @@ from service.recognition.cnn import score_map as mmod
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.pyramid import Layout
 from service.recognition.cnn.pyramid_tables import tables
-from service.recognition.cnn.strips import score_map
+from service.recognition.cnn.strips import scores_in_strips
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import Detection
 from service.recognition.factory import window
@@ -102,7 +102,7 @@ def detections_of_graph(
         pyramids = Pyramids(mean, cores)
 
         def find(picture: Picture, layout: Layout, of_file: mmod.DetectorWindow) -> _Found:
-            scores = score_map(compute, picture, layout, pyramids)
+            scores = scores_in_strips(compute, picture, layout, pyramids)
             return mmod.detections_of_map(scores, layout, of_file), -np.sort(-scores, axis=None)
 
         return _detections(find, network, pictures)

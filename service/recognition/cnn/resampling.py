@@ -11,8 +11,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from service.recognition.compute.compiled import compiled
-from service.recognition.compute.packed_pixels import inlined
+from service.recognition.compute.compiled import compiled, inlined
 from service.recognition.pyramid_down import column_positions, row_positions
 
 SCALE = np.float32(1 / 256)

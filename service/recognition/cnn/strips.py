@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.cnn import pyramid
-from service.recognition.cnn import score_map as mmod
 from service.recognition.cnn.levels import Levels, Pyramids
 from service.recognition.cnn.pyramid import STEM_FIELD, Layout
-from service.recognition.cnn.score_map import STRIDE, map_size
+from service.recognition.cnn.score_map import STRIDE, DetectorWindow, detections_of_map, map_size
 from service.recognition.compute.scratch import ScratchPool
 from service.recognition.contract import Detection
 from service.recognition.ort.sessions import Network
@@ -61,9 +60,7 @@ class CnnDetector:
         runs: number of photos searched at the same time.
     """
 
-    def __init__(
-        self, network: Network, window: mmod.DetectorWindow, pyramids: Pyramids, *, runs: int
-    ) -> None:
+    def __init__(self, network: Network, window: DetectorWindow, pyramids: Pyramids, *, runs: int) -> None:
         self.network = network
         self._window = window
         self._pyramids = pyramids
@@ -80,15 +77,15 @@ class CnnDetector:
             if layout is None:
                 return []
             sizes = SMALL if self.network.divided else LARGE
-            scores = score_map(self.network.compute, image, layout, self._pyramids, sizes)
-            return mmod.detections_of_map(scores, layout, self._window)
+            scores = scores_in_strips(self.network.compute, image, layout, self._pyramids, sizes)
+            return detections_of_map(scores, layout, self._window)
 
     def batches(self) -> dict[int, int]:
         """Number of runs so far, by their number of photos: a run is one photo."""
         return {1: self._searched} if self._searched else {}
 
 
-def score_map(
+def scores_in_strips(
     compute: Compute,
     image: NDArray[np.uint8],
     layout: Layout,

@@ -40,3 +40,8 @@ def compiled(*signatures: object) -> Callable[[Function], Function]:
         return cast(Function, dispatcher)
 
     return decorate
+
+
+def inlined(function: Function) -> Function:
+    """Inline a function into compiled loops: LLVM vectorises no loop that contains a call."""
+    return cast(Function, numba.njit(inline="always")(function))

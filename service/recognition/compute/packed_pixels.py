@@ -1,16 +1,12 @@
 """Pixels packed into 32 bits, 0x00BBGGRR: one load fetches all channels, and loops over them are vectorised."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from service.recognition.compute.compiled import compiled
-
-Function = TypeVar("Function", bound=Callable[..., Any])
+from service.recognition.compute.compiled import compiled, inlined
 
 
 def packed(image: NDArray[np.uint8]) -> NDArray[np.uint32]:
@@ -33,11 +29,6 @@ def _pack(image: NDArray[np.uint8], out: NDArray[np.uint32]) -> None:
                 | (np.uint32(image[row, column, 1]) << np.uint32(8))
                 | (np.uint32(image[row, column, 2]) << np.uint32(16))
             )
-
-
-def inlined(function: Function) -> Function:
-    """Inline a function into compiled loops: LLVM vectorises no loop that contains a call."""
-    return cast(Function, numba.njit(inline="always")(function))
 
 
 @inlined

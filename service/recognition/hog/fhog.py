@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.compute.compiled import compiled
-from service.recognition.compute.packed_pixels import channel, inlined
+from service.recognition.compute.compiled import compiled, inlined
+from service.recognition.compute.packed_pixels import channel
 from service.recognition.hog.excerpt import Area, Excerpt
 from service.recognition.hog.separable import TAPS, Filters, filtered
 

@@ -20,7 +20,7 @@ from conversion.validation.proofs import detections_of_dlib, detections_of_graph
 from service.recognition.cnn import pyramid
 from service.recognition.cnn import score_map as mmod
 from service.recognition.cnn.levels import Pyramids
-from service.recognition.cnn.strips import score_map
+from service.recognition.cnn.strips import scores_in_strips
 from service.recognition.compute.cores import Cores
 from service.recognition.factory import window
 from service.recognition.ort.runtime import onnxruntime
@@ -72,7 +72,7 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
     assert layout is not None
     session = _session(network)
     with closing(Cores(1)) as cores:
-        scores = score_map(
+        scores = scores_in_strips(
             lambda output, given: session.run([output], dict(given))[0],
             picture,
             layout,

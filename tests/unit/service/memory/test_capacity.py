@@ -1,13 +1,12 @@
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from service.memory import capacity
 from service.memory.capacity import Capacity
-from service.recognition.compute import cgroups, core_count
+from service.recognition.compute import cgroups
 from service.settings import Settings
 
 GIBIBYTE = 1024**3
@@ -21,14 +20,6 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cgroups, "MEMBERSHIP", tmp_path / "cgroup")
     monkeypatch.setattr(cgroups, "ROOT", tmp_path / "fs")
     return tmp_path
-
-
-@pytest.fixture
-def fresh_cores() -> Iterator[None]:
-    """A share of cores is read once a process: forget it before and after."""
-    cgroups.core_limit.cache_clear()
-    yield
-    cgroups.core_limit.cache_clear()
 
 
 def _limit(file: Path, text: str) -> None:
@@ -114,27 +105,3 @@ def test_a_machine_that_does_not_say_how_much_memory_it_has(
 
     monkeypatch.setattr(os, "sysconf", sysconf)
     assert capacity.memory_of_machine() == capacity.MACHINE_UNKNOWN
-
-
-@pytest.mark.usefixtures("fresh_cores")
-@pytest.mark.parametrize(
-    ("membership", "files", "cores"),
-    [
-        ("0::/", {"cpu.max": "150000 100000"}, 2),  # docker's --cpus=1.5
-        ("0::/a/b", {"a/cpu.max": "100000 100000", "a/b/cpu.max": "max 100000"}, 1),
-        ("0::/", {"cpu.max": "max 100000"}, 8),
-        ("3:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3),
-        ("3:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
-        ("0::/", {"cpu.max": "6400000 100000"}, 8),
-        ("0::/", {}, 8),
-    ],
-)
-def test_a_share_of_the_cores(
-    system: Path, monkeypatch: pytest.MonkeyPatch, membership: str, files: dict[str, str], cores: int
-) -> None:
-    (system / "cgroup").write_text(membership + "\n")
-    for name, text in files.items():
-        _limit(system / "fs" / name, text)
-    monkeypatch.setattr(core_count, "visible_cores", lambda: 8)
-    monkeypatch.setattr(core_count, "physical_cores", lambda: list(range(8)))
-    assert core_count.usable_cores() == core_count.computing_cores() == cores

@@ -24,7 +24,7 @@ from service.recognition.cnn import pyramid, rescoring
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.pyramid_tables import LEVELS, tables
-from service.recognition.cnn.strips import CnnDetector, score_map
+from service.recognition.cnn.strips import CnnDetector, scores_in_strips
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import Detection
 from service.recognition.engines.onnx import OnnxEngine
@@ -129,7 +129,7 @@ def test_scores_equal_those_in_strips(
     assert layout is not None
     (scores,) = session.attempt(["scores"], {"photos": images, **tables(layout)})
     for image, ours in zip(images, scores[:, 0], strict=True):
-        expected = score_map(in_strips.network.compute, image, layout, in_strips._pyramids)
+        expected = scores_in_strips(in_strips.network.compute, image, layout, in_strips._pyramids)
         np.testing.assert_allclose(ours, expected, rtol=0, atol=TOLERANCE)
 
 

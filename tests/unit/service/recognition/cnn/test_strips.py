@@ -15,7 +15,7 @@ from model_store import manifest
 from model_store.models import CNN_DETECTOR
 from service.recognition.cnn import pyramid
 from service.recognition.cnn.levels import Pyramids
-from service.recognition.cnn.strips import StripSizes, score_map
+from service.recognition.cnn.strips import StripSizes, scores_in_strips
 from service.recognition.compute.cores import Cores
 from service.recognition.ort.sessions import Session
 
@@ -44,7 +44,7 @@ def test_strips_give_the_scores_of_the_whole(
     assert layout is not None
 
     def scores(tile_area: int, scores_area: int) -> NDArray[np.float32]:
-        return score_map(session.compute, image, layout, pyramids, StripSizes(tile_area, scores_area))
+        return scores_in_strips(session.compute, image, layout, pyramids, StripSizes(tile_area, scores_area))
 
     whole = scores(WHOLE, WHOLE)
     assert whole.shape == ((layout.rows - 29) // 8 + 1, (layout.columns - 29) // 8 + 1)
