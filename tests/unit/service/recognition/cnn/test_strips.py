@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -15,11 +17,14 @@ from model_store import manifest
 from model_store.models import CNN_DETECTOR
 from service.recognition.cnn import pyramid
 from service.recognition.cnn.levels import Pyramids
-from service.recognition.cnn.strips import StripSizes, scores_in_strips
+from service.recognition.cnn.score_map import DetectorWindow, map_size
+from service.recognition.cnn.strips import CHANNELS, CnnDetector, StripSizes, scores_in_strips
 from service.recognition.compute.cores import Cores
+from service.recognition.nms import OverlapRule
 from service.recognition.ort.sessions import Session
 
 MEAN = np.array([122.782, 117.001, 104.298], np.float32)
+WINDOW = DetectorWindow(80, 80, OverlapRule(0.3382761351109955, 1.0))
 WHOLE = 1 << 40
 SHAPES = [(40, 40), (97, 131), (300, 60), (60, 300), (241, 367), (512, 384), (701, 333)]
 
@@ -50,6 +55,42 @@ def test_strips_give_the_scores_of_the_whole(
     assert whole.shape == ((layout.rows - 29) // 8 + 1, (layout.columns - 29) // 8 + 1)
     for areas in [(1, 1), (1 << 14, WHOLE), (WHOLE, 1 << 8), (1 << 16, 1 << 10)]:
         np.testing.assert_array_equal(scores(*areas), whole)
+
+
+class _Busy:
+    """A network without faces; a run ends when the expected number of runs is in it, or after `seconds`."""
+
+    provider, spared, divided = "test", 0, False
+
+    def __init__(self, expected: int, seconds: float) -> None:
+        self.together = threading.Barrier(expected, timeout=seconds)
+        self.reached: list[bool] = []
+
+    def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
+        raise NotImplementedError
+
+    def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        if output == "scores":
+            return np.full((1, 1, *given["shrunk_given"].shape[2:]), -1, np.float32)
+        try:
+            self.together.wait()
+            self.reached.append(True)
+        except threading.BrokenBarrierError:
+            self.reached.append(False)
+        return np.zeros((1, CHANNELS, *map(map_size, given["tile"].shape[2:])), np.float32)
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_as_many_photos_are_searched_at_the_same_time_as_runs(runs: int, pyramids: Pyramids) -> None:
+    for expected in (runs, runs + 1):
+        network = _Busy(expected, 30 if expected == runs else 0.3)
+        detect = CnnDetector(network, WINDOW, pyramids, runs=runs)
+        assert detect.batches() == {}
+        with ThreadPoolExecutor(expected) as callers:
+            photos = [np.zeros((40, 40, 3), np.uint8)] * expected
+            assert list(callers.map(detect, photos)) == [[]] * expected
+        assert network.reached == [expected == runs] * expected
+        assert detect.batches() == {1: expected}
 
 
 _MEASURED = """
