@@ -1,7 +1,7 @@
-"""The filters of dlib's frontal face detector, from what dlib saves to the array file that the service carries.
+"""Export of dlib's frontal face detector (HOG) to the array file in the service's package.
 
-They are part of dlib's code and the same in every release, so the file (25 kB) comes with the package and nobody
-has to convert it; this module says how it was made, and makes it anew: `python -m conversion.hog`.
+The filters are part of dlib's source code and equal in every release, so the file (25 kB) comes with the package and
+operators need no conversion. `python -m conversion.hog` makes it again from the installed dlib.
 
 Source: dlib/image_processing/object_detector.h and scan_fhog_pyramid.h (serialize, build_fhog_filterbank).
 """
@@ -26,28 +26,28 @@ from service.recognition.hog.detector import HogDetector
 from service.recognition.hog.fhog import CELL, PLANES
 from service.recognition.hog.filters import HogFilters
 from service.recognition.hog.levels import LEAST_SIDE
-from service.recognition.hog.separable import TAPS, Filters
+from service.recognition.hog.separable import TAPS, SeparableFilters
 from service.recognition.nms import OverlapRule
 
 WEIGHTS = PLANES * TAPS * TAPS
 LARGEST_DETECTOR = 64
-"""Parts; the frontal face detector has five."""
+"""Largest number of parts; the frontal face detector has five."""
 _PADDING = 0
 _MOST_LEVELS = 1000
 _SCANNER = (CELL, _PADDING, CELL * TAPS, CELL * TAPS, _MOST_LEVELS, LEAST_SIDE, LEAST_SIDE)
-"""Cell size, padding, window, most levels, least layer: the scanner's configuration that is supported."""
+"""Supported scanner settings: cell size, padding, window height and width, most levels, least height and width."""
 _LEAST_SINGULAR_VALUE = 1e-4
 _LEAST_SINGULAR_SHARE = 0.001
-"""Singular values under either are dropped (build_fhog_filterbank)."""
+"""Singular values under either bound are dropped (build_fhog_filterbank)."""
 SCORE_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
 class SavedDetector:
-    """A dlib.fhog_object_detector file."""
+    """Contents of a dlib.fhog_object_detector file."""
 
     weights: NDArray[np.float64]
-    """Shape (parts, planes, 10, 10): cells down and across."""
+    """Shape (parts, planes, 10, 10): the last two axes are cells down and across."""
     thresholds: NDArray[np.float64]
     """Shape (parts,)."""
     overlap: float
@@ -55,7 +55,7 @@ class SavedDetector:
 
 
 def read_detector(data: bytes) -> SavedDetector:
-    """Read a HOG detector of dlib's. Raises DatError for anything else, or for another window or cell size."""
+    """Read one of dlib's HOG detectors. Raises DatError for other data, or for other scanner settings."""
     reader = Reader(data)
     reader.version("a HOG detector", 2)
     reader.version("its scanner", 1)
@@ -75,14 +75,14 @@ def read_detector(data: bytes) -> SavedDetector:
 
 
 def _column(reader: Reader, part: int) -> list[float]:
-    """The weights of a part and its threshold. A matrix announces its size in negative numbers (matrix.h)."""
+    """Weights of a part and its threshold. A serialized matrix has negated extents (matrix.h)."""
     reader.integer("rows", -(WEIGHTS + 1), -(WEIGHTS + 1))
     reader.integer("columns", -1, -1)
     return [reader.finite(f"weight {number} of part {part}") for number in range(WEIGHTS + 1)]
 
 
 def separated(detector: SavedDetector) -> HogFilters:
-    """Split every plane of every filter into row and column filters, dropping what dlib drops."""
+    """Split every plane of every filter into row and column filters by its SVD, as build_fhog_filterbank does."""
     rows, columns, planes, parts = [], [], [], []
     for part, filters in enumerate(detector.weights):
         for plane, weights in enumerate(filters):
@@ -94,18 +94,18 @@ def separated(detector: SavedDetector) -> HogFilters:
                 planes.append(plane)
                 parts.append(part)
     return HogFilters(
-        Filters(np.array(rows), np.array(columns), np.array(planes), np.array(parts)),
+        SeparableFilters(np.array(rows), np.array(columns), np.array(planes), np.array(parts)),
         detector.thresholds,
         OverlapRule(detector.overlap, detector.covered),
     )
 
 
-def prove(filters: HogFilters, pictures: Sequence[Picture]) -> dict[str, float]:
-    """Compare boxes and scores with dlib's, the largest difference of each.
+def validate(filters: HogFilters, pictures: Sequence[Picture]) -> dict[str, float]:
+    """Compare boxes and scores with dlib's; returns the largest difference of each.
 
     Raises:
-        ValueMismatchError: a box, its part or its order is another, or a score is off by more than the tolerance.
-        DlibUnavailableError, DlibError: there is nothing to compare with.
+        ValueMismatchError: a box, its part or the order differs, or a score differs by more than the tolerance.
+        DlibUnavailableError, DlibError: dlib gives no values to compare with.
     """
     expected = reference.frontal_scores(pictures)
     with closing(Cores()) as cores:
@@ -126,12 +126,12 @@ def prove(filters: HogFilters, pictures: Sequence[Picture]) -> dict[str, float]:
 
 
 def export(path: Path = hog_filters.PACKAGED) -> dict[str, float]:
-    """Make the array file of the installed dlib's detector and return what `prove` found.
+    """Export the installed dlib's detector to the array file; returns the differences of `validate`.
 
-    Raises DatError, ValueMismatchError, DlibUnavailableError, DlibError, or OSError; nothing was written then.
+    Raises DatError, ValueMismatchError, DlibUnavailableError, DlibError, or OSError, and then writes no file.
     """
     filters = separated(read_detector(reference.frontal_file()))
-    differences = prove(filters, scenes())
+    differences = validate(filters, scenes())
     hog_filters.save(path, filters)
     return differences
 
@@ -148,7 +148,7 @@ def main() -> int:
     ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    figures = ", ".join(f"{what} {largest:.1e}" for what, largest in differences.items())
+    figures = ", ".join(f"{name} {largest:.1e}" for name, largest in differences.items())
     print(f"{hog_filters.PACKAGED.name}: largest difference from dlib: {figures}")
     return 0
 

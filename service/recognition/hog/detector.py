@@ -1,11 +1,19 @@
-"""dlib's frontal face detector without dlib: the same boxes in the same order, with the same scores.
+"""dlib's frontal face detector (HOG) without dlib: the same boxes, in the same order, with the same scores.
 
-The photo is doubled and made smaller by 5/6 again and again. On each of these levels five filters of 80 x 80
-pixels look at every eighth pixel; a window over its filter's threshold fires, and of those that overlap the one
-with the highest score is a face.
+1. Pyramid (`levels`): the photo is doubled, then reduced to 5/6 until a side would be under 64 pixels.
+   dlib/image_processing/scan_fhog_pyramid.h (create_fhog_pyramid), dlib/image_transforms/image_pyramid.h.
+2. Features (`gradients`, `fhog`): 31 planes of Felzenszwalb's HOG on cells of 8 x 8 pixels, on every level.
+   dlib/image_transforms/fhog.h (impl_extract_fhog_features).
+3. Scores (`separable`, `scoring`): five filters of 10 x 10 cells, one for each pose, slide over the cells. A window
+   is a candidate where a filter's score reaches its threshold.
+   scan_fhog_pyramid.h (apply_filters_to_fhog, detect_from_fhog_pyramid).
+4. Boxes (`windows`): from cells of a level to pixels of the doubled photo, and of the photo after NMS.
+   fhog.h, image_pyramid.h and tools/python/src/simple_object_detector_py.h (run_detector_with_upscale1).
+5. NMS (`window_nms`): over all levels and filters, by descending score.
+   dlib/image_processing/object_detector.h (object_detector::operator()).
 
-Source: dlib/image_processing/scan_fhog_pyramid.h (create_fhog_pyramid, detect_from_fhog_pyramid),
-dlib/image_processing/object_detector.h and tools/python/src/simple_object_detector_py.h in dlib's repository.
+The filters are those of dlib/image_processing/frontal_face_detector.h (`filters`). Faces of the CNN detector are
+confirmed without the whole scan where that is cheaper (`local_search`).
 """
 
 import math
@@ -21,40 +29,42 @@ from service.recognition.compute.cores import Cores
 from service.recognition.compute.threads import results, run_all
 from service.recognition.geometry import Rectangle
 from service.recognition.hog.confirmation import confirmed
-from service.recognition.hog.excerpt import Area, Excerpt
+from service.recognition.hog.crops import Area, Crop
 from service.recognition.hog.filters import HogFilters
-from service.recognition.hog.lazy_levels import Read, doubled, fill
-from service.recognition.hog.search import Level, LocalSearch, fired, levels, strips
-from service.recognition.hog.window_nms import Window, survivors
+from service.recognition.hog.lazy_pyramid import ReadArea, doubled, fill
+from service.recognition.hog.local_search import LocalSearch
+from service.recognition.hog.scoring import Level, levels, strips, windows_above_threshold
+from service.recognition.hog.window_nms import Window, suppress
 from service.recognition.hog.windows import in_photo
 
-PIXEL_STRIP = 128
-"""Rows of pixels that one thread resamples before it takes others."""
+BAND_ROWS = 128
+"""Rows of pixels that one task resamples."""
 LOCAL_PIXELS = 700_000
-"""Pixels of all levels together that are looked at around a face, besides those that show it finer."""
+"""Pixels of all levels that a local search scores for one face, without those that grow with the face's box."""
 LOCAL_FACTOR = 18
-"""Pixels of the finer levels that are looked at, by pixel of the face's box."""
-LOCAL_SHARE = 0.8
-"""What the whole scan spends on filters and features; both ways spend the rest on making the levels (measured)."""
+"""Pixels of the finer levels that it scores in addition, per pixel of the face's box."""
+SCORED_SHARE = 0.8
+"""Share of features and filters in the time of a whole scan; both searches spend the rest on the levels (measured)."""
 
 
 @dataclass(frozen=True)
 class HogFace:
-    """A face, in pixels of the photo."""
+    """A detection."""
 
     rectangle: Rectangle
+    """In pixels of the photo."""
     score: float
-    """How far above the threshold."""
+    """Score above the threshold."""
     part: int
-    """Which filter fired: looking ahead, left, right, turned to the left, turned to the right."""
+    """Number of the filter: frontal, looking left, looking right, frontal rotated left, frontal rotated right."""
 
 
 class HogDetector:
-    """Finds faces as `dlib.get_frontal_face_detector()(image, 1)` does. Safe to call from many threads.
+    """`dlib.get_frontal_face_detector()(image, 1)`. Safe to call from many threads.
 
     Args:
-        detector: the filters.
-        cores: what computes.
+        detector: filters, thresholds and the overlap rule.
+        cores: the threads that compute.
     """
 
     def __init__(self, detector: HogFilters, cores: Cores) -> None:
@@ -62,64 +72,67 @@ class HogDetector:
         self._cores = cores
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Rectangle]:
-        """The faces' boxes, the highest score first, as the whole scan finds them."""
+        """Boxes of a whole scan, in pixels of the photo, by descending score."""
         return [face.rectangle for face in self.faces(image)]
 
-    def faces(self, image: NDArray[np.uint8], adjust: float = 0.0) -> list[HogFace]:
-        """Scan the whole photo.
+    def faces(self, image: NDArray[np.uint8], adjust_threshold: float = 0.0) -> list[HogFace]:
+        """Detections of a whole scan, by descending score.
 
         Args:
             image: RGB, uint8, shape (rows, columns, 3).
-            adjust: added to every threshold; below 0 for windows that would not fire.
+            adjust_threshold: added to every threshold; below 0 for more and weaker detections.
         """
         executor = self._cores.executor()
         scored: list[Future[list[Window]]] = []
         for level, read in self._levels(image, executor):
             scored += [
-                executor.submit(fired, self._detector, level, read, strip, adjust)
-                for strip in strips(level.grid.whole)
+                executor.submit(windows_above_threshold, self._detector, level, read, strip, adjust_threshold)
+                for strip in strips(level.grid.region)
             ]
         windows = [window for strip in results(scored) for window in strip]
         return [
             HogFace(in_photo(window.rectangle), window.score, window.part)
-            for window in survivors(windows, self._detector.rule)
+            for window in suppress(windows, self._detector.rule)
         ]
 
     def confirm(self, image: NDArray[np.uint8], faces: Sequence[Rectangle]) -> list[bool]:
-        """For each face of a photo whether a face of the whole scan confirms it.
+        """For each face of a photo, True if a detection of the whole scan confirms it.
 
-        Looks only where that is decided: at the windows that could confirm a face, and at those that could
-        suppress one of them, as far as such chains reach. Many or large faces are cheaper by the whole scan.
+        The cheaper of two searches with equal verdicts: local for few small faces, else the whole scan.
+
+        Args:
+            image: RGB, uint8, shape (rows, columns, 3).
+            faces: in pixels of the photo.
         """
         if not faces:
             return []
         pixels = sum(math.prod(level.size) for level in levels(*image.shape[:2]))
         local = sum(LOCAL_PIXELS + LOCAL_FACTOR * face.area for face in faces)
-        if local > LOCAL_SHARE * pixels:
+        if local > SCORED_SHARE * pixels:
             return self.confirm_by_scan(image, faces)
         return self.confirm_locally(image, faces)
 
     def confirm_by_scan(self, image: NDArray[np.uint8], faces: Sequence[Rectangle]) -> list[bool]:
-        """`confirm` by the whole scan."""
+        """`confirm` by a whole scan."""
         return confirmed(faces, self(image))
 
     def confirm_locally(self, image: NDArray[np.uint8], faces: Sequence[Rectangle]) -> list[bool]:
-        """`confirm` by looking only where it is decided."""
+        """`confirm` by a local search."""
         return LocalSearch(self._detector, image, self._cores.executor()).confirm(faces)
 
     @staticmethod
-    def _levels(image: NDArray[np.uint8], executor: Executor) -> Iterator[tuple[Level, Read]]:
-        """The levels of a photo, the doubled photo first, and how to read them."""
+    def _levels(image: NDArray[np.uint8], executor: Executor) -> Iterator[tuple[Level, ReadArea]]:
+        """The levels of a photo, the doubled photo first, each with the function that reads it."""
         first, *others = levels(*image.shape[:2])
-        read: Read = partial(doubled, image, first.way)
+        read: ReadArea = partial(doubled, image, first.resampling)
         yield first, read
         for level in others:
-            whole = Area(0, level.size[0], 0, level.size[1])
-            picture = Excerpt.blank(whole)
-            run_all(executor, partial(fill, picture, way=level.way, source=read), whole.bands(PIXEL_STRIP))
-            read = partial(_whole, picture)
+            whole = Crop.empty(Area(0, level.size[0], 0, level.size[1]))
+            fill_band = partial(fill, whole, resampling=level.resampling, source=read)
+            run_all(executor, fill_band, whole.area.bands(BAND_ROWS))
+            read = partial(_whole_level, whole)
             yield level, read
 
 
-def _whole(picture: Excerpt, area: Area) -> Excerpt:
-    return picture
+def _whole_level(level: Crop, _: Area) -> Crop:
+    return level

@@ -1,9 +1,14 @@
-"""dlib's Felzenszwalb HOG features of a picture, and the score of a detector's filters on them, to the bit.
+"""Felzenszwalb's HOG (FHOG) features of a level, and the scores of a detector's filters on them.
 
-A region of windows is scored at a time: a strip of the picture, or only what lies around a face. Every sum is
-made in dlib's own order, so a region's scores are those of the whole picture.
+Equal to dlib's bit for bit. A region of windows is scored at a time: a strip of the level, or the surroundings of a
+face. Every sum is in dlib's order, so a region's scores are equal to those of the whole level.
 
-Source: dlib/image_transforms/fhog.h (impl_extract_fhog_features, get_gradient).
+1. `_histograms`: the gradients' lengths per cell of 8 x 8 pixels and orientation, interpolated between cells.
+2. `_block_norms`: caps and gains of the four blocks of 2 x 2 cells around every cell.
+3. `_features`: 18 contrast-sensitive and 9 contrast-insensitive orientations and 4 textures of every cell, normalised.
+4. `separable.filtered`: the filters' scores.
+
+Source: dlib/image_transforms/fhog.h (impl_extract_fhog_features).
 """
 
 from typing import Any
@@ -11,97 +16,66 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.compute.compiled import compiled, inlined
-from service.recognition.compute.packed_pixels import channel
-from service.recognition.hog.excerpt import Area, Excerpt
-from service.recognition.hog.separable import TAPS, Filters, filtered
+from service.recognition.compute.compiled import compiled
+from service.recognition.hog.crops import Area, Crop
+from service.recognition.hog.gradients import ORIENTATIONS, gradients
+from service.recognition.hog.separable import TAPS, SeparableFilters, filtered
 
 CELL = 8
-"""Pixels a side of a cell (scan_fhog_pyramid::cell_size of the frontal face detector)."""
+"""Side of a cell in pixels (scan_fhog_pyramid::cell_size of the frontal face detector)."""
 BEFORE = (TAPS - 1) // 2
-"""Cells by which a window begins before the cell it is numbered by (padding_rows_offset in fhog.h)."""
+"""Cells of a window before the cell of its row and column number (padding_rows_offset in fhog.h)."""
 SENSITIVE, INSENSITIVE, TEXTURES = 18, 9, 4
+"""Features of a cell: contrast-sensitive orientations, contrast-insensitive orientations, and textures."""
 PLANES = SENSITIVE + INSENSITIVE + TEXTURES
 LANES = 8
-"""Columns that dlib computes at once; the last ones of a row take another way, which rounds otherwise."""
+"""Columns of dlib's vectors; the last columns of a row are computed by scalar code, which rounds differently."""
 
-_DIRECTIONS = np.array(
-    [
-        (1.0, 0.0),
-        (0.9397, 0.3420),
-        (0.7660, 0.6428),
-        (0.5, 0.8660),
-        (0.1736, 0.9848),
-        (-0.1736, 0.9848),
-        (-0.5, 0.8660),
-        (-0.7660, 0.6428),
-        (-0.9397, 0.3420),
-    ],
-    np.float32,
-)
-"""Unit vectors to which gradients are snapped, rounded as in fhog.h."""
-_STEEPEST = 255
-_ACROSS = 2 * _STEEPEST + 1
 _EPSILON = np.float32(0.0001)
 _TRUNCATION = np.float32(0.2)
 _HALF_TRUNCATION = np.float32(0.1)
 _TEXTURE = np.float32(2 * 0.2357)
-"""Constants of the four normalisations (impl_extract_fhog_features)."""
+"""Constants of the normalisation (impl_extract_fhog_features)."""
 _ZERO = np.float32(0)
 _ONE = np.float32(1)
 
 
-def _orientations() -> NDArray[np.uint8]:
-    """The orientation, 0 to 17, of every gradient: index (y + 255) * 511 + x + 255."""
-    steps = np.arange(-_STEEPEST, _STEEPEST + 1, dtype=np.float32)
-    x, y = steps[None, :], steps[:, None]
-    best = np.zeros((_ACROSS, _ACROSS), np.float32)
-    orientation = np.zeros((_ACROSS, _ACROSS), np.uint8)
-    for number, (across, down) in enumerate(_DIRECTIONS):
-        dot = x * across + y * down
-        for turned, length in ((number, dot), (number + 9, -dot)):
-            better = length > best
-            best[better] = length[better]
-            orientation[better] = turned
-    return orientation.ravel()
-
-
-_ORIENTATIONS = _orientations()
-
-
 def windows(rows: int, columns: int) -> tuple[int, int]:
-    """How many windows, down and across, stand on a picture of this size; (0, 0) where it is too small."""
+    """Number of windows, down and across, of a level of this size in pixels; (0, 0) if it is too small."""
     down, across = _cells(rows) - 2, _cells(columns) - 2
     return (down, across) if down > 0 and across > 0 else (0, 0)
 
 
 def pixels_under(top: int, bottom: int, left: int, right: int, rows: int, columns: int) -> Area:
-    """The pixels that windows in rows top to bottom and columns left to right look at, in a picture of this size."""
+    """Receptive field of the windows in rows top to bottom and columns left to right, half-open.
+
+    `rows` and `columns` are the level's size in pixels.
+    """
     return Area(*_reach(top, bottom, rows), *_reach(left, right, columns))
 
 
 def _reach(first: int, end: int, pixels: int) -> tuple[int, int]:
     first_cell, end_cell = first - BEFORE, end + TAPS - 1 - BEFORE + 2
-    # Each cell reaches half a cell further, and a gradient one pixel.
+    # A cell's histogram extends half a cell beyond it, and a gradient one pixel.
     return max(first_cell * CELL - CELL // 2 - 1, 0), min(end_cell * CELL + CELL // 2 + 1, pixels)
 
 
 def scores(
-    excerpt: Excerpt,
+    crop: Crop,
     size: tuple[int, int],
-    filters: Filters,
+    filters: SeparableFilters,
     top: int,
     bottom: int,
     left: int,
     right: int,
 ) -> NDArray[np.float32]:
-    """Scores of the windows in rows top to bottom and columns left to right, ends excluded, before any threshold.
+    """Scores of the windows in rows top to bottom and columns left to right, half-open, without the thresholds.
 
     Args:
-        excerpt: `pixels_under` these windows, or more.
-        size: rows and columns of the whole picture.
-        filters: what to score with.
-        top, bottom, left, right: within `windows` of the picture.
+        crop: crop of the level that holds `pixels_under` these windows.
+        size: rows and columns of the level, in pixels.
+        filters: those of all parts.
+        top, bottom, left, right: within `windows` of the level.
 
     Returns:
         Shape (parts, bottom - top, right - left).
@@ -109,10 +83,10 @@ def scores(
     rows, columns = size
     across = windows(rows, columns)[1]
     features = _features(
-        excerpt.pixels,
-        excerpt.top,
-        excerpt.left,
-        _ORIENTATIONS,
+        crop.pixels,
+        crop.top,
+        crop.left,
+        ORIENTATIONS,
         rows,
         columns,
         _cells(rows),
@@ -122,11 +96,12 @@ def scores(
         left,
         right,
     )
-    # dlib filters eight columns at once from the first window on; what is left takes the other way.
+    # dlib filters vectors of eight columns from the first window on, and the remaining columns one by one.
     return filtered(features, filters, across // LANES * LANES - left)
 
 
 def _cells(pixels: int) -> int:
+    """Number of cells along a side of this length in pixels."""
     return int(np.float32(pixels) / np.float32(CELL) + np.float32(0.5))
 
 
@@ -145,12 +120,18 @@ def _features(
     left: int,
     right: int,
 ) -> Any:
-    """Feature planes under a region of windows, (PLANES, bottom - top + 9, right - left + 9), zero outside."""
+    """Feature planes under a region of windows.
+
+    `pixels` is a crop at pixels_top, pixels_left; all other positions are those of the level.
+
+    Returns:
+        Shape (PLANES, bottom - top + 9, right - left + 9), float32; zero outside of the level.
+    """
     out = np.zeros((PLANES, bottom - top + TAPS - 1, right - left + TAPS - 1), np.float32)
-    # The outermost cells have no features: a window's row is numbered as the features' are.
+    # The outermost cells have no features, so features are numbered from the second cell on, as windows are.
     first_row, end_row = max(top - BEFORE, 0), min(bottom + TAPS - 1 - BEFORE, cells_down - 2)
     first_column, end_column = max(left - BEFORE, 0), min(right + TAPS - 1 - BEFORE, cells_across - 2)
-    # A feature looks at the histogram of its own cell and of the eight around it.
+    # A cell's features depend on its own histogram and on those of the eight cells around it.
     histograms = _histograms(
         pixels,
         pixels_top,
@@ -163,26 +144,7 @@ def _features(
         first_column,
         end_column + 2,
     )
-    height, width = histograms.shape[0], histograms.shape[1]
-    energy = np.zeros((height, width), np.float32)
-    for row in range(height):
-        for column in range(width):
-            total = _ZERO
-            for orientation in range(INSENSITIVE):
-                both = (
-                    histograms[row, column, orientation] + histograms[row, column, orientation + INSENSITIVE]
-                )
-                total += both * both
-            energy[row, column] = total
-    cap = np.empty((height - 1, width - 1), np.float32)
-    gain = np.empty((height - 1, width - 1), np.float32)
-    for row in range(height - 1):
-        for column in range(width - 1):
-            block = energy[row, column] + energy[row, column + 1]
-            block += energy[row + 1, column]
-            block += energy[row + 1, column + 1]
-            cap[row, column] = _TRUNCATION * np.sqrt(block + _EPSILON)
-            gain[row, column] = _HALF_TRUNCATION / cap[row, column]
+    cap, gain = _block_norms(histograms)
 
     for row in range(first_row, end_row):
         at = row - first_row
@@ -221,6 +183,36 @@ def _features(
 
 
 @compiled()
+def _block_norms(histograms: Any) -> Any:
+    """Cap of a value, and factor of the capped value, for every block of 2 x 2 cells.
+
+    Returns:
+        Two arrays of shape (rows - 1, columns - 1), float32, for histograms of shape (rows, columns, SENSITIVE).
+    """
+    height, width = histograms.shape[0], histograms.shape[1]
+    energy = np.zeros((height, width), np.float32)
+    for row in range(height):
+        for column in range(width):
+            total = _ZERO
+            for orientation in range(INSENSITIVE):
+                both = (
+                    histograms[row, column, orientation] + histograms[row, column, orientation + INSENSITIVE]
+                )
+                total += both * both
+            energy[row, column] = total
+    cap = np.empty((height - 1, width - 1), np.float32)
+    gain = np.empty((height - 1, width - 1), np.float32)
+    for row in range(height - 1):
+        for column in range(width - 1):
+            block = energy[row, column] + energy[row, column + 1]
+            block += energy[row + 1, column]
+            block += energy[row + 1, column + 1]
+            cap[row, column] = _TRUNCATION * np.sqrt(block + _EPSILON)
+            gain[row, column] = _HALF_TRUNCATION / cap[row, column]
+    return cap, gain
+
+
+@compiled()
 def _histograms(
     pixels: Any,
     pixels_top: int,
@@ -233,15 +225,19 @@ def _histograms(
     left: int,
     right: int,
 ) -> Any:
-    """Orientation histograms of the cells in rows top to bottom, columns left to right, ends excluded.
+    """Orientation histograms of the cells in rows top to bottom and columns left to right, half-open.
 
-    `pixels` is an excerpt that begins at pixels_top, pixels_left; all else counts in the whole picture.
+    `pixels` is a crop at pixels_top, pixels_left; all other positions are those of the level. `visible_rows` and
+    `visible_columns` end the pixels that have a gradient.
+
+    Returns:
+        Shape (bottom - top, right - left, SENSITIVE), float32.
     """
-    # Columns from here on are dlib's scalar ones.
+    # dlib's scalar code computes the columns from here on.
     lanes_end = 1 + max(visible_columns - 1, 0) // LANES * LANES
     first = max(1, left * CELL - CELL // 2)
     end = min(visible_columns, right * CELL + CELL // 2)
-    # One cell more on every side takes what falls outside, so that no pixel has to ask.
+    # A border of one cell takes the weights that fall outside, so that the loop has no bounds test.
     out = np.zeros((bottom - top + 2, right - left + 2, SENSITIVE), np.float32)
     slopes = np.empty(pixels.shape[1], np.int32)
     lengths = np.empty(pixels.shape[1], np.float32)
@@ -253,8 +249,8 @@ def _histograms(
         row = y - pixels_top
         above, here, below = pixels[row - 1], pixels[row], pixels[row + 1]
         in_lanes, tail = min(end, lanes_end) - pixels_left, max(first, lanes_end) - pixels_left
-        _gradients(above, here, below, first - pixels_left, in_lanes, True, slopes, lengths)
-        _gradients(above, here, below, tail, end - pixels_left, False, slopes, lengths)
+        gradients(above, here, below, first - pixels_left, in_lanes, True, slopes, lengths)
+        gradients(above, here, below, tail, end - pixels_left, False, slopes, lengths)
         cell_row = (y + CELL // 2) // CELL - top
         lower = weights[(y + CELL // 2) % CELL, 1]
         upper = weights[(y + CELL // 2) % CELL, 0]
@@ -278,41 +274,3 @@ def _histograms(
                 upper_cells[column + 1, orientation] += upper * after * length
                 lower_cells[column + 1, orientation] += lower * after * length
     return out[1:-1, 1:-1]
-
-
-@compiled()
-def _gradients(
-    above: Any, here: Any, below: Any, first: int, end: int, last_wins: bool, slopes: Any, lengths: Any
-) -> None:
-    """Gradient of the channel where it is longest, as an index of `_orientations`, and its length.
-
-    Where two channels tie, dlib's vector code takes the last, its scalar code the first: hence `last_wins`.
-    """
-    if first >= end:
-        return
-    bias = np.int32(0 if last_wins else 1)
-    # Slices that all begin at 0: a negative index cannot occur, and the loop becomes a vector loop.
-    west, east = here[first - 1 : end - 1], here[first + 1 : end + 1]
-    north, south = above[first:end], below[first:end]
-    slopes, lengths = slopes[first:end], lengths[first:end]
-    for i in range(end - first):
-        x, y, longest = _gradient(west[i], east[i], north[i], south[i], 0)
-        green_x, green_y, green = _gradient(west[i], east[i], north[i], south[i], 8)
-        longer = green >= np.int32(longest + bias)
-        x = green_x if longer else x
-        y = green_y if longer else y
-        longest = green if longer else longest
-        blue_x, blue_y, blue = _gradient(west[i], east[i], north[i], south[i], 16)
-        longer = blue >= np.int32(longest + bias)
-        x = blue_x if longer else x
-        y = blue_y if longer else y
-        longest = blue if longer else longest
-        slopes[i] = np.int32((y + np.int32(_STEEPEST)) * np.int32(_ACROSS) + x + np.int32(_STEEPEST))
-        lengths[i] = np.sqrt(np.float32(longest))
-
-
-@inlined
-def _gradient(west: Any, east: Any, north: Any, south: Any, shift: int) -> Any:
-    x = np.int32(channel(east, shift) - channel(west, shift))
-    y = np.int32(channel(south, shift) - channel(north, shift))
-    return x, y, np.int32(x * x + y * y)

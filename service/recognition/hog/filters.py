@@ -1,7 +1,7 @@
-"""The filters of dlib's frontal face detector, as they come with this package.
+"""Filters, thresholds and overlap rule of dlib's frontal face detector, read from the file in this package.
 
-dlib carries them in its own code (dlib/image_processing/frontal_face_detector.h, Boost Software License 1.0,
-copyright Davis E. King); `python -m conversion.hog` makes the file from what dlib saves.
+dlib has them in its source code (dlib/image_processing/frontal_face_detector.h, Boost Software License 1.0,
+copyright Davis E. King). `python -m conversion.hog` exports them to the file.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.hog.separable import Filters
+from service.recognition.hog.separable import SeparableFilters
 from service.recognition.nms import OverlapRule
 
 PACKAGED = Path(__file__).with_name("frontal_face_detector.npz")
@@ -18,26 +18,26 @@ PACKAGED = Path(__file__).with_name("frontal_face_detector.npz")
 
 @dataclass(frozen=True)
 class HogFilters:
-    """What a HOG detector's file says."""
+    """Parameters of a HOG detector."""
 
-    filters: Filters
+    filters: SeparableFilters
     thresholds: NDArray[np.float64]
-    """Shape (parts,): a score from it on fires."""
+    """Shape (parts,): least score of a candidate."""
     rule: OverlapRule
 
 
 def load(path: Path = PACKAGED) -> HogFilters:
-    """Read the filters. Raises OSError, or ValueError or KeyError for a file that is no such thing."""
+    """Read a detector's file. Raises OSError, or ValueError or KeyError for a file of another format."""
     with np.load(path) as arrays:
         return HogFilters(
-            Filters(arrays["rows"], arrays["columns"], arrays["planes"], arrays["parts"]),
+            SeparableFilters(arrays["rows"], arrays["columns"], arrays["planes"], arrays["parts"]),
             arrays["thresholds"],
             OverlapRule(float(arrays["overlap"]), float(arrays["covered"])),
         )
 
 
 def save(path: Path, detector: HogFilters) -> None:
-    """Write the filters so that `load` reads them back."""
+    """Write a detector to a file for `load`. Raises OSError."""
     np.savez_compressed(
         path,
         rows=detector.filters.rows,

@@ -1,9 +1,9 @@
-"""The pictures that the HOG detector looks at: the photo doubled, then each 5/6 of the one before, to the bit.
+"""Pyramid levels of the HOG detector, equal to dlib's bit for bit: the doubled photo, then each 5/6 of the one before.
 
-Unlike the CNN's pyramid these are whole pictures of bytes, each rounded before the next is made of it.
+Unlike the CNN's tiled pyramid, the levels are separate uint8 images, and each is truncated to bytes before the next.
 
 Source: dlib/image_transforms/image_pyramid.h (pyramid_down, pyramid_down_2_1) and
-dlib/image_transforms/interpolation.h (pyramid_up, resize_image of RGB pictures with interpolate_bilinear).
+dlib/image_transforms/interpolation.h (pyramid_up, resize_image of RGB images with interpolate_bilinear).
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from service.recognition.compute.compiled import compiled, inlined
 from service.recognition.compute.packed_pixels import channel
 from service.recognition.geometry import round_half_away
-from service.recognition.hog.excerpt import Area, Excerpt
+from service.recognition.hog.crops import Area, Crop
 from service.recognition.pyramid_down import RATE, column_positions, point_down, row_positions
 
 LEAST_SIDE = 64
@@ -29,8 +29,8 @@ _SECOND = np.uint64(32)
 def sizes(rows: int, columns: int) -> list[tuple[int, int]]:
     """Rows and columns of every level for a photo of this size, the doubled photo first.
 
-    Whether there is a further level, dlib tells from the corner that it maps down through the levels, not from
-    the level's own size: near LEAST_SIDE the two differ.
+    The number of levels follows, as in dlib, from the photo's corners mapped down through the levels, not from the
+    sizes of the levels: near LEAST_SIDE the two differ.
     """
     # pyramid_up: the corner of the photo, mapped up by pyramid_down_2_1::point_up, is the last pixel.
     rows, columns = 2 * rows + 1, 2 * columns + 2
@@ -47,23 +47,23 @@ def sizes(rows: int, columns: int) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Resampling:
-    """Where each pixel of a level comes from in the picture before it. Bilinear with aligned corners."""
+    """Source pixels and weights of every pixel of a level: bilinear, with aligned corners."""
 
     tops: NDArray[np.int64]
     bottoms: NDArray[np.int64]
-    """Shape (rows,): the two source rows."""
+    """Shape (rows,): the two source rows, in the level before."""
     row_fractions: NDArray[np.float64]
-    """Shape (rows,): the weight of the lower one."""
+    """Shape (rows,): weight of the lower source row."""
     lefts: NDArray[np.int32]
     rights: NDArray[np.int32]
-    """Shape (columns,): the two source columns."""
+    """Shape (columns,): the two source columns, in the level before."""
     column_fractions: NDArray[np.float64]
-    """Shape (columns,): the weight of the right one; of float32 precision in the first `whole` columns."""
-    whole: int
-    """Columns that dlib computes in float32; those after it are computed in float64."""
+    """Shape (columns,): weight of the right source column; of float32 precision in the first `float32_columns`."""
+    float32_columns: int
+    """Number of columns, from the left, that dlib computes in float32; the rest are computed in float64."""
 
     def source(self, area: Area) -> Area:
-        """What is read of the picture before it to make an area, which is not empty, of the level."""
+        """Area of the level before that an area of this one, which is not empty, is computed from."""
         return Area(
             int(self.tops[area.top]),
             int(self.bottoms[area.bottom - 1]) + 1,
@@ -73,7 +73,7 @@ class Resampling:
 
 
 def resampling(source: tuple[int, int], target: tuple[int, int]) -> Resampling:
-    """How dlib resamples a picture of `source` rows and columns to `target`."""
+    """Dlib's resampling of an image of `source` rows and columns to `target` rows and columns."""
     rows = row_positions(source[0], target[0])
     tops = np.floor(rows).astype(np.int64)
     in_lanes, in_tail = column_positions(source[1], target[1])
@@ -90,14 +90,14 @@ def resampling(source: tuple[int, int], target: tuple[int, int]) -> Resampling:
     )
 
 
-def resample(source: Excerpt, target: Excerpt, way: Resampling, area: Area) -> None:
-    """Make an area of a level.
+def resample(source: Crop, target: Crop, resampling: Resampling, area: Area) -> None:
+    """Compute an area of a level.
 
     Args:
-        source: of the packed picture before it, `way.source(area)` or more.
-        target: of the level, the area or more; takes it.
-        way: from that picture to the level.
-        area: within the level.
+        source: crop of the level before that holds `resampling.source(area)`.
+        target: crop of the level that holds the area; the area's pixels are written to it.
+        resampling: from the level before to this one.
+        area: in pixels of the level.
     """
     _resample(
         source.pixels,
@@ -106,13 +106,13 @@ def resample(source: Excerpt, target: Excerpt, way: Resampling, area: Area) -> N
         target.pixels,
         area.top - target.top,
         area.left - target.left,
-        way.tops[area.top : area.bottom],
-        way.bottoms[area.top : area.bottom],
-        way.row_fractions[area.top : area.bottom],
-        way.lefts[area.left : area.right],
-        way.rights[area.left : area.right],
-        way.column_fractions[area.left : area.right],
-        min(max(way.whole - area.left, 0), area.right - area.left),
+        resampling.tops[area.top : area.bottom],
+        resampling.bottoms[area.top : area.bottom],
+        resampling.row_fractions[area.top : area.bottom],
+        resampling.lefts[area.left : area.right],
+        resampling.rights[area.left : area.right],
+        resampling.column_fractions[area.left : area.right],
+        min(max(resampling.float32_columns - area.left, 0), area.right - area.left),
     )
 
 
@@ -130,10 +130,10 @@ def _resample(
     lefts: Any,
     rights: Any,
     column_fractions: Any,
-    whole: int,
+    float32_columns: int,
 ) -> None:
-    # The neighbours of each pixel are gathered first, left and right at once, so that the arithmetic is a vector loop.
-    upper_pairs, lower_pairs = np.empty(whole, np.uint64), np.empty(whole, np.uint64)
+    # Both horizontal neighbours of each pixel are gathered first, so that the arithmetic is a vectorised loop.
+    upper_pairs, lower_pairs = np.empty(float32_columns, np.uint64), np.empty(float32_columns, np.uint64)
     gathered_upper, gathered_lower = -1, -1
     for row in range(len(tops)):
         upper, lower = tops[row] - source_top, bottoms[row] - source_top
@@ -145,11 +145,11 @@ def _resample(
         if lower != gathered_lower:
             _gather(source[lower], source_left, lefts, lower_pairs)
         gathered_upper, gathered_lower = upper, lower
-        # A slice of a contiguous row: contiguous too, where a slice of both sides at once would be no vector loop.
+        # Slicing a contiguous row keeps it contiguous; with one slice over both axes the loop is not vectorised.
         line = target[target_top + row][target_left:]
         down = np.float32(row_fractions[row])
         up = np.float32(1 - row_fractions[row])
-        for i in range(whole):
+        for i in range(float32_columns):
             after = np.float32(column_fractions[i])
             before = _ONE - after
             w0, w1, w2, w3 = up * before, up * after, down * before, down * after
@@ -159,7 +159,7 @@ def _resample(
             green = _mixed(w0, w1, w2, w3, p0, p1, p2, p3, 8)
             blue = _mixed(w0, w1, w2, w3, p0, p1, p2, p3, 16)
             line[i] = red | green | blue
-        for column in range(whole, len(lefts)):
+        for column in range(float32_columns, len(lefts)):
             left, right = lefts[column] - source_left, rights[column] - source_left
             after64, down64 = column_fractions[column], row_fractions[row]
             pixel = np.uint32(0)
@@ -181,16 +181,16 @@ def _resample(
 
 @compiled()
 def _gather(line: Any, begin: int, lefts: Any, pairs: Any) -> None:
-    """Two neighbours in 64 bits, the left one in the lower half: one load and one store."""
+    """Pack horizontal neighbours into 64 bits, the left one in the lower half: one load and one store each."""
     for i in range(len(pairs)):
-        # Unsigned: a signed index could count from the end, and the loop would ask each time.
+        # Unsigned: numba tests a signed index for wrap-around in every iteration.
         at = np.uint64(np.uint32(lefts[i]) - np.uint32(begin))
         pairs[i] = np.uint64(line[at]) | (np.uint64(line[at + _NEXT]) << _SECOND)
 
 
 @inlined
 def _mixed(w0: Any, w1: Any, w2: Any, w3: Any, p0: Any, p1: Any, p2: Any, p3: Any, shift: int) -> Any:
-    """One channel of four neighbours, weighted and truncated, at its place in the pixel."""
+    """Weighted sum of one channel of four neighbours, truncated and shifted to its bits in the packed pixel."""
     value = (
         w0 * np.float32(channel(p0, shift))
         + w1 * np.float32(channel(p1, shift))

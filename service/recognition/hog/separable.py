@@ -1,4 +1,4 @@
-"""Separable filters over feature planes, every sum in dlib's order.
+"""Separable filters over feature planes, with every sum in dlib's order.
 
 Source: dlib/image_transforms/spatial_filtering.h (float_spatially_filter_image_separable) and
 dlib/image_processing/scan_fhog_pyramid.h (apply_filters_to_fhog).
@@ -13,49 +13,53 @@ from numpy.typing import NDArray
 from service.recognition.compute.compiled import compiled
 
 TAPS = 10
-"""Cells a side of a filter: its window of 80 pixels in cells."""
+"""Side of a filter in cells: a window of 80 pixels, in cells of 8."""
 _ZERO = np.float32(0)
 
 
 @dataclass(frozen=True)
-class Filters:
-    """The filters of a detector's parts, split as dlib splits them: one row and one column filter each."""
+class SeparableFilters:
+    """Pairs of a row and a column filter. A detector part is the sum of its pairs, each on one feature plane."""
 
     rows: NDArray[np.float32]
     """Shape (filters, TAPS)."""
     columns: NDArray[np.float32]
     """Shape (filters, TAPS)."""
     planes: NDArray[np.int64]
-    """Shape (filters,): the feature plane that each looks at."""
+    """Shape (filters,): the feature plane of each pair."""
     parts: NDArray[np.int64]
-    """Shape (filters,): the part of the detector that each belongs to, ascending."""
+    """Shape (filters,): the detector part of each pair, ascending."""
 
 
-def filtered(features: NDArray[np.float32], filters: Filters, whole: int) -> NDArray[np.float32]:
-    """The sum of each part's filters at every place.
+def filtered(
+    features: NDArray[np.float32], filters: SeparableFilters, vector_columns: int
+) -> NDArray[np.float32]:
+    """Correlation of the feature planes with each detector part.
 
     Args:
         features: shape (planes, rows + TAPS - 1, columns + TAPS - 1).
-        filters: what to filter with.
-        whole: columns from here on are those that dlib computes one by one, in another order.
+        filters: those of all parts.
+        vector_columns: number of columns, from the left, that dlib computes with vectors. The rest are computed one
+            by one, with sums in another order.
 
     Returns:
         Shape (parts, rows, columns).
     """
     parts = int(filters.parts[-1]) + 1
     summed: NDArray[np.float32] = _filtered(
-        features, filters.rows, filters.columns, filters.planes, filters.parts, parts, whole
+        features, filters.rows, filters.columns, filters.planes, filters.parts, parts, vector_columns
     )
     return summed
 
 
 @compiled()
-def _filtered(features: Any, rows: Any, columns: Any, planes: Any, parts: Any, count: int, whole: int) -> Any:
-    """Sum of the separable filters of each part; window columns from `whole` on are dlib's scalar ones."""
+def _filtered(
+    features: Any, rows: Any, columns: Any, planes: Any, parts: Any, count: int, vector_columns: int
+) -> Any:
     height, width = features.shape[1], features.shape[2] - TAPS + 1
     out = np.zeros((count, height - TAPS + 1, width), np.float32)
     scratch = np.empty((height, width), np.float32)
-    vector = min(max(whole, 0), width)
+    vector = min(max(vector_columns, 0), width)
     for number in range(len(planes)):
         f = rows[number]
         f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 = f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9]

@@ -1,4 +1,4 @@
-"""Which of the windows that fired are faces: of two that overlap, the one with the lower score goes.
+"""Dlib's non-maximum suppression (NMS) of sliding windows: of all windows, and of a single one.
 
 Source: dlib/image_processing/object_detector.h (object_detector::operator()).
 """
@@ -13,12 +13,12 @@ from service.recognition.nms import Boxes, OverlapRule
 
 
 class Window(NamedTuple):
-    """A window whose score is over its threshold. Windows sort as dlib looks at them: the highest score first."""
+    """A sliding window above the threshold. Windows sort in NMS order: by descending score."""
 
-    descending: float
-    """The score above the threshold, negated."""
+    negated_score: float
+    """Threshold minus score."""
     part: int
-    """The part of the detector that fired."""
+    """Number of the filter with this score (`HogFace.part`)."""
     level: int
     row: int
     column: int
@@ -27,59 +27,60 @@ class Window(NamedTuple):
 
     @property
     def score(self) -> float:
-        return -self.descending
+        """Score above the threshold."""
+        return -self.negated_score
 
 
-def survivors(windows: Iterable[Window], rule: OverlapRule) -> list[Window]:
-    """The windows that are faces, the highest score first."""
+def suppress(windows: Iterable[Window], rule: OverlapRule) -> list[Window]:
+    """NMS of all windows of a photo: the kept ones by descending score."""
     descending = sorted(windows)
     return [descending[number] for number in rule.survivors(_boxes(descending))]
 
 
-class Closure:
-    """The fate of single windows, without knowing all windows of the photo.
+class LocalNms:
+    """NMS of a single window, from only the windows that its result depends on.
 
-    A window is a face unless a window of a higher score that overlaps it is one. So its fate hangs on those
-    around it that score higher, theirs on the ones around them, and so on; no other window matters. As scores
-    rise along such a chain, it ends.
+    NMS keeps a window unless it keeps a window of a higher score that overlaps it. So the result depends on the
+    overlapping windows of higher scores, on those that overlap these, and so on; no other window matters. This is a
+    depth-first search of a graph without cycles, since scores rise along every path.
 
     Args:
-        rule: when two windows are the same face.
-        around: all windows, over their thresholds, that could be the same face as a given one. More may be
-            returned, also the window itself.
+        rule: the overlap rule.
+        overlapping: returns all windows above the threshold that overlap a given window by the rule. More may be
+            among them, also the window itself.
     """
 
-    def __init__(self, rule: OverlapRule, around: Callable[[Window], Iterable[Window]]) -> None:
+    def __init__(self, rule: OverlapRule, overlapping: Callable[[Window], Iterable[Window]]) -> None:
         self._rule = rule
-        self._around = around
-        self._fates: dict[Window, bool] = {}
+        self._overlapping = overlapping
+        self._kept: dict[Window, bool] = {}
+        """Results of the windows that are decided."""
 
-    def is_face(self, window: Window) -> bool:
-        """Whether `survivors` of all windows of the photo would hold this one."""
+    def keeps(self, window: Window) -> bool:
+        """True if `suppress` of all windows of the photo keeps this one."""
         pending = [window]
         while pending:
-            current = pending[-1]
-            unknown = self._judge(current)
-            if unknown is None:
+            undecided = self._decide(pending[-1])
+            if undecided is None:
                 pending.pop()
             else:
-                pending.append(unknown)
-        return self._fates[window]
+                pending.append(undecided)
+        return self._kept[window]
 
-    def _judge(self, window: Window) -> Window | None:
-        """Decide the fate of a window, or return one whose fate has to be known first."""
-        if window in self._fates:
+    def _decide(self, window: Window) -> Window | None:
+        """Decide a window, or return an undecided window that it depends on."""
+        if window in self._kept:
             return None
-        higher = [other for other in self._around(window) if other < window]
-        same = self._rule.same_face(np.array(window.rectangle), _boxes(higher))
-        stronger = [other for other, overlaps in zip(higher, same, strict=True) if overlaps]
-        if any(self._fates.get(other, False) for other in stronger):
-            self._fates[window] = False
+        higher = [other for other in self._overlapping(window) if other < window]
+        overlaps = self._rule.same_face(np.array(window.rectangle), _boxes(higher))
+        suppressors = [other for other, overlap in zip(higher, overlaps, strict=True) if overlap]
+        if any(self._kept.get(other, False) for other in suppressors):
+            self._kept[window] = False
             return None
-        unknown = [other for other in stronger if other not in self._fates]
-        if unknown:
-            return min(unknown)
-        self._fates[window] = True
+        undecided = [other for other in suppressors if other not in self._kept]
+        if undecided:
+            return min(undecided)
+        self._kept[window] = True
         return None
 
 

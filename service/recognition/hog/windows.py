@@ -1,4 +1,4 @@
-"""Where the windows of a HOG level stand, and which of them could overlap a given box enough to matter.
+"""Boxes of a level's sliding windows, and bounds on the windows that can overlap a given box.
 
 Source: dlib/image_transforms/fhog.h (fhog_to_image), dlib/image_transforms/image_pyramid.h
 (pyramid_down::point_up, pyramid_down_2_1::rect_down) and dlib/geometry/drectangle.h (rounding).
@@ -20,11 +20,11 @@ from service.recognition.pyramid_down import point_up
 
 Edges = NDArray[np.int64]
 _SLACK = 1 - 1e-9
-"""Takes the rounding of a bound off it: a window too many costs nothing, one too few would be wrong."""
+"""Margin for the rounding of a bound: a window too many costs little time, and a missing one would be an error."""
 
 
 class Region(NamedTuple):
-    """A rectangle of windows of a level, the ends excluded."""
+    """A rectangle of windows of a level, half-open: row `bottom` and column `right` are outside."""
 
     top: int
     bottom: int
@@ -33,12 +33,13 @@ class Region(NamedTuple):
 
     @property
     def windows(self) -> int:
+        """Number of windows."""
         return (self.bottom - self.top) * (self.right - self.left)
 
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """The windows of one level: a window's box is made of its row's two edges and its column's two."""
+    """Window boxes of one level: rows of windows have a top and a bottom, columns a left and a right edge."""
 
     tops: Edges
     bottoms: Edges
@@ -48,7 +49,7 @@ class WindowGrid:
 
     @classmethod
     def of_level(cls, number: int, rows: int, columns: int) -> "WindowGrid":
-        """The grid of the level of this number and size in pixels."""
+        """Grid of the level of this number and of this size in pixels."""
         down, across = fhog.windows(rows, columns)
         vertical, horizontal = _edges(number, down), _edges(number, across)
         ends = TAPS - 1
@@ -60,22 +61,28 @@ class WindowGrid:
         )
 
     @property
-    def whole(self) -> Region:
+    def region(self) -> Region:
+        """Region of all windows of the level."""
         return Region(0, len(self.tops), 0, len(self.lefts))
 
     def box(self, row: int, column: int) -> Rectangle:
-        """The box of a window, in pixels of the doubled photo."""
+        """Box of a window, in pixels of the doubled photo."""
         return Rectangle(
             int(self.lefts[column]), int(self.tops[row]), int(self.rights[column]), int(self.bottoms[row])
         )
 
-    def same_face(self, rectangle: Rectangle, rule: OverlapRule) -> Region | None:
-        """The windows that could be the same face as a box of the doubled photo; more may be among them."""
-        if self.whole.windows == 0:
+    def could_overlap(self, rectangle: Rectangle, rule: OverlapRule) -> Region | None:
+        """Region with every window that overlaps a box by the rule, or None. An upper bound.
+
+        Args:
+            rectangle: in pixels of the doubled photo.
+            rule: the overlap rule of the NMS.
+        """
+        if self.region.windows == 0:
             return None
         heights, widths = self.bottoms - self.tops + 1, self.rights - self.lefts + 1
         smallest = int(heights.min() * widths.min())
-        # The bounding box is no smaller than the larger of the two.
+        # The bounding box of two boxes is no smaller than the larger one.
         shared = min(
             rule.overlap * max(rectangle.area, smallest), rule.covered * min(rectangle.area, smallest)
         )
@@ -85,9 +92,9 @@ class WindowGrid:
             shared * _SLACK,
         )
 
-    def confirming(self, face: Rectangle) -> Region | None:
-        """The windows that could confirm a face of the photo; more may be among them."""
-        if self.whole.windows == 0 or face.right <= face.left or face.bottom <= face.top:
+    def could_confirm(self, face: Rectangle) -> Region | None:
+        """Region with every window that confirms a face, in pixels of the photo, or None. An upper bound."""
+        if self.region.windows == 0 or face.right <= face.left or face.bottom <= face.top:
             return None
         tops, bottoms = photo_rows(self.tops), photo_rows(self.bottoms)
         lefts, rights = photo_columns(self.lefts), photo_columns(self.rights)
@@ -101,7 +108,7 @@ class WindowGrid:
 
 
 def in_photo(rectangle: Rectangle) -> Rectangle:
-    """From the doubled photo to the photo."""
+    """Map a box from pixels of the doubled photo to pixels of the photo."""
     left, right = photo_columns(np.array([rectangle.left, rectangle.right]))
     top, bottom = photo_rows(np.array([rectangle.top, rectangle.bottom]))
     return Rectangle(int(left), int(top), int(right), int(bottom))
@@ -116,11 +123,14 @@ def photo_rows(edges: Edges) -> Edges:
 
 
 _Axis = tuple[Edges, Edges, int, int]
-"""Where windows begin and end, and where the box begins and ends."""
+"""Starts and ends of windows along one axis, and the start and end of the box."""
 
 
 def _sharing(vertical: _Axis, horizontal: _Axis, area: float) -> Region | None:
-    """The windows that could share this area with the box: by each axis alone, were the other one all shared."""
+    """Region with every window that shares at least this area with the box, or None.
+
+    Each axis is bounded on its own, with the largest share that the other axis has.
+    """
     rows, columns = _shared(vertical), _shared(horizontal)
     tall, wide = rows.max(), columns.max()
     if tall <= 0 or wide <= 0 or tall * wide < area:
@@ -133,16 +143,17 @@ def _sharing(vertical: _Axis, horizontal: _Axis, area: float) -> Region | None:
 
 
 def _shared(axis: _Axis) -> Edges:
-    begins, ends, begin, end = axis
-    return np.minimum(ends, end) - np.maximum(begins, begin)
+    """Length that each window shares with the box along one axis; negative for a gap."""
+    starts, ends, start, end = axis
+    return np.minimum(ends, end) - np.maximum(starts, start)
 
 
 def _edges(level: int, windows: int) -> Edges:
-    """The middles of cells, carried up to the doubled photo: of the first window's first to the last one's last."""
+    """Centres of the cells under a row or column of windows, mapped up to pixels of the doubled photo."""
     if windows == 0:
         return np.empty(TAPS - 1, np.int64)
     corner = (np.arange(windows + TAPS - 1) - (BEFORE - 1)) * CELL + 1
-    # Left of the picture dlib takes half a cell off where it adds half a cell elsewhere.
+    # Left of the level dlib subtracts half a cell, elsewhere it adds half a cell.
     edge = np.where(corner >= 0, corner + CELL // 2, corner - CELL // 2).astype(np.float64)
     for _ in range(level):
         edge = point_up(edge)

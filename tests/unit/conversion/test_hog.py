@@ -1,4 +1,4 @@
-"""From dlib's saved HOG detector to the array file that the package carries."""
+"""Export of dlib's HOG detector to the array file in the package."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from conversion.validation.pictures import scenes
 from conversion.validation.validate import ValueMismatchError
 from service.recognition.hog import filters as hog_filters
 from service.recognition.hog.filters import HogFilters
-from service.recognition.hog.separable import Filters
+from service.recognition.hog.separable import SeparableFilters
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +20,14 @@ def saved() -> bytes:
     return reference.frontal_file()
 
 
-def test_the_packaged_file_is_the_installed_dlibs_detector(saved: bytes) -> None:
+def test_the_packaged_file_holds_the_detector_of_the_installed_dlib(saved: bytes) -> None:
     made, packaged = hog.separated(hog.read_detector(saved)), hog_filters.load()
     np.testing.assert_array_equal(made.thresholds, packaged.thresholds)
     assert made.rule == packaged.rule
     assert len(packaged.filters.rows) == 305
     np.testing.assert_array_equal(made.filters.planes, packaged.filters.planes)
     np.testing.assert_array_equal(made.filters.parts, packaged.filters.parts)
-    # The signs of a pair of singular vectors are the library's choice; their product is not.
+    # The SVD does not fix the signs of a pair of singular vectors; it fixes their product.
     for number in range(len(packaged.filters.rows)):
         ours, theirs = (
             np.outer(filters.columns[number], filters.rows[number])
@@ -36,19 +36,19 @@ def test_the_packaged_file_is_the_installed_dlibs_detector(saved: bytes) -> None
         np.testing.assert_allclose(ours, theirs, atol=1e-7)
 
 
-def test_the_filters_add_up_to_dlibs_weights(saved: bytes) -> None:
+def test_the_separable_filters_sum_to_the_weights_of_dlib(saved: bytes) -> None:
     detector, filters = hog.read_detector(saved), hog_filters.load().filters
     summed = np.zeros_like(detector.weights)
     for row, column, plane, part in zip(
         filters.rows, filters.columns, filters.planes, filters.parts, strict=True
     ):
         summed[part, plane] += np.outer(column, row)
-    # What is dropped is a thousandth of the largest singular value.
+    # Dropped singular values are under a thousandth of the largest.
     assert np.abs(summed - detector.weights).max() < 2e-3 * np.abs(detector.weights).max()
 
 
 @pytest.mark.not_quick
-def test_made_and_loaded_again(tmp_path: Path) -> None:
+def test_exports_a_file_that_loads(tmp_path: Path) -> None:
     path = tmp_path / "detector.npz"
     differences = hog.export(path)
     assert differences["faces"] == 0.0
@@ -57,17 +57,17 @@ def test_made_and_loaded_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.not_quick
-def test_filters_that_are_not_dlibs_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_no_filters_that_differ_from_dlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = hog_filters.load()
     rows = right.filters.rows.copy()
     rows[100] *= 1.01
     wrong = HogFilters(
-        Filters(rows, right.filters.columns, right.filters.planes, right.filters.parts),
+        SeparableFilters(rows, right.filters.columns, right.filters.planes, right.filters.parts),
         right.thresholds,
         right.rule,
     )
     with pytest.raises(ValueMismatchError):
-        hog.prove(wrong, scenes())
+        hog.validate(wrong, scenes())
     monkeypatch.setattr(hog, "separated", lambda detector: wrong)
     with pytest.raises(ValueMismatchError):
         hog.export(tmp_path / "detector.npz")
@@ -75,17 +75,17 @@ def test_filters_that_are_not_dlibs_are_not_written(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 10, 40, 5000, -1])
-def test_a_truncated_file_is_refused(length: int, saved: bytes) -> None:
+def test_rejects_a_truncated_file(length: int, saved: bytes) -> None:
     with pytest.raises(DatError):
         hog.read_detector(saved[:length])
 
 
-def test_bytes_after_the_end_are_refused(saved: bytes) -> None:
+def test_rejects_bytes_after_the_end(saved: bytes) -> None:
     with pytest.raises(DatError, match="follow the end"):
         hog.read_detector(saved + b"\0")
 
 
-def test_a_detector_with_other_cells_is_refused(saved: bytes) -> None:
+def test_rejects_another_cell_size(saved: bytes) -> None:
     cell_size = saved.index(b"\x01\x08")
     with pytest.raises(DatError, match="supported is"):
         hog.read_detector(saved[:cell_size] + b"\x01\x04" + saved[cell_size + 2 :])

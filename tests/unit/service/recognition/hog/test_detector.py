@@ -19,7 +19,7 @@ from service.recognition.hog.detector import HogDetector
 
 Pictures = dict[str, NDArray[np.uint8]]
 LOWERED = -0.8
-"""Added to the thresholds, so that many windows are compared, suppressed ones and weak ones too."""
+"""Added to the thresholds, for many windows to compare, weak and suppressed ones among them."""
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,8 @@ def detector() -> Iterator[HogDetector]:
         yield HogDetector(hog_filters.load(), cores)
 
 
-def _dlibs(image: NDArray[np.uint8], adjust: float) -> list[tuple[Rectangle, float, int]]:
-    found = dlib.get_frontal_face_detector().run(image, 1, adjust)
+def _dlibs(image: NDArray[np.uint8], adjust_threshold: float) -> list[tuple[Rectangle, float, int]]:
+    found = dlib.get_frontal_face_detector().run(image, 1, adjust_threshold)
     return [
         (Rectangle(box.left(), box.top(), box.right(), box.bottom()), score, part)
         for box, score, part in zip(*found, strict=True)
@@ -37,7 +37,7 @@ def _dlibs(image: NDArray[np.uint8], adjust: float) -> list[tuple[Rectangle, flo
 
 
 def _changed(image: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
-    """A photo as the CNN still finds faces in it and HOG often does not."""
+    """Variants of a photo in which the CNN detector still finds faces and HOG often does not."""
     rows, columns = image.shape[:2]
     middle = (columns / 2, rows / 2)
     shear = np.array([[1, 0.25, -0.125 * rows], [0, 1, 0]])
@@ -56,7 +56,7 @@ def _changed(image: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
     }
 
 
-def test_boxes_scores_parts_and_order_are_dlibs(detector: HogDetector, pictures: Pictures) -> None:
+def test_equals_dlib_in_boxes_scores_parts_and_order(detector: HogDetector, pictures: Pictures) -> None:
     compared = 0
     for name, picture in pictures.items():
         for change, image in _changed(picture).items():
@@ -76,7 +76,7 @@ def test_boxes_scores_parts_and_order_are_dlibs(detector: HogDetector, pictures:
 @pytest.mark.parametrize(
     "shape", [(1, 1), (3, 400), (400, 3), (9, 9), (10, 10), (31, 31), (32, 45), (45, 32)]
 )
-def test_photos_of_a_few_pixels(shape: tuple[int, int], detector: HogDetector) -> None:
+def test_equals_dlib_on_photos_of_a_few_pixels(shape: tuple[int, int], detector: HogDetector) -> None:
     image = np.random.default_rng(7).integers(0, 256, (*shape, 3), dtype=np.uint8)
     assert [(face.rectangle, face.part) for face in detector.faces(image, -3.0)] == [
         (rectangle, part) for rectangle, _, part in _dlibs(image, -3.0)
@@ -96,15 +96,15 @@ def _around(rectangle: Rectangle, state: np.random.Generator) -> Rectangle:
 
 
 @pytest.mark.slow
-def test_verdicts_are_those_of_the_whole_scan(detector: HogDetector, pictures: Pictures) -> None:
-    """Boxes around where dlib sees faces or nearly sees them: sure ones, near the bound of overlap, and misses."""
+def test_local_search_gives_the_verdicts_of_the_whole_scan(detector: HogDetector, pictures: Pictures) -> None:
+    """Faces are boxes around dlib's strong and weak detections: clear overlaps, near the least IoU, and misses."""
     state = np.random.default_rng(3)
     verdicts = []
     for picture in pictures.values():
         for image in _changed(picture).values():
-            seen = _dlibs(image, -1.0)
-            faces = [_around(rectangle, state) for rectangle, _, _ in seen[:6] for _ in range(4)]
-            expected = confirmed(faces, [rectangle for rectangle, score, _ in seen if score >= 0])
+            detections = _dlibs(image, -1.0)
+            faces = [_around(rectangle, state) for rectangle, _, _ in detections[:6] for _ in range(4)]
+            expected = confirmed(faces, [rectangle for rectangle, score, _ in detections if score >= 0])
             assert detector.confirm_locally(image, faces) == expected
             assert detector.confirm_by_scan(image, faces) == expected
             assert detector.confirm(image, faces) == expected
@@ -114,17 +114,19 @@ def test_verdicts_are_those_of_the_whole_scan(detector: HogDetector, pictures: P
     assert len(verdicts) - sum(verdicts) > 100
 
 
-def test_no_face_needs_no_scan(detector: HogDetector, pictures: Pictures) -> None:
+def test_confirms_no_face_without_a_scan(detector: HogDetector, pictures: Pictures) -> None:
     assert detector.confirm(pictures["astronaut.png"], []) == []
 
 
-def test_many_threads_get_what_one_gets(detector: HogDetector, pictures: Pictures) -> None:
+def test_many_threads_get_the_results_of_one(detector: HogDetector, pictures: Pictures) -> None:
     alone = {name: detector(picture) for name, picture in pictures.items()}
     verdicts = {name: detector.confirm_locally(pictures[name], faces) for name, faces in alone.items()}
     assert all(all(answer) for answer in verdicts.values())
     names = list(pictures) * 8
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda name: detector(pictures[name]), names))
-        judged = list(threads.map(lambda name: detector.confirm_locally(pictures[name], alone[name]), names))
+        threaded_verdicts = list(
+            threads.map(lambda name: detector.confirm_locally(pictures[name], alone[name]), names)
+        )
     assert found == [alone[name] for name in names]
-    assert judged == [verdicts[name] for name in names]
+    assert threaded_verdicts == [verdicts[name] for name in names]

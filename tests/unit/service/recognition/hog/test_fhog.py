@@ -1,4 +1,4 @@
-"""Scores of single windows against dlib's, on one level: dlib is made to scan the same picture without doubling."""
+"""Scores of single windows of one level against dlib's, which scans the same image without doubling it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from service.recognition.compute.packed_pixels import packed
 from service.recognition.hog import fhog
 from service.recognition.hog import filters as hog_filters
-from service.recognition.hog.excerpt import Excerpt
+from service.recognition.hog.crops import Crop
 from service.recognition.hog.windows import WindowGrid
 
 DETECTOR = hog_filters.load()
 FINEST = (73, 81)
-"""Sides of a window's box on the finest level: dlib counts from the middle of a cell to that of another, and left of
-the picture it takes half a cell off where it adds half a cell elsewhere. All other levels' sides are larger."""
+"""Sides of a window's box on the finest level; on all other levels they are larger. dlib measures from the centre of
+one cell to that of another, and left of the level it subtracts half a cell instead of adding it."""
 
 
 def _ties(rows: int, columns: int) -> NDArray[np.uint8]:
-    """Channels whose gradients tie everywhere but point elsewhere: red to the right, blue down, green both ways."""
+    """Channels with gradients of equal length in different directions: red right, blue down, green diagonal."""
     down, across = np.mgrid[0:rows, 0:columns]
     red, green, blue = (across * 5) % 256, ((across + down) // 2 * 5) % 256, (down * 5) % 256
     return np.stack([red, green, blue], axis=-1).astype(np.uint8)
@@ -32,14 +32,14 @@ def _noise(rows: int, columns: int) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("make", [_ties, _noise])
 @pytest.mark.parametrize("columns", range(120, 136))
-def test_every_window_has_dlibs_score(
+def test_every_window_has_the_score_of_dlib(
     columns: int, make: Callable[[int, int], NDArray[np.uint8]], unsuppressed: Any
 ) -> None:
-    """All remainders of the vector loops' widths occur; the last columns are computed in another order."""
+    """All remainders of the vectors' width occur, since the last columns are computed in another order."""
     image = make(131, columns)
     grid = WindowGrid.of_level(0, *image.shape[:2])
-    whole = Excerpt(packed(image), 0, 0)
-    scores = fhog.scores(whole, image.shape[:2], DETECTOR.filters, *grid.whole)
+    whole = Crop(packed(image), 0, 0)
+    scores = fhog.scores(whole, image.shape[:2], DETECTOR.filters, *grid.region)
     ours = scores.astype(np.float64) - DETECTOR.thresholds[:, None, None]
     tops, lefts = grid.tops.tolist(), grid.lefts.tolist()
     compared = set()
@@ -51,9 +51,9 @@ def test_every_window_has_dlibs_score(
     assert len(compared) == scores.size
 
 
-def test_a_region_has_the_scores_of_the_whole_to_the_bit() -> None:
+def test_scores_of_a_region_equal_those_of_the_level_bit_for_bit() -> None:
     size = (331, 277)
-    image = Excerpt(packed(_noise(*size)), 0, 0)
+    image = Crop(packed(_noise(*size)), 0, 0)
     down, across = fhog.windows(*size)
     whole = fhog.scores(image, size, DETECTOR.filters, 0, down, 0, across)
     for top, bottom, left, right in [
@@ -63,12 +63,12 @@ def test_a_region_has_the_scores_of_the_whole_to_the_bit() -> None:
         (0, down, across - 9, across),
     ]:
         area = fhog.pixels_under(top, bottom, left, right, *size)
-        seen = Excerpt(np.ascontiguousarray(image.at(area)), area.top, area.left)
-        region = fhog.scores(seen, size, DETECTOR.filters, top, bottom, left, right)
+        crop = Crop(np.ascontiguousarray(image.view(area)), area.top, area.left)
+        region = fhog.scores(crop, size, DETECTOR.filters, top, bottom, left, right)
         np.testing.assert_array_equal(region, whole[:, top:bottom, left:right])
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (19, 300), (300, 19), (20, 20)])
-def test_a_picture_under_three_cells_has_no_windows(shape: tuple[int, int]) -> None:
+def test_a_level_under_three_cells_has_no_windows(shape: tuple[int, int]) -> None:
     down, across = fhog.windows(*shape)
     assert (down, across) == ((1, 1) if shape == (20, 20) else (0, 0))

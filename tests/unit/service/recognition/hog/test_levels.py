@@ -1,4 +1,4 @@
-"""The levels of the HOG detector against dlib's own pictures, byte for byte."""
+"""Pyramid levels of the HOG detector against those of dlib, byte for byte."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from service.recognition.compute.packed_pixels import packed
 from service.recognition.hog import levels as hog_levels
-from service.recognition.hog.excerpt import Area, Excerpt
-from service.recognition.hog.lazy_levels import Pictures
+from service.recognition.hog.crops import Area, Crop
+from service.recognition.hog.lazy_pyramid import LazyPyramid
 from service.recognition.hog.windows import WindowGrid, in_photo
 
 SHAPES = [(123, 217), (64, 50), (41, 40), (301, 33), (33, 301), (250, 251), (97, 402)]
@@ -27,53 +27,53 @@ def _assert_dlibs_levels(image: NDArray[np.uint8]) -> None:
     for number, size in enumerate(hog_levels.sizes(*image.shape[:2])):
         dlibs = dlib.resize_image(dlibs, *size) if number == 0 else dlib.pyramid_down(6)(dlibs)
         assert dlibs.shape[:2] == size
-        level = Excerpt.blank(Area(0, size[0], 0, size[1]))
-        way = hog_levels.resampling((ours.shape[0], ours.shape[1]), size)
+        level = Crop.empty(Area(0, size[0], 0, size[1]))
+        resampling = hog_levels.resampling((ours.shape[0], ours.shape[1]), size)
         for area in level.area.bands(size[0] // 3):
-            hog_levels.resample(Excerpt(ours, 0, 0), level, way, area)
+            hog_levels.resample(Crop(ours, 0, 0), level, resampling, area)
         np.testing.assert_array_equal(_bytes(level.pixels), dlibs, f"level {number} of {image.shape}")
         ours = level.pixels
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_noise(shape: tuple[int, int]) -> None:
+def test_levels_of_noise_equal_those_of_dlib(shape: tuple[int, int]) -> None:
     _assert_dlibs_levels(np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("name", ["astronaut.png", "800px-Guido-portrait-2014.jpg", "chelsea.png"])
-def test_photos(name: str, pictures: dict[str, NDArray[np.uint8]]) -> None:
+def test_levels_of_photos_equal_those_of_dlib(name: str, pictures: dict[str, NDArray[np.uint8]]) -> None:
     _assert_dlibs_levels(pictures[name])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_areas_made_alone_are_those_of_the_whole_levels(shape: tuple[int, int]) -> None:
-    """In any order, growing, at every border, the columns that dlib computes in another way among them."""
+def test_areas_of_the_lazy_pyramid_equal_those_of_whole_levels(shape: tuple[int, int]) -> None:
+    """In any order, growing, at every border, with and without the columns computed in float64."""
     random = np.random.default_rng(shape[0])
     image = random.integers(0, 256, (*shape, 3), dtype=np.uint8)
-    ways = [
+    resamplings = [
         hog_levels.resampling(finer, size) for finer, size in pairwise([shape, *hog_levels.sizes(*shape)])
     ]
     wholes = [packed(image)]
-    for size, way in zip(hog_levels.sizes(*shape), ways, strict=True):
-        level = Excerpt.blank(Area(0, size[0], 0, size[1]))
-        hog_levels.resample(Excerpt(wholes[-1], 0, 0), level, way, level.area)
+    for size, resampling in zip(hog_levels.sizes(*shape), resamplings, strict=True):
+        level = Crop.empty(Area(0, size[0], 0, size[1]))
+        hog_levels.resample(Crop(wholes[-1], 0, 0), level, resampling, level.area)
         wholes.append(level.pixels)
     with ThreadPoolExecutor(2) as pool:
-        pictures = Pictures(image, ways, pool)
+        pyramid = LazyPyramid(image, resamplings, pool)
         for _ in range(6):
-            asked = {
+            requested = {
                 number: [_any_area(random, whole.shape) for _ in range(2)]
                 for number, whole in enumerate(wholes[1:])
                 if random.random() < 0.5
             }
-            for number, read in pictures.make(asked):
-                for area in asked[number]:
-                    whole = Excerpt(wholes[number + 1], 0, 0)
-                    np.testing.assert_array_equal(read(area).at(area), whole.at(area))
+            for number, read in pyramid.compute(requested):
+                for area in requested[number]:
+                    whole = Crop(wholes[number + 1], 0, 0)
+                    np.testing.assert_array_equal(read(area).view(area), whole.view(area))
 
 
 def _any_area(random: np.random.Generator, shape: tuple[int, ...]) -> Area:
-    """Every fourth one reaches a border."""
+    """A random area; every fourth one reaches a border."""
     (top, bottom), (left, right) = (
         sorted(random.choice(np.clip(np.arange(-size // 8, size + size // 8), 0, size), 2, replace=False))
         for size in shape
@@ -85,7 +85,7 @@ def _any_area(random: np.random.Generator, shape: tuple[int, ...]) -> Area:
 
 @pytest.mark.not_quick
 @pytest.mark.parametrize("rows", range(26, 60))
-def test_there_are_as_many_levels_as_dlib_scans(rows: int, unsuppressed: Any) -> None:
+def test_the_number_of_levels_is_that_of_dlib(rows: int, unsuppressed: Any) -> None:
     image = np.random.default_rng(rows).integers(0, 256, (rows, 200, 3), dtype=np.uint8)
     boxes, _, _ = unsuppressed.run(image, 1, -1000.0)
     dlibs = {(box.left(), box.top(), box.right(), box.bottom()) for box in boxes}
@@ -94,7 +94,7 @@ def test_there_are_as_many_levels_as_dlib_scans(rows: int, unsuppressed: Any) ->
         grid = WindowGrid.of_level(number, *size)
         ours |= {
             in_photo(grid.box(row, column))
-            for row in range(grid.whole.bottom)
-            for column in range(grid.whole.right)
+            for row in range(grid.region.bottom)
+            for column in range(grid.region.right)
         }
     assert ours == dlibs

@@ -1,4 +1,4 @@
-"""Who suppresses whom, and that the fate of one window needs no more than its chain."""
+"""NMS of windows: the overlap rule, and NMS of a single window from only the windows that it depends on."""
 
 from collections.abc import Iterable
 from itertools import count
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from service.recognition.geometry import Rectangle
-from service.recognition.hog.window_nms import Closure, Window, survivors
+from service.recognition.hog.window_nms import LocalNms, Window, suppress
 from service.recognition.nms import OverlapRule
 
 RULE = OverlapRule(overlap=0.33, covered=0.79)
@@ -24,25 +24,25 @@ def _same_face(first: Rectangle, second: Rectangle) -> bool:
 
 
 class _Photo:
-    """All windows of a made-up photo; remembers around which of them somebody looked."""
+    """All windows of a synthetic photo; records the windows whose neighbours were requested."""
 
     def __init__(self, windows: Iterable[Window]) -> None:
         self.windows = list(windows)
         self._rectangles = np.array([window.rectangle for window in self.windows])
-        self.looked_around: list[Window] = []
+        self.requested: list[Window] = []
 
-    def around(self, window: Window) -> list[Window]:
-        self.looked_around.append(window)
+    def overlapping(self, window: Window) -> list[Window]:
+        self.requested.append(window)
         same = RULE.same_face(np.array(window.rectangle), self._rectangles)
         return [self.windows[index] for index in np.flatnonzero(same)]
 
 
 def _chain(length: int) -> list[Window]:
-    """Windows in a row, each overlapping only its neighbours, the scores rising."""
+    """Windows in a row with rising scores; each overlaps only its two neighbours."""
     return [_window(40 * number, score=1.0 + number) for number in range(length)]
 
 
-def test_two_boxes_are_one_face_by_their_share_of_the_bounding_box_or_by_being_covered() -> None:
+def test_boxes_overlap_by_their_share_of_the_bounding_box_or_by_being_covered() -> None:
     box = Rectangle(0, 0, 99, 99)
     assert _same_face(box, Rectangle(50, 0, 149, 99))  # 50 of 150
     assert not _same_face(box, Rectangle(51, 0, 150, 99))  # 49 of 151
@@ -51,7 +51,7 @@ def test_two_boxes_are_one_face_by_their_share_of_the_bounding_box_or_by_being_c
     assert not _same_face(box, Rectangle(100, 0, 199, 99))
 
 
-def test_an_empty_box_is_nobodys_face() -> None:
+def test_an_empty_box_overlaps_no_box() -> None:
     empty = Rectangle(50, 50, 49, 49)
     assert not _same_face(empty, Rectangle(0, 0, 99, 99))
     assert not _same_face(Rectangle(0, 0, 99, 99), empty)
@@ -59,36 +59,36 @@ def test_an_empty_box_is_nobodys_face() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 7, 500])
-def test_along_a_chain_every_second_window_is_a_face(length: int) -> None:
-    """The strongest stays, suppresses the next, which then cannot suppress the one after it, and so on."""
+def test_keeps_every_second_window_of_a_chain(length: int) -> None:
+    """The strongest window suppresses the next, which then cannot suppress the one after it, and so on."""
     windows = _chain(length)
     assert not _same_face(windows[0].rectangle, _window(80, 0).rectangle)
-    closure = Closure(RULE, _Photo(windows).around)
+    nms = LocalNms(RULE, _Photo(windows).overlapping)
     expected = [(length - 1 - number) % 2 == 0 for number in range(length)]
-    assert [closure.is_face(window) for window in windows] == expected
+    assert [nms.keeps(window) for window in windows] == expected
     assert (
-        survivors(windows, RULE)
-        == [window for window, face in zip(windows, expected, strict=True) if face][::-1]
+        suppress(windows, RULE)
+        == [window for window, kept in zip(windows, expected, strict=True) if kept][::-1]
     )
 
 
-def test_only_the_chain_of_a_window_is_looked_at() -> None:
+def test_requests_only_neighbours_along_the_chain_of_a_window() -> None:
     chain, elsewhere = _chain(3), [_window(1000 + 40 * number, 9.0) for number in range(50)]
     photo = _Photo(chain + elsewhere)
-    assert Closure(RULE, photo.around).is_face(chain[0])
-    assert set(photo.looked_around) <= set(chain)
-    assert len(photo.looked_around) > 1
+    assert LocalNms(RULE, photo.overlapping).keeps(chain[0])
+    assert set(photo.requested) <= set(chain)
+    assert len(photo.requested) > 1
 
 
-def test_a_weaker_neighbour_is_never_asked_about() -> None:
+def test_never_requests_neighbours_of_a_weaker_window() -> None:
     strong, weak = _window(0, 2.0), _window(40, 1.0)
     photo = _Photo([strong, weak])
-    assert Closure(RULE, photo.around).is_face(strong)
-    assert photo.looked_around == [strong]
+    assert LocalNms(RULE, photo.overlapping).keeps(strong)
+    assert photo.requested == [strong]
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_fate_of_each_of_many_windows_is_that_of_the_whole(seed: int) -> None:
+def test_equals_nms_of_all_windows(seed: int) -> None:
     state = np.random.default_rng(seed)
     windows = [
         Window(
@@ -110,9 +110,9 @@ def test_the_fate_of_each_of_many_windows_is_that_of_the_whole(seed: int) -> Non
             )
         )
     ]
-    faces = set(survivors(windows, RULE))
-    assert 10 < len(faces) < 150
-    closure = Closure(RULE, _Photo(windows).around)
-    assert {window for window in state.permutation(len(windows)) if closure.is_face(windows[window])} == {
-        window.column for window in faces
-    }
+    kept = set(suppress(windows, RULE))
+    assert 10 < len(kept) < 150
+    nms = LocalNms(RULE, _Photo(windows).overlapping)
+    assert {
+        windows[number] for number in state.permutation(len(windows)) if nms.keeps(windows[number])
+    } == kept

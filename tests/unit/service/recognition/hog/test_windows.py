@@ -1,4 +1,4 @@
-"""The bounds on where a window can matter, against all windows of a level."""
+"""Bounds on the windows that can overlap a box or confirm a face, against all windows of a photo."""
 
 import numpy as np
 import pytest
@@ -22,15 +22,15 @@ def _inside(region: Region | None, row: int, column: int) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_no_window_that_could_confirm_a_face_is_left_out(seed: int) -> None:
+def test_the_region_holds_every_window_that_confirms_a_face(seed: int) -> None:
     state = np.random.default_rng(seed)
     left, top, side = state.integers(-30, 150), state.integers(-30, 120), state.integers(40, 160)
     face = Rectangle(int(left), int(top), int(left + side), int(top + side * state.uniform(0.8, 1.3)))
     found = 0
     for grid in _grids():
-        region = grid.confirming(face)
-        for row in range(grid.whole.bottom):
-            for column in range(grid.whole.right):
+        region = grid.could_confirm(face)
+        for row in range(grid.region.bottom):
+            for column in range(grid.region.right):
                 if confirms(in_photo(grid.box(row, column)), face):
                     assert _inside(region, row, column)
                     found += 1
@@ -38,18 +38,18 @@ def test_no_window_that_could_confirm_a_face_is_left_out(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_no_window_that_could_suppress_another_is_left_out(seed: int) -> None:
+def test_the_region_holds_every_window_that_overlaps_a_box(seed: int) -> None:
     state = np.random.default_rng(seed)
     grids = _grids()
     number = int(state.integers(len(grids) - 2))
     box = grids[number].box(
-        int(state.integers(grids[number].whole.bottom)), int(state.integers(grids[number].whole.right))
+        int(state.integers(grids[number].region.bottom)), int(state.integers(grids[number].region.right))
     )
     left_out = 0
     for grid in grids:
-        region = grid.same_face(box, RULE)
-        for row in range(grid.whole.bottom):
-            boxes = np.array([grid.box(row, column) for column in range(grid.whole.right)])
+        region = grid.could_overlap(box, RULE)
+        for row in range(grid.region.bottom):
+            boxes = np.array([grid.box(row, column) for column in range(grid.region.right)])
             for column, same in enumerate(RULE.same_face(np.array(box), boxes)):
                 if same:
                     assert _inside(region, row, column)
@@ -60,7 +60,7 @@ def test_no_window_that_could_suppress_another_is_left_out(seed: int) -> None:
 
 def test_a_level_without_windows_and_a_face_without_area_have_no_region() -> None:
     empty = WindowGrid.of_level(3, 19, 400)
-    assert empty.whole.windows == 0
-    assert empty.confirming(Rectangle(0, 0, 50, 50)) is None
-    assert empty.same_face(Rectangle(0, 0, 50, 50), RULE) is None
-    assert _grids()[0].confirming(Rectangle(50, 50, 50, 90)) is None
+    assert empty.region.windows == 0
+    assert empty.could_confirm(Rectangle(0, 0, 50, 50)) is None
+    assert empty.could_overlap(Rectangle(0, 0, 50, 50), RULE) is None
+    assert _grids()[0].could_confirm(Rectangle(50, 50, 50, 90)) is None

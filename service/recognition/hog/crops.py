@@ -1,4 +1,4 @@
-"""Rectangles of pixels, and what is read of a picture that need not be there as a whole."""
+"""Half-open rectangles of pixels (`Area`) and crops of an image that remember their place in it (`Crop`)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Area(NamedTuple):
-    """A rectangle of pixels, the ends excluded."""
+    """A rectangle of pixels, half-open: `bottom` and `right` are outside."""
 
     top: int
     bottom: int
@@ -33,7 +33,7 @@ class Area(NamedTuple):
         )
 
     def bounding(self, other: "Area") -> "Area":
-        """The smallest rectangle around both."""
+        """Bounding box of both areas."""
         return Area(
             min(self.top, other.top),
             max(self.bottom, other.bottom),
@@ -41,32 +41,32 @@ class Area(NamedTuple):
             max(self.right, other.right),
         )
 
-    def around(self, inner: "Area") -> Iterator["Area"]:
-        """What is left without an area inside of this one: up to four rectangles."""
+    def minus(self, inner: "Area") -> Iterator["Area"]:
+        """Up to four areas that cover this one except for an area inside of it."""
         above, below = self._replace(bottom=inner.top), self._replace(top=inner.bottom)
         left = Area(inner.top, inner.bottom, self.left, inner.left)
         right = Area(inner.top, inner.bottom, inner.right, self.right)
         return (area for area in (above, below, left, right) if area.pixels)
 
     def bands(self, rows: int) -> Iterator["Area"]:
-        """The area in bands of so many rows; the last has fewer."""
+        """Split into bands of `rows` rows; the last band may have fewer."""
         for top in range(self.top, self.bottom, rows):
             yield self._replace(top=top, bottom=min(top + rows, self.bottom))
 
 
 @dataclass(frozen=True)
-class Excerpt:
-    """An area of a picture."""
+class Crop:
+    """A crop of an image, and its place in it."""
 
     pixels: NDArray[np.uint32]
-    """Packed, C-contiguous, of the area's shape."""
+    """Packed pixels (`packed_pixels`), C-contiguous, of the area's shape."""
     top: int
     left: int
-    """Where in the picture it begins."""
+    """Position of the first pixel in the image."""
 
     @classmethod
-    def blank(cls, area: Area) -> "Excerpt":
-        """An excerpt whose pixels are still to be written."""
+    def empty(cls, area: Area) -> "Crop":
+        """A crop of uninitialised pixels."""
         return cls(np.empty(area.shape, np.uint32), area.top, area.left)
 
     @property
@@ -74,8 +74,8 @@ class Excerpt:
         rows, columns = self.pixels.shape
         return Area(self.top, self.top + rows, self.left, self.left + columns)
 
-    def at(self, area: Area) -> NDArray[np.uint32]:
-        """The pixels of an area inside, to read or to write."""
+    def view(self, area: Area) -> NDArray[np.uint32]:
+        """View of an area inside of the crop; `area` is in coordinates of the image."""
         top, left = area.top - self.top, area.left - self.left
         rows, columns = area.shape
         return self.pixels[top : top + rows, left : left + columns]
