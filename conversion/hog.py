@@ -1,7 +1,7 @@
 """Export of dlib's frontal face detector (HOG) to the array file in the service's package.
 
-The filters are part of dlib's source code and equal in every release, so the file (25 kB) comes with the package and
-operators need no conversion. `python -m conversion.hog` makes it again from the installed dlib.
+The filters are part of dlib's source code and equal in every release. So the file (25 kB) comes with the package, and
+no installation converts it. `python -m conversion.hog` exports it again from the installed dlib.
 
 Source: dlib/image_processing/object_detector.h and scan_fhog_pyramid.h (serialize, build_fhog_filterbank).
 """

@@ -33,7 +33,7 @@ from service.recognition.hog.crops import Area, Crop
 from service.recognition.hog.filters import HogFilters
 from service.recognition.hog.lazy_pyramid import ReadArea, doubled, fill
 from service.recognition.hog.local_search import LocalSearch
-from service.recognition.hog.scoring import Level, levels, strips, windows_above_threshold
+from service.recognition.hog.scoring import Level, pyramid_levels, strips, windows_above_threshold
 from service.recognition.hog.window_nms import Window, suppress
 from service.recognition.hog.windows import in_photo
 
@@ -60,7 +60,7 @@ class HogFace:
 
 
 class HogDetector:
-    """`dlib.get_frontal_face_detector()(image, 1)`. Safe to call from many threads.
+    """Equivalent of `dlib.get_frontal_face_detector()(image, 1)`. Safe to call from many threads.
 
     Args:
         detector: filters, thresholds and the overlap rule.
@@ -106,7 +106,7 @@ class HogDetector:
         """
         if not faces:
             return []
-        pixels = sum(math.prod(level.size) for level in levels(*image.shape[:2]))
+        pixels = sum(math.prod(level.size) for level in pyramid_levels(*image.shape[:2]))
         local = sum(LOCAL_PIXELS + LOCAL_FACTOR * face.area for face in faces)
         if local > SCORED_SHARE * pixels:
             return self.confirm_by_scan(image, faces)
@@ -123,7 +123,7 @@ class HogDetector:
     @staticmethod
     def _levels(image: NDArray[np.uint8], executor: Executor) -> Iterator[tuple[Level, ReadArea]]:
         """The levels of a photo, the doubled photo first, each with the function that reads it."""
-        first, *others = levels(*image.shape[:2])
+        first, *others = pyramid_levels(*image.shape[:2])
         read: ReadArea = partial(doubled, image, first.resampling)
         yield first, read
         for level in others:

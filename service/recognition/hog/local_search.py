@@ -21,7 +21,7 @@ from service.recognition.geometry import Rectangle
 from service.recognition.hog.confirmation import confirms
 from service.recognition.hog.filters import HogFilters
 from service.recognition.hog.lazy_pyramid import LazyPyramid
-from service.recognition.hog.scoring import Level, levels, strips, windows_above_threshold
+from service.recognition.hog.scoring import Level, pyramid_levels, strips, windows_above_threshold
 from service.recognition.hog.window_nms import LocalNms, Window
 from service.recognition.hog.windows import Region, in_photo
 
@@ -37,7 +37,7 @@ class LocalSearch:
 
     def __init__(self, detector: HogFilters, image: NDArray[np.uint8], pool: Executor) -> None:
         self._detector = detector
-        self._levels = levels(*image.shape[:2])
+        self._levels = pyramid_levels(*image.shape[:2])
         self._pyramid = LazyPyramid(image, [level.resampling for level in self._levels], pool)
         self._pool = pool
         self._scored = [

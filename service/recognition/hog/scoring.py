@@ -41,7 +41,7 @@ class Level:
 
 
 @lru_cache(maxsize=8)  # of an 8 megapixel photo 2 MB
-def levels(rows: int, columns: int) -> tuple[Level, ...]:
+def pyramid_levels(rows: int, columns: int) -> tuple[Level, ...]:
     """The pyramid's levels for a photo of this size in pixels, the doubled photo first."""
     sizes = hog_levels.sizes(rows, columns)
     return tuple(

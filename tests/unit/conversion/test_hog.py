@@ -21,17 +21,17 @@ def saved() -> bytes:
 
 
 def test_the_packaged_file_holds_the_detector_of_the_installed_dlib(saved: bytes) -> None:
-    made, packaged = hog.separated(hog.read_detector(saved)), hog_filters.load()
-    np.testing.assert_array_equal(made.thresholds, packaged.thresholds)
-    assert made.rule == packaged.rule
+    exported, packaged = hog.separated(hog.read_detector(saved)), hog_filters.load()
+    np.testing.assert_array_equal(exported.thresholds, packaged.thresholds)
+    assert exported.rule == packaged.rule
     assert len(packaged.filters.rows) == 305
-    np.testing.assert_array_equal(made.filters.planes, packaged.filters.planes)
-    np.testing.assert_array_equal(made.filters.parts, packaged.filters.parts)
+    np.testing.assert_array_equal(exported.filters.planes, packaged.filters.planes)
+    np.testing.assert_array_equal(exported.filters.parts, packaged.filters.parts)
     # The SVD does not fix the signs of a pair of singular vectors; it fixes their product.
     for number in range(len(packaged.filters.rows)):
         ours, theirs = (
             np.outer(filters.columns[number], filters.rows[number])
-            for filters in (packaged.filters, made.filters)
+            for filters in (packaged.filters, exported.filters)
         )
         np.testing.assert_allclose(ours, theirs, atol=1e-7)
 

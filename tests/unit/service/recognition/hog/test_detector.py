@@ -1,4 +1,4 @@
-"""The HOG detector against dlib itself: boxes, order, scores, parts, verdicts, and many threads."""
+"""The HOG detector against dlib: boxes, order, scores, parts, verdicts, and many threads."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -114,7 +114,7 @@ def test_local_search_gives_the_verdicts_of_the_whole_scan(detector: HogDetector
     assert len(verdicts) - sum(verdicts) > 100
 
 
-def test_confirms_no_face_without_a_scan(detector: HogDetector, pictures: Pictures) -> None:
+def test_confirming_no_faces_returns_no_verdicts(detector: HogDetector, pictures: Pictures) -> None:
     assert detector.confirm(pictures["astronaut.png"], []) == []
 
 
