@@ -13,6 +13,6 @@ def open_library(store: Path, model: int) -> Recognizer:
     Raises:
         RecognizerError: weights or graphs are missing or damaged.
     """
-    recognizer = open_recognizer(MODELS[model], engine="onnx", store=store, workers=1, threads=0)
+    recognizer = open_recognizer(MODELS[model], store)
     recognizer.warm_up()
     return recognizer

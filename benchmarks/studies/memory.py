@@ -15,7 +15,7 @@ from benchmarks.library import open_library
 from benchmarks.throughput import photos
 from model_store.models import MODELS
 from service.recognition.geometry import Rectangle
-from service.recognition.memory import needed
+from service.recognition.memory import recognition_bytes
 
 DETECTED = (0.3, 1.2, 4.0, 8.3)
 """Megapixels of photos as `/detect` gets them."""
@@ -43,7 +43,7 @@ def measure(model: int, path: Path, megapixels: float, *, known: bool) -> tuple[
     rows, columns, _ = image.shape
     centre = Rectangle(columns // 3, rows // 3, 2 * columns // 3, 2 * rows // 3)
     recognizer.recognize(image, [centre] if known else None)
-    estimate = needed(MODELS[model], rows, columns, known=known) / MEBIBYTE
+    estimate = recognition_bytes(MODELS[model], rows, columns, known=known) / MEBIBYTE
     return before, peak_memory(own) - before, estimate
 
 

@@ -23,13 +23,13 @@ from conversion.validation.exposed import RAISE, exposed
 from conversion.validation.pictures import Picture, fingerprint
 from service.recognition.cnn import pyramid, rescoring
 from service.recognition.cnn import score_map as mmod
+from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.pyramid import Layout
 from service.recognition.cnn.pyramid_tables import tables
 from service.recognition.cnn.strips import scores_in_strips
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import Detection
-from service.recognition.factory import window
 from service.recognition.ort.runtime import onnxruntime
 
 Values = dict[str, NDArray[Any]]
@@ -149,7 +149,7 @@ def _detections(
     network: Network,
     pictures: Sequence[Picture],
 ) -> Values:
-    of_file = window(detector_facts(network))
+    of_file = detector_window(detector_facts(network))
     faces: list[tuple[int, ...]] = []
     confidences: list[float] = []
     scores: list[NDArray[np.float32]] = []

@@ -133,7 +133,7 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
         # KEPT has a part of each kind for one photo at a time (measured, one caller, up to 8.8 megapixels).
         of_photo = KEPT_BY_PHOTO if model.detector == "cnn" else KEPT_FOR_FACES
         kept = (KEPT if model.detector == "cnn" else 0) + of_photo * (capacity.at_once - 1)
-    recognizing = memory.needed if settings.engine == "onnx" else memory.needed_by_dlib
+    recognizing = memory.recognition_bytes if settings.engine == "onnx" else memory.dlib_recognition_bytes
 
     def peak(area: int, mimetype: str, known: bool) -> int:
         decoding = needed(Header(area, 1, "JPEG"))

@@ -76,7 +76,7 @@ class PhotoPipeline:
 
     def _needed(self, header: Header, task: Task) -> int:
         """Bytes for a photo in work: at its peak while it is decoded, or while it is recognised."""
-        recognizing = memory.needed(
+        recognizing = memory.recognition_bytes(
             MODELS[self.settings.model], header.height, header.width, known=task.rectangles is not None
         )
         return max(needed(header), recognizing)

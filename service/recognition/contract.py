@@ -1,4 +1,4 @@
-"""What an engine is: one method a stage, arrays in and arrays out, safe to call from many threads at once."""
+"""Contract of an engine: one method per stage, arrays in and arrays out, safe to call from many threads at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 from service.recognition.geometry import Rectangle
 
 CHIP_SIDE = 150
-"""Pixels a side of a face chip, the network's input (face_recognition.cpp in dlib's tools/python)."""
+"""Side in pixels of a face chip, the network's input (face_recognition.cpp in dlib's tools/python)."""
 CHIP_PADDING = 0.25
-"""What a chip shows around the face, as a share of it (compute_face_descriptor's default)."""
+"""Margin of a chip on each side of the face, as a share of the face (compute_face_descriptor's default)."""
 DESCRIPTOR_LENGTH = 128
 
 
 class EngineError(RuntimeError):
     """A stage could not be computed, through no fault of the photo."""
+
+
+class OutOfMemory(EngineError):
+    """The device, or this machine, has too little memory for a run of a network."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +34,32 @@ class Detection:
 
 @dataclass(frozen=True)
 class Stage:
-    """Who computes a stage, for `/info` and the log."""
+    """Engine and provider of a stage, with its counters since the start, for `/info`, the metrics and the log."""
 
     engine: str
     provider: str
     fallbacks: int = 0
-    """How many times the other engine had to stand in since the start (with_fallback.py)."""
+    """Calls that the fallback engine computed (engines/with_fallback.py)."""
     on_cpu: int = 0
-    """How many runs of its network the CPU computed, since the provider's device had no memory for them."""
+    """Runs of its network by CPU fallback: the provider's device was out of memory (ort/sessions.py)."""
     batches: Mapping[int, int] = field(default_factory=dict)
-    """How many runs of its network there were, by the number of photos that shared them."""
+    """Number of photos in a run of its network -> number of such runs."""
 
 
 class Engine(Protocol):
-    """The stages of a photo. An `image` is RGB, uint8, C-contiguous, shape (rows, columns, 3)."""
+    """The stages of a photo. An `image` is RGB, uint8, C-contiguous, shape (rows, columns, 3).
+
+    Each stage raises EngineError.
+    """
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Faces of the CNN detector, the surest first."""
+        """Faces of the CNN detector, in descending confidence."""
 
     def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
-        """Faces of dlib's frontal face detector, the photo doubled once first, in dlib's order."""
+        """Faces of dlib's frontal face detector on the photo doubled once, in dlib's order."""
 
     def hog_confirms(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> list[bool]:
-        """For each rectangle whether one of `hog_detections` confirms it (`confirmation.confirms`)."""
+        """For each rectangle, True if one of `hog_detections` confirms it (`confirmation.confirms`)."""
 
     def landmarks(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
         """Points of each face, shape (faces, 5 or 68, 2): x, y in pixels of the photo."""
@@ -61,10 +68,10 @@ class Engine(Protocol):
         """Each face upright, RGB, shape (faces, 150, 150, 3)."""
 
     def descriptors(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Shape (faces, 128), not normalised."""
+        """Descriptors of chips, shape (faces, 128), not normalised."""
 
     def stages(self) -> dict[str, Stage]:
-        """Who computes what."""
+        """Engine and provider of each stage, by the name of its method."""
 
     def close(self) -> None:
-        """Let go of processes and sessions. The engine cannot be used afterwards."""
+        """End the processes and sessions. The engine cannot be used afterwards."""

@@ -1,4 +1,4 @@
-"""Rectangles in dlib's convention, and how much two of them overlap."""
+"""Rectangles in dlib's convention, and intersection over union (IoU)."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 class Rectangle(NamedTuple):
     """A rectangle in pixels, origin at the top left, ALL edges inclusive (dlib.rectangle).
 
-    Edges may lie outside of the photo: a face at the border has its full box.
+    Edges may lie outside the photo: a face at the border has its full box.
     """
 
     left: int
@@ -24,7 +24,7 @@ class Rectangle(NamedTuple):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Rows and columns of a rectangle that is not empty."""
+        """Rows and columns of a non-empty rectangle."""
         return self.bottom - self.top + 1, self.right - self.left + 1
 
     def intersection(self, other: "Rectangle") -> "Rectangle":
@@ -43,7 +43,7 @@ class Rectangle(NamedTuple):
 
 
 def intersection_over_union(first: Rectangle, second: Rectangle) -> float:
-    """Overlap as the Nextcloud app's own models measure it: edges as points, so widths without dlib's +1."""
+    """IoU as in the Nextcloud app's models: edges are points, so that widths lack dlib's +1."""
     width = min(first.right, second.right) - max(first.left, second.left)
     height = min(first.bottom, second.bottom) - max(first.top, second.top)
     if width <= 0 or height <= 0:
@@ -57,5 +57,5 @@ def _point_area(rectangle: Rectangle) -> int:
 
 
 def round_half_away(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """C's lround: halves away from zero (numpy's rint takes halves to even)."""
+    """Rounding of C's lround: halves away from zero (numpy's rint rounds halves to even)."""
     return np.copysign(np.floor(np.abs(values) + 0.5), values).astype(np.int64)

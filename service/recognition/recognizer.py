@@ -1,4 +1,4 @@
-"""The whole story of a photo: find the faces, mark them, cut them out, describe them, confirm them."""
+"""Recognition of a photo: detection, landmarks, chips, descriptors, confirmation by HOG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from service.recognition.geometry import Rectangle
 from service.recognition.timings import Stopwatch, Timings
 
 HOG_CONFIDENCE = 1.1
-"""What a HOG face carries as its confidence (the Nextcloud app's own HOG model, and the upstream service)."""
+"""Confidence of a face of the HOG detector (the Nextcloud app's own HOG model, and the upstream service)."""
 UNCONFIRMED_FACTOR = 0.8
-"""What is left of the confidence of a face that HOG does not confirm (the upstream service)."""
+"""Factor of the confidence of a face that HOG does not confirm (the upstream service)."""
 GIVEN_CONFIDENCE = 1.0
-"""The confidence of a face whose rectangle the caller gave."""
+"""Confidence of a face whose rectangle is given by the caller."""
 
 
 @dataclass(frozen=True)
 class Face:
-    """One face of a photo, in pixels of the array that was given."""
+    """One face of a photo, in pixels of the image."""
 
     rectangle: Rectangle
     confidence: float
@@ -35,19 +35,19 @@ class Face:
 
 @dataclass(frozen=True)
 class Recognition:
-    """What a photo gave, and what it took."""
+    """Faces of a photo, and the time of each stage."""
 
     faces: list[Face]
     timings: Timings
 
 
 class Recognizer:
-    """Finds and describes the faces of photos as one FACE_MODEL does. Safe to call from many threads.
+    """Detection and description of faces as in one FACE_MODEL. Safe to call from many threads.
 
     Args:
         model: one of `models.MODELS`.
-        engine: computes the stages; kept as `engine`, for who wants a stage alone.
-        fallback: computes a stage where `engine` fails, slower and with the same result; None where there is none.
+        engine: computes the stages; also the attribute `engine`, for calls of a single stage.
+        fallback: computes a stage if `engine` fails, slower and with the same result; None: no fallback.
     """
 
     def __init__(self, model: Model, engine: Engine, fallback: Engine | None = None) -> None:
@@ -62,11 +62,11 @@ class Recognizer:
 
         Args:
             image: RGB, uint8, shape (rows, columns, 3).
-            rectangles: where the faces are, if that is known: nothing is searched then, and the answer has one
-                face for each, in this order.
+            rectangles: rectangles of known faces, in pixels of the image. No detector runs then, and the result has
+                one face for each, in this order.
 
         Raises:
-            ValueError: the array is no such image.
+            ValueError: the array has another type or shape.
             EngineError: no engine could compute a stage.
         """
         return self.recognize_timed(image, rectangles).faces
@@ -78,25 +78,25 @@ class Recognizer:
         *,
         fallback: bool = True,
     ) -> Recognition:
-        """As `recognize`, with the time of each stage. Without `fallback`, an engine that fails is not replaced."""
+        """As `recognize`, with the time of each stage. Without `fallback`, a failure of the engine is raised."""
         watch = Stopwatch()
         engine = self._with_fallback if fallback else self.engine
-        faces = self._recognize(engine, _checked(image), rectangles, watch)
+        faces = self._recognize(engine, _validated(image), rectangles, watch)
         return Recognition(faces, watch.timings)
 
     def warm_up(self) -> None:
-        """Run every stage once, so that the first photo meets loaded weights. Raises EngineError."""
+        """Run every stage once, so that weights are loaded before the first photo. Raises EngineError."""
         self.run_every_stage(np.zeros((96, 96, 3), np.uint8), [Rectangle(8, 8, 87, 87)])
 
     def run_every_stage(
         self, image: NDArray[np.uint8], faces: Sequence[Rectangle], watch: Stopwatch | None = None
     ) -> Timings:
-        """Run each stage of this model once, whatever it finds, and return the times. Raises EngineError.
+        """Run each stage of this model once, with or without detections, and return the times. Raises EngineError.
 
         Args:
-            image: as for `recognize`; it is searched.
-            faces: at least one; what the later stages work on.
-            watch: runs the stages, and may look at more than their times.
+            image: as for `recognize`, for the detectors.
+            faces: at least one rectangle, for the stages after detection.
+            watch: calls the stages; a subclass may measure more than their times.
         """
         watch = watch or Stopwatch()
         self._find(self._with_fallback, image, watch)
@@ -106,7 +106,7 @@ class Recognizer:
         return watch.timings
 
     def stages(self) -> dict[str, Stage]:
-        """Who computes each stage that this model has."""
+        """Engine and provider of each stage of this model."""
         unused = {
             "cnn_detections": self.model.detector != "cnn",
             "hog_detections": self.model.detector != "hog",
@@ -135,7 +135,7 @@ class Recognizer:
         descriptors = watch.time(engine.descriptors, chips)
         if rectangles is None and self.model.confirmed_by_hog:
             boxes = [face.rectangle for face in found]
-            found = judged(found, watch.time(engine.hog_confirms, image, boxes))
+            found = lower_unconfirmed(found, watch.time(engine.hog_confirms, image, boxes))
         return [
             Face(face.rectangle, face.confidence, points, descriptor)
             for face, points, descriptor in zip(found, landmarks, descriptors, strict=True)
@@ -147,15 +147,15 @@ class Recognizer:
         return [Detection(face, HOG_CONFIDENCE) for face in watch.time(engine.hog_detections, image)]
 
 
-def judged(faces: Sequence[Detection], confirmed: Sequence[bool]) -> list[Detection]:
-    """Lower the confidence of every face that HOG does not confirm."""
+def lower_unconfirmed(faces: Sequence[Detection], confirmed: Sequence[bool]) -> list[Detection]:
+    """Faces with a lower confidence where HOG does not confirm them."""
     return [
-        face if yes else Detection(face.rectangle, face.confidence * UNCONFIRMED_FACTOR)
-        for face, yes in zip(faces, confirmed, strict=True)
+        face if is_confirmed else Detection(face.rectangle, face.confidence * UNCONFIRMED_FACTOR)
+        for face, is_confirmed in zip(faces, confirmed, strict=True)
     ]
 
 
-def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _validated(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"an RGB image is uint8 (rows, columns, 3), not {image.dtype} {image.shape}")
     return np.ascontiguousarray(image)

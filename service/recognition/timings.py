@@ -1,4 +1,4 @@
-"""How long each stage of a photo took."""
+"""Timings of a photo's stages."""
 
 import time
 from collections import defaultdict
@@ -23,7 +23,7 @@ class Timings:
 
 
 class Stopwatch:
-    """Measures the stages of one photo. For one thread."""
+    """Timer of one photo's stages. For one thread."""
 
     def __init__(self) -> None:
         self._seconds: defaultdict[str, float] = defaultdict(float)
@@ -31,7 +31,7 @@ class Stopwatch:
     def time(
         self, stage: Callable[Arguments, Result], *given: Arguments.args, **named: Arguments.kwargs
     ) -> Result:
-        """What a method of the engine gives; its time counts under the method's name."""
+        """Call a method of the engine, return its result, and add its time under the method's name."""
         start = time.perf_counter()
         try:
             return stage(*given, **named)

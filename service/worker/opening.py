@@ -10,8 +10,8 @@ def opened(settings: Settings, workers: int) -> Recognizer:
     """The recogniser of FACE_MODEL for at most `workers` photos at a time. Raises RecognizerError."""
     return open_recognizer(
         MODELS[settings.model],
+        settings.store,
         engine=settings.engine,
-        store=settings.store,
         workers=workers,
         threads=settings.threads,
         provider=settings.providers,

@@ -249,7 +249,7 @@ def test_a_gpu_that_is_asked_for_may_fall_back_aloud(store: Path) -> None:
     assert "CPUExecutionProvider" in done.stdout
     (line,) = done.stderr.splitlines()
     assert "FACE_PROVIDERS=cuda is not possible here: " in line
-    assert line.endswith("The CPU computes instead, as FACE_ALLOW_FALLBACK says.")
+    assert line.endswith("The CPU computes instead, as FACE_ALLOW_FALLBACK allows.")
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"no image", "known formats")])

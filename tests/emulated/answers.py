@@ -33,7 +33,7 @@ def main(store: Path, path: Path) -> None:
 
 def _answer(model: int, store: Path, photo: Photo) -> list[Any]:
     """Faces as `benchmarks.harness.faces.of_entry` reads them."""
-    with closing(open_recognizer(MODELS[model], engine="onnx", store=store, workers=1, threads=0)) as opened:
+    with closing(open_recognizer(MODELS[model], store)) as opened:
         # Nothing stands in: what cannot be computed here is an error.
         faces = opened.recognize_timed(photo.image, fallback=False).faces
     return [_entry(face) for face in faces]

@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.parity.photos import Photo, decoded
 from model_store.models import MODELS
-from service.recognition.factory import FLOAT32, open_recognizer
+from service.recognition.engines.device_precision import FLOAT32
+from service.recognition.factory import open_recognizer
 from service.recognition.ort.providers import CUDA, missing
 from service.recognition.recognizer import Recognizer
 from service.settings import ADVERTISED_AREA
@@ -40,13 +41,7 @@ def opened(
     model: int, store: Path, *, engine: str = "onnx", provider: str = "cuda", precision: str = FLOAT32
 ) -> Iterator[Recognizer]:
     recognizer = open_recognizer(
-        MODELS[model],
-        engine=engine,
-        store=store,
-        workers=2,
-        threads=0,
-        provider=provider,
-        precision=precision,
+        MODELS[model], store, engine=engine, workers=2, provider=provider, precision=precision
     )
     try:
         yield recognizer

@@ -48,10 +48,10 @@ def test_a_run_that_does_not_fit_is_computed_by_the_cpu_and_the_gpu_is_tried_aga
         return session.compute("shrunk", {"tile": tiles, "shrunk_given": np.empty((0, 32, 1, 1), np.float32)})
 
     # One that fits, one that has to be halved, one that no halving helps, and again one that fits.
-    spared = []
+    cpu_fallback_runs = []
     for photos, rows in ((1, 300), (32, 300), (1, 12000), (1, 300)):
         np.testing.assert_allclose(
             shrunk(small, photos, rows), shrunk(ample, photos, rows), rtol=0, atol=ROUNDING
         )
-        spared.append(small.spared)
-    assert spared == [0, 0, 1, 1]
+        cpu_fallback_runs.append(small.cpu_fallback_runs)
+    assert cpu_fallback_runs == [0, 0, 1, 1]

@@ -52,9 +52,7 @@ def truths(photos: dict[str, Path], store: Path) -> list[tuple[Photo, Reference]
 
 def _red(truths: Sequence[tuple[Photo, Reference]], store: Path) -> list[str]:
     """The names of the gates that are red, with every stage run on every photo."""
-    five, sixty_eight = (
-        open_recognizer(MODELS[model], engine="onnx", store=store, workers=1, threads=0) for model in (4, 2)
-    )
+    five, sixty_eight = (open_recognizer(MODELS[model], store) for model in (4, 2))
     result = Result(made="", plan="quick", complete=True)
     with closing(five), closing(sixty_eight):
         stages = Stages(five.engine, sixty_eight.engine)

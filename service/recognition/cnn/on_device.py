@@ -15,9 +15,9 @@ from service.recognition.cnn.score_map import Candidates, DetectorWindow, detect
 from service.recognition.cnn.strips import CnnDetector
 from service.recognition.compute.batching import Batcher
 from service.recognition.compute.scratch import ScratchPool
-from service.recognition.contract import Detection, EngineError
+from service.recognition.contract import Detection, EngineError, OutOfMemory
 from service.recognition.ort.providers import Device
-from service.recognition.ort.sessions import OutOfMemory, Session
+from service.recognition.ort.sessions import Session
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class DeviceDetector:
     ) -> None:
         self._search = search
         self._session = session
-        self._device_lock = session.turn
+        self._device_lock = session.device_lock
         self._window = window
         self._staging = ScratchPool(device.staging, STAGING_BYTES)
         self.in_strips = in_strips
@@ -128,7 +128,7 @@ class DeviceDetector:
         return self._search(self._session, photos, layout, self._window.threshold)
 
     def _release_memory(self) -> None:
-        """Release what the failed photo allocated: a run after a shortage shrinks the arena (`sessions.GIVE_BACK`)."""
+        """Release the failed photo's memory: a run after a shortage shrinks the arena (`sessions.SHRINK_ARENA`)."""
         layout = pyramid.layout(*SMALLEST_BATCH.shape[1:3])
         assert layout is not None
         with suppress(EngineError):

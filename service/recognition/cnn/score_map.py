@@ -75,7 +75,7 @@ def detections_of_candidates(
     boxes = _boxes_in_photo(candidates.columns[order], candidates.rows[order], layout, window)
     return [
         Detection(Rectangle(*boxes[number].tolist()), float(candidates.scores[order[number]]))
-        for number in window.rule.survivors(boxes)
+        for number in window.rule.non_maximum_suppression(boxes)
     ]
 
 

@@ -76,7 +76,7 @@ class CnnDetector:
             layout = pyramid.layout(*image.shape[:2])
             if layout is None:
                 return []
-            sizes = SMALL if self.network.divided else LARGE
+            sizes = SMALL if self.network.shares_cores else LARGE
             scores = scores_in_strips(self.network.compute, image, layout, self._pyramids, sizes)
             return detections_of_map(scores, layout, self._window)
 

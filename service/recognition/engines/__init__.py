@@ -1,1 +1,1 @@
-"""Who computes the stages of a photo: ONNX Runtime or dlib, behind one protocol."""
+"""Engines: ONNX Runtime with compiled loops, or dlib, behind the protocol of `contract.Engine`."""

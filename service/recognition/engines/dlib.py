@@ -1,8 +1,8 @@
-"""Everything by dlib: the reference, and what stands in where ONNX Runtime cannot.
+"""The dlib engine: the reference, and the fallback of the ONNX engine.
 
-dlib's objects are not thread-safe (shared ones gave wrong faces and segmentation faults) and its calls hold the
-GIL for seconds. So it runs in processes of its own, each leased to one call at a time: safe by construction,
-and a crash costs that call a second try, not the service.
+Dlib's objects are not thread-safe (shared ones gave wrong faces and segmentation faults), and its calls hold the GIL
+for seconds. So it runs in worker processes, each for one call at a time. A crash costs that call a retry, and the
+calling process goes on.
 """
 
 import importlib.util
@@ -28,19 +28,19 @@ from service.recognition.hog.confirmation import confirmed
 _log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:  # generic for the type checker alone
-    _Line = connection.Connection[Any, Any]
-    """An end of a pipe to a worker: (stage, arguments) one way, (whether it is done, result or reason) the other."""
+    _PipeEnd = connection.Connection[Any, Any]
+    """End of a pipe to a worker: (stage, arguments) one way, (True, result) or (False, reason) the other."""
 
 
 class DlibEngine:
-    """dlib in worker processes, behind the Engine protocol.
+    """The Engine protocol by dlib in worker processes.
 
     Args:
-        detector: weights of the CNN detector, or None where it is not asked for.
+        detector: weights of the CNN detector; None for a model without it.
         landmarks: weights of the shape predictor.
         network: weights of the face recognition network.
-        processes: how many calls may run at once. A process starts with its first call and loads what it is
-            asked for: 60 MB to 200 MB, and about 1 GB per megapixel while the CNN runs.
+        processes: number of concurrent calls. A process starts with its first call and loads the weights of the stages
+            that are called: 60 MB to 200 MB, and about 1 GB per megapixel while the CNN runs.
     """
 
     def __init__(self, detector: Path | None, landmarks: Path, network: Path, processes: int) -> None:
@@ -50,21 +50,21 @@ class DlibEngine:
             "network": str(network),
         }
         self._workers = [_Worker(paths) for _ in range(processes)]
-        # Last in, first out: the process that is warm takes the next call.
+        # Last in, first out: a process that has loaded its weights takes the next call.
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in self._workers:
             self._idle.put(worker)
 
     def check(self) -> None:
-        """Raise EngineError if dlib cannot run on this machine, with what to do."""
+        """Raise EngineError, with the remedy, if dlib cannot run on this machine."""
         if not installed():
             raise EngineError("dlib is not installed: pip install --require-hashes -r requirements/dlib.txt")
         try:
             self._call("ping")
         except EngineError:
             raise EngineError(
-                "dlib does not start here: its wheels need a processor with AVX (x86-64) or arm64, and a script of "
-                "your own has to be a file that guards what it does with: if __name__ == '__main__'"
+                "dlib does not start here: its wheels need a processor with AVX (x86-64) or arm64, and a script that "
+                "uses the recogniser has to be a file that guards its code with: if __name__ == '__main__'"
             ) from None
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
@@ -102,28 +102,28 @@ class DlibEngine:
 
 
 def installed() -> bool:
-    """Whether dlib is there, found without loading it; whether it runs on this processor is another question."""
+    """True if dlib is installed, without loading it. It may still fail to run on this processor."""
     return importlib.util.find_spec("_dlib_pybind11") is not None
 
 
 class _ProcessDied(Exception):
-    """A worker's process ended in the middle of a call."""
+    """A worker's process ended during a call."""
 
 
 class _Worker:
-    """One process that is started when needed and again when it died. For one call at a time.
+    """One process, started at its first call and again after its death. For one call at a time.
 
-    A pipe and nothing else between the two: whoever waits at its end hears of a process that dies, and no thread of
-    a pool's can be missing in between because the machine had no memory left to start it.
+    Only a pipe connects it: the death of the process ends a blocked read at once. A pool would need threads, which
+    cannot be started on a machine without memory.
     """
 
     def __init__(self, paths: Mapping[str, str | None]) -> None:
         self._paths = paths
         self._process: BaseProcess | None = None
-        self._line: _Line | None = None
+        self._pipe: _PipeEnd | None = None
 
     def call(self, stage: str, arguments: Sequence[Any]) -> Any:
-        """Run a stage; once more in a fresh process if the first one died.
+        """Run a stage, with one retry in a new process if the first one died.
 
         Raises:
             EngineError: dlib raised, no process could be started, or it died twice.
@@ -131,7 +131,7 @@ class _Worker:
         try:
             return self._attempt(stage, arguments)
         except _ProcessDied:
-            _log.warning("a dlib process died in stage %s; trying once more in a new one", stage)
+            _log.warning("a dlib process died in stage %s; retrying in a new one", stage)
         try:
             return self._attempt(stage, arguments)
         except _ProcessDied:
@@ -140,21 +140,21 @@ class _Worker:
             ) from None
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
-        line, process = self._line, self._process
-        self._line = self._process = None
-        if line is not None:
-            line.close()
+        """End the process, also during a call."""
+        pipe, process = self._pipe, self._process
+        self._pipe = self._process = None
+        if pipe is not None:
+            pipe.close()
         if process is not None:
             process.kill()
             process.join()
 
     def _attempt(self, stage: str, arguments: Sequence[Any]) -> Any:
-        line = self._line or self._start()
+        pipe = self._pipe or self._start()
         try:
-            line.send((stage, arguments))
-            done, result = line.recv()
-        except BaseException as error:  # whatever it was, half a message may be left in the pipe
+            pipe.send((stage, arguments))
+            done, result = pipe.recv()
+        except BaseException as error:  # after any failure, half a message may be left in the pipe
             self.close()
             if isinstance(error, (EOFError, OSError)):
                 raise _ProcessDied from None
@@ -163,48 +163,48 @@ class _Worker:
             raise EngineError(f"dlib failed in stage {stage}: {result}")
         return result
 
-    def _start(self) -> "_Line":
+    def _start(self) -> "_PipeEnd":
         spawning = multiprocessing.get_context("spawn")
         try:
-            self._line, others_end = spawning.Pipe()
-            with others_end:  # the process has its own; left open here, its death would not be heard
-                self._process = spawning.Process(target=_work, args=(others_end, self._paths), daemon=True)
+            self._pipe, worker_end = spawning.Pipe()
+            with worker_end:  # the process has a copy; an open one here would hide the death of the process
+                self._process = spawning.Process(target=_work, args=(worker_end, self._paths), daemon=True)
                 self._process.start()
         except (OSError, RuntimeError) as error:
             self._process = None
             self.close()
             raise EngineError(f"no process could be started for dlib: {error}") from error
-        return self._line
+        return self._pipe
 
 
-# What a worker runs. dlib is imported there alone: this module loads where dlib is not installed, and no call of
-# dlib's ever holds the serving process's GIL.
+# The worker's side. Dlib is imported there alone: this module loads without dlib, and no call of dlib holds the GIL
+# of the calling process.
 
 
-def _work(line: "_Line", paths: Mapping[str, str | None]) -> None:
-    """Answer calls with (True, the result) or (False, what was wrong), until the other side is gone."""
-    # A terminal signals the whole group; the serving process decides when work ends. Not SIGTERM, by which
-    # multiprocessing ends its children with a program that closed nothing.
+def _work(pipe: "_PipeEnd", paths: Mapping[str, str | None]) -> None:
+    """Answer calls with (True, result) or (False, reason) until the pipe is closed."""
+    # A terminal signals the whole group, but only the calling process may end the work. SIGTERM keeps its effect:
+    # multiprocessing ends its children by it at the exit of a program that closed nothing.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     from service.recognition.engines.dlib_stages import DlibStages
 
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     stages = DlibStages(paths["detector"], str(paths["landmarks"]), str(paths["network"]))
     while True:
         try:
-            stage, arguments = line.recv()
+            stage, arguments = pipe.recv()
         except EOFError:
             return
         try:
             answer = True, getattr(stages, stage)(*arguments)
-        except Exception as error:  # dlib's own errors, and std::bad_alloc as a MemoryError without a word
+        except Exception as error:  # dlib's own errors, and std::bad_alloc as a MemoryError without a message
             answer = False, str(error) or type(error).__name__
-        line.send(answer)
+        pipe.send(answer)
 
 
-def _leave_with_parent() -> None:
-    """In the middle of a call, too, which may have a minute to go and several gigabytes in its hands."""
+def _exit_with_parent() -> None:
+    """Exit with the parent, also during a call, which may hold several gigabytes for another minute."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

@@ -1,6 +1,6 @@
-"""dlib itself, stage by stage. Not thread-safe and holding the GIL: runs in a process of its own (dlib.py).
+"""Stages of the dlib engine by dlib itself. Not thread-safe, holds the GIL: for dlib's processes alone (dlib.py).
 
-dlib is imported with this module, so nothing of the serving process may import it.
+This module imports dlib: no module of the calling process may import it.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ HOG_UPSAMPLING = 1
 
 
 class DlibStages:
-    """dlib's objects, each loaded when its stage is first asked for. For one thread.
+    """Dlib's objects, each loaded at the first call of its stage. For one thread.
 
     Args:
-        detector: path of the CNN detector's weights, or None where the model has no such detector.
+        detector: path of the CNN detector's weights; None for a model without it.
         landmarks: path of a shape predictor.
         network: path of a face recognition network.
     """
@@ -48,11 +48,11 @@ class DlibStages:
         return dlib.face_recognition_model_v1(self._paths["network"])
 
     def ping(self) -> None:
-        """Nothing: that it returns says that dlib has been loaded."""
+        """Return; a call shows that dlib can be loaded."""
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
         if pyramid.layout(*image.shape[:2]) is None:
-            return []  # dlib raises on such a photo, or writes outside of its tile and takes the process along
+            return []  # dlib raises on such a photo, or writes outside its tile and crashes
         return [Detection(_rectangle(face.rect), face.confidence) for face in self._cnn(image, 0)]
 
     def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
@@ -64,7 +64,7 @@ class DlibStages:
         return np.array(points, np.int64)
 
     def chips(self, image: NDArray[np.uint8], landmarks: NDArray[np.int64]) -> NDArray[np.uint8]:
-        # One call a face: faces of one call share a crop, which moves the phase of its resampling.
+        # One call per face: faces of one call share a crop, which moves the phase of its resampling.
         chips = [
             dlib.get_face_chip(image, _shape(points), size=CHIP_SIDE, padding=CHIP_PADDING)
             for points in landmarks
@@ -81,5 +81,5 @@ def _rectangle(rectangle: Any) -> Rectangle:
 
 
 def _shape(points: NDArray[np.int64]) -> Any:
-    """The points as dlib's own type; its rectangle takes no part in cutting a chip."""
+    """The points in dlib's type; its rectangle does not affect a chip."""
     return dlib.full_object_detection(dlib.rectangle(), [dlib.point(int(x), int(y)) for x, y in points])

@@ -1,4 +1,4 @@
-"""dlib's two networks through ONNX Runtime, everything between them in compiled loops."""
+"""The ONNX engine: both networks by ONNX Runtime, the stages between them by compiled loops."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,14 @@ from service.recognition.hog.detector import HogDetector
 
 
 class OnnxEngine:
-    """Both networks by ONNX Runtime, HOG, landmarks and chips by compiled loops; the Engine protocol.
+    """The Engine protocol: networks by ONNX Runtime; HOG, landmarks and chips by compiled loops.
 
     Args:
-        detector: the CNN detector, or None where the model has none.
-        hog: the HOG detector, or None where the model has none.
+        detector: the CNN detector; None for a model without it.
+        hog: the HOG detector; None for a model without it.
         landmarks: the shape predictor.
         network: the descriptor network.
-        cores: what all of them compute on; its threads end with the engine.
+        cores: the cores of all stages; `close` ends their threads.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class OnnxEngine:
             return self._detector(image)
 
     def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
-        hog = self._opened_hog()
+        hog = self._hog_detector()
         with self._cores.photo():
             return hog(image)
 
     def hog_confirms(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> list[bool]:
-        hog = self._opened_hog()
+        hog = self._hog_detector()
         with self._cores.photo():
             return hog.confirm(image, rectangles)
 
@@ -71,19 +71,19 @@ class OnnxEngine:
             ("hog_detections", "hog_confirms", "landmarks", "chips"), Stage("compiled", "cpu")
         )
         if self._detector is not None:
-            stages["cnn_detections"] = _on_network(self._detector)
-        stages["descriptors"] = _on_network(self._network)
+            stages["cnn_detections"] = _network_stage(self._detector)
+        stages["descriptors"] = _network_stage(self._network)
         return stages
 
     def close(self) -> None:
         self._cores.close()
 
-    def _opened_hog(self) -> HogDetector:
+    def _hog_detector(self) -> HogDetector:
         if self._hog is None:
             raise EngineError("this engine was opened for a model without the HOG detector")
         return self._hog
 
 
-def _on_network(computed: Detector | DescriptorNetwork) -> Stage:
-    network = computed.network
-    return Stage("onnx", network.provider, on_cpu=network.spared, batches=computed.batches())
+def _network_stage(stage: Detector | DescriptorNetwork) -> Stage:
+    network = stage.network
+    return Stage("onnx", network.provider, on_cpu=network.cpu_fallback_runs, batches=stage.batches())

@@ -1,8 +1,8 @@
-"""dlib's face chips: each face upright and 150 pixels large, as the network was trained on them. Bit for bit.
+"""Dlib's face chips, bit for bit: upright faces of 150 x 150 pixels, the input of the descriptor network.
 
-A chip is cut in two steps: the photo around the face is halved until the face is less than about twice as large as
-in the chip, and that is sampled along a rotated square. Every face is cut as if it was dlib's only one: several
-faces in one call of dlib's share a crop, which moves the phase of the halving and so changes pixels.
+A chip is cut in two steps. The image around the face is halved until the face is less than about twice as large as in
+the chip; then it is sampled along a rotated square. Each face is cut as in a call of dlib for that face alone: faces
+of one call share a crop, which moves the phase of the halving and so changes pixels.
 
 Source: get_face_chip_details and extract_image_chips in dlib/image_transforms/interpolation.h.
 """
@@ -24,11 +24,11 @@ Pixels = NDArray[np.uint8]
 """RGB, shape (rows, columns, 3)."""
 
 _LARGEST_AREA = CHIP_SIDE * CHIP_SIDE
-"""Of the halved square, in pixels: while it is larger, the photo is halved once more."""
+"""Largest area in pixels of the halved square: while it is larger, the image is halved once more."""
 _FIRST_MARGIN = 2.0
-"""Pixels that the crop has around the face; each halving but the first takes twice as many and two more."""
+"""Margin of the crop around the face in pixels; each halving but the first needs twice as many and two more."""
 _TOO_SMALL_TO_HALVE = 8
-"""Rows or columns of which dlib's pyramid_down<2> makes an empty image (dlib/image_transforms/image_pyramid.h)."""
+"""Most rows or columns that dlib's pyramid_down<2> reduces to none (dlib/image_transforms/image_pyramid.h)."""
 
 _FIVE_POINTS: Sequence[Point] = (
     (0.8595674595992, 0.2134981538014),
@@ -37,7 +37,7 @@ _FIVE_POINTS: Sequence[Point] = (
     (0.3340850613712, 0.2290642403242),
     (0.4901123135679, 0.6277975316475),
 )
-"""The corners of the eyes and the base of the nose, in a face of width and height 1."""
+"""Corners of the eyes and base of the nose in dlib's mean face, of width and height 1."""
 
 _INNER_POINTS: Sequence[Point] = (
     *((0.490127, 0.203352), (0.490127, 0.307009), (0.490127, 0.409805), (0.490127, 0.515625)),
@@ -50,9 +50,9 @@ _INNER_POINTS: Sequence[Point] = (
     *((0.290379, 0.784792), (0.428096, 0.778746), (0.490127, 0.785343), (0.552157, 0.778746)),
     (0.689874, 0.784792),
 )
-"""Nose, eyes and upper lip, in the same face: what counts of 68 points."""
+"""Nose, eyes and upper lip in the same face: the points that dlib uses of 68."""
 _INNER = (*range(27, 55), *range(60, 65))
-"""Their numbers among the 68; jaw, brows and lower lip move too much."""
+"""Their indices among the 68; jaw, brows and lower lip move too much."""
 
 _CHIP_CORNERS = np.array(
     [
@@ -62,21 +62,21 @@ _CHIP_CORNERS = np.array(
     ]
 )
 """The pseudoinverse of the chip's corners (0, 0), (149, 0) and (0, 149), as columns x, y, 1: (-1 -1 149; 1 0 0;
-0 1 0)/149 but for the rounding of dlib's pinv (dlib/matrix/matrix_la.h), which decides where white stays white."""
+0 1 0)/149 with the rounding of dlib's pinv (dlib/matrix/matrix_la.h), on which the value of white pixels depends."""
 
 
 def cut(image: Pixels, landmarks: NDArray[np.int64]) -> Pixels:
-    """The chips of faces.
+    """Cut the chips of faces.
 
     Args:
         image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
-        landmarks: shape (faces, 5 or 68, 2): x, y in pixels of the image, inside of it or not.
+        landmarks: shape (faces, 5 or 68, 2): x, y in pixels of the image, inside or outside it.
 
     Returns:
-        RGB, uint8, shape (faces, 150, 150, 3); black where a face goes beyond the photo.
+        RGB, uint8, shape (faces, 150, 150, 3); black outside the image.
 
     Raises:
-        ValueError: faces of another number of points.
+        ValueError: another number of landmarks.
     """
     chips = np.empty((len(landmarks), CHIP_SIDE, CHIP_SIDE, 3), np.uint8)
     for chip, points in zip(chips, landmarks, strict=True):
@@ -87,7 +87,7 @@ def cut(image: Pixels, landmarks: NDArray[np.int64]) -> Pixels:
 
 
 class _Square(NamedTuple):
-    """A square in float pixels (drectangle), and the angle in radians by which it is turned about its centre."""
+    """A square in float pixels (drectangle), and its rotation in radians about its centre."""
 
     left: float
     top: float
@@ -97,21 +97,21 @@ class _Square(NamedTuple):
 
     @property
     def area(self) -> float:
-        """Edges included; of a square that is not inside out."""
+        """Area with edges included, for edges in ascending order."""
         return (self.right - self.left + 1) * (self.bottom - self.top + 1)
 
     def halved(self) -> "_Square":
-        """Where it lies in the halved photo (pyramid_down_2_1::rect_down)."""
+        """The square in the halved image (pyramid_down_2_1::rect_down)."""
         x, other_x = self.left / 2 - 1.25, self.right / 2 - 1.25
         y, other_y = self.top / 2 - 0.75, self.bottom / 2 - 0.75
-        # Landmarks in one place make a square whose right edge is left of its left one; here dlib sorts them.
+        # Coincident landmarks give a square whose right edge is left of its left one; dlib sorts the edges here.
         return _Square(min(x, other_x), min(y, other_y), max(x, other_x), max(y, other_y), self.angle)
 
     def shifted(self, x: int, y: int) -> "_Square":
         return _Square(self.left + x, self.top + y, self.right + x, self.bottom + y, self.angle)
 
     def corners(self) -> list[Point]:
-        """Upper left, upper right, lower left and lower right one, turned."""
+        """Upper left, upper right, lower left and lower right corner, rotated."""
         cosine, sine = math.cos(self.angle), math.sin(self.angle)
         centre_x, centre_y = (self.left + self.right) / 2, (self.top + self.bottom) / 2
         edges = [
@@ -121,9 +121,9 @@ class _Square(NamedTuple):
 
 
 def _mean_faces() -> dict[int, tuple[Sequence[int], list[Point]]]:
-    """By the number of landmarks: which of them count, and where they are in a chip."""
+    """Number of landmarks -> indices of those that are used, and their positions in a chip."""
     factor = 2 * CHIP_PADDING + 1
-    # dlib divides five points as vectors, by multiplying with the reciprocal, and the others as numbers.
+    # Dlib divides five points as vectors, by multiplication with the reciprocal, and the others as numbers.
     five = [
         ((CHIP_PADDING + x) * (1 / factor) * CHIP_SIDE, (CHIP_PADDING + y) * (1 / factor) * CHIP_SIDE)
         for x, y in _FIVE_POINTS
@@ -139,11 +139,11 @@ _MEAN_FACES = _mean_faces()
 
 
 def _square(points: Sequence[Point]) -> _Square:
-    """Where in the photo the chip lies (the constructor of chip_details that takes two lists of points)."""
+    """The chip's square in the image (chip_details' constructor from two lists of points). Raises ValueError."""
     if len(points) not in _MEAN_FACES:
         raise ValueError(f"a chip is cut by 5 or 68 landmarks, not by {len(points)}")
-    which, mean_face = _MEAN_FACES[len(points)]
-    transform = similarity(mean_face, [points[number] for number in which])
+    used, mean_face = _MEAN_FACES[len(points)]
+    transform = similarity(mean_face, [points[number] for number in used])
     x, y = transform.xx * 1.0 + transform.xy * 0.0, transform.yx * 1.0 + transform.yy * 0.0
     half = (CHIP_SIDE * math.sqrt(x * x + y * y) - 1) / 2
     centre_x, centre_y = transform.of(CHIP_SIDE / 2, CHIP_SIDE / 2)
@@ -151,10 +151,10 @@ def _square(points: Sequence[Point]) -> _Square:
 
 
 def _halved(image: Pixels, square: _Square) -> tuple[Pixels, Rectangle, _Square]:
-    """The photo around a square, halved as often as dlib does.
+    """The image around a square, halved as often as in dlib.
 
     Returns:
-        An image, the part of it that counts, and the square in that part's own coordinates.
+        An image, the part of it to sample, and the square in that part's coordinates.
     """
     part = _crop(square, *image.shape[:2])
     square = square.shifted(-part.left, -part.top)
@@ -165,7 +165,7 @@ def _halved(image: Pixels, square: _Square) -> tuple[Pixels, Rectangle, _Square]
 
 
 def _crop(square: _Square, rows: int, columns: int) -> Rectangle:
-    """The upright rectangle of whole pixels around a square, with a margin for the halving, inside of the photo."""
+    """The upright rectangle of whole pixels around a square, with a margin for the halving, inside the image."""
     margin = _FIRST_MARGIN
     halved = square.halved()
     while halved.area > _LARGEST_AREA:
@@ -181,7 +181,7 @@ def _crop(square: _Square, rows: int, columns: int) -> Rectangle:
 
 
 def _half(image: Pixels, part: Rectangle) -> Pixels:
-    """Every second pixel of the part under a 5x5 binomial filter, from its third row and column on.
+    """The part halved by a 5x5 binomial filter with stride 2, from its third row and column on.
 
     Source: pyramid_down_2_1 in dlib/image_transforms/image_pyramid.h.
     """
@@ -200,14 +200,14 @@ _TRANSFORM = types.Array(types.float64, 2, "C", readonly=True)
 
 @compiled(types.void(_IMAGE_ROWS, types.int64, types.int64, types.uint8[:, :, ::1]))
 def _filter(image: Pixels, top: int, first_byte: int, half: Pixels) -> None:
-    """Halve one part, from that row and byte on. Sums are whole, at most 256 x 255, and divided downwards.
+    """Halve one part from this row and byte on, in integers: sums are at most 256 x 255, and quotients are floored.
 
-    (Numba adds bytes as 64-bit integers; numpy would wrap around.)
+    Numba adds bytes as 64-bit integers; numpy would wrap around.
     """
     bytes_needed = 3 * (2 * half.shape[1] + 3)
     sums = np.empty(bytes_needed, np.uint16)
     for row in range(half.shape[0]):
-        # Each row as an array of its own: then the compiler adds many bytes at a time.
+        # One array per row, so that the compiler vectorises the additions.
         start, end = top + 2 * row, first_byte + bytes_needed
         first = image[start, first_byte:end]
         second = image[start + 1, first_byte:end]
@@ -232,10 +232,10 @@ def _filter(image: Pixels, top: int, first_byte: int, half: Pixels) -> None:
 def _interpolate(
     image: Pixels, left: int, top: int, right: int, bottom: int, transform: NDArray[np.float64], chip: Pixels
 ) -> None:
-    """Fill a chip: bilinear in float64, truncated, black where a neighbour is missing.
+    """Fill a chip by bilinear interpolation in float64, truncated; black without all four neighbours.
 
-    `transform`, shape (2, 3), takes a chip's column and row to x and y in the part of the image that the four
-    edges bound, inclusively.
+    `transform`, shape (2, 3), maps a chip's column and row to x and y in the part of the image. The part's four edges
+    are inclusive.
 
     Source: transform_image and interpolate_bilinear in dlib/image_transforms/interpolation.h.
     """

@@ -1,4 +1,4 @@
-"""The descriptor network over the faces of all photos in work."""
+"""The descriptor network, in batches over the faces of concurrent calls."""
 
 from collections.abc import Sequence
 
@@ -16,12 +16,12 @@ Descriptors = NDArray[np.float32]
 
 
 class DescriptorNetwork:
-    """Describes chips, those of concurrent calls together. Safe to call from many threads.
+    """Descriptors of chips, with those of concurrent calls in one batch. Safe to call from many threads.
 
     Args:
         network: the graph, Chips to Descriptors.
-        sizes: ascending, how many chips a run may have; what is missing to the next of them is filled up.
-        runs: how many runs there are at the same time.
+        sizes: batch sizes, ascending; a batch is padded to the next of them.
+        runs: number of concurrent runs.
     """
 
     def __init__(self, network: Network, *, sizes: Sequence[int], runs: int) -> None:
@@ -31,15 +31,15 @@ class DescriptorNetwork:
         self.batches = self._describe.sizes
 
     def __call__(self, chips: Chips) -> Descriptors:
-        """The descriptors of chips, in their order. Raises EngineError."""
-        most = self._sizes[-1]
-        pieces = [chips[first : first + most] for first in range(0, len(chips), most)]
+        """Descriptors in the order of the chips. Raises EngineError."""
+        largest = self._sizes[-1]
+        pieces = [chips[first : first + largest] for first in range(0, len(chips), largest)]
         described = [self._describe(piece) for piece in pieces]
         return np.concatenate(described) if described else np.empty((0, DESCRIPTOR_LENGTH), np.float32)
 
     def _run(self, batch: Sequence[Chips]) -> list[Descriptors]:
         *ends, faces = np.cumsum([len(chips) for chips in batch])
-        missing = next(size for size in self._sizes if size >= faces) - faces
-        filling = np.zeros((missing, *batch[0].shape[1:]), np.uint8)
-        described = self.network.run(np.concatenate([*batch, filling]))
+        padded = next(size for size in self._sizes if size >= faces) - faces
+        padding = np.zeros((padded, *batch[0].shape[1:]), np.uint8)
+        described = self.network.run(np.concatenate([*batch, padding]))
         return np.split(described[:faces], ends)

@@ -1,9 +1,10 @@
-"""dlib's landmarks: a cascade of regression trees that moves a mean face's points to where they are in the photo.
+"""Dlib's landmarks: a cascade of regression trees moves the points of a mean face to those of a face in the photo.
 
-Only the few hundred pixels that a stage asks about are read, so that the time grows with faces and not with the
-photo. A compiled loop, since the arrays of one face are too short for numpy: it took thirty times as long as dlib.
+A stage of the cascade reads a few hundred pixels only, so that the time grows with the number of faces and not with
+the photo. It is a compiled loop: the arrays of one face are too short for numpy, which took thirty times as long as
+dlib.
 
-Source: dlib/image_processing/shape_predictor.h. Where dlib counts in float32, so does this, in the same order.
+Source: dlib/image_processing/shape_predictor.h, with float32 where dlib has it, in the same order of operations.
 """
 
 import math
@@ -26,32 +27,32 @@ _SQUARE_CORNERS = np.array(
         [0.0, 1 + 2.0**-52, 1.5 * 2.0**-54],
     ]
 )
-"""The pseudoinverse of the corners (0, 0), (1, 0) and (1, 1) of the square in which points are placed, as columns
-x, y, 1: (-1 0 1; 1 -1 0; 0 1 0) but for the rounding of dlib's pinv (dlib/matrix/matrix_la.h)."""
+"""The pseudoinverse of the corners (0, 0), (1, 0) and (1, 1) of the unit square of the points, as columns
+x, y, 1: (-1 0 1; 1 -1 0; 0 1 0) with the rounding of dlib's pinv (dlib/matrix/matrix_la.h)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """A shape predictor as arrays. Coordinates are shares of the face's rectangle: (0, 0) to (1, 1)."""
+    """A shape predictor as arrays. Coordinates are relative to the face's rectangle: (0, 0) to (1, 1)."""
 
     initial: NDArray[np.float32]
     """The mean face, shape (points, 2): x, y."""
     anchors: NDArray[np.int32]
-    """The point that each pixel of a stage belongs to, shape (stages, pixels)."""
+    """Index of the landmark next to each pixel of a stage, shape (stages, pixels)."""
     offsets: NDArray[np.float32]
-    """Where the pixel lies from that point in the mean face, shape (stages, pixels, 2)."""
+    """Offset of the pixel from that landmark in the mean face, shape (stages, pixels, 2): x, y."""
     first: NDArray[np.int32]
     second: NDArray[np.int32]
-    """The pixels whose brightness a split compares, shape (stages, trees, splits)."""
+    """Indices of the two pixels whose brightness a split compares, shape (stages, trees, splits)."""
     thresholds: NDArray[np.float32]
-    """A split goes left where the first pixel is brighter than the second by more, shape as `first`."""
+    """A split goes left if the first pixel exceeds the second by more than this, shape as `first`."""
     leaves: NDArray[np.float32]
-    """What each leaf moves the points by, shape (stages, trees, splits + 1, 2 x points)."""
+    """Shift of the points at each leaf, shape (stages, trees, splits + 1, 2 x points)."""
 
     def record(self) -> NDArray[np.void]:
-        """All arrays as the fields of one, which `numpy.save` puts into one file."""
+        """All arrays as the fields of one structured array, for `numpy.save`."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
-        # Each item is of four bytes, so that every field is aligned without padding.
+        # Every item has four bytes, so that every field is aligned without padding.
         layout = np.dtype([(name, array.dtype, array.shape) for name, array in arrays.items()])
         record = np.empty(1, layout)
         for name, array in arrays.items():
@@ -60,33 +61,33 @@ class Predictor:
 
     @classmethod
     def load(cls, file: Path) -> "Predictor":
-        """The arrays of a file, mapped: what no face needs is not read, and processes share the rest."""
+        """Load the arrays of a file, memory-mapped: unused parts are not read, and processes share the pages."""
         record = np.load(file, mmap_mode="r", allow_pickle=False)
         return cls(**{field.name: np.asarray(record[field.name])[0] for field in fields(cls)})
 
 
 class Landmarks:
-    """Finds the points of faces. Safe to call from many threads; a call holds no GIL while it works.
+    """Landmarks of faces. Safe to call from many threads; a call releases the GIL while it computes.
 
     Args:
-        predictor: the arrays to go by.
+        predictor: the arrays of dlib's shape predictor.
     """
 
     def __init__(self, predictor: Predictor) -> None:
         centred = predictor.initial.astype(np.float64)
         centred -= centred.mean(axis=0)
         self._predictor = predictor
-        self._turning = centred / (centred * centred).sum()
+        self._normalised = centred / (centred * centred).sum()
 
     def __call__(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
-        """The points of faces.
+        """Find the landmarks of faces.
 
         Args:
             image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
-            rectangles: the faces, inside of the image or not.
+            rectangles: the faces in pixels of the image, inside or outside it.
 
         Returns:
-            Shape (faces, points, 2): x, y in pixels of the image, inside of it or not.
+            Shape (faces, points, 2): x, y in pixels of the image, inside or outside it.
         """
         predictor = self._predictor
         points = np.empty((len(rectangles), *predictor.initial.shape), np.int64)
@@ -95,13 +96,13 @@ class Landmarks:
             *(predictor.first, predictor.second, predictor.thresholds, predictor.leaves),
         )
         for face, rectangle in zip(points, rectangles, strict=True):
-            _find(image, _to_image(rectangle), self._turning, *arrays, face)
+            _find(image, _to_image(rectangle), self._normalised, *arrays, face)
         return points
 
 
 def _to_image(rectangle: Rectangle) -> NDArray[np.float64]:
-    """The transform of (0, 0) to (1, 1) onto a rectangle: shape (2, 3), the shift as the last column."""
-    # dlib keeps the corners in float32, which rounds beyond 2^24.
+    """The transform of the unit square to a rectangle: shape (2, 3), the shift as the last column."""
+    # Dlib keeps the corners in float32, which rounds beyond 2^24.
     left, top, right, bottom = np.array(rectangle, np.float32).astype(np.float64)
     return affine(_SQUARE_CORNERS, np.array([[left, right, right], [top, top, bottom]]))
 
@@ -115,7 +116,7 @@ def _array(item: types.Type, dimensions: int) -> types.Array:
 
 @compiled(types.int64(types.float64, types.float64, types.float64, types.float64, types.float64))
 def _pixel(across: float, down: float, shift: float, x: float, y: float) -> int:
-    """One coordinate of the pixel at (x, y) of a face's rectangle: halves go up, as in dlib's point."""
+    """One coordinate of the pixel at (x, y) of a face's rectangle, with halves rounded up as in dlib's point."""
     return math.floor(across * x + down * y + shift + 0.5)
 
 
@@ -137,7 +138,7 @@ def _pixel(across: float, down: float, shift: float, x: float, y: float) -> int:
 def _find(
     image: NDArray[np.uint8],
     to_image: NDArray[np.float64],
-    turning: NDArray[np.float64],
+    normalised: NDArray[np.float64],
     initial: NDArray[np.float32],
     anchors: NDArray[np.int32],
     offsets: NDArray[np.float32],
@@ -147,22 +148,21 @@ def _find(
     leaves: NDArray[np.float32],
     points: NDArray[np.int64],
 ) -> None:
-    """The points of one face, into `points`.
+    """Write the landmarks of one face to `points`.
 
-    `turning` is the mean face about its centre, divided by its sum of squares; what follows are the arrays of a
-    predictor.
+    `normalised` is the mean face about its centre, divided by its sum of squares. The arrays of a predictor follow it.
     """
     stages, trees, splits = first.shape
     shape = initial.copy()
     brightness = np.empty(anchors.shape[1], np.float32)
     for stage in range(stages):
-        # How the face is turned and scaled against the mean face: Umeyama's equations, closed for the plane. dlib
-        # decomposes a matrix instead; both agree to 1e-15, of which nothing is left in float32.
+        # Rotation and scale of the face relative to the mean face: Umeyama's equations in closed form for the plane.
+        # Dlib uses a singular value decomposition; both agree to 1e-15, which vanishes in float32.
         along = across = 0.0
         for point in range(len(shape)):
             x, y = np.float64(shape[point, 0]), np.float64(shape[point, 1])
-            along += x * turning[point, 0] + y * turning[point, 1]
-            across += y * turning[point, 0] - x * turning[point, 1]
+            along += x * normalised[point, 0] + y * normalised[point, 1]
+            across += y * normalised[point, 0] - x * normalised[point, 1]
         cosine, sine = np.float32(along), np.float32(across)
         for pixel in range(anchors.shape[1]):
             anchor = anchors[stage, pixel]

@@ -1,8 +1,8 @@
-"""dlib's two ways of fitting a transform to points, to the last bit.
+"""Dlib's similarity and affine transforms between points, bit for bit.
 
-Two coordinates that differ in their last bit only are the same place, and still not the same chip: where a photo
-is evenly white, dlib's interpolation gives 254.99999999999997 or 255 by that bit, and truncates it. So these are
-not the textbook's formulas, but the very sequence of float64 operations that a dlib without LAPACK goes through.
+Coordinates that differ in their last bit can give different chips: on evenly white pixels, dlib's interpolation gives
+254.99999999999997 or 255 by that bit, and truncates it. So this is not the textbook's formula, but the sequence of
+float64 operations of a dlib without LAPACK.
 """
 
 import math
@@ -18,12 +18,12 @@ Point = tuple[float, float]
 
 _EPSILON = sys.float_info.epsilon
 _LEAST_SQUARE = sys.float_info.min / _EPSILON
-"""Sums of squares below it are taken for zero (svd4 in dlib/matrix/matrix_la.h, tol)."""
+"""Sums of squares below it count as zero (svd4 in dlib/matrix/matrix_la.h, tol)."""
 _MOST_ITERATIONS = 300
 
 
 class Affine(NamedTuple):
-    """x' = xx x + xy y + x0, y' = yx x + yy y + y0."""
+    """An affine transform: x' = xx x + xy y + x0, y' = yx x + yy y + y0."""
 
     xx: float
     xy: float
@@ -37,7 +37,9 @@ class Affine(NamedTuple):
 
 
 def similarity(source: Sequence[Point], target: Sequence[Point]) -> Affine:
-    """The rotation, scale and shift that take `source` nearest to `target`, at least two points each.
+    """The similarity transform (rotation, scale, shift) of `source` to `target` with the least squared error.
+
+    At least two points each.
 
     Source: find_similarity_transform in dlib/geometry/point_transforms.h, after Umeyama's equations 34 to 43.
     """
@@ -76,11 +78,11 @@ def similarity(source: Sequence[Point], target: Sequence[Point]) -> Affine:
 
 
 def affine(inverse: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The affine transforms that take three fixed points to `targets`.
+    """Affine transforms from three fixed points to `targets`.
 
     Args:
-        inverse: the pseudoinverse of the fixed points' matrix (columns x, y, 1), shape (3, 3).
-        targets: x, y of each point's image, shape (..., 2, 3).
+        inverse: the pseudoinverse of the fixed points' matrix (columns x, y, 1), float64, shape (3, 3).
+        targets: x, y of each transformed point, float64, shape (..., 2, 3).
 
     Returns:
         Shape (..., 2, 3): the matrix, and the shift as its last column.
@@ -92,7 +94,7 @@ def affine(inverse: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArra
 
 
 def _sum(values: Sequence[float]) -> float:
-    """One after the other; the built-in sum compensates rounding from Python 3.12 on."""
+    """Sum in the order of the values; the built-in sum compensates rounding from Python 3.12 on."""
     total = 0.0
     for value in values:
         total += value
@@ -107,13 +109,13 @@ def _determinant(rows: _Rows) -> float:
 
 
 def _singular_values(a: float, b: float, c: float, d: float) -> tuple[_Rows, tuple[float, float], _Rows]:
-    """U, the singular values and V of the matrix (a b, c d), the values in no order.
+    """Singular value decomposition: U, the singular values in no order, and V of the matrix (a b, c d).
 
-    Golub and Reinsch's method ("Handbook for Automatic Computation" II), for two rows and columns: Householder's
-    reflections to an upper bidiagonal matrix, and rotations until that is diagonal. Source: svd4 in
+    Golub and Reinsch's method ("Handbook for Automatic Computation" II), for two rows and columns: Householder
+    reflections to an upper bidiagonal matrix, then rotations until it is diagonal. Source: svd4 in
     dlib/matrix/matrix_la.h.
     """
-    # The matrix (first, above; 0, second) is what the reflections leave; u holds them meanwhile.
+    # The reflections leave the matrix (first, above; 0, second). They are kept in u meanwhile.
     first = above = second = 0.0
     square = a * a + c * c
     if square >= _LEAST_SQUARE:
@@ -131,7 +133,7 @@ def _singular_values(a: float, b: float, c: float, d: float) -> tuple[_Rows, tup
         divisor = b * above - square
         b -= above
         d += d * b * (b / divisor)
-        # A reflection of one column: it comes to -1, or to nearly that.
+        # A reflection of one column: -1, but for rounding.
         v[1][1] += b * (b / (b * above))
     square = d * d
     if square >= _LEAST_SQUARE:
@@ -186,7 +188,7 @@ def _singular_values(a: float, b: float, c: float, d: float) -> tuple[_Rows, tup
 
 
 def _opposite_root(square: float, pivot: float) -> float:
-    """The square root, with the sign that the pivot does not have."""
+    """The square root with the sign opposite to the pivot's."""
     return math.sqrt(square) if pivot < 0 else -math.sqrt(square)
 
 

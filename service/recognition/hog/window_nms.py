@@ -34,7 +34,7 @@ class Window(NamedTuple):
 def suppress(windows: Iterable[Window], rule: OverlapRule) -> list[Window]:
     """NMS of all windows of a photo: the kept ones by descending score."""
     descending = sorted(windows)
-    return [descending[number] for number in rule.survivors(_boxes(descending))]
+    return [descending[number] for number in rule.non_maximum_suppression(_boxes(descending))]
 
 
 class LocalNms:

@@ -1,1 +1,1 @@
-"""ONNX Runtime: sessions, execution providers and what they lack, one CPU arena, thread affinity."""
+"""ONNX Runtime: sessions, execution providers and their requirements, one CPU arena, thread affinity."""

@@ -1,7 +1,8 @@
-"""Which core each worker thread of ONNX Runtime keeps to.
+"""Thread affinity: one core for each worker thread of ONNX Runtime.
 
-Linux likes to wake a thread on the core of the one that wakes it. A run of a few milliseconds is over before that is
-corrected, so that two threads share one core run after run: a lone descriptor took 6.5 ms in the place of 3.8.
+Linux often wakes a thread on the core of the thread that wakes it. A run of a few milliseconds ends before the
+scheduler corrects that, so that two threads share one core run after run. Without affinity, the descriptor of a single
+face took 6.5 ms instead of 3.8.
 """
 
 import os
@@ -10,19 +11,20 @@ from service.recognition.compute.core_count import physical_cores
 
 
 def worker_cores(threads: int) -> str:
-    """The value of `session.intra_op_thread_affinities`, for a session of so many threads.
+    """The value of `session.intra_op_thread_affinities` for a session of `threads` threads.
 
-    The thread that calls is one of them and free to go where it likes; each of the others gets a core of its own,
-    counted from 1 and separated by semicolons. Empty where there is nothing to say: one thread, more or fewer threads
-    than cores, or 0, for which ONNX Runtime chooses cores itself; or where a sandbox forbids the choice, which ONNX
-    Runtime would report as an error for each thread.
+    The calling thread is one of them and has no affinity. Each of the others gets one physical core; cores are counted
+    from 1 and separated by semicolons. The value is empty, for no affinity, in three cases:
+    - one thread, or a number other than that of the cores;
+    - 0 threads, for which ONNX Runtime chooses cores itself;
+    - a sandbox that forbids affinities, which ONNX Runtime would report as an error for each thread.
     """
     try:
-        # Changes nothing: a probe of whether the system allows the choice.
+        # A probe without effect: the system may forbid affinities.
         os.sched_setaffinity(0, os.sched_getaffinity(0))
     except (AttributeError, OSError):
         return ""
     cores = physical_cores()
     if threads < 2 or threads != len(cores):
-        return ""  # others may use the rest, or have chosen the same ones
+        return ""  # other processes may use the rest, or the same cores
     return ";".join(str(core + 1) for core in cores[1:threads])

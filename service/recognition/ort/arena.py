@@ -1,4 +1,4 @@
-"""One memory for all sessions that compute on this machine's cores."""
+"""Share one ONNX Runtime CPU arena between all sessions on the CPU."""
 
 import threading
 from functools import cache
@@ -6,20 +6,20 @@ from functools import cache
 from service.recognition.ort.runtime import onnxruntime
 
 SHARED = "session.use_env_allocators"
-"""A session's option: its memory is the process's (onnxruntime_session_options_config_keys.h)."""
+"""Session option: use the arena of the process (onnxruntime_session_options_config_keys.h)."""
 LARGEST_PIECE = 32 << 20
-"""Bytes by which it grows at a time, after smaller ones; where a layer wants more at once, by the next power of two. By
-default each piece is twice the last one, up to 1 GiB (BFCArena::Extend)."""
+"""Largest extension of the arena in bytes, after smaller ones; a layer that needs more at once gets the next power of
+two. By default each extension is twice the last one, up to 1 GiB (BFCArena::Extend)."""
 
 _registering = threading.Lock()
 
 
 def share(options: onnxruntime.SessionOptions) -> None:
-    """Let a session take its memory where the others take theirs.
+    """Set the options of a session so that it uses the shared arena.
 
-    With an arena of its own it keeps there what its largest run took. Four of them (two networks, on all cores and on
-    one) kept 235 MiB after photos of 0.3 to 8.2 megapixels from up to 64 callers; together they keep 100. It is the
-    process's: who closes a session leaves its memory to the others.
+    An arena per session keeps the memory of its session's largest run. Four of them (two networks, on all cores and on
+    one) kept 235 MiB after photos of 0.3 to 8.2 megapixels from up to 64 callers; one shared arena keeps 100. It
+    belongs to the process: the memory of a closed session stays for the other sessions.
     """
     with _registering:
         _register()
@@ -28,7 +28,7 @@ def share(options: onnxruntime.SessionOptions) -> None:
 
 @cache
 def _register() -> None:
-    """Once in a process; ONNX Runtime refuses a second arena for the same memory."""
+    """Register the arena, once per process: ONNX Runtime refuses a second one for the same memory."""
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )

@@ -1,4 +1,4 @@
-"""NVIDIA's side of a GPU: the driver's own interface, and what the driver or the libraries lack, in one line."""
+"""NVIDIA's driver interface: GPU memory, pinned (page-locked) staging buffers, and missing parts in one line."""
 
 import ctypes
 import io
@@ -17,14 +17,14 @@ from service.recognition.ort.runtime import onnxruntime
 log = logging.getLogger(__name__)
 
 DRIVER = "libcuda.so.1"
-"""Comes with the driver alone; a container gets it from the host."""
+"""Part of the driver; a container gets it from the host."""
 
 COMPUTE_CAPABILITY = (6, 0)
-"""The oldest GPU (Pascal) that the provider's kernels in onnxruntime-gpu 1.26.0 were built for: 6.0, 7.0, 7.5, 8.0, 8.6
-and 9.0, and PTX of 9.0 for what is newer; read from the file's fatbins."""
+"""The oldest GPU (Pascal) with kernels in onnxruntime-gpu 1.26.0: built for 6.0, 7.0, 7.5, 8.0, 8.6 and 9.0, and PTX of
+9.0 for newer ones; read from the file's fatbins."""
 CUDNN = "libcudnn.so.9"
 CUDNN_FOR_TURING = 9_11_00
-"""The first version of cuDNN 9, as `cudnnGetVersion` writes it, that has no kernels for GPUs before Turing (7.5): its
+"""The first version of cuDNN 9, in the form of `cudnnGetVersion`, without kernels for GPUs before Turing (7.5): its
 support matrix up to 9.10, and the fatbins of 9.28."""
 TURING = (7, 5)
 
@@ -32,7 +32,7 @@ _SUCCESS = 0
 _NO_DEVICE = 100
 """CUDA_ERROR_NO_DEVICE (cuda.h)."""
 _PORTABLE = 1
-"""CU_MEMHOSTALLOC_PORTABLE (cuda.h): page-locked to all contexts."""
+"""CU_MEMHOSTALLOC_PORTABLE (cuda.h): pinned for all contexts."""
 _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR (cuda.h)."""
 
@@ -47,22 +47,22 @@ LIBRARIES: Mapping[str, str] = MappingProxyType(
         CUDNN: "cuDNN",
     }
 )
-"""NVIDIA's libraries that the provider of onnxruntime-gpu 1.26.0 needs (`readelf -d`), to what each is part of."""
+"""Libraries that the provider of onnxruntime-gpu 1.26.0 needs (`readelf -d`) -> NVIDIA's product with each."""
 
 
 class DriverError(Exception):
-    """The driver is missing or refuses; one line."""
+    """The driver is missing or a call of it failed; one line."""
 
 
 class Memory(NamedTuple):
-    """Bytes of a GPU, of all processes together."""
+    """Memory of a GPU in bytes, of all processes together."""
 
     used: int
     total: int
 
 
 class Driver:
-    """The driver's own interface, of which a provider's failures say little. Raises DriverError, as do its methods."""
+    """The driver's interface, whose errors are clearer than a provider's. It and its methods raise DriverError."""
 
     def __init__(self) -> None:
         try:
@@ -75,13 +75,13 @@ class Driver:
         self._call("cuInit", 0)
 
     def version(self) -> tuple[int, int]:
-        """The newest CUDA that the driver runs."""
+        """The newest CUDA version that the driver supports."""
         number = ctypes.c_int()
         self._call("cuDriverGetVersion", ctypes.byref(number))
         return number.value // 1000, number.value % 1000 // 10
 
     def capability(self) -> tuple[int, int]:
-        """What the first GPU can compute."""
+        """Compute capability of the first GPU."""
         values = []
         for attribute in (_MAJOR, _MINOR):
             value = ctypes.c_int()
@@ -90,22 +90,22 @@ class Driver:
         return values[0], values[1]
 
     def memory(self) -> Memory:
-        """What of the first GPU's memory is taken."""
+        """Used and total memory of the first GPU."""
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         with self._context():
             self._call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
         return Memory(total.value - free.value, total.value)
 
     def page_locked(self, count: int) -> NDArray[np.uint8]:
-        """Bytes of this machine that the GPU reads by itself, shape (count,). With the array they are given back.
+        """Allocate pinned (page-locked) memory of this machine, uint8, shape (count,), freed with the array.
 
-        Something has to use CUDA already, and go on: they are gone with the context.
+        CUDA has to be in use before, and to stay so: the memory is lost with the context.
         """
         start = ctypes.c_void_p()
         with self._context():
             self._call("cuMemHostAlloc", ctypes.byref(start), ctypes.c_size_t(count), _PORTABLE)
         memory = (ctypes.c_uint8 * count).from_address(start.value or 0)
-        # At the end of the process the driver has freed it by itself, and may be gone.
+        # At the end of the process the driver frees it, and may be unloaded.
         weakref.finalize(memory, self._free, start).atexit = False
         return np.ctypeslib.as_array(memory)
 
@@ -115,7 +115,7 @@ class Driver:
 
     @contextmanager
     def _context(self) -> Iterator[None]:
-        """Within the first GPU's context that the CUDA runtime has made by then."""
+        """The first GPU's context, made by the CUDA runtime, as the current one."""
         context = ctypes.c_void_p()
         self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), self._device())
         try:
@@ -136,16 +136,16 @@ class Driver:
         status = int(getattr(self._library, name)(*arguments))
         if status == _NO_DEVICE:
             raise DriverError(
-                "the NVIDIA driver finds no GPU: give the container one (--gpus all), and see what nvidia-smi lists"
+                "the NVIDIA driver finds no GPU: give the container one (--gpus all), and check the list of nvidia-smi"
             )
         if status != _SUCCESS:
-            raise DriverError(f"the NVIDIA driver refuses: {name} gives error {status} of CUDA")
+            raise DriverError(f"a call of the NVIDIA driver failed: {name} gives error {status} of CUDA")
 
 
 def page_locked(count: int) -> NDArray[np.uint8]:
-    """Bytes with anything in them, shape (count,), that a GPU reads by itself; any others where there are none left.
+    """Allocate an uninitialised staging buffer, uint8, shape (count,): pinned, or else ordinary memory.
 
-    Others the driver copies piece by piece into such as it has, and the GPU from there.
+    The driver copies ordinary memory in pieces into pinned memory first, which takes longer.
     """
     try:
         return Driver().page_locked(count)
@@ -155,9 +155,9 @@ def page_locked(count: int) -> NDArray[np.uint8]:
 
 
 def missing() -> str | None:
-    """What the CUDA provider lacks to run on a GPU here, in one line; None if nothing was found missing.
+    """Missing part of the CUDA provider on this machine, in one line with the remedy; None if complete.
 
-    NVIDIA's libraries are loaded on the way: those of its wheels lie where the loader does not look for them.
+    Loads NVIDIA's libraries: those of its wheels lie outside the loader's path.
     """
     try:
         driver = Driver()
@@ -193,9 +193,9 @@ def missing() -> str | None:
 
 
 def _preload() -> None:
-    """Load NVIDIA's libraries by ONNX Runtime: from its wheels, or else where the loader finds them.
+    """Load NVIDIA's libraries by ONNX Runtime: from its wheels, or else from the loader's path.
 
-    Failures are printed there, not raised. Standard output is the caller's; the log has the reason at level debug.
+    ONNX Runtime prints failures instead of raising them. They go to the log at level debug, and not to standard output.
     """
     with redirect_stdout(io.StringIO()) as printed:
         onnxruntime.preload_dlls()
@@ -204,7 +204,7 @@ def _preload() -> None:
 
 
 def _cudnn_version() -> int:
-    """Of the loaded cuDNN: 91002 for 9.10.2 (cudnn_version.h)."""
+    """Version of the loaded cuDNN: 91002 for 9.10.2 (cudnn_version.h)."""
     version = ctypes.CDLL(CUDNN).cudnnGetVersion
     version.restype = ctypes.c_size_t
     return int(version())

@@ -1,6 +1,12 @@
-"""What ONNX Runtime can compute on, as data: options, what may be missing, and how much is computed at once.
+"""ONNX Runtime's execution providers as a table: options, requirements, batch sizes.
 
-Each lives in a wheel of its own; the wheels exclude each other.
+To add a provider:
+1. Here: a Provider in PROVIDERS, and in AUTO_ORDER if `auto` may choose it. For a device: its missing parts and its
+   staging memory as in nvidia.py, and the texts of its out-of-memory errors in OUT_OF_MEMORY of sessions.py.
+2. Its name in the Literal of FACE_PROVIDERS in `service/settings.py`, which test_providers.py compares with PROVIDERS.
+3. Its wheel, since the wheels exclude each other: an extra in `pyproject.toml`, `requirements/compile.sh`, ONE_OF in
+   `requirements/environment.py`, LIBRARIES in `service/versions.py`, a Dockerfile, and ON_DEVICE in the Makefile.
+4. The used memory of a device in `service/commands/check.py`, where CUDA's is printed. A device runs `tests/gpu/`.
 """
 
 import logging
@@ -20,27 +26,27 @@ from service.recognition.ort.runtime import onnxruntime
 log = logging.getLogger(__name__)
 
 Options = Mapping[str, str]
-"""A provider's, as ONNX Runtime takes them."""
+"""A provider's options, in ONNX Runtime's form."""
 
 AUTO = "auto"
 
 
 class ProviderMissing(EngineError):
-    """A provider that was asked for cannot be used here. One line: what is missing."""
+    """The provider of FACE_PROVIDERS cannot be used on this machine. One line: the missing part."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device with a memory of its own, which computes one run at a time."""
+    """A device with separate memory, which computes one run at a time."""
 
     arena: str
-    """Its arena, as ONNX Runtime names it: there a run gives unused memory back."""
+    """ONNX Runtime's name of its arena, to shrink it after an out-of-memory error."""
     staging: Callable[[int], NDArray[np.uint8]]
-    """Makes memory of so many bytes that photos are put into on their way to the device."""
+    """Allocates a staging buffer of this many bytes for photos on their way to the device."""
     detector_pixels: int
-    """Pixels of the photos that share a run of the detector; a larger photo runs alone."""
+    """Pixel budget of a detector batch; a larger photo runs alone."""
     detector_runs: int
-    """Runs of whole photos that are begun at the same time, though one is computed."""
+    """Detector batches that are prepared or computed concurrently; the device computes one of them."""
 
 
 @dataclass(frozen=True)
@@ -48,26 +54,26 @@ class Provider:
     """One of ONNX Runtime's execution providers."""
 
     name: str
-    """What FACE_PROVIDERS calls it."""
+    """Value of FACE_PROVIDERS."""
     official: str
-    """What ONNX Runtime calls it."""
-    lock: str
-    """The requirements whose onnxruntime wheel has it."""
+    """ONNX Runtime's name."""
+    requirements: str
+    """Requirements file whose onnxruntime wheel was built with it."""
     options: Callable[[int | None, bool], Options]
-    """For a session: bytes of a device that it may take, None for all; and whether its graph has layers in float16."""
+    """Provider options of a session. Arguments: bytes of a device for it (None: no limit), and True for a graph with
+    layers in float16."""
     prepare: Callable[[onnxruntime.SessionOptions, int], None]
-    """Sets a session's options, for so many threads of a run."""
+    """Sets the session options for this many threads per run."""
     descriptor_batches: tuple[int, ...]
-    """Ascending: how many faces there may be in a run of the descriptor network. What is missing to the next of them is
-    filled up, and more than the last are run in turns."""
+    """Batch sizes of the descriptor network, ascending. A batch is padded to the next size; more faces than the last
+    size take several runs."""
     missing: Callable[[], str | None]
-    """What it lacks on this machine beside the wheel, in one line."""
+    """Missing part on this machine in one line, the wheel apart; None if complete."""
     device: Device | None
-    """None: the cores of this machine compute, in as many runs at the same time as there are cores, each on its share
-    of them."""
+    """None: the CPU, with concurrent runs that share its cores."""
 
 
-def _no_options(memory: int | None, half: bool) -> Options:
+def _no_options(memory: int | None, has_float16: bool) -> Options:
     return {}
 
 
@@ -75,36 +81,36 @@ def _nothing_missing() -> None:
     return None
 
 
-def _by_cores(options: onnxruntime.SessionOptions, threads: int) -> None:
+def _prepare_cpu(options: onnxruntime.SessionOptions, threads: int) -> None:
     """ONNX Runtime's own threads compute."""
     options.intra_op_num_threads = threads
     arena.share(options)
-    # A network has a layer every 0.1 ms: threads that slept between two would be woken late. They spin until the
-    # run ends, and not between two photos, where they would take the cores from the photo being decoded.
+    # A network has a layer every 0.1 ms: threads that slept between two would be woken late. They spin until the run
+    # ends, and not between two photos, when a photo being decoded needs the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if cores := worker_cores(threads):
         options.add_session_config_entry("session.intra_op_thread_affinities", cores)
 
 
-def _by_device(options: onnxruntime.SessionOptions, threads: int) -> None:
-    """A device computes: ONNX Runtime's own threads would only spin beside it."""
+def _prepare_device(options: onnxruntime.SessionOptions, threads: int) -> None:
+    """A device computes: ONNX Runtime's own threads would only spin meanwhile."""
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Otherwise a node that the provider does not take is computed by the CPU without a word.
+    # Otherwise the CPU computes a node that the provider does not support, and nothing is logged.
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
 
 
-def _cuda_options(memory: int | None, half: bool) -> Options:
+def _cuda_options(memory: int | None, has_float16: bool) -> Options:
     options = {
         # TF32 rounds the factors of every product to 10 bits, which is 5e-4 of each; parity is 1e-5 of a descriptor.
-        # "0" keeps convolutions in float16 off the tensor cores too (onnxruntime's cuda/nn/conv.cc): where there are
-        # some, the environment alone keeps TF32 off (runtime.py).
-        "use_tf32": "1" if half else "0",
-        # Photos have many shapes. EXHAUSTIVE, the default, tries every algorithm anew for each layer at each shape,
-        # with as much memory as the most wasteful one wants; HEURISTIC asks cuDNN, which answers without computing.
+        # "0" keeps convolutions in float16 off the tensor cores too (onnxruntime's cuda/nn/conv.cc): for a graph with
+        # float16, the environment alone keeps TF32 off (runtime.py).
+        "use_tf32": "1" if has_float16 else "0",
+        # Photos have many shapes. EXHAUSTIVE, the default, runs every algorithm for each layer at each shape, with the
+        # memory of the one that needs most; HEURISTIC takes cuDNN's choice, which needs no run.
         "cudnn_conv_algo_search": "HEURISTIC",
-        # The default doubles what the arena takes whenever it grows; what is unused is missing to others on the card.
+        # By default the arena doubles whenever it grows, and its unused part is missing to other processes.
         "arena_extend_strategy": "kSameAsRequested",
     }
     return options if memory is None else {**options, "gpu_mem_limit": str(memory)}
@@ -113,33 +119,33 @@ def _cuda_options(memory: int | None, half: bool) -> Options:
 CPU = Provider(
     name="cpu",
     official="CPUExecutionProvider",
-    lock="requirements/cpu.txt",
+    requirements="requirements/cpu.txt",
     options=_no_options,
-    prepare=_by_cores,
+    prepare=_prepare_cpu,
     # The network's weights pass through the cache once a run: a face takes two thirds of the time among 8 or more that
     # it takes alone, and no less among 64 (benchmarks.throughput).
     descriptor_batches=tuple(range(1, 9)),
     missing=_nothing_missing,
-    device=None,  # each photo runs alone: a run of several takes their times added up
+    device=None,  # each photo runs alone: a batch would take the sum of their times
 )
 
 GPU = Device(
     arena="gpu:0",
     staging=nvidia.page_locked,
-    # 110 billion operations. Small photos of one size share a run: one by one, a GPU has nothing to do between two.
+    # 110 billion operations. Small photos of one size share a run: a GPU would idle between runs of one photo.
     detector_pixels=1 << 22,
-    # While one run is computed, the photos of the next are put together, and the results of the one before become
-    # faces. A third run would only take photos that could share a run.
+    # While one batch is computed, the next is staged, or the results of the last become faces. A third would only take
+    # photos that could share a batch.
     detector_runs=2,
 )
-"""NVIDIA's. Both numbers are chosen, and not measured yet."""
+"""An NVIDIA GPU. Both numbers are chosen, and not measured yet."""
 
 CUDA = Provider(
     name="cuda",
     official="CUDAExecutionProvider",
-    lock="requirements/cuda.txt",
+    requirements="requirements/cuda.txt",
     options=_cuda_options,
-    prepare=_by_device,
+    prepare=_prepare_device,
     # 9 billion operations. ONNX Runtime plans all convolutions again whenever the size of a batch changes (last_x_dims
     # in its cuda/nn/conv.cc), which takes longer than those. Chosen, not measured yet.
     descriptor_batches=(16,),
@@ -148,50 +154,51 @@ CUDA = Provider(
 )
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType({provider.name: provider for provider in (CPU, CUDA)})
-"""By the name in FACE_PROVIDERS."""
+"""By the value of FACE_PROVIDERS."""
 
-BEST = (CUDA,)
-"""What `auto` takes if it is there, the first one first; the CPU otherwise."""
+AUTO_ORDER = (CUDA,)
+"""Candidates of `auto` in this order; CPU fallback if none of them can be used."""
 
 
 def missing(provider: Provider) -> str | None:
-    """What a provider lacks on this machine, in one line with what to do; None if nothing was found missing."""
+    """Missing part of a provider on this machine, in one line with the remedy; None if complete."""
     if not has_wheel(provider):
         return (
             f"the onnxruntime wheel installed (version {onnxruntime.__version__}) has no {provider.official}: "
-            f"install {provider.lock} in the place of the other one, as ACCELERATOR={Path(provider.lock).stem} "
-            "make serve does"
+            f"install {provider.requirements} instead, as ACCELERATOR={Path(provider.requirements).stem} make serve "
+            "does"
         )
     return provider.missing()
 
 
 def has_wheel(provider: Provider) -> bool:
-    """Whether the installed wheel was built with a provider; what that needs besides is another question."""
+    """True if the installed wheel was built with a provider. Its driver and libraries may still be missing."""
     return provider.official in onnxruntime.get_available_providers()
 
 
-def chosen(name: str, *, allow_fallback: bool) -> Provider:
-    """The provider for FACE_PROVIDERS.
+def choose(name: str, *, allow_fallback: bool) -> Provider:
+    """The provider for a value of FACE_PROVIDERS, or CPU fallback.
 
-    `auto` takes the best of what is there, and says in the log what an installed wheel for a GPU lacks.
+    `auto` chooses the first of AUTO_ORDER that is complete. If a GPU's wheel is installed but incomplete, a warning
+    names the missing part.
 
     Args:
-        name: `auto` or one of `PROVIDERS`.
-        allow_fallback: take the CPU, with a line in the log, where the named provider cannot be used.
+        name: `auto` or a key of `PROVIDERS`.
+        allow_fallback: allow CPU fallback, with an error in the log, if the named provider cannot be used.
 
     Raises:
-        ProviderMissing: it cannot be used, and the CPU is not allowed instead.
+        ProviderMissing: the named provider cannot be used, and CPU fallback is not allowed.
     """
-    candidates = BEST if name == AUTO else (PROVIDERS[name],)
+    candidates = AUTO_ORDER if name == AUTO else (PROVIDERS[name],)
     for provider in candidates:
-        lacking = missing(provider)
-        if lacking is None:
+        missing_part = missing(provider)
+        if missing_part is None:
             return provider
         if name != AUTO:
-            refusal = f"FACE_PROVIDERS={name} is not possible here: {lacking}"
+            refusal = f"FACE_PROVIDERS={name} is not possible here: {missing_part}"
             if not allow_fallback:
                 raise ProviderMissing(refusal)
-            log.error("%s. The CPU computes instead, as FACE_ALLOW_FALLBACK says.", refusal)
+            log.error("%s. The CPU computes instead, as FACE_ALLOW_FALLBACK allows.", refusal)
         elif has_wheel(provider):
-            log.warning("the CPU computes, since %s cannot: %s", provider.name, lacking)
+            log.warning("the CPU computes, since %s cannot: %s", provider.name, missing_part)
     return CPU

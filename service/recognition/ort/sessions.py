@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: how they are made, that they run where they were asked to, and what they do without memory."""
+"""ONNX Runtime sessions: loading, out of memory (halve the batch, then CPU fallback), and the device lock."""
 
 import logging
 import re
@@ -12,21 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.compute.cores import Cores
-from service.recognition.contract import EngineError
+from service.recognition.contract import EngineError, OutOfMemory
 from service.recognition.ort.providers import CPU, Provider
 from service.recognition.ort.runtime import onnxruntime
 
 log = logging.getLogger(__name__)
 
-GIVE_BACK = "memory.enable_memory_arena_shrinkage"
-"""A run's option: what an arena does not use goes back to the device (onnxruntime_run_options_config_keys.h)."""
+SHRINK_ARENA = "memory.enable_memory_arena_shrinkage"
+"""Run option: unused memory of the arena goes back to the device (onnxruntime_run_options_config_keys.h)."""
 
-SHORTAGES = (
-    # ONNX Runtime's arena (bfc_arena.cc), of a device's memory and of its own limit
+OUT_OF_MEMORY = (
+    # ONNX Runtime's arena (bfc_arena.cc): the device's memory, or the arena's limit
     "failed to allocate memory",
     "available memory of",
     "failed to find a free memory block",
-    # CUDA and its libraries, which take memory beside the arena
+    # CUDA and its libraries, which allocate outside of the arena
     "out of memory",
     "cublas_status_alloc_failed",
     "cudnn_status_alloc_failed",
@@ -36,74 +36,70 @@ SHORTAGES = (
     "bad_alloc",
     "bad allocation",
 )
-"""What a failure for want of memory says, in lower case; ONNX Runtime has no error of its own for it."""
+"""Parts of the messages of out-of-memory errors, in lower case: ONNX Runtime has no error type for them."""
 
 
-Turn = AbstractContextManager[object]
-NO_TURNS: Turn = nullcontext()
-"""Where as many runs as one likes may be computed at the same time."""
-
-
-class OutOfMemory(EngineError):
-    """There was not enough memory for a run, on the device or on this machine."""
+DeviceLock = AbstractContextManager[object]
+NO_LOCK: DeviceLock = nullcontext()
+"""For sessions on the CPU, whose runs are concurrent."""
 
 
 class Network(Protocol):
-    """A graph, loaded and ready. Safe to run from many threads."""
+    """A loaded graph. Safe to run from many threads."""
 
     @property
     def provider(self) -> str:
-        """What computes, as ONNX Runtime calls it."""
+        """Active provider, by ONNX Runtime's name."""
 
     @property
-    def spared(self) -> int:
-        """How many runs the CPU computed, since the device had no memory for them."""
+    def cpu_fallback_runs(self) -> int:
+        """Number of runs by CPU fallback, because the device was out of memory."""
 
     @property
-    def divided(self) -> bool:
-        """Whether a run is one of several at the same time, each of which takes memory."""
+    def shares_cores(self) -> bool:
+        """True if other runs compute at the same time, each of which takes memory."""
 
     def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
         """Run a graph of one input and one output. Raises EngineError."""
 
     def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
-        """One output of a graph, with all of its inputs by name. Raises EngineError."""
+        """Compute one output of a graph from all of its inputs by name. Raises EngineError."""
 
 
-def opened(
+def load_network(
     graph: Path,
     provider: Provider,
     cores: Cores,
     *,
     widths: Sequence[int] = (),
     memory: int | None = None,
-    turn: Turn = NO_TURNS,
+    device_lock: DeviceLock = NO_LOCK,
 ) -> Network:
-    """A graph on a provider.
+    """Load a graph: one session on a device, one for each width on the CPU.
 
     Args:
         graph: an .onnx file.
-        provider: what computes.
-        cores: what it computes on, or what computes where a device cannot.
-        widths: of `cores.widths`, those for which there is a session where a run may get some cores. Empty: all.
-        memory, turn: as for `Session`.
+        provider: the provider of the sessions.
+        cores: the CPU's cores, which a device needs for CPU fallback alone.
+        widths: those of `cores.widths` that get a session. Empty: all.
+        memory, device_lock: as for `Session`.
 
     Raises:
         EngineError: as `Session` raises it.
     """
     if provider.device is None:
         return SharedSessions(graph, provider, cores, widths or cores.widths)
-    return Session(graph, cores.widths[-1], provider, memory=memory, turn=turn)
+    return Session(graph, cores.widths[-1], provider, memory=memory, device_lock=device_lock)
 
 
 class SharedSessions:
-    """A Network in several sessions: a run gets as many cores as its photo has a share of, or as are free.
+    """A Network in one session for each number of cores: a run gets its photo's share, or fewer that are free.
 
     Args:
         graph: an .onnx file.
-        provider: what computes.
-        cores: lends what it computes on.
-        widths: for how many cores there is a session each, the fewest that are lent among them.
+        provider: the provider of the sessions.
+        cores: grants the cores of each run.
+        widths: numbers of cores with a session each, the smallest of `cores.widths` among them.
     """
 
     def __init__(self, graph: Path, provider: Provider, cores: Cores, widths: Sequence[int]) -> None:
@@ -112,43 +108,43 @@ class SharedSessions:
         self.provider = provider.official
 
     @property
-    def spared(self) -> int:
-        return sum(session.spared for session in self._sessions.values())
+    def cpu_fallback_runs(self) -> int:
+        return 0  # the CPU is the provider
 
     @property
-    def divided(self) -> bool:
+    def shares_cores(self) -> bool:
         return self._cores.share < self._cores.total
 
     def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
         with self._cores.acquired() as width:
-            return self._of(width).run(value)
+            return self._session(width).run(value)
 
     def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
         with self._cores.acquired() as width:
-            return self._of(width).compute(output, given)
+            return self._session(width).compute(output, given)
 
-    def _of(self, width: int) -> "Session":
+    def _session(self, width: int) -> "Session":
         return self._sessions[max(fitting for fitting in self._sessions if fitting <= width)]
 
 
 class Session:
-    """One graph, loaded and ready. Safe to run from many threads.
+    """One loaded graph on one provider. Safe to run from many threads.
 
-    `run` and `compute` halve a run for which there is no memory until it fits: the first axis of each input and output
-    has to be that of the photos or faces. What does not fit alone is computed by the CPU, and the next run tries the
-    device again.
+    If a run of `run` or `compute` is out of memory, it is halved until it fits: the first axis of each input and
+    output has to be that of the photos or faces. A single photo or face that does not fit is computed by CPU fallback;
+    the next run uses the device again.
 
     Args:
         graph: an .onnx file.
-        threads: cores that one run may use; 0 for all.
-        provider: what computes.
-        memory: bytes of a device that this session may take; None for all that there are.
-        half: whether the graph has layers in float16.
-        turn: held during a run; one for all sessions of a device, on which two runs at the same time would need the
-            memory of both and take no less time. Reentrant: who holds it has the device to itself.
+        threads: cores of one run; 0 for all.
+        provider: the provider of the session.
+        memory: bytes of a device for this session; None: no limit.
+        has_float16: True if the graph has layers in float16.
+        device_lock: held during a run, and shared by all sessions of a device: two runs at the same time would need
+            the memory of both and take no less time. Reentrant: a thread that holds it has the device to itself.
 
     Raises:
-        EngineError: the graph cannot be loaded, or would run elsewhere.
+        EngineError: the graph cannot be loaded, or ONNX Runtime fell back to another provider.
     """
 
     def __init__(
@@ -158,52 +154,52 @@ class Session:
         provider: Provider = CPU,
         *,
         memory: int | None = None,
-        half: bool = False,
-        turn: Turn = NO_TURNS,
+        has_float16: bool = False,
+        device_lock: DeviceLock = NO_LOCK,
     ) -> None:
         options = onnxruntime.SessionOptions()
-        # ONNX Runtime would plan a block of memory for every shape that it meets, and photos have many shapes: 50 MB
-        # more at 8 megapixels, and no gain in time.
+        # ONNX Runtime would plan a block of memory for every shape of a photo: 50 MB more at 8 megapixels, and no gain
+        # in time.
         options.enable_mem_pattern = False
         try:
             provider.prepare(options, threads)
             self._session = onnxruntime.InferenceSession(
                 graph,
                 options,
-                providers=[(provider.official, provider.options(memory, half))],
-                # Otherwise a provider's failure moves the session to the CPU for good, and a line goes to standard
-                # output.
+                providers=[(provider.official, provider.options(memory, has_float16))],
+                # Otherwise a provider's failure moves the session to the CPU for good, and ONNX Runtime prints a line
+                # to standard output.
                 enable_fallback=False,
             )
         except Exception as error:  # ONNX Runtime has no common base for its errors
             raise EngineError(
-                f"ONNX Runtime cannot load {graph} for {provider.official}: {_said(error)}"
+                f"ONNX Runtime cannot load {graph} for {provider.official}: {_one_line(error)}"
             ) from error
         self.provider: str = self._session.get_providers()[0]
         if self.provider != provider.official:
             raise EngineError(
                 f"{graph.name} was to run on {provider.official}, but ONNX Runtime fell back to {self.provider}: "
-                "its own messages above say what it lacks"
+                "its own messages above name the cause"
             )
         self._graph = graph
         self._threads = threads
-        self._asked = provider
+        self._device = provider.device
         self._inputs = [port.name for port in self._session.get_inputs()]
         self._outputs = [port.name for port in self._session.get_outputs()]
-        self.turn = turn
-        self._changing = threading.Lock()
-        self._spare: Session | None = None
-        self._short = False
-        """Whether the last run found no memory."""
-        self._spared = 0
+        self.device_lock = device_lock
+        self._cpu_fallback_lock = threading.Lock()
+        self._cpu_fallback: Session | None = None
+        self._cpu_fallback_runs = 0
+        self._was_out_of_memory = False
+        """True if the last run was out of memory."""
 
     @property
-    def spared(self) -> int:
-        """How many runs the CPU computed, since the device had no memory for them."""
-        return self._spared
+    def cpu_fallback_runs(self) -> int:
+        """Number of runs by CPU fallback, because the device was out of memory."""
+        return self._cpu_fallback_runs
 
     @property
-    def divided(self) -> bool:
+    def shares_cores(self) -> bool:
         return False
 
     def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -212,82 +208,81 @@ class Session:
         return self.compute(made, {given: value})
 
     def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
-        """One output of a graph, with all of its inputs by name.
+        """Compute one output of a graph from all of its inputs by name.
 
         Raises:
             EngineError: the provider failed, as when a device went away.
-            OutOfMemory: there was no memory for it, not even the CPU's.
+            OutOfMemory: out of memory, on the CPU too.
         """
         try:
             (result,) = self.attempt([output], given)
-        except OutOfMemory as shortage:
-            return self._with_less(output, given, shortage)
+        except OutOfMemory as error:
+            return self._compute_in_halves_or_on_cpu(output, given, error)
         return result
 
     def attempt(self, outputs: Sequence[str], given: Mapping[str, NDArray[np.generic]]) -> list[NDArray[Any]]:
-        """Outputs of a graph, with all of its inputs by name; nothing else is tried where memory is short.
+        """Compute outputs of a graph from all of its inputs by name, without halving and without CPU fallback.
 
         Raises EngineError and OutOfMemory.
         """
-        with self.turn:
+        with self.device_lock:
             try:
                 # No I/O binding: it would copy the inputs with the GIL held, and outside of a run's order on the
-                # device. One graph takes the photos in and gives the candidates out; there is nothing to bind between.
+                # device. One graph takes the photos in and gives the candidates out, with no transfer between.
                 results = self._session.run(list(outputs), dict(given), self._run_options())
             except Exception as error:
-                self._short = _is_shortage(error)
-                kind = OutOfMemory if self._short else EngineError
-                raise kind(f"{self.provider} failed: {_said(error)}") from error
-            self._short = False
+                self._was_out_of_memory = _is_out_of_memory(error)
+                kind = OutOfMemory if self._was_out_of_memory else EngineError
+                raise kind(f"{self.provider} failed: {_one_line(error)}") from error
+            self._was_out_of_memory = False
         return [np.asarray(result) for result in results]
 
     def _run_options(self) -> onnxruntime.RunOptions | None:
-        """After a shortage, a run gives back what the arena holds in pieces of other sizes."""
-        if not self._short or self._asked.device is None:
+        """Shrink the arena in the run after an out-of-memory error: it may hold unused pieces of other sizes."""
+        if not self._was_out_of_memory or self._device is None:
             return None
         options = onnxruntime.RunOptions()
-        options.add_run_config_entry(GIVE_BACK, self._asked.device.arena)
+        options.add_run_config_entry(SHRINK_ARENA, self._device.arena)
         return options
 
-    def _with_less(
-        self, output: str, given: Mapping[str, NDArray[np.generic]], shortage: OutOfMemory
+    def _compute_in_halves_or_on_cpu(
+        self, output: str, given: Mapping[str, NDArray[np.generic]], error: OutOfMemory
     ) -> NDArray[np.float32]:
-        """What `compute` gives, in halves, or by the CPU."""
         size = max(map(len, given.values()))
         if size > 1:
-            log.warning("%s; %d are computed in halves", shortage, size)
+            log.warning("%s; %d are computed in halves", error, size)
             half = size // 2
             halves = (
                 {name: value[:half] for name, value in given.items()},
                 {name: value[half:] for name, value in given.items()},
             )
             return np.concatenate([self.compute(output, part) for part in halves])
-        if self._asked.device is None:
-            raise shortage
-        log.warning("%s; the CPU computes it", shortage)
+        if self._device is None:
+            raise error
+        log.warning("%s; the CPU computes it", error)
         result = self._on_cpu().compute(output, given)
-        with self._changing:
-            self._spared += 1
+        with self._cpu_fallback_lock:
+            self._cpu_fallback_runs += 1
         return result
 
     def _on_cpu(self) -> "Session":
-        with self._changing:
-            if self._spare is None:
-                self._spare = Session(self._graph, self._threads)
-            return self._spare
+        with self._cpu_fallback_lock:
+            if self._cpu_fallback is None:
+                self._cpu_fallback = Session(self._graph, self._threads)
+            return self._cpu_fallback
 
 
-_OF_CUDA = re.compile(r"(CUDA|CUDNN|CUBLAS) failure [^;]+")
-"""In a message of a thousand letters, between C++ and the host's name."""
+_CUDA_FAILURE = re.compile(r"(CUDA|CUDNN|CUBLAS) failure [^;]+")
+"""The cause, in a message of a thousand letters between C++ and the host's name."""
 
 
-def _said(error: Exception) -> str:
-    """What ONNX Runtime said, in one line."""
-    said = " ".join(str(error).split())
-    of_cuda = _OF_CUDA.search(said)
-    return of_cuda[0].strip() if of_cuda else said
+def _one_line(error: Exception) -> str:
+    """ONNX Runtime's message in one line, or CUDA's part of it alone."""
+    line = " ".join(str(error).split())
+    cuda_failure = _CUDA_FAILURE.search(line)
+    return cuda_failure[0].strip() if cuda_failure else line
 
 
-def _is_shortage(error: Exception) -> bool:
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or any(shortage in said for shortage in SHORTAGES)
+def _is_out_of_memory(error: Exception) -> bool:
+    message = str(error).lower()
+    return isinstance(error, MemoryError) or any(part in message for part in OUT_OF_MEMORY)

@@ -19,10 +19,10 @@ from conversion.validation.pictures import scenes
 from conversion.validation.proofs import detections_of_dlib, detections_of_graph
 from service.recognition.cnn import pyramid
 from service.recognition.cnn import score_map as mmod
+from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.strips import scores_in_strips
 from service.recognition.compute.cores import Cores
-from service.recognition.factory import window
 from service.recognition.ort.runtime import onnxruntime
 
 CONFIDENCE_TOLERANCE = 1e-5
@@ -79,7 +79,7 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
             Pyramids(np.array(facts.mean, np.float32), cores),
         )
     assert scores.size == len(expected) > 300
-    found = mmod.detections_of_map(scores, layout, window(facts))
+    found = mmod.detections_of_map(scores, layout, detector_window(facts))
     ours = np.array([(*face.rectangle, face.confidence) for face in found])
     ours, dlibs = (rows[np.lexsort(rows[:, [4, 3, 2, 1, 0]].T)] for rows in (ours, expected[:, 1:]))
     np.testing.assert_array_equal(ours[:, :4], dlibs[:, :4])

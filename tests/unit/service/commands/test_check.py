@@ -1,5 +1,4 @@
 import gc
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.commands import check
-from service.recognition.compute.cores import Cores
 from service.recognition.contract import EngineError
-from service.recognition.ort.sessions import Session
+from service.recognition.ort.sessions import Session, SharedSessions
 from service.settings import Settings
 
 
@@ -60,10 +58,8 @@ def test_memory_that_a_stage_takes_and_gives_back_is_seen() -> None:
     assert watch.peak > 400e6
 
 
-def test_runs_that_the_cpu_had_to_compute_are_reported(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Session, "spared", 2)
+def test_reports_runs_by_cpu_fallback(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SharedSessions, "cpu_fallback_runs", 2)
     said = check.report(_settings(store), None)
-    with closing(Cores()) as cores:
-        of_all = 2 * len(cores.widths)  # sessions
-    assert f"    {of_all} runs of it by the CPU, for want of memory on the device" in said.splitlines()
+    assert "    2 runs of it by the CPU, for want of memory on the device" in said.splitlines()
     assert "GPU memory" not in said

@@ -1,4 +1,4 @@
-"""Real engines on real weights, opened once."""
+"""Recognisers on the real weights, opened once per session."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +20,8 @@ from service.recognition.recognizer import Recognizer
 
 @pytest.fixture(scope="session")
 def recognizers(store: Path) -> Iterator[dict[str, Recognizer]]:
-    """Model 4 by each engine, two photos at once."""
-    opened = {
-        engine: open_recognizer(MODELS[4], engine=engine, store=store, workers=2, threads=0)
-        for engine in ENGINES
-    }
+    """Model 4 by each engine, for two concurrent photos."""
+    opened = {engine: open_recognizer(MODELS[4], store, engine=engine, workers=2) for engine in ENGINES}
     yield opened
     for recognizer in opened.values():
         recognizer.close()
@@ -50,7 +47,7 @@ def unsuppressed(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="session")
 def pictures(photos: dict[str, Path]) -> dict[str, NDArray[np.uint8]]:
-    """Small photos with a face or none, decoded."""
+    """Decoded small photos, with one face or none."""
     names = ("astronaut.png", "800px-Guido-portrait-2014.jpg", "chelsea.png")
     return {
         name: decoding.decode(photos[name].read_bytes(), maximum_area=10**7, honour_orientation=True)

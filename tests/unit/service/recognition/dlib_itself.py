@@ -1,4 +1,4 @@
-"""dlib in this process, as the reference of single stages: what it gives for landmarks and chips."""
+"""Reference landmarks and chips by dlib in this process."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -12,7 +12,7 @@ from service.recognition.geometry import Rectangle
 
 
 def points(weights: Path, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
-    """dlib's landmarks, shape (faces, points, 2)."""
+    """Dlib's landmarks, shape (faces, points, 2)."""
     predictor = _predictor(weights)
     shapes = [predictor(image, dlib.rectangle(*rectangle)) for rectangle in rectangles]
     return np.array([[(point.x, point.y) for point in shape.parts()] for shape in shapes], np.int64)
@@ -28,12 +28,12 @@ def shape(landmarks: NDArray[np.int64]) -> dlib.full_object_detection:
 
 
 def chips(image: NDArray[np.uint8], landmarks: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """dlib's chips, one call a face, shape (faces, 150, 150, 3)."""
+    """Dlib's chips, one call per face, shape (faces, 150, 150, 3)."""
     return np.stack([dlib.get_face_chip(image, shape(points), 150, 0.25) for points in landmarks])
 
 
 def jittered(state: np.random.Generator, image: NDArray[np.uint8], count: int) -> list[Rectangle]:
-    """Rectangles from two pixels to 1.5 photos large, square and not, inside of the photo and beyond."""
+    """Rectangles of any shape inside and outside the image, from two pixels to 1.5 images large."""
     rows, columns = image.shape[:2]
     sides = np.exp(state.uniform(np.log(2), np.log(1.5 * max(rows, columns)), count))
     centres = state.uniform(-0.2, 1.2, (count, 2)) * (columns, rows)

@@ -14,7 +14,7 @@ def test_rectangles_that_share_an_edge_intersect() -> None:
     assert not Rectangle(0, 0, 5, 5).intersects(Rectangle(6, 0, 9, 9))
 
 
-def test_a_rectangle_contains_itself_and_nothing_that_sticks_out() -> None:
+def test_rectangle_contains_itself_but_no_rectangle_beyond_its_edges() -> None:
     box = Rectangle(0, 0, 9, 9)
     assert box.contains(box)
     assert not box.contains(Rectangle(1, 1, 10, 9))
@@ -29,7 +29,7 @@ def test_a_rectangle_contains_itself_and_nothing_that_sticks_out() -> None:
         ((0, 0, 10, 10), (2, 2, 4, 4), 4 / 100),
     ],
 )
-def test_overlap_counts_edges_as_points(
+def test_iou_counts_edges_as_points(
     first: tuple[int, int, int, int], second: tuple[int, int, int, int], expected: float
 ) -> None:
     assert intersection_over_union(Rectangle(*first), Rectangle(*second)) == expected

@@ -21,24 +21,23 @@ from model_store.models import (
     RESCORED_DETECTOR,
 )
 from service.recognition.cnn import pyramid, rescoring
+from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.pyramid_tables import LEVELS, tables
 from service.recognition.cnn.strips import CnnDetector, scores_in_strips
 from service.recognition.compute.cores import Cores
-from service.recognition.contract import Detection
-from service.recognition.engines.onnx import OnnxEngine
-from service.recognition.factory import (
+from service.recognition.contract import Detection, OutOfMemory
+from service.recognition.engines.device_precision import (
+    DEVICE_PRECISIONS,
     FLOAT32,
     MIXED,
-    PRECISIONS,
-    Precision,
-    RecognizerError,
-    open_recognizer,
-    window,
+    DevicePrecision,
 )
+from service.recognition.engines.onnx import OnnxEngine
+from service.recognition.factory import RecognizerError, open_recognizer
 from service.recognition.ort.providers import CPU, CUDA, GPU, PROVIDERS
-from service.recognition.ort.sessions import NO_TURNS, OutOfMemory, Session
+from service.recognition.ort.sessions import NO_LOCK, Session
 from service.recognition.recognizer import Recognizer
 
 Picture = NDArray[np.uint8]
@@ -64,12 +63,14 @@ def in_strips(store: Path) -> Iterator[CnnDetector]:
     assert facts is not None
     with closing(Cores()) as cores:
         pyramids = Pyramids(np.array(facts.mean, np.float32), cores)
-        yield CnnDetector(Session(manifest.graph_path(store, CNN_DETECTOR)), window(facts), pyramids, runs=1)
+        yield CnnDetector(
+            Session(manifest.graph_path(store, CNN_DETECTOR)), detector_window(facts), pyramids, runs=1
+        )
 
 
 @pytest.fixture(params=[FLOAT32, MIXED])
 def detector(request: pytest.FixtureRequest, store: Path, in_strips: CnnDetector) -> DeviceDetector:
-    precision = PRECISIONS[request.param]
+    precision = DEVICE_PRECISIONS[request.param]
     session = Session(manifest.graph_path(store, precision.detector))
     return _detector(precision, session, in_strips)
 
@@ -79,7 +80,7 @@ def _ordinary_memory(count: int) -> Picture:
 
 
 def _detector(
-    precision: Precision,
+    precision: DevicePrecision,
     session: Session,
     in_strips: CnnDetector,
     staging: Callable[[int], Picture] = _ordinary_memory,
@@ -109,15 +110,7 @@ def _on_a_device(store: Path, precision: str) -> Recognizer:
             device=replace(GPU, staging=_ordinary_memory),
         )
         patch.setattr("service.recognition.ort.providers.PROVIDERS", {**PROVIDERS, "device": device})
-        return open_recognizer(
-            MODELS[4],
-            engine="onnx",
-            store=store,
-            workers=3,
-            threads=0,
-            provider="device",
-            precision=precision,
-        )
+        return open_recognizer(MODELS[4], store, workers=3, provider="device", precision=precision)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -178,11 +171,11 @@ def test_the_next_batches_are_staged_while_a_run_is_computed(store: Path, in_str
         staged.append(count)
         return _ordinary_memory(count)
 
-    session = Session(manifest.graph_path(store, DEVICE_DETECTOR), turn=threading.RLock())
-    detect = _detector(PRECISIONS[FLOAT32], session, in_strips, staging)
+    session = Session(manifest.graph_path(store, DEVICE_DETECTOR), device_lock=threading.RLock())
+    detect = _detector(DEVICE_PRECISIONS[FLOAT32], session, in_strips, staging)
     images = [np.zeros((100, 100 + number // 2, 3), np.uint8) for number in range(8)]  # two of each size
     with ThreadPoolExecutor(len(images)) as threads:
-        with session.turn:  # the device is busy
+        with session.device_lock:  # the device is busy
             begun = [threads.submit(detect, image) for image in images]
             deadline = time.monotonic() + 60
             while len(staged) < GPU.detector_runs and time.monotonic() < deadline:
@@ -200,8 +193,8 @@ def test_strips_hold_the_device_lock(
 ) -> None:
     """They need the memory that a whole photo has just released; another photo could take it."""
     lock = threading.RLock()
-    session = Session(manifest.graph_path(store, DEVICE_DETECTOR), turn=lock)
-    detect = _detector(PRECISIONS[FLOAT32], session, in_strips)
+    session = Session(manifest.graph_path(store, DEVICE_DETECTOR), device_lock=lock)
+    detect = _detector(DEVICE_PRECISIONS[FLOAT32], session, in_strips)
     with ThreadPoolExecutor(1) as another:
 
         def recorded(image: Picture) -> list[Detection]:
@@ -260,8 +253,8 @@ def test_a_device_computes_one_run_at_a_time(store: Path) -> None:
         in_strips = detector.in_strips.network
         assert isinstance(in_strips, Session)
         assert isinstance(network, Session)
-        assert detector._device_lock is in_strips.turn is network.turn
-        assert detector._device_lock is not NO_TURNS
+        assert detector._device_lock is in_strips.device_lock is network.device_lock
+        assert detector._device_lock is not NO_LOCK
 
 
 def test_a_missing_graph_of_a_precision_is_an_error_with_the_remedy(store: Path, tmp_path: Path) -> None:

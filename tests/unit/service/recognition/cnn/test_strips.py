@@ -60,7 +60,7 @@ def test_strips_give_the_scores_of_the_whole(
 class _Busy:
     """A network without faces; a run ends when the expected number of runs is in it, or after `seconds`."""
 
-    provider, spared, divided = "test", 0, False
+    provider, cpu_fallback_runs, shares_cores = "test", 0, False
 
     def __init__(self, expected: int, seconds: float) -> None:
         self.together = threading.Barrier(expected, timeout=seconds)
@@ -101,7 +101,7 @@ from service.recognition.cnn.levels import Pyramids
 from model_store.models import MODELS
 from service.recognition.factory import open_recognizer
 
-recognizer = open_recognizer(MODELS[1], engine="onnx", store=Path(sys.argv[1]), workers=1, threads=2)
+recognizer = open_recognizer(MODELS[1], Path(sys.argv[1]), threads=2)
 detector = recognizer.engine._detector
 for shape in [(2160, 3840), (3840, 2160), (2880, 2880)]:
     detector(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))

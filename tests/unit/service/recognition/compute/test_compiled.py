@@ -28,7 +28,7 @@ def forms():
 
 
 model, store, *photos = sys.argv[1:]
-recognizer = open_recognizer(MODELS[int(model)], engine="onnx", store=Path(store), workers=1, threads=0)
+recognizer = open_recognizer(MODELS[int(model)], Path(store))
 recognizer.warm_up()
 before = forms()
 faces = 0

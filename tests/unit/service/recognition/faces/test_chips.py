@@ -29,15 +29,19 @@ IMAGES = {
 def _faces(
     state: np.random.Generator, points: int, image: NDArray[np.uint8], count: int
 ) -> NDArray[np.int64]:
-    """Landmarks of faces from a third of a chip to eight chips large, turned by any angle, some exactly upright,
-    distorted and not, inside of the photo and beyond."""
-    which, mean_face = chips._MEAN_FACES[points]
+    """Landmarks of faces inside and outside the image, from 0.03 to 8 chips large.
+
+    Rotated by any angle or exactly upright, some of them distorted.
+    """
+    used, mean_face = chips._MEAN_FACES[points]
     faces = state.uniform(0, 150, (count, points, 2))
-    faces[:, list(which)] = mean_face
+    faces[:, list(used)] = mean_face
     angles = state.uniform(-np.pi, np.pi, count) * (state.random(count) < 0.7)
     scales = np.exp(state.uniform(np.log(0.03), np.log(8), count))
-    turns = np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]).transpose(2, 0, 1)
-    placed = scales[:, None, None] * (faces - 75) @ turns.transpose(0, 2, 1)
+    rotations = np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]).transpose(
+        2, 0, 1
+    )
+    placed = scales[:, None, None] * (faces - 75) @ rotations.transpose(0, 2, 1)
     placed += state.uniform(-0.2, 1.2, (count, 1, 2)) * image.shape[1::-1]
     placed += state.normal(0, 3, placed.shape) * scales[:, None, None] * (state.random((count, 1, 1)) < 0.5)
     landmarks: NDArray[np.int64] = np.floor(placed + 0.5).astype(np.int64)
@@ -47,8 +51,8 @@ def _faces(
 @pytest.mark.not_quick
 @pytest.mark.parametrize("points", [5, 68])
 @pytest.mark.parametrize("name", IMAGES)
-def test_faces_of_any_size_angle_and_place(name: str, points: int) -> None:
-    """In plain images too, whose pixels show the last bit of every coordinate: (1 - t) 255 + t 255 may be 254."""
+def test_chips_of_faces_of_any_size_angle_and_place(name: str, points: int) -> None:
+    """Plain images show the last bit of every coordinate: (1 - t) 255 + t 255 may be 254."""
     image = IMAGES[name]
     faces = _faces(np.random.default_rng(points), points, image, 300)
     np.testing.assert_array_equal(chips.cut(image, faces), dlib_itself.chips(image, faces))
@@ -64,8 +68,8 @@ def test_faces_of_any_size_angle_and_place(name: str, points: int) -> None:
         [(639, 5), (637, 5), (634, 3), (635, 4), (635, 7)],
     ],
 )
-def test_white_is_white_where_it_is_dlibs(landmarks: list[tuple[int, int]]) -> None:
-    """One face of a thousand on white shows whether the chip's corners were inverted exactly or as dlib does."""
+def test_white_pixels_round_as_in_dlib(landmarks: list[tuple[int, int]]) -> None:
+    """Of a thousand faces on white, these depend on dlib's rounding of the inverted corners."""
     faces = np.array([landmarks])
     cut = chips.cut(IMAGES["white"], faces)
     assert {254, 255} <= set(np.unique(cut).tolist())
@@ -73,7 +77,7 @@ def test_white_is_white_where_it_is_dlibs(landmarks: list[tuple[int, int]]) -> N
 
 
 @pytest.mark.parametrize("weights", [FIVE_POINTS, SIXTY_EIGHT_POINTS])
-def test_jittered_faces_of_photos(weights: str, store: Path, pictures: Pictures) -> None:
+def test_chips_of_jittered_faces(weights: str, store: Path, pictures: Pictures) -> None:
     state = np.random.default_rng(8)
     for picture in pictures.values():
         rectangles = dlib_itself.jittered(state, picture, 140)
@@ -95,20 +99,20 @@ def test_jittered_faces_of_photos(weights: str, store: Path, pictures: Pictures)
         [(2**24, 2**24), (0, 2**24), (-(2**24), 2**24), (0, 2**24), (0, -(2**24))],
     ],
 )
-def test_landmarks_that_no_face_has(landmarks: list[tuple[int, int]]) -> None:
+def test_chips_of_degenerate_landmarks(landmarks: list[tuple[int, int]]) -> None:
     faces = np.array([landmarks])
     for image in IMAGES.values():
         np.testing.assert_array_equal(chips.cut(image, faces), dlib_itself.chips(image, faces))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (8, 900), (9, 9), (900, 2)])
-def test_photos_too_small_to_halve(shape: tuple[int, int]) -> None:
+def test_chips_of_images_too_small_to_halve(shape: tuple[int, int]) -> None:
     image = _noise(*shape)
     faces = _faces(np.random.default_rng(9), 5, image, 100)
     np.testing.assert_array_equal(chips.cut(image, faces), dlib_itself.chips(image, faces))
 
 
-def test_descriptors_are_those_that_dlib_gives_from_landmarks(store: Path, pictures: Pictures) -> None:
+def test_descriptor_of_a_chip_is_dlibs_descriptor_from_landmarks(store: Path, pictures: Pictures) -> None:
     network = dlib.face_recognition_model_v1(str(store / "weights" / f"{DLIB_RESNET}.dat"))
     picture = pictures["astronaut.png"]
     rectangles = dlib_itself.jittered(np.random.default_rng(10), picture, 4)
@@ -118,10 +122,10 @@ def test_descriptors_are_those_that_dlib_gives_from_landmarks(store: Path, pictu
         assert list(network.compute_face_descriptor(chip)) == list(expected)
 
 
-def test_no_face_has_no_chip() -> None:
+def test_no_faces_give_no_chips() -> None:
     assert chips.cut(IMAGES["small"], np.empty((0, 5, 2), np.int64)).shape == (0, 150, 150, 3)
 
 
-def test_other_numbers_of_points_are_refused() -> None:
+def test_rejects_other_numbers_of_landmarks() -> None:
     with pytest.raises(ValueError, match="5 or 68 landmarks, not by 6"):
         chips.cut(IMAGES["small"], np.zeros((1, 6, 2), np.int64))

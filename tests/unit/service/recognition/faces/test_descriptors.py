@@ -1,4 +1,4 @@
-"""Faces of several calls in a run, and runs of the sizes that a device is ready for."""
+"""Batches of the descriptor network: faces of several calls, and padding to the provider's batch sizes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from service.recognition.ort.sessions import Session
 
 
 class _Watched(Session):
-    """A session that remembers how many faces its runs had."""
+    """A session that records the number of faces of its runs."""
 
     def __init__(self, graph: Path) -> None:
         super().__init__(graph)
@@ -44,7 +44,7 @@ def session(store: Path) -> _Watched:
         (17, CPU.descriptor_batches, [8, 8, 1]),
     ],
 )
-def test_runs_are_filled_up_and_the_filling_is_nobodys(
+def test_batches_are_padded_and_the_padding_is_dropped(
     session: _Watched, faces: int, batches: tuple[int, ...], runs: list[int]
 ) -> None:
     chips = np.random.default_rng(faces).integers(0, 256, (faces, 150, 150, 3), dtype=np.uint8)
@@ -55,7 +55,7 @@ def test_runs_are_filled_up_and_the_filling_is_nobodys(
     np.testing.assert_allclose(described, expected, rtol=0, atol=1e-6)
 
 
-def test_calls_that_share_a_run_get_each_their_own(session: _Watched) -> None:
+def test_calls_that_share_a_batch_get_their_own_descriptors(session: _Watched) -> None:
     chips = np.random.default_rng(3).integers(0, 256, (5, 150, 150, 3), dtype=np.uint8)
     session.faces.clear()
     first, second = DescriptorNetwork(session, sizes=(1, 8), runs=1)._run([chips[:2], chips[2:]])
@@ -64,8 +64,8 @@ def test_calls_that_share_a_run_get_each_their_own(session: _Watched) -> None:
     assert (len(first), len(second)) == (2, 3)
 
 
-def test_no_faces_are_no_run(session: _Watched) -> None:
+def test_no_faces_need_no_run(session: _Watched) -> None:
     session.faces.clear()
-    nobody = np.empty((0, 150, 150, 3), np.uint8)
-    assert DescriptorNetwork(session, sizes=(1, 2), runs=1)(nobody).shape == (0, 128)
+    no_chips = np.empty((0, 150, 150, 3), np.uint8)
+    assert DescriptorNetwork(session, sizes=(1, 2), runs=1)(no_chips).shape == (0, 128)
     assert session.faces == []

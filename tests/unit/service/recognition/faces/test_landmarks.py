@@ -1,4 +1,4 @@
-"""Landmarks against dlib itself: the same whole numbers."""
+"""Landmarks against dlib itself: the same integers."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,7 +32,7 @@ def weights(name: str, store: Path) -> Path:
     return store / "weights" / f"{name}.dat"
 
 
-def test_jittered_rectangles_of_photos(landmarks: Landmarks, weights: Path, pictures: Pictures) -> None:
+def test_landmarks_of_jittered_rectangles(landmarks: Landmarks, weights: Path, pictures: Pictures) -> None:
     state = np.random.default_rng(3)
     for picture in pictures.values():
         rectangles = dlib_itself.jittered(state, picture, 140)
@@ -53,7 +53,7 @@ def test_jittered_rectangles_of_photos(landmarks: Landmarks, weights: Path, pict
         Rectangle(0, 0, 2**24 + 1, 2**24 + 1),
     ],
 )
-def test_rectangles_that_no_detector_gives(
+def test_landmarks_of_degenerate_rectangles(
     rectangle: Rectangle, landmarks: Landmarks, weights: Path, pictures: Pictures
 ) -> None:
     for picture in pictures.values():
@@ -62,27 +62,27 @@ def test_rectangles_that_no_detector_gives(
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 900), (7, 5), (120, 3)])
-def test_tiny_photos(shape: tuple[int, int], landmarks: Landmarks, weights: Path) -> None:
+def test_landmarks_in_tiny_images(shape: tuple[int, int], landmarks: Landmarks, weights: Path) -> None:
     picture = np.random.default_rng(4).integers(0, 256, (*shape, 3), dtype=np.uint8)
     rectangles = [Rectangle(0, 0, shape[1] - 1, shape[0] - 1), Rectangle(-20, -20, 40, 40)]
     expected = dlib_itself.points(weights, picture, rectangles)
     np.testing.assert_array_equal(landmarks(picture, rectangles), expected)
 
 
-def test_brightness_is_the_sum_of_colours_divided_downwards(landmarks: Landmarks, weights: Path) -> None:
-    """Colours of small sums, where another gray or a rounded one would be another whole number."""
+def test_brightness_is_the_floored_mean_of_the_colours(landmarks: Landmarks, weights: Path) -> None:
+    """Colours with small sums, for which another grey or another rounding gives another integer."""
     picture = np.random.default_rng(5).integers(0, 9, (200, 220, 3), dtype=np.uint8)
     rectangles = dlib_itself.jittered(np.random.default_rng(6), picture, 60)
     expected = dlib_itself.points(weights, picture, rectangles)
     np.testing.assert_array_equal(landmarks(picture, rectangles), expected)
 
 
-def test_no_face_has_no_points(landmarks: Landmarks, name: str) -> None:
+def test_no_faces_give_no_landmarks(landmarks: Landmarks, name: str) -> None:
     points = 5 if name == FIVE_POINTS else 68
     assert landmarks(np.zeros((9, 9, 3), np.uint8), []).shape == (0, points, 2)
 
 
-def test_many_threads_get_what_one_gets(landmarks: Landmarks, pictures: Pictures) -> None:
+def test_many_threads_get_the_results_of_one(landmarks: Landmarks, pictures: Pictures) -> None:
     picture = pictures["astronaut.png"]
     rectangles = dlib_itself.jittered(np.random.default_rng(7), picture, 80)
     alone = landmarks(picture, rectangles)
@@ -91,7 +91,7 @@ def test_many_threads_get_what_one_gets(landmarks: Landmarks, pictures: Pictures
     np.testing.assert_array_equal(np.array(together), alone)
 
 
-def test_a_photo_that_cannot_be_written_is_one_too(landmarks: Landmarks, pictures: Pictures) -> None:
+def test_accepts_a_read_only_image(landmarks: Landmarks, pictures: Pictures) -> None:
     picture = pictures["astronaut.png"].copy()
     rectangle = Rectangle(175, 76, 265, 166)
     expected = landmarks(picture, [rectangle])
@@ -99,7 +99,7 @@ def test_a_photo_that_cannot_be_written_is_one_too(landmarks: Landmarks, picture
     np.testing.assert_array_equal(landmarks(picture, [rectangle]), expected)
 
 
-def test_arrays_come_back_from_a_file_as_they_were(landmarks: Landmarks, tmp_path: Path) -> None:
+def test_arrays_survive_saving_and_loading(landmarks: Landmarks, tmp_path: Path) -> None:
     predictor = landmarks._predictor
     np.save(tmp_path / "arrays.npy", predictor.record())
     loaded = Predictor.load(tmp_path / "arrays.npy")

@@ -1,4 +1,4 @@
-"""Transforms to the last bit: against values that a dlib without LAPACK printed in hexadecimal."""
+"""Similarity transforms bit for bit, against values printed in hexadecimal by a dlib without LAPACK."""
 
 import math
 import random
@@ -42,7 +42,7 @@ Four = tuple[float, float, float, float]
         ),
     ],
 )
-def test_singular_values_are_dlibs(
+def test_singular_values_equal_dlibs(
     matrix: Four, u: tuple[str, ...], values: tuple[str, ...], v: tuple[str, ...]
 ) -> None:
     u_rows, found, v_rows = _singular_values(*matrix)
@@ -51,7 +51,7 @@ def test_singular_values_are_dlibs(
     assert [*v_rows[0], *v_rows[1]] == [float.fromhex(text) for text in v]
 
 
-def test_any_matrix_is_the_product_of_its_parts() -> None:
+def test_decomposition_multiplies_to_the_matrix() -> None:
     state = random.Random(1)
     for _ in range(2000):
         matrix = [state.choice([0.0, 1.0, state.gauss(0, 1), state.gauss(0, 1e6)]) for _ in range(4)]
@@ -63,7 +63,7 @@ def test_any_matrix_is_the_product_of_its_parts() -> None:
 
 @pytest.mark.parametrize("angle", [0.0, 1.0, math.pi / 2, -3.0])
 @pytest.mark.parametrize("scale", [0.01, 1.0, 300.0])
-def test_a_turned_and_scaled_face_is_found_again(angle: float, scale: float) -> None:
+def test_finds_rotation_scale_and_shift(angle: float, scale: float) -> None:
     source = [(0.0, 0.0), (1.0, 0.1), (0.4, 0.9), (-0.3, 0.2)]
     along, across = scale * math.cos(angle), scale * math.sin(angle)
     target = [(along * x - across * y + 7, across * x + along * y - 3) for x, y in source]
@@ -72,7 +72,7 @@ def test_a_turned_and_scaled_face_is_found_again(angle: float, scale: float) -> 
     assert tuple(found) == pytest.approx(expected, rel=1e-12, abs=1e-12 * scale)
 
 
-def test_a_mirrored_face_is_turned_and_not_mirrored() -> None:
+def test_fits_a_rotation_to_a_mirrored_face() -> None:
     source = [(0.0, 0.0), (1.0, 0.1), (0.4, 0.9), (-0.3, 0.2)]
     found = similarity(source, [(-x, y) for x, y in source])
     assert found.xx * found.yy - found.xy * found.yx > 0

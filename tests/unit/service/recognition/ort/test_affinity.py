@@ -1,4 +1,4 @@
-"""Worker threads get cores that this process may use, and ONNX Runtime takes the answer."""
+"""Thread affinities within the usable cores, in a form that ONNX Runtime accepts."""
 
 import os
 from pathlib import Path
@@ -24,13 +24,13 @@ def usable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("threads", "cores"), [(0, ""), (1, ""), (2, ""), (3, "5;8"), (4, "")], ids=lambda value: str(value)
 )
-def test_every_worker_has_a_core_of_its_own(threads: int, cores: str) -> None:
+def test_each_worker_thread_gets_one_core(threads: int, cores: str) -> None:
     assert worker_cores(threads) == cores
 
 
 @pytest.mark.usefixtures("usable")
 @pytest.mark.parametrize("denied", ["sched_setaffinity", "sched_getaffinity"])
-def test_where_a_sandbox_denies_affinities_none_is_set(monkeypatch: pytest.MonkeyPatch, denied: str) -> None:
+def test_sets_no_affinity_if_a_sandbox_denies_it(monkeypatch: pytest.MonkeyPatch, denied: str) -> None:
     def deny(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
@@ -49,7 +49,7 @@ def test_two_processors_of_one_core_count_once(usable: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="a system without affinities")
-def test_a_session_with_as_many_threads_as_cores(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_onnx_runtime_accepts_the_affinities(tmp_path_factory: pytest.TempPathFactory) -> None:
     before = os.sched_getaffinity(0)
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in ("given", "made")]
     graph = helper.make_graph([helper.make_node("Relu", ["given"], ["made"])], "relu", value[:1], value[1:])

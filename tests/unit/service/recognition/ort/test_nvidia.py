@@ -1,4 +1,4 @@
-"""What is said where something of NVIDIA's is missing: a compiler makes drivers and libraries, which are loaded."""
+"""NVIDIA's missing parts, pinned memory and GPU memory, against drivers and libraries that a C compiler makes."""
 
 import ctypes
 import gc
@@ -13,11 +13,11 @@ import pytest
 
 from service.recognition.ort import nvidia
 from service.recognition.ort.runtime import onnxruntime
+from tests.conftest import ROOT
 
 COMPILER = shutil.which("cc")
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler to make libraries with")
 
-ROOT = Path(__file__).parents[5]
 
 PLACES = {
     "libcudart.so.12": "cuda_runtime",
@@ -27,7 +27,7 @@ PLACES = {
     "libcurand.so.10": "curand",
     "libcudnn.so.9": "cudnn",
 }
-"""Libraries to the folders of NVIDIA's wheels."""
+"""Libraries -> folders of NVIDIA's wheels."""
 
 DRIVER = """
 #include <stddef.h>
@@ -76,7 +76,7 @@ MakeDriver = Callable[..., None]
 
 @pytest.fixture
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeDriver:
-    """`driver(VERSION=11040)` makes a driver, in the place of what this machine may have."""
+    """`driver(VERSION=11040)` makes a driver, used instead of this machine's."""
 
     def make(**defined: int) -> None:
         values = {"STATUS": 0, "VERSION": 12080, "CAPABILITY": 6, "REFUSED": 0, **defined}
@@ -118,7 +118,7 @@ print(nvidia.missing())
 
 
 def _missing_with(packages: Path) -> str:
-    """What is missing beside these packages, in a process of its own: libraries stay loaded. All that it prints."""
+    """Standard output with the missing part, given these packages; in a child process, since libraries stay loaded."""
     program = [sys.executable, "-c", _MISSING, str(packages / "onnxruntime" / "__init__.py"), nvidia.DRIVER]
     done = subprocess.run(program, cwd=ROOT, check=True, capture_output=True, text=True)
     return done.stdout.removesuffix("\n")
@@ -126,14 +126,14 @@ def _missing_with(packages: Path) -> str:
 
 def test_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvidia, "DRIVER", "libcuda_that_is_nowhere.so.1")
-    said = nvidia.missing()
-    assert said is not None
-    assert said.startswith("there is no NVIDIA driver (libcuda_that_is_nowhere.so.1")
-    assert "\n" not in said
+    message = nvidia.missing()
+    assert message is not None
+    assert message.startswith("there is no NVIDIA driver (libcuda_that_is_nowhere.so.1")
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize(
-    ("defined", "said"),
+    ("defined", "message"),
     [
         ({"STATUS": 100}, "finds no GPU"),
         ({"STATUS": 803}, "cuInit gives error 803"),
@@ -142,25 +142,25 @@ def test_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.usefixtures("wheel")
-def test_a_driver_or_a_gpu_that_will_not_do(driver: MakeDriver, defined: dict[str, int], said: str) -> None:
+def test_rejects_an_unusable_driver_or_gpu(driver: MakeDriver, defined: dict[str, int], message: str) -> None:
     driver(**defined)
-    assert said in str(nvidia.missing())
+    assert message in str(nvidia.missing())
 
 
 @pytest.mark.usefixtures("wheel")
-def test_a_library_that_is_missing_is_named_with_what_it_is_part_of(
+def test_names_a_missing_library_and_its_product(
     driver: MakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    driver(VERSION=12000)  # older within the major version, which is no obstacle
+    driver(VERSION=12000)  # older within the major version, which is supported
     monkeypatch.setattr(nvidia, "LIBRARIES", {"libcublas_of_test.so.12": "cuBLAS"})
-    said = str(nvidia.missing())
-    assert said.startswith("cuBLAS for CUDA 12 is missing (libcublas_of_test.so.12: ")
-    assert said.endswith("pip install 'onnxruntime-gpu[cuda,cudnn]'")
-    assert "\n" not in said
+    message = str(nvidia.missing())
+    assert message.startswith("cuBLAS for CUDA 12 is missing (libcublas_of_test.so.12: ")
+    assert message.endswith("pip install 'onnxruntime-gpu[cuda,cudnn]'")
+    assert "\n" not in message
     assert capsys.readouterr().out == ""
 
 
-def test_what_onnx_runtime_cannot_load_is_in_the_log_and_not_printed(
+def test_preload_failures_go_to_the_log_and_not_to_standard_output(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcudnn.so.9"))
@@ -176,24 +176,24 @@ def test_libraries_of_nvidias_wheels_are_found(driver: MakeDriver, packages: Pat
 
 
 @pytest.mark.parametrize(
-    ("version", "said"), [(92800, "the GPU is too old for this cuDNN (92800)"), (91002, "None")]
+    ("version", "message"), [(92800, "the GPU is too old for this cuDNN (92800)"), (91002, "None")]
 )
-def test_a_cudnn_that_has_left_the_gpu_behind(
-    driver: MakeDriver, packages: Path, version: int, said: str
+def test_rejects_a_cudnn_without_kernels_for_the_gpu(
+    driver: MakeDriver, packages: Path, version: int, message: str
 ) -> None:
     driver(CAPABILITY=7)
     _plant(packages, nvidia.CUDNN, version)
-    assert _missing_with(packages).startswith(said)
+    assert _missing_with(packages).startswith(message)
 
 
-def test_the_memory_of_a_gpu(driver: MakeDriver) -> None:
+def test_reads_the_memory_of_a_gpu(driver: MakeDriver) -> None:
     driver()
-    # Twice: what was taken for the question is given back.
+    # Twice: the first call has to release its context.
     for _ in range(2):
         assert nvidia.Driver().memory() == nvidia.Memory(used=5 << 30, total=8 << 30)
 
 
-def test_page_locked_memory_is_given_back_with_its_last_view(driver: MakeDriver) -> None:
+def test_page_locked_memory_is_freed_with_its_last_view(driver: MakeDriver) -> None:
     driver()
     locked = ctypes.CDLL(nvidia.DRIVER).locked_now
     memory = nvidia.page_locked(1000)
@@ -208,7 +208,7 @@ def test_page_locked_memory_is_given_back_with_its_last_view(driver: MakeDriver)
     assert locked() == 0
 
 
-def test_where_no_memory_can_be_page_locked_any_other_will_do(
+def test_falls_back_to_ordinary_memory_if_none_can_be_page_locked(
     driver: MakeDriver, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver(REFUSED=2)

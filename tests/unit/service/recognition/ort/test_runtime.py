@@ -1,4 +1,4 @@
-"""ONNX Runtime tells nobody that it runs."""
+"""ONNX Runtime without telemetry."""
 
 import subprocess
 import sys
@@ -9,8 +9,7 @@ import pytest
 from model_store import manifest
 from model_store.models import CNN_DETECTOR
 from service.recognition.ort.runtime import onnxruntime
-
-ROOT = Path(__file__).parents[5]
+from tests.conftest import ROOT
 
 _SESSION = """
 import sys
@@ -22,12 +21,12 @@ Session(Path(sys.argv[1]))
 
 
 def _home_after(first: str, store: Path, home: Path) -> set[str]:
-    """What a process that opens a session leaves in its home folder."""
+    """Files in the home folder after a process has opened a session."""
     graph = manifest.graph_path(store, CNN_DETECTOR)
     subprocess.run(
         [sys.executable, "-c", _SESSION.format(first=first), str(graph.resolve())],
         cwd=ROOT,
-        # Nothing else: it is silent by itself where a variable says that this is a build, CI or GITHUB_ACTIONS.
+        # No other variable: CI or GITHUB_ACTIONS would switch the telemetry off.
         env={"HOME": str(home)},
         check=True,
     )
@@ -35,7 +34,7 @@ def _home_after(first: str, store: Path, home: Path) -> set[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the telemetry of other systems leaves no such file")
-def test_no_telemetry_is_gathered(store: Path, tmp_path: Path) -> None:
+def test_sends_no_telemetry(store: Path, tmp_path: Path) -> None:
     assert not _home_after("", store, tmp_path) & {"deviceid", "onnxruntime.db"}
 
 
@@ -43,6 +42,6 @@ def test_no_telemetry_is_gathered(store: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(
     onnxruntime.package_name != "onnxruntime", reason="the other wheels, 1.24 and 1.26, have none yet"
 )
-def test_without_the_module_it_would_be(store: Path, tmp_path: Path) -> None:
-    """The test above looks for the right thing: this fails when ONNX Runtime stops, and both can go then."""
+def test_telemetry_leaves_files_without_the_module(store: Path, tmp_path: Path) -> None:
+    """Control of the test above. It fails once ONNX Runtime has no telemetry; both can be deleted then."""
     assert {"deviceid", "onnxruntime.db"} <= _home_after("import onnxruntime", store, tmp_path)

@@ -1,4 +1,4 @@
-"""A session whose device has little memory: a real one, ONNX Runtime's own arena with a limit, in its own process."""
+"""Sessions out of memory: ONNX Runtime's arena with a limit, in a child process, in place of a small device."""
 
 import subprocess
 import sys
@@ -12,11 +12,10 @@ import pytest
 
 from model_store import manifest
 from model_store.models import CNN_DETECTOR, DEVICE_DETECTOR, DLIB_RESNET
-from service.recognition.contract import EngineError
+from service.recognition.contract import EngineError, OutOfMemory
 from service.recognition.ort.providers import CPU, CUDA, has_wheel
-from service.recognition.ort.sessions import OutOfMemory, Session
-
-ROOT = Path(__file__).parents[5]
+from service.recognition.ort.sessions import Session
+from tests.conftest import ROOT
 
 _SMALL_DEVICE = """
 import logging, sys, threading
@@ -26,7 +25,7 @@ import numpy as np
 from service.recognition.ort import arena
 from service.recognition.ort.providers import CPU, GPU
 from service.recognition.ort.runtime import onnxruntime
-from service.recognition.ort.sessions import OutOfMemory, Session
+from service.recognition.ort.sessions import Session
 
 logging.basicConfig(level=logging.WARNING, format="%(message)s")
 onnxruntime.set_default_logger_severity(4)
@@ -43,9 +42,9 @@ def prepare(options, threads):
     CPU.prepare(options, threads)
     options.add_session_config_entry(arena.SHARED, "1")
 
-# Not CPU itself: to the session it is a device. The CPU, whose memory has no such limit, stands in for it.
+# A copy of CPU with a device. CPU itself, whose memory has no such limit, is the CPU fallback.
 device = replace(GPU, arena="cpu:0", staging=lambda count: np.empty(count, np.uint8))
-small = Session(graph, 1, replace(CPU, prepare=prepare, device=device), turn=threading.RLock())
+small = Session(graph, 1, replace(CPU, prepare=prepare, device=device), device_lock=threading.RLock())
 ample = Session(graph, 1)
 random = np.random.default_rng(0)
 """
@@ -54,7 +53,7 @@ _FACES = """
 for faces in (1, 64, 2, 64):
     chips = random.integers(0, 256, (faces, 150, 150, 3), dtype=np.uint8)
     np.testing.assert_allclose(small.run(chips), ample.run(chips), atol=1e-6)
-    print(faces, small.spared)
+    print(faces, small.cpu_fallback_runs)
 """
 
 _TILES = """
@@ -64,7 +63,7 @@ def shrunk(session, rows):
 
 for rows in (60, 1000, 60, 60):
     np.testing.assert_array_equal(shrunk(small, rows), shrunk(ample, rows))
-    print(rows, small.spared)
+    print(rows, small.cpu_fallback_runs)
 """
 
 _PHOTOS = """
@@ -72,10 +71,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from model_store import manifest
 from service.recognition.compute.cores import Cores
+from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
 from model_store.models import CNN_DETECTOR
 from service.recognition.cnn.on_device import DeviceDetector, candidates_in_float32
-from service.recognition.factory import window
 from service.recognition.cnn.strips import CnnDetector
 
 store = graph.parents[1]
@@ -83,12 +82,12 @@ facts = manifest.load(store, CNN_DETECTOR).detector
 with closing(Cores(1)) as cores:
     in_strips = CnnDetector(
         Session(manifest.graph_path(store, CNN_DETECTOR), 1),
-        window(facts),
+        detector_window(facts),
         Pyramids(np.array(facts.mean, np.float32), cores),
         runs=1,
     )
-    detect = DeviceDetector(candidates_in_float32, small, window(facts), device=device, in_strips=in_strips)
-    # One that fits, one that does not, and again one that does; then more at once than fit together.
+    detect = DeviceDetector(candidates_in_float32, small, detector_window(facts), device=device, in_strips=in_strips)
+    # A photo that fits, one that does not, again one that fits; then a batch that does not fit.
     for rows, photos in ((100, 1), (900, 1), (100, 1), (100, 16)):
         images = random.integers(0, 256, (photos, rows, 200, 3), dtype=np.uint8)
         before = in_strips.batches().get(1, 0)
@@ -112,26 +111,26 @@ def _run(program: str, graph: Path, limit: int) -> tuple[list[str], list[str]]:
     return done.stdout.splitlines(), done.stderr.splitlines()
 
 
-def test_a_batch_that_does_not_fit_is_halved_until_it_does(store: Path) -> None:
+def test_halves_a_batch_until_it_fits(store: Path) -> None:
     printed, logged = _run(_FACES, manifest.graph_path(store, DLIB_RESNET), 64 << 20)
     assert printed == ["1 0", "64 0", "2 0", "64 0"]
     assert sum("64 are computed in halves" in line for line in logged) == 2
     assert not any("the CPU computes it" in line for line in logged)
 
 
-def test_what_does_not_fit_alone_is_computed_by_the_cpu_and_the_device_is_tried_again(store: Path) -> None:
+def test_item_that_does_not_fit_is_computed_by_cpu_fallback_and_the_next_by_the_device(store: Path) -> None:
     printed, logged = _run(_TILES, manifest.graph_path(store, CNN_DETECTOR), 12 << 20)
     assert printed == ["60 0", "1000 1", "60 1", "60 1"]
     assert sum("the CPU computes it" in line for line in logged) == 1
 
 
-def test_a_photo_that_does_not_fit_is_searched_in_strips_and_the_device_is_tried_again(store: Path) -> None:
+def test_photo_that_does_not_fit_is_searched_in_strips_and_the_next_as_a_whole(store: Path) -> None:
     printed, logged = _run(_PHOTOS, manifest.graph_path(store, DEVICE_DETECTOR), 16 << 20)
     assert printed == ["100 1 0", "900 1 1", "100 1 0", "100 16 0", "True"]
     assert sum("the photo is searched in strips" in line for line in logged) == 1
 
 
-def test_a_failure_that_is_no_shortage_is_neither_halved_nor_computed_elsewhere(
+def test_other_failures_are_neither_halved_nor_computed_by_cpu_fallback(
     store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = Session(manifest.graph_path(store, DLIB_RESNET))
@@ -139,26 +138,26 @@ def test_a_failure_that_is_no_shortage_is_neither_halved_nor_computed_elsewhere(
         session.run(np.zeros((4, 150, 150, 3), np.float64))
     assert not isinstance(failure.value, OutOfMemory)
     assert caplog.records == []
-    assert session.spared == 0
+    assert session.cpu_fallback_runs == 0
 
 
 @pytest.mark.skipif(has_wheel(CUDA), reason="this wheel has CUDA")
 @pytest.mark.parametrize(
-    ("prepare", "said"),
+    ("prepare", "message"),
     [
         (CUDA.prepare, f"cannot load .* for {CUDA.official}: .*fallback to CPU"),
-        # One that forgets to forbid it
+        # A provider that does not forbid CPU nodes
         (CPU.prepare, f"was to run on {CUDA.official}, but ONNX Runtime fell back to {CPU.official}"),
     ],
 )
-def test_a_session_on_another_provider_than_the_one_asked_for_is_refused(
-    store: Path, prepare: Callable[[Any, int], None], said: str
+def test_rejects_a_session_on_another_provider_than_requested(
+    store: Path, prepare: Callable[[Any, int], None], message: str
 ) -> None:
-    with pytest.warns(UserWarning, match=CUDA.official), pytest.raises(EngineError, match=said):
+    with pytest.warns(UserWarning, match=CUDA.official), pytest.raises(EngineError, match=message):
         Session(manifest.graph_path(store, DLIB_RESNET), 0, replace(CUDA, prepare=prepare))
 
 
-_IN_TURNS = """
+_FOUR_SESSIONS = """
 import os
 import sys
 from pathlib import Path
@@ -176,11 +175,15 @@ for _ in range(4):
 """
 
 
-def test_what_one_session_has_used_the_others_use_too(store: Path) -> None:
-    """Each would keep what its largest run took."""
+def test_sessions_on_the_cpu_share_one_arena(store: Path) -> None:
+    """With an arena per session, each would keep the memory of its largest run."""
     graph = manifest.graph_path(store, CNN_DETECTOR).resolve()
     done = subprocess.run(
-        [sys.executable, "-c", _IN_TURNS, str(graph)], cwd=ROOT, check=True, capture_output=True, text=True
+        [sys.executable, "-c", _FOUR_SESSIONS, str(graph)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     first, *others = map(float, done.stdout.split())
     assert first > 30

@@ -1,0 +1,156 @@
+"""Construction of the ONNX engine on a provider: graphs, sessions, shares of the device's memory, warm-up check."""
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from model_store import manifest
+from model_store.manifest import GraphError
+from model_store.models import CNN_DETECTOR, Model, weights_of
+from model_store.store import WeightStore
+from service.recognition.cnn.detector_window import detector_window
+from service.recognition.cnn.levels import Pyramids
+from service.recognition.cnn.on_device import Detector, DeviceDetector
+from service.recognition.cnn.strips import CnnDetector
+from service.recognition.compute.cores import Cores
+from service.recognition.engines import warm_up_check
+from service.recognition.engines.device_precision import DevicePrecision, device_precision
+from service.recognition.engines.onnx import OnnxEngine
+from service.recognition.faces.descriptors import DescriptorNetwork
+from service.recognition.faces.landmarks import Landmarks, Predictor
+from service.recognition.hog import filters as hog_filters
+from service.recognition.hog.detector import HogDetector
+from service.recognition.ort.providers import Provider
+from service.recognition.ort.sessions import NO_LOCK, DeviceLock, Session, load_network
+
+DETECTOR_SHARE = 3 / 4
+"""Of a device's memory, for the detector: its layers are larger than those of a batch of faces."""
+STRIPS_SHARE = 1 / 6
+"""Of the detector's memory, for its graph in strips, which takes the photos that do not fit as a whole."""
+
+
+@dataclass(frozen=True)
+class _MemoryLimits:
+    """Bytes of a device for each session, which has an arena to itself; None: no limit."""
+
+    whole_photos: int | None = None
+    strips: int | None = None
+    descriptors: int | None = None
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The provider, the cores and the device lock that all sessions of an engine share."""
+
+    provider: Provider
+    cores: Cores
+    device_lock: DeviceLock
+
+    @property
+    def runs(self) -> int:
+        """Number of concurrent runs of a network."""
+        return self.cores.total // self.cores.widths[0] if self.provider.device is None else 1
+
+
+def build_onnx_engine(
+    model: Model,
+    weights: WeightStore,
+    threads: int,
+    precision: str,
+    provider: Provider,
+    device_memory: int | None,
+) -> OnnxEngine:
+    """The ONNX engine of a model on a provider; a device has passed its warm-up check.
+
+    Args:
+        model: one of `models.MODELS`.
+        weights: the store of the weights and of their converted graphs.
+        threads: as for `Cores`.
+        precision: a key of `DEVICE_PRECISIONS`.
+        provider: the provider of both networks.
+        device_memory: bytes of the device for both networks together; None: no limit.
+
+    Raises:
+        StoreError: the store has no weights.
+        GraphError: a graph is missing, or does not belong to the weights.
+        EngineError: a session cannot be made on this provider, or the device failed its warm-up check.
+    """
+    limits = _memory_limits(model, device_memory)
+    supported_precision = device_precision(precision, provider)
+    with ExitStack() as on_failure:
+        cores = Cores(threads)
+        on_failure.callback(cores.close)
+        target = _Target(provider, cores, NO_LOCK if provider.device is None else threading.RLock())
+        detector: Detector | None = None
+        if model.detector == "cnn":
+            detector = _detector(weights, target, supported_precision, limits)
+        for name in (model.landmarks, model.network):
+            manifest.load(weights.root, name, weights.sha256(weights_of(name)))
+        landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
+        network = DescriptorNetwork(
+            load_network(
+                manifest.graph_path(weights.root, model.network),
+                provider,
+                cores,
+                # Each session holds its weights, 42 MB: sessions for all cores and for the fewest are enough.
+                widths=(cores.widths[0], cores.widths[-1]),
+                memory=limits.descriptors,
+                device_lock=target.device_lock,
+            ),
+            sizes=provider.descriptor_batches,
+            runs=target.runs,
+        )
+        if provider.device is not None:
+            warm_up_check.check(detector, network)
+        hog = HogDetector(hog_filters.load(), cores) if model.uses_hog else None
+        on_failure.pop_all()
+    return OnnxEngine(detector, hog, landmarks, network, cores)
+
+
+def _memory_limits(model: Model, device_memory: int | None) -> _MemoryLimits:
+    if device_memory is None:
+        return _MemoryLimits()
+    detector = int(device_memory * DETECTOR_SHARE) if model.detector == "cnn" else 0
+    strips = int(detector * STRIPS_SHARE)
+    return _MemoryLimits(detector - strips, strips, device_memory - detector)
+
+
+def _detector(
+    weights: WeightStore, target: _Target, precision: DevicePrecision, limits: _MemoryLimits
+) -> Detector:
+    """The CNN detector: in strips on the CPU, and on a device whole photos first."""
+    facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
+    if facts is None:
+        raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
+    provider, cores, device_lock = target.provider, target.cores, target.device_lock
+    in_strips = CnnDetector(
+        load_network(
+            manifest.graph_path(weights.root, CNN_DETECTOR),
+            provider,
+            cores,
+            memory=limits.strips,
+            device_lock=device_lock,
+        ),
+        detector_window(facts),
+        Pyramids(np.array(facts.mean, np.float32), cores),
+        runs=target.runs,
+    )
+    if provider.device is None:
+        return in_strips
+    manifest.load(weights.root, precision.detector, weights.sha256(CNN_DETECTOR))
+    return DeviceDetector(
+        precision.search,
+        Session(
+            manifest.graph_path(weights.root, precision.detector),
+            cores.widths[-1],
+            provider,
+            memory=limits.whole_photos,
+            has_float16=precision.has_float16,
+            device_lock=device_lock,
+        ),
+        detector_window(facts),
+        device=provider.device,
+        in_strips=in_strips,
+    )
