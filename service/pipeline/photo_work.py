@@ -23,7 +23,7 @@ from service.pipeline.queue import Queue
 from service.pipeline.readiness import Recognizer
 from service.pipeline.refusals import REFUSALS, TooLittleMemory
 from service.recognition import memory
-from service.recognition.contract import EngineError
+from service.recognition.contract import EngineError, OutOfMemory
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face
 
@@ -98,7 +98,7 @@ class PhotoWork:
         try:
             return await _without_frames(self._decode_and_recognize(fallback=True))
         except EngineError as error:
-            if isinstance(error.__cause__, MemoryError):
+            if isinstance(error.__cause__, MemoryError | OutOfMemory):
                 log.error("%s: no memory, even alone", self.photo)  # noqa: TRY400 - the traceback says no more
                 raise TooLittleMemory(TOO_LITTLE_MEMORY) from None
             raise

@@ -1,4 +1,4 @@
-"""An engine behind an engine: where a stage of the first fails, the second computes it for that photo."""
+"""Fallback between engines: if a stage of the first engine fails, the second computes it for that photo."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.contract import Detection, Engine, Stage
+from service.recognition.contract import Detection, Engine, EngineError, OutOfMemory, Stage
 from service.recognition.geometry import Rectangle
 
 _log = logging.getLogger(__name__)
@@ -19,10 +19,11 @@ Result = TypeVar("Result")
 
 
 class WithFallback:
-    """The Engine protocol by two engines. Safe to call from many threads if both are.
+    """The Engine protocol by an engine and its fallback. Safe to call from many threads if both are.
 
-    Whatever fails in the first engine (no memory, a device that went away) costs that photo time, and is counted. What
-    the second one raises is raised.
+    Any failure of the first engine (out of memory, a device that went away) is logged and counted in
+    `Stage.fallbacks`. A failure of the fallback is raised, as OutOfMemory if the first engine was out of memory: a dlib
+    process that the system kills cannot name the cause.
     """
 
     def __init__(self, engine: Engine, fallback: Engine) -> None:
@@ -32,22 +33,22 @@ class WithFallback:
         self._counting = threading.Lock()
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
-        return self._either("cnn_detections", lambda engine: engine.cnn_detections(image))
+        return self._compute("cnn_detections", lambda engine: engine.cnn_detections(image))
 
     def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
-        return self._either("hog_detections", lambda engine: engine.hog_detections(image))
+        return self._compute("hog_detections", lambda engine: engine.hog_detections(image))
 
     def hog_confirms(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> list[bool]:
-        return self._either("hog_confirms", lambda engine: engine.hog_confirms(image, rectangles))
+        return self._compute("hog_confirms", lambda engine: engine.hog_confirms(image, rectangles))
 
     def landmarks(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
-        return self._either("landmarks", lambda engine: engine.landmarks(image, rectangles))
+        return self._compute("landmarks", lambda engine: engine.landmarks(image, rectangles))
 
     def chips(self, image: NDArray[np.uint8], landmarks: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return self._either("chips", lambda engine: engine.chips(image, landmarks))
+        return self._compute("chips", lambda engine: engine.chips(image, landmarks))
 
     def descriptors(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._either("descriptors", lambda engine: engine.descriptors(chips))
+        return self._compute("descriptors", lambda engine: engine.descriptors(chips))
 
     def stages(self) -> dict[str, Stage]:
         return {
@@ -59,11 +60,17 @@ class WithFallback:
         self._engine.close()
         self._fallback.close()
 
-    def _either(self, stage: str, compute: Callable[[Engine], Result]) -> Result:
+    def _compute(self, stage: str, compute: Callable[[Engine], Result]) -> Result:
         try:
             return compute(self._engine)
-        except Exception as error:  # whatever an engine, its driver or its library may raise
-            _log.warning("%s: %r; the other engine computes it instead", stage, error)
+        except Exception as error:  # an engine, its driver or its library may raise any error
+            _log.warning("%s: %r; the fallback engine computes it instead", stage, error)
+            was_out_of_memory = isinstance(error, MemoryError | OutOfMemory)
         with self._counting:
             self._fallbacks[stage] += 1
-        return compute(self._fallback)
+        try:
+            return compute(self._fallback)
+        except EngineError as error:
+            if was_out_of_memory:
+                raise OutOfMemory(f"out of memory, and the fallback failed too: {error}") from error
+            raise

@@ -18,7 +18,7 @@ from service.memory.capacity import Capacity
 from service.memory.largest_photo import plan
 from service.messages import TOO_LITTLE_MEMORY
 from service.pipeline.engine_health import FAILED_PHOTOS
-from service.recognition.contract import EngineError
+from service.recognition.contract import EngineError, OutOfMemory
 from service.settings import Settings
 from service.supervision import Supervisor, launched
 from service.web.app import PATHS, create_app
@@ -295,10 +295,15 @@ def test_a_photo_that_no_engine_can_take_fails_after_two_tries(
         assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
 
 
+@pytest.mark.parametrize("failure", [MemoryError(), OutOfMemory("no memory for a run")])
 def test_a_photo_without_memory_even_alone_is_503(
-    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+    serving: Server,
+    recognizer: SteeredRecognizer,
+    key_header: dict[bytes, bytes],
+    png: bytes,
+    failure: Exception,
 ) -> None:
-    recognizer.failures = [MemoryError(), MemoryError()]
+    recognizer.failures = [failure, failure]
     with serving() as port, client(port, key_header) as caller:
         refused = caller.post("/detect", files={"file": ("a", png)})
         assert (refused.status_code, refused.json()["error"]) == (503, TOO_LITTLE_MEMORY)
