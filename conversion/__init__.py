@@ -1,1 +1,1 @@
-"""Offline: dlib's own networks turned into ONNX graphs, each proven against dlib before it is written."""
+"""Conversion of dlib's networks to ONNX graphs and of its landmark predictors to arrays, validated against dlib."""

@@ -1,54 +1,34 @@
-"""The command line: python -m conversion [NAME ...] converts the weights that are in the store."""
+"""Command line: `python -m conversion [NAME ...]` converts weights of the store."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from model_store import manifest
 from model_store.command import command
 from model_store.errors import StoreError
-from model_store.models import (
-    CNN_DETECTOR,
-    DEVICE_DETECTOR,
-    DLIB_RESNET,
-    FIVE_POINTS,
-    MODELS,
-    RESCORED_DETECTOR,
-    SIXTY_EIGHT_POINTS,
-    TAGUCHI_RESNET,
-    weights_of,
-)
-from model_store.store import WeightStore
+from model_store.models import GRAPHS, LANDMARK_POINTS, MODELS, weights_of
+from model_store.store import WeightStore, default_root
 
-CONVERTIBLE = (
-    CNN_DETECTOR,
-    DEVICE_DETECTOR,
-    RESCORED_DETECTOR,
-    FIVE_POINTS,
-    SIXTY_EIGHT_POINTS,
-    DLIB_RESNET,
-    TAGUCHI_RESNET,
-)
-"""Keys of `validation.specifications.GRAPHS` and `landmarks.POINTS`, which are imported only if there is work to do."""
+CONVERTIBLE = (*GRAPHS, *LANDMARK_POINTS)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Convert what is asked for and return the exit status; errors are one line on stderr."""
-    asked = _parser().parse_args(arguments)
-    store = WeightStore(asked.store)
-    if asked.photos is not None and not asked.photos.is_dir():
-        return _failed(f"{asked.photos} is no folder of photos")
+    """Run the command and return the exit status; errors are one line on stderr."""
+    options = _parser().parse_args(arguments)
+    store = WeightStore(options.store)
+    if options.photos is not None and not options.photos.is_dir():
+        return _failed(f"{options.photos} is not a folder")
     try:
-        names = _names(asked, store)
+        names = _names(options, store)
         weights = {name: store.path(weights_of(name)) for name in names}
         stale = [
             name
             for name in names
-            if asked.force
-            or asked.record
+            if options.force
+            or options.record
             or not manifest.is_current(
-                store.root, name, store.sha256(weights_of(name)), asked.photos is not None
+                store.root, name, store.sha256(weights_of(name)), options.photos is not None
             )
         ]
     except StoreError as error:
@@ -59,32 +39,33 @@ def main(arguments: list[str] | None = None) -> int:
     if not stale:
         return 0
 
-    # From here on onnx and onnxruntime are needed, which take longer to import than the check above.
-    from conversion.work import ConversionError, convert, record_vectors
+    # Imports onnx and onnxruntime, which takes longer than the check above.
+    from conversion.convert import ConversionError, convert, record_reference_values
 
     try:
-        if asked.record:
-            record_vectors({weights_of(name): weights[name] for name in stale})
+        if options.record:
+            record_reference_values({weights_of(name): weights[name] for name in stale})
         else:
-            convert(store, {name: weights[name] for name in stale}, asked.photos, asked.force)
+            convert(store, {name: weights[name] for name in stale}, options.photos, options.force)
     except ConversionError as error:
         return _failed(str(error))
     return 0
 
 
-def _names(asked: argparse.Namespace, store: WeightStore) -> list[str]:
-    """What is asked for; with no wish, all whose weights are there. Raises StoreError."""
-    if asked.model:
+def _names(options: argparse.Namespace, store: WeightStore) -> list[str]:
+    """Requested files; by default all whose weights are in the store. Raises StoreError."""
+    if options.model:
         return [
             name
             for name in CONVERTIBLE
-            if weights_of(name) in MODELS[asked.model].weights and (asked.device or name == weights_of(name))
+            if weights_of(name) in MODELS[options.model].weights
+            and (options.device or name == weights_of(name))
         ]
-    unknown = [name for name in asked.names if name not in CONVERTIBLE]
+    unknown = [name for name in options.names if name not in CONVERTIBLE]
     if unknown:
-        raise StoreError(f"{unknown[0]} is nothing to convert; there are {', '.join(CONVERTIBLE)}")
-    if asked.names:
-        return list(dict.fromkeys(asked.names))
+        raise StoreError(f"{unknown[0]} cannot be converted; names are {', '.join(CONVERTIBLE)}")
+    if options.names:
+        return list(dict.fromkeys(options.names))
     weights = dict.fromkeys(map(weights_of, CONVERTIBLE))
     present = [status.weight.name for status in store.status(weights) if status.state != "missing"]
     if not present:
@@ -100,23 +81,23 @@ def _failed(message: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m conversion",
-        description="Convert dlib's networks to ONNX and its landmark predictors to arrays, each proven against dlib. "
-        "Fetches nothing.",
+        description="Convert dlib's networks to ONNX and its landmark predictors to arrays, and validate each against "
+        "dlib. Downloads nothing.",
     )
-    wish = parser.add_mutually_exclusive_group()
-    wish.add_argument("names", nargs="*", metavar="NAME", default=[], help=", ".join(CONVERTIBLE))
-    wish.add_argument("--model", type=int, choices=sorted(MODELS), help="what this FACE_MODEL needs")
-    parser.add_argument("--device", action="store_true", help="with --model: what it needs on a GPU, too")
+    selection = parser.add_mutually_exclusive_group()
+    selection.add_argument("names", nargs="*", metavar="NAME", default=[], help=", ".join(CONVERTIBLE))
+    selection.add_argument("--model", type=int, choices=sorted(MODELS), help="all files of this FACE_MODEL")
+    parser.add_argument("--device", action="store_true", help="with --model: also its graphs for a GPU")
     parser.add_argument(
         "--store",
         type=Path,
-        default=Path(os.environ.get("FACE_STORE") or "models"),
+        default=default_root(),
         help="default: FACE_STORE",
     )
     parser.add_argument(
-        "--photos", type=Path, metavar="FOLDER", help="prove the graphs on these photos too (needs dlib)"
+        "--photos", type=Path, metavar="FOLDER", help="validate on these photos too (needs dlib)"
     )
-    parser.add_argument("--force", action="store_true", help="convert even what is up to date")
+    parser.add_argument("--force", action="store_true", help="convert files that are up to date, too")
     parser.add_argument(
         "--record",
         action="store_true",

@@ -1,6 +1,6 @@
-"""dlib's shape predictors as array files that load in a millisecond, each proven against dlib before it is written.
+"""Export of dlib's shape predictors to array files, which load in a millisecond.
 
-Reading one takes seconds, since the file packs every number into as few bytes as it needs: once is enough.
+Reading a .dat takes seconds, since every number is packed into as few bytes as it needs.
 """
 
 import hashlib
@@ -13,35 +13,36 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from conversion.dat.read_predictor import read_predictor
+from conversion.dat.read_predictor import ShapePredictor, read_predictor
 from conversion.validation import recorded, reference
 from conversion.validation.pictures import SEED, Picture, scenes
-from conversion.validation.validate import compare, dlibs_values
+from conversion.validation.validate import compare, dlib_values
 from model_store import manifest
-from model_store.atomic import atomic_file
-from model_store.manifest import Manifest, Proof
-from model_store.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
+from model_store.manifest import Manifest, Validation
+from model_store.models import LANDMARK_POINTS
 from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.geometry import Rectangle
 
-POINTS: Mapping[str, int] = MappingProxyType({FIVE_POINTS: 5, SIXTY_EIGHT_POINTS: 68})
-"""By catalogue name."""
-
 TOLERANCE: Mapping[str, float] = MappingProxyType({"points": 0.0})
-"""Landmarks are whole numbers."""
+"""Landmarks are integers."""
 
 RECTANGLES = 40
-"""Compared in each picture, from a few pixels to its size, inside of it and beyond."""
+"""Number of compared rectangles per picture: from a few pixels to its size, inside and partly outside of it."""
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """Which training vectors were recorded of."""
+    """Identity of a weight file, for recorded values."""
 
     sha256: str
 
     def fingerprint(self) -> str:
         return self.sha256
+
+
+def landmark_arrays(predictor: ShapePredictor) -> Predictor:
+    """The service's class for a predictor read from a .dat, with the same arrays."""
+    return Predictor(**vars(predictor))
 
 
 def export(
@@ -50,61 +51,49 @@ def export(
     weights: Path,
     photos: Sequence[Picture] = (),
     progress: Callable[[str], None] = lambda step: None,
-    build: Callable[[Predictor], Predictor] = lambda predictor: predictor,
+    build: Callable[[ShapePredictor], Predictor] = landmark_arrays,
 ) -> Manifest:
-    """Convert one predictor and publish its array file, then its manifest.
+    """Convert one predictor to an array file with its manifest.
 
     Args:
-        store: the model store's root.
-        name: catalogue name of the weights, a key of POINTS.
-        weights: the file, already verified.
-        photos: RGB pictures to prove it on besides the drawn ones.
-        progress: told of each step: reading, building, proving, writing.
-        build: what becomes of the arrays that were read.
+        store: root of the model store.
+        name: catalogue name of the weights, a key of LANDMARK_POINTS.
+        weights: the verified file.
+        photos: RGB photos for validation, in addition to the synthetic pictures.
+        progress: called at the start of each of `export.STEPS`.
+        build: makes the arrays.
 
     Raises:
-        DatError: the file is not the predictor it should be.
-        ProofError, DlibError: it was not proven; nothing was written.
+        DatError: the file is another one, or corrupt.
+        ValidationFailedError, DlibError: the arrays were not validated, and nothing was written.
         OSError: the store cannot be written.
     """
     progress("reading")
     data = weights.read_bytes()
     source = WeightFile(hashlib.sha256(data).hexdigest())
-    predictor = read_predictor(data, POINTS[name])
+    shape_predictor = read_predictor(data, LANDMARK_POINTS[name])
     progress("building")
-    predictor = build(predictor)
+    predictor = build(shape_predictor)
     file = io.BytesIO()
     np.save(file, predictor.record(), allow_pickle=False)
-    progress("proving")
-    proof = prove(name, predictor, weights, source, photos)
+    progress("validating")
+    validation = validate_landmarks(name, predictor, weights, source, photos)
     progress("writing")
-    written = Manifest(
-        name=name,
-        converter=manifest.CONVERTER_VERSION,
-        opset=None,
-        source_sha256=source.sha256,
-        graph_sha256=hashlib.sha256(file.getbuffer()).hexdigest(),
-        proof=proof,
-        detector=None,
-    )
-    with atomic_file(manifest.graph_path(store, name)) as target:
-        target.write(file.getbuffer())
-    manifest.write(store, written)
-    return written
+    return manifest.publish(store, name, file.getvalue(), source_sha256=source.sha256, validation=validation)
 
 
-def prove(
+def validate_landmarks(
     name: str, predictor: Predictor, weights: Path, source: WeightFile, photos: Sequence[Picture] = ()
-) -> Proof:
-    """Compare a predictor's points with dlib's, or with what dlib gave earlier where it cannot run.
+) -> Validation:
+    """Compare a predictor's points with dlib's, or with recorded points of dlib where it cannot run.
 
     Raises:
-        ProofError: a point differs, or there is nothing to compare with.
+        ValidationFailedError: a point differs, or there are no recorded points.
         DlibError: dlib does not load or run these weights.
     """
     pictures = [*scenes(), *photos]
-    against, expected = dlibs_values(
-        lambda: {"points": points_of_dlib(weights, pictures)}, name, source, pictures, photos
+    validated_by, expected = dlib_values(
+        lambda: {"points": dlib_points(weights, pictures)}, name, source, pictures, photos
     )
     landmarks = Landmarks(predictor)
     found = [
@@ -112,22 +101,22 @@ def prove(
         for picture, faces in zip(pictures, rectangles(pictures), strict=True)
     ]
     differences = compare(expected, {"points": np.concatenate(found)}, TOLERANCE)
-    return Proof(against, len(pictures), len(photos), differences, dict(TOLERANCE))
+    return Validation(validated_by, len(pictures), len(photos), differences, dict(TOLERANCE))
 
 
 def record(name: str, weights: Path) -> Path:
-    """Ask dlib for the points of a predictor, and keep them in this package; return their file.
+    """Record dlib's points for a predictor in this package; return their file.
 
     Raises DlibError, and DlibUnavailableError where dlib cannot run.
     """
     source = WeightFile(hashlib.sha256(weights.read_bytes()).hexdigest())
     pictures = scenes()
-    values = {"points": points_of_dlib(weights, pictures).astype(np.int16)}
+    values = {"points": dlib_points(weights, pictures).astype(np.int16)}
     return recorded.save(name, source, pictures, recorded.Record(reference.dlib_version(), values))
 
 
-def points_of_dlib(weights: Path, pictures: Sequence[Picture]) -> NDArray[np.int64]:
-    """dlib's points of every rectangle of every picture: shape (faces, points, 2)."""
+def dlib_points(weights: Path, pictures: Sequence[Picture]) -> NDArray[np.int64]:
+    """Dlib's points of every rectangle of every picture: shape (faces, points, 2)."""
     faces = [
         (number, *rectangle)
         for number, of_picture in enumerate(rectangles(pictures))
@@ -137,7 +126,7 @@ def points_of_dlib(weights: Path, pictures: Sequence[Picture]) -> NDArray[np.int
 
 
 def rectangles(pictures: Sequence[Picture]) -> list[list[Rectangle]]:
-    """Where faces are supposed in each picture, the same at every call."""
+    """Pseudo-random face rectangles of each picture, the same at every call."""
     state = np.random.RandomState(SEED + 2)
     result = []
     for picture in pictures:

@@ -1,1 +1,1 @@
-"""Which weights exist, where they come from, and which bytes are right."""
+"""Dlib's weights: catalogue with hashes, sources, verified store; and the manifests of converted files."""

@@ -5,23 +5,20 @@ FACE_STORE names the store's folder (default: models).
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from model_store.errors import FetchError, StoreError
 from model_store.models import MODELS
-from model_store.store import Status, WeightStore
-
-DEFAULT_STORE = "models"
+from model_store.store import Status, WeightStore, default_root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 1 when something asked for is missing, corrupt or refused."""
+    """Run one command; the exit code is 1 if a requested weight is missing, corrupt or refused."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
-    store = WeightStore(Path(os.environ.get("FACE_STORE") or DEFAULT_STORE))
+    store = WeightStore(default_root())
     run: Callable[[WeightStore, argparse.Namespace], int] = options.run
     try:
         return run(store, options)
@@ -31,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StoreError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("error: interrupted; what was fetched completely stays", file=sys.stderr)
+        print("error: interrupted; weights that were fetched completely stay", file=sys.stderr)
     return 1
 
 
@@ -41,9 +38,9 @@ def _list(store: WeightStore, options: argparse.Namespace) -> int:
     for status in statuses:
         weight = status.weight
         print(f"{status.state:9} {weight.name}  {weight.purpose}; licence: {weight.licence}")
-        for line in (f"sha256 {status.sha256}" if status.sha256 else "", status.detail, weight.licence_note):
-            if line:
-                print(f"{'':9} {line}")
+        sha256 = f"sha256 {status.sha256}" if status.sha256 else ""
+        for line in filter(None, (sha256, status.origin or status.problem, weight.licence_note)):
+            print(f"{'':9} {line}")
     return _exit_code(statuses, optional=names is None)
 
 
@@ -54,7 +51,7 @@ def _verify(store: WeightStore, options: argparse.Namespace) -> int:
         print(f"{status.state:9} {status.sha256 or '-' * 64}  {store.folder / status.weight.file_name}")
     for status in statuses:
         if status.state == "corrupt":
-            print(f"error: {status.detail}", file=sys.stderr)
+            print(f"error: {status.problem}", file=sys.stderr)
     return _exit_code(statuses, optional=names is None)
 
 
@@ -63,38 +60,35 @@ def _fetch(store: WeightStore, options: argparse.Namespace) -> int:
     for weight in map(store.catalog.weight, names):
         if weight.licence_note:
             print(f"{weight.name}: {weight.licence}: {weight.licence_note}", file=sys.stderr)
-    from model_store.progress import (
-        progress_display,
-    )  # tqdm is in the extra `convert`; list and verify do without
+    # tqdm is in the extra `convert`; list and verify work without it.
+    from model_store.progress import progress_display
 
     with progress_display() as progress:
-        statuses = store.fetch(names, options.folder, progress)
+        statuses = store.fetch(names, options.source_folder, progress)
     print(f"{len(statuses)} weights verified in {store.folder}")
     return 0
 
 
 def _add(store: WeightStore, options: argparse.Namespace) -> int:
     status = store.add(options.file)
-    print(f"{status.weight.name}: added to {store.folder}, sha256 {status.sha256} ({status.detail})")
+    print(f"{status.weight.name}: added to {store.folder}, sha256 {status.sha256} ({status.origin})")
     return 0
 
 
 def _names(options: argparse.Namespace) -> tuple[str, ...] | None:
-    """The weights asked for, without doubles; None when none was named."""
+    """Requested weights without duplicates; None if none was named."""
     of_model = MODELS[options.model].weights if options.model is not None else ()
     names = (name.removesuffix(".dat") for name in (*options.names, *of_model))
     return tuple(dict.fromkeys(names)) or None
 
 
 def _exit_code(statuses: list[Status], optional: bool) -> int:
-    """`optional`: nothing was named, so a missing weight that nothing downloads is no fault."""
-    faults = [
-        status
+    """`optional`: no weight was named, so a missing weight that no source has is no error."""
+    failed = any(
+        status.state == "corrupt" or (status.state == "missing" and (status.weight.variants or not optional))
         for status in statuses
-        if status.state == "corrupt"
-        or (status.state == "missing" and (status.weight.editions or not optional))
-    ]
-    return 1 if faults else 0
+    )
+    return 1 if failed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,21 +102,21 @@ def _parser() -> argparse.ArgumentParser:
     selection.add_argument("--model", type=int, choices=sorted(MODELS), help="the weights of this FACE_MODEL")
 
     listing = commands.add_parser(
-        "list", parents=[selection], help="what is there, what is missing, and its licence"
+        "list", parents=[selection], help="state, origin and licence of each weight"
     )
     listing.set_defaults(run=_list)
     verify = commands.add_parser("verify", parents=[selection], help="check every hash")
     verify.set_defaults(run=_verify)
-    fetch = commands.add_parser("fetch", parents=[selection], help="get what is missing or corrupt")
+    fetch = commands.add_parser("fetch", parents=[selection], help="get missing or corrupt weights")
     fetch.add_argument(
         "--from",
-        dest="folder",
+        dest="source_folder",
         type=Path,
         metavar="FOLDER",
         help="a folder with .dat or .dat.bz2 files, tried first",
     )
     fetch.set_defaults(run=_fetch)
-    add = commands.add_parser("add", help="take a .dat or .dat.bz2 that you have")
+    add = commands.add_parser("add", help="copy a .dat or .dat.bz2 of yours into the store")
     add.add_argument("file", type=Path, metavar="FILE")
     add.set_defaults(run=_add)
     return parser

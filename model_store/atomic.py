@@ -1,8 +1,7 @@
-"""Files that are whole or absent: nothing that was interrupted is ever taken for a finished file.
+"""Atomic file writes: a file is complete or absent, also after a kill or a power cut.
 
-A file is written under a temporary name beside its final one and renamed when its bytes are on the disk. The
-writer holds a lock (flock) on its temporary file, so a leftover is told from a file still being written by
-whether the lock is free: a killed process holds none.
+A file is written under a temporary name in the same folder, synced to disk, and renamed. The writer holds a lock
+(flock) on its temporary file. A free lock marks a leftover, since the kernel releases the lock of a killed process.
 """
 
 import fcntl
@@ -14,13 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-# The leading dot and this ending mark the names that `sweep` may delete.
+# The leading dot and this ending mark the files that `sweep` may delete.
 TEMPORARY_ENDING = ".afm-part"
 
 _unfinished: set[Path] = set()
 """Temporary files of this process."""
 _creating = threading.RLock()
-"""Held while one is created. Reentrant, since a signal handler that discards may interrupt the thread that creates."""
+"""Held while one is created. Reentrant: the signal handler that discards may interrupt the thread that creates."""
 
 
 @contextmanager
@@ -39,7 +38,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            temporary.replace(path)  # before the close, which would give the lock up
+            temporary.replace(path)  # before the close, which releases the lock
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -49,7 +48,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def discard_unfinished() -> None:
-    """Delete the temporary files of this process, which is about to end: no other is created afterwards."""
+    """Delete the temporary files of this process before it ends; from then on none is created."""
     _creating.acquire()
     for temporary in tuple(_unfinished):
         with suppress(OSError):
@@ -57,9 +56,9 @@ def discard_unfinished() -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Delete the temporary files in `folder` whose writer is gone; those still being written stay."""
+    """Delete leftover temporary files in `folder`; those with a live writer stay."""
     for leftover in folder.glob(f".*{TEMPORARY_ENDING}"):
-        # Gone: its writer has just published or removed it. Locked: its writer lives. Another account's: not ours.
+        # Not found: published or removed just now. Locked: the writer is alive. No permission: another account's file.
         with suppress(FileNotFoundError, BlockingIOError, PermissionError), leftover.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             leftover.unlink(missing_ok=True)
@@ -85,11 +84,11 @@ def _locked_temporary(path: Path) -> tuple[BinaryIO, Path]:
         if temporary.exists():
             return file, temporary
         _unfinished.discard(temporary)
-        file.close()  # another process swept it between its creation and its lock
+        file.close()  # another process swept the file between its creation and its lock
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` last through a power cut."""
+    """Make a rename in `folder` durable (fsync of the folder)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The catalogue as typed data: `catalog.toml`, read once."""
+"""The catalogue of weights: `catalog.toml` as typed data."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -15,44 +15,52 @@ SourceName = Literal["sdist", "upstream"]
 
 
 @dataclass(frozen=True)
-class Edition:
-    """One right content of a weight file: lower-case hex sha256 and bytes of the plain .dat, and who publishes it."""
+class Variant:
+    """One valid content of a weight file. The detector has two: two trainings of one network."""
 
     sha256: str
+    """Lower-case hex, of the uncompressed .dat."""
     size: int
+    """Bytes of the uncompressed .dat."""
     origin: str
+    """Publisher."""
 
 
 @dataclass(frozen=True)
 class Weight:
-    """One weight file. `editions` (preferred first) is empty where no hash is known: then nothing downloads it."""
+    """One weight file."""
 
     name: str
     purpose: str
     licence: str
     licence_note: str
     sources: tuple[SourceName, ...]
-    editions: tuple[Edition, ...]
+    """In order of preference; empty if the weight is not downloaded."""
+    variants: tuple[Variant, ...]
+    """Preferred one first; empty if no hash is known, and then the weight is not downloaded."""
 
     @property
     def file_name(self) -> str:
         return f"{self.name}.dat"
 
-    def edition(self, sha256: str) -> Edition | None:
-        return next((edition for edition in self.editions if edition.sha256 == sha256), None)
+    def variant(self, sha256: str) -> Variant | None:
+        return next((variant for variant in self.variants if variant.sha256 == sha256), None)
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """All weights by name, and the two places on the network that have them."""
+    """All weights by name, and the two network sources."""
 
     weights: Mapping[str, Weight]
-    upstream_url: str  # with a {name} to fill in; gives a .dat.bz2
+    upstream_url: str
+    """Of a .dat.bz2, with the placeholder {name}."""
     sdist_requirement: Path
-    sdist_member: str  # with a {name} to fill in; a path in the sdist
+    """Requirements file for pip, with the sdist's hash."""
+    sdist_member: str
+    """Path in the sdist, with the placeholder {name}."""
 
     def weight(self, name: str) -> Weight:
-        """Raises UnknownWeightError, naming what there is."""
+        """Raises UnknownWeightError, which lists the known names."""
         if name not in self.weights:
             raise UnknownWeightError(
                 f"no weight is called {name!r}; the catalogue has {', '.join(self.weights)}"
@@ -63,8 +71,8 @@ class Catalog:
         return self.upstream_url.format(name=weight.name)
 
     def downloadable(self) -> tuple[str, ...]:
-        """Names of the weights that a hash is known for."""
-        return tuple(weight.name for weight in self.weights.values() if weight.editions)
+        """Names of the weights with a known hash."""
+        return tuple(weight.name for weight in self.weights.values() if weight.variants)
 
 
 def load_catalog() -> Catalog:
@@ -76,7 +84,7 @@ def load_catalog() -> Catalog:
             licence=entry["licence"],
             licence_note=entry.get("licence_note", ""),
             sources=_source_names(entry["sources"]),
-            editions=tuple(Edition(**edition) for edition in entry["editions"]),
+            variants=tuple(Variant(**variant) for variant in entry["variants"]),
         )
         for entry in data["weight"]
     )
@@ -95,4 +103,4 @@ def _source_names(names: Iterable[str]) -> tuple[SourceName, ...]:
         raise ValueError(
             f"catalog.toml: no source is called {', '.join(sorted(unknown))}; there are {', '.join(known)}"
         )
-    return tuple(name for wanted in names for name in known if name == wanted)
+    return tuple(source for name in names for source in known if source == name)

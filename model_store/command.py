@@ -1,4 +1,4 @@
-"""How a person is told to run something of this project: with the Python that has what it needs."""
+"""Command lines for messages, with the running Python interpreter, whose environment has the dependencies."""
 
 import sys
 

@@ -1,10 +1,10 @@
-"""What can be wrong with weights; every message says what to do about it."""
+"""Errors of the weight store; each message names the remedy."""
 
 from collections.abc import Mapping
 
 
 class StoreError(Exception):
-    """The base of all that the store raises on purpose."""
+    """Base class."""
 
 
 class UnknownWeightError(StoreError):
@@ -16,19 +16,19 @@ class MissingWeightError(StoreError):
 
 
 class CorruptWeightError(StoreError):
-    """The store holds a file under this weight's name whose bytes are wrong, unverifiable or unreadable."""
+    """The file in the store has a wrong or unknown hash, or cannot be read."""
 
 
 class RefusedFileError(StoreError):
-    """A file that was to be added is not what its name says."""
+    """A file to be added is unreadable or does not match its name's hash."""
 
 
 class SourceError(StoreError):
-    """One source cannot give one weight; the message is the reason, without the source's name."""
+    """One source failed for one weight; the message is the reason, without the source's name."""
 
 
 class FetchError(StoreError):
-    """Some weights could not be fetched: per weight, each source that was tried and its reason."""
+    """Some weights could not be fetched: `failures` has the reasons of all sources by weight."""
 
     def __init__(self, failures: Mapping[str, str]) -> None:
         self.failures = dict(failures)

@@ -1,4 +1,4 @@
-"""sha256 of files, and of bytes on their way into one."""
+"""SHA-256 of files and of streams."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -10,12 +10,12 @@ from model_store.errors import SourceError
 
 
 def sha256_of(path: Path) -> str:
-    """Lower-case hex sha256 of a file, computed once per process while size, time and inode stay. Raises OSError."""
+    """Lower-case hex sha256 of a file, cached until its size, time or inode changes. Raises OSError."""
     stat = path.stat()
     return _hash(path, (stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_dev))
 
 
-# 0.07 s for the largest weight (100 MB) on a CPU with sha instructions: every process can afford it once.
+# 0.07 s for the largest weight (100 MB) on a CPU with sha instructions: cheap enough for once per process.
 @lru_cache(maxsize=64)
 def _hash(path: Path, identity: tuple[int, ...]) -> str:
     with path.open("rb") as file:
@@ -25,9 +25,9 @@ def _hash(path: Path, identity: tuple[int, ...]) -> str:
 def copy_hashed(
     chunks: Iterable[bytes], target: BinaryIO, limit: int, progress: Callable[[int], None]
 ) -> str:
-    """Write `chunks` to `target` and return their sha256; `progress` gets the bytes so far.
+    """Write `chunks` to `target` and return their sha256; `progress` is called with the bytes so far.
 
-    Raises SourceError for more than `limit` bytes, before writing them; whatever `chunks` and `target` raise.
+    Raises SourceError for more than `limit` bytes, before writing them, and passes errors of `chunks` and `target` on.
     """
     digest = hashlib.sha256()
     done = 0

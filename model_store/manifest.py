@@ -1,115 +1,147 @@
-"""The manifest beside a converted graph or array file: where it comes from, what proves it, what a caller has to know.
+"""Manifests of converted graphs and array files: source, validation, and the detector's parameters.
 
-`python -m conversion` writes it last, so a file without a manifest that fits counts for nothing. The service reads it
-through `load`, and needs nothing of the converter for that.
+`python -m conversion` writes the manifest last, so a file without a matching manifest is unusable. The service reads
+it by `load`, without the converter.
 """
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from model_store.atomic import atomic_file
 from model_store.command import command
-from model_store.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
+from model_store.models import LANDMARK_POINTS
 
 CONVERTER_VERSION = 4
-"""Raised with every change of a graph or of what this manifest says: graphs of another version are made anew."""
+"""Raised with every change of a graph or of the manifest; graphs of another version are converted again."""
 
 _LARGEST_MANIFEST = 1 << 20
-"""Bytes; a manifest is well under 2 kB."""
+"""Bytes; a manifest has less than 2 kB."""
 
 
 class GraphError(Exception):
-    """A converted graph that is missing, damaged, or of another version or source. Says what to do."""
+    """A converted file is missing, damaged, or of another version or source. The message names the remedy."""
 
 
 @dataclass(frozen=True)
-class Proof:
-    """How a graph was compared with dlib before it was written."""
+class Validation:
+    """Result of the comparison with dlib before a converted file was written."""
 
     reference: str
-    """'dlib 20.0.1', or 'recorded vectors of dlib 20.0.1' where dlib could not run."""
+    """'dlib 20.0.1', or 'recorded values of dlib 20.0.1' where dlib could not run."""
     inputs: int
-    """Pictures that were compared, photos included."""
+    """Number of compared pictures, with photos."""
     photos: int
-    """Of them, photos that the user named."""
+    """Number of photos of the user among them."""
     largest_difference: dict[str, float]
-    """By what was compared: the largest absolute difference of a value."""
+    """Largest absolute difference, by name of the compared values."""
     tolerance: dict[str, float]
-    """The bound that each had to stay within."""
+    """Upper bound of each."""
 
 
 @dataclass(frozen=True)
 class DetectorFacts:
-    """What turns the detector's score map into boxes, and pixels into its tile."""
+    """The detector's parameters outside of its graph: for tiles from pixels, and boxes from scores."""
 
     window_width: int
     window_height: int
-    """Pixels of a pyramid level."""
+    """Detection window, in pixels of a pyramid level."""
     suppression_overlap: float
     suppression_covered: float
     """The two thresholds of test_box_overlap (dlib/image_processing/box_overlap_testing.h)."""
     mean: tuple[float, float, float]
-    """R, G, B, 0 to 255, as float32: taken off every pixel before the pyramid is made."""
+    """R, G, B, 0 to 255, as float32: subtracted from every pixel before the pyramid is built."""
     padding: int
     outer_padding: int
-    """Pixels between the levels of a tile, and around them."""
+    """Pixels between the levels of a tile, and around all of them."""
     pyramid_rate: int
-    """Each level is (rate - 1) / rate of the one before."""
+    """Scale of a level relative to the one before: (rate - 1) / rate."""
     threshold: float
     """Scores above it are faces (adjust_threshold of loss_mmod_::to_label)."""
     form: tuple[str, ...]
-    """What was done to dlib's network for the runtime's sake; no score of a face changes by it."""
+    """Changes of dlib's network for ONNX Runtime; none changes the score of a face."""
 
 
 @dataclass(frozen=True)
 class Manifest:
+    """Manifest of one converted file. Its JSON keys are the names of the fields, except "proof" for `validation`."""
+
     name: str
-    """Catalogue name of the weights."""
+    """Of the converted file: see models.py."""
     converter: int
+    """CONVERTER_VERSION of the converter."""
     opset: int | None
-    """Of a graph only."""
+    """Of a graph; None for arrays."""
     source_sha256: str
+    """Of the weights."""
     graph_sha256: str
-    proof: Proof
+    """Of the converted file, graph or arrays."""
+    validation: Annotated[Validation, Field(alias="proof")]
     detector: DetectorFacts | None
-    """Of the CNN detector only."""
+    """None unless it is a graph of the CNN detector."""
 
 
 _FORMAT = TypeAdapter(Manifest)
 
 
-_ARRAYS = frozenset((FIVE_POINTS, SIXTY_EIGHT_POINTS))
-"""What is converted to arrays: all else are networks, and become graphs."""
-
-
 def graph_path(store: Path, name: str) -> Path:
-    """The converted file: a graph, or the arrays of a landmark predictor."""
-    return store / "arrays" / f"{name}.npy" if name in _ARRAYS else store / "onnx" / f"{name}.onnx"
+    """Path of the converted file: a graph, or the arrays of a landmark predictor."""
+    return store / "arrays" / f"{name}.npy" if name in LANDMARK_POINTS else store / "onnx" / f"{name}.onnx"
 
 
 def manifest_path(store: Path, name: str) -> Path:
     return graph_path(store, name).with_suffix(".json")
 
 
+def publish(
+    store: Path,
+    name: str,
+    data: bytes,
+    *,
+    source_sha256: str,
+    validation: Validation,
+    opset: int | None = None,
+    detector: DetectorFacts | None = None,
+) -> Manifest:
+    """Write the bytes of a converted file, then its manifest.
+
+    Between the two writes an older manifest has another hash than the new file, so that `load` rejects both. Raises
+    OSError.
+    """
+    manifest = Manifest(
+        name=name,
+        converter=CONVERTER_VERSION,
+        opset=opset,
+        source_sha256=source_sha256,
+        graph_sha256=hashlib.sha256(data).hexdigest(),
+        validation=validation,
+        detector=detector,
+    )
+    with atomic_file(graph_path(store, name)) as file:
+        file.write(data)
+    write(store, manifest)
+    return manifest
+
+
 def write(store: Path, manifest: Manifest) -> None:
-    """Publish a manifest, whole or not at all. The graph must already stand beside it."""
+    """Write a manifest atomically. The converted file must already be in place."""
     with atomic_file(manifest_path(store, manifest.name)) as file:
-        file.write(_FORMAT.dump_json(manifest, indent=2) + b"\n")
+        file.write(_FORMAT.dump_json(manifest, indent=2, by_alias=True) + b"\n")
 
 
 def load(store: Path, name: str, source_sha256: str | None = None) -> Manifest:
-    """Read the manifest of a graph and check the graph against it: after this, `graph_path` is good to use.
+    """Read a manifest and check the converted file against it.
 
     Args:
-        store: the model store's root.
-        name: catalogue name of the weights.
-        source_sha256: if given, the graph must have been made from the weights of that hash.
+        store: root of the model store.
+        name: of the converted file.
+        source_sha256: required hash of its weights, if given.
 
     Raises:
-        GraphError: naming what does not fit, and the command that makes it anew.
+        GraphError: with the mismatch, and the command that converts again.
     """
     path = manifest_path(store, name)
     try:
@@ -130,11 +162,11 @@ def load(store: Path, name: str, source_sha256: str | None = None) -> Manifest:
         raise _unusable(name, f"{path} belongs to {manifest.name}")
     if manifest.converter != CONVERTER_VERSION:
         raise _unusable(
-            name, f"its converter's version is {manifest.converter}, needed is {CONVERTER_VERSION}"
+            name, f"its converter's version is {manifest.converter}, required is {CONVERTER_VERSION}"
         )
     if manifest.graph_sha256 != graph_sha256:
         raise _unusable(
-            name, f"its hash {graph_sha256} is not {manifest.graph_sha256}, which {path.name} names"
+            name, f"its hash {graph_sha256} is not {manifest.graph_sha256}, the one in {path.name}"
         )
     if source_sha256 not in (None, manifest.source_sha256):
         raise _unusable(
@@ -144,12 +176,12 @@ def load(store: Path, name: str, source_sha256: str | None = None) -> Manifest:
 
 
 def is_current(store: Path, name: str, source_sha256: str, on_photos: bool = False) -> bool:
-    """Whether a graph made from the weights of this hash stands, and was proven on photos if that is asked for."""
+    """True if a usable file from these weights exists, validated on photos too if `on_photos`."""
     try:
-        proof = load(store, name, source_sha256).proof
+        validation = load(store, name, source_sha256).validation
     except GraphError:
         return False
-    return proof.photos > 0 or not on_photos
+    return validation.photos > 0 or not on_photos
 
 
 def _unusable(name: str, reason: str) -> GraphError:

@@ -1,7 +1,6 @@
-"""FACE_MODEL as data: which detector, landmarks and network a model number means.
+"""The models by FACE_MODEL number: detector, landmark predictor and descriptor network; and the names of all files.
 
-The numbers are those of the Nextcloud app and of the upstream external model; the weights are named as in
-`model_store/catalog.toml`.
+The numbers are those of the Nextcloud app and of the upstream external model. Weights are named as in `catalog.toml`.
 """
 
 from collections.abc import Mapping
@@ -11,23 +10,28 @@ from typing import Literal
 
 CNN_DETECTOR = "mmod_human_face_detector"
 DEVICE_DETECTOR = "mmod_human_face_detector.device"
-"""Another graph of the same weights (conversion/graphs/device.py)."""
+"""Another graph of the same weights, for a GPU in float32 (conversion/graphs/device.py)."""
 RESCORED_DETECTOR = "mmod_human_face_detector.rescored"
-"""And one that scans in half precision (conversion/graphs/rescored.py)."""
+"""Another one, for a GPU: a scan in float16, rescored in float32 (conversion/graphs/rescored.py)."""
 FIVE_POINTS = "shape_predictor_5_face_landmarks"
 SIXTY_EIGHT_POINTS = "shape_predictor_68_face_landmarks"
 DLIB_RESNET = "dlib_face_recognition_resnet_model_v1"
 TAGUCHI_RESNET = "taguchi_face_recognition_resnet_model_v1"
 
+GRAPHS = (CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR, DLIB_RESNET, TAGUCHI_RESNET)
+"""Networks, converted to ONNX graphs."""
+LANDMARK_POINTS: Mapping[str, int] = MappingProxyType({FIVE_POINTS: 5, SIXTY_EIGHT_POINTS: 68})
+"""Landmark predictors, converted to arrays: number of points by name."""
+
 
 def weights_of(graph: str) -> str:
-    """The catalogue name, which has no dot, of the weights that a graph or an array file is made from."""
+    """Catalogue name (without a dot) of the weights that a converted file is made from."""
     return graph.partition(".")[0]
 
 
 @dataclass(frozen=True)
 class Model:
-    """One FACE_MODEL: what finds the faces, what marks and describes them, and what confirms them."""
+    """One FACE_MODEL: detector, landmark predictor, descriptor network, and confirmation by HOG or not."""
 
     number: int
     description: str
@@ -42,7 +46,7 @@ class Model:
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """Catalogue names of the weights that this model reads (HOG's filters are part of dlib)."""
+        """Catalogue names of the model's weights (the HOG filters are part of dlib, and of this service)."""
         detector = (CNN_DETECTOR,) if self.detector == "cnn" else ()
         return (*detector, self.landmarks, self.network)
 

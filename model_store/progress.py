@@ -1,4 +1,4 @@
-"""A bar per file on a terminal, nothing elsewhere."""
+"""Progress bars, one a file, on a terminal only."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from model_store.store import Progress, no_progress
 
 @contextmanager
 def progress_display() -> Iterator[Progress]:
-    """Give a callback for `WeightStore.fetch`; its bars and the log share stderr without tearing each other."""
+    """Yield a progress callback for `WeightStore.fetch`; bars and log lines share stderr without overlap."""
     if not sys.stderr.isatty():
         yield no_progress
         return

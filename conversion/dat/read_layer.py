@@ -1,4 +1,4 @@
-"""How a layer's own part of a file is read, by the name that it begins with.
+"""Readers of a layer's own part of a file, by the name at its start.
 
 Source: dlib/dnn/layers.h and dlib/dnn/input.h, the `deserialize` of each class.
 """
@@ -55,9 +55,9 @@ def read_input(reader: Reader) -> Input:
 
 
 def read_layer(reader: Reader, expected: Spec) -> Layer:
-    """Read one layer's own part. `expected` only fills in what no file says: the tag of an add_prev.
+    """Read one layer's own part. `expected` gives the tag of an add_prev, which no file has.
 
-    Raises DatError for a layer that this reader does not know, or whose numbers contradict each other.
+    Raises DatError for an unknown layer, or for inconsistent numbers.
     """
     start = reader.position
     name = reader.string("the name of a layer")
@@ -71,14 +71,16 @@ def read_layer(reader: Reader, expected: Spec) -> Layer:
 def _conv(reader: Reader, name: str) -> Conv:
     parameters = reader.tensor("convolution parameters")
     filters = reader.integer("number of filters", 1, 2**16)
-    kernel, stride, padding = _window(reader, "convolution")
+    kernel, stride, padding = _kernel_stride_padding(reader, "convolution")
     shape = reader.alias("filters of a convolution")
     reader.alias("biases of a convolution")
     _multipliers(reader)
     if name != "con_4" and not reader.boolean("use_bias"):
-        raise DatError("a convolution without bias, which this reader does not support")
+        raise DatError("a convolution without bias, which is not supported")
     if name == "con_6" and reader.boolean("use_relu"):
-        raise DatError("a network whose layers were fused (dlib::fuse_layers): convert the one before fusing")
+        raise DatError(
+            "a network whose layers were fused (dlib::fuse_layers): convert the network before fusing"
+        )
     if shape[0] != filters or shape[2:] != (kernel, kernel):
         raise DatError(f"{filters} filters of {kernel}x{kernel} contradict the stored shape {shape}")
     flat = _flat(parameters, math.prod(shape) + filters, "convolution parameters")
@@ -91,7 +93,9 @@ def _affine(reader: Reader, name: str) -> Affine:
     channels = _channels(reader)
     mode = reader.integer("affine mode")
     if mode != 0:  # layer_mode::CONV_MODE
-        raise DatError(f"an affine layer of mode {mode}, where one number a channel (mode 0) is needed")
+        raise DatError(
+            f"an affine layer of mode {mode}, but only one number per channel (mode 0) is supported"
+        )
     if name == "affine_2" and reader.boolean("disabled"):
         raise DatError("a disabled affine layer (dlib::fuse_layers): convert the network before fusing")
     flat = _flat(parameters, 2 * channels, "affine parameters")
@@ -99,7 +103,7 @@ def _affine(reader: Reader, name: str) -> Affine:
 
 
 def _batch_normalisation(reader: Reader, name: str) -> Affine:
-    """Where an affine is wanted, a bn_con becomes one, in float32 as in the constructor of dlib's affine_."""
+    """A bn_con as an affine layer, in float32 as in the constructor of dlib's affine_."""
     parameters = reader.tensor("batch normalisation parameters")
     channels = _channels(reader)
     reader.tensor("means")
@@ -133,7 +137,7 @@ def _fully_connected(reader: Reader, name: str) -> FullyConnected:
         reader.boolean("use_bias")  # of no effect without a bias
     if mode != 1:  # fc_bias_mode::FC_NO_BIAS
         raise DatError(
-            f"a fully connected layer of bias mode {mode}, where one without bias (mode 1) is needed"
+            f"a fully connected layer of bias mode {mode}, but only one without bias (mode 1) is supported"
         )
     weights = _flat(parameters, inputs * outputs, "fully connected weights").reshape(inputs, outputs)
     return FullyConnected(FullyConnectedSpec(inputs, outputs), weights, (parameters,))
@@ -146,18 +150,18 @@ def _relu(reader: Reader, name: str) -> Relu:
 
 
 def _pool(reader: Reader, name: str) -> Pool:
-    kernel, stride, padding = _window(reader, "pool")
+    kernel, stride, padding = _kernel_stride_padding(reader, "pool")
     return Pool("max" if name == "max_pool_2" else "average", kernel, stride, padding)
 
 
-def _window(reader: Reader, what: str) -> tuple[int, int, int]:
-    """Kernel, stride and padding, each stored for rows and for columns and the same for both here."""
+def _kernel_stride_padding(reader: Reader, what: str) -> tuple[int, int, int]:
+    """Kernel, stride and padding. A file has each for rows and for columns, and both must be equal."""
     values = []
     for name, least in (("kernel", 0), ("stride", 1), ("padding", 0)):
         rows = reader.integer(f"{name} rows of a {what}", least, 2**16)
         columns = reader.integer(f"{name} columns of a {what}", least, 2**16)
         if rows != columns:
-            raise DatError(f"a {what} with the {name} {rows}x{columns}, where a square one is needed")
+            raise DatError(f"a {what} with the {name} {rows}x{columns}, but only a square one is supported")
         values.append(rows)
     kernel, stride, padding = values
     return kernel, stride, padding
@@ -167,22 +171,22 @@ def _channels(reader: Reader) -> int:
     gamma, beta = reader.alias("gamma"), reader.alias("beta")
     channels = gamma[1]
     if channels == 0 or gamma != beta or gamma != (1, channels, 1, 1):
-        raise DatError(f"gamma {gamma} and beta {beta} are not one number a channel each")
+        raise DatError(f"gamma {gamma} and beta {beta} are not one number per channel each")
     return channels
 
 
 def _multipliers(reader: Reader) -> None:
-    """Learning rate and weight decay, for weights and biases: of no use outside of training."""
+    """Skip learning rate and weight decay multipliers of weights and biases, which only training uses."""
     for _ in range(4):
         reader.floating("a learning rate or weight decay multiplier")
 
 
 def _flat(tensor: Tensor, size: int, what: str) -> Values:
-    """The tensor's values in one row, checked: as many as the layer needs, and numbers all."""
+    """The tensor's values, 1-D. Raises DatError for another number of values, or values that are not finite."""
     if tensor.values.size != size:
-        raise DatError(f"{what} at byte {tensor.offset}: {tensor.values.size} floats where {size} are needed")
+        raise DatError(f"{what} at byte {tensor.offset}: {tensor.values.size} floats instead of {size}")
     if not np.isfinite(tensor.values).all():
-        raise DatError(f"corrupt at byte {tensor.offset}: {what} hold an infinity or no number at all")
+        raise DatError(f"corrupt at byte {tensor.offset}: {what} have values that are not finite")
     return tensor.values.ravel()
 
 

@@ -1,4 +1,4 @@
-"""A whole file of a network, read against the topology that it has to have.
+"""Reader of a network's file, against its topology.
 
 Source: dlib/dnn/core.h (deserialize of add_loss_layer, add_layer, add_tag_layer and add_skip_layer) and
 dlib/dnn/loss.h (mmod_options).
@@ -16,14 +16,14 @@ from conversion.dat.topologies import Topology
 
 @dataclass(frozen=True)
 class MmodOptions:
-    """How the detector's scores become boxes (mmod_options)."""
+    """The detector's window and its overlap thresholds (mmod_options)."""
 
     window_width: int
     window_height: int
     suppression_overlap: float
     suppression_covered: float
     suppression_bytes: tuple[int, int]
-    """Where the two numbers of suppression start and end in the file."""
+    """Start and end of the two suppression thresholds in the file."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Network:
     layers: tuple[Layer, ...]
     """From the input to the output."""
     options: MmodOptions | None
-    """The detector's; None for a network of another loss."""
+    """Of a detector; None for a network with another loss."""
 
     def fingerprint(self) -> str:
-        """A sha256 of all parameters: the same for every edition of a file that holds the same network."""
+        """sha256 of all parameters, equal for all file format versions of one network."""
         digest = hashlib.sha256()
         for layer in self.layers:
             digest.update(repr(layer.spec).encode())
@@ -51,17 +51,18 @@ class Network:
 
 
 def read_network(data: bytes, topology: Topology) -> Network:
-    """Read the bytes of a file that must hold a network of `topology`.
+    """Read the bytes of a file with a network of `topology`.
 
-    Checked are the kind of file, its structure, every size, that all weights are finite, and that nothing
-    follows. A changed bit in the weights themselves cannot be seen here: the catalogue's hash is for that.
+    Checks the kind of file, its structure, every size, that all weights are finite, and that no bytes follow. A
+    changed bit of a weight is found only by the catalogue's hash.
 
     Raises:
-        DatError: saying what the file is, or at which byte it stops making sense.
+        DatError: with the file's kind, or the position of the error.
     """
-    wanted = "loss_mmod_" if topology[0] == InputSpec("pyramid") else "loss_metric_2 or loss_metric_"
-    if network_loss(data) not in wanted.split(" or "):
-        raise DatError(f"expected a network with {wanted}, found {describe(data)}")
+    is_detector = topology[0] == InputSpec("pyramid")
+    losses = ("loss_mmod_",) if is_detector else ("loss_metric_2", "loss_metric_")
+    if network_loss(data) not in losses:
+        raise DatError(f"expected a network with {' or '.join(losses)}, found {describe(data)}")
 
     reader = Reader(data)
     reader.version("a network", 1)
@@ -78,10 +79,10 @@ def read_network(data: bytes, topology: Topology) -> Network:
 
 
 def _read_layers(reader: Reader, topology: Topology) -> tuple[Layer, ...]:
-    """Read the layers, from the input to the output.
+    """Layers from the input to the output.
 
-    A layer's part is its version, all of the layer below it, and its own values. So the file begins with the
-    versions, from the output down, and then has the values, from the input up.
+    A layer is serialized as its version, the whole layer below it, and its own values. So a file has first all
+    versions, from output to input, and then all values, from input to output.
     """
     versions = [_version(reader, spec) for spec in reversed(topology[2:])][::-1]
     innermost = reader.version("the first layer", 2, 3)
@@ -108,7 +109,7 @@ def _version(reader: Reader, spec: Spec) -> int:
 
 
 def _skip_state(reader: Reader, tensors: int) -> None:
-    """What training left behind: three flags, and gradients and outputs, empty in a published file."""
+    """Skip the state of training: three flags, gradients and outputs, which are empty in a published file."""
     for name in ("this_layer_setup_called", "gradient_input_is_stale", "get_output_disabled"):
         reader.boolean(name)
     for _ in range(tensors):
@@ -119,7 +120,7 @@ def _mmod_options(reader: Reader) -> MmodOptions:
     version = reader.version("mmod_options", 1, 2, 3, 4)
     windows = 1 if version == 1 else reader.integer("number of detector windows", 1)
     if windows != 1:
-        raise DatError(f"a detector of {windows} windows, where one of a single window is supported")
+        raise DatError(f"a detector of {windows} windows, but only a single one is supported")
     labelled = version > 1 and reader.version("a detector window", 1, 2) == 2
     width = reader.integer("window width", 1, 2**16)
     height = reader.integer("window height", 1, 2**16)
@@ -128,12 +129,12 @@ def _mmod_options(reader: Reader) -> MmodOptions:
     for name in ("loss per false alarm", "loss per missed target", "truth match threshold"):
         reader.floating(name)
     start = reader.position
-    overlap, covered = _share(reader, "suppression overlap"), _share(reader, "suppression covered")
+    overlap, covered = _fraction(reader, "suppression overlap"), _fraction(reader, "suppression covered")
     suppression_bytes = (start, reader.position)
-    _share(reader, "ignore overlap")
-    _share(reader, "ignore covered")
+    _fraction(reader, "ignore overlap")
+    _fraction(reader, "ignore covered")
     if version >= 3 and reader.byte("assume_image_pyramid") != 1:
-        raise DatError("a detector that does not look at an image pyramid")
+        raise DatError("a detector without an image pyramid, which is not supported")
     if version >= 4:
         if reader.boolean("use_bounding_box_regression"):
             raise DatError("a detector with bounding box regression, which is not supported")
@@ -141,7 +142,7 @@ def _mmod_options(reader: Reader) -> MmodOptions:
     return MmodOptions(width, height, overlap, covered, suppression_bytes)
 
 
-def _share(reader: Reader, what: str) -> float:
+def _fraction(reader: Reader, what: str) -> float:
     value = reader.finite(what)
     if not 0 <= value <= 1:
         raise DatError(f"corrupt before byte {reader.position}, {what}: {value} is not within 0 to 1")

@@ -1,10 +1,11 @@
-"""dlib's shape predictors, from the bytes of a file to arrays.
+"""Reader of dlib's shape predictors.
 
 Source: dlib/image_processing/shape_predictor.h, the `deserialize` of shape_predictor, regression_tree and
 split_feature; dlib/matrix/matrix.h for matrices.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, TypeVar
 
 import numpy as np
@@ -12,20 +13,38 @@ from numpy.typing import NDArray
 
 from conversion.dat.kinds import describe
 from conversion.dat.primitives import DatError, Reader, unpacked
-from service.recognition.faces.landmarks import Predictor
 
 Item = TypeVar("Item", bound=np.generic)
 
 _VERSION = 1
 _MOST = 2**16
-"""Stages, trees of a stage, splits of a tree, or pixels of a stage; there are 15, 500, 15 and 500 at most."""
+"""Upper bound of stages, trees per stage, splits per tree, and pixels per stage: 15, 500, 15 and 800 in the files."""
 
 
-def read_predictor(data: bytes, points: int) -> Predictor:
-    """Read a shape predictor of so many points.
+@dataclass(frozen=True, eq=False)
+class ShapePredictor:
+    """A cascade of regression trees: all stages with the same number of trees, splits and pixels."""
 
-    Raises DatError for another kind of file, another number of points, trees of several sizes, and for numbers
-    that contradict each other.
+    initial: NDArray[np.float32]
+    """Mean shape (initial_shape), shape (points, 2): x, y as fractions of the face's rectangle."""
+    anchors: NDArray[np.int32]
+    """Nearest point of each pixel (anchor_idx), shape (stages, pixels)."""
+    offsets: NDArray[np.float32]
+    """Offset of each pixel from that point (deltas), shape (stages, pixels, 2)."""
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
+    """Indices of the two pixels of a split (idx1, idx2), shape (stages, trees, splits)."""
+    thresholds: NDArray[np.float32]
+    """A split goes left if pixel `first` is brighter than `second` by more than this; shape as `first`."""
+    leaves: NDArray[np.float32]
+    """Shift of the points by each leaf (leaf_values), shape (stages, trees, splits + 1, 2 x points)."""
+
+
+def read_predictor(data: bytes, points: int) -> ShapePredictor:
+    """Read a shape predictor with this number of points.
+
+    Raises DatError for another kind of file, another number of points, trees of several sizes, and inconsistent
+    numbers.
     """
     reader = Reader(data)
     _check_kind(data, points)
@@ -38,26 +57,26 @@ def read_predictor(data: bytes, points: int) -> Predictor:
     second = _stacked([forest.second for forest in forests], "forests")
     thresholds = _stacked([forest.thresholds for forest in forests], "forests")
     leaves = _stacked([forest.leaves for forest in forests], "forests")
-    anchors = _stacked([_anchors(reader, points) for _ in range(_same(reader, stages))], "lists of pixels")
-    offsets = _stacked([_offsets(reader) for _ in range(_same(reader, stages))], "lists of offsets")
+    anchors = _stacked([_anchors(reader, points) for _ in range(_stages(reader, stages))], "lists of pixels")
+    offsets = _stacked([_offsets(reader) for _ in range(_stages(reader, stages))], "lists of offsets")
     reader.end()
 
     pixels = anchors.shape[1]
     if offsets.shape[:2] != anchors.shape:
-        _contradiction(f"{offsets.shape[1]} offsets of {pixels} pixels")
+        _inconsistent(f"{offsets.shape[1]} offsets of {pixels} pixels")
     if max(first.max(), second.max()) >= pixels:
-        _contradiction(f"a split asks for a pixel beyond the {pixels} of its stage")
-    return Predictor(initial.reshape(points, 2), anchors, offsets, first, second, thresholds, leaves)
+        _inconsistent(f"a split has a pixel beyond the {pixels} of its stage")
+    return ShapePredictor(initial.reshape(points, 2), anchors, offsets, first, second, thresholds, leaves)
 
 
 def _check_kind(data: bytes, points: int) -> None:
-    found, wanted = describe(data), f"a shape_predictor of {points} points"
-    if found != wanted:
-        raise DatError(f"the file is {found}, where {wanted} is needed")
+    found, expected = describe(data), f"a shape_predictor of {points} points"
+    if found != expected:
+        raise DatError(f"expected {expected}, found {found}")
 
 
 class _Forest(NamedTuple):
-    """The trees of one stage; its arrays are those of a Predictor without their first dimension."""
+    """Trees of one stage: arrays of a ShapePredictor without their first dimension."""
 
     first: NDArray[np.int32]
     second: NDArray[np.int32]
@@ -69,14 +88,14 @@ def _forest(reader: Reader, coordinates: int) -> _Forest:
     trees = reader.integer("number of trees", 1, _MOST)
     splits: list[tuple[int, int, bytes]] = []
     leaves: list[bytes] = []
-    depth = None
+    splits_per_tree = None
     for _ in range(trees):
         size = reader.integer("number of splits", 1, _MOST)
         if size & (size + 1):
-            _contradiction(f"a tree of {size} splits has no full last level")
-        if depth not in (None, size):
-            _contradiction(f"trees of {depth} and of {size} splits in one stage are not supported")
-        depth = size
+            _inconsistent(f"a tree of {size} splits has no full last level")
+        if splits_per_tree not in (None, size):
+            _inconsistent(f"trees of {splits_per_tree} and of {size} splits in one stage are not supported")
+        splits_per_tree = size
         splits += [
             (
                 reader.integer("first pixel of a split", 0, _MOST),
@@ -86,7 +105,7 @@ def _forest(reader: Reader, coordinates: int) -> _Forest:
             for _ in range(size)
         ]
         if reader.integer("number of leaves", 0) != size + 1:
-            _contradiction(f"a tree of {size} splits has {size + 1} leaves")
+            _inconsistent(f"a tree of {size} splits has {size + 1} leaves")
         leaves += [_column(reader, coordinates, "a leaf") for _ in range(size + 1)]
     first, second, thresholds = zip(*splits, strict=True)
     return _Forest(
@@ -98,10 +117,10 @@ def _forest(reader: Reader, coordinates: int) -> _Forest:
 
 
 def _column(reader: Reader, rows: int, what: str) -> bytes:
-    """A matrix of one column. Its size is stored negated, and as it is in files older than that."""
+    """Packed matrix of one column. Its size is stored as negative numbers, or as positive ones in older files."""
     size = reader.integer(f"rows of {what}"), reader.integer(f"columns of {what}")
     if size not in ((-rows, -1), (rows, 1)):
-        _contradiction(f"{what} has the size {size}, where {rows} rows and a column are needed")
+        _inconsistent(f"{what} has the size {size} instead of {rows} rows and a column")
     return reader.float32_records(rows, what)
 
 
@@ -115,15 +134,16 @@ def _offsets(reader: Reader) -> NDArray[np.float32]:
     return unpacked(reader.float32_records(2 * pixels, "offsets of pixels")).reshape(pixels, 2)
 
 
-def _same(reader: Reader, stages: int) -> int:
+def _stages(reader: Reader, stages: int) -> int:
+    """The number of stages, repeated before each list; must be equal."""
     return reader.integer("number of stages", stages, stages)
 
 
 def _stacked(arrays: Sequence[NDArray[Item]], what: str) -> NDArray[Item]:
     if len({array.shape for array in arrays}) > 1:
-        _contradiction(f"{what} of several sizes are not supported")
+        _inconsistent(f"{what} of several sizes are not supported")
     return np.stack(arrays)
 
 
-def _contradiction(reason: str) -> NoReturn:
-    raise DatError(f"corrupt or of an unknown form: {reason}")
+def _inconsistent(reason: str) -> NoReturn:
+    raise DatError(f"corrupt or of an unsupported form: {reason}")

@@ -1,6 +1,6 @@
-"""The two networks by their layers.
+"""Topologies of the two networks.
 
-A dlib file names its layers but not how they are nested, which is a C++ type: a topology states that.
+A dlib file has the layers' names but not their nesting, which is a C++ type.
 
 Source: dlib/tools/python/src/face_recognition.cpp and cnn_face_detector.cpp (the types).
 """
@@ -19,11 +19,11 @@ from conversion.dat.layers import (
 )
 
 Topology = tuple[Spec, ...]
-"""From the input to the output."""
+"""Layers from the input to the output."""
 
 
 def _conv(channels: int, filters: int, kernel: int, stride: int = 1) -> ConvSpec:
-    """dlib pads by half of the kernel, and not at all when it strides (the default of con_, layers.h)."""
+    """Dlib's default padding: half of the kernel, or none for a stride over 1 (con_, layers.h)."""
     return ConvSpec(channels, filters, kernel, stride, kernel // 2 if stride == 1 else 0)
 
 
@@ -43,7 +43,7 @@ def _residual(channels: int) -> Topology:
 
 
 def _residual_down(channels: int, filters: int) -> Topology:
-    """The block halves the picture; beside it, a pool halves what came in."""
+    """A residual block of stride 2, with an average pool of stride 2 as its shortcut."""
     return (
         Tag(1),
         *_conv_affine(channels, filters, 3, 2),
@@ -91,4 +91,4 @@ DETECTOR: Topology = (
     Relu(),
     _conv(45, 1, 9),
 )
-"""The trunk behind dlib.cnn_face_detection_model_v1: 8 pixels of the tiled pyramid to a score."""
+"""The network behind dlib.cnn_face_detection_model_v1: a score map of the tiled pyramid, of stride 8."""

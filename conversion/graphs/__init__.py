@@ -1,1 +1,1 @@
-"""Builders of the ONNX graphs, from layers that `conversion.dat` read."""
+"""Builders of the ONNX graphs, from the layers that `conversion.dat` reads."""

@@ -1,22 +1,22 @@
-"""What both graphs are made with: folded convolutions, and a thin builder of ONNX nodes."""
+"""Shared by all graphs: a thin builder of ONNX nodes, and changes of layers before they become nodes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from conversion.dat.layers import Affine, Conv, Layer
 
 OPSET = 17
 IR_VERSION = 8
-"""Of that opset's time: every onnxruntime since 1.12 reads them."""
+"""The version of that opset's release; every onnxruntime since 1.12 supports both."""
 
 NORMALISATION_SCALE = np.array(256, np.float32)
-"""Pixels less the mean are divided by 256, not 255 (to_tensor of dlib/dnn/input.h)."""
+"""Pixels minus the mean are divided by 256, not 255 (to_tensor of dlib/dnn/input.h)."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Port:
 
     name: str
     type: str
-    """As onnxruntime writes it: 'tensor(uint8)', 'tensor(float)'."""
+    """In onnxruntime's notation: 'tensor(uint8)', 'tensor(float)'."""
     shape: tuple[int | str, ...]
-    """A name in the place of a number: any size."""
+    """A name instead of a number is a dynamic dimension."""
 
 
 def folded(layers: Sequence[Layer]) -> list[Layer]:
     """Fold each affine layer into the convolution before it: gamma (Wx + b) + beta = (gamma W) x + gamma b + beta.
 
-    Computed in float64 and rounded once, so that it adds no more than float32's own rounding.
+    Computed in float64 and rounded to float32 once.
     """
     result: list[Layer] = []
     for layer in layers:
@@ -50,8 +50,18 @@ def folded(layers: Sequence[Layer]) -> list[Layer]:
     return result
 
 
+def with_weights_as(dtype: DTypeLike, layers: Sequence[Layer]) -> list[Layer]:
+    """The layers with the weights and biases of all convolutions cast."""
+    return [
+        replace(layer, weights=layer.weights.astype(dtype), bias=layer.bias.astype(dtype))
+        if isinstance(layer, Conv)
+        else layer
+        for layer in layers
+    ]
+
+
 class GraphBuilder:
-    """Appends nodes one after the other; every method returns the name of the tensor it makes."""
+    """Builder of a graph, node by node. Every method returns the name of its output tensor."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -68,7 +78,7 @@ class GraphBuilder:
         return name
 
     def split(self, value: str, sizes: str, number: int) -> list[str]:
-        """A vector in so many parts, of these sizes."""
+        """Split a vector into `number` parts; `sizes` is a tensor."""
         name = f"split_{len(self._nodes)}"
         parts = [f"{name}_{part}" for part in range(number)]
         self._nodes.append(helper.make_node("Split", [value, sizes], parts, name=name, axis=0))
@@ -93,25 +103,27 @@ class GraphBuilder:
             pads=list(pads),
         )
 
-    def less_mean(self, pixels: str, mean: Sequence[float]) -> str:
-        """Float pixels of shape (N, 3, rows, columns), RGB, less their mean colour."""
+    def minus_mean(self, pixels: str, mean: Sequence[float]) -> str:
+        """Subtract the mean colour from float pixels, shape (N, 3, rows, columns), RGB."""
         return self.node("Sub", pixels, self.constant(np.array(mean, np.float32).reshape(1, 3, 1, 1)))
 
     def conv(self, value: str, conv: Conv) -> str:
         spec = conv.spec
         return self.convolution(value, conv.weights, conv.bias, spec.stride, [spec.padding] * 4)
 
-    def finish(self, name: str, results: Sequence[str], given: Sequence[Port], made: Sequence[Port]) -> bytes:
-        """The serialised model, checked by onnx; `results` become the outputs `made`, in their order."""
-        for result, port in zip(results, made, strict=True):
+    def finish(
+        self, name: str, results: Sequence[str], inputs: Sequence[Port], outputs: Sequence[Port]
+    ) -> bytes:
+        """The serialised model, checked by onnx; tensors `results` become the `outputs`, in this order."""
+        for result, port in zip(results, outputs, strict=True):
             self._nodes.append(
                 helper.make_node("Identity", [result], [port.name], name=f"output_{port.name}")
             )
         graph = helper.make_graph(
             self._nodes,
             name,
-            [_value_info(port) for port in given],
-            [_value_info(port) for port in made],
+            [_value_info(port) for port in inputs],
+            [_value_info(port) for port in outputs],
             self._constants,
         )
         model = helper.make_model(

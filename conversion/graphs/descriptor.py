@@ -1,9 +1,10 @@
-"""The face-descriptor ResNet as an ONNX graph, for any weights of its topology."""
+"""The descriptor network (ResNet-29) as an ONNX graph: face chips to descriptors, for any weights of its topology."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from onnx import TensorProto
 
 from conversion.dat.layers import AddPrev, Conv, ConvSpec, FullyConnected, Input, Layer, Pool, Relu, Skip, Tag
 from conversion.dat.read_network import Network
@@ -11,9 +12,9 @@ from conversion.graphs.builder import NORMALISATION_SCALE, GraphBuilder, Port, f
 from service.recognition.contract import CHIP_SIDE, DESCRIPTOR_LENGTH
 
 CHIPS = Port("chips", "tensor(uint8)", ("N", CHIP_SIDE, CHIP_SIDE, 3))
-"""Face chips as pixels, RGB."""
+"""Face chips, RGB."""
 DESCRIPTORS = Port("descriptors", "tensor(float)", ("N", DESCRIPTOR_LENGTH))
-"""Not normalised, as dlib gives them."""
+"""Not normalised, like dlib's."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,19 @@ def descriptor_graph(network: Network) -> bytes:
 
 
 def network_graph(layers: Sequence[Layer]) -> bytes:
-    """The graph of layers that were folded."""
+    """The serialised model from folded layers."""
     builder = GraphBuilder()
     tagged: dict[int, _Value] = {}
     value = _Value(CHIPS.name, 3, CHIP_SIDE)
-    for layer in _without_scale(layers):
+    for layer in _scale_folded(layers):
         match layer:
             case Input():
-                planes = builder.node(
-                    "Transpose", value.name, perm=[0, 3, 1, 2]
-                )  # bytes move faster than floats
-                pixels = builder.node("Cast", planes, to=1)  # TensorProto.FLOAT
-                pixels = builder.less_mean(pixels, layer.mean)
-                value = _Value(pixels, 3, CHIP_SIDE)
+                # Transposed before the cast, since uint8 has a quarter of float32's bytes to move.
+                planes = builder.node("Transpose", value.name, perm=[0, 3, 1, 2])
+                planes = builder.node("Cast", planes, to=TensorProto.FLOAT)
+                value = _Value(builder.minus_mean(planes, layer.mean), 3, CHIP_SIDE)
             case Conv():
-                conv = _on_one_pixel(layer, value.size)
+                conv = _cropped_for_one_pixel(layer, value.size)
                 spec = conv.spec
                 size = (value.size + 2 * spec.padding - spec.kernel) // spec.stride + 1
                 value = _Value(builder.conv(value.name, conv), spec.filters, size)
@@ -72,7 +71,7 @@ def _pooled(builder: GraphBuilder, value: _Value, pool: Pool) -> _Value:
     if pool.kernel == 0:
         mean = builder.node("GlobalAveragePool", value.name)
         return _Value(mean, value.channels, 1)
-    # dlib drops what a last window would lack, which is ONNX's default too (ceil_mode 0).
+    # Dlib omits an incomplete last window, like ONNX by default (ceil_mode 0).
     name = builder.node(
         "MaxPool" if pool.kind == "max" else "AveragePool",
         value.name,
@@ -85,14 +84,14 @@ def _pooled(builder: GraphBuilder, value: _Value, pool: Pool) -> _Value:
 
 
 def _added(builder: GraphBuilder, first: _Value, second: _Value) -> _Value:
-    """add_prev: the smaller is extended with zeros, in channels and to the right and bottom (tt::add, cpu_dlib.cpp)."""
+    """add_prev: the sum, the smaller one zero-padded in channels and at right and bottom (tt::add, cpu_dlib.cpp)."""
     channels, size = max(first.channels, second.channels), max(first.size, second.size)
 
     def extended(value: _Value) -> str:
         grow = size - value.size
-        grown = _times(builder, value, 1, grow) if grow else value.name
+        grown = _scaled_and_padded(builder, value, 1, grow) if grow else value.name
         if value.channels < channels:
-            zeros = _times(builder, value, 0, grow)
+            zeros = _scaled_and_padded(builder, value, 0, grow)
             grown = builder.node("Concat", grown, *[zeros] * (channels // value.channels - 1), axis=1)
         return grown
 
@@ -100,11 +99,11 @@ def _added(builder: GraphBuilder, first: _Value, second: _Value) -> _Value:
     return _Value(total, channels, size)
 
 
-def _times(builder: GraphBuilder, value: _Value, factor: float, grow: int) -> str:
-    """Every value times a factor, and `grow` rows below and columns to the right of zeros.
+def _scaled_and_padded(builder: GraphBuilder, value: _Value, factor: float, grow: int) -> str:
+    """The values times a factor, zero-padded by `grow` rows at the bottom and columns at the right.
 
-    A convolution of one tap a channel, and not Pad, which ONNX Runtime's blocked layout does not know: it would leave
-    that layout there and not fuse the sums behind it into their convolutions.
+    A depthwise 1x1 convolution instead of Pad, which ONNX Runtime's blocked layout does not support: it would leave the
+    layout at a Pad and not fuse the following sums into their convolutions.
     """
     return builder.node(
         "Conv",
@@ -116,8 +115,8 @@ def _times(builder: GraphBuilder, value: _Value, factor: float, grow: int) -> st
     )
 
 
-def _without_scale(layers: Sequence[Layer]) -> list[Layer]:
-    """The input's division by 256 moved into the first convolution: a power of two, so that no bit changes."""
+def _scale_folded(layers: Sequence[Layer]) -> list[Layer]:
+    """The input's division by 256 folded into the first convolution; exact, since 256 is a power of two."""
     result = list(layers)
     for index, layer in enumerate(result):
         if isinstance(layer, Conv):
@@ -126,8 +125,8 @@ def _without_scale(layers: Sequence[Layer]) -> list[Layer]:
     return result
 
 
-def _on_one_pixel(conv: Conv, size: int) -> Conv:
-    """The middle tap alone, where the picture is one pixel: the others meet zeros, and are 2 MB to read."""
+def _cropped_for_one_pixel(conv: Conv, size: int) -> Conv:
+    """The centre tap as a 1x1 kernel if the input is one pixel. The other taps meet zeros, and have 2 MB to read."""
     spec = conv.spec
     if size > 1 or spec.kernel != 2 * spec.padding + 1:
         return conv

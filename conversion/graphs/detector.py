@@ -1,9 +1,9 @@
-"""The CNN face detector as an ONNX graph of two halves, and the facts that decode its scores.
+"""The CNN face detector for the CPU: an ONNX graph of two halves, so that memory stays bounded.
 
-The first half shrinks the tile by eight, the second scores what is left. They are not connected: the caller runs
-the first over strips of the tile, of which only the shrunk rows are kept, and the second over those. Memory is
-bounded so, and no row is computed twice, where strips of the undivided network overlap by 181 rows. In one file,
-so that they share threads and buffers; the half that has nothing to do is given an empty batch.
+The first half downsamples the tile by eight, the second computes scores. They are not connected: the caller runs the
+first over strips of the tile, keeps the downsampled rows, and runs the second over strips of those. So memory is
+bounded, and no row is computed twice; strips of the undivided network would overlap by 181 rows. Both halves are in one
+graph to share threads and buffers; the idle half has an empty batch as its input.
 """
 
 from collections.abc import Sequence
@@ -13,32 +13,32 @@ import numpy as np
 from conversion.dat.layers import Conv, ConvSpec, Input, Layer, Relu
 from conversion.dat.read_network import Network
 from conversion.graphs.builder import GraphBuilder, Port, folded
-from conversion.graphs.precision import FLOAT32, Precision
 from model_store.manifest import DetectorFacts
 
 TILE = Port("tile", "tensor(float)", ("N", 3, "H", "W"))
-"""Rows of a tiled pyramid, RGB: (pixel - mean) / 256, normalised before it is resampled, as dlib does. Gaps: 0."""
+"""Rows of a tile, RGB: (pixel - mean) / 256, normalised before resampling like dlib's. Gaps between levels: 0."""
 SHRUNK = Port("shrunk", "tensor(float)", ("N", 32, "h", "w"))
-"""Row r of it sees the rows 8 r to 8 r + 28 of the tile."""
+"""The receptive field of row r: rows 8 r to 8 r + 28 of the tile."""
 SHRUNK_GIVEN = Port("shrunk_given", "tensor(float)", ("M", 32, "rows", "columns"))
+"""Input of the second half: rows of `shrunk`."""
 SCORES = Port("scores", "tensor(float)", ("M", 1, "rows", "columns"))
-"""Score (row, column) belongs to tile pixel (8 row + 14, 8 column + 14), and sees 10 rows above and below."""
+"""Score (row, column) has its centre at tile pixel (8 row + 14, 8 column + 14), and depends on 10 rows each way."""
 
 PYRAMID_RATE = 6
-"""input_rgb_image_pyramid<pyramid_down<6>>, a type and so not in the file (cnn_face_detector.cpp)."""
+"""Of input_rgb_image_pyramid<pyramid_down<6>>, a C++ type and so not in the file (cnn_face_detector.cpp)."""
 THRESHOLD = 0.0
 """adjust_threshold's default in loss_mmod_::to_label, which dlib's Python module never changes."""
 
 BLOCK = 16
-"""ONNX Runtime's blocked CPU layout wants channels in multiples of 16 (AVX-512; 8 on AVX2) and leaves it otherwise."""
+"""Channels of a block in ONNX Runtime's blocked CPU layout (AVX-512; 8 on AVX2); other numbers leave it."""
 
 FORM = (
     "two halves, of which the caller runs the first over strips",
     f"channels padded to a multiple of {BLOCK}",
     "9x9 to one channel as 1x9 to nine, and a 9x1 that sums them",
 )
-"""What is done to dlib's network; each is exact. On a CPU with AVX-512 the network takes 1.3 to 1.5 times as long
-without the last two; the halves bound the memory."""
+"""Changes of dlib's network, each exact. Without the last two the network takes 1.3 to 1.5 times as long on a CPU with
+AVX-512; the first one bounds the memory."""
 
 
 def detector_graph(network: Network) -> bytes:
@@ -47,30 +47,30 @@ def detector_graph(network: Network) -> bytes:
 
 
 def trunk_graph(layers: Sequence[Layer]) -> bytes:
-    """The graph of layers that were folded."""
+    """The serialised model from folded layers."""
     builder = GraphBuilder()
     first, second = halves(layers)
-    shrunk = scored(builder, TILE.name, first)
-    scores = scored(builder, SHRUNK_GIVEN.name, second)
+    shrunk = run_layers(builder, TILE.name, first)
+    scores = run_layers(builder, SHRUNK_GIVEN.name, second)
     return builder.finish("face_detector", [shrunk, scores], [TILE, SHRUNK_GIVEN], [SHRUNK, SCORES])
 
 
 def halves(layers: Sequence[Layer]) -> tuple[Sequence[Layer], Sequence[Layer]]:
-    """The layers that shrink, without the input's, which is the caller's; and those that leave the size as it is."""
+    """The downsampling layers, without the input layer; and the layers of stride 1 after them."""
     second = next(
         number for number, layer in enumerate(layers) if isinstance(layer, Conv) and layer.spec.stride == 1
     )
     return [layer for layer in layers[:second] if not isinstance(layer, Input)], layers[second:]
 
 
-def scored(builder: GraphBuilder, value: str, layers: Sequence[Layer], precision: Precision = FLOAT32) -> str:
-    """What these layers make of a value, both in that precision."""
+def run_layers(builder: GraphBuilder, value: str, layers: Sequence[Layer]) -> str:
+    """Append these layers and return their output; the type of all values is that of the weights."""
     for layer in layers:
         match layer:
             case Conv() if layer.spec.filters == 1:
-                value = _by_rows(builder, value, layer, precision)
+                value = _by_rows(builder, value, layer)
             case Conv():
-                value = precision.rounded(builder, builder.conv(value, layer))
+                value = builder.conv(value, layer)
             case Relu():
                 value = builder.node("Relu", value)
             case _:
@@ -78,11 +78,11 @@ def scored(builder: GraphBuilder, value: str, layers: Sequence[Layer], precision
     return value
 
 
-def _by_rows(builder: GraphBuilder, value: str, conv: Conv, precision: Precision) -> str:
-    """A convolution to one channel as two: a channel for each row of the kernel, then their sum, each a row lower.
+def _by_rows(builder: GraphBuilder, value: str, conv: Conv) -> str:
+    """A 9x9 convolution to one channel as two: 1x9 to nine channels, one per row of the kernel; then 9x1 for the sum.
 
-    A convolution computes whole blocks of output channels: for one it would compute sixteen. Nine rows fill nine
-    of them, so that the same work is done once and not nine times.
+    A convolution computes whole blocks of 16 output channels, of which one channel would use a sixteenth. Nine channels
+    use nine of them, for a ninth of the work.
     """
     kernel, padding = conv.spec.kernel, conv.spec.padding
     rows = np.zeros((BLOCK, conv.weights.shape[1], 1, kernel), conv.weights.dtype)
@@ -90,15 +90,14 @@ def _by_rows(builder: GraphBuilder, value: str, conv: Conv, precision: Precision
     shifted_sum = np.zeros((1, BLOCK, kernel, 1), conv.weights.dtype)
     shifted_sum[0, range(kernel), range(kernel)] = 1
     by_row = builder.convolution(value, rows, np.zeros(BLOCK, rows.dtype), 1, [padding] * 4)
-    summed = builder.convolution(precision.rounded(builder, by_row), shifted_sum, conv.bias, 1, [0] * 4)
-    return precision.rounded(builder, summed)
+    return builder.convolution(by_row, shifted_sum, conv.bias, 1, [0] * 4)
 
 
 def padded_to_blocks(layers: Sequence[Layer]) -> list[Layer]:
-    """Fill the channels between convolutions up with zero filters to a multiple of BLOCK.
+    """Pad the channels between convolutions with zero filters to a multiple of BLOCK.
 
-    A zero filter gives zeros, and the next convolution's weights for it are zeros: no score changes, and the
-    45 channels of this network become 48.
+    A zero filter gives zeros, and its weights in the next convolution are zeros, so no score changes. The 45 channels
+    of this network become 48.
     """
     last = max(index for index, layer in enumerate(layers) if isinstance(layer, Conv))
     result: list[Layer] = []
@@ -118,7 +117,7 @@ def padded_to_blocks(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def detector_facts(network: Network) -> DetectorFacts:
-    """What the caller needs to lay a tile out and to read its scores, from the file itself where it says so."""
+    """The parameters of tiles and boxes: from the file, and from dlib's source if the file has none."""
     first, options = network.layers[0], network.options
     if not isinstance(first, Input) or options is None:
         raise TypeError("not a detector's network")

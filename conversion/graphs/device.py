@@ -1,10 +1,10 @@
-"""The CNN face detector as one graph from photos to candidates, for a device with memory of its own.
+"""The CNN face detector for a GPU: one graph from photos to candidates, with all values between on the device.
 
-Between a photo and its few candidates nothing leaves the device: the pyramid is made by the graph. Where its levels
-come from and stand depends on the photo's size alone, and comes in tables (service.recognition.cnn.pyramid_tables).
+The graph builds the pyramid itself. Sampling positions and places of its levels depend on the photo's size alone, and
+are inputs: tables (service.recognition.cnn.pyramid_tables).
 
-dlib's arithmetic to the last bit, except in up to seven columns at the right of a level: dlib interpolates those in
-float64 (service/recognition/cnn/resampling.py).
+The pyramid is equal to dlib's to the last bit, except in up to seven columns at the right of a level: dlib interpolates
+those in float64 (service/recognition/cnn/resampling.py).
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,7 @@ from conversion.dat.layers import Layer
 from conversion.dat.read_network import Network
 from conversion.graphs import detector
 from conversion.graphs.builder import NORMALISATION_SCALE, GraphBuilder, Port, folded
-from conversion.graphs.detector import detector_facts, halves, padded_to_blocks, scored
-from conversion.graphs.precision import FLOAT32, Precision
+from conversion.graphs.detector import detector_facts, halves, padded_to_blocks, run_layers
 from model_store.manifest import DetectorFacts
 from service.recognition.cnn.pyramid_tables import (
     LEVELS,
@@ -31,7 +30,7 @@ from service.recognition.cnn.pyramid_tables import (
 )
 
 PHOTOS = Port("photos", "tensor(uint8)", ("N", "rows", "columns", 3))
-"""RGB, of one size."""
+"""RGB, all of one size."""
 TABLES = (
     Port(PLACES, "tensor(int32)", ("P",)),
     Port(PLACES_SIZES, "tensor(int64)", (OF_SOURCES + OF_BLOCKS,)),
@@ -39,17 +38,17 @@ TABLES = (
     Port(SHARES_SIZES, "tensor(int64)", (OF_SOURCES,)),
 )
 AT = Port("at", "tensor(int64)", ("K", 4))
-"""Of each score above the threshold, in ascending order: photo, 0, row, column."""
+"""Index of each score above the threshold, in ascending order: photo, 0, row, column."""
 ABOVE = Port("above", "tensor(float)", ("K",))
-"""Those scores."""
-MAP = Port("scores", "tensor(float)", ("N", 1, "score_rows", "score_columns"))
-"""All scores: for the proof, and left on the device otherwise."""
+"""Scores above the threshold."""
+SCORE_MAP = Port("scores", "tensor(float)", ("N", 1, "score_rows", "score_columns"))
+"""Score map: read for validation only, and otherwise left on the device."""
 
 ROWS, COLUMNS = 2, 3
 """Axes of (photos, colours, rows, columns)."""
 GAP, LEVELS_END = np.array(1e30, np.float32), np.array(1e29, np.float32)
-"""What stands where no level does, and what every pixel of one is below. A level of the right column goes before one of
-the left. Two values, since a device reads one from the host's memory and the other from its own."""
+"""Value of the gaps between levels, and an upper bound of pixels. A level of the right column overlays one of the left.
+Two values, since a device reads one from host memory and the other from its own."""
 FORM = (
     "whole photos: the pyramid, dlib's network and its threshold",
     *detector.FORM[1:],
@@ -60,34 +59,35 @@ def device_facts(network: Network) -> DetectorFacts:
     return replace(detector_facts(network), form=FORM)
 
 
-def device_graph(network: Network, precision: Precision = FLOAT32) -> bytes:
+def device_graph(network: Network) -> bytes:
     """Serialised ONNX model: `photos` and the tables of their size to `at`, `above` and `scores`."""
     facts = detector_facts(network)
     builder = GraphBuilder()
     tile = tile_of_photos(builder, facts.mean)
-    scores = scores_of(builder, tile, padded_to_blocks(folded(network.layers)), precision)
-    sure = builder.node("Greater", scores, builder.constant(np.array(facts.threshold, np.float32)))
-    at = builder.node("Transpose", builder.node("NonZero", sure), perm=[1, 0])
+    scores = tile_scores(builder, tile, padded_to_blocks(folded(network.layers)))
+    exceeds = builder.node("Greater", scores, builder.constant(np.array(facts.threshold, np.float32)))
+    at = builder.node("Transpose", builder.node("NonZero", exceeds), perm=[1, 0])
     above = builder.node("GatherND", scores, at)
-    return builder.finish("face_detector_on_device", [at, above, scores], [PHOTOS, *TABLES], [AT, ABOVE, MAP])
+    return builder.finish(
+        "face_detector_on_device", [at, above, scores], [PHOTOS, *TABLES], [AT, ABOVE, SCORE_MAP]
+    )
 
 
-def scores_of(builder: GraphBuilder, tile: str, layers: Sequence[Layer], precision: Precision) -> str:
-    """The map of a tile, both in float32, by layers that compute in a precision."""
-    value = precision.entered(builder, tile)
-    for some in halves(precision.of(layers)):
-        value = scored(builder, value, some, precision)
-    return precision.left(builder, value)
+def tile_scores(builder: GraphBuilder, tile: str, layers: Sequence[Layer]) -> str:
+    """The score map of a tile; the type of both is that of the weights."""
+    first, second = halves(layers)
+    return run_layers(builder, run_layers(builder, tile, first), second)
 
 
 def tile_of_photos(builder: GraphBuilder, mean: Sequence[float]) -> str:
-    """The tiles of `photos`, (N, 3, rows, columns), as the tables say."""
+    """Tiles of `photos`, float32, (N, 3, rows, columns), by the tables."""
     places = builder.split(PLACES, PLACES_SIZES, OF_SOURCES + OF_BLOCKS)
     shares = builder.split(SHARES, SHARES_SIZES, OF_SOURCES)
 
-    planes = builder.node("Transpose", PHOTOS.name, perm=[0, 3, 1, 2])  # bytes move faster than floats
+    # Transposed before the cast, since uint8 has a quarter of float32's bytes to move.
+    planes = builder.node("Transpose", PHOTOS.name, perm=[0, 3, 1, 2])
     planes = builder.node("Cast", planes, to=TensorProto.FLOAT)
-    levels = [builder.node("Div", builder.less_mean(planes, mean), builder.constant(NORMALISATION_SCALE))]
+    levels = [builder.node("Div", builder.minus_mean(planes, mean), builder.constant(NORMALISATION_SCALE))]
     for first in range(0, OF_SOURCES, 4):
         levels.append(_smaller(builder, levels[-1], places[first : first + 4], shares[first : first + 4]))
 
@@ -96,15 +96,15 @@ def tile_of_photos(builder: GraphBuilder, mean: Sequence[float]) -> str:
 
 
 def _smaller(builder: GraphBuilder, level: str, places: Sequence[str], shares: Sequence[str]) -> str:
-    """The next level, each pixel of four of this one: dlib's products, and its sum from the left."""
+    """The next level by bilinear interpolation, with dlib's products and its order of summation, from the left."""
     top, bottom, left, right = places
-    up, down, back, across = shares
+    top_share, bottom_share, left_share, right_share = shares
     upper, lower = (builder.node("Gather", level, rows, axis=ROWS) for rows in (top, bottom))
     corners = []
-    for row, by_row in ((upper, up), (lower, down)):
-        by_row = builder.node("Unsqueeze", by_row, builder.constant(np.array([1])))
-        for columns, by_column in ((left, back), (right, across)):
-            share = builder.node("Mul", by_row, by_column)
+    for row, row_share in ((upper, top_share), (lower, bottom_share)):
+        row_share = builder.node("Unsqueeze", row_share, builder.constant(np.array([1])))
+        for columns, column_share in ((left, left_share), (right, right_share)):
+            share = builder.node("Mul", row_share, column_share)
             corners.append(builder.node("Mul", builder.node("Gather", row, columns, axis=COLUMNS), share))
     total, *others = corners
     for corner in others:
@@ -113,7 +113,7 @@ def _smaller(builder: GraphBuilder, level: str, places: Sequence[str], shares: S
 
 
 def _tile(builder: GraphBuilder, levels: Sequence[str], blocks: Sequence[Sequence[str]]) -> str:
-    """All levels at their places, gaps 0."""
+    """All levels at their positions in the tile; gaps are 0."""
     pads, filling = builder.constant(np.array([0, 0, 1, 1, 0, 0, 0, 0])), builder.constant(GAP)
     bordered = [builder.node("Pad", level, pads, filling) for level in levels]
 

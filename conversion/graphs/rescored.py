@@ -1,20 +1,20 @@
-"""The detector for a device that is fast in half precision: it scans in that, and what matters is computed once more.
+"""The CNN face detector for a GPU that is fast in float16: a scan in float16, rescored in float32 near the threshold.
 
-Blocks of the score map in which a score comes near the threshold are computed in float32, each in a patch of the tile
-that it depends on (cnn/rescoring.py). So the answers are float32's, as long as no score is further away in
-half precision than the caller allows for: that distance is measured when the graph is proven.
+Blocks of the score map with a score near the threshold are computed again in float32, each from its patch of the tile
+(service/recognition/cnn/rescoring.py). So candidates are those of float32 if the error of every float16 score is within
+the caller's slack. That error is measured when the graph is validated.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from onnx import TensorProto
 
 from conversion.dat.read_network import Network
-from conversion.graphs.builder import GraphBuilder, Port, folded
+from conversion.graphs.builder import GraphBuilder, Port, folded, with_weights_as
 from conversion.graphs.detector import detector_facts, padded_to_blocks
-from conversion.graphs.device import PHOTOS, TABLES, device_facts, scores_of, tile_of_photos
-from conversion.graphs.precision import FLOAT16, FLOAT32
+from conversion.graphs.device import PHOTOS, TABLES, device_facts, tile_of_photos, tile_scores
 from model_store.manifest import DetectorFacts
 from service.recognition.cnn.rescoring import (
     BLOCK_SIDE,
@@ -28,7 +28,7 @@ from service.recognition.cnn.rescoring import (
 from service.recognition.cnn.score_map import STRIDE
 
 FLOOR = Port("floor", "tensor(float)", ())
-"""A block is computed once more where a score of it is above this."""
+"""A block with a score above it is rescored."""
 GRID = (
     Port(ROWS, "tensor(int64)", ("block_rows",)),
     Port(COLUMNS, "tensor(int64)", ("block_columns",)),
@@ -37,14 +37,14 @@ GRID = (
     Port(STRIDES, "tensor(int64)", (3,)),
 )
 BLOCKS = Port("blocks", "tensor(int64)", ("K", 4))
-"""Of each block that was computed once more, in ascending order: photo, 0, row and column of the block."""
+"""Index of each rescored block, in ascending order: photo, 0, row and column of the block."""
 RESCORED = Port("rescored", "tensor(float)", ("K", 1, "rescored_rows", "rescored_columns"))
-"""All scores of their patches."""
+"""All scores of the blocks' patches, in float32."""
 SCANNED = Port("scanned", "tensor(float)", ("N", 1, "score_rows", "score_columns"))
-"""The map in half precision, left on the device."""
-FORM = f"scanned in float16; blocks with a score above {-SLACK} and the threshold once more in float32"
-GIVEN = (PHOTOS, *TABLES, FLOOR, *GRID)
-MADE = (BLOCKS, RESCORED, SCANNED)
+"""Score map of the scan in float16, cast to float32; left on the device."""
+FORM = f"scanned in float16; blocks with a score above the threshold - {SLACK} rescored in float32"
+INPUTS = (PHOTOS, *TABLES, FLOOR, *GRID)
+OUTPUTS = (BLOCKS, RESCORED, SCANNED)
 
 
 def rescored_facts(network: Network) -> DetectorFacts:
@@ -52,24 +52,26 @@ def rescored_facts(network: Network) -> DetectorFacts:
 
 
 def rescored_graph(network: Network) -> bytes:
-    """Serialised ONNX model: `photos` and the tables of their size to `blocks` and their scores."""
+    """Serialised ONNX model: `photos`, the tables of their size, `floor` and the grid to `blocks` and their scores."""
     builder = GraphBuilder()
     tile = tile_of_photos(builder, detector_facts(network).mean)
     layers = padded_to_blocks(folded(network.layers))
-    scanned = scores_of(builder, tile, layers, FLOAT16)
+    tile_float16 = builder.node("Cast", tile, to=TensorProto.FLOAT16)
+    scores_float16 = tile_scores(builder, tile_float16, with_weights_as(np.float16, layers))
+    scanned = builder.node("Cast", scores_float16, to=TensorProto.FLOAT)
     blocks = _blocks_above(builder, scanned)
-    rescored = scores_of(builder, _patches(builder, tile, blocks), layers, FLOAT32)
-    return builder.finish("face_detector_rescored", [blocks, rescored, scanned], GIVEN, MADE)
+    rescored = tile_scores(builder, _patches(builder, tile, blocks), layers)
+    return builder.finish("face_detector_rescored", [blocks, rescored, scanned], INPUTS, OUTPUTS)
 
 
 def _blocks_above(builder: GraphBuilder, scores: str) -> str:
-    """(K, 4): photo, 0, row and column of each block with a score above the floor."""
-    # As many more rows and columns as make the last block whole, and none that would make another one.
-    more = builder.constant(np.array([0, 0, 0, 0, 0, 0, BLOCK_SIDE - 1, BLOCK_SIDE - 1]))
+    """Photo, 0, row and column of each block with a score above the floor, (K, 4)."""
+    # Padded to complete the last block; BLOCK_SIDE - 1 rows and columns never make one more.
+    pads = builder.constant(np.array([0, 0, 0, 0, 0, 0, BLOCK_SIDE - 1, BLOCK_SIDE - 1]))
     least = builder.constant(np.array(np.finfo(np.float32).min, np.float32))
     highest = builder.node(
         "MaxPool",
-        builder.node("Pad", scores, more, least),
+        builder.node("Pad", scores, pads, least),
         kernel_shape=[BLOCK_SIDE, BLOCK_SIDE],
         strides=[BLOCK_SIDE, BLOCK_SIDE],
     )
@@ -79,30 +81,29 @@ def _blocks_above(builder: GraphBuilder, scores: str) -> str:
 
 
 def _patches(builder: GraphBuilder, tile: str, blocks: str) -> str:
-    """(K, 3, rows, columns) of the tile, by the place of each value in it."""
+    """Patches of the tile, (K, 3, rows, columns), gathered by the flat index of each value."""
 
-    def shaped(vector: str, axes: Sequence[int]) -> str:
+    def unsqueezed(vector: str, axes: Sequence[int]) -> str:
         return builder.node("Unsqueeze", vector, builder.constant(np.array(axes)))
 
     def column(number: int) -> str:
         return builder.node("Gather", blocks, builder.constant(np.array(number)), axis=1)
 
-    by_photo, by_colour, by_row = (
+    photo_stride, colour_stride, row_stride = (
         builder.node("Gather", STRIDES, builder.constant(np.array(number)), axis=0) for number in range(3)
     )
     stride = builder.constant(np.array(STRIDE))
 
-    def along(starts: str, number: int, pixels: str) -> str:
-        """(K, pixels): the tile's rows or columns under each patch."""
+    def pixels_along(starts: str, number: int, pixels: str) -> str:
+        """The tile's rows or columns under each patch, (K, pixels)."""
         first = builder.node("Mul", builder.node("Gather", starts, column(number), axis=0), stride)
-        return builder.node("Add", shaped(first, [1]), pixels)
+        return builder.node("Add", unsqueezed(first, [1]), pixels)
 
-    photo = shaped(builder.node("Mul", column(0), by_photo), [1, 2, 3])
-    colour = builder.node("Mul", builder.constant(np.arange(3).reshape(1, 3, 1, 1)), by_colour)
-    row = builder.node("Mul", shaped(along(ROWS, 2, PIXEL_ROWS), [1, 3]), by_row)
-    place = builder.node("Add", row, shaped(along(COLUMNS, 3, PIXEL_COLUMNS), [1, 2]))
-    for further in (colour, photo):
-        place = builder.node("Add", place, further)
-    return builder.node(
-        "Gather", builder.node("Reshape", tile, builder.constant(np.array([-1]))), place, axis=0
-    )
+    photo = unsqueezed(builder.node("Mul", column(0), photo_stride), [1, 2, 3])
+    colour = builder.node("Mul", builder.constant(np.arange(3).reshape(1, 3, 1, 1)), colour_stride)
+    row = builder.node("Mul", unsqueezed(pixels_along(ROWS, 2, PIXEL_ROWS), [1, 3]), row_stride)
+    index = builder.node("Add", row, unsqueezed(pixels_along(COLUMNS, 3, PIXEL_COLUMNS), [1, 2]))
+    for offset in (colour, photo):
+        index = builder.node("Add", index, offset)
+    values = builder.node("Reshape", tile, builder.constant(np.array([-1])))
+    return builder.node("Gather", values, index, axis=0)

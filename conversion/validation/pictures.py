@@ -1,7 +1,7 @@
-"""The pictures that graphs are proven on: drawn faces and smooth noise, the same bytes on every machine.
+"""Synthetic pictures for validation: drawn faces and smooth noise, with equal bytes on every machine.
 
-A network's arithmetic is proven by any picture, so none of these is a photo, and none has to be shipped. Only
-operations that IEEE 754 rounds exactly are used, and numpy's RandomState, whose numbers never change.
+Any picture validates a network's arithmetic, so no photo has to be part of the package. The pictures are drawn with
+operations that IEEE 754 rounds exactly, and with numpy's RandomState, whose sequence is fixed.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _HAIR: Sequence[Colour] = ((60, 40, 30), (25, 20, 20), (190, 160, 100), (140, 14
 
 @dataclass(frozen=True)
 class _Ellipse:
-    """Centre and radii in units of the face's width; `softness` is the width of its edge, of the radius."""
+    """Centre and radii in units of the face's width; `softness` is the width of its edge relative to the radius."""
 
     x: float
     y: float
@@ -36,7 +36,7 @@ class _Ellipse:
 
 
 def face_chips() -> list[Picture]:
-    """CHIP_COUNT pictures of 150x150: every second one a drawn face, the others noise from coarse to fine."""
+    """CHIP_COUNT pictures of 150x150: drawn faces and noise in turn, the noise from fine to coarse."""
     state = np.random.RandomState(SEED)
     chips = []
     for number in range(CHIP_COUNT):
@@ -48,7 +48,7 @@ def face_chips() -> list[Picture]:
 
 
 def scenes() -> list[Picture]:
-    """Photo-like pictures of several shapes with no, one and two drawn faces, some of them at the border."""
+    """Pictures of several shapes with zero, one and two drawn faces, some of them at the border."""
     state = np.random.RandomState(SEED + 1)
     flat = np.full((240, 240, 3), (90, 110, 130), np.uint8)
     portrait = smooth_noise(state, 211, 157, cell=90)
@@ -62,7 +62,7 @@ def scenes() -> list[Picture]:
 
 
 def fingerprint(pictures: Iterable[Picture]) -> str:
-    """A sha256 over sizes and pixels."""
+    """sha256 of shapes and pixels."""
     digest = hashlib.sha256()
     for picture in pictures:
         digest.update(repr(picture.shape).encode() + picture.tobytes())
@@ -82,9 +82,9 @@ def smooth_noise(state: np.random.RandomState, rows: int, columns: int, cell: in
 
 
 def draw_face(picture: Picture, centre: tuple[float, float], width: float, variant: int) -> None:
-    """Draw a frontal face into `picture`, centre (x, y) and width in pixels; `variant` picks its colours.
+    """Draw a frontal face into `picture`, centre (x, y) and width in pixels; `variant` selects its colours.
 
-    Hair, neck, head, brows, eyes, nose and mouth, as simple as the detector lets pass for a face.
+    Hair, neck, head, brows, eyes, nose and mouth: the simplest drawing that the detector finds.
     """
     rows, columns = picture.shape[:2]
     x = (np.arange(columns)[None, :] - centre[0]) / width

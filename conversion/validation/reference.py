@@ -1,4 +1,4 @@
-"""dlib as the reference that graphs are compared with, in a process of its own."""
+"""Dlib as the reference of validation, run in a subprocess (dlib_process.py)."""
 
 import io
 import signal
@@ -18,72 +18,72 @@ _SCRIPT = Path(__file__).with_name("dlib_process.py")
 
 
 class DlibUnavailableError(Exception):
-    """dlib is not installed, or this processor cannot run it."""
+    """Dlib is not installed, or the processor lacks an instruction that it needs."""
 
 
 class DlibError(Exception):
-    """dlib runs here but failed, for instance on a weight file that it does not accept."""
+    """Dlib failed, for instance on a weight file that it does not accept."""
 
 
 def dlib_version() -> str:
-    """The installed dlib, such as '20.0.1'. Raises DlibUnavailableError or DlibError."""
+    """Version of the installed dlib, such as '20.0.1'. Raises DlibUnavailableError or DlibError."""
     return _run("version").decode()
 
 
 def descriptors(weights: Path, chips: Sequence[Picture]) -> NDArray[np.float64]:
-    """dlib's descriptors, (N, 128), of chips of 150x150. Raises DlibUnavailableError or DlibError."""
-    return _ask("descriptors", weights, chips)
+    """Dlib's descriptors of chips of 150x150, (N, 128). Raises DlibUnavailableError or DlibError."""
+    return _result("descriptors", weights, chips)
 
 
 def detections(weights: Path, pictures: Sequence[Picture]) -> NDArray[np.float64]:
-    """dlib's CNN detections: rows of picture number, left, top, right, bottom, confidence, the surest first.
+    """Dlib's CNN detections: rows of picture number, left, top, right, bottom, confidence, in descending confidence.
 
     Raises DlibUnavailableError or DlibError.
     """
-    return _ask("detections", weights, pictures)
+    return _result("detections", weights, pictures)
 
 
 def frontal_faces(pictures: Sequence[Picture]) -> NDArray[np.float64]:
-    """Faces of dlib's HOG detector, which needs no weights: rows of picture number, left, top, right, bottom.
+    """Faces of dlib's HOG detector, which is part of dlib: rows of picture number, left, top, right, bottom.
 
     Raises DlibUnavailableError or DlibError.
     """
-    return _ask("frontal", Path(), pictures)
+    return _result("frontal", Path(), pictures)
 
 
 def landmarks(weights: Path, pictures: Sequence[Picture], faces: NDArray[np.int64]) -> NDArray[np.int64]:
-    """dlib's landmarks, (faces, points, 2), of faces as rows of picture number, left, top, right, bottom.
+    """Dlib's landmarks, (faces, points, 2), of faces given as rows of picture number, left, top, right, bottom.
 
     Raises DlibUnavailableError or DlibError.
     """
-    return _ask("landmarks", weights, [*pictures, faces])
+    return _result("landmarks", weights, [*pictures, faces])
 
 
 def frontal_scores(pictures: Sequence[Picture]) -> NDArray[np.float64]:
-    """What dlib's HOG detector sees at thresholds lowered by `dlib_process.SCORES_FROM`.
+    """Faces of dlib's HOG detector at thresholds lowered by `dlib_process.SCORES_FROM`.
 
     Rows of picture number, left, top, right, bottom, score, part. Raises DlibUnavailableError or DlibError.
     """
-    return _ask("frontal_scores", Path(), pictures)
+    return _result("frontal_scores", Path(), pictures)
 
 
 def frontal_file() -> bytes:
-    """dlib's HOG face detector as dlib itself saves it. Raises DlibUnavailableError or DlibError."""
-    return _ask("frontal_file", Path(), []).astype(np.uint8).tobytes()
+    """File of dlib's HOG face detector, saved by dlib. Raises DlibUnavailableError or DlibError."""
+    return _result("frontal_file", Path(), []).astype(np.uint8).tobytes()
 
 
-def _ask(task: str, weights: Path, pictures: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    given = io.BytesIO()
+def _result(task: str, weights: Path, pictures: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    file = io.BytesIO()
     arrays: dict[str, Any] = {f"picture_{number}": picture for number, picture in enumerate(pictures)}
-    np.savez(given, **arrays)
-    with np.load(io.BytesIO(_run(task, str(weights), given=given.getvalue()))) as answer:
+    np.savez(file, **arrays)
+    with np.load(io.BytesIO(_run(task, str(weights), stdin=file.getvalue()))) as answer:
         result: NDArray[Any] = answer["result"]
     return result
 
 
-def _run(*arguments: str, given: bytes = b"") -> bytes:
-    # -P: the script's folder must not come before the installed packages.
-    done = subprocess.run([sys.executable, "-P", _SCRIPT, *arguments], input=given, capture_output=True)
+def _run(*arguments: str, stdin: bytes = b"") -> bytes:
+    # -P: without the script's folder in sys.path, whose modules would shadow installed packages.
+    done = subprocess.run([sys.executable, "-P", _SCRIPT, *arguments], input=stdin, capture_output=True)
     if done.returncode == 0:
         return done.stdout
     reason = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]

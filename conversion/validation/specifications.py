@@ -1,4 +1,4 @@
-"""The graphs that this room makes, each with what it has to be: its ports, its proof, its tolerances."""
+"""Table of the exported graphs: topology, ports, compared values and tolerances of each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +11,8 @@ from conversion.graphs import rescored
 from conversion.graphs.builder import Port
 from conversion.graphs.descriptor import CHIPS, DESCRIPTORS, descriptor_graph
 from conversion.graphs.detector import SCORES, SHRUNK, SHRUNK_GIVEN, TILE, detector_facts, detector_graph
-from conversion.graphs.device import ABOVE, AT, MAP, PHOTOS, TABLES, device_facts, device_graph
-from conversion.validation import photos, proofs
+from conversion.graphs.device import ABOVE, AT, PHOTOS, SCORE_MAP, TABLES, device_facts, device_graph
+from conversion.validation import comparisons, user_photos
 from conversion.validation.pictures import Picture, face_chips, scenes
 from model_store.manifest import DetectorFacts
 from model_store.models import (
@@ -27,72 +27,73 @@ from service.recognition.ort.runtime import onnxruntime
 
 
 @dataclass(frozen=True)
-class GraphDescription:
-    """One kind of graph."""
+class GraphSpecification:
+    """Specification of one graph."""
 
     topology: Topology
     build: Callable[[Network], bytes]
-    given: tuple[Port, ...]
-    made: tuple[Port, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
     pictures: Callable[[], list[Picture]]
-    """What it is always proven on."""
-    from_photo: Callable[[Picture], list[Picture]]
-    """What it is proven on besides, of a photo that a user names. Raises as `expected`."""
-    expected: Callable[[Path, Network, Sequence[Picture]], proofs.Values]
-    """dlib's values, from the weight file. Raises DlibUnavailableError or DlibError."""
-    computed: Callable[[onnxruntime.InferenceSession, Network, Sequence[Picture]], proofs.Values]
-    """The graph's values, under the same names."""
+    """Synthetic pictures for validation."""
+    pictures_of_photo: Callable[[Picture], list[Picture]]
+    """Pictures for validation from a photo of the user. Raises DlibUnavailableError or DlibError."""
+    reference_values: Callable[[Path, Network, Sequence[Picture]], comparisons.Values]
+    """Dlib's values, from the weight file. Raises DlibUnavailableError or DlibError."""
+    graph_values: Callable[[onnxruntime.InferenceSession, Network, Sequence[Picture]], comparisons.Values]
+    """The graph's values, with the same names."""
     tolerance: Mapping[str, float]
-    """Largest absolute difference allowed, by the name of the values."""
+    """Upper bound of the absolute difference, by name of the values."""
     facts: Callable[[Network], DetectorFacts] | None = None
+    """Of a detector."""
 
 
-_DESCRIPTOR_GRAPH = GraphDescription(
+_DESCRIPTOR_GRAPH = GraphSpecification(
     topology=DESCRIPTOR,
     build=descriptor_graph,
-    given=(CHIPS,),
-    made=(DESCRIPTORS,),
+    inputs=(CHIPS,),
+    outputs=(DESCRIPTORS,),
     pictures=face_chips,
-    from_photo=photos.faces_of,
-    expected=proofs.descriptors_of_dlib,
-    computed=proofs.descriptors_of_graph,
-    # Values are up to 0.5; float32 sums in another order differ by 4e-7 at most (measured).
+    pictures_of_photo=user_photos.face_crops,
+    reference_values=comparisons.descriptors_of_dlib,
+    graph_values=comparisons.descriptors_of_graph,
+    # Values are up to 0.5. Measured: 4e-7 at most, from float32 sums in another order.
     tolerance=MappingProxyType({"batch": 1e-6, "single": 1e-6}),
 )
-_DETECTOR_GRAPH = GraphDescription(
+_DETECTOR_GRAPH = GraphSpecification(
     topology=DETECTOR,
     build=detector_graph,
-    given=(TILE, SHRUNK_GIVEN),
-    made=(SHRUNK, SCORES),
+    inputs=(TILE, SHRUNK_GIVEN),
+    outputs=(SHRUNK, SCORES),
     pictures=scenes,
-    from_photo=photos.scene_of,
-    expected=proofs.detections_of_dlib,
-    computed=proofs.detections_of_graph,
-    # Boxes are whole numbers. Measured: faces 3e-6. The whole map 1.3e-5 against dlib's wheels, at scores near -5,
-    # whose larger terms they sum without BLAS; 3e-6 against a dlib with OpenBLAS.
+    pictures_of_photo=user_photos.whole_photo,
+    reference_values=comparisons.detections_of_dlib,
+    graph_values=comparisons.detections_of_graph,
+    # Boxes are integers. Measured: confidences 3e-6. Scores 1.3e-5 against dlib's wheels, which sum without BLAS, at
+    # scores near -5 with their larger terms; 3e-6 against a dlib with OpenBLAS.
     tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": 3e-5}),
     facts=detector_facts,
 )
 _DEVICE_GRAPH = replace(
     _DETECTOR_GRAPH,
     build=device_graph,
-    given=(PHOTOS, *TABLES),
-    made=(AT, ABOVE, MAP),
-    computed=proofs.detections_of_device_graph,
+    inputs=(PHOTOS, *TABLES),
+    outputs=(AT, ABOVE, SCORE_MAP),
+    graph_values=comparisons.detections_of_device_graph,
     facts=device_facts,
 )
 _RESCORED_GRAPH = replace(
     _DETECTOR_GRAPH,
     build=rescored.rescored_graph,
-    given=rescored.GIVEN,
-    made=rescored.MADE,
-    computed=proofs.detections_of_rescored_graph,
+    inputs=rescored.INPUTS,
+    outputs=rescored.OUTPUTS,
+    graph_values=comparisons.detections_of_rescored_graph,
     facts=rescored.rescored_facts,
-    # The scores are the scan's, each at its place: their error is what the slack has to cover.
+    # The scores are those of the scan, place by place: the slack has to cover their error.
     tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": SLACK * MEASURED_SHARE}),
 )
 
-GRAPHS: Mapping[str, GraphDescription] = MappingProxyType(
+SPECIFICATIONS: Mapping[str, GraphSpecification] = MappingProxyType(
     {
         CNN_DETECTOR: _DETECTOR_GRAPH,
         DEVICE_DETECTOR: _DEVICE_GRAPH,
@@ -101,5 +102,4 @@ GRAPHS: Mapping[str, GraphDescription] = MappingProxyType(
         TAGUCHI_RESNET: _DESCRIPTOR_GRAPH,
     }
 )
-"""By catalogue name, or as models.py names another graph of the same weights. The landmark predictors are no networks:
-landmarks.py."""
+"""By graph name (model_store.models.GRAPHS)."""

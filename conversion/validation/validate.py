@@ -1,4 +1,4 @@
-"""The proof of a graph: its ports are as described, and its values are dlib's. What fails here is never written."""
+"""Validation of a graph: its ports are those of its specification, and its values are dlib's within tolerance."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,140 +8,141 @@ import numpy as np
 from conversion.dat.read_network import Network
 from conversion.graphs.builder import Port
 from conversion.validation import recorded, reference
+from conversion.validation.comparisons import Values
 from conversion.validation.pictures import Picture
-from conversion.validation.proofs import Values
-from conversion.validation.specifications import GraphDescription
-from model_store.manifest import Proof
+from conversion.validation.specifications import GraphSpecification
+from model_store.manifest import Validation
 from model_store.models import weights_of
 from service.recognition.ort.runtime import onnxruntime
 
 
-class ProofError(Exception):
-    """A graph that is not proven right."""
+class ValidationFailedError(Exception):
+    """Base class: an export did not pass, and is not written."""
 
 
-class NameMismatchError(ProofError):
-    """An input or output of another name, or too many or too few of them."""
+class NameMismatchError(ValidationFailedError):
+    """Names or number of inputs or outputs differ from the specification."""
 
 
-class ShapeMismatchError(ProofError):
-    """An input or output of another type or shape."""
+class ShapeMismatchError(ValidationFailedError):
+    """Type or shape of an input or output differs from the specification."""
 
 
-class ValueMismatchError(ProofError):
-    """Values that are further from dlib's than the graph's description allows."""
+class ValueMismatchError(ValidationFailedError):
+    """Values differ from dlib's by more than the tolerance."""
 
 
-class NoReferenceError(ProofError):
-    """Nothing to compare with: dlib cannot run here, and there are no recorded vectors."""
+class NoReferenceError(ValidationFailedError):
+    """Dlib cannot run here, and there are no recorded values."""
 
 
-def prove(
+def validate_graph(
     name: str,
-    description: GraphDescription,
+    specification: GraphSpecification,
     graph: bytes,
     weights: Path,
     network: Network,
     photos: Sequence[Picture] = (),
-) -> Proof:
-    """Compare a graph with dlib, or with what dlib gave earlier where it cannot run.
+) -> Validation:
+    """Compare a graph with dlib, or with recorded values of dlib where it cannot run.
 
     Args:
-        name: catalogue name of the weights, by which vectors are recorded.
-        description: what the graph has to be.
-        graph: the serialised ONNX model.
-        weights: the file that dlib loads.
-        network: what was read from that file.
-        photos: pictures to compare besides, RGB; they need dlib itself.
+        name: of the graph.
+        specification: of the graph.
+        graph: serialised ONNX model.
+        weights: file for dlib.
+        network: read from that file.
+        photos: of the user, RGB; they need dlib itself.
 
     Raises:
-        ProofError: one of its kinds above.
+        ValidationFailedError: one of its subclasses.
         DlibError: dlib does not load or run these weights.
     """
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    check_ports(session, description)
-    pictures = description.pictures()
+    check_ports(session, specification)
+    pictures = specification.pictures()
     of_photos: list[Picture] = []
 
-    def ask() -> Values:
-        of_photos.extend(picture for photo in photos for picture in description.from_photo(photo))
-        return description.expected(weights, network, [*pictures, *of_photos])
+    def run_dlib() -> Values:
+        of_photos.extend(picture for photo in photos for picture in specification.pictures_of_photo(photo))
+        return specification.reference_values(weights, network, [*pictures, *of_photos])
 
-    against, expected = dlibs_values(ask, name, network, pictures, photos)
+    source, expected = dlib_values(run_dlib, name, network, pictures, photos)
     pictures += of_photos
-    computed = description.computed(session, network, pictures)
-    differences = compare(expected, computed, description.tolerance)
-    return Proof(against, len(pictures), len(of_photos), differences, dict(description.tolerance))
+    computed = specification.graph_values(session, network, pictures)
+    differences = compare(expected, computed, specification.tolerance)
+    return Validation(source, len(pictures), len(of_photos), differences, dict(specification.tolerance))
 
 
-def dlibs_values(
-    ask: Callable[[], Values],
+def dlib_values(
+    run_dlib: Callable[[], Values],
     name: str,
-    source: recorded.Weights,
+    weights: recorded.Weights,
     pictures: Sequence[Picture],
     photos: Sequence[Picture],
 ) -> tuple[str, Values]:
-    """What dlib gives, or gave earlier where it cannot run; the first of the two says which.
+    """Dlib's values, or the recorded ones where dlib cannot run; with their source for the manifest.
 
     Args:
-        ask: asks dlib itself.
-        name, source, pictures: what vectors are recorded by.
-        photos: pictures to compare besides, of which no vectors can be recorded.
+        run_dlib: computes the values by dlib.
+        name, weights, pictures: keys of recorded values.
+        photos: of the user, for which no values are recorded.
 
     Raises:
-        NoReferenceError: dlib cannot run, and there are photos or no vectors.
+        NoReferenceError: dlib cannot run, and there are photos, or no recorded values.
         DlibError: dlib does not load or run these weights.
     """
     try:
-        return f"dlib {reference.dlib_version()}", ask()
+        return f"dlib {reference.dlib_version()}", run_dlib()
     except reference.DlibUnavailableError as unavailable:
         if photos:
             raise NoReferenceError(f"photos can be compared with dlib only, and {unavailable}") from None
         try:
-            record = recorded.load(weights_of(name), source, pictures)
+            record = recorded.load(weights_of(name), weights, pictures)
         except recorded.NoRecordError as missing:
             raise NoReferenceError(f"{unavailable}; {missing}") from None
-        return f"recorded vectors of dlib {record.dlib}", record.values
+        return f"recorded values of dlib {record.dlib}", record.values
 
 
-def check_ports(session: onnxruntime.InferenceSession, description: GraphDescription) -> None:
-    """Raise NameMismatchError or ShapeMismatchError where the graph's ports are not the described ones."""
+def check_ports(session: onnxruntime.InferenceSession, specification: GraphSpecification) -> None:
+    """Raise NameMismatchError or ShapeMismatchError if the graph's ports differ from the specification."""
     for kind, nodes, ports in (
-        ("input", session.get_inputs(), description.given),
-        ("output", session.get_outputs(), description.made),
+        ("input", session.get_inputs(), specification.inputs),
+        ("output", session.get_outputs(), specification.outputs),
     ):
-        names, described = [node.name for node in nodes], [port.name for port in ports]
-        if names != described:
-            raise NameMismatchError(f"the graph's {kind}s are {names}, where {described} were described")
+        names, specified = [node.name for node in nodes], [port.name for port in ports]
+        if names != specified:
+            raise NameMismatchError(f"the graph's {kind}s are {names}, specified as {specified}")
         for node, port in zip(nodes, ports, strict=True):
             found = Port(node.name, node.type, tuple(node.shape))
             if found != port:
                 raise ShapeMismatchError(
                     f"the {kind} {port.name!r} is {found.type} {found.shape}, "
-                    f"described as {port.type} {port.shape}"
+                    f"specified as {port.type} {port.shape}"
                 )
 
 
 def compare(expected: Values, computed: Values, tolerance: Mapping[str, float]) -> dict[str, float]:
-    """The largest absolute difference of each array.
+    """Largest absolute difference of each array.
 
-    Raises ValueMismatchError where one is above its tolerance, or where there are not as many values, such as a
-    face more.
+    Raises ValueMismatchError if one is above its tolerance, or if the shapes differ, such as by an additional face.
     """
     differences = {}
     for name, allowed in tolerance.items():
-        dlibs, ours = expected[name], computed[name]
-        if dlibs.size == 0:
-            raise ValueMismatchError(f"{name}: dlib gave no value to compare with")
-        if dlibs.shape != ours.shape:
-            raise ValueMismatchError(f"{name}: the graph gives {ours.shape} values, dlib {dlibs.shape}")
-        difference = np.abs(ours.astype(np.float64) - dlibs.astype(np.float64))
+        reference_values, values = expected[name], computed[name]
+        if reference_values.size == 0:
+            raise ValueMismatchError(f"{name}: dlib gave no value for comparison")
+        if reference_values.shape != values.shape:
+            raise ValueMismatchError(
+                f"{name}: the graph gives {values.shape} values, dlib {reference_values.shape}"
+            )
+        difference = np.abs(values.astype(np.float64) - reference_values.astype(np.float64))
         worst = float(difference.max())
-        if not worst <= allowed:  # so that a NaN fails too
+        if not worst <= allowed:  # a NaN fails too
             place = np.unravel_index(int(difference.argmax()), difference.shape)
             raise ValueMismatchError(
                 f"{name}: {worst:.3g} away from dlib, {allowed:g} is allowed "
-                f"(at {tuple(int(index) for index in place)}: {ours[place]}, dlib {dlibs[place]})"
+                f"(at {tuple(int(index) for index in place)}: {values[place]}, dlib {reference_values[place]})"
             )
         differences[name] = worst
     return differences

@@ -100,7 +100,7 @@ class Endpoints:
                 "versions": versions(),
                 "model": {"number": model.number, "description": model.description},
                 "weights": {
-                    status.weight.name: {"sha256": status.sha256, "origin": status.detail}
+                    status.weight.name: {"sha256": status.sha256, "origin": status.origin or status.problem}
                     for status in await self._weights()
                 },
                 "stages": status.model_dump()["stages"] if status else None,

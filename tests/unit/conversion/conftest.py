@@ -1,4 +1,4 @@
-"""Real weights, real face chips cut by dlib, and a machine on which dlib cannot run."""
+"""Real weights, real face chips of dlib, and subprocesses without a usable dlib."""
 
 import os
 import signal
@@ -19,9 +19,9 @@ from model_store.store import WeightStore
 from tests.perturbed import perturbed
 
 CHIPS = 104
-"""More than the hundred that parity is claimed on."""
+"""More than the hundred of the parity criterion."""
 PADDINGS = (0.25, 0.1, 0.4, 0.2, 0.3, 0.15, 0.35, 0.05, 0.45, 0.5)
-"""Around a face, of its size: where there are few faces, each is cut several times."""
+"""Margins around a face, as fractions of its size, so that few faces give many chips."""
 PHOTO_SIDE = 600
 
 
@@ -47,7 +47,7 @@ def detector(detector_weights: Path) -> Network:
 
 @pytest.fixture(scope="session")
 def pictures(photos: dict[str, Path]) -> list[NDArray[np.uint8]]:
-    """Photos, RGB, at most PHOTO_SIDE pixels wide and high: those of FACE_TEST_PHOTOS too where it is set."""
+    """Photos, RGB, at most PHOTO_SIDE pixels wide and high; with those of FACE_TEST_PHOTOS if set."""
     files = sorted(photos.values())
     if folder := os.environ.get("FACE_TEST_PHOTOS"):
         files += photos_in(Path(folder) / "dev")
@@ -56,7 +56,7 @@ def pictures(photos: dict[str, Path]) -> list[NDArray[np.uint8]]:
 
 @pytest.fixture(scope="session")
 def real_chips(store: Path, pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Aligned chips of real faces, cut by dlib: (CHIPS, 150, 150, 3), RGB."""
+    """Aligned chips of real faces by dlib: (CHIPS, 150, 150, 3), RGB."""
     detector = dlib.get_frontal_face_detector()
     landmarks = dlib.shape_predictor(str(WeightStore(store).path(FIVE_POINTS)))
     faces = [(picture, landmarks(picture, box)) for picture in pictures for box in detector(picture)]
@@ -69,13 +69,13 @@ def real_chips(store: Path, pictures: list[NDArray[np.uint8]]) -> NDArray[np.uin
 
 @pytest.fixture
 def without_dlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes started from here on cannot import dlib."""
+    """New subprocesses cannot import dlib."""
     _shadow_dlib(tmp_path, monkeypatch, "raise ImportError('no dlib in this test')\n")
 
 
 @pytest.fixture
 def without_avx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes started from here on die as dlib's wheels do on a processor without AVX."""
+    """New subprocesses die at the import of dlib, like dlib's wheels on a processor without AVX."""
     _shadow_dlib(
         tmp_path,
         monkeypatch,
@@ -87,7 +87,7 @@ def without_avx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def perturb() -> Callable[[bytes, Network, int], bytes]:
-    """Returns (data, network, seed) -> data in which every tensor got noise of its own."""
+    """Function (data, network, seed) -> data with noise on every tensor."""
     return perturbed
 
 

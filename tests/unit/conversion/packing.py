@@ -1,4 +1,4 @@
-"""Numbers as dlib writes them (dlib/serialize.h and dlib/float_details.h)."""
+"""Numbers in dlib's packed form (dlib/serialize.h and dlib/float_details.h)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""python -m conversion as a user runs it: idempotent, killed in the middle, twice at once, in words."""
+"""`python -m conversion`: idempotent, killed in the middle, concurrent, and its errors."""
 
 import json
 import os
@@ -11,15 +11,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from conversion.__main__ import CONVERTIBLE, main
-from conversion.landmarks import POINTS
-from conversion.validation.specifications import GRAPHS
+from conversion.__main__ import main
+from conversion.validation.specifications import SPECIFICATIONS
 from model_store import manifest
 from model_store.models import (
     CNN_DETECTOR,
     DEVICE_DETECTOR,
     DLIB_RESNET,
-    FIVE_POINTS,
+    GRAPHS,
     RESCORED_DETECTOR,
 )
 
@@ -28,15 +27,15 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def own_store(tmp_path: Path, detector_weights: Path) -> Path:
-    """A store of the test's own with the detector's weights, the quickest to convert."""
+    """A new store with the detector's weights, the fastest to convert."""
     folder = tmp_path / "store" / "weights"
     folder.mkdir(parents=True)
     shutil.copy(detector_weights, folder)
     return folder.parent
 
 
-OF_THE_DETECTOR = (CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR)
-"""The graphs of one file."""
+DETECTOR_GRAPHS = (CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR)
+"""The graphs of one weight file."""
 
 
 def _command(store: Path, *arguments: str) -> list[str]:
@@ -47,15 +46,15 @@ def _run(store: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(_command(store, *arguments), cwd=ROOT, capture_output=True, text=True)
 
 
-def test_what_can_be_converted_is_what_has_a_graph_or_points() -> None:
-    assert set(CONVERTIBLE) == {*GRAPHS, *POINTS}
+def test_every_graph_has_a_specification() -> None:
+    assert set(SPECIFICATIONS) == set(GRAPHS)
 
 
-def test_it_converts_what_is_there_and_then_has_nothing_to_do(own_store: Path) -> None:
+def test_second_run_converts_nothing(own_store: Path) -> None:
     first = _run(own_store)
     assert first.returncode == 0, first.stderr
-    said = first.stdout.splitlines()
-    for name, announced, converted in zip(OF_THE_DETECTOR, said[::2], said[1::2], strict=True):
+    lines = first.stdout.splitlines()
+    for name, announced, converted in zip(DETECTOR_GRAPHS, lines[::2], lines[1::2], strict=True):
         assert announced.startswith(f"{name}: converting, and comparing with dlib")
         assert converted.startswith(f"{name}: converted; largest difference from dlib 20.0.1")
     graph = manifest.graph_path(own_store, CNN_DETECTOR)
@@ -66,26 +65,26 @@ def test_it_converts_what_is_there_and_then_has_nothing_to_do(own_store: Path) -
 
     second = _run(own_store)
     assert second.returncode == 0
-    assert second.stdout.splitlines() == [f"{name}: up to date" for name in OF_THE_DETECTOR]
+    assert second.stdout.splitlines() == [f"{name}: up to date" for name in DETECTOR_GRAPHS]
     assert written == (graph.stat().st_mtime_ns, graph.stat().st_ino)
 
 
-def test_photos_of_a_folder_are_compared_too(
+def test_validates_on_photos_of_a_folder_too(
     own_store: Path, photos: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in ("obama.jpg", "astronaut.png"):
         with Image.open(photos[name]) as photo:
-            photo.resize((150, 180)).save(folder / name)  # dlib takes 6 seconds a megapixel
+            photo.resize((150, 180)).save(folder / name)  # dlib takes 6 seconds per megapixel
     done = _run(own_store, "--photos", str(folder), "--force", CNN_DETECTOR)
     assert done.returncode == 0, done.stderr
-    proof = manifest.load(own_store, CNN_DETECTOR).proof
-    assert (proof.photos, proof.inputs) == (2, 6)
+    validation = manifest.load(own_store, CNN_DETECTOR).validation
+    assert (validation.photos, validation.inputs) == (2, 6)
 
 
 @pytest.mark.usefixtures("without_dlib")
-def test_a_graph_of_another_converter_or_source_is_made_anew(own_store: Path) -> None:
+def test_graph_of_another_converter_or_source_is_converted_again(own_store: Path) -> None:
     assert main(["--store", str(own_store), CNN_DETECTOR]) == 0
     path = manifest.manifest_path(own_store, CNN_DETECTOR)
     whole = path.read_text()
@@ -108,14 +107,14 @@ _KILL = "lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)"
 @pytest.mark.parametrize(
     "patch",
     [
-        f"import conversion.export as e; e.prove = {_KILL}",
+        f"import conversion.export as e; e.validate_graph = {_KILL}",
         f"os.fsync = {_KILL}",
         f"from model_store import manifest; manifest.write = {_KILL}",
     ],
-    ids=["while proving", "while writing the graph", "before the manifest"],
+    ids=["while validating", "while writing the graph", "before the manifest"],
 )
 @pytest.mark.parametrize("earlier", [False, True], ids=["first time", "over an earlier graph"])
-def test_killed_in_the_middle_nothing_is_taken_for_whole(own_store: Path, patch: str, earlier: bool) -> None:
+def test_killed_conversion_leaves_no_usable_graph(own_store: Path, patch: str, earlier: bool) -> None:
     if earlier:
         assert main(["--store", str(own_store), CNN_DETECTOR]) == 0
         path = manifest.manifest_path(own_store, CNN_DETECTOR)
@@ -138,29 +137,27 @@ def test_killed_in_the_middle_nothing_is_taken_for_whole(own_store: Path, patch:
 
 
 @pytest.mark.usefixtures("without_dlib")
-def test_two_at_once_convert_once(own_store: Path) -> None:
+def test_two_concurrent_runs_convert_once(own_store: Path) -> None:
     both = [
         subprocess.Popen(_command(own_store, CNN_DETECTOR), cwd=ROOT, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [process.communicate()[0] for process in both]
+    outputs = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sorted("converted" in line for line in said) == [False, True]
+    assert sorted("converted" in output for output in outputs) == [False, True]
     manifest.load(own_store, CNN_DETECTOR)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["frontal_face_detector"], "is nothing to convert; there are"),
+        (["frontal_face_detector"], "cannot be converted; names are"),
         ([DLIB_RESNET], f"{DLIB_RESNET}.dat is missing"),
-        (["--model", "1"], f"{FIVE_POINTS}.dat is missing"),
-        (["--photos", "/nonexistent", "--force"], "/nonexistent is no folder of photos"),
+        (["--model", "1"], f"{DLIB_RESNET}.dat is missing"),
+        (["--photos", "/nonexistent", "--force"], "/nonexistent is not a folder"),
     ],
 )
-def test_errors_are_one_line_that_says_what_to_do(
-    own_store: Path, arguments: list[str], message: str
-) -> None:
+def test_error_is_one_line_with_the_remedy(own_store: Path, arguments: list[str], message: str) -> None:
     done = _run(own_store, *arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
@@ -168,13 +165,13 @@ def test_errors_are_one_line_that_says_what_to_do(
     assert done.stderr.count("\n") == 1
 
 
-def test_an_empty_store_is_an_error(tmp_path: Path) -> None:
+def test_empty_store_is_an_error(tmp_path: Path) -> None:
     done = _run(tmp_path)
     assert done.returncode == 1
     assert "python -m model_store fetch" in done.stderr
 
 
-def test_a_damaged_weight_is_not_converted(own_store: Path) -> None:
+def test_damaged_weights_are_not_converted(own_store: Path) -> None:
     weights = own_store / "weights" / f"{CNN_DETECTOR}.dat"
     weights.write_bytes(weights.read_bytes()[:-1])
     done = _run(own_store)
@@ -183,7 +180,7 @@ def test_a_damaged_weight_is_not_converted(own_store: Path) -> None:
     assert not (own_store / "onnx").exists()
 
 
-def test_the_store_is_the_setting_face_store(own_store: Path) -> None:
+def test_face_store_is_the_default_store(own_store: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "conversion", "--model", "3"],
         cwd=ROOT,
@@ -191,4 +188,4 @@ def test_the_store_is_the_setting_face_store(own_store: Path) -> None:
         text=True,
         env={**os.environ, "FACE_STORE": str(own_store)},
     )
-    assert f"{own_store}/weights/{FIVE_POINTS}.dat is missing" in done.stderr
+    assert f"{own_store}/weights/{DLIB_RESNET}.dat is missing" in done.stderr

@@ -1,4 +1,4 @@
-"""Real weights, of the machine's store or through pip; and a server that misbehaves to order."""
+"""Real weights, of the machine's store or through pip; and an HTTP server with configurable faults."""
 
 import bz2
 import threading
@@ -10,29 +10,28 @@ from pathlib import Path
 import pytest
 
 from model_store.catalog import Catalog, SourceName, load_catalog
+from model_store.models import FIVE_POINTS
 from model_store.store import WeightStore
 
-FIVE_POINTS = "shape_predictor_5_face_landmarks"
-
-# Gets the handler after the request line and headers were read, and writes whatever response it likes.
+# Called with the handler after the request line and headers were read; writes the response.
 Response = Callable[[BaseHTTPRequestHandler], None]
 
 
 @dataclass
 class Server:
-    """A local HTTP server: `responses` by path, `hits` in the order they came."""
+    """A local HTTP server: `responses` by path, `hits` in order of arrival."""
 
     url: str = ""
     responses: dict[str, Response] = field(default_factory=dict)
     hits: list[str] = field(default_factory=list)
-    # Set at the end of the test, so that no handler waits longer than its test.
+    # Set at the end of the test, so that no handler outlives its test.
     released: threading.Event = field(default_factory=threading.Event)
 
     def give(self, name: str, body: bytes) -> None:
         self.responses[f"/{name}.dat.bz2"] = lambda handler: send(handler, body, len(body))
 
     def catalog(self, sources: tuple[SourceName, ...] = ("upstream",)) -> Catalog:
-        """The real catalogue, but upstream is this server and every known weight has these sources."""
+        """The real catalogue with this server as upstream and these sources for every weight with a known hash."""
         return replace(with_sources(sources), upstream_url=f"{self.url}/{{name}}.dat.bz2")
 
 
@@ -48,7 +47,7 @@ def send(handler: BaseHTTPRequestHandler, body: bytes, length: int) -> None:
 def with_sources(sources: tuple[SourceName, ...]) -> Catalog:
     catalog = load_catalog()
     weights = {
-        name: replace(weight, sources=sources if weight.editions else ())
+        name: replace(weight, sources=sources if weight.variants else ())
         for name, weight in catalog.weights.items()
     }
     return replace(catalog, weights=weights)
@@ -82,7 +81,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def sdist_store(tmp_path_factory: pytest.TempPathFactory) -> WeightStore:
-    """A store that pip really filled, for slow tests. Tests read it, and change only copies."""
+    """A store filled by pip, for slow tests. Tests read it, and change only copies."""
     store = WeightStore(tmp_path_factory.mktemp("sdist"), with_sources(("sdist",)))
     store.fetch()
     return store
@@ -90,7 +89,7 @@ def sdist_store(tmp_path_factory: pytest.TempPathFactory) -> WeightStore:
 
 @pytest.fixture(scope="session")
 def weights(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the four weights of the machine's store that can be downloaded."""
+    """A folder with the four downloadable weights of the machine's store."""
     folder = tmp_path_factory.mktemp("weights")
     for name in load_catalog().downloadable():
         file = WeightStore(store).path(name).resolve()
@@ -100,5 +99,5 @@ def weights(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def five_points_bz2(weights: Path) -> bytes:
-    """9 MB in several bz2 blocks, so that the first half of it already decompresses to something."""
+    """9 MB in several bz2 blocks, so that its first half decompresses to some bytes."""
     return bz2.compress((weights / f"{FIVE_POINTS}.dat").read_bytes())

@@ -17,7 +17,7 @@ def interrupted_while_writing(path: Path) -> None:
         raise KeyboardInterrupt
 
 
-def test_the_file_appears_whole_at_the_end_and_not_before(tmp_path: Path) -> None:
+def test_file_appears_complete_and_only_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "new" / "graph.onnx"
 
     with atomic_file(path) as file:
@@ -30,7 +30,7 @@ def test_the_file_appears_whole_at_the_end_and_not_before(tmp_path: Path) -> Non
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_error_keeps_the_old_file_and_leaves_no_temporary(tmp_path: Path) -> None:
     path = tmp_path / "graph.onnx"
     path.write_bytes(b"old")
 
@@ -41,7 +41,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_others_may_read_the_file_as_the_umask_says(tmp_path: Path) -> None:
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.touch()
 
@@ -51,10 +51,10 @@ def test_others_may_read_the_file_as_the_umask_says(tmp_path: Path) -> None:
     assert (tmp_path / "published").stat().st_mode == plain.stat().st_mode
 
 
-def test_a_leftover_is_swept_and_a_file_being_written_is_not(tmp_path: Path) -> None:
+def test_sweep_deletes_leftovers_and_keeps_files_being_written(tmp_path: Path) -> None:
     leftover = tmp_path / f".graph.onnx.0000{TEMPORARY_ENDING}"
     leftover.write_bytes(b"half")
-    other = tmp_path / ".somebody-elses.part"
+    other = tmp_path / ".unrelated.part"
     other.touch()
 
     with atomic_file(tmp_path / "graph.onnx") as file:
@@ -68,7 +68,7 @@ def test_a_leftover_is_swept_and_a_file_being_written_is_not(tmp_path: Path) -> 
     assert temporaries(tmp_path) == []
 
 
-def test_two_writers_of_one_file_both_finish_and_the_last_one_counts(tmp_path: Path) -> None:
+def test_two_writers_of_one_file_both_finish_and_the_last_one_wins(tmp_path: Path) -> None:
     path = tmp_path / "graph.onnx"
 
     with atomic_file(path) as first:
@@ -80,7 +80,7 @@ def test_two_writers_of_one_file_both_finish_and_the_last_one_counts(tmp_path: P
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_process_that_ends_at_once_discards_what_it_had_begun(tmp_path: Path) -> None:
+def test_discard_unfinished_deletes_temporaries_before_exit(tmp_path: Path) -> None:
     program = (
         "import os, sys; from pathlib import Path; from model_store import atomic\n"
         "with atomic.atomic_file(Path(sys.argv[1])) as file:\n"

@@ -1,4 +1,4 @@
-"""`python -m model_store` as a user types it."""
+"""`python -m model_store`: output, exit codes, errors."""
 
 import os
 import pty
@@ -12,12 +12,9 @@ import pytest
 
 from model_store.__main__ import main
 from model_store.command import command
-from tests.unit.model_store.conftest import FIVE_POINTS
+from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS, SIXTY_EIGHT_POINTS, TAGUCHI_RESNET
 
 REPOSITORY = Path(__file__).parents[3]
-DETECTOR = "mmod_human_face_detector"
-SIXTY_EIGHT = "shape_predictor_68_face_landmarks"
-TAGUCHI = "taguchi_face_recognition_resnet_model_v1"
 
 
 @pytest.fixture(autouse=True)
@@ -37,58 +34,58 @@ def test_fetch_then_list_then_verify(weights: Path, capsys: pytest.CaptureFixtur
     verified = capsys.readouterr().out
 
     assert listed.count("verified ") == verified.count("verified ") == 4
-    assert f"missing   {TAGUCHI}" in listed
+    assert f"missing   {TAGUCHI_RESNET}" in listed
     assert "whose licence excludes commercial use" in listed
 
 
-def test_a_model_stands_for_its_weights(
+def test_model_option_selects_its_weights(
     weights: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fetch", "--model", "3", "--from", str(weights)]) == 0
 
     assert {path.stem for path in (root / "weights").glob("*.dat")} == {
         FIVE_POINTS,
-        "dlib_face_recognition_resnet_model_v1",
+        DLIB_RESNET,
     }
     assert main(["list", "--model", "3"]) == 0
     assert main(["list", "--model", "1"]) == 1
     assert "commercial" not in capsys.readouterr().err
 
 
-def test_choosing_68_points_prints_their_licence(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fetch", SIXTY_EIGHT, "--from", str(weights)]) == 0
+def test_fetching_68_points_prints_their_licence(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fetch", SIXTY_EIGHT_POINTS, "--from", str(weights)]) == 0
 
-    assert f"{SIXTY_EIGHT}: not for commercial use" in capsys.readouterr().err
+    assert f"{SIXTY_EIGHT_POINTS}: not for commercial use" in capsys.readouterr().err
 
 
-def test_model_6_says_what_to_do_and_still_gets_the_rest(
+def test_model_6_fetches_the_rest_and_prints_the_remedy(
     weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fetch", "--model", "6", "--from", str(weights)]) == 1
 
-    said = capsys.readouterr().err
-    assert f"error: {TAGUCHI}: " in said
-    assert f"python -m model_store add {TAGUCHI}.dat.bz2" in said
-    assert main(["list", DETECTOR, FIVE_POINTS]) == 0
-    assert main(["list", TAGUCHI]) == 1
+    errors = capsys.readouterr().err
+    assert f"error: {TAGUCHI_RESNET}: " in errors
+    assert f"python -m model_store add {TAGUCHI_RESNET}.dat.bz2" in errors
+    assert main(["list", CNN_DETECTOR, FIVE_POINTS]) == 0
+    assert main(["list", TAGUCHI_RESNET]) == 1
 
 
 def test_verify_fails_on_a_changed_file(
     weights: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["fetch", DETECTOR, FIVE_POINTS, "--from", str(weights)])
+    main(["fetch", CNN_DETECTOR, FIVE_POINTS, "--from", str(weights)])
     with (root / "weights" / f"{FIVE_POINTS}.dat").open("ab") as file:
         file.write(b"!")
     capsys.readouterr()
 
-    assert main(["verify", DETECTOR]) == 0
+    assert main(["verify", CNN_DETECTOR]) == 0
     assert main(["verify", f"{FIVE_POINTS}.dat"]) == 1
     assert main(["verify", f"{FIVE_POINTS}.dat", "--model", "3"]) == 1
     assert f"run: {command('model_store fetch')} {FIVE_POINTS}".lower() in capsys.readouterr().err.lower()
 
 
-def test_add_says_what_it_took(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = Path(shutil.copy(weights / f"{DETECTOR}.dat", tmp_path / f"{TAGUCHI}.dat"))
+def test_add_prints_the_origin(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path(shutil.copy(weights / f"{CNN_DETECTOR}.dat", tmp_path / f"{TAGUCHI_RESNET}.dat"))
 
     assert main(["add", str(file)]) == 0
 
@@ -98,13 +95,13 @@ def test_add_says_what_it_took(tmp_path: Path, weights: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["list", "nonesuch"], "no weight is called 'nonesuch'"),
-        (["fetch", "nonesuch"], "no weight is called 'nonesuch'"),
-        (["add", "nonesuch.dat"], "no weight is called 'nonesuch'"),
-        (["add", f"{DETECTOR}.dat"], "No such file or directory"),
+        (["list", "unknown"], "no weight is called 'unknown'"),
+        (["fetch", "unknown"], "no weight is called 'unknown'"),
+        (["add", "unknown.dat"], "no weight is called 'unknown'"),
+        (["add", f"{CNN_DETECTOR}.dat"], "No such file or directory"),
     ],
 )
-def test_an_error_is_one_line_and_no_traceback(tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_error_is_one_line_without_traceback(tmp_path: Path, arguments: list[str], message: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "model_store", *arguments],
         cwd=REPOSITORY,
@@ -121,21 +118,21 @@ def test_an_error_is_one_line_and_no_traceback(tmp_path: Path, arguments: list[s
     assert done.stderr.count("\n") == 1
 
 
-def test_a_store_that_cannot_be_written_is_one_line(
+def test_unwritable_store_is_an_error_of_one_line(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("FACE_STORE", str(tmp_path / "file"))
 
-    assert main(["fetch", DETECTOR, "--from", str(weights)]) == 1
+    assert main(["fetch", CNN_DETECTOR, "--from", str(weights)]) == 1
 
     assert "Not a directory" in capsys.readouterr().err
 
 
-def test_a_terminal_sees_progress(tmp_path: Path, weights: Path) -> None:
+def test_terminal_shows_progress(tmp_path: Path, weights: Path) -> None:
     reader, writer = pty.openpty()
     termios.tcsetwinsize(writer, (24, 120))
-    command = [sys.executable, "-m", "model_store", "fetch", DETECTOR, "--from", str(weights)]
+    command = [sys.executable, "-m", "model_store", "fetch", CNN_DETECTOR, "--from", str(weights)]
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY,
@@ -144,18 +141,18 @@ def test_a_terminal_sees_progress(tmp_path: Path, weights: Path) -> None:
         stderr=writer,
     )
     os.close(writer)
-    said = b""
+    output = b""
     while chunk := _read(reader):
-        said += chunk
+        output += chunk
     os.close(reader)
 
     assert process.wait() == 0
-    assert DETECTOR.encode() in said
-    assert b"100%" in said
+    assert CNN_DETECTOR.encode() in output
+    assert b"100%" in output
 
 
 def _read(terminal: int) -> bytes:
-    """Linux reports the end of a terminal as an error, not as no bytes."""
+    """Linux reports the end of a terminal as an error, not as zero bytes."""
     try:
         return os.read(terminal, 4096)
     except OSError:

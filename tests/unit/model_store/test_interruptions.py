@@ -1,4 +1,4 @@
-"""Processes that are killed, and processes that meet. Nothing here depends on how fast the machine is."""
+"""Killed and concurrent processes. No test depends on the speed of the machine."""
 
 import json
 import subprocess
@@ -9,11 +9,12 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from model_store.atomic import TEMPORARY_ENDING
+from model_store.models import FIVE_POINTS
 from model_store.store import WeightStore
-from tests.unit.model_store.conftest import FIVE_POINTS, Server, send
+from tests.unit.model_store.conftest import Server, send
 
 REPOSITORY = Path(__file__).parents[3]
-PATIENCE_S = 60
+TIMEOUT_S = 60
 
 FETCH = """
 import json, logging, sys
@@ -42,17 +43,17 @@ def half_written(folder: Path) -> list[Path]:
     return [path for path in folder.glob(f".*{TEMPORARY_ENDING}") if path.stat().st_size > 0]
 
 
-def test_a_fetch_killed_in_the_middle_leaves_nothing_that_counts(
+def test_killed_fetch_leaves_the_weight_missing(
     tmp_path: Path, server: Server, five_points_bz2: bytes
 ) -> None:
     def stall(handler: BaseHTTPRequestHandler) -> None:
         send(handler, five_points_bz2[: len(five_points_bz2) // 2], len(five_points_bz2))
-        server.released.wait(PATIENCE_S)
+        server.released.wait(TIMEOUT_S)
 
     server.responses[f"/{FIVE_POINTS}.dat.bz2"] = stall
     store = WeightStore(tmp_path, server.catalog())
     with start_fetch(tmp_path, server) as process:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not half_written(store.folder):
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline
@@ -69,23 +70,23 @@ def test_a_fetch_killed_in_the_middle_leaves_nothing_that_counts(
     assert {path.name for path in store.folder.iterdir()} == {".lock", f"{FIVE_POINTS}.dat"}
 
 
-def test_two_fetches_at_once_download_once(tmp_path: Path, server: Server, five_points_bz2: bytes) -> None:
-    asked, go_on = threading.Event(), threading.Event()
+def test_two_concurrent_fetches_download_once(tmp_path: Path, server: Server, five_points_bz2: bytes) -> None:
+    requested, go_on = threading.Event(), threading.Event()
 
     def wait_and_give(handler: BaseHTTPRequestHandler) -> None:
-        asked.set()
-        go_on.wait(PATIENCE_S)
+        requested.set()
+        go_on.wait(TIMEOUT_S)
         send(handler, five_points_bz2, len(five_points_bz2))
 
     server.responses[f"/{FIVE_POINTS}.dat.bz2"] = wait_and_give
     with start_fetch(tmp_path, server) as first:
-        assert asked.wait(PATIENCE_S)
+        assert requested.wait(TIMEOUT_S)
         with start_fetch(tmp_path, server) as second:
             assert second.stderr is not None
             assert "waiting for another process" in second.stderr.readline()
             go_on.set()
-            first_said, second_said = first.communicate()[1], second.communicate()[1]
+            first_log, second_log = first.communicate()[1], second.communicate()[1]
 
-    assert (first.returncode, second.returncode) == (0, 0), first_said + second_said
+    assert (first.returncode, second.returncode) == (0, 0), first_log + second_log
     assert len(server.hits) == 1
     assert WeightStore(tmp_path).path(FIVE_POINTS).is_file()

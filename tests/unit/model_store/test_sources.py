@@ -1,4 +1,4 @@
-"""Every source in its good and its bad ways, over real HTTP and through the real pip."""
+"""Successes and failures of each source, over real HTTP and through the real pip."""
 
 import bz2
 import hashlib
@@ -13,15 +13,14 @@ import pytest
 from model_store.atomic import TEMPORARY_ENDING
 from model_store.catalog import load_catalog
 from model_store.errors import FetchError
+from model_store.models import CNN_DETECTOR, FIVE_POINTS
 from model_store.sources import WORKSPACE_PREFIX
 from model_store.store import WeightStore
-from tests.unit.model_store.conftest import FIVE_POINTS, Server, send, with_sources
-
-DETECTOR = "mmod_human_face_detector"
+from tests.unit.model_store.conftest import Server, send, with_sources
 
 
 @pytest.mark.slow
-def test_the_sdist_gives_its_four_weights_and_leaves_nothing_beside_them(sdist_store: WeightStore) -> None:
+def test_sdist_gives_four_weights_and_leaves_no_other_file(sdist_store: WeightStore) -> None:
     catalog = load_catalog()
 
     assert [status.state for status in sdist_store.status(catalog.downloadable())] == ["verified"] * 4
@@ -31,13 +30,13 @@ def test_the_sdist_gives_its_four_weights_and_leaves_nothing_beside_them(sdist_s
     }
     for name in catalog.downloadable():
         content = sdist_store.path(name).read_bytes()
-        edition = catalog.weight(name).edition(hashlib.sha256(content).hexdigest())
-        assert edition is not None
-        assert edition.size == len(content)
+        variant = catalog.weight(name).variant(hashlib.sha256(content).hexdigest())
+        assert variant is not None
+        assert variant.size == len(content)
 
 
 @pytest.mark.slow
-def test_a_sdist_with_another_hash_is_refused_by_pip_and_asked_for_once(
+def test_sdist_with_another_hash_is_rejected_by_pip_after_one_download(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     requirement = tmp_path / "requirement.txt"
@@ -45,9 +44,9 @@ def test_a_sdist_with_another_hash_is_refused_by_pip_and_asked_for_once(
     store = WeightStore(tmp_path / "store", replace(with_sources(("sdist",)), sdist_requirement=requirement))
 
     with caplog.at_level(logging.INFO), pytest.raises(FetchError) as caught:
-        store.fetch([DETECTOR, FIVE_POINTS])
+        store.fetch([CNN_DETECTOR, FIVE_POINTS])
 
-    assert set(caught.value.failures) == {DETECTOR, FIVE_POINTS}
+    assert set(caught.value.failures) == {CNN_DETECTOR, FIVE_POINTS}
     assert all(
         "pip download: THESE PACKAGES DO NOT MATCH" in reason for reason in caught.value.failures.values()
     )
@@ -55,7 +54,7 @@ def test_a_sdist_with_another_hash_is_refused_by_pip_and_asked_for_once(
     assert [path.name for path in store.folder.iterdir()] == [".lock"]
 
 
-def test_a_url_is_streamed_decompressed_and_verified(
+def test_upstream_is_streamed_decompressed_and_verified(
     tmp_path: Path, server: Server, five_points_bz2: bytes
 ) -> None:
     server.give(FIVE_POINTS, five_points_bz2)
@@ -69,7 +68,7 @@ def test_a_url_is_streamed_decompressed_and_verified(
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
 
 
-def test_wrong_bytes_are_deleted_and_the_next_source_is_tried(
+def test_wrong_content_is_deleted_and_the_next_source_is_tried(
     tmp_path: Path, server: Server, five_points_bz2: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "folder"
@@ -90,21 +89,21 @@ def test_wrong_bytes_are_deleted_and_the_next_source_is_tried(
     assert users_file.exists()
 
 
-def test_the_folder_comes_first_plain_or_compressed(
+def test_folder_is_the_first_source_uncompressed_or_bz2(
     tmp_path: Path, server: Server, weights: Path, five_points_bz2: bytes
 ) -> None:
     (tmp_path / f"{FIVE_POINTS}.dat.bz2").write_bytes(five_points_bz2)
     compressed = WeightStore(tmp_path / "a", server.catalog())
-    plain = WeightStore(tmp_path / "b", server.catalog())
+    uncompressed = WeightStore(tmp_path / "b", server.catalog())
 
     compressed.fetch([FIVE_POINTS], tmp_path)
-    plain.fetch([FIVE_POINTS], weights)
+    uncompressed.fetch([FIVE_POINTS], weights)
 
-    assert compressed.sha256(FIVE_POINTS) == plain.sha256(FIVE_POINTS)
+    assert compressed.sha256(FIVE_POINTS) == uncompressed.sha256(FIVE_POINTS)
     assert server.hits == []
 
 
-def test_when_all_sources_fail_each_is_named_with_its_reason(tmp_path: Path, server: Server) -> None:
+def test_fetch_error_has_the_reason_of_each_source(tmp_path: Path, server: Server) -> None:
     store = WeightStore(tmp_path / "store", server.catalog())
 
     with pytest.raises(FetchError) as caught:
@@ -116,16 +115,16 @@ def test_when_all_sources_fail_each_is_named_with_its_reason(tmp_path: Path, ser
     assert f"python -m model_store add {FIVE_POINTS}.dat.bz2" in reason
 
 
-def test_one_failure_does_not_keep_the_others_from_arriving(
+def test_one_failure_does_not_stop_the_other_weights(
     tmp_path: Path, server: Server, five_points_bz2: bytes
 ) -> None:
     server.give(FIVE_POINTS, five_points_bz2)
     store = WeightStore(tmp_path, server.catalog())
 
     with pytest.raises(FetchError) as caught:
-        store.fetch([DETECTOR, FIVE_POINTS])
+        store.fetch([CNN_DETECTOR, FIVE_POINTS])
 
-    assert set(caught.value.failures) == {DETECTOR}
+    assert set(caught.value.failures) == {CNN_DETECTOR}
     assert store.path(FIVE_POINTS).is_file()
 
 
@@ -141,7 +140,7 @@ def test_one_failure_does_not_keep_the_others_from_arriving(
         pytest.param(lambda whole: bz2.compress(b"other"), "dlib-models: wrong content, deleted", id="other"),
     ],
 )
-def test_a_bad_download_is_a_reason_and_leaves_nothing(
+def test_bad_download_leaves_no_file(
     tmp_path: Path, server: Server, five_points_bz2: bytes, damage: Callable[[bytes], bytes], reason: str
 ) -> None:
     server.give(FIVE_POINTS, damage(five_points_bz2))
@@ -153,9 +152,7 @@ def test_a_bad_download_is_a_reason_and_leaves_nothing(
     assert [path.name for path in store.folder.iterdir()] == [".lock"]
 
 
-def test_a_connection_that_breaks_off_is_a_reason(
-    tmp_path: Path, server: Server, five_points_bz2: bytes
-) -> None:
+def test_broken_connection_leaves_no_file(tmp_path: Path, server: Server, five_points_bz2: bytes) -> None:
     half = five_points_bz2[: len(five_points_bz2) // 2]
     server.responses[f"/{FIVE_POINTS}.dat.bz2"] = lambda handler: send(handler, half, len(five_points_bz2))
     store = WeightStore(tmp_path, server.catalog())
@@ -166,13 +163,13 @@ def test_a_connection_that_breaks_off_is_a_reason(
     assert [path.name for path in store.folder.iterdir()] == [".lock"]
 
 
-def test_a_bomb_is_stopped_at_the_size_of_the_weight(tmp_path: Path, server: Server) -> None:
-    server.give(DETECTOR, bz2.compress(bytes(64 << 20)))
+def test_decompression_bomb_is_stopped_at_the_size_of_the_weight(tmp_path: Path, server: Server) -> None:
+    server.give(CNN_DETECTOR, bz2.compress(bytes(64 << 20)))
     store = WeightStore(tmp_path, server.catalog())
 
     tracemalloc.start()
     with pytest.raises(FetchError, match="more than the 729940 bytes"):
-        store.fetch([DETECTOR])
+        store.fetch([CNN_DETECTOR])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -180,7 +177,7 @@ def test_a_bomb_is_stopped_at_the_size_of_the_weight(tmp_path: Path, server: Ser
     assert [path.name for path in store.folder.iterdir()] == [".lock"]
 
 
-def test_what_a_killed_process_left_is_swept(tmp_path: Path, weights: Path) -> None:
+def test_leftovers_of_a_killed_process_are_swept(tmp_path: Path, weights: Path) -> None:
     store = WeightStore(tmp_path)
     workspace = store.folder / f"{WORKSPACE_PREFIX}abc"
     (workspace / "pip-download").mkdir(parents=True)

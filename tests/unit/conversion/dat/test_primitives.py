@@ -1,4 +1,4 @@
-"""The primitives, against bytes written by hand after dlib/serialize.h."""
+"""The primitives, against bytes derived from dlib/serialize.h."""
 
 import math
 import struct
@@ -21,7 +21,7 @@ from tests.unit.conversion.packing import packed_float
         (b"\x08" + b"\xff" * 7 + b"\x7f", 2**63 - 1),
     ],
 )
-def test_integers_are_a_control_byte_and_little_endian_bytes(data: bytes, value: int) -> None:
+def test_reads_packed_integers(data: bytes, value: int) -> None:
     reader = Reader(data)
     assert reader.integer("a number") == value
     reader.end()
@@ -38,7 +38,7 @@ def test_integers_are_a_control_byte_and_little_endian_bytes(data: bytes, value:
         (b"\x08" + b"\xff" * 8, "is not within"),
     ],
 )
-def test_what_is_no_integer_is_named(data: bytes, message: str) -> None:
+def test_rejects_invalid_integers(data: bytes, message: str) -> None:
     with pytest.raises(DatError, match=message):
         Reader(data).integer("a number")
 
@@ -56,16 +56,16 @@ def test_what_is_no_integer_is_named(data: bytes, message: str) -> None:
         (b"ninf ", -math.inf),
     ],
 )
-def test_floats_are_packed_or_in_the_old_text_form(data: bytes, value: float) -> None:
+def test_reads_floats_in_packed_and_old_text_form(data: bytes, value: float) -> None:
     reader = Reader(data)
     assert reader.floating("a float") == value
     reader.end()
 
 
 @pytest.mark.parametrize("data", [b"\x01\x00\x02\x02\x7d", b"NaN "])
-def test_floats_can_be_no_number(data: bytes) -> None:
+def test_finite_rejects_nan(data: bytes) -> None:
     assert math.isnan(Reader(data).floating("a float"))
-    with pytest.raises(DatError, match="nan where a number is needed"):
+    with pytest.raises(DatError, match="nan, not a finite number"):
         Reader(data).finite("a float")
 
 
@@ -80,7 +80,7 @@ def test_floats_can_be_no_number(data: bytes) -> None:
         (b"1" * 70, "nor in its old text form"),
     ],
 )
-def test_what_is_no_float_is_named(data: bytes, message: str) -> None:
+def test_rejects_invalid_floats(data: bytes, message: str) -> None:
     with pytest.raises(DatError, match=message):
         Reader(data).floating("a float")
 
@@ -89,11 +89,11 @@ def test_booleans_are_ascii_digits() -> None:
     reader = Reader(b"102")
     assert reader.boolean("a flag") is True
     assert reader.boolean("a flag") is False
-    with pytest.raises(DatError, match="b'2' is no truth value"):
+    with pytest.raises(DatError, match="b'2' is no boolean"):
         reader.boolean("a flag")
 
 
-def test_a_tensor_is_a_view_that_knows_its_place() -> None:
+def test_tensor_is_a_view_with_its_offset() -> None:
     values = np.arange(6, dtype="<f4")
     data = b"\x01\x02" + b"\x01\x01\x01\x02\x01\x03\x01\x01" + values.tobytes()
     tensor = Reader(data).tensor("a tensor")
@@ -103,12 +103,12 @@ def test_a_tensor_is_a_view_that_knows_its_place() -> None:
     assert not tensor.values.flags.owndata
 
 
-def test_an_empty_tensor_may_declare_extents_beyond_all_memory() -> None:
+def test_empty_tensor_may_declare_huge_extents() -> None:
     huge = b"\x08" + b"\xff" * 7 + b"\x7f"
     assert Reader(b"\x01\x02" + b"\x01\x00" + huge * 3).tensor("a tensor").values.size == 0
 
 
-def test_a_declared_size_is_checked_before_anything_is_made_of_it() -> None:
+def test_checks_a_declared_size_before_allocation() -> None:
     four_billion = b"\x05" + struct.pack("<Q", 2**32)[:5]
     tracemalloc.start()
     try:
@@ -121,7 +121,7 @@ def test_a_declared_size_is_checked_before_anything_is_made_of_it() -> None:
         tracemalloc.stop()
 
 
-def test_bytes_after_the_end_are_an_error() -> None:
+def test_rejects_trailing_bytes() -> None:
     with pytest.raises(DatError, match="3 bytes follow the end of the network at byte 0"):
         Reader(b"abc").end()
 
@@ -132,17 +132,17 @@ FLOATS[::11] = np.round(FLOATS[::11] * 8) / 8
 FLOATS[::13] = 0
 
 
-def test_many_floats_at_once_are_those_read_one_by_one() -> None:
+def test_float32_records_equal_floats_read_one_by_one() -> None:
     data = b"".join(packed_float(value) for value in FLOATS)
     sizes = {len(packed_float(value)) for value in FLOATS}
-    assert sizes == {4, 5, 6}  # all lengths of a mantissa
-    together, alone = Reader(data), Reader(data)
-    values = unpacked(together.float32_records(len(FLOATS), "floats"))
-    assert values.tobytes() == np.array([alone.finite("a float") for _ in FLOATS], np.float32).tobytes()
-    together.end()
+    assert sizes == {4, 5, 6}  # every length of a mantissa
+    at_once, one_by_one = Reader(data), Reader(data)
+    values = unpacked(at_once.float32_records(len(FLOATS), "floats"))
+    assert values.tobytes() == np.array([one_by_one.finite("a float") for _ in FLOATS], np.float32).tobytes()
+    at_once.end()
 
 
-def test_some_floats_leave_the_others() -> None:
+def test_float32_records_stop_at_the_count() -> None:
     reader = Reader(b"".join(packed_float(value) for value in FLOATS))
     records = reader.float32_records(1000, "floats") + reader.float32_records(0, "none")
     assert (unpacked(records) == FLOATS[:1000]).all()
@@ -155,18 +155,18 @@ def test_some_floats_leave_the_others() -> None:
         (b"", "truncated at byte 0"),
         (b"\x03\x01\x02\x03\x81", "truncated at byte 5"),
         (b"\x03\x01\x02\x03\x81\x10\x01", "truncated at byte 7"),
-        (b"\x01\x10\x02\x00\x7d", "inf where a number is needed"),
+        (b"\x01\x10\x02\x00\x7d", "inf, not a finite number"),
         (b"\x04\x01\x02\x03\x04\x81\x10", "not packed as a float32"),
         (b"0.25 0.25 ", "not packed as a float32"),
-        (b"\x40\x10\x81\x04", "no float in dlib's packed form"),
+        (b"\x40\x10\x81\x04", "a float neither in dlib's packed form"),
     ],
 )
-def test_what_is_no_row_of_floats_is_named(data: bytes, message: str) -> None:
+def test_rejects_invalid_float32_records(data: bytes, message: str) -> None:
     with pytest.raises(DatError, match=message):
         Reader(data).float32_records(2, "floats")
 
 
-def test_a_float_too_large_for_float32_is_refused() -> None:
+def test_rejects_a_float_too_large_for_float32() -> None:
     records = Reader(b"\x03\x01\x02\x03\x01\xf0").float32_records(1, "a float")
     with pytest.raises(DatError, match="too large for a float32"):
         unpacked(records)

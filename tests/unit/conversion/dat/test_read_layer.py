@@ -1,4 +1,4 @@
-"""Editions of the layers: what dlib 20 writes today has a flag more than the published files."""
+"""Format versions of the layers: dlib 20 writes more flags than the published files have."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tests.fuzz import dat_files
 from tests.unit.conversion.packing import packed_float, packed_integer
 
 Places = list[tuple[str, int, int]]
-"""Name of a layer, the byte at which its name starts, and the byte after its own values."""
+"""Name of a layer, start of its name, and end of its own values, in bytes."""
 
 NEWEST = {
     "con_4": (b"con_6", b"10"),  # use_bias, use_relu
@@ -30,40 +30,40 @@ NEWEST = {
 
 @pytest.fixture
 def places(descriptor_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
-    """Where the layers of the descriptor's file stand, noted while it is read."""
+    """Positions of the layers in the descriptor's file, recorded while it is read."""
     found: Places = []
 
-    def noting(read: Callable[[Reader, str], Layer]) -> Callable[[Reader, str], Layer]:
-        def noted(reader: Reader, name: str) -> Layer:
+    def recording(read: Callable[[Reader, str], Layer]) -> Callable[[Reader, str], Layer]:
+        def recorded(reader: Reader, name: str) -> Layer:
             start = reader.position - len(name) - 2
             layer = read(reader, name)
             found.append((name, start, reader.position))
             return layer
 
-        return noted
+        return recorded
 
     with monkeypatch.context() as patched:
         for name, read in read_layer._READERS.items():
-            patched.setitem(read_layer._READERS, name, noting(read))
+            patched.setitem(read_layer._READERS, name, recording(read))
         read_network(descriptor_weights.read_bytes(), DESCRIPTOR)
     return found
 
 
-def _rewritten(data: bytes, places: Places, editions: dict[str, tuple[bytes, bytes]]) -> bytes:
+def _rewritten(data: bytes, places: Places, versions: dict[str, tuple[bytes, bytes]]) -> bytes:
     parts: list[bytes] = []
     done = 0
     for name, start, end in places:
-        new_name, flags = editions.get(name, (name.encode(), b""))
+        new_name, flags = versions.get(name, (name.encode(), b""))
         values = data[start + 2 + len(name) : end]
         parts += [data[done:start], b"\x01", bytes([len(new_name)]), new_name, values, flags]
         done = end
     return b"".join((*parts, data[done:]))
 
 
-def test_the_newest_edition_of_every_layer_is_the_same_network(
+def test_newest_version_of_every_layer_is_the_same_network(
     places: Places, descriptor: Network, descriptor_weights: Path, tmp_path: Path
 ) -> None:
-    """dlib itself loads the rewritten file, so that the edition is a real one."""
+    """Dlib loads the rewritten file too, so the format is valid."""
     assert Counter(name for name, _, _ in places)["con_4"] == 29
     data = descriptor_weights.read_bytes()
     newest = _rewritten(data, places, NEWEST)
@@ -79,7 +79,7 @@ def test_the_newest_edition_of_every_layer_is_the_same_network(
 
 
 @pytest.mark.parametrize(
-    ("name", "edition", "message"),
+    ("name", "version", "message"),
     [
         ("con_4", (b"con_6", b"11"), "fused"),
         ("con_4", (b"con_5", b"0"), "a convolution without bias"),
@@ -93,16 +93,16 @@ def test_the_newest_edition_of_every_layer_is_the_same_network(
         ),
     ],
 )
-def test_what_the_graphs_do_not_support_is_named(
-    places: Places, descriptor_weights: Path, name: str, edition: tuple[bytes, bytes], message: str
+def test_rejects_unsupported_layers(
+    places: Places, descriptor_weights: Path, name: str, version: tuple[bytes, bytes], message: str
 ) -> None:
-    data = _rewritten(descriptor_weights.read_bytes(), places, {name: edition})
+    data = _rewritten(descriptor_weights.read_bytes(), places, {name: version})
     with pytest.raises(DatError, match=message):
         read_network(data, DESCRIPTOR)
 
 
 @pytest.mark.parametrize(("gamma", "variance", "mean"), [(1e30, 1e-30, 0.0), (1e20, 1.0, 1e30)])
-def test_a_normalisation_beyond_float32_is_refused(gamma: float, variance: float, mean: float) -> None:
+def test_rejects_a_normalisation_beyond_float32(gamma: float, variance: float, mean: float) -> None:
     data = bytearray(
         dat_files.descriptor(batch_normalisation=True).replace(packed_float(1e-4), packed_float(0))
     )
@@ -114,7 +114,7 @@ def test_a_normalisation_beyond_float32_is_refused(gamma: float, variance: float
         read_network(bytes(data), dat_files.SMALL_DESCRIPTOR)
 
 
-def test_an_epsilon_beyond_float32_is_refused() -> None:
+def test_rejects_an_epsilon_beyond_float32() -> None:
     whole = dat_files.descriptor(batch_normalisation=True)
     too_large = packed_integer(1) + packed_integer(1000)
     assert packed_float(1e-4) in whole

@@ -1,4 +1,4 @@
-"""Whole files: the real ones, files of other kinds, and thousands of damaged ones in bounded memory."""
+"""Whole files: the published ones, files of other kinds, and thousands of damaged ones in bounded memory."""
 
 import bz2
 import gzip
@@ -22,7 +22,7 @@ from model_store.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 from model_store.store import WeightStore
 
 
-def test_the_descriptor_has_its_29_convolutions(descriptor: Network) -> None:
+def test_reads_the_descriptor_with_29_convolutions(descriptor: Network) -> None:
     convolutions = [layer for layer in descriptor.layers if isinstance(layer, Conv)]
     assert len(convolutions) == 29
     assert len([layer for layer in descriptor.layers if isinstance(layer, Affine)]) == 29
@@ -35,7 +35,7 @@ def test_the_descriptor_has_its_29_convolutions(descriptor: Network) -> None:
     assert descriptor.options is None
 
 
-def test_the_detector_carries_its_window(detector: Network) -> None:
+def test_reads_the_detector_with_its_window(detector: Network) -> None:
     assert detector.options is not None
     assert (detector.options.window_width, detector.options.window_height) == (80, 80)
     assert detector.options.suppression_overlap == 0.3382761351109955
@@ -43,7 +43,7 @@ def test_the_detector_carries_its_window(detector: Network) -> None:
     assert detector.layers[0].spec == DETECTOR[0]
 
 
-def test_every_stored_tensor_is_where_it_says(descriptor: Network, descriptor_weights: Path) -> None:
+def test_every_stored_tensor_is_at_its_offset(descriptor: Network, descriptor_weights: Path) -> None:
     data = descriptor_weights.read_bytes()
     for layer in descriptor.layers:
         if isinstance(layer, Conv | Affine | FullyConnected):
@@ -71,35 +71,35 @@ def _png() -> bytes:
         (b"nonsense", "begins with the bytes 6e 6f 6e"),
     ],
 )
-def test_a_file_of_another_kind_is_named(data: bytes, found: str) -> None:
+def test_error_names_the_kind_of_another_file(data: bytes, found: str) -> None:
     with pytest.raises(DatError, match=found):
         read_network(data, DESCRIPTOR)
 
 
 @pytest.mark.parametrize(("name", "points"), [(FIVE_POINTS, 5), (SIXTY_EIGHT_POINTS, 68)])
-def test_a_landmark_predictor_is_named(store: Path, name: str, points: int) -> None:
+def test_describes_a_landmark_predictor(store: Path, name: str, points: int) -> None:
     with WeightStore(store).path(name).open("rb") as file:
         assert describe(file.read(1000)) == f"a shape_predictor of {points} points"
 
 
-def test_one_network_is_not_taken_for_the_other(detector_weights: Path, descriptor_weights: Path) -> None:
+def test_rejects_the_other_network(detector_weights: Path, descriptor_weights: Path) -> None:
     with pytest.raises(DatError, match=r"expected a network with loss_metric_2 .* with loss_mmod_"):
         read_network(detector_weights.read_bytes(), DESCRIPTOR)
     with pytest.raises(DatError, match=r"expected a network with loss_mmod_, found .* loss_metric_2"):
         read_network(descriptor_weights.read_bytes(), DETECTOR)
 
 
-def test_a_network_of_another_depth_is_refused(descriptor_weights: Path) -> None:
+def test_rejects_a_network_of_another_depth(descriptor_weights: Path) -> None:
     with pytest.raises(DatError, match=r"corrupt|layer|version"):
         read_network(descriptor_weights.read_bytes(), DESCRIPTOR[:-9] + DESCRIPTOR[-2:])
 
 
-def test_trailing_bytes_are_refused(detector_weights: Path) -> None:
+def test_rejects_trailing_bytes(detector_weights: Path) -> None:
     with pytest.raises(DatError, match="1 bytes follow the end"):
         read_network(detector_weights.read_bytes() + b"\0", DETECTOR)
 
 
-def test_weights_that_are_no_numbers_are_refused(detector: Network, detector_weights: Path) -> None:
+def test_rejects_weights_that_are_not_finite(detector: Network, detector_weights: Path) -> None:
     convolution = detector.layers[1]
     assert isinstance(convolution, Conv)
     place = convolution.stored[0].offset + 40
@@ -109,7 +109,7 @@ def test_weights_that_are_no_numbers_are_refused(detector: Network, detector_wei
         read_network(data, DETECTOR)
 
 
-def test_truncated_anywhere_is_refused(detector_weights: Path) -> None:
+def test_rejects_truncation_at_any_byte(detector_weights: Path) -> None:
     data = detector_weights.read_bytes()
     cuts = [*range(0, 400), *range(400, len(data), 4999), len(data) - 1]
     for cut in cuts:
@@ -138,7 +138,7 @@ places = np.flatnonzero(structure)
 pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + int(sys.argv[4]),) * 2)
 state = np.random.RandomState(7)
-refused = 0
+rejected = 0
 for number in range(rounds):
     damaged = bytearray(data)
     for place in state.choice(places, 1 + number % 3):
@@ -146,17 +146,17 @@ for number in range(rounds):
     try:
         read_network(bytes(damaged), topology)
     except DatError:
-        refused += 1
-print(refused)
+        rejected += 1
+print(rejected)
 """
 
 
 @pytest.mark.not_quick
 @pytest.mark.parametrize(("kind", "rounds"), [("detector", 1500), ("descriptor", 150)])
-def test_damage_is_a_dat_error_or_harmless_and_memory_stays_bounded(
+def test_damage_is_a_dat_error_or_without_effect_in_bounded_memory(
     kind: str, rounds: int, request: pytest.FixtureRequest
 ) -> None:
-    """Bytes of the structure are changed: sizes, counts, names, versions, flags."""
+    """Changes bytes of the structure: sizes, counts, names, versions, flags."""
     weights: Path = request.getfixturevalue(f"{kind}_weights")
     allowed = 4 * weights.stat().st_size + (16 << 20)
     done = subprocess.run(
@@ -166,11 +166,11 @@ def test_damage_is_a_dat_error_or_harmless_and_memory_stays_bounded(
         cwd=Path(__file__).parents[4],
     )
     assert done.returncode == 0, done.stderr
-    # What is not refused is of no effect on the result: learning rates, margins, training's flags.
+    # The other changes have no effect: learning rates, margins, flags of training.
     assert int(done.stdout) > rounds / 2
 
 
-def test_the_memory_limit_of_the_fuzz_test_would_stop_a_reader_that_trusts_sizes() -> None:
+def test_memory_limit_stops_a_large_allocation() -> None:
     script = f"""
 import resource
 pages = int(open("/proc/self/statm").read().split()[0])

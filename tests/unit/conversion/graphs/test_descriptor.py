@@ -1,4 +1,4 @@
-"""The descriptor's graph against dlib on real chips, with the published weights and with perturbed ones."""
+"""The descriptor graph against dlib on real chips, with published and with perturbed weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +12,8 @@ from conversion.dat.read_network import Network, read_network
 from conversion.dat.topologies import DESCRIPTOR
 from conversion.graphs.descriptor import descriptor_graph
 from conversion.validation import reference
-from conversion.validation.proofs import descriptors_of_graph
-from conversion.validation.specifications import GRAPHS
+from conversion.validation.comparisons import descriptors_of_graph
+from conversion.validation.specifications import SPECIFICATIONS
 from model_store.models import TAGUCHI_RESNET
 from service.recognition.ort.runtime import onnxruntime
 
@@ -26,7 +26,7 @@ def session(descriptor: Network) -> onnxruntime.InferenceSession:
 
 
 @pytest.mark.slow
-def test_a_hundred_real_chips_singly_and_in_batches_of_32(
+def test_a_hundred_real_chips_one_by_one_and_in_batches(
     session: onnxruntime.InferenceSession,
     descriptor: Network,
     descriptor_weights: Path,
@@ -41,18 +41,20 @@ def test_a_hundred_real_chips_singly_and_in_batches_of_32(
         np.testing.assert_allclose(computed[name], expected, rtol=0, atol=TOLERANCE)
 
 
-def test_any_batch_and_none(session: onnxruntime.InferenceSession, real_chips: NDArray[np.uint8]) -> None:
+def test_any_batch_size_and_an_empty_batch(
+    session: onnxruntime.InferenceSession, real_chips: NDArray[np.uint8]
+) -> None:
     whole = session.run(None, {"chips": real_chips[:7]})[0]
     part = session.run(None, {"chips": real_chips[:3]})[0]
     np.testing.assert_allclose(part, whole[:3], rtol=0, atol=TOLERANCE)
     assert session.run(None, {"chips": real_chips[:0]})[0].shape == (0, 128)
 
 
-def test_the_sums_are_fused_into_convolutions(descriptor: Network, tmp_path: Path) -> None:
-    """ONNX Runtime keeps its blocked layout from the first convolution to the last pool, on CPUs that have one."""
+def test_sums_are_fused_into_convolutions(descriptor: Network, tmp_path: Path) -> None:
+    """On CPUs with a blocked layout, ONNX Runtime keeps it from the first convolution to the last pool."""
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
-    options.log_severity_level = 3  # it warns that the file is for this machine only
+    options.log_severity_level = 3  # no warning that the file is for this machine only
     onnxruntime.InferenceSession(descriptor_graph(descriptor), options, providers=["CPUExecutionProvider"])
     nodes = onnx.load(options.optimized_model_filepath).graph.node
     if not any(node.domain == "com.microsoft.nchwc" for node in nodes):
@@ -63,7 +65,7 @@ def test_the_sums_are_fused_into_convolutions(descriptor: Network, tmp_path: Pat
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_the_same_topology_with_every_tensor_perturbed(
+def test_same_topology_with_every_tensor_perturbed(
     descriptor: Network,
     descriptor_weights: Path,
     real_chips: NDArray[np.uint8],
@@ -71,15 +73,15 @@ def test_the_same_topology_with_every_tensor_perturbed(
     perturb: Callable[[bytes, Network, int], bytes],
     seed: int,
 ) -> None:
-    """As the Taguchi network: dlib loads the very file that the graph is built from."""
-    description = GRAPHS[TAGUCHI_RESNET]
+    """Like the Taguchi network: dlib loads the same file that the graph is built from."""
+    specification = SPECIFICATIONS[TAGUCHI_RESNET]
     weights = tmp_path / f"{TAGUCHI_RESNET}.dat"
     weights.write_bytes(perturb(descriptor_weights.read_bytes(), descriptor, seed))
     network = read_network(weights.read_bytes(), DESCRIPTOR)
     _assert_all_changed(network, descriptor)
 
     chips = list(real_chips[:12])
-    session = onnxruntime.InferenceSession(description.build(network), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(specification.build(network), providers=["CPUExecutionProvider"])
     expected = reference.descriptors(weights, chips)
     published = reference.descriptors(descriptor_weights, chips[:1])
     assert np.abs(expected[0] - published[0]).max() > 0.01

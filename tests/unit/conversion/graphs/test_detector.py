@@ -1,4 +1,4 @@
-"""The detector's graph and facts against dlib: whole score maps, and faces on photos."""
+"""The detector graph and its facts against dlib: whole score maps, and faces of photos."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -14,9 +14,9 @@ from conversion.dat.topologies import DETECTOR
 from conversion.graphs.builder import folded
 from conversion.graphs.detector import detector_facts, detector_graph, padded_to_blocks, trunk_graph
 from conversion.validation import reference
-from conversion.validation.exposed import RAISE, exposed
+from conversion.validation.all_scores import SCORE_OFFSET, reporting_all_scores
+from conversion.validation.comparisons import detections_of_dlib, detections_of_graph
 from conversion.validation.pictures import scenes
-from conversion.validation.proofs import detections_of_dlib, detections_of_graph
 from service.recognition.cnn import pyramid
 from service.recognition.cnn import score_map as mmod
 from service.recognition.cnn.detector_window import detector_window
@@ -27,14 +27,14 @@ from service.recognition.ort.runtime import onnxruntime
 
 CONFIDENCE_TOLERANCE = 1e-5
 MAP_TOLERANCE = 3e-5
-"""Of scores down to -6, whose terms cancel in float32."""
+"""For scores down to -6, with large terms that cancel in float32."""
 
 
 def _session(network: Network) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(detector_graph(network), providers=["CPUExecutionProvider"])
 
 
-def test_the_facts_are_those_of_the_file(detector: Network) -> None:
+def test_facts_are_those_of_the_file(detector: Network) -> None:
     facts = detector_facts(detector)
     assert (facts.window_width, facts.window_height) == (80, 80)
     assert (facts.suppression_overlap, facts.suppression_covered) == (0.3382761351109955, 1.0)
@@ -43,7 +43,7 @@ def test_the_facts_are_those_of_the_file(detector: Network) -> None:
 
 
 @pytest.mark.slow
-def test_faces_and_whole_maps_of_photos(
+def test_faces_and_score_maps_of_photos(
     detector: Network, detector_weights: Path, pictures: list[NDArray[np.uint8]]
 ) -> None:
     small = [np.ascontiguousarray(picture[::3, ::3]) for picture in pictures[:12]] + scenes()
@@ -58,10 +58,10 @@ def test_faces_and_whole_maps_of_photos(
     np.testing.assert_allclose(computed["scores"], expected["scores"], rtol=0, atol=MAP_TOLERANCE)
 
 
-def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, tmp_path: Path) -> None:
-    """dlib's box of each score of a whole map, not only the sorted scores."""
-    weights = tmp_path / "exposed.dat"
-    weights.write_bytes(exposed(detector_weights.read_bytes(), detector))
+def test_every_score_is_at_its_position(detector: Network, detector_weights: Path, tmp_path: Path) -> None:
+    """Dlib's box of each score of a whole map, not only the sorted scores."""
+    weights = tmp_path / "all_scores.dat"
+    weights.write_bytes(reporting_all_scores(detector_weights.read_bytes(), detector))
     network = read_network(weights.read_bytes(), DETECTOR)
     picture = scenes()[1][:120, :90].copy()
     expected = reference.detections(weights, [picture])
@@ -86,22 +86,22 @@ def test_every_score_is_at_its_place(detector: Network, detector_weights: Path, 
     np.testing.assert_allclose(ours[:, 4], dlibs[:, 4], rtol=0, atol=MAP_TOLERANCE)
 
 
-def test_the_exposed_copy_differs_in_the_last_bias_and_in_suppression_only(
+def test_copy_reporting_all_scores_changes_last_bias_and_suppression_only(
     detector: Network, detector_weights: Path
 ) -> None:
-    copy = read_network(exposed(detector_weights.read_bytes(), detector), DETECTOR)
+    copy = read_network(reporting_all_scores(detector_weights.read_bytes(), detector), DETECTOR)
     last, original = copy.layers[-1], detector.layers[-1]
     assert isinstance(last, Conv)
     assert isinstance(original, Conv)
     np.testing.assert_array_equal(last.weights, original.weights)
-    assert last.bias[0] == pytest.approx(original.bias[0] + RAISE, abs=1e-6)
+    assert last.bias[0] == pytest.approx(original.bias[0] + SCORE_OFFSET, abs=1e-6)
     for ours, theirs in zip(copy.layers[1:-1], detector.layers[1:-1], strict=True):
         assert ours.spec == theirs.spec
         for one, other in zip(getattr(ours, "stored", ()), getattr(theirs, "stored", ()), strict=True):
             np.testing.assert_array_equal(one.values, other.values)
 
 
-def test_another_network_of_the_topology(
+def test_perturbed_network_of_the_same_topology(
     detector: Network,
     detector_weights: Path,
     tmp_path: Path,
@@ -116,21 +116,21 @@ def test_another_network_of_the_topology(
     np.testing.assert_allclose(computed, expected, rtol=0, atol=MAP_TOLERANCE)
 
 
-def test_whole_blocks_of_channels_change_no_score(detector: Network) -> None:
-    plain = folded(detector.layers)
-    padded = padded_to_blocks(plain)
+def test_padding_channels_to_blocks_changes_no_score(detector: Network) -> None:
+    unpadded = folded(detector.layers)
+    padded = padded_to_blocks(unpadded)
     filters = [layer.spec.filters for layer in padded if isinstance(layer, Conv)]
     assert filters == [16, 32, 32, 48, 48, 48, 1]
     tile = np.random.RandomState(0).uniform(-0.5, 0.5, (2, 3, 123, 87)).astype(np.float32)
-    one, other = (_whole(trunk_graph(layers), tile) for layers in (plain, padded))
+    one, other = (_run_both_halves(trunk_graph(layers), tile) for layers in (unpadded, padded))
     assert one.shape == (2, 1, 12, 8)
     np.testing.assert_allclose(one, other, rtol=0, atol=MAP_TOLERANCE)
 
 
-def _whole(graph: bytes, tile: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Both halves one after the other, each with nothing for the other one to do."""
+def _run_both_halves(graph: bytes, tile: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Run the first half, then the second, each with an empty batch for the other one."""
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    nothing = {"tile": tile[:0], "shrunk_given": np.empty((0, 32, 1, 1), np.float32)}
-    (shrunk,) = session.run(["shrunk"], {**nothing, "tile": tile})
-    scores: NDArray[np.float32] = session.run(["scores"], {**nothing, "shrunk_given": shrunk})[0]
+    empty = {"tile": tile[:0], "shrunk_given": np.empty((0, 32, 1, 1), np.float32)}
+    (shrunk,) = session.run(["shrunk"], {**empty, "tile": tile})
+    scores: NDArray[np.float32] = session.run(["scores"], {**empty, "shrunk_given": shrunk})[0]
     return scores

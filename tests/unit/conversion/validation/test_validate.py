@@ -1,4 +1,4 @@
-"""A graph that is not as described, or that is wrong in one step of its making, is never written."""
+"""Validation rejects graphs with other ports than specified, or with a fault in one step of the conversion."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from conversion.graphs.detector import SCORES, SHRUNK, SHRUNK_GIVEN, TILE, padde
 from conversion.validation import recorded
 from conversion.validation.pictures import face_chips, fingerprint, scenes
 from conversion.validation.reference import DlibError
-from conversion.validation.specifications import GRAPHS, GraphDescription
+from conversion.validation.specifications import SPECIFICATIONS, GraphSpecification
 from conversion.validation.validate import (
     NameMismatchError,
     NoReferenceError,
@@ -33,7 +33,7 @@ Fault = Callable[[Sequence[Layer]], list[Layer]]
 
 
 def _wrong_mean(layers: Sequence[Layer]) -> list[Layer]:
-    """The mean that most other networks use, 1.1 away."""
+    """ImageNet's mean, 1.1 from dlib's."""
     first = layers[0]
     assert isinstance(first, Input)
     return [replace(first, mean=(123.68, 116.78, 103.94)), *layers[1:]]
@@ -45,13 +45,13 @@ def _bgr(layers: Sequence[Layer]) -> list[Layer]:
     return [layers[0], replace(first, weights=first.weights[:, ::-1]), *layers[2:]]
 
 
-def _one_fold_missing(layers: Sequence[Layer]) -> list[Layer]:
-    """The last affine layer is dropped where it should be folded."""
+def _affine_dropped(layers: Sequence[Layer]) -> list[Layer]:
+    """The last affine layer is dropped instead of folded."""
     last = max(index for index, layer in enumerate(layers) if isinstance(layer, Affine))
     return [layer for index, layer in enumerate(layers) if index != last]
 
 
-def _bias_left_out_of_the_fold(layers: Sequence[Layer]) -> list[Layer]:
+def _beta_dropped(layers: Sequence[Layer]) -> list[Layer]:
     last = max(index for index, layer in enumerate(layers) if isinstance(layer, Affine))
     affine = layers[last]
     assert isinstance(affine, Affine)
@@ -63,7 +63,7 @@ def _bias_left_out_of_the_fold(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def _mirrored_kernel(layers: Sequence[Layer]) -> list[Layer]:
-    """Convolution where dlib, like ONNX, has correlation: one layer flipped."""
+    """One layer with a flipped kernel: convolution instead of the correlation of dlib and ONNX."""
     third = [index for index, layer in enumerate(layers) if isinstance(layer, Conv)][2]
     conv = layers[third]
     assert isinstance(conv, Conv)
@@ -83,71 +83,71 @@ def _built(name: str, fault: Fault) -> Callable[[Network], bytes]:
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        (DLIB_RESNET, _wrong_mean),  # the detector's mean is no part of its graph
+        (DLIB_RESNET, _wrong_mean),  # the mean is not part of the detector graph
         *(
             (name, fault)
             for name in (CNN_DETECTOR, DLIB_RESNET)
-            for fault in (_bgr, _one_fold_missing, _bias_left_out_of_the_fold, _mirrored_kernel)
+            for fault in (_bgr, _affine_dropped, _beta_dropped, _mirrored_kernel)
         ),
     ],
 )
-def test_a_fault_in_one_step_fails_the_export_and_leaves_nothing(
+def test_fault_in_one_step_fails_the_export_and_writes_no_file(
     name: str, fault: Fault, tmp_path: Path, descriptor_weights: Path, detector_weights: Path
 ) -> None:
     weights = detector_weights if name == CNN_DETECTOR else descriptor_weights
-    faulty = replace(GRAPHS[name], build=_built(name, fault))
+    faulty = replace(SPECIFICATIONS[name], build=_built(name, fault))
     with pytest.raises(ValueMismatchError, match=r"away from dlib|the graph gives"):
-        export(tmp_path, name, weights, description=faulty)
+        export(tmp_path, name, weights, specification=faulty)
     assert not (tmp_path / "onnx").exists()
 
 
 @pytest.mark.usefixtures("without_dlib")
 @pytest.mark.parametrize("name", [CNN_DETECTOR, DLIB_RESNET])
-def test_the_same_steps_without_a_fault_pass(
+def test_same_steps_without_fault_pass(
     name: str, tmp_path: Path, descriptor_weights: Path, detector_weights: Path
 ) -> None:
     weights = detector_weights if name == CNN_DETECTOR else descriptor_weights
-    sound = replace(GRAPHS[name], build=_built(name, list))
-    assert export(tmp_path, name, weights, description=sound) == manifest.load(tmp_path, name)
+    sound = replace(SPECIFICATIONS[name], build=_built(name, list))
+    assert export(tmp_path, name, weights, specification=sound) == manifest.load(tmp_path, name)
 
 
-def test_a_fault_is_seen_by_dlib_itself_too(tmp_path: Path, detector_weights: Path) -> None:
-    faulty = replace(GRAPHS[CNN_DETECTOR], build=_built(CNN_DETECTOR, _bgr))
+def test_fault_fails_against_dlib_too(tmp_path: Path, detector_weights: Path) -> None:
+    faulty = replace(SPECIFICATIONS[CNN_DETECTOR], build=_built(CNN_DETECTOR, _bgr))
     with pytest.raises(ValueMismatchError, match="away from dlib"):
-        export(tmp_path, CNN_DETECTOR, detector_weights, description=faulty)
+        export(tmp_path, CNN_DETECTOR, detector_weights, specification=faulty)
     assert not (tmp_path / "onnx").exists()
 
 
 @pytest.fixture(scope="module")
 def session(detector: Network) -> onnxruntime.InferenceSession:
-    graph = GRAPHS[CNN_DETECTOR].build(detector)
+    graph = SPECIFICATIONS[CNN_DETECTOR].build(detector)
     return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
 
 @pytest.mark.parametrize(
-    ("described", "error", "message"),
+    ("changes", "error", "message"),
     [
-        ({"given": (TILE,)}, NameMismatchError, r"\['tile', 'shrunk_given'\]"),
-        ({"given": (replace(TILE, name="image"), SHRUNK_GIVEN)}, NameMismatchError, r"\['tile', "),
-        ({"made": (SHRUNK, replace(SCORES, name="score"))}, NameMismatchError, r"'scores'\]"),
-        ({"given": (replace(TILE, type="tensor(uint8)"), SHRUNK_GIVEN)}, ShapeMismatchError, "uint8"),
+        ({"inputs": (TILE,)}, NameMismatchError, r"\['tile', 'shrunk_given'\]"),
+        ({"inputs": (replace(TILE, name="image"), SHRUNK_GIVEN)}, NameMismatchError, r"\['tile', "),
+        ({"outputs": (SHRUNK, replace(SCORES, name="score"))}, NameMismatchError, r"'scores'\]"),
+        ({"inputs": (replace(TILE, type="tensor(uint8)"), SHRUNK_GIVEN)}, ShapeMismatchError, "uint8"),
         (
-            {"made": (SHRUNK, replace(SCORES, shape=(1, 1, "rows", "columns")))},
+            {"outputs": (SHRUNK, replace(SCORES, shape=(1, 1, "rows", "columns")))},
             ShapeMismatchError,
-            "described as",
+            "specified as",
         ),
     ],
 )
-def test_names_and_shapes_are_errors_of_their_own(
+def test_names_and_shapes_have_separate_errors(
     session: onnxruntime.InferenceSession,
-    described: dict[str, tuple[Port, ...]],
+    changes: dict[str, tuple[Port, ...]],
     error: type[Exception],
     message: str,
 ) -> None:
-    description: GraphDescription = GRAPHS[CNN_DETECTOR]
-    check_ports(session, description)
+    specification: GraphSpecification = SPECIFICATIONS[CNN_DETECTOR]
+    check_ports(session, specification)
     with pytest.raises(error, match=message):
-        check_ports(session, replace(description, **described))  # type: ignore[arg-type]
+        check_ports(session, replace(specification, **changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -158,30 +158,30 @@ def test_names_and_shapes_are_errors_of_their_own(
         (np.array([1.0]), r"the graph gives \(1,\) values, dlib \(2,\)"),
     ],
 )
-def test_values_are_compared_in_number_and_size(computed: np.ndarray, message: str) -> None:
+def test_rejects_values_of_another_number_or_beyond_tolerance(computed: np.ndarray, message: str) -> None:
     expected = {"values": np.array([1.0, 2.0])}
     assert compare(expected, {"values": np.array([1.0, 2.005])}, {"values": 0.01})["values"] < 0.006
     with pytest.raises(ValueMismatchError, match=message):
         compare(expected, {"values": computed}, {"values": 0.01})
 
 
-def test_nothing_compared_is_no_proof() -> None:
+def test_rejects_a_comparison_of_no_values() -> None:
     with pytest.raises(ValueMismatchError, match="dlib gave no value"):
         compare({"values": np.empty(0)}, {"values": np.empty(0)}, {"values": 1.0})
 
 
 @pytest.mark.parametrize("machine", ["without_dlib", "without_avx"])
-def test_without_dlib_recorded_vectors_stand_in(
+def test_without_dlib_validates_against_recorded_values(
     machine: str, request: pytest.FixtureRequest, tmp_path: Path, detector_weights: Path
 ) -> None:
     request.getfixturevalue(machine)
     written = export(tmp_path, CNN_DETECTOR, detector_weights)
-    assert written.proof.reference == "recorded vectors of dlib 20.0.1"
+    assert written.validation.reference == "recorded values of dlib 20.0.1"
     assert manifest.load(tmp_path, CNN_DETECTOR) == written
 
 
 @pytest.mark.usefixtures("without_dlib")
-def test_without_dlib_other_weights_cannot_be_proven(
+def test_without_dlib_other_weights_have_no_reference(
     tmp_path: Path,
     descriptor: Network,
     descriptor_weights: Path,
@@ -189,36 +189,39 @@ def test_without_dlib_other_weights_cannot_be_proven(
 ) -> None:
     weights = tmp_path / "weights.dat"
     weights.write_bytes(perturb(descriptor_weights.read_bytes(), descriptor, 1))
-    with pytest.raises(NoReferenceError, match="no vectors are recorded for these weights of taguchi"):
+    with pytest.raises(NoReferenceError, match="no values are recorded for these weights of taguchi"):
         export(tmp_path, TAGUCHI_RESNET, weights)
-    with pytest.raises(NoReferenceError, match="no vectors are recorded for these weights of dlib_face"):
+    with pytest.raises(NoReferenceError, match="no values are recorded for these weights of dlib_face"):
         export(tmp_path, DLIB_RESNET, weights)
     assert not (tmp_path / "onnx").exists()
 
 
 @pytest.mark.usefixtures("without_dlib")
-def test_without_dlib_photos_cannot_be_compared(tmp_path: Path, detector_weights: Path) -> None:
+def test_without_dlib_photos_have_no_reference(tmp_path: Path, detector_weights: Path) -> None:
     with pytest.raises(NoReferenceError, match="photos can be compared with dlib only"):
         export(tmp_path, CNN_DETECTOR, detector_weights, photos=scenes()[:1])
 
 
-def test_weights_that_dlib_does_not_load_are_not_converted(tmp_path: Path, detector_weights: Path) -> None:
-    """The descriptor's file with the detector's reader would be a DatError; here dlib itself refuses."""
+def test_weights_that_dlib_rejects_are_not_converted(tmp_path: Path, detector_weights: Path) -> None:
+    """The file is replaced after it was read, so that dlib and not the reader rejects it."""
     weights = tmp_path / "weights.dat"
     weights.write_bytes(detector_weights.read_bytes())
 
     def replaced(network: Network) -> bytes:
-        weights.write_bytes(b"gone")
-        return GRAPHS[CNN_DETECTOR].build(network)
+        weights.write_bytes(b"replaced")
+        return SPECIFICATIONS[CNN_DETECTOR].build(network)
 
     with pytest.raises(DlibError, match="dlib failed with status 1"):
-        export(tmp_path, CNN_DETECTOR, weights, description=replace(GRAPHS[CNN_DETECTOR], build=replaced))
+        export(
+            tmp_path,
+            CNN_DETECTOR,
+            weights,
+            specification=replace(SPECIFICATIONS[CNN_DETECTOR], build=replaced),
+        )
     assert not (tmp_path / "onnx").exists()
 
 
-def test_the_drawn_pictures_are_those_that_vectors_were_recorded_of(
-    descriptor: Network, detector: Network
-) -> None:
+def test_recorded_values_belong_to_the_synthetic_pictures(descriptor: Network, detector: Network) -> None:
     assert recorded.load(DLIB_RESNET, descriptor, face_chips()).dlib == "20.0.1"
     assert len(recorded.load(CNN_DETECTOR, detector, scenes()).values["faces"]) == 4
     assert fingerprint(face_chips()) != fingerprint(scenes())
@@ -226,7 +229,7 @@ def test_the_drawn_pictures_are_those_that_vectors_were_recorded_of(
         recorded.load(CNN_DETECTOR, detector, scenes()[:2])
 
 
-def test_vectors_are_recorded_and_found_again(detector: Network, tmp_path: Path) -> None:
+def test_saves_and_loads_recorded_values(detector: Network, tmp_path: Path) -> None:
     values = {"scores": np.array([1.0, 2.0], np.float32)}
     recorded.save(CNN_DETECTOR, detector, scenes(), recorded.Record("1.2.3", values), tmp_path)
     found = recorded.load(CNN_DETECTOR, detector, scenes(), tmp_path)
@@ -234,6 +237,6 @@ def test_vectors_are_recorded_and_found_again(detector: Network, tmp_path: Path)
     np.testing.assert_array_equal(found.values["scores"], values["scores"])
 
 
-def test_an_affine_layer_after_something_else_is_not_folded_away(descriptor: Network) -> None:
+def test_rejects_an_affine_layer_without_a_convolution_before_it(descriptor: Network) -> None:
     with pytest.raises(TypeError, match="not a convolution"):
         folded([layer for layer in descriptor.layers if not isinstance(layer, Conv | FullyConnected)])

@@ -1,4 +1,4 @@
-"""The conversions of one command, one after the other, with their progress shown."""
+"""Conversions of one command, with a progress bar."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,33 +8,39 @@ from tqdm import tqdm
 
 from conversion import landmarks
 from conversion.dat.primitives import DatError
-from conversion.export import STEPS, alone, export, record
-from conversion.validation.photos import PhotoError, read_photos
+from conversion.export import STEPS, conversion_lock, export, record
 from conversion.validation.pictures import Picture
 from conversion.validation.reference import DlibError, DlibUnavailableError
-from conversion.validation.validate import ProofError
+from conversion.validation.user_photos import PhotoError, read_photos
+from conversion.validation.validate import ValidationFailedError
 from model_store import manifest
 from model_store.errors import StoreError
-from model_store.models import weights_of
+from model_store.models import LANDMARK_POINTS, weights_of
 from model_store.store import WeightStore
 
 
 class ConversionError(Exception):
-    """What went wrong with which weights, in one line."""
+    """A conversion failed. One line: the name and the reason."""
 
 
 def convert(store: WeightStore, weights: Mapping[str, Path], photos: Path | None, force: bool) -> None:
-    """Convert these weights, one line of figures each. What was written before a ConversionError is good."""
+    """Convert these weights by name of the converted file, and print a line of figures for each.
+
+    Raises ConversionError; files that were written before remain valid.
+    """
     try:
         pictures = read_photos(photos) if photos else []
-        with alone(store.root), tqdm(total=len(weights) * len(STEPS), disable=None, leave=False) as bar:
+        with (
+            conversion_lock(store.root),
+            tqdm(total=len(weights) * len(STEPS), disable=None, leave=False) as bar,
+        ):
             for name, file in weights.items():
-                # Another process may have converted it while this one waited.
+                # Another process may have converted it while this one waited for the lock.
                 if force or not manifest.is_current(
                     store.root, name, store.sha256(weights_of(name)), bool(pictures)
                 ):
                     tqdm.write(
-                        f"{name}: converting, and comparing with dlib ({len(pictures)} photos besides)"
+                        f"{name}: converting, and comparing with dlib ({len(pictures)} additional photos)"
                     )
                     tqdm.write(f"{name}: {_convert_one(store.root, name, file, pictures, bar)}")
                 else:
@@ -50,19 +56,20 @@ def _convert_one(store: Path, name: str, file: Path, pictures: list[Picture], ba
         bar.update()
 
     try:
-        convert_it = landmarks.export if name in landmarks.POINTS else export
-        proof = convert_it(store, name, file, pictures, show).proof
-    except (DatError, ProofError, DlibError) as error:
+        export_file = landmarks.export if name in LANDMARK_POINTS else export
+        validation = export_file(store, name, file, pictures, show).validation
+    except (DatError, ValidationFailedError, DlibError) as error:
         raise ConversionError(f"{name} was not converted: {error}") from error
-    figures = ", ".join(f"{values} {largest:.1e}" for values, largest in proof.largest_difference.items())
-    return f"converted; largest difference from {proof.reference} on {proof.inputs} pictures: {figures}"
+    differences = validation.largest_difference.items()
+    figures = ", ".join(f"{values} {largest:.1e}" for values, largest in differences)
+    return f"converted; largest difference from {validation.reference} on {validation.inputs} pictures: {figures}"
 
 
-def record_vectors(weights: Mapping[str, Path]) -> None:
-    """Record dlib's values for these weights. Raises ConversionError."""
+def record_reference_values(weights: Mapping[str, Path]) -> None:
+    """Record dlib's values for these weights in this package. Raises ConversionError."""
     for name, file in weights.items():
         try:
-            record_it = landmarks.record if name in landmarks.POINTS else record
-            print(f"{name}: recorded in {record_it(name, file)}")
+            record_values = landmarks.record if name in LANDMARK_POINTS else record
+            print(f"{name}: recorded in {record_values(name, file)}")
         except (DatError, DlibError, DlibUnavailableError, OSError) as error:
             raise ConversionError(f"nothing was recorded for {name}: {error}") from error

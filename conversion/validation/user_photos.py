@@ -1,4 +1,4 @@
-"""Photos that a user names, as further pictures to prove graphs on. They are read in place and never kept."""
+"""Photos of the user as additional pictures for validation, read in place and never copied."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ from service.recognition.contract import CHIP_SIDE
 
 ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 LARGEST_SIDE = 500
-"""Pixels; larger photos are scaled down, since dlib's wheels take 6 seconds a megapixel."""
+"""Pixels; larger photos are scaled down, since dlib's wheels take 6 seconds per megapixel."""
 MOST_PHOTOS = 5
-"""So that a folder of thousands adds half a minute to a conversion and not a day."""
+"""Read from a folder: half a minute of a conversion, where a folder of thousands would take a day."""
 MARGIN = 0.25
-"""Of a face's side, around it: what a chip shows beside the face (face_recognition.cpp, padding)."""
+"""Margin around a face, as a fraction of its side: the padding of a chip (face_recognition.cpp)."""
 
 
 class PhotoError(Exception):
-    """A folder without photos, or a photo that cannot be read."""
+    """A folder has no photos, or a photo cannot be read."""
 
 
 def read_photos(folder: Path) -> list[Picture]:
@@ -33,20 +33,22 @@ def read_photos(folder: Path) -> list[Picture]:
     return [_read(file) for file in files]
 
 
-def scene_of(photo: Picture) -> list[Picture]:
-    """The photo itself."""
+def whole_photo(photo: Picture) -> list[Picture]:
+    """The photo itself, for detectors."""
     return [photo]
 
 
-def faces_of(photo: Picture) -> list[Picture]:
-    """A square around each face, 150x150. Not aligned as chips are, which would take landmarks: what is compared
-    is the network, and any picture of that size will do for it."""
-    return [_square(photo, *box) for _, *box in reference.frontal_faces([photo])]
+def face_crops(photo: Picture) -> list[Picture]:
+    """Crops of 150x150 around each face of dlib's HOG detector. Raises DlibUnavailableError or DlibError.
+
+    Not aligned like chips, which would need landmarks: any picture of that size can be compared.
+    """
+    return [_crop(photo, *box) for _, *box in reference.frontal_faces([photo])]
 
 
-def _square(photo: Picture, left: float, top: float, right: float, bottom: float) -> Picture:
-    more = MARGIN * (right - left)
-    box = (left - more, top - more, right + more, bottom + more)
+def _crop(photo: Picture, left: float, top: float, right: float, bottom: float) -> Picture:
+    margin = MARGIN * (right - left)
+    box = (left - margin, top - margin, right + margin, bottom + margin)
     rows, columns = photo.shape[:2]
     inside = (max(box[0], 0), max(box[1], 0), min(box[2], columns), min(box[3], rows))
     face = Image.fromarray(photo).resize((CHIP_SIDE, CHIP_SIDE), Image.Resampling.BILINEAR, box=inside)

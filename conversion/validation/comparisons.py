@@ -1,6 +1,6 @@
-"""What each graph is compared with dlib in: the values that dlib gives, and the same values from the graph.
+"""The values in which each graph is compared with dlib: computed by dlib, and by the graph.
 
-Both sides return arrays under the same names; `graphs.py` states how far each may differ, `validate.py` compares.
+Both sides return arrays with the same names. `specifications.py` has their tolerances, `validate.py` compares.
 """
 
 import hashlib
@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from conversion.dat.read_network import Network
 from conversion.graphs.descriptor import CHIPS, DESCRIPTORS
 from conversion.graphs.detector import detector_facts
-from conversion.graphs.device import device_graph
-from conversion.graphs.precision import LIKE_FLOAT16
+from conversion.graphs.emulated_float16 import emulated_scan_graph
 from conversion.validation import reference
-from conversion.validation.exposed import RAISE, exposed
+from conversion.validation.all_scores import SCORE_OFFSET, reporting_all_scores
 from conversion.validation.pictures import Picture, fingerprint
 from service.recognition.cnn import pyramid, rescoring
 from service.recognition.cnn import score_map as mmod
@@ -33,11 +32,12 @@ from service.recognition.contract import Detection
 from service.recognition.ort.runtime import onnxruntime
 
 Values = dict[str, NDArray[Any]]
+"""Compared arrays by name."""
 _Found = tuple[list[Detection], NDArray[np.float32]]
-"""Faces, and the scores of the map that they were found in, the highest first."""
+"""Faces of a picture, and the scores of its map in descending order."""
 
 BATCH = 32
-"""Chips in one run, beside one by one: kernels are chosen by shape."""
+"""Chips in one run, in addition to runs of one chip, since kernels are chosen by shape."""
 
 
 def descriptors_of_dlib(weights: Path, network: Network, chips: Sequence[Picture]) -> Values:
@@ -48,44 +48,45 @@ def descriptors_of_dlib(weights: Path, network: Network, chips: Sequence[Picture
 def descriptors_of_graph(
     session: onnxruntime.InferenceSession, network: Network, chips: Sequence[Picture]
 ) -> Values:
-    return {"batch": _described(session, chips, BATCH), "single": _described(session, chips, 1)}
+    return {"batch": _in_batches(session, chips, BATCH), "single": _in_batches(session, chips, 1)}
 
 
-def _described(
-    session: onnxruntime.InferenceSession, chips: Sequence[Picture], at_once: int
+def _in_batches(
+    session: onnxruntime.InferenceSession, chips: Sequence[Picture], batch: int
 ) -> NDArray[np.float32]:
     return np.concatenate(
         [
-            session.run([DESCRIPTORS.name], {CHIPS.name: np.stack(chips[start : start + at_once])})[0]
-            for start in range(0, len(chips), at_once)
+            session.run([DESCRIPTORS.name], {CHIPS.name: np.stack(chips[start : start + batch])})[0]
+            for start in range(0, len(chips), batch)
         ]
     )
 
 
 def detections_of_dlib(weights: Path, network: Network, pictures: Sequence[Picture]) -> Values:
-    """`faces`: rows of picture number and box; `confidences` of them; `scores`: each map, the highest first.
+    """`faces`: rows of picture number and box; their `confidences`; and all `scores` in descending order.
 
-    dlib is asked once for all graphs of a file: without a BLAS it takes seconds for a picture.
+    Cached, since three graphs are made from one file: without a BLAS, dlib takes seconds for a picture.
     """
-    asked = (hashlib.sha256(weights.read_bytes()).hexdigest(), fingerprint(pictures))
-    if asked not in _detected:
-        _detected[asked] = _ask_for_detections(weights, network, pictures)
-    return _detected[asked]
+    key = (hashlib.sha256(weights.read_bytes()).hexdigest(), fingerprint(pictures))
+    if key not in _dlib_cache:
+        _dlib_cache[key] = _run_dlib_detector(weights, network, pictures)
+    return _dlib_cache[key]
 
 
-_detected: dict[tuple[str, str], Values] = {}
+_dlib_cache: dict[tuple[str, str], Values] = {}
+"""By sha256 of the weights and fingerprint of the pictures."""
 
 
-def _ask_for_detections(weights: Path, network: Network, pictures: Sequence[Picture]) -> Values:
+def _run_dlib_detector(weights: Path, network: Network, pictures: Sequence[Picture]) -> Values:
     found = reference.detections(weights, pictures)
     with tempfile.TemporaryDirectory(prefix="conversion-") as folder:
         copy = Path(folder, weights.name)
-        copy.write_bytes(exposed(weights.read_bytes(), network))
+        copy.write_bytes(reporting_all_scores(weights.read_bytes(), network))
         scores = reference.detections(copy, pictures)
     return {
         "faces": found[:, :5].astype(np.int32),
         "confidences": found[:, 5],
-        "scores": (scores[:, 5] - RAISE).astype(np.float32),
+        "scores": (scores[:, 5] - SCORE_OFFSET).astype(np.float32),
     }
 
 
@@ -94,9 +95,9 @@ def detections_of_graph(
 ) -> Values:
     mean = np.array(detector_facts(network).mean, np.float32)
 
-    def compute(output: str, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        made: NDArray[np.float32] = session.run([output], dict(given))[0]
-        return made
+    def compute(output: str, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        result: NDArray[np.float32] = session.run([output], dict(inputs))[0]
+        return result
 
     with closing(Cores()) as cores:
         pyramids = Pyramids(mean, cores)
@@ -112,8 +113,8 @@ def detections_of_device_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
     def find(picture: Picture, layout: Layout, of_file: mmod.DetectorWindow) -> _Found:
-        given = {"photos": picture[np.newaxis], **tables(layout)}
-        at, above, scores = session.run(["at", "above", "scores"], given)
+        inputs = {"photos": picture[np.newaxis], **tables(layout)}
+        at, above, scores = session.run(["at", "above", "scores"], inputs)
         return mmod.detections_of_candidates(
             mmod.Candidates(at[:, 2], at[:, 3], above), layout, of_file
         ), -np.sort(-scores, axis=None)
@@ -124,24 +125,26 @@ def detections_of_device_graph(
 def detections_of_rescored_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
-    """`faces` and `confidences` of maps all of whose blocks are computed once more; `scores` of the scan, by place."""
-    rounding = _session(device_graph(network, LIKE_FLOAT16))
+    """`faces` and `confidences` with all blocks rescored; `scores` of the emulated scan, in the order of those.
+
+    So the difference of `scores` from dlib's is the scan's error at each place of the map.
+    """
+    emulated_scan = onnxruntime.InferenceSession(
+        emulated_scan_graph(network), providers=["CPUExecutionProvider"]
+    )
 
     def find(picture: Picture, layout: Layout, of_file: mmod.DetectorWindow) -> _Found:
-        given = {"photos": picture[np.newaxis], **tables(layout)}
-        (scanned,) = rounding.run(["scores"], given)
+        inputs = {"photos": picture[np.newaxis], **tables(layout)}
+        (scanned,) = emulated_scan.run(["scores"], inputs)
+        floor = np.array(-SCORE_OFFSET, np.float32)  # below all scores
         found, scores = session.run(
-            ["blocks", "rescored"], {**given, "floor": np.array(-RAISE, np.float32), **rescoring.grid(layout)}
+            ["blocks", "rescored"], {**inputs, "floor": floor, **rescoring.grid(layout)}
         )
-        *_, of_map = rescoring.candidates(-RAISE, found[:, 2:], scores[:, 0], layout)
+        *_, of_map = rescoring.candidates(-SCORE_OFFSET, found[:, 2:], scores[:, 0], layout)
         above = rescoring.candidates(of_file.threshold, found[:, 2:], scores[:, 0], layout)
         return mmod.detections_of_candidates(above, layout, of_file), scanned.ravel()[np.argsort(-of_map)]
 
     return _detections(find, network, pictures)
-
-
-def _session(graph: bytes) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
 
 def _detections(
@@ -156,7 +159,7 @@ def _detections(
     for number, picture in enumerate(pictures):
         layout = pyramid.layout(*picture.shape[:2])
         if layout is None:
-            continue  # too small for dlib to give a score either
+            continue  # too small for a score, in dlib too
         found, of_map = find(np.ascontiguousarray(picture), layout, of_file)
         for face in found:
             faces.append((number, *face.rectangle))
