@@ -1,1 +1,1 @@
-"""The HTTP service that a Nextcloud points its Face Recognition app at."""
+"""The HTTP service: an external model for the Face Recognition app of Nextcloud."""

@@ -1,10 +1,10 @@
-"""Exit at a signal that arrives before the server runs: at once, with no child process and no temporary file left.
+"""Exit at a signal that arrives before the server runs: at once, leaving no child process and no temporary file.
 
-The kernel drops a signal for process 1 of a container that has no handler (pid_namespaces(7)): `docker stop` would wait
-its whole grace period. So the handlers are installed before anything that takes time to import. They end the process
-where it stands. An exception would be swallowed by imports and by callbacks from C, and the interpreter's own end waits
-for its threads. Python calls a handler between two instructions of the main thread: within 0.15 s, measured while the
-loops were compiled and the sessions created.
+The kernel drops a signal for process 1 of a container if it has no handler (pid_namespaces(7)): `docker stop` would
+wait its whole grace period. So the handlers are installed before the slow imports. They end the process immediately: an
+exception would be swallowed by imports and by callbacks from C, and a regular exit of the interpreter waits for its
+threads. Python calls a handler between two instructions of the main thread: within 0.15 s, measured during the
+compilation of the loops and the creation of the sessions.
 """
 
 import os
@@ -21,15 +21,17 @@ SIGNALS = tuple(
     # nohup(1) starts a process with SIGHUP ignored, so that it outlives its terminal.
     if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
 )
-"""Signals that end the service."""
+"""Signals that stop the service."""
 
 TASKS = Path("/proc/self/task")
-"""One folder a thread, with the ids of the children that it started (proc(5))."""
+"""A folder for each thread, with the ids of the children that it started (proc(5))."""
 
 
 def on_signals(*, serving: bool) -> None:
-    """From now on SIGNALS end the process: with status 0 where it serves, since no photo is in work yet, or as a shell
-    reports a signal."""
+    """Installs handlers that end the process.
+
+    The exit status is 0 for the command `serve`, since no photo is in work yet, else 128 + signal as in a shell.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         exit_now(0 if serving else 128 + number)
@@ -39,15 +41,15 @@ def on_signals(*, serving: bool) -> None:
 
 
 def ignore_signals() -> None:
-    """From now on SIGNALS have no effect on this process, nor on the programs that it executes."""
+    """Ignores SIGNALS in this process, and in the programs that it executes."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def exit_now(status: int) -> NoReturn:
-    """Ends this process, whatever its threads are doing, and its children."""
+    """Kills the children and ends this process without waiting for its threads."""
     ignore_signals()
-    # Not imported here: where it has not been imported yet, no file has been begun.
+    # Not imported here: if the module is not loaded, no temporary file exists.
     if atomic := sys.modules.get("model_store.atomic"):
         atomic.discard_unfinished()
     for child in children():
@@ -57,10 +59,9 @@ def exit_now(status: int) -> NoReturn:
 
 
 def children() -> list[int]:
-    """Process ids of the children of this process, ended ones too whose status is not collected.
+    """Process ids of all children, zombies included, and those that `multiprocessing` does not list yet.
 
-    Also of one that is being started, which `multiprocessing` does not list yet.
-    Empty without /proc: children notice by themselves that this process has ended.
+    Empty without /proc: children detect the end of this process by themselves.
     """
     found: list[int] = []
     for thread in TASKS.glob("*/children"):

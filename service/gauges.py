@@ -1,35 +1,40 @@
-"""Prometheus gauges of a budget, and the bounds of histograms, for the metrics of both processes."""
+"""Prometheus gauges of a budget, and bucket bounds of histograms: shared by the metrics of both processes.
+
+The metrics of the web process are in `web.metrics`, those of the worker in `pipeline.metrics`.
+"""
 
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Gauge
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-"""Bounds of the histograms: from the chip of one face to a photo at the end of a long queue."""
+"""Bucket bounds of histograms: from the chip of one face to a photo at the end of a long queue."""
 
 
-class Lending(Protocol):
-    """A budget of units."""
+class BudgetState(Protocol):
+    """The state of a budget of units, such as bytes."""
 
     total: int
-    lent: int
+    granted: int
 
     @property
-    def waiting(self) -> int: ...
+    def waiting(self) -> int:
+        """Number of requests that wait."""
 
     @property
-    def waited_for(self) -> int: ...
+    def requested(self) -> int:
+        """Units of the requests that wait."""
 
 
-def add_budget(registry: CollectorRegistry, name: str, unit: str, budget: Lending) -> None:
-    """Adds gauges of a budget: units that are granted, and requests that wait for theirs."""
-    for what, meaning, value in (
-        ("lent", "taken at present", lambda: budget.lent),
-        ("limit", "there are", lambda: budget.total),
-        ("waiting", "requests that wait for it", lambda: budget.waiting),
-        ("asked", "needed by those requests", lambda: budget.waited_for),
+def add_budget(registry: CollectorRegistry, name: str, unit: str, budget: BudgetState) -> None:
+    """Adds four gauges of a budget, read at each scrape."""
+    for suffix, meaning, value in (
+        ("lent", "granted", lambda: budget.granted),
+        ("limit", "the most that is granted at the same time", lambda: budget.total),
+        ("waiting", "number of requests that wait", lambda: budget.waiting),
+        ("asked", "sum of the requests that wait", lambda: budget.requested),
     ):
         gauge = Gauge(
-            f"face_{name}_{unit}_{what}", f"{name.capitalize()}, {unit}: {meaning}.", registry=registry
+            f"face_{name}_{unit}_{suffix}", f"{name.capitalize()}, {unit}: {meaning}.", registry=registry
         )
         gauge.set_function(value)

@@ -1,4 +1,4 @@
-"""JSON of all answers. The app reads a body in any other form as "no faces"."""
+"""JSON of all answers. The app takes any other body as "no faces"."""
 
 import json
 from collections.abc import Mapping
@@ -7,5 +7,5 @@ MEDIA_TYPE = "application/json"
 
 
 def serialised(content: Mapping[str, object]) -> bytes:
-    """`content` as JSON in ASCII. Raises ValueError on NaN or an infinity, which PHP could not read."""
+    """`content` as JSON in ASCII. Raises ValueError for NaN and infinities, which PHP cannot parse."""
     return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")

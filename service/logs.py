@@ -1,20 +1,20 @@
-"""How log lines look: for people, or as JSON, one object a line, for programs that collect them."""
+"""Format of log lines: text, or JSON with one object per line for log collectors."""
 
 import json
 import logging
 from datetime import UTC, datetime
 
-from service.printable import printable
+from service.text import printable
 
 FIELDS = "fields"
-"""Name of a record's attribute that holds what a line of JSON has beside its message."""
+"""Name of the record attribute with additional fields of a line of JSON."""
 
-OURS = ("service", "uvicorn")
-"""Loggers that follow FACE_LOG_LEVEL. The root stays at warnings: at lower levels, Pillow logs what is in a photo."""
+LOGGERS = ("service", "uvicorn")
+"""Loggers with the level of FACE_LOG_LEVEL. The root logs warnings only: below, Pillow logs metadata of photos."""
 
 
 class TextFormatter(logging.Formatter):
-    """One line a record, whatever text of a caller is in its message, and a traceback below."""
+    """One line per record, since control characters in the message are escaped, and a traceback below."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         record.message = printable(record.message)
@@ -22,7 +22,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a record: time (RFC 3339, UTC), level, logger, message, its fields, and a traceback."""
+    """One JSON object per record: time (RFC 3339, UTC), level, logger, message, FIELDS, and a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -44,9 +44,9 @@ FORMATTERS = {
 
 
 def configure(level: str, style: str) -> None:
-    """Everything to standard error, in one of FORMATTERS."""
+    """Logs to standard error, with the format of FORMATTERS that `style` names."""
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATTERS[style])
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    for name in OURS:
+    for name in LOGGERS:
         logging.getLogger(name).setLevel(level.upper())

@@ -1,8 +1,8 @@
-"""What the installed wheels ask of a processor, checked before they are loaded: they end in "Illegal instruction".
+"""Processor instructions that the installed wheels need, checked before a wheel fails with "Illegal instruction".
 
-Found by running each wheel, and every stage of a model, on emulated processors: numpy needs x86-64-v2, and what is
-loaded here beside it runs wherever numpy does; dlib's wheel does on Sandy Bridge (AVX) and does not on Nehalem. The
-wheels for arm64 ask for nothing that some lack.
+Found by running each wheel, and every stage of a model, on emulated processors. numpy needs x86-64-v2, and the other
+wheels run wherever numpy does, except dlib's: it runs on Sandy Bridge (AVX) and not on Nehalem. The wheels for arm64
+need no optional instructions.
 """
 
 import platform
@@ -13,29 +13,29 @@ from types import MappingProxyType
 CPUINFO = Path("/proc/cpuinfo")
 
 X86_64_V2 = ("cx16", "lahf_lm", "popcnt", "pni", "ssse3", "sse4_1", "sse4_2")
-"""As Linux names what the psABI asks of this level: Intel since 2008 (Nehalem), AMD since 2011 (Bulldozer)."""
+"""Linux's names of the flags of this psABI level: Intel since 2008 (Nehalem), AMD since 2011 (Bulldozer)."""
 
 NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType({"onnx": X86_64_V2, "dlib": (*X86_64_V2, "avx")})
-"""FACE_ENGINE to flags of /proc/cpuinfo."""
+"""FACE_ENGINE to the flags of /proc/cpuinfo that it needs."""
 
 
 def lacking(engine: str) -> str | None:
-    """What this machine's processor lacks to run an engine, in one line with what to do; None where it runs it."""
+    """One line with the flags that this processor lacks for an engine, and with a remedy; None if it lacks none."""
     if platform.machine() != "x86_64":
         return None
     try:
         lines = CPUINFO.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:  # no such file: not for us to judge
+    except OSError:  # no such file: unknown
         return None
-    told: dict[str, str] = {}
-    for line in lines:  # of the first processor; the others are alike
+    fields: dict[str, str] = {}
+    for line in lines:  # of the first processor; the others are the same
         name, _, value = line.partition(":")
-        told.setdefault(name.strip(), value.strip())
-    flags = told.get("flags", "").split()
+        fields.setdefault(name.strip(), value.strip())
+    flags = fields.get("flags", "").split()
     absent = [flag for flag in NEEDED[engine] if flag not in flags]
     if not flags or not absent:
         return None
     return (
-        f"this processor ({told.get('model name', 'unnamed')}) lacks {', '.join(absent)}, which the installed wheels "
+        f"this processor ({fields.get('model name', 'unnamed')}) lacks {', '.join(absent)}, which the installed wheels "
         f"need for FACE_ENGINE={engine}. In a virtual machine, choose the CPU type 'host', or x86-64-v3"
     )

@@ -1,4 +1,4 @@
-"""What runs here, for a person who compares two installations."""
+"""Versions of the service, of Python and of the libraries, for comparing two installations."""
 
 import platform
 import tomllib
@@ -16,11 +16,11 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "starlette": ("starlette",),
     "uvicorn": ("uvicorn",),
 }
-"""Library to the distributions that may carry it."""
+"""Library to the distributions that may contain it."""
 
 
 def own_version() -> str:
-    """The version of this service: of its checkout where it runs from one, else of the installed package."""
+    """Version of this service: of the checkout that contains it, else of the installed package."""
     project = Path(__file__).parent.parent / "pyproject.toml"
     if project.is_file():
         return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
@@ -28,7 +28,7 @@ def own_version() -> str:
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of the service, of Python and of LIBRARIES; None for one that is not installed."""
+    """Versions of the service, of Python and of LIBRARIES; None for a library that is not installed."""
     installed = {
         library: next((version for name in names if (version := _version(name))), None)
         for library, names in LIBRARIES.items()

@@ -1,7 +1,7 @@
-"""Asks the service of this container whether it answers: what Docker runs every some seconds.
+"""Liveness check of the service in this container, which Docker runs every few seconds.
 
-`python -m service.commands.healthcheck` ends with 0, or with 1 and a line with the reason. It reads two settings
-itself, since the library that reads all of them takes five times as long to load as the question.
+`python -m service.commands.healthcheck` exits with 0, or with 1 and a line with the reason. It reads PORT and FACE_HOST
+from the environment itself, since importing the settings takes five times as long as the request.
 """
 
 import http.client
@@ -13,25 +13,27 @@ from contextlib import closing
 PORT = 5000
 """The default of the setting PORT."""
 HOST = "localhost"
-EVERYWHERE = ("", "*", "::")
-"""Values of FACE_HOST with which the service listens on HOST, whether this system has IPv6 or not."""
+ALL_ADDRESSES = ("", "*", "::")
+"""Values of FACE_HOST with which the service listens on HOST, with IPv6 and without."""
 SECONDS = 4.0
-"""Until no answer is taken for one; less than Docker waits. The service answers within 15 ms, however busy it is."""
+"""Time-out; Docker's own is 5 s. The service answers within 15 ms under any load."""
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Ask, and return the exit status."""
-    # Not urllib, which would send the question to a proxy where the environment names one.
+    """Send the request, and return the exit status."""
+    # Not urllib, which would send the request to a proxy that the environment names.
     host, port = host_of(environment.get("FACE_HOST", "")), environment.get("PORT") or PORT
     try:
         with closing(http.client.HTTPConnection(host, int(port), timeout=SECONDS)) as connection:
             connection.request("GET", "/health")
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:
-        print(f"{_shown(host)} does not answer on port {_shown(port)}: {_shown(error)}", file=sys.stderr)
+        print(
+            f"{_escaped(host)} does not answer on port {_escaped(port)}: {_escaped(error)}", file=sys.stderr
+        )
         return 1
     if status != http.client.OK:
-        print(f"{_shown(host)} answers /health on port {port} with {status}", file=sys.stderr)
+        print(f"{_escaped(host)} answers /health on port {port} with {status}", file=sys.stderr)
         return 1
     return 0
 
@@ -41,11 +43,11 @@ def host_of(given: str) -> str:
     given = given.strip()
     if given.startswith("[") and given.endswith("]"):
         given = given[1:-1].replace("%25", "%")
-    return HOST if given in EVERYWHERE else given
+    return HOST if given in ALL_ADDRESSES else given
 
 
-def _shown(value: object) -> str:
-    """A value of the environment, or an error that holds one, in one line."""
+def _escaped(value: object) -> str:
+    """A value of the environment, or an error that contains one, as one printable line."""
     return ascii(str(value))[1:-1]
 
 

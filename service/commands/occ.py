@@ -1,26 +1,41 @@
-"""The `occ` commands that make a Nextcloud use this service, and the address they name."""
+"""The command `occ`: the `occ` commands that make a Nextcloud use this service."""
 
 import shlex
 import socket
 from collections.abc import Sequence
 
+from service import settings
 from service.settings import Settings
+from service.web import keys
 from service.web.server import listening
 
 APP_MODEL = 5
-"""The app's number for "an external model", whichever FACE_MODEL that one runs."""
+"""The app's number for every external model, whatever its FACE_MODEL."""
 
-_ELSEWHERE = (
-    # Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket sends nothing, it only asks the
-    # routing table which of this machine's addresses faces the outside.
+_OUTSIDE_ADDRESSES = (
+    # Documentation addresses (RFC 5737, RFC 3849). connect(2) of a UDP socket sends nothing: it only looks up, in the
+    # routing table, the address of this machine that faces the outside.
     (socket.AF_INET, "192.0.2.1"),
     (socket.AF_INET6, "2001:db8::1"),
 )
 
 
-def occ_lines(settings: Settings, key: str) -> list[str]:
+def run() -> int:
+    """Print the commands that make a Nextcloud use this service."""
+    configuration = settings.load()
+    print_occ_lines(configuration, keys.read_keys(configuration)[0])
+    return 0
+
+
+def print_occ_lines(configuration: Settings, key: str) -> None:
+    """Prints the commands, indented."""
+    # One string: if one character cannot be encoded, nothing is printed.
+    print("\n".join("  " + line for line in occ_lines(configuration, key)))
+
+
+def occ_lines(configuration: Settings, key: str) -> list[str]:
     """The three commands, to be run in Nextcloud's folder."""
-    address = f"{_in_url(_reachable(listening.plain(settings.host)))}:{settings.port}"
+    address = f"{_in_url(_reachable(listening.without_brackets(configuration.host)))}:{configuration.port}"
     setting = "php occ config:system:set facerecognition.external_model_"
     return [
         f"{setting}url --value {shlex.quote(address)}",
@@ -30,18 +45,18 @@ def occ_lines(settings: Settings, key: str) -> list[str]:
 
 
 def _reachable(host: str) -> str:
-    """What others connect to where the service listens on this host."""
+    """The address for callers of a service that listens on `host`."""
     if listening.is_everywhere(host):
         return own_address()
     address = listening.literal(host)
     if address is not None and address.is_unspecified:
-        return own_address(_ELSEWHERE[:1])  # 0.0.0.0: by IPv4 alone
+        return own_address(_OUTSIDE_ADDRESSES[:1])  # 0.0.0.0: by IPv4 alone
     return host
 
 
-def own_address(elsewhere: Sequence[tuple[socket.AddressFamily, str]] = _ELSEWHERE) -> str:
-    """An address of this machine that others can reach, or its host name where it has no route to others."""
-    for family, outside in elsewhere:
+def own_address(outside_addresses: Sequence[tuple[socket.AddressFamily, str]] = _OUTSIDE_ADDRESSES) -> str:
+    """An address of this machine that other machines can reach, or its host name if it has no route to them."""
+    for family, outside in outside_addresses:
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as probe:
                 probe.connect((outside, 9))

@@ -1,1 +1,1 @@
-"""Memory of all processes: the budget of photos and uploads, the largest photo that fits, and glibc's malloc."""
+"""Memory of all processes: budgets of uploads and photos, the largest photo that fits, and glibc's malloc."""

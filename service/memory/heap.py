@@ -5,28 +5,28 @@ import ctypes
 MMAP_THRESHOLD = -3
 """M_MMAP_THRESHOLD of glibc's mallopt(3)."""
 LARGE = 1024**2
-"""Bytes from which memory is mapped for itself and unmapped when it is free. Left alone, glibc raises the threshold
-to 32 MB as photos come, and their arrays lie among others in heaps that cannot shrink: after 72 photos of mixed sizes,
-three at a time, the process held 980 MB in place of 420, and 1,400 at its peak in place of 1,060."""
+"""Bytes. Larger blocks are mapped separately, and unmapped when they are freed. By default glibc raises the threshold
+up to 32 MB as such blocks are freed, and the arrays of photos then lie in heaps that cannot shrink. After 72 photos of
+mixed sizes, three at a time, the process held 980 MB instead of 420, and 1,400 at its peak instead of 1,060."""
 
 TRIM_THRESHOLD = -1
 """M_TRIM_THRESHOLD."""
 KEPT = 8 * 1024**2
-"""Bytes that a decoder keeps between two images, and its threshold in the place of LARGE. Otherwise each image
-faults all of its pages in again: of 1.2 megapixels, a progressive JPEG takes 10.1 ms in place of 5.9, and of 0.3
-megapixels 2.7 in place of 1.9."""
+"""Bytes of free memory that a decoder keeps between two images, and its threshold instead of LARGE. Otherwise each
+image causes page faults for all of its memory: a progressive JPEG of 1.2 megapixels takes 10.1 ms instead of 5.9, and
+one of 0.3 megapixels 2.7 ms instead of 1.9."""
 
 _libc = ctypes.CDLL(None)
 
 
 def give_large_blocks_back(threshold: int = LARGE) -> bool:
-    """Fix the size of large blocks for this process. Returns whether the C library has such a threshold."""
+    """Fix the threshold of large blocks for this process. Returns False if the C library has no such threshold."""
     mallopt = getattr(_libc, "mallopt", None)
     return mallopt is not None and bool(mallopt(MMAP_THRESHOLD, threshold))
 
 
 def keep_between_images() -> bool:
-    """Keep KEPT bytes of free memory until `give_all_back`, for a process with one thread that decodes images."""
+    """Keep up to KEPT bytes of free memory until `give_all_back`: for a decoder, which has one thread."""
     return give_large_blocks_back(KEPT) and bool(_libc.mallopt(TRIM_THRESHOLD, KEPT))
 
 

@@ -1,9 +1,8 @@
-"""Largest photo that fits under the memory limit, and the sentences about it for the start of the service.
+"""Largest photo that fits under the memory limit, and the log lines about it at the start of the service.
 
-The kernel ends a process that exceeds its limit, and every photo in work is lost. An area in `/open` that is below the
-app's own makes the app stop with a message before it sends anything: no photo is marked as failed. The limit here is
-the one that the kernel enforces, of the control group or of the machine. FACE_MEMORY is a budget for photos at the same
-time, which a single photo may exceed.
+The kernel kills a process that exceeds the limit of its control group or the memory of the machine; that limit counts
+here. FACE_MEMORY is a budget for concurrent photos, which a single photo may exceed. If `/open` advertises a smaller
+area than the app is set to, the app stops with a message before it sends anything, and no photo is marked as failed.
 """
 
 from bisect import bisect_right
@@ -11,53 +10,55 @@ from dataclasses import dataclass
 
 from model_store.models import MODELS
 from service.images.memory import Header, needed
-from service.memory.capacity import KEPT, KEPT_BY_PHOTO, OF_A_CONTAINER, RESIDENT, Capacity, hard_limit
+from service.memory.capacity import CONTAINER_SHARE, KEPT, KEPT_BY_PHOTO, RESIDENT, Capacity, hard_limit
 from service.recognition import memory
 from service.settings import Settings
 
 MEBIBYTE = 1024**2
 
 AT_REST = 208 * MEBIBYTE
-"""Bytes of all processes before the first photo that the kernel cannot reclaim (186 to 192 MiB, models 1, 3 and 4; the
-worker has 140 of them, the web process 30, and the fork server of the decoders 23)."""
+"""Bytes of all processes before the first photo that the kernel cannot reclaim: 186 to 192 MiB for models 1, 3 and 4,
+of which the worker has 140, the web process 30, and the fork server of the decoders 23."""
 LIBRARIES = 64 * MEBIBYTE
 """Bytes of libraries and weights in constant use. The kernel can reclaim them, and the process then waits for the disk:
-with 58 MiB left it did not, with 7 MiB the next photo ended it (model 4, 3.6 and 4.2 megapixels, limit 512 MiB).
-The reserve also holds the 63 MiB that a start which compiles its loops takes and the kernel cannot reclaim."""
+not with 58 MiB left, while with 7 MiB left the next photo caused an out-of-memory kill (model 4, 3.6 and 4.2
+megapixels, limit 512 MiB). The reserve also covers the 63 MiB that the compilation of the loops at a first start takes
+and the kernel cannot reclaim."""
 KEPT_FOR_FACES = 10 * MEBIBYTE
-"""The part of KEPT_BY_PHOTO that a model without the CNN detector has."""
+"""Bytes; the part of KEPT_BY_PHOTO for a model without the CNN detector."""
 
 ENCODED = {"image/jpeg": 1, "image/png": 3}
-"""Bytes per pixel of an upload, by its format: an upper bound. A JPEG of quality 80 has 0.1 to 0.5."""
+"""Upper bound of an upload's bytes per pixel, by its media type. A JPEG of quality 80 has 0.1 to 0.5."""
 
 ROUND = 128 * MEBIBYTE
+"""Bytes; recommended limits are rounded up to a multiple."""
 
 SMALLEST_AREA = 640 * 480
 """Pixels; the smallest analysis area of the app (MINIMUM_ANALYSIS_IMAGE_AREA in its SettingsService.php)."""
 
 AREA_SLACK = 1 / 16
-"""The app scales a photo to the advertised area and rounds both sides up, which adds (w + h) / (w·h): under a
-sixteenth for every photo that is at least 17 pixels thin."""
+"""The app scales a photo to the advertised area and rounds both sides up, which adds about (w + h) / (w·h): less than
+a sixteenth for every photo whose shorter side has at least 17 pixels."""
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Areas in pixels, sizes in bytes; a size is that of all processes together."""
+    """Areas and memory of the largest photo: areas in pixels, memory in bytes of all processes together."""
 
     limit: int
-    """The kernel ends a process that exceeds it."""
+    """Memory limit of the kernel, which kills a process beyond it."""
     budget: int | None
-    """FACE_MEMORY, where it is set."""
+    """FACE_MEMORY, if it is set."""
     configured_area: int
-    """FACE_MAXIMUM_AREA, set or by default."""
+    """FACE_MAXIMUM_AREA, set or default."""
     is_set: bool
-    """Whether FACE_MAXIMUM_AREA is set, and so advertised in any case."""
+    """FACE_MAXIMUM_AREA is set, and therefore advertised in any case."""
     photo: int
     """Peak with a photo of the configured area in `/detect`."""
     sufficient_limit: int
     """A limit with which a photo of the configured area fits, a multiple of ROUND."""
     fitting_area: int
-    """Largest area to advertise for which every photo fits; 0 where none does."""
+    """Largest advertised area for which every photo fits; 0 if there is none."""
     configured_original: int
     """FACE_MAXIMUM_ORIGINAL_AREA."""
     original: int
@@ -67,7 +68,7 @@ class MemoryPlan:
 
     @property
     def fits(self) -> bool:
-        """Whether a photo of the configured area fits."""
+        """True if a photo of the configured area fits."""
         return self.fitting_area >= self.configured_area
 
     @property
@@ -79,16 +80,16 @@ class MemoryPlan:
 
     @property
     def accepted_area(self) -> int:
-        """What `/detect` accepts: the advertised area and the app's rounding."""
+        """Largest area that `/detect` accepts: the advertised area and the app's rounding."""
         return with_slack(self.advertised_area)
 
     @property
     def recommended_area(self) -> int:
-        """The fitting area, within what the app can be set to."""
+        """The fitting area, but at least the smallest that the app can be set to."""
         return min(max(self.fitting_area, SMALLEST_AREA), self.configured_area)
 
     def summary(self) -> str:
-        """What is needed and what fits, in one line."""
+        """One line: the memory that is needed, and the areas that fit."""
         return (
             f"memory limit {_mebibytes(self.limit)}. /detect: {_mebibytes(self.photo)} for a photo of "
             f"{_megapixels(self.configured_area)}, {_megapixels(self.fitting_area)} fit. /compute: "
@@ -97,7 +98,7 @@ class MemoryPlan:
         )
 
     def warnings(self) -> list[str]:
-        """One line each: a photo over the kernel's limit, with the ways out, and a photo over FACE_MEMORY."""
+        """One line each: a photo over the kernel's limit, with remedies, and a photo over FACE_MEMORY."""
         return [sentence for sentence in (self._over_limit(), self._over_budget()) if sentence]
 
     def _over_budget(self) -> str | None:
@@ -112,9 +113,9 @@ class MemoryPlan:
         if self.fits:
             return None
         consequence = (
-            "FACE_MAXIMUM_AREA is set, so /open advertises it all the same, and such a photo may end the service"
+            "FACE_MAXIMUM_AREA is set, so /open advertises it, and the kernel may kill the worker for such a photo"
             if self.is_set
-            else f"/open advertises {self.advertised_area} pixels in its place (FACE_MAXIMUM_AREA overrides that)"
+            else f"/open advertises {self.advertised_area} pixels instead (FACE_MAXIMUM_AREA overrides that)"
         )
         return (
             f"a photo of {_megapixels(self.configured_area)} needs {_mebibytes(self.photo)}, over the memory limit of "
@@ -125,12 +126,12 @@ class MemoryPlan:
 
 
 def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> MemoryPlan:
-    """The plan for a memory limit in bytes; by default the one that the kernel enforces here."""
+    """The plan for a memory limit in bytes, by default that of the kernel."""
     limit = hard_limit() if limit is None else limit
     model = MODELS[settings.model]
     kept = of_photo = 0
     if settings.engine == "onnx":
-        # KEPT has a part of each kind for one photo at a time (measured, one caller, up to 8.8 megapixels).
+        # KEPT includes such memory for one photo at a time (measured with one caller, up to 8.8 megapixels).
         of_photo = KEPT_BY_PHOTO if model.detector == "cnn" else KEPT_FOR_FACES
         kept = (KEPT if model.detector == "cnn" else 0) + of_photo * (capacity.at_once - 1)
     recognizing = memory.recognition_bytes if settings.engine == "onnx" else memory.dlib_recognition_bytes
@@ -147,14 +148,14 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
         return peak(area, "image/jpeg", known=True)
 
     def sufficient() -> int:
-        """With a higher limit, more photos are computed at the same time, which takes some of it.
+        """A higher limit allows more concurrent photos, which take a part of it.
 
-        `Capacity.of` gives them half of the process's share of the limit at most.
+        `Capacity.of` gives them at most half of the budget.
         """
         alone = with_photo(largest) - of_photo * (capacity.at_once - 1)
         with_all = alone + of_photo * (capacity.most_at_once - 1)
         if settings.memory is None:
-            with_all = min(with_all, int((alone - (RESIDENT + KEPT) / 2) / (1 - OF_A_CONTAINER / 2)))
+            with_all = min(with_all, int((alone - (RESIDENT + KEPT) / 2) / (1 - CONTAINER_SHARE / 2)))
         return -(-max(with_all, alone) // ROUND) * ROUND
 
     largest, largest_original = settings.maximum_area, settings.maximum_original_area
@@ -173,7 +174,7 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
 
 
 def with_slack(area: int) -> int:
-    """An advertised area and the app's rounding."""
+    """`area` and the app's rounding."""
     return area + int(area * AREA_SLACK)
 
 

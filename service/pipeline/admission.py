@@ -14,7 +14,7 @@ class Budget:
 
     def __init__(self, total: int) -> None:
         self.total = total
-        self.lent = 0
+        self.granted = 0
         self.reclaim: Callable[[int], int] = _nothing
         """Gives back at least this many of the granted units and returns how many, or returns 0: a cache's part.
 
@@ -27,14 +27,14 @@ class Budget:
         return len(self._queue)
 
     @property
-    def waited_for(self) -> int:
+    def requested(self) -> int:
         """Units of those requests."""
         return sum(units for _, units in self._queue)
 
     async def take(self, units: int) -> None:
         """Waits until the units are granted; `release` gives them back. Cancelled meanwhile, it leaves no trace."""
         if not self._queue and self._fits(units):
-            self.lent += units
+            self.granted += units
             return
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append((granted, units))
@@ -50,21 +50,21 @@ class Budget:
 
     def release(self, units: int) -> None:
         """Gives back what `take` was granted."""
-        self.lent -= units
+        self.granted -= units
         self._admit()
 
     def _fits(self, units: int) -> bool:
         # More than the whole budget fits where nothing else is lent.
-        missing = min(self.lent + units - self.total, self.lent)
+        missing = min(self.granted + units - self.total, self.granted)
         if missing > 0:
-            self.lent -= self.reclaim(missing)
-        return self.lent == 0 or self.lent + units <= self.total
+            self.granted -= self.reclaim(missing)
+        return self.granted == 0 or self.granted + units <= self.total
 
     def _admit(self) -> None:
         while self._queue and self._fits(self._queue[0][1]):
             granted, units = self._queue.popleft()
             if not granted.cancelled():
-                self.lent += units
+                self.granted += units
                 granted.set_result(None)
 
 

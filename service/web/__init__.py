@@ -1,1 +1,1 @@
-"""The web process: HTTP, API keys, uploads and metrics. Loads no numpy, no image library and no ONNX Runtime."""
+"""The web process: HTTP, API keys, uploads and metrics. Imports no numpy, no image library and no ONNX Runtime."""

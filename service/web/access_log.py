@@ -1,4 +1,4 @@
-"""Access log, one line a request, and the answer of 500 to an unexpected exception.
+"""Access log with one line per request, and the answer 500 to an unexpected exception.
 
 Keys, file names, query strings and bodies never reach the log.
 """
@@ -10,21 +10,21 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.logs import FIELDS
-from service.web import responses as answers
 from service.web.metrics import Metrics
+from service.web.responses import error_response
 
 log = logging.getLogger(__name__)
 
 LONGEST_PATH = 100
-"""Bytes of a path that are logged; the service's own are far shorter."""
+"""Bytes of a path that are logged; the paths of the service are far shorter."""
 LONGEST_METHOD = 20
 """Characters of a method that are logged. The longest registered one, UPDATEREDIRECTREF, has 17 (IANA)."""
 
 
-class Journal:
-    """Logs and counts method, path, status, duration and an id that the answer carries as `x-request-id`.
+class AccessLog:
+    """Middleware: logs and counts method, path, status, duration and an id, which is the header `x-request-id`.
 
-    An exception that reaches this far is logged with its traceback and answered with 500.
+    An exception without a handler is logged with its traceback and answered with 500.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -39,7 +39,7 @@ class Journal:
         started = time.perf_counter()
         status = 0
 
-        async def noting(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -51,20 +51,20 @@ class Journal:
 
         self._metrics.in_flight.inc()
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_with_id)
         except Exception:
             log.exception("request %s failed", request_id)
             if status:
                 raise
-            failure = answers.error(500, f"internal error; the service's log has it under {request_id}")
-            await failure(scope, receive, noting)
+            failure = error_response(500, f"internal error; the service's log has it under {request_id}")
+            await failure(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             self._metrics.in_flight.dec()
             self._metrics.answered(scope["path"], status, seconds)
             fields = {
                 "method": scope["method"][:LONGEST_METHOD],
-                "path": _printable(scope),
+                "path": _logged_path(scope),
                 "status": status,
                 "milliseconds": round(1000 * seconds),
                 "request": request_id,
@@ -76,7 +76,7 @@ class Journal:
             )
 
 
-def _printable(scope: Scope) -> str:
-    # The raw path is still percent-encoded: nothing in it can forge a line of the log.
+def _logged_path(scope: Scope) -> str:
+    # The raw path is still percent-encoded, so that it cannot forge a line of the log.
     raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
     return ascii(raw[:LONGEST_PATH])[2:-1]

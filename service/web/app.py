@@ -13,18 +13,18 @@ from service.memory.capacity import Capacity
 from service.memory.largest_photo import MemoryPlan
 from service.settings import Settings
 from service.supervision import Supervisor
-from service.web.access import KeyRequired
-from service.web.access_log import Journal
+from service.web.access_log import AccessLog
+from service.web.authentication import KeyRequired
 from service.web.endpoints import Endpoints
 from service.web.errors import handlers
-from service.web.intake import Intake
 from service.web.keys import KeyRing
 from service.web.metrics import Metrics
 from service.web.paths import NormalizePaths
+from service.web.request_pipeline import RequestPipeline
 from service.web.uploads import UploadBudget
 
 PATHS = ("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome")
-"""All paths of the service; `metrics` counts all others as one."""
+"""All paths of the service. The metrics count all other paths as one."""
 
 
 def create_app(
@@ -34,15 +34,14 @@ def create_app(
     plan: MemoryPlan,
     supervisor: Supervisor,
 ) -> Starlette:
-    """The service as an ASGI application.
-
-    The lifespan starts the supervisor's worker and ends it.
-    """
+    """The service as an ASGI application, whose lifespan starts and stops the supervisor's worker."""
     uploads = UploadBudget(capacity.upload_bytes)
     metrics = Metrics(MODELS[settings.model], PATHS, supervisor)
     metrics.watch(uploads, supervisor.dispatch)
-    intake = Intake(settings, uploads, supervisor.dispatch, metrics)
-    endpoints = Endpoints(settings, supervisor, intake, capacity, plan, WeightStore(settings.store), metrics)
+    requests = RequestPipeline(settings, uploads, supervisor.dispatch, metrics)
+    endpoints = Endpoints(
+        settings, supervisor, requests, capacity, plan, WeightStore(settings.store), metrics
+    )
     keyed = [Middleware(KeyRequired, keys=keys)]
 
     @asynccontextmanager
@@ -62,7 +61,7 @@ def create_app(
             Route("/metrics", endpoints.prometheus, methods=["GET"]),
             Route("/welcome", endpoints.welcome, methods=["GET"]),
         ],
-        middleware=[Middleware(NormalizePaths), Middleware(Journal, metrics=metrics)],
+        middleware=[Middleware(NormalizePaths), Middleware(AccessLog, metrics=metrics)],
         exception_handlers=handlers(),
         lifespan=lifespan,
     )

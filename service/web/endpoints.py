@@ -14,21 +14,21 @@ from service.memory.largest_photo import MemoryPlan
 from service.settings import Settings
 from service.supervision import Supervisor
 from service.versions import own_version, versions
-from service.web import responses as answers
-from service.web.intake import Intake
 from service.web.metrics import CONTENT_TYPE, Metrics
+from service.web.request_pipeline import RequestPipeline
+from service.web.responses import json_response
 
 INSTALL = "python -m model_store fetch"
-"""Not `command`, which names a folder of this machine: the endpoint needs no key."""
+"""Not from `model_store.command`, which reveals a path of this machine: `/welcome` needs no key."""
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The endpoints of one service; what they raise becomes a status in `service.web.errors`."""
+    """The endpoints of one service. `service.web.errors` maps their exceptions to statuses."""
 
     settings: Settings
     supervisor: Supervisor
-    intake: Intake
+    requests: RequestPipeline
     capacity: Capacity
     plan: MemoryPlan
     weights: WeightStore
@@ -36,23 +36,23 @@ class Endpoints:
 
     async def detect(self, request: Request) -> Response:
         """Detection of the faces of a photo."""
-        body = await self.intake.answer(request, known=False, maximum_area=self.plan.accepted_area)
+        body = await self.requests.answer(request, known=False, maximum_area=self.plan.accepted_area)
         return Response(body, media_type=MEDIA_TYPE)
 
     async def compute(self, request: Request) -> Response:
-        """Landmarks and descriptor of a face that the caller knows, on the original photo."""
+        """Landmarks and descriptor of a given face, on the original photo."""
         area = self.settings.maximum_original_area
-        body = await self.intake.answer(request, known=True, maximum_area=area)
+        body = await self.requests.answer(request, known=True, maximum_area=area)
         return Response(body, media_type=MEDIA_TYPE)
 
     async def open(self, _: Request) -> Response:
-        """The format and the largest area of a photo, which the app reads before it sends any.
+        """Format and largest area of a photo, which the app requests before it sends photos.
 
-        200 as soon as a worker has loaded the networks, also while it warms up or is replaced: photos wait. Where none
-        can start it is not 200, so that no photo is sent.
+        200 as soon as a worker has loaded the networks, also during its warm-up or replacement: photos wait. An error
+        if no worker can start, so that the app sends no photo.
         """
         await self.supervisor.opened()
-        return answers.answer(
+        return json_response(
             {
                 "preferred_mimetype": self.settings.preferred_mimetype,
                 "maximum_area": self.plan.advertised_area,
@@ -64,25 +64,25 @@ class Endpoints:
         return PlainTextResponse("ok")
 
     async def ready(self, _: Request) -> Response:
-        """Readiness: 200 while the worker is warm."""
+        """Readiness: 200 while a worker is warm."""
         await self.supervisor.check_answering()
-        return answers.answer({"ready": True, "restarts": self.supervisor.restarts.total()})
+        return json_response({"ready": True, "restarts": self.supervisor.restarts.total()})
 
     async def prometheus(self, _: Request) -> Response:
-        """Counts and times, for Prometheus; needs no key, since it contains no name and no photo."""
+        """Metrics for Prometheus. Needs no key, since it contains no file names and no photos."""
         status = await self.supervisor.status()
         of_worker = status.metrics.encode() if status else b""
         return Response(self.metrics.text() + of_worker, media_type=CONTENT_TYPE)
 
     async def welcome(self, _: Request) -> Response:
-        """A greeting, or the weights that are missing."""
+        """A greeting, or the names of missing weights."""
         missing = [status.weight.name for status in await self._weights() if status.state != "verified"]
         greeting = (
             f"Neural network files are missing or damaged: {', '.join(missing)}. Run `{INSTALL}`"
             if missing
             else "welcome"
         )
-        return answers.answer(
+        return json_response(
             {
                 "facerecognition-external-model": greeting,
                 "version": own_version(),
@@ -91,11 +91,11 @@ class Endpoints:
         )
 
     async def info(self, _: Request) -> Response:
-        """Versions, model, which weights, the engine and provider of every stage, limits."""
+        """Versions, model, hashes of weights, engine and provider of every stage, and limits."""
         model = MODELS[self.settings.model]
         self.supervisor.check_ready()
         status = await self.supervisor.status()
-        return answers.answer(
+        return json_response(
             {
                 "versions": versions(),
                 "model": {"number": model.number, "description": model.description},
@@ -124,5 +124,5 @@ class Endpoints:
         )
 
     async def _weights(self) -> list[Status]:
-        # In a thread: files that have changed are hashed again.
+        # In a thread, since changed files are hashed again.
         return await asyncio.to_thread(self.weights.status, MODELS[self.settings.model].weights)

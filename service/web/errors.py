@@ -7,13 +7,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from service.supervision import NeverReady, NotReady, Refused
-from service.web import responses as answers
-from service.web.access import WrongKey
-from service.web.intake import CallerGone
+from service.web.authentication import WrongKey
+from service.web.request_pipeline import CallerGone
+from service.web.responses import error_response
 from service.web.uploads import EmptyUpload, MalformedUpload, Stalled, UploadTooLarge
 
 CLIENT_CLOSED_REQUEST = 499
-"""nginx's code for a caller that hung up; for the log alone."""
+"""nginx's code for a caller that hung up; only in the log and the metrics."""
 
 STATUS: Mapping[type[Exception], int] = {
     MalformedUpload: 400,
@@ -30,27 +30,27 @@ STATUS: Mapping[type[Exception], int] = {
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-async def _known(_: Request, error: Exception) -> Response:
+async def _from_table(_: Request, error: Exception) -> Response:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    return answers.error(status, str(error))
+    return error_response(status, str(error))
 
 
 async def _refused(_: Request, error: Exception) -> Response:
     """The worker's refusal of a photo."""
     assert isinstance(error, Refused)
-    return answers.error(error.status, str(error))
+    return error_response(error.status, str(error))
 
 
-async def _routing(request: Request, error: Exception) -> Response:
-    """No such path, or not with this method."""
+async def _no_route(request: Request, error: Exception) -> Response:
+    """The path does not exist, or does not allow the method."""
     assert isinstance(error, HTTPException)
     allowed = (error.headers or {}).get("Allow")
     message = (
-        f"{request.method} is not possible here; allowed: {allowed}" if allowed else "there is no such path"
+        f"{request.method} is not allowed here; allowed: {allowed}" if allowed else "there is no such path"
     )
-    return answers.error(error.status_code, message, error.headers)
+    return error_response(error.status_code, message, error.headers)
 
 
 def handlers() -> dict[type[Exception], Handler]:
-    """Exception handlers for Starlette: of the table, and of its own HTTPException."""
-    return {HTTPException: _routing, Refused: _refused, **dict.fromkeys(STATUS, _known)}
+    """Exception handlers for Starlette, for its HTTPException too."""
+    return {HTTPException: _no_route, Refused: _refused, **dict.fromkeys(STATUS, _from_table)}

@@ -1,4 +1,4 @@
-"""API keys: where they come from, how an offered one is compared, and how a first one is made."""
+"""API keys: read from the settings or a key file, compared in constant time, and generated."""
 
 import codecs
 import hashlib
@@ -11,32 +11,32 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from model_store.command import command
-from service.header_text import uncarriable
 from service.settings import Settings
+from service.text import header_fault
 
 KEY_BYTES = 32
-"""Randomness of a key made here, as in the `openssl rand` line that upstream recommends."""
+"""Random bytes of a generated key, as in upstream's recommended `openssl rand` command."""
 
 LARGEST_FILE = 64 * 1024
-"""Bytes of a key file; a header, and so a key, is shorter still. Bounds what is read of a device such as /dev/zero."""
+"""Bytes of a key file; a bound for reading a device such as /dev/zero. A header, and so a key, is shorter."""
 COMMENT = "#"
-"""Begins a line of the key file that is no key."""
+"""Start of a comment line in the key file."""
 
 
 class NoKey(Exception):
-    """There is no usable API key; the message says how to give one."""
+    """There is no usable API key. The message says how to provide one."""
 
 
 class KeyRing:
-    """The keys that are valid now, kept as digests only."""
+    """The valid keys, stored as digests."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._digests = tuple(_digest(key.encode()) for key in keys)
 
     def admits(self, offered: bytes) -> bool:
-        """Whether `offered`, the bytes of a header, is a valid key.
+        """True if `offered`, the bytes of a header, is a valid key.
 
-        Takes the same time for every key and every length: digests are compared, all of them.
+        Constant time for every key and length: the digests are compared, and always all of them.
         """
         digest = _digest(offered)
         return sum(hmac.compare_digest(digest, valid) for valid in self._digests) > 0
@@ -47,7 +47,7 @@ def _digest(key: bytes) -> bytes:
 
 
 def read_keys(settings: Settings) -> tuple[str, ...]:
-    """All valid keys, in the order of the file; API_KEY alone where it is set. Raises NoKey."""
+    """All valid keys, in the order of the key file; API_KEY alone if it is set. Raises NoKey."""
     if settings.api_key is not None and (key := settings.api_key.get_secret_value().strip()):
         return (key,)
     path = settings.api_key_file
@@ -55,15 +55,15 @@ def read_keys(settings: Settings) -> tuple[str, ...]:
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
-        raise NoKey(_HOW_TO_GIVE_A_KEY.format(path=path)) from None
+        raise NoKey(_HOW_TO_PROVIDE_A_KEY.format(path=path)) from None
     except IsADirectoryError:
         raise NoKey(
-            f"The key file {path} is a folder: docker makes one where the file to mount does not exist. "
+            f"The key file {path} is a folder: Docker creates one if the file to mount does not exist. "
             "Remove it, write the key file on the host, and mount that."
         ) from None
     except PermissionError:
         raise NoKey(
-            f"The key file {path} cannot be read by user {os.getuid()}, as whom this service runs: make it readable "
+            f"The key file {path} cannot be read by user {os.getuid()}, the user of this service: make it readable "
             "(chmod 644), or run the container as its owner (docker run --user)."
         ) from None
     except OSError as error:
@@ -71,7 +71,7 @@ def read_keys(settings: Settings) -> tuple[str, ...]:
     keys = tuple(_lines(path, data))
     if not keys:
         raise NoKey(
-            f"The key file {path} holds no key: write one into it, or delete it and run `{MAKE_KEY}`."
+            f"The key file {path} contains no key: write one into it, or delete it and run `{MAKE_KEY}`."
         )
     return keys
 
@@ -82,42 +82,42 @@ def _lines(path: Path, data: bytes) -> Iterator[str]:
         raise NoKey(f"The key file {path} has more than {LARGEST_FILE} bytes: this is not a key file.")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise NoKey(
-            f"The key file {path} is UTF-16, as Windows' editors and PowerShell write: save it as UTF-8."
+            f"The key file {path} is UTF-16, the encoding of some Windows editors and PowerShell: save it as UTF-8."
         )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise NoKey(f"The key file {path} is not UTF-8 in line {line}: save it as UTF-8.") from None
-    # Not splitlines(), for which characters that a key may hold end a line too (U+0085, U+2028).
+    # Not splitlines(), which also splits at characters that a key may contain (U+0085, U+2028).
     for number, row in enumerate(re.split("\r\n|\r|\n", text), 1):
         key = row.strip()
         if not key or key.startswith(COMMENT):
             continue
-        if fault := uncarriable(key):
+        if fault := header_fault(key):
             raise NoKey(
-                f"No HTTP header can carry the key in line {number} of the key file {path}: it holds {fault}."
+                f"No HTTP header can carry the key in line {number} of the key file {path}: it contains {fault}."
             )
         yield key
 
 
 def make_key_file(path: Path) -> str:
-    """Writes a new random key to `path`, which only its owner can read, and returns the key.
+    """Writes a new random key to `path`, readable by its owner only, and returns the key.
 
-    Raises FileExistsError where there is a file already: it is never overwritten.
+    Raises FileExistsError if there is a file: it is never overwritten. Raises OSError if it cannot be written.
     """
     key = secrets.token_urlsafe(KEY_BYTES)
-    # The mode is given at creation, so that at no time anyone else can open the file.
+    # The mode is set at creation, so that no other account can open the file in between.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(key + "\n")
     return key
 
 
-def needlessly_open(path: Path) -> bool:
-    """Whether everyone can read the key file although its owner is this account, which could do without that.
+def is_needlessly_world_readable(path: Path) -> bool:
+    """True if all accounts can read the key file, and this account owns it: its mode could be 600.
 
-    A file of another account, as one mounted into a container, has to be readable by others.
+    A file of another account, such as one mounted into a container, has to be readable by others.
     """
     try:
         status = path.stat()
@@ -128,8 +128,8 @@ def needlessly_open(path: Path) -> bool:
 
 MAKE_KEY = command("service key")
 
-_HOW_TO_GIVE_A_KEY = f"""\
-There is no API key: API_KEY is unset or empty, and there is no key file {{path}}. Give one of these:
+_HOW_TO_PROVIDE_A_KEY = f"""\
+There is no API key: API_KEY is unset or empty, and there is no key file {{path}}. Provide one of these:
   a new random key file:   {MAKE_KEY}
   a container, a file:     docker run -v /path/to/api.key:/app/api.key ...
-  a container, a variable: docker run -e API_KEY=... (visible to everyone who may list processes)"""
+  a container, a variable: docker run -e API_KEY=... (visible in the list of processes)"""

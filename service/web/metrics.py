@@ -1,4 +1,4 @@
-"""Prometheus metrics of the web process: numbers only, no names, no contents."""
+"""Prometheus metrics of the web process: no file names and no contents. `pipeline.metrics` has those of the worker."""
 
 from collections.abc import Iterable, Iterator
 
@@ -24,11 +24,11 @@ from service.web.uploads import UploadBudget
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"
-"""The endpoint's name for every path that does not exist, so that callers cannot invent time series."""
+"""Label of all paths that do not exist, so that callers cannot create time series."""
 
 
 class Metrics:
-    """Counts and times of one application, in a registry of its own. Safe in every thread."""
+    """Metrics of one application, in a separate registry. Thread-safe."""
 
     def __init__(self, model: Model, endpoints: Iterable[str], supervisor: Supervisor) -> None:
         self._endpoints = frozenset(endpoints)
@@ -40,7 +40,7 @@ class Metrics:
         self.in_flight = Gauge("face_requests_in_flight", "Requests not answered yet.", registry=registry)
         self.cancelled = Counter(
             "face_cancelled",
-            "Callers that hung up, by what their photo was doing.",
+            "Callers that hung up, by the state of their photo.",
             ("photo",),
             registry=registry,
         )
@@ -52,25 +52,25 @@ class Metrics:
         registry.register(_Workers(supervisor))
 
     def watch(self, uploads: UploadBudget, dispatch: Dispatch) -> None:
-        """Adds gauges of the upload budget and of the queue before the worker. Read at each scrape."""
+        """Adds gauges of the upload budget and of the queue in front of the worker, read at each scrape."""
         Gauge(
-            "face_photos_unsent", "Photos that wait until the worker has fewer.", registry=self.registry
+            "face_photos_unsent", "Photos that are not sent to the worker yet.", registry=self.registry
         ).set_function(lambda: dispatch.waiting)
         add_budget(self.registry, "uploads", "bytes", uploads)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
-        """A request is over; `status` is 0 where nothing was sent."""
+        """Counts a request that has ended; `status` is 0 if no answer was sent."""
         endpoint = path if path in self._endpoints else OTHER
         self.requests.labels(endpoint, str(status)).inc()
         self.request_seconds.labels(endpoint).observe(seconds)
 
     def text(self) -> bytes:
-        """All of it in Prometheus's text format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
 class _Workers(Collector):
-    """Workers that died, and photos that were sent again for it, by cause."""
+    """Counters of dead workers and of photos sent again, by cause."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor

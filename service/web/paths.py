@@ -1,4 +1,4 @@
-"""Request paths as callers write them: in absolute form, and with a run of slashes."""
+"""Normalisation of request paths: absolute form, and repeated slashes."""
 
 import re
 from urllib.parse import unquote
@@ -10,10 +10,10 @@ _ORIGIN = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 
 
 class NormalizePaths:
-    """Reduces a target in absolute form to its path, and any run of slashes to one slash.
+    """Middleware that reduces a target in absolute form to its path, and repeated slashes to one.
 
-    A server must accept the absolute form; proxies send it. An address that is configured with a trailing slash makes
-    the app ask for `//detect`. No redirects: the app follows none.
+    A server must accept the absolute form; proxies send it. If its configured address ends with a slash, the app
+    requests `//detect`. It follows no redirects.
     """
 
     def __init__(self, app: ASGIApp) -> None:

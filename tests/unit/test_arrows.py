@@ -41,7 +41,7 @@ def test_the_packages_keep_the_arrows(checkout: Path) -> None:
         ("service/recognition/geometry.py", "service.recognition.compute.cores"),
         ("service/recognition/hog/detector.py", "service.recognition.cnn.strips"),
         ("service/worker/serving.py", "service.web.app"),
-        ("service/web/intake.py", "cv2"),
+        ("service/web/request_pipeline.py", "cv2"),
         ("conversion/graphs/builder.py", "conversion.validation.validate"),
         ("benchmarks/harness/results.py", "benchmarks.report.page"),
     ],

@@ -1,4 +1,4 @@
-"""One caller's connection: uvicorn's, with time-outs, detection of hang-ups, back-pressure and a graceful shutdown."""
+"""HTTP connection: uvicorn's protocol with time-outs, detection of hang-ups, back-pressure and graceful shutdown."""
 
 import asyncio
 import fcntl
@@ -26,35 +26,36 @@ from service.web.connections.transport import CallerTransport
 log = logging.getLogger(__name__)
 
 READ_AT_ONCE = 64 * 1024
-"""Bytes taken from a socket at a time (asyncio: 256 KiB), which is what a caller that waits its turn may cost."""
+"""Bytes read from a socket at a time (asyncio: 256 KiB): the memory of a connection whose upload waits."""
 
 UNSENT = 64 * 1024
 """Bytes of answers that the kernel holds unsent for one connection (tcp(7), TCP_NOTSENT_LOWAT; asyncio's high-water
-mark). Without this bound it takes 2.5 MB, for which a caller that reads nothing has 170 answers of /metrics made."""
+mark). Without this bound it holds 2.5 MB: 170 answers of /metrics for a caller that reads none."""
 
 LAST_CALL = 5.0
-"""Seconds that a connection without a request has to send one, once the service is stopping."""
+"""Seconds in which a connection without a request can still send one after the shutdown has begun."""
 
 CUT_OFF = "the connection ended before the request's body"
 
 HUNG_UP = "hung_up"
 """Name, in the request's state, of a future that is done when the caller has hung up."""
 
-
 uvicorns_log = logging.getLogger("uvicorn.error.connections")
-"""For uvicorn's errors of the application. Its warnings concern requests: one line each, from callers without a key and
-without a bound, and they advise to install a WebSocket library. `Connection.refusals` says more in fewer lines."""
+"""Logger for uvicorn's errors of the application, without its warnings about requests. Those are one line per request,
+unbounded and from callers without a key, and they advise to install a WebSocket library. `Connection.refusals` is used
+instead."""
 uvicorns_log.setLevel(logging.ERROR)
 
 
 class Connection(H11Protocol):
-    """One caller's connection. `connections` sets the class's attributes."""
+    """One connection. `connection_class` sets the class attributes."""
 
     patience: float
-    """Seconds for a request's head to arrive, and for an answer to be taken (`MinimumRate`)."""
+    """Seconds for a request's head to arrive, and for the progress of an answer (`MinimumRate`)."""
     hang_ups: HangUps
     open_connections: OpenConnections
     refusals: RateLimitedWarning
+    """Warning about requests that h11 rejects."""
 
     def __init__(
         self,
@@ -71,33 +72,33 @@ class Connection(H11Protocol):
         )
         self._timer: asyncio.TimerHandle | None = None
         self._output = MinimumRate(self.patience)
-        """Seconds that the caller may still let its answers wait; for all of the connection's answers together, so that
-        an endless row of requests cannot buy time."""
-        self._untaken = 0
-        """Bytes that the caller had not taken at `_untaken_since`."""
-        self._untaken_since = 0.0
+        """Minimum rate at which answers are read; for all answers of the connection together, so that endless
+        requests do not extend it."""
+        self._unacknowledged = 0
+        """Bytes of answers that were not acknowledged at `_unacknowledged_since`."""
+        self._unacknowledged_since = 0.0
         self._output_timer: asyncio.TimerHandle | None = None
         self._descriptor = -1
-        self._leaving = False
-        self._end_of_input = False
-        """The kernel has the caller's FIN; bytes before it may be unread."""
-        self._all_read = False
-        """The FIN has been read, and with it all that the caller sent."""
+        self._shutting_down = False
+        self._fin_received = False
+        """The kernel has received the FIN; bytes before it may be unread."""
+        self._fin_read = False
+        """The FIN has been read, and all bytes before it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._caller_transport = CallerTransport(transport, self._unread)
         super().connection_made(self._caller_transport)
-        # Of asyncio's own transports; another loop's would not mind.
+        # An attribute of asyncio's own transports; another loop ignores it.
         transport.max_size = READ_AT_ONCE  # type: ignore[attr-defined]
-        # Then pause_writing and resume_writing say exactly whether a part of an answer is still here.
+        # With 0, pause_writing and resume_writing report exactly if a part of an answer is still in this process.
         transport.set_write_buffer_limits(high=0)
         connected = transport.get_extra_info("socket")
-        with suppress(OSError):  # a sandbox without the option
+        with suppress(OSError):  # a sandbox may deny the option
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         self._descriptor = connected.fileno()
-        self.hang_ups.watch(self._descriptor, self._input_ends, self._caller_gone)
+        self.hang_ups.watch(self._descriptor, self._on_end_of_input, self._on_hang_up)
         self.open_connections.idle(self)
-        self._give_up_after(self.patience)
+        self._abort_after(self.patience)
 
     def data_received(self, data: bytes) -> None:
         before = self.cycle
@@ -109,14 +110,14 @@ class Connection(H11Protocol):
             self._after_input(new=self.cycle is not before)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Half-close: True, so that the connection stays open, where a whole request has no answer yet."""
-        self._all_read = True
+        """Half-close by the caller: True keeps the connection open if a complete request has no answer yet."""
+        self._fin_read = True
         if not self._in_progress:
             return False
         if self.cycle.more_body:
             self._refuse(HTTPStatus.BAD_REQUEST, CUT_OFF)
             return False
-        self._input_ends()
+        self._on_end_of_input()
         return True
 
     def on_response_complete(self) -> None:
@@ -124,27 +125,27 @@ class Connection(H11Protocol):
         if self._in_progress:  # the next request was in the buffer
             self._after_input(new=True)
             return
-        self._idle_once_taken()
-        if self._all_read:
+        self._idle_once_sent()
+        if self._fin_read:
             self._caller_transport.close()
 
     def pause_writing(self) -> None:
         """Called by asyncio when a part of an answer does not fit into the socket's buffer."""
         super().pause_writing()
-        # An eviction would cut the answer off; the output timer ends the connection instead.
+        # An eviction would cut the answer off; the output timer aborts the connection instead.
         self.open_connections.busy(self)
-        self._untaken, self._untaken_since = self._untaken_now(), self.loop.time()
-        self._output_timer = self.loop.call_later(self._output.left, self._see_taken)
+        self._unacknowledged, self._unacknowledged_since = self._unacknowledged_now(), self.loop.time()
+        self._output_timer = self.loop.call_later(self._output.left, self._check_output_rate)
 
     def resume_writing(self) -> None:
         """Called by asyncio when the kernel has the whole answer."""
         super().resume_writing()
-        self._count_taken()
+        self._count_acknowledged()
         self._stop_output_timer()
         if not self._in_progress:
-            self._idle_once_taken()
+            self._idle_once_sent()
             if self.conn.trailing_data[0] and self._timer is None:
-                self._give_up_after(self.patience)  # for the rest of the next request's head
+                self._abort_after(self.patience)  # for the rest of the next request's head
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -152,22 +153,22 @@ class Connection(H11Protocol):
         self._caller_transport.lost()
         self.hang_ups.forget(self._descriptor)
         self.open_connections.closed(self)
-        self._caller_gone()
+        self._on_hang_up()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuses a request that h11 does not accept; uvicorn's own answer is not JSON."""
+        """Answers a request that h11 rejects; uvicorn's answer is not JSON."""
         status, reason = self._parser.refusal
         self.refusals.warning("a request was answered with %d: %s", status, self._parser.kind_of_fault)
         self._refuse(status, reason)
 
     def _refuse(self, status: int, reason: str) -> None:
-        """Answers a faulty request in the place of the application, and closes the connection."""
-        if self._in_progress:  # a fault in its body, while the application works on it
+        """Answers a faulty request instead of the application, and closes the connection."""
+        if self._in_progress:  # a fault in the body, while the application is processing the request
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-            self._caller_gone()
-            self._idle_once_taken()
+            self._on_hang_up()
+            self._idle_once_sent()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = serialised({"error": reason})
             headers = [
@@ -187,10 +188,10 @@ class Connection(H11Protocol):
         self._caller_transport.close()
 
     def shutdown(self) -> None:
-        """Ends the connection after its request; one whose request is still on its way has LAST_CALL for it."""
-        self._leaving = True
+        """Closes the connection after its request. Without a request, it has LAST_CALL to send one."""
+        self._shutting_down = True
         if not self._in_progress and not self.transport.get_write_buffer_size():
-            self._give_up_after(LAST_CALL)  # a kept one may have sent its next request already
+            self._abort_after(LAST_CALL)  # the next request may be in transit
         else:
             super().shutdown()
 
@@ -200,50 +201,50 @@ class Connection(H11Protocol):
 
     @property
     def _in_progress(self) -> bool:
-        """A request without its whole answer."""
+        """True if a request has no complete answer."""
         return self.cycle is not None and not self.cycle.response_complete and not self.cycle.disconnected
 
     def _unread(self) -> bool:
-        """A part of a request that may still come, or has come and is not read."""
+        """True if a part of a request may still arrive, or has arrived and is not read."""
         unfinished = self.conn.their_state in (h11.SEND_BODY, h11.ERROR)
-        return not self._all_read and (unfinished or bool(self.conn.trailing_data[0]))
+        return not self._fin_read and (unfinished or bool(self.conn.trailing_data[0]))
 
     def _after_input(self, *, new: bool) -> None:
-        """Follows each piece of a request, and each `new` request that was in the buffer."""
+        """Called after each received part of a request, and for each `new` request that was in the buffer."""
         if not self._in_progress:
             self._count_head()
             if self._timer is None and not self.transport.get_write_buffer_size():
-                self._give_up_after(self.patience)
+                self._abort_after(self.patience)
             return
         self._stop_timer()
         self.open_connections.busy(self)
-        if self._leaving:
+        if self._shutting_down:
             self.cycle.keep_alive = False
         if self.cycle.more_body:
-            if self._all_read:
+            if self._fin_read:
                 self._refuse(HTTPStatus.BAD_REQUEST, CUT_OFF)
                 return
             if new or self.cycle.body:
-                # Until the application asks for the body, or for more of it: its turn may be far away. After a piece
-                # without a byte of the body, such as half of a chunk's size, the application still waits for one.
+                # Back-pressure: paused until the application reads the body, or more of it. Not after a part without a
+                # byte of the body, such as half of a chunk's size line: the application still waits for bytes then.
                 self.flow.pause_reading()
-        if self._end_of_input:
-            self._input_ends()
+        if self._fin_received:
+            self._on_end_of_input()
 
     def _count_head(self) -> None:
         self.open_connections.head(self, len(self.conn.trailing_data[0]))
 
-    def _input_ends(self) -> None:
-        """Finds out whether a caller whose FIN has come still waits for an answer."""
-        self._end_of_input = True
+    def _on_end_of_input(self) -> None:
+        """Starts probes for a caller whose FIN has arrived: it may still wait for an answer."""
+        self._fin_received = True
         if self._in_progress and self.conn.our_state is h11.SEND_RESPONSE:
             self._caller_transport.probe()
 
-    def _caller_gone(self) -> None:
+    def _on_hang_up(self) -> None:
         if not self._hung_up.done():
             self._hung_up.set_result(None)
 
-    def _give_up_after(self, seconds: float) -> None:
+    def _abort_after(self, seconds: float) -> None:
         self._stop_timer()
         self._timer = self.loop.call_later(seconds, self.transport.abort)
 
@@ -252,31 +253,31 @@ class Connection(H11Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _idle_once_taken(self) -> None:
-        """Counts the connection, without a request in progress, as idle if the kernel has its whole answer."""
+    def _idle_once_sent(self) -> None:
+        """Marks the connection, without a request in progress, as idle if the kernel has its complete answer."""
         if not self.transport.get_write_buffer_size():
             self.open_connections.idle(self)
             if not self._caller_transport.is_closing():
                 self._count_head()
 
-    def _see_taken(self) -> None:
-        """Gives up on a caller that takes its answer more slowly than MinimumRate allows."""
-        self._count_taken()
+    def _check_output_rate(self) -> None:
+        """Aborts the connection if its answer is read more slowly than MinimumRate allows."""
+        self._count_acknowledged()
         if self._output.left <= 0:
             self.transport.abort()
         else:
-            self._output_timer = self.loop.call_later(self._output.left, self._see_taken)
+            self._output_timer = self.loop.call_later(self._output.left, self._check_output_rate)
 
-    def _count_taken(self) -> None:
-        untaken, now = self._untaken_now(), self.loop.time()
-        self._output.count(now - self._untaken_since, max(self._untaken - untaken, 0))
-        self._untaken, self._untaken_since = untaken, now
+    def _count_acknowledged(self) -> None:
+        unacknowledged, now = self._unacknowledged_now(), self.loop.time()
+        self._output.count(now - self._unacknowledged_since, max(self._unacknowledged - unacknowledged, 0))
+        self._unacknowledged, self._unacknowledged_since = unacknowledged, now
 
-    def _untaken_now(self) -> int:
-        """Bytes of answers that the caller's kernel has not acknowledged, here and in the socket's buffer.
+    def _unacknowledged_now(self) -> int:
+        """Bytes of answers without an ACK, in this process and in the socket's buffer.
 
-        The latter may have megabytes, and lets asyncio write again only when a third of it is free: at MINIMUM_RATE
-        that can be many minutes without a change here.
+        The buffer may hold megabytes, and asyncio can write again only when a third of it is free: at MINIMUM_RATE the
+        bytes in this process can be constant for many minutes.
         """
         in_kernel = fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4))
         return self.transport.get_write_buffer_size() + int.from_bytes(in_kernel, sys.byteorder)
@@ -287,13 +288,13 @@ class Connection(H11Protocol):
             self._output_timer = None
 
 
-def connections(seconds: float, watcher: HangUps, all_connections: OpenConnections) -> type[Connection]:
-    """The class of one server's connections: patience, detection of hang-ups, registry and log of refusals."""
+def connection_class(seconds: float, watcher: HangUps, all_connections: OpenConnections) -> type[Connection]:
+    """The protocol class of one server, with its class attributes. `seconds`: FACE_PATIENCE."""
 
-    class OfThisServer(Connection):
+    class ServerConnection(Connection):
         patience = seconds
         hang_ups = watcher
         open_connections = all_connections
         refusals = RateLimitedWarning(log)
 
-    return OfThisServer
+    return ServerConnection

@@ -1,28 +1,28 @@
-"""h11's parser with the checks of RFC 9112 that h11 leaves to its user: no request has two possible ends."""
+"""h11's parser with the checks of RFC 9112 that h11 leaves to its user, against request smuggling."""
 
 import h11
 
 LONGEST_REASON = 200
-"""Characters of h11's reason for a refusal, which may quote a whole header line."""
+"""Characters of h11's reason in an answer. It may quote a whole header line."""
 
 EMPTY_LINES = 8
-"""Before a request line that are ignored; RFC 9112, section 2.2, asks for at least one. Some old clients send one after
-a body, and each more is no request either."""
+"""Empty lines before a request line that are ignored. RFC 9112, section 2.2, requires at least one, since some old
+clients send one after a body."""
 
 
 class RequestParser(h11.Connection):
-    """The server's side of one HTTP/1.1 connection.
+    """Server side of one HTTP/1.1 connection.
 
-    h11 itself refuses conflicting Content-Lengths (400), transfer codings other than chunked (501) and heads that are
+    h11 itself rejects conflicting Content-Lengths (400), transfer codings other than chunked (501) and heads that are
     too long (431). Equal Content-Lengths count as one, and a folded line as a space (RFC 9112, sections 6.3 and 5.2).
     """
 
     fault: h11.RemoteProtocolError | None = None
-    """Why the last request was refused."""
+    """Fault of the last request, if it was rejected."""
     is_head = False
-    """The last request is a HEAD, for an answer without a body."""
+    """The last request is a HEAD: its answer has no body."""
     _empty_lines = 0
-    """Before the coming request line."""
+    """Empty lines since the last request."""
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """The next event of the connection. Raises h11.RemoteProtocolError, and keeps it as `fault`."""
@@ -40,9 +40,9 @@ class RequestParser(h11.Connection):
         return event
 
     def _ignore_empty_lines(self) -> bool:
-        """Drops empty lines before a request line. Returns whether half of one is left, which h11 would refuse.
+        """Drops empty lines before a request line. Returns True if half of one is left, which h11 would reject.
 
-        Here rather than in receive_data: behind the body of a request, empty lines come together with it.
+        Not in receive_data, since empty lines may arrive in the same data as the body before them.
         """
         start = self.trailing_data[0][: 2 * EMPTY_LINES]
         while start.startswith(b"\r\n") and self._empty_lines < EMPTY_LINES:
@@ -52,9 +52,9 @@ class RequestParser(h11.Connection):
         return start == b"\r" and self._empty_lines < EMPTY_LINES
 
     def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
-        """Turns an event into bytes; an answer before the end of its request closes the connection and says so.
+        """Bytes of an event. An answer before the end of its request gets the header `Connection: close`.
 
-        RFC 9110, section 10.1.1, and RFC 9112, section 9.6: what still comes of the request is discarded.
+        RFC 9110, section 10.1.1, and RFC 9112, section 9.6: the rest of the request is discarded.
         """
         if isinstance(event, h11.Response) and self.their_state in (h11.SEND_BODY, h11.ERROR):
             others = [
@@ -77,7 +77,7 @@ class RequestParser(h11.Connection):
 
     @property
     def kind_of_fault(self) -> str:
-        """The reason of `fault` for a log, without the request line or header that h11 quotes behind it as bytes.
+        """The reason of `fault` for the log, without the request line or header that h11 appends as bytes.
 
         Either may contain a key.
         """
@@ -85,12 +85,12 @@ class RequestParser(h11.Connection):
 
 
 def _check(request: h11.Request) -> None:
-    """Refuses what a proxy in front may read as another number of requests. Raises h11.RemoteProtocolError."""
+    """Rejects a request whose end a proxy in front may see elsewhere. Raises h11.RemoteProtocolError."""
     if not request.http_version.startswith(b"1."):
-        raise h11.RemoteProtocolError("only HTTP/1.1 and HTTP/1.0 are understood", error_status_hint=505)
+        raise h11.RemoteProtocolError("only HTTP/1.1 and HTTP/1.0 are supported", error_status_hint=505)
     names = {name for name, _ in request.headers}
     if b"transfer-encoding" in names:
         if b"content-length" in names:  # RFC 9112, section 6.1
-            raise h11.RemoteProtocolError("Content-Length beside Transfer-Encoding")
+            raise h11.RemoteProtocolError("Content-Length together with Transfer-Encoding")
         if request.http_version < b"1.1":
             raise h11.RemoteProtocolError("Transfer-Encoding in a request of HTTP/1.0")

@@ -1,4 +1,4 @@
-"""Detection of closed connections by epoll, also while nothing is read from the socket."""
+"""Detection of closed connections by epoll, also while the socket is not read."""
 
 import asyncio
 import select
@@ -14,8 +14,8 @@ class _Watch(NamedTuple):
 class HangUps:
     """Reports the end of a peer's input, and the end of its connection (epoll_ctl(2), EPOLLRDHUP and EPOLLHUP).
 
-    asyncio notices either only when it reads, and a body that waits unread is not read. One epoll serves all sockets
-    and is itself watched by the event loop.
+    asyncio detects either only when it reads, which back-pressure prevents. One epoll object serves all sockets, and is
+    itself watched by the event loop.
     """
 
     def __init__(self) -> None:
@@ -23,19 +23,19 @@ class HangUps:
         self._watched: dict[int, _Watch] = {}
 
     def start(self) -> None:
-        """Begins to call back, on the running loop."""
+        """Starts the callbacks, on the running loop."""
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._report)
 
     def watch(self, descriptor: int, end_of_input: Callable[[], None], gone: Callable[[], None]) -> None:
         """Calls each at most once: `end_of_input` on a FIN, `gone` on a reset.
 
-        A FIN alone does not say whether the peer still reads: close(2) and shutdown(2) with SHUT_WR send the same.
+        A FIN alone does not show if the peer still reads: close(2) and shutdown(2) with SHUT_WR send the same.
         """
         self._watched[descriptor] = _Watch(end_of_input, gone)
         self._epoll.register(descriptor, select.EPOLLRDHUP)
 
     def forget(self, descriptor: int) -> None:
-        """Ends the watch of a socket that is about to be closed."""
+        """Stops watching a socket that is about to be closed."""
         if self._watched.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 
@@ -46,12 +46,12 @@ class HangUps:
     def _report(self) -> None:
         for descriptor, events in self._epoll.poll(0):
             watch = self._watched.get(descriptor)
-            if watch is None:  # a callback of this round closed it
+            if watch is None:  # closed by a callback in this loop
                 continue
             if events & (select.EPOLLHUP | select.EPOLLERR):
                 self.forget(descriptor)
                 watch.gone()
             else:
-                # EPOLLRDHUP is level-triggered and would be reported for ever; HUP and ERR need no registration.
+                # EPOLLRDHUP is level-triggered and would be reported endlessly; HUP and ERR need no registration.
                 self._epoll.modify(descriptor, 0)
                 watch.end_of_input()

@@ -1,24 +1,24 @@
-"""Lingering close (RFC 9112, section 9.6): an answer that comes before the whole request survives the close.
+"""Lingering close (RFC 9112, section 9.6): an answer before the end of its request survives the close.
 
-A socket that is closed with unread bytes sends a reset, and a reset lets the peer's kernel discard an answer that the
-caller has not read yet. Therefore the service ends its own side only, discards what still comes, and then closes.
+A socket that is closed with unread bytes sends a reset, after which the peer's kernel may discard an answer that the
+caller has not read yet. Therefore the service shuts down its side only, discards further input, and then closes.
 """
 
 import asyncio
 from contextlib import suppress
 
 SECONDS = 30.0
-"""Of a lingering close in all; nginx's lingering_time, Apache's MAX_SECS_TO_LINGER."""
+"""Longest lingering close; nginx's lingering_time, Apache's MAX_SECS_TO_LINGER."""
 
 SILENT_SECONDS = 5.0
-"""Without a byte; nginx's lingering_timeout."""
+"""Longest time without a byte; nginx's lingering_timeout."""
 
 BYTES = 128 * 1024 * 1024
-"""That are discarded; the default of FACE_MAXIMUM_UPLOAD, so that a caller within it can read its answer."""
+"""Most bytes that are discarded: the default of FACE_MAXIMUM_UPLOAD, so that a caller within it can read its answer."""
 
 
 class Lingering:
-    """A connection whose answer is written and whose remaining input is discarded, within the bounds above."""
+    """Lingering close of one connection, within the bounds above; its answer has been written."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -26,14 +26,14 @@ class Lingering:
         self._left = BYTES
         self._deadline = self._loop.call_later(SECONDS, transport.abort)
         self._silence = self._loop.call_later(SILENT_SECONDS, transport.abort)
-        # asyncio would end its side after a buffered rest of the answer, and log a traceback if the peer has gone then.
+        # With a buffered rest of the answer, asyncio would shut down later, and log a traceback if the peer is gone.
         if not transport.get_write_buffer_size():
-            with suppress(OSError):  # a peer that is gone already; reading says so
+            with suppress(OSError):  # the peer is gone; the next read detects it
                 transport.write_eof()
         transport.resume_reading()
 
     def discard(self, count: int) -> None:
-        """Counts bytes that came, and closes the connection when they are too many."""
+        """Counts received bytes, and aborts the connection beyond BYTES."""
         self._left -= count
         self._silence.cancel()
         if self._left < 0:
@@ -43,6 +43,6 @@ class Lingering:
             self._silence = self._loop.call_later(SILENT_SECONDS, self._transport.abort)
 
     def stop(self) -> None:
-        """Ends the timers, once the connection is closed."""
+        """Cancels the timers, once the connection is closed."""
         self._deadline.cancel()
         self._silence.cancel()

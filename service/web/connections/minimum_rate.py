@@ -1,16 +1,16 @@
 """Minimum rate of a transfer, in either direction: a token bucket of seconds."""
 
 MINIMUM_RATE = 1024
-"""Bytes a second. GPRS, the slowest network of telephones, has 2 to 4 KiB a second upwards; a phone's uplink that
-several workers share still gives each a few KiB."""
+"""Bytes a second. GPRS, the slowest mobile network, has an uplink of 2 to 4 KiB a second; a faster uplink that several
+transfers share still has a few KiB for each."""
 
 
 class MinimumRate:
-    """The seconds that a caller has left.
+    """Token bucket of seconds for one transfer; it is stalled when the bucket is empty.
 
-    It has `patience` of them. Time in which the service waits for it is taken off, and the bytes that are transferred
-    put a second on for each MINIMUM_RATE of them, up to `patience`. So the bucket is empty after `patience` seconds of
-    silence, and never for a caller that keeps MINIMUM_RATE. Time in which the service does not wait counts nothing.
+    The bucket starts with `patience` seconds, its capacity. Time in which the service waits for the caller is
+    subtracted, and a second is added for each MINIMUM_RATE bytes that are transferred. So the bucket is empty after
+    `patience` seconds without a byte, and never at MINIMUM_RATE or above. Other time is not counted.
     """
 
     def __init__(self, patience: float) -> None:
@@ -18,5 +18,5 @@ class MinimumRate:
         self.left = patience
 
     def count(self, waited: float, transferred: int) -> None:
-        """Takes off the seconds that the service waited, and puts on what the transferred bytes are worth."""
+        """Subtracts seconds of waiting, and adds those for the transferred bytes."""
         self.left = min(self._patience, self.left - waited + transferred / MINIMUM_RATE)

@@ -1,14 +1,14 @@
-"""Rate-limited log messages: one line a period, with the number of times."""
+"""Rate-limited log warnings: one line per period, with the number of occurrences."""
 
 import logging
 import time
 
 PERIOD = 60.0
-"""Seconds between two lines of one kind."""
+"""Seconds between two lines of one warning."""
 
 
 class RateLimitedWarning:
-    """A warning of one kind. The first is logged at once; those that follow are counted for the next line."""
+    """One warning. The first occurrence is logged at once; those within PERIOD are counted for the next line."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -16,7 +16,7 @@ class RateLimitedWarning:
         self._quiet_until = 0.0
 
     def warning(self, message: str, *arguments: object) -> None:
-        """Logs the message, formatted as logging does, unless a period is not over; costs nothing then."""
+        """Logs the message with logging's formatting, or only counts it within PERIOD."""
         self._times += 1
         now = time.monotonic()
         if now < self._quiet_until:

@@ -1,4 +1,4 @@
-"""asyncio's transport with a lingering close, and with probes that tell a half-closed peer from a closed one."""
+"""asyncio's transport with a lingering close, and with probes that distinguish a half-closed peer from a closed one."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,12 +10,12 @@ ANSWER_START = b"HTTP/1.1 "
 """Start of every status line (RFC 9112, section 4), whatever its status and the version of the request."""
 
 PROBE_SECONDS = 0.5
-"""Between two probes. A peer that is closed resets the connection on the first. A relay of TCP connections, such as
-Docker's userland proxy, passes the first on, learns of the reset by the second, and closes on the third."""
+"""Interval of the probes. A closed peer resets the connection at the first. A relay of TCP connections, such as
+Docker's userland proxy, forwards the first, receives the reset at the second, and closes at the third."""
 
 
 class CallerTransport(asyncio.Transport):
-    """The transport of one connection. `unread` says whether a part of the request may still come."""
+    """The transport of one connection. `unread` returns True if a part of the request may still arrive."""
 
     def __init__(self, transport: asyncio.Transport, unread: Callable[[], bool]) -> None:
         super().__init__()
@@ -23,15 +23,15 @@ class CallerTransport(asyncio.Transport):
         self._unread = unread
         self._loop = asyncio.get_running_loop()
         self._probed = 0
-        """Octets of ANSWER_START that were sent ahead."""
+        """Octets of ANSWER_START that have been sent as probes."""
         self._next_probe: asyncio.TimerHandle | None = None
         self.lingering: Lingering | None = None
 
     def probe(self) -> None:
-        """Sends the next octet of the coming answer, again and again until all of ANSWER_START is sent.
+        """Sends the octets of ANSWER_START one by one, every PROBE_SECONDS, ahead of the answer.
 
-        A peer that has closed its socket answers with a reset, which `HangUps` reports. One that has only ended its
-        own side (shutdown(2), SHUT_WR) reads a part of the status line, and waits for the rest.
+        A peer that has closed its socket answers with a reset, which `HangUps` reports. A half-closed peer
+        (shutdown(2), SHUT_WR) receives a part of the status line, and waits for the rest.
         """
         if self._next_probe is None and not self.is_closing():
             self._send_probe()
@@ -49,12 +49,12 @@ class CallerTransport(asyncio.Transport):
         if self._probed and data:
             sent, self._probed = self._probed, 0
             if data[:sent] != ANSWER_START[:sent]:
-                raise ValueError("an answer begins with other octets than those that were sent ahead of it")
+                raise ValueError("an answer starts with other octets than those that were sent as probes")
             data = data[sent:]
         self._transport.write(data)
 
     def close(self) -> None:
-        """Closes the connection, lingering where the request was not read to its end."""
+        """Closes the connection, with a lingering close if the request is not read to its end."""
         if self.is_closing():
             return
         if self._unread():
@@ -63,9 +63,9 @@ class CallerTransport(asyncio.Transport):
             self._transport.close()
 
     def lost(self) -> None:
-        """Ends all timers, once the connection is closed, and the circle of references with the connection.
+        """Cancels all timers, once the connection is closed, and breaks the reference cycle with the connection.
 
-        Without the latter, 10,000 closed connections kept 200 MiB of half-sent heads until the next full collection.
+        Without the latter, 10,000 closed connections kept 200 MiB of incomplete heads until the next full collection.
         """
         self._stop_probes()
         self._unread = bool

@@ -1,4 +1,4 @@
-"""The HTTP server: the application in uvicorn, until a signal to stop."""
+"""The HTTP server: uvicorn with the application, until a signal stops it."""
 
 import logging
 import socket
@@ -9,26 +9,25 @@ import uvicorn
 from starlette.applications import Starlette
 
 from model_store.models import MODELS
-from service.memory import largest_photo as memory_plan
+from service.memory import largest_photo
 from service.memory.capacity import Capacity, memory
 from service.recognition.compute.core_count import usable_cores
 from service.settings import Settings
 from service.supervision import Launch, Supervisor
 from service.web.app import create_app
-from service.web.connections import HangUps, OpenConnections, connections
+from service.web.connections import HangUps, OpenConnections, connection_class
 from service.web.keys import KeyRing
 from service.web.server import listening
-from service.web.server import shutdown as stopping
-from service.web.server.shutdown import Server
+from service.web.server.shutdown import Server, stop_on_signals
 
 log = logging.getLogger(__name__)
 
 LONGEST_HEADERS = 64 * 1024
-"""Bytes of a request's headers, which are read before its key is checked."""
+"""Largest headers of a request, in bytes; they are read before the key is checked."""
 
 
 def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launch: Launch) -> int:
-    """Serves `listeners` until SIGTERM or SIGINT, finishes the photos in flight, and returns the exit status."""
+    """Serves `listeners` until a signal, finishes the photos in flight, and returns the exit status."""
     model = MODELS[settings.model]
     failures: list[str] = []
 
@@ -37,11 +36,11 @@ def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launc
         server.should_exit = True
 
     capacity = Capacity.of(settings, usable_cores())
-    plan = memory_plan.plan(settings, capacity)
+    plan = largest_photo.plan(settings, capacity)
     supervisor = Supervisor(launch, stop)
     app = create_app(settings, keys, capacity, plan, supervisor)
     server = server_of(app, settings)
-    stopping.stop_on_signals(server)
+    stop_on_signals(server)
     log.info(
         "listening on %s, model %d: %s; %d photos at once, %d MiB",
         listening.described(settings, listeners),
@@ -60,13 +59,13 @@ def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launc
 
 
 def server_of(app: Starlette, settings: Settings) -> Server:
-    """The uvicorn server of this application: without uvicorn's access log, and no request before the lifespan."""
+    """The uvicorn server of this application, without its access log. It accepts after the lifespan's start."""
     hang_ups, open_connections = HangUps(), OpenConnections(time.monotonic)
     return Server(
         uvicorn.Config(
             app,
-            # Not httptools, which sets no limit to the size of headers.
-            http=connections(settings.patience, hang_ups, open_connections),
+            # Not httptools, which does not limit the size of headers.
+            http=connection_class(settings.patience, hang_ups, open_connections),
             h11_max_incomplete_event_size=LONGEST_HEADERS,
             loop="asyncio",
             ws="none",

@@ -8,49 +8,49 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from service.printable import printable
 from service.settings import Settings
+from service.text import printable
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
-"""Connections that the system accepts while the service is busy accepting others."""
+"""Length of the kernel's queue of connections that the service has not accepted yet."""
 
 FIRST_INHERITED = 3
 """The first file descriptor of socket activation (SD_LISTEN_FDS_START of sd_listen_fds(3))."""
 
 ACTIVATION = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
-"""Variables of socket activation; they are for one process, and a child must not read them."""
+"""Variables of socket activation. They are meant for one process, and a child must not read them."""
 
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 
 class ListenError(Exception):
-    """There is nothing to listen on; the one-line message names the address, or the file descriptor."""
+    """No socket can be listened on. The one-line message names the address or the file descriptor."""
 
 
 class Inherited(socket.socket):
-    """A listening socket that the service manager made and keeps open.
+    """A listening socket that the service manager created and keeps open.
 
-    Its queue of connections outlives this process: what is not accepted here waits for the next service.
+    Its queue of connections outlives this process: connections that are not accepted here wait for the next service.
     """
 
 
 def listen(settings: Settings) -> list[socket.socket]:
-    """Listening TCP sockets: the inherited ones; else one for IPv4 and IPv6, or one for each address of FACE_HOST.
+    """Listening TCP sockets: inherited ones, else one for IPv4 and IPv6, or one for each address of FACE_HOST.
 
     Raises ListenError.
     """
     listeners: list[socket.socket] = [*_inherited()] or _bound(settings)
     for listener in listeners:
-        # Connections inherit it. asyncio sets it only for sockets made with a protocol's number, which these are not:
-        # an answer's body would wait for the caller's word on its head, 40 ms for every request after the first.
+        # Accepted connections inherit it. asyncio sets it only for sockets created with a protocol number, which these
+        # are not. Without it an answer's body waits for the ACK of its head: 40 ms for every request after the first.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listeners
 
 
 def described(settings: Settings, listeners: Sequence[socket.socket]) -> str:
-    """The addresses for the log: those of inherited sockets, or the settings."""
+    """The addresses for the log: those of inherited sockets, or those of the settings."""
     if any(isinstance(listener, Inherited) for listener in listeners):
         addresses = (listener.getsockname() for listener in listeners)
         return "inherited " + ", ".join(f"{address[0]} port {address[1]}" for address in addresses)
@@ -58,14 +58,14 @@ def described(settings: Settings, listeners: Sequence[socket.socket]) -> str:
 
 
 def _inherited() -> list[Inherited]:
-    """The sockets of systemd's protocol (sd_listen_fds(3)); none where its variables are for another process.
+    """The sockets of systemd's protocol (sd_listen_fds(3)); none if its variables are for another process.
 
     Removes the variables, so that no child reads them. Raises ListenError.
     """
     given = {name: os.environ.pop(name, "") for name in ACTIVATION}
     if not given["LISTEN_PID"] or not given["LISTEN_FDS"]:
         return []
-    pid, count = (_whole(name, given[name]) for name in ("LISTEN_PID", "LISTEN_FDS"))
+    pid, count = (_positive(name, given[name]) for name in ("LISTEN_PID", "LISTEN_FDS"))
     if pid != os.getpid():
         log.warning(
             "inherited sockets are for process %d (LISTEN_PID) and are not used by %d", pid, os.getpid()
@@ -74,14 +74,14 @@ def _inherited() -> list[Inherited]:
     return [_taken(descriptor) for descriptor in range(FIRST_INHERITED, FIRST_INHERITED + count)]
 
 
-def _whole(name: str, value: str) -> int:
+def _positive(name: str, value: str) -> int:
     if not (value.isascii() and value.isdigit() and int(value)):
         raise ListenError(f"{name}={printable(value)} is not possible: it has to be a whole number above 0.")
     return int(value)
 
 
 def _taken(descriptor: int) -> Inherited:
-    """The inherited descriptor as a socket that no child inherits. Raises ListenError if it is no TCP listener."""
+    """The inherited descriptor as a socket that no child inherits. Raises ListenError for all but a TCP listener."""
     no_listener = ListenError(
         f"Inherited file descriptor {descriptor} (LISTEN_FDS) is no listening TCP socket."
     )
@@ -101,24 +101,24 @@ def _taken(descriptor: int) -> Inherited:
 
 
 def _bound(settings: Settings) -> list[socket.socket]:
-    """Sockets of this process's own. Raises ListenError."""
-    host = plain(settings.host)
+    """New sockets on the addresses of the settings. Raises ListenError."""
+    host = without_brackets(settings.host)
     try:
-        return [_everywhere(settings.port)] if is_everywhere(host) else _named(host, settings.port)
+        return [_on_all_addresses(settings.port)] if is_everywhere(host) else _on_host(host, settings.port)
     except OSError as error:
-        raise _refused(settings, error.strerror or str(error)) from None
+        raise _listen_error(settings, error.strerror or str(error)) from None
     except ValueError as error:  # a..b, or a label of 64 letters: UnicodeError of Python's codec "idna"
-        raise _refused(settings, f"this is no name of a host ({error})") from None
+        raise _listen_error(settings, f"this is no host name ({error})") from None
 
 
-def plain(host: str | None) -> str:
-    """FACE_HOST as the system's calls take it: without the brackets and the `%25` of a URL (RFC 3986, RFC 6874)."""
+def without_brackets(host: str | None) -> str:
+    """FACE_HOST for system calls: without the brackets and the `%25` of a URL (RFC 3986, RFC 6874)."""
     host = (host or "").strip()
     return host[1:-1].replace("%25", "%") if host.startswith("[") and host.endswith("]") else host
 
 
 def literal(host: str) -> IPv4Address | IPv6Address | None:
-    """The IP address that this is, in any spelling (`127.1`, `0`); None for a name."""
+    """The IP address in any spelling (`127.1`, `0`); None for a name."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, ValueError):
@@ -127,15 +127,15 @@ def literal(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_everywhere(host: str) -> bool:
-    """Whether this is every address of both families: no host, or the unspecified IPv6 address."""
+    """True for all addresses of both families: no host, `*`, or the unspecified IPv6 address."""
     if host in ("", "*"):
         return True
     address = literal(host)
     return isinstance(address, IPv6Address) and address.is_unspecified
 
 
-def _everywhere(port: int) -> socket.socket:
-    """IPv6 and IPv4 in one socket, or IPv4 alone where the system has no IPv6."""
+def _on_all_addresses(port: int) -> socket.socket:
+    """One socket for IPv6 and IPv4, or for IPv4 alone if the system has no IPv6."""
     if socket.has_dualstack_ipv6():
         try:
             return socket.create_server(
@@ -147,15 +147,15 @@ def _everywhere(port: int) -> socket.socket:
     return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)
 
 
-def _named(host: str, port: int) -> list[socket.socket]:
-    """One socket an address; `localhost` is ::1 and 127.0.0.1 on most machines, and callers may use either."""
+def _on_host(host: str, port: int) -> list[socket.socket]:
+    """One socket per address: `localhost` is ::1 and 127.0.0.1 on most machines, and callers may use either."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     missing: OSError | None = None
-    with ExitStack() as undone:
+    with ExitStack() as opened:
         listeners = []
         for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
             try:
-                # The whole address: a link-local one has its zone in the fourth place.
+                # The whole tuple: its fourth item is the zone of a link-local address.
                 listener = socket.create_server(address, family=family, backlog=BACKLOG)
             except OSError as error:
                 if error.errno not in _NO_IPV6:
@@ -163,13 +163,13 @@ def _named(host: str, port: int) -> list[socket.socket]:
                 missing = error
                 log.debug("%s is not listened on: %s", address[0], error.strerror)
             else:
-                listeners.append(undone.enter_context(listener))
+                listeners.append(opened.enter_context(listener))
         if missing and not listeners:
             raise missing
-        undone.pop_all()
+        opened.pop_all()
     return listeners
 
 
-def _refused(settings: Settings, reason: str) -> ListenError:
+def _listen_error(settings: Settings, reason: str) -> ListenError:
     where = f"{settings.host or 'all addresses'}, port {settings.port}"
     return ListenError(printable(f"Cannot listen on {where} (FACE_HOST, PORT): {reason}."))

@@ -1,22 +1,22 @@
-"""The limit of open files (RLIMIT_NOFILE): each caller that waits takes one, and the usual limit is 1024."""
+"""The limit of open files (RLIMIT_NOFILE): each waiting connection takes one, and the usual limit is 1024."""
 
 import logging
 import resource
 
 log = logging.getLogger(__name__)
 
-MANY = 16 * 1024
-"""Open files that the process allows itself."""
+OPEN_FILES = 16 * 1024
+"""Soft limit of open files, if the hard limit allows it."""
 
 
-def allow_many() -> None:
-    """Raises the soft limit of open files, for this process and those that it starts."""
+def raise_limit() -> None:
+    """Raises the soft limit of open files, for this process and its children."""
     try:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         # RLIM_INFINITY is -1
-        most = MANY if hard == resource.RLIM_INFINITY else min(hard, MANY)
-        if soft != resource.RLIM_INFINITY and soft < most:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError) as error:
-        # A sandbox may forbid the call, or another process lower the limit.
-        log.debug("the limit of open files stays as it is: %s", error)
+        # A sandbox may forbid the call, or another process may lower the limit in between.
+        log.debug("the limit of open files is unchanged: %s", error)

@@ -1,4 +1,4 @@
-"""Uploads: a photo out of a multipart request, within a byte budget and above a minimum rate."""
+"""Uploads: reading a photo from a multipart request, within a byte budget and above a minimum rate."""
 
 from service.web.uploads.budget import UploadBudget, UploadShare
 from service.web.uploads.form import (

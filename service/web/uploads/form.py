@@ -1,4 +1,4 @@
-"""A photo out of a multipart request: in memory, bounded, never on disk."""
+"""Reading of a photo from a multipart request: bounded, in memory, never on disk."""
 
 import asyncio
 import posixpath
@@ -19,7 +19,7 @@ from service.web.uploads.multipart import extended_filename, without_preamble
 PHOTO_FIELD = "file"
 
 MAXIMUM_PARTS = 32
-"""The app sends one or two; a bound only against a body of nothing but part headers."""
+"""The app sends one or two. The bound is against bodies that consist of part headers."""
 
 
 class MalformedUpload(Exception):
@@ -27,7 +27,7 @@ class MalformedUpload(Exception):
 
 
 class UploadTooLarge(Exception):
-    """The body has more bytes than the limit."""
+    """The body is larger than the limit."""
 
 
 class EmptyUpload(Exception):
@@ -35,22 +35,23 @@ class EmptyUpload(Exception):
 
 
 class Stalled(Exception):
-    """The caller stopped in the middle of its upload, or is slower than any network."""
+    """The upload has stopped, or is slower than MINIMUM_RATE."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A photo as it was sent."""
+    """An upload as received."""
 
     name: str
-    """The base name that the caller gave it, which may be empty. Private: for the answer only, never for a log."""
+    """Base name of the file, which may be empty. Private: for the answer only, never for a log."""
     data: bytes
+    """The encoded photo."""
     face: bytes | None
-    """The part `face`, text in UTF-8; None where the form has none."""
+    """The part `face`, text in UTF-8; None if the form has none."""
 
 
 class _InMemoryParser(MultiPartParser):
-    # 0 is how tempfile.SpooledTemporaryFile says "never move to disk".
+    # 0: tempfile.SpooledTemporaryFile never moves the data to disk.
     spool_max_size = 0
     complete = False
 
@@ -59,11 +60,11 @@ class _InMemoryParser(MultiPartParser):
         disposition = part.content_disposition or b""
         extended, name = extended_filename(disposition)
         if extended:
-            # A part with any file name is a file, and Starlette looks at the plain `filename` alone. So
+            # A part with any file name is a file, and Starlette reads the plain `filename` only. Therefore
             #     form-data; name="file"; filename*=utf-8''%C3%A9.jpg
             # becomes
             #     form-data; filename=""; name="file"; filename*=utf-8''%C3%A9.jpg
-            # and a plain `filename` that the sender wrote, which stands behind the empty one, overrides it.
+            # and a plain `filename` of the sender, which comes after the empty one, overrides it.
             part.content_disposition = disposition.replace(b";", b'; filename="";', 1)
         super().on_headers_finished()
         if name is not None and part.file is not None:  # RFC 6266, section 4.3: before the plain one
@@ -74,9 +75,9 @@ class _InMemoryParser(MultiPartParser):
 
 
 def size_of(request: Request, maximum: int) -> int:
-    """Bytes of the request's body, none of which has been read; `maximum` where it does not say.
+    """Bytes of the request's body by its Content-Length; `maximum` if it has none. Reads nothing of the body.
 
-    Raises UploadTooLarge, or MalformedUpload for what is no form.
+    Raises UploadTooLarge, or MalformedUpload for a body that is no form.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
@@ -92,11 +93,11 @@ def size_of(request: Request, maximum: int) -> int:
 async def read_upload(request: Request, share: UploadShare, *, maximum: int, patience: float) -> Upload:
     """The photo in the field `file` of a multipart request of at most `maximum` bytes.
 
-    Each block waits until `share` holds its bytes, unread in the caller's connection. In the end `share` holds as many
-    bytes as the body has.
+    Each block stays unread in the connection until `share` holds its bytes (back-pressure). At the end `share` holds
+    the size of the body.
 
-    Raises MalformedUpload, UploadTooLarge or EmptyUpload, starlette's ClientDisconnect, and Stalled when not a byte
-    comes for `patience` seconds, or fewer than MINIMUM_RATE a second.
+    Raises MalformedUpload, UploadTooLarge or EmptyUpload, starlette's ClientDisconnect, and Stalled if no byte arrives
+    for `patience` seconds, or fewer than MINIMUM_RATE a second.
     """
     most = size_of(request, maximum)
     form = await _read_form(request, _bounded(request, share, most, patience))
@@ -118,7 +119,7 @@ async def read_upload(request: Request, share: UploadShare, *, maximum: int, pat
 
 
 async def _face(part: UploadFile | str | None) -> bytes | None:
-    """The bytes of a part, whether it came as text or, with a file name, as a file."""
+    """The bytes of a part, which is text or, with a file name, a file."""
     if isinstance(part, UploadFile):
         return await part.read()
     return part if part is None else part.encode(errors="surrogatepass")
@@ -150,20 +151,20 @@ async def _read_form(request: Request, body: AsyncGenerator[bytes, None]) -> For
     except MultiPartException as error:
         raise MalformedUpload(error.message) from None
     except ValueError:
-        # Of Python's codecs: UnicodeError by "idna" and "undefined", and one for a name with a NUL.
+        # Raised by Python's codecs: UnicodeError by "idna" and "undefined", ValueError for a name with a NUL.
         raise MalformedUpload("the form is not in the charset that its content type names") from None
 
 
 async def _bounded(
     request: Request, share: UploadShare, most: int, patience: float
 ) -> AsyncGenerator[bytes, None]:
-    """The body as it comes in, of at most `most` bytes."""
+    """The chunks of the body. Raises UploadTooLarge beyond `most` bytes, and Stalled."""
     received = 0
     body = request.stream()
     rate = MinimumRate(patience)
     loop = asyncio.get_running_loop()
     while True:
-        # Not a byte of a block is read before this: it waits with the caller, which is asked to continue by the first.
+        # Before this, no byte of the block is read. The first read sends `100 Continue`.
         await share.grow(min(received + READ_AT_ONCE, most))
         started = loop.time()
         try:
@@ -174,7 +175,7 @@ async def _bounded(
             return
         except TimeoutError:
             raise Stalled(
-                f"{received} bytes came, then none for {patience:g} seconds or fewer than {MINIMUM_RATE} a second"
+                f"{received} bytes arrived, then none for {patience:g} seconds or fewer than {MINIMUM_RATE} a second"
             ) from None
         rate.count(loop.time() - started, len(chunk))
         received += len(chunk)

@@ -1,24 +1,24 @@
-"""Two rules of multipart bodies that python-multipart leaves out: a preamble, and file names in extended notation."""
+"""Two rules of multipart bodies that python-multipart lacks: a preamble, and file names in extended notation."""
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from urllib.parse import unquote_to_bytes
 
 LONGEST_PADDING = 256
-"""Spaces and tabs behind the first boundary (RFC 2046, section 5.1.1, transport-padding) that are looked through."""
+"""Largest transport-padding of the first boundary line: spaces and tabs (RFC 2046, section 5.1.1)."""
 
 CHARSETS = ("utf-8", "iso-8859-1")
-"""Of an extended value: what RFC 8187 requires, and what its predecessor RFC 5987 required besides."""
+"""Charsets of an extended value: that of RFC 8187, and the second one of its predecessor, RFC 5987."""
 
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)')
-"""A parameter of a Content-Disposition header: its name, and its value with quotation marks if it has them."""
+"""A parameter of a Content-Disposition header: its name, and its value with quotation marks, if any."""
 
 
 async def without_preamble(body: AsyncIterator[bytes], boundary: bytes) -> AsyncGenerator[bytes, None]:
-    """The body from its first boundary on, without the padding of that line.
+    """The body from its first boundary line on, without the padding of that line.
 
-    RFC 2046, section 5.1.1, lets any text stand before the first boundary line; none of it is kept. A body without a
-    boundary line gives nothing.
+    RFC 2046, section 5.1.1, allows any text before the first boundary line; it is discarded. A body without a boundary
+    line yields nothing.
     """
     delimiter = b"--" + boundary
     line = re.compile(rb"\n" + re.escape(delimiter) + rb"(--|[ \t]{0,%d}\r\n)" % LONGEST_PADDING)
@@ -35,10 +35,10 @@ async def without_preamble(body: AsyncIterator[bytes], boundary: bytes) -> Async
 
 
 def extended_filename(disposition: bytes) -> tuple[bool, str | None]:
-    """Whether a Content-Disposition header has a parameter `filename*`, and its value, decoded (RFC 8187).
+    """True if a Content-Disposition header has a parameter `filename*`, and its decoded value (RFC 8187).
 
-    The value is None where it is malformed or in another charset. RFC 7578 forbids senders the notation, and some
-    HTTP libraries send it for every name that is not ASCII.
+    The value is None if it is malformed or in another charset. RFC 7578 forbids the notation, but some HTTP libraries
+    send it for every name that is not ASCII.
     """
     for name, value in _PARAMETER.findall(disposition):
         if name.lower() == b"filename*":

@@ -1,4 +1,4 @@
-"""The real application on a real port, and a worker in a thread whose recogniser's pace the test decides."""
+"""The web application on a real port, with a worker in a thread and a recogniser that the test controls."""
 
 import asyncio
 import io
@@ -34,11 +34,11 @@ from service.worker.serving import Work, serve
 KEY = "tést key/+="
 OLD_KEY = "the key before"
 PATIENCE = 30
-"""Seconds after which a test has failed; none depends on how fast the machine is."""
+"""Seconds after which a test has failed; no test measures the speed of the machine with it."""
 
 
 class SteeredRecognizer:
-    """Finds one fixed face in every photo, as soon as `gate` is open."""
+    """Fake recogniser: finds one fixed face in every photo, once `gate` is set."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -53,14 +53,14 @@ class SteeredRecognizer:
         self.warming.set()
         self.warm_failure: Exception | None = None
         self.failures: list[Exception] = []
-        """What the next photos fail with."""
-        self.stood_in: list[bool] = []
-        """For each photo whether another engine might have stood in."""
-        self.company_of_retries: list[int] = []
-        """How many photos were in work, itself included, when one came for the second time."""
+        """Errors of the next photos, in order."""
+        self.fallback_allowed: list[bool] = []
+        """For each photo, True if the fallback to another engine was allowed."""
+        self.running_at_retries: list[int] = []
+        """For each retried photo, the number of photos in work, itself included."""
         self.score = 1.0625
         self.fallbacks = 0
-        """Photos for which another engine stood in, where `falls_back`."""
+        """Number of photos that fell back to another engine, if `falls_back`."""
         self.falls_back = False
 
     def recognize_timed(
@@ -74,9 +74,9 @@ class SteeredRecognizer:
             self.photos += 1
             self.running += 1
             self.most_running = max(self.most_running, self.running)
-            self.stood_in.append(fallback)
+            self.fallback_allowed.append(fallback)
             if fallback:
-                self.company_of_retries.append(self.running)
+                self.running_at_retries.append(self.running)
                 self.fallbacks += self.falls_back
         self.entered.release()
         assert self.gate.wait(PATIENCE)
@@ -103,7 +103,7 @@ class SteeredRecognizer:
 
 
 class WorkerInThread:
-    """A worker process without the process: all messages, and decoders in children of their own."""
+    """The worker in a thread instead of a process: real messages, and decoders in child processes."""
 
     def __init__(self, settings: Settings, recognizer: SteeredRecognizer, decoders: ForkServer) -> None:
         self._settings = settings
@@ -115,7 +115,7 @@ class WorkerInThread:
         self._thread.start()
 
     def kill(self) -> None:
-        """A thread cannot be killed; it ends with the connection."""
+        """Does nothing, since a thread cannot be killed; it ends with the connection."""
 
     async def ended(self) -> int:
         await asyncio.to_thread(self._thread.join)
@@ -151,7 +151,7 @@ def recognizer() -> Iterator[SteeredRecognizer]:
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
-    """Decoders that all tests share, since its start takes 0.3 s."""
+    """Fork server of the decoders; shared by all tests, since its start takes 0.3 s."""
     server = ForkServer(log_level="debug")
     server.start()
     yield server

@@ -1,14 +1,14 @@
-"""Coroutines run to their end, for what has one event loop."""
+"""Test coroutines with a time-out, in a new event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 SECONDS = 30
-"""After which a coroutine hangs."""
+"""Time-out of a test coroutine."""
 
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
-    """The coroutine in an event loop of its own."""
+    """Runs a test coroutine in a new event loop. Raises TimeoutError after SECONDS."""
 
     async def bounded() -> None:
         async with asyncio.timeout(SECONDS):
@@ -18,6 +18,6 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
 
 
 async def settle() -> None:
-    """Some turns for every other task."""
+    """Lets every other task run for several iterations of the event loop."""
     for _ in range(10):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Bytes on a connection, for requests that no HTTP library sends."""
+"""Raw HTTP/1.1 requests and responses, for requests that no HTTP library sends."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def connect(port: int) -> socket.socket:
 
 
 def head(line: bytes, headers: bytes = b"", version: bytes = b"1.1") -> bytes:
-    """A request's head: method and target, and header lines that end with CRLF."""
+    """A request's head: `line` is method and target, `headers` are lines that end with CRLF."""
     return line + b" HTTP/" + version + b"\r\nHost: h\r\n" + KEY_LINE + headers + b"\r\n"
 
 
 def photo(png: bytes, version: bytes = b"1.1", headers: bytes = b"") -> bytes:
-    """A whole request for the faces of a photo."""
+    """A complete `/detect` request with a photo."""
     body = (
         b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + png + b"\r\n--b--\r\n"
     )
@@ -29,7 +29,7 @@ def photo(png: bytes, version: bytes = b"1.1", headers: bytes = b"") -> bytes:
 
 
 def answers(connection: socket.socket) -> list[Reply]:
-    """All answers until the service ends its side. Raises ConnectionResetError where it resets the connection."""
+    """All responses until the service closes its side. Raises ConnectionResetError if it resets the connection."""
     found = []
     with connection.makefile("rb") as stream:
         while stream.peek(1):

@@ -1,4 +1,4 @@
-"""Libraries that each process loads: none that another process is there for."""
+"""Libraries that each process loads: none that only another process needs."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ HTTP = {"starlette", "uvicorn", "h11", "python_multipart"}
         ("service.decoders.fork_server", COMPUTING | HTTP | {"pydantic", "asyncio"}, DECODERS),
     ],
 )
-def test_a_process_or_package_loads_what_it_needs(module: str, absent: set[str], present: set[str]) -> None:
+def test_loads_no_library_of_another_process(module: str, absent: set[str], present: set[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM, module], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & absent

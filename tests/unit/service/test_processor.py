@@ -10,32 +10,32 @@ V2 = " ".join(processor.X86_64_V2)
 
 @pytest.fixture
 def cpuinfo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An x86-64 machine, whose processor the test describes."""
+    """An x86-64 machine; the test writes its /proc/cpuinfo."""
     file = tmp_path / "cpuinfo"
     monkeypatch.setattr(processor, "CPUINFO", file)
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     return file
 
 
-def test_this_machine_runs_what_it_is_running() -> None:
+def test_accepts_the_processor_of_this_machine() -> None:
     assert processor.lacking("onnx") is None
     assert processor.lacking("dlib") is None
 
 
-def test_a_virtual_machine_of_a_plain_type_is_refused_in_one_line(cpuinfo: Path) -> None:
+def test_names_missing_flags_and_the_remedy_in_one_line(cpuinfo: Path) -> None:
     cpuinfo.write_text(
         "processor\t: 0\nmodel name\t: Common KVM processor\nflags\t\t: fpu sse sse2 pni cx16 lahf_lm\n\n"
         f"processor\t: 1\nmodel name\t: another\nflags\t\t: {V2}\n"
     )
-    said = processor.lacking("onnx")
-    assert said is not None
-    assert "\n" not in said
-    assert "Common KVM processor" in said
-    assert "popcnt, ssse3, sse4_1, sse4_2" in said
-    assert "'host'" in said
+    refusal = processor.lacking("onnx")
+    assert refusal is not None
+    assert "\n" not in refusal
+    assert "Common KVM processor" in refusal
+    assert "popcnt, ssse3, sse4_1, sse4_2" in refusal
+    assert "'host'" in refusal
 
 
-def test_only_dlib_needs_avx(cpuinfo: Path) -> None:
+def test_needs_avx_for_dlib_alone(cpuinfo: Path) -> None:
     cpuinfo.write_text(f"flags\t\t: {V2}\n")
     assert processor.lacking("onnx") is None
     assert "lacks avx" in str(processor.lacking("dlib"))
@@ -43,7 +43,7 @@ def test_only_dlib_needs_avx(cpuinfo: Path) -> None:
     assert processor.lacking("dlib") is None
 
 
-def test_what_cannot_be_read_is_not_judged(cpuinfo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accepts_an_unknown_processor(cpuinfo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert processor.lacking("onnx") is None
     cpuinfo.write_text("Features\t: fp asimd\n")
     assert processor.lacking("onnx") is None

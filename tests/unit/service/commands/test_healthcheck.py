@@ -1,4 +1,4 @@
-"""The question that Docker asks, without Docker."""
+"""The healthcheck of a container, without Docker."""
 
 import socket
 import threading
@@ -15,13 +15,13 @@ from tests.conftest import StartService
 from tests.unit.service.web.server.test_listening import link_local
 
 
-def test_its_defaults_are_the_services() -> None:
+def test_has_the_defaults_of_the_settings() -> None:
     assert Settings.model_fields["port"].default == healthcheck.PORT
     assert Settings.model_fields["host"].default is None
     assert socket.getaddrinfo(healthcheck.HOST, healthcheck.PORT)
 
 
-def test_it_is_content_before_the_first_photo_and_whatever_proxy_is_named(
+def test_succeeds_before_the_first_photo_and_ignores_proxies(
     start_service: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = start_service(FACE_MODEL="3", FACE_HOST="127.0.0.1")
@@ -36,12 +36,12 @@ def test_it_is_content_before_the_first_photo_and_whatever_proxy_is_named(
 @pytest.mark.parametrize(
     "host", ["::", "[::]", "::0", "0.0.0.0", "[::1]", "localhost", "127.1", link_local() or "::1"]
 )
-def test_it_reaches_what_the_service_listens_on(host: str) -> None:
+def test_reaches_each_address_that_the_service_listens_on(host: str) -> None:
     settings = Settings.model_validate({"PORT": free_port(), "FACE_HOST": host})
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
     def serve_one(listener: socket.socket) -> None:
-        with suppress(OSError), listener.accept()[0] as connection:  # closed, where another one was reached
+        with suppress(OSError), listener.accept()[0] as connection:  # closed, if another listener was reached
             connection.recv(4096)
             connection.sendall(answer)
 
@@ -59,7 +59,7 @@ def test_it_reaches_what_the_service_listens_on(host: str) -> None:
             thread.join(30)
 
 
-def test_on_a_system_without_ipv6_it_asks_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uses_localhost_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
     for host in ("::", "*", ""):
         assert healthcheck.host_of(host) == "localhost"
@@ -72,21 +72,21 @@ def test_on_a_system_without_ipv6_it_asks_ipv4(monkeypatch: pytest.MonkeyPatch) 
         {"PORT": "abc"}, {"PORT": "99999"}, {"PORT": "-1"}, {"FACE_HOST": "\udcff"},
     ],
 )  # fmt: skip
-def test_impossible_settings_are_one_line(
+def test_reports_impossible_settings_in_one_line(
     environment: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert healthcheck.main({"PORT": str(free_port()), **environment}) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_where_nobody_listens_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_the_port_without_a_listener(capsys: pytest.CaptureFixture[str]) -> None:
     port = free_port()
     assert healthcheck.main({"PORT": str(port)}) == 1
     assert f"port {port}" in capsys.readouterr().err
 
 
-def test_it_loads_next_to_nothing() -> None:
-    """Each import costs a container's CPU some milliseconds every few seconds."""
+def test_imports_neither_the_service_nor_pydantic() -> None:
+    """Each import takes some milliseconds of CPU every few seconds."""
     assert healthcheck.__file__ is not None
     source = Path(healthcheck.__file__).read_text(encoding="utf-8")
     assert "from service" not in source

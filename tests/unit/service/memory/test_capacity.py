@@ -14,7 +14,7 @@ GIBIBYTE = 1024**3
 
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine of 8 GiB, whose control groups the test writes."""
+    """A machine of 8 GiB; the test writes its control groups."""
     (tmp_path / "cgroup").write_text("")
     monkeypatch.setattr(capacity, "memory_of_machine", lambda: 8 * GIBIBYTE)
     monkeypatch.setattr(cgroups, "MEMBERSHIP", tmp_path / "cgroup")
@@ -27,7 +27,7 @@ def _limit(file: Path, text: str) -> None:
     file.write_text(text + "\n")
 
 
-def test_half_of_a_machine_without_limits(system: Path) -> None:
+def test_takes_half_of_a_machine_without_limits(system: Path) -> None:
     (system / "cgroup").write_text("9:memory:/\n0::/\n")
     _limit(system / "fs/memory/memory.limit_in_bytes", "9223372036854771712")
     _limit(system / "fs/memory.max", "max")
@@ -45,13 +45,13 @@ def test_half_of_a_machine_without_limits(system: Path) -> None:
         ("4:cpu,memory:/", "memory/memory.limit_in_bytes"),
     ],
 )
-def test_most_of_a_containers_limit(system: Path, membership: str, file: str) -> None:
+def test_takes_most_of_a_containers_limit(system: Path, membership: str, file: str) -> None:
     (system / "cgroup").write_text(f"1:cpu:/elsewhere\n{membership}\n")
     _limit(system / "fs" / file, str(2 * GIBIBYTE))
     assert capacity.memory(Settings()) == int(1.6 * GIBIBYTE)
 
 
-def test_the_setting_counts_and_is_divided() -> None:
+def test_divides_the_budget_of_the_setting() -> None:
     settings = Settings.model_validate({"FACE_MEMORY": "2GiB", "GUNICORN_WORKERS": 5})
     divided = Capacity.of(settings, cores=2)
     assert divided.photos == 5
@@ -61,7 +61,7 @@ def test_the_setting_counts_and_is_divided() -> None:
 
 
 @pytest.mark.parametrize(("cores", "workers", "photos"), [(2, 0, 3), (16, 0, 5), (64, 2, 2), (64, 64, 5)])
-def test_many_cores_leave_a_small_memory_to_photos(cores: int, workers: int, photos: int) -> None:
+def test_bounds_concurrent_photos_if_memory_is_small(cores: int, workers: int, photos: int) -> None:
     settings = Settings.model_validate({"FACE_MEMORY": "1GiB", "GUNICORN_WORKERS": workers})
     capacity_of = Capacity.of(settings, cores)
     assert capacity_of.photos == photos
@@ -71,21 +71,21 @@ def test_many_cores_leave_a_small_memory_to_photos(cores: int, workers: int, pho
 
 
 @pytest.mark.parametrize(("engine", "photos"), [("onnx", 5), ("dlib", 1)])
-def test_photos_at_once_by_themselves(engine: str, photos: int) -> None:
+def test_default_number_of_photos_by_engine(engine: str, photos: int) -> None:
     assert (
         Capacity.of(Settings.model_validate({"FACE_ENGINE": engine, "FACE_MEMORY": "4GiB"}), cores=4).photos
         == photos
     )
 
 
-def test_the_kernel_enforces_the_whole_limit(system: Path) -> None:
+def test_hard_limit_is_the_whole_limit_of_the_kernel(system: Path) -> None:
     assert capacity.hard_limit() == 8 * GIBIBYTE
     (system / "cgroup").write_text("0::/\n")
     _limit(system / "fs/memory.max", str(2 * GIBIBYTE))
     assert capacity.hard_limit() == 2 * GIBIBYTE
 
 
-def test_the_memory_of_this_machine_can_be_read() -> None:
+def test_reads_the_memory_of_this_machine() -> None:
     assert 2**28 < capacity.memory_of_machine() < 2**50
     (total,) = re.findall(r"^MemTotal:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
     assert capacity.memory_of_machine() == pytest.approx(1024 * int(total), rel=0.05)
@@ -93,7 +93,7 @@ def test_the_memory_of_this_machine_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("answer", [-1, OSError(38, "Function not implemented")])
-def test_a_machine_that_does_not_say_how_much_memory_it_has(
+def test_assumes_a_memory_if_the_system_hides_it(
     monkeypatch: pytest.MonkeyPatch, answer: int | OSError
 ) -> None:
     def sysconf(name: str) -> int:

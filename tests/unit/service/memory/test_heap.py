@@ -1,4 +1,4 @@
-"""What a photo took goes back to the system."""
+"""Memory of freed arrays is returned to the system."""
 
 import subprocess
 import sys
@@ -19,10 +19,10 @@ def resident():
 
 if sys.argv[1] == "yes":
     assert give_large_blocks_back()
-np.ones(31 << 20, np.uint8)  # freed at once: glibc takes this size for common from now on
+np.ones(31 << 20, np.uint8)  # freed at once: glibc raises its threshold to this size
 before = resident()
 large = [np.ones(20 << 20, np.uint8) for _ in range(10)]
-last = bytearray(64 << 10)  # above them in the heap, if that is where they are
+last = bytearray(64 << 10)  # above the arrays if they are in the heap, which then cannot shrink
 large.clear()
 print(resident() - before)
 """
@@ -36,6 +36,6 @@ def _held(by: str) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, asks glibc")
-def test_large_blocks_go_back_to_the_system() -> None:
+def test_returns_large_blocks_to_the_system() -> None:
     assert _held("yes") < 20_000
-    assert _held("no") > 100_000, "glibc gives them back by itself now: the module can go"
+    assert _held("no") > 100_000, "glibc returns them by default: service.memory.heap can be deleted"

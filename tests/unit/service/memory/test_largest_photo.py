@@ -1,7 +1,6 @@
 import pytest
 
-from service.memory import capacity
-from service.memory import largest_photo as memory_plan
+from service.memory import capacity, largest_photo
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import MEBIBYTE, MemoryPlan, plan, with_slack
 from service.recognition.compute import cgroups
@@ -23,7 +22,7 @@ def planned(cores: int = 2, **values: object) -> MemoryPlan:
 @pytest.mark.parametrize(
     ("limited", "model", "megapixels"),
     [
-        # Each was run under such a limit with files of its own: photos of the area and others, JPEG and PNG.
+        # Validated by runs under each limit: JPEG and PNG photos of that area, and others.
         (512, 4, 1.9),
         (512, 1, 2.9),
         (512, 3, 8.3),
@@ -35,7 +34,7 @@ def planned(cores: int = 2, **values: object) -> MemoryPlan:
     ],
     indirect=["limited"],
 )
-def test_the_area_that_fits_is_advertised(limited: int, model: int, megapixels: float) -> None:
+def test_advertises_the_area_that_fits(limited: int, model: int, megapixels: float) -> None:
     made = planned(FACE_MODEL=model)
     assert made.limit == limited
     assert made.advertised_area / 1e6 == pytest.approx(megapixels, abs=0.05)
@@ -46,7 +45,7 @@ def test_the_area_that_fits_is_advertised(limited: int, model: int, megapixels: 
 
 @pytest.mark.parametrize("limited", [512], indirect=True)
 @pytest.mark.usefixtures("limited")
-def test_the_warning_is_one_line_with_the_ways_out() -> None:
+def test_warns_in_one_line_with_remedies() -> None:
     made = planned()
     (warning,) = made.warnings()
     assert "\n" not in warning
@@ -66,12 +65,12 @@ def test_the_warning_is_one_line_with_the_ways_out() -> None:
 
 @pytest.mark.parametrize("limited", [512], indirect=True)
 @pytest.mark.usefixtures("limited")
-def test_what_the_operator_sets_is_advertised_and_warned_of() -> None:
+def test_advertises_a_set_area_with_a_warning() -> None:
     # Also the default's own value.
     made = planned(FACE_MAXIMUM_AREA=ADVERTISED_AREA)
     assert made.advertised_area == ADVERTISED_AREA
     (warning,) = made.warnings()
-    assert "may end the service" in warning
+    assert "the kernel may kill the worker" in warning
     assert f"--value {made.fitting_area}" in warning
     assert planned(FACE_MAXIMUM_AREA=1_900_000).warnings() == []
 
@@ -80,7 +79,7 @@ def test_what_the_operator_sets_is_advertised_and_warned_of() -> None:
 @pytest.mark.parametrize("cores", [1, 2, 16, 64])
 @pytest.mark.parametrize("area", [2_000_000, ADVERTISED_AREA, 24_000_000])
 @pytest.mark.parametrize("model", [1, 3, 4])
-def test_the_limit_that_the_warning_names_is_enough(
+def test_recommended_limit_is_sufficient(
     limited: int, cores: int, area: int, model: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = planned(cores, FACE_MODEL=model, FACE_MAXIMUM_AREA=area)
@@ -91,17 +90,17 @@ def test_the_limit_that_the_warning_names_is_enough(
 
 @pytest.mark.parametrize("limited", [200], indirect=True)
 @pytest.mark.usefixtures("limited")
-def test_no_area_below_the_apps_smallest_is_advertised() -> None:
+def test_advertises_no_area_below_the_apps_smallest() -> None:
     made = planned()
     assert made.fitting_area == 0
-    assert made.advertised_area == memory_plan.SMALLEST_AREA
+    assert made.advertised_area == largest_photo.SMALLEST_AREA
     assert planned(FACE_MAXIMUM_AREA=100).advertised_area == 100
 
 
-def test_a_machine_without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_takes_the_machines_memory_without_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroups, "memory_limit", lambda: float("inf"))
     monkeypatch.setattr(capacity, "memory_of_machine", lambda: 4096 * MEBIBYTE)
-    # A budget for photos at the same time is not what the kernel enforces.
+    # FACE_MEMORY is a budget, no limit of the kernel.
     made = planned(FACE_MEMORY="400MiB")
     assert made.limit == 4096 * MEBIBYTE
     assert (made.advertised_area, made.fitting_original) == (ADVERTISED_AREA, LARGEST_ORIGINAL)
@@ -109,7 +108,7 @@ def test_a_machine_without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("limited", [4096], indirect=True)
 @pytest.mark.usefixtures("limited")
-def test_a_photo_over_the_budget_is_warned_of_and_still_served() -> None:
+def test_warns_of_a_photo_over_the_budget_and_advertises_it() -> None:
     made = planned(FACE_MEMORY="384MiB")
     (warning,) = made.warnings()
     assert warning.startswith("FACE_MEMORY of 384 MiB is below the 880 MiB of a photo of 8.3 megapixels")
@@ -119,12 +118,12 @@ def test_a_photo_over_the_budget_is_warned_of_and_still_served() -> None:
 
 @pytest.mark.parametrize("limited", [4096], indirect=True)
 @pytest.mark.usefixtures("limited")
-def test_dlib_needs_a_gigabyte_per_megapixel() -> None:
+def test_plans_for_dlib_a_gigabyte_per_megapixel() -> None:
     assert planned(FACE_ENGINE="dlib").advertised_area / 1e6 == pytest.approx(3.6, abs=0.1)
     assert planned(FACE_ENGINE="dlib", FACE_MODEL=3).advertised_area == ADVERTISED_AREA
 
 
-def test_the_accepted_area_covers_the_apps_rounding() -> None:
+def test_accepted_area_covers_the_apps_rounding() -> None:
     # The app scales to sqrt(area / (w·h)) and rounds both sides up.
     for thin in range(17, 2880):
         wide = ADVERTISED_AREA // thin

@@ -31,11 +31,11 @@ def test_nobody_overtakes() -> None:
         await settle()
         # There would be room for the small one, but then large ones would wait for ever.
         assert order == ["first"]
-        assert (budget.waiting, budget.waited_for, budget.lent) == (2, 9, 6)
+        assert (budget.waiting, budget.requested, budget.granted) == (2, 9, 6)
         budget.release(6)
         await asyncio.gather(large, small)
         assert order == ["first", "large", "small"]
-        assert budget.lent == 9
+        assert budget.granted == 9
 
     run(story)
 
@@ -54,7 +54,7 @@ def test_more_than_everything_is_lent_to_one_who_is_alone() -> None:
         assert not after.done()
         budget.release(1000)
         await after
-        assert budget.lent == 1
+        assert budget.granted == 1
 
     run(story)
 
@@ -69,7 +69,7 @@ def test_who_leaves_the_line_lets_the_next_one_pass() -> None:
         large.cancel()
         await small
         assert large.cancelled()
-        assert (budget.waiting, budget.lent) == (0, 10)
+        assert (budget.waiting, budget.granted) == (0, 10)
 
     run(story)
 
@@ -90,7 +90,7 @@ def test_who_is_cancelled_as_its_turn_comes_gives_it_on() -> None:
                 budget.release(1)
             await staying
             assert leaving.cancelled()
-            assert (budget.waiting, budget.lent) == (0, 1)
+            assert (budget.waiting, budget.granted) == (0, 1)
 
     run(story)
 
@@ -124,6 +124,6 @@ def test_any_order_of_visits_and_departures_keeps_the_bound_and_forgets_nobody()
                     draw.choice(visits).cancel()
             results = await asyncio.gather(*visits, return_exceptions=True)
             assert {type(result) for result in results} <= {type(None), asyncio.CancelledError}
-            assert (budget.lent, budget.waiting) == (0, 0)
+            assert (budget.granted, budget.waiting) == (0, 0)
 
     run(story)

@@ -166,7 +166,7 @@ def test_a_face_that_is_tried_again_has_all_the_memory(
         assert face_of(caller, original(200)) == face_of(caller, original(50)) == 200
         recognizer.failures = [EngineError("no memory")]
         assert face_of(caller, original(50)) == 200
-        assert recognizer.stood_in == [False, False, False, True]
+        assert recognizer.fallback_allowed == [False, False, False, True]
         assert decoded == [200, 50, 50]
         assert told(caller) == (1, 3, BYTES)  # the other one gave way
         recognizer.failures = [EngineError("no"), EngineError("and no again")]

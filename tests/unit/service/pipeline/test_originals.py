@@ -42,7 +42,7 @@ def held_keys(held: Originals, *keys: bytes) -> list[bytes]:
 
 
 async def given_back(budget: Budget) -> None:
-    while budget.lent:
+    while budget.granted:
         await asyncio.sleep(0.01)
 
 
@@ -56,13 +56,13 @@ def test_what_is_held_counts_as_lent_and_cannot_be_written() -> None:
         budget = Budget(10 * BYTES)
         held = Originals(budget)
         await kept(held, budget, b"a", b"b")
-        assert (budget.lent, held.bytes_held) == (2 * BYTES, 2 * BYTES)
+        assert (budget.granted, held.bytes_held) == (2 * BYTES, 2 * BYTES)
         with held.reading(b"a") as image:
             assert image is not None
             with pytest.raises(ValueError, match="read-only"):
                 image[0, 0, 0] = 1
         await kept(held, budget, b"a")  # decoded twice, by photos that were in work at the same time
-        assert (budget.lent, held.bytes_held) == (2 * BYTES, 2 * BYTES)
+        assert (budget.granted, held.bytes_held) == (2 * BYTES, 2 * BYTES)
 
     run(story)
 
@@ -77,10 +77,10 @@ def test_a_photo_that_asks_for_memory_has_it_at_once() -> None:
         await asyncio.sleep(0)
         assert asking.done()  # without waiting for anything
         assert held_keys(held, b"a", b"b", b"c") == [b"a", b"c"]  # the least recently used one has gone
-        assert budget.lent == 4 * BYTES
+        assert budget.granted == 4 * BYTES
         budget.release(2 * BYTES)
         await budget.take(100 * BYTES)  # more than there is: alone
-        assert (held.bytes_held, budget.lent) == (0, 100 * BYTES)
+        assert (held.bytes_held, budget.granted) == (0, 100 * BYTES)
         assert not held.refresh(b"a")
 
     run(story)
@@ -97,7 +97,7 @@ def test_nothing_is_dropped_for_a_photo_that_has_to_wait_all_the_same() -> None:
         assert held.bytes_held == BYTES
         budget.release(2 * BYTES)
         await asking
-        assert (held.bytes_held, budget.lent) == (0, 4 * BYTES)
+        assert (held.bytes_held, budget.granted) == (0, 4 * BYTES)
 
     run(story)
 
@@ -119,11 +119,11 @@ def test_what_a_thread_reads_is_not_dropped() -> None:
         assert await asyncio.to_thread(reading.wait, 30)
         asking = asyncio.create_task(queue.run(lambda: queue.in_thread(lambda: held.bytes_held), 2 * BYTES))
         await asyncio.sleep(0.01)
-        assert (asking.done(), held.bytes_held, queue.memory.lent) == (False, BYTES, BYTES + 1)
+        assert (asking.done(), held.bytes_held, queue.memory.granted) == (False, BYTES, BYTES + 1)
         gate.set()
         await reader
         assert await asking == 0
-        assert queue.memory.lent == 0
+        assert queue.memory.granted == 0
         queue.close()
 
     run(story)
@@ -136,7 +136,7 @@ def test_a_bounded_number_is_held() -> None:
         keys = [bytes([number]) for number in range(MAXIMUM_ORIGINALS + 2)]
         await kept(held, budget, *keys)
         assert held_keys(held, *keys) == keys[2:]
-        assert budget.lent == held.bytes_held == MAXIMUM_ORIGINALS * BYTES
+        assert budget.granted == held.bytes_held == MAXIMUM_ORIGINALS * BYTES
 
     run(story)
 
@@ -166,7 +166,7 @@ def test_an_idle_original_is_dropped_and_its_memory_given_back(monkeypatch: pyte
         del image
         with held.reading(b"a"):
             await asyncio.sleep(0.5)
-            assert budget.lent == held.bytes_held == BYTES
+            assert budget.granted == held.bytes_held == BYTES
         await given_back(budget)
         assert watched() is None
         await kept(held, budget, b"b")  # the next one has its time too
@@ -243,8 +243,8 @@ def test_any_order_of_photos_keeps_the_bound_and_leaks_nothing() -> None:
         await asyncio.sleep(0)  # what was cancelled has ended as well
         assert {type(end) for end in ended} <= {type(None), asyncio.CancelledError, ZeroDivisionError}
         assert hits > 10
-        assert queue.places.lent == queue.memory.waiting == 0
-        assert queue.memory.lent == held.bytes_held
+        assert queue.places.granted == queue.memory.waiting == 0
+        assert queue.memory.granted == held.bytes_held
         await queue.memory.take(queue.memory.total)
         assert held.bytes_held == 0
 

@@ -156,11 +156,11 @@ def test_photos_wait_for_memory_and_keep_it_until_their_thread_ends() -> None:
             await in_place(queue, slow, 80)
         large = asyncio.create_task(in_place(queue, lambda: ran.append("large"), 30))
         await asyncio.sleep(0.05)
-        assert (ran, queue.memory.lent, queue.memory.waiting) == ([], 80, 1)
+        assert (ran, queue.memory.granted, queue.memory.waiting) == ([], 80, 1)
         gate.set()
         await large
         assert ran == ["abandoned", "large"]
-        assert (queue.memory.lent, queue.places.lent) == (0, 0)
+        assert (queue.memory.granted, queue.places.granted) == (0, 0)
         queue.close()
 
     run(story)
@@ -174,10 +174,10 @@ def test_a_caller_that_leaves_while_it_waits_for_memory_gives_its_place_back() -
         await asyncio.sleep(0)
         gone = asyncio.create_task(in_place(queue, lambda: None, 1))
         await asyncio.sleep(0)
-        assert (queue.places.lent, queue.memory.waiting) == (2, 1)
+        assert (queue.places.granted, queue.memory.waiting) == (2, 1)
         gone.cancel()
         await asyncio.wait([gone])
-        assert (queue.places.lent, queue.memory.waiting) == (1, 0)
+        assert (queue.places.granted, queue.memory.waiting) == (1, 0)
         gate.set()
         await first
         queue.close()
@@ -196,7 +196,7 @@ def test_what_a_photo_leaves_behind_stays_lent(outcome: str) -> None:
             assert outcome != "failed"
 
         running = asyncio.create_task(in_place(queue, work, 80, lambda: 30))
-        following = asyncio.create_task(in_place(queue, lambda: queue.memory.lent, 70))
+        following = asyncio.create_task(in_place(queue, lambda: queue.memory.granted, 70))
         if outcome == "abandoned":
             with pytest.raises(TookTooLong):
                 await running
@@ -205,7 +205,7 @@ def test_what_a_photo_leaves_behind_stays_lent(outcome: str) -> None:
         if outcome == "failed":
             with pytest.raises(AssertionError):
                 await running
-        assert (queue.memory.lent, queue.places.lent) == (30, 0)
+        assert (queue.memory.granted, queue.places.granted) == (30, 0)
         queue.close()
 
     run(story)
@@ -226,7 +226,7 @@ def test_work_that_is_cancelled_between_threads_goes_no_further() -> None:
         running.cancel()
         await asyncio.wait([running])
         await queue.run(lambda: queue.in_thread(lambda: order.append("next")), 10)
-        assert (order, queue.memory.lent) == (["next"], 0)
+        assert (order, queue.memory.granted) == (["next"], 0)
         queue.close()
 
     run(story)

@@ -1,4 +1,4 @@
-"""The application over HTTP, with a recogniser that the test steers."""
+"""The application over HTTP, with a recogniser that the test controls."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_each_keyed_route_refuses_and_each_public_one_answers(
+def test_requires_a_key_for_each_route_but_the_public_ones(
     serving: Server, key_header: dict[bytes, bytes]
 ) -> None:
     with serving() as port, client(port) as caller:
@@ -62,7 +62,7 @@ def test_each_keyed_route_refuses_and_each_public_one_answers(
             assert caller.get(path).status_code == 200
 
 
-def test_no_route_is_forgotten_above() -> None:
+def test_routes_above_are_complete() -> None:
     settings, capacity = Settings(), Capacity(1, 1, 1)
     supervisor = Supervisor(launched, lambda _: None)  # starts nothing by itself
     app = create_app(settings, KeyRing([]), capacity, plan(settings, capacity), supervisor)
@@ -70,7 +70,7 @@ def test_no_route_is_forgotten_above() -> None:
     assert routes == {path for _, path in KEYED} | set(PUBLIC) == set(PATHS)
 
 
-def test_wrong_paths_and_methods_are_json(serving: Server, key_header: dict[bytes, bytes]) -> None:
+def test_answers_wrong_paths_and_methods_with_json(serving: Server, key_header: dict[bytes, bytes]) -> None:
     with serving() as port, client(port, key_header) as caller:
         for path in ("/", "/nothing", "/detect/", "/open/x", "/%0a%0dforged", "/de%74ect/..", "/favicon.ico"):
             missing = caller.get(path)
@@ -87,7 +87,7 @@ def test_wrong_paths_and_methods_are_json(serving: Server, key_header: dict[byte
             assert list(refused.json()) == ["error"]
 
 
-def test_head_is_get_without_a_body(serving: Server) -> None:
+def test_answers_head_as_get_without_a_body(serving: Server) -> None:
     with serving() as port, client(port) as caller:
         answered = caller.head("/health")
         assert (answered.status_code, answered.content) == (200, b"")
@@ -95,7 +95,7 @@ def test_head_is_get_without_a_body(serving: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["/open", "//open", "///open"])
-def test_slashes_collapse_without_a_redirect(
+def test_collapses_slashes_without_a_redirect(
     serving: Server, key_header: dict[bytes, bytes], path: str
 ) -> None:
     with serving() as port:
@@ -107,7 +107,9 @@ def test_slashes_collapse_without_a_redirect(
         connection.close()
 
 
-def test_open_says_what_the_settings_say(serving: Server, key_header: dict[bytes, bytes]) -> None:
+def test_open_returns_format_and_area_of_the_settings(
+    serving: Server, key_header: dict[bytes, bytes]
+) -> None:
     with (
         serving(FACE_PREFERRED_MIMETYPE="image/png", FACE_MAXIMUM_AREA=1000) as port,
         client(port, key_header) as caller,
@@ -115,7 +117,7 @@ def test_open_says_what_the_settings_say(serving: Server, key_header: dict[bytes
         assert caller.get("/open").json() == {"preferred_mimetype": "image/png", "maximum_area": 1000}
 
 
-def test_welcome_names_what_is_missing(serving: Server) -> None:
+def test_welcome_names_missing_weights(serving: Server) -> None:
     with serving() as port, client(port) as caller:
         greeting = caller.get("/welcome").json()
         assert list(greeting) == ["facerecognition-external-model", "version", "model"]
@@ -124,7 +126,7 @@ def test_welcome_names_what_is_missing(serving: Server) -> None:
         assert greeting["model"] == 4
 
 
-def test_photos_wait_while_the_models_load(
+def test_photos_wait_for_the_warm_up(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     recognizer.warming.clear()
@@ -157,7 +159,7 @@ def test_photos_wait_while_the_models_load(
         assert info["versions"]["python"].startswith("3.")
 
 
-def test_a_start_that_fails_is_reported_and_nobody_waits_for_ever(
+def test_a_failed_start_is_reported_and_ends_all_waiting_requests(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     reported: list[str] = []
@@ -166,11 +168,11 @@ def test_a_start_that_fails_is_reported_and_nobody_waits_for_ever(
         refused = caller.post("/detect", files={"file": ("a", png)})
         assert refused.status_code == 503
         assert caller.get("/ready").status_code == 503
-        assert caller.get("/open").status_code == 503  # what keeps the app from sending photos
+        assert caller.get("/open").status_code == 503  # so that the app sends no photos
     assert reported == ["no memory"]
 
 
-def test_open_and_health_answer_while_photos_are_worked_on(
+def test_answers_open_and_health_while_photos_are_in_work(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     recognizer.gate.clear()
@@ -201,7 +203,7 @@ def test_open_and_health_answer_while_photos_are_worked_on(
         assert recognizer.most_running == 2
 
 
-def test_a_caller_that_hangs_up_in_the_queue_is_never_worked_on(
+def test_does_not_compute_the_photo_of_a_caller_that_hung_up(
     serving: Server,
     recognizer: SteeredRecognizer,
     key_header: dict[bytes, bytes],
@@ -226,7 +228,7 @@ def test_a_caller_that_hangs_up_in_the_queue_is_never_worked_on(
     assert recognizer.photos == 1
 
 
-def test_the_operators_time_limit_answers_503(
+def test_answers_503_after_req_timeout(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     recognizer.gate.clear()
@@ -241,7 +243,7 @@ def test_the_operators_time_limit_answers_503(
 @pytest.mark.parametrize(
     "failure", [EngineError("the device went away"), MemoryError(), RuntimeError("no thread")]
 )
-def test_a_photo_whose_engine_fails_is_tried_again_alone(
+def test_retries_a_photo_alone_after_its_engine_failed(
     serving: Server,
     recognizer: SteeredRecognizer,
     key_header: dict[bytes, bytes],
@@ -261,12 +263,12 @@ def test_a_photo_whose_engine_fails_is_tried_again_alone(
         recognizer.gate.set()
         assert [answer.result().status_code for answer in answers] == [200] * 4
         assert "face_retried_total 1.0" in caller.get("/metrics").text
-    # The first time others are in work too; the second time nobody is, and another engine may stand in.
-    assert sorted(recognizer.stood_in) == [False] * 4 + [True]
-    assert recognizer.company_of_retries == [1]
+    # At the retry no other photo is in work, and the fallback engine is allowed.
+    assert sorted(recognizer.fallback_allowed) == [False] * 4 + [True]
+    assert recognizer.running_at_retries == [1]
 
 
-def test_an_engine_that_fails_for_every_photo_gets_a_new_process(
+def test_restarts_a_worker_whose_engine_fails_for_every_photo(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     recognizer.falls_back = True
@@ -286,7 +288,7 @@ def test_an_engine_that_fails_for_every_photo_gets_a_new_process(
         assert caller.get("/info").json()["worker"]["restarts"] == {"engine failed": 1}
 
 
-def test_a_photo_that_no_engine_can_take_fails_after_two_tries(
+def test_fails_a_photo_after_two_tries(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     recognizer.failures = [EngineError("no"), EngineError("and no again")]
@@ -296,7 +298,7 @@ def test_a_photo_that_no_engine_can_take_fails_after_two_tries(
 
 
 @pytest.mark.parametrize("failure", [MemoryError(), OutOfMemory("no memory for a run")])
-def test_a_photo_without_memory_even_alone_is_503(
+def test_answers_503_to_a_photo_without_memory_even_alone(
     serving: Server,
     recognizer: SteeredRecognizer,
     key_header: dict[bytes, bytes],
@@ -310,7 +312,7 @@ def test_a_photo_without_memory_even_alone_is_503(
         assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
 
 
-def test_an_unforeseen_error_is_logged_with_its_id_and_nothing_private(
+def test_logs_an_unexpected_error_with_its_id_and_nothing_private(
     serving: Server,
     recognizer: SteeredRecognizer,
     key_header: dict[bytes, bytes],
@@ -327,7 +329,7 @@ def test_an_unforeseen_error_is_logged_with_its_id_and_nothing_private(
     format_ = logging.Formatter("%(message)s")
     ours = [
         record for record in caplog.records if not record.name.startswith("http")
-    ]  # not the test's own client
+    ]  # without the test's client
     logged = "\n".join(format_.format(record) for record in ours)
     assert f"request {failed.headers['x-request-id']} failed" in logged
     assert "ZeroDivisionError: a bug" in logged
@@ -336,7 +338,7 @@ def test_an_unforeseen_error_is_logged_with_its_id_and_nothing_private(
         assert private not in logged
 
 
-def test_nan_from_a_network_is_an_error_and_not_a_silent_loss(
+def test_answers_500_to_nan_from_a_network(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     recognizer.score = float("nan")
@@ -344,7 +346,7 @@ def test_nan_from_a_network_is_an_error_and_not_a_silent_loss(
         assert caller.post("/detect", files={"file": ("a", png)}).status_code == 500
 
 
-def test_no_part_of_a_request_fills_the_log(serving: Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_bounds_a_line_of_the_access_log(serving: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "service")
     method, path = b"M" * 30_000, b"/%0A~" * 6_000
     with serving() as port, socket.create_connection(("127.0.0.1", port), PATIENCE) as caller:

@@ -13,7 +13,7 @@ def _settings(path: Path, key: str | None = None) -> Settings:
     return Settings.model_validate({"API_KEY_FILE": path, "API_KEY": key})
 
 
-def test_every_key_of_the_ring_is_admitted_and_no_other() -> None:
+def test_admits_every_key_of_the_ring_and_no_other() -> None:
     ring = KeyRing(["first", "zwëit"])
     assert ring.admits(b"first")
     assert ring.admits("zwëit".encode())
@@ -21,24 +21,24 @@ def test_every_key_of_the_ring_is_admitted_and_no_other() -> None:
         assert not ring.admits(offered)
 
 
-def test_a_ring_of_no_keys_admits_nobody() -> None:
+def test_admits_no_key_without_keys() -> None:
     assert not KeyRing([]).admits(b"")
 
 
-def test_one_key_a_line_however_the_file_was_written(tmp_path: Path) -> None:
+def test_reads_one_key_per_line_with_any_line_ends_and_a_bom(tmp_path: Path) -> None:
     path = tmp_path / "api.key"
     path.write_bytes(b"\xef\xbb\xbfnew=\r\n\r\n  \n old \n\n")
     assert keys.read_keys(_settings(path)) == ("new=", "old")
 
 
-def test_the_variable_goes_before_the_file_unless_it_is_empty(tmp_path: Path) -> None:
+def test_prefers_the_variable_unless_it_is_empty(tmp_path: Path) -> None:
     path = tmp_path / "api.key"
     path.write_text("of the file\n")
     assert keys.read_keys(_settings(path, "of the variable\n")) == ("of the variable",)
     assert keys.read_keys(_settings(path, "")) == ("of the file",)
 
 
-def test_no_key_is_refused_with_the_ways_to_give_one(tmp_path: Path) -> None:
+def test_rejects_no_key_with_the_ways_to_provide_one(tmp_path: Path) -> None:
     path = tmp_path / "api.key"
     with pytest.raises(NoKey) as refusal:
         keys.read_keys(_settings(path))
@@ -49,8 +49,8 @@ def test_no_key_is_refused_with_the_ways_to_give_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "hint"),
     [
-        (b"\n \n", "holds no key"),
-        (b"# only a remark\n", "holds no key"),
+        (b"\n \n", "contains no key"),
+        (b"# only a remark\n", "contains no key"),
         ("key\r\n".encode("utf-16"), "is UTF-16"),
         (b"\xfe\xff\0k\0e\0y", "is UTF-16"),
         ("key\n".encode("utf-16-le"), "line 1 .*control character U\\+0000"),
@@ -61,7 +61,7 @@ def test_no_key_is_refused_with_the_ways_to_give_one(tmp_path: Path) -> None:
         (b"k" * 70_000, "more than 65536 bytes"),
     ],
 )
-def test_a_useless_file_is_refused(tmp_path: Path, content: bytes, hint: str) -> None:
+def test_rejects_a_key_file_with_an_error(tmp_path: Path, content: bytes, hint: str) -> None:
     path = tmp_path / "api.key"
     path.write_bytes(content)
     with pytest.raises(NoKey, match=hint) as refusal:
@@ -70,37 +70,37 @@ def test_a_useless_file_is_refused(tmp_path: Path, content: bytes, hint: str) ->
     assert "bad" not in str(refusal.value)
 
 
-def test_what_is_endless_is_not_read_to_its_end() -> None:
+def test_reads_a_bounded_part_of_a_device() -> None:
     with pytest.raises(NoKey, match="more than 65536 bytes"):
         keys.read_keys(_settings(Path("/dev/zero")))
 
 
-def test_lines_that_begin_with_a_number_sign_are_comments(tmp_path: Path) -> None:
+def test_ignores_comment_lines(tmp_path: Path) -> None:
     path = tmp_path / "api.key"
     path.write_text("# of Nextcloud, since May\nnew#1\n  # old ones\nold two\u2028 \x85x\n", encoding="utf-8")
     assert keys.read_keys(_settings(path)) == ("new#1", "old two\u2028 \x85x")
 
 
-def test_the_folder_that_docker_makes_for_a_missing_file_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(NoKey, match="docker makes one"):
+def test_explains_a_folder_instead_of_a_key_file(tmp_path: Path) -> None:
+    with pytest.raises(NoKey, match="Docker creates one"):
         keys.read_keys(_settings(tmp_path))
 
 
-def test_a_made_key_is_long_private_and_never_overwritten(tmp_path: Path) -> None:
+def test_makes_a_long_private_key_and_never_overwrites_it(tmp_path: Path) -> None:
     path = tmp_path / "api.key"
     key = keys.make_key_file(path)
     assert keys.read_keys(_settings(path)) == (key,)
     assert len(key) >= 43
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert not keys.needlessly_open(path)
+    assert not keys.is_needlessly_world_readable(path)
     with pytest.raises(FileExistsError):
         keys.make_key_file(path)
     assert keys.read_keys(_settings(path)) == (key,)
     path.chmod(0o644)
-    assert keys.needlessly_open(path)
+    assert keys.is_needlessly_world_readable(path)
 
 
-def test_of_many_that_make_a_key_at_once_one_succeeds(tmp_path: Path) -> None:
+def test_makes_one_key_if_many_try_at_once(tmp_path: Path) -> None:
     path = tmp_path / "api.key"
 
     def attempt(_: int) -> str | None:

@@ -1,4 +1,4 @@
-"""`/metrics` of the running application, with a recogniser that the test steers."""
+"""`/metrics` of the running application, with a recogniser that the test controls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def values(caller: httpx.Client) -> dict[tuple[str, ...], float]:
-    """Sample name and the values of its labels, in the order of their names, to value."""
+    """Name of a sample and its label values, sorted by label name, to the sample's value."""
     answered = caller.get("/metrics")
     assert answered.status_code == 200
     assert answered.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -33,7 +33,7 @@ def values(caller: httpx.Client) -> dict[tuple[str, ...], float]:
 
 
 def posted(port: int, headers: dict[bytes, bytes], photo: bytes) -> socket.socket:
-    """The connection of a caller that has sent a photo and not heard anything yet."""
+    """Connection of a caller that has sent a photo and has no answer yet."""
     address = f"http://127.0.0.1:{port}/detect"
     request = httpx.Request("POST", address, headers=headers, files={"file": ("a", photo)})
     connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
@@ -48,7 +48,7 @@ def ready(caller: httpx.Client) -> None:
         assert time.monotonic() < deadline
 
 
-def test_photos_are_counted_and_timed(serving: Server, key_header: dict[bytes, bytes], png: bytes) -> None:
+def test_counts_and_times_photos(serving: Server, key_header: dict[bytes, bytes], png: bytes) -> None:
     with serving() as port, client(port, key_header) as caller:
         ready(caller)
         for _ in range(3):
@@ -56,29 +56,29 @@ def test_photos_are_counted_and_timed(serving: Server, key_header: dict[bytes, b
         slashes = f"http://127.0.0.1:{port}//detect"
         assert caller.post(slashes, files={"file": ("a", b"no photo")}).status_code == 415
         assert caller.get("/never/heard/of").status_code == 404
-        told = values(caller)
-    assert told["face_requests_total", "/detect", "200"] == 3
-    assert told["face_requests_total", "/detect", "415"] == 1
-    assert told["face_requests_total", "other", "404"] == 1
-    assert told["face_request_seconds_count", "/detect"] == 4
-    assert told["face_faces_total",] == 3
-    assert told["face_stage_seconds_count", "decode"] == 3
-    assert told["face_stage_seconds_sum", "descriptors"] == 0.75
-    assert ("face_stage_seconds_count", "hog_detections") not in told
-    assert told["face_stage_info", "steered", "test", "cnn_detections"] == 1
-    assert told["face_fallbacks_total", "cnn_detections"] == 0
-    assert told["face_runs_on_cpu_total", "cnn_detections"] == 4
-    assert told["face_batch_photos_count", "cnn_detections"] == 7
-    assert told["face_batch_photos_sum", "cnn_detections"] == 11
-    assert told["face_batch_photos_bucket", "2", "cnn_detections"] == 5
-    assert told["face_batch_photos_bucket", "4", "cnn_detections"] == 7
-    assert told["face_requests_in_flight",] == 1  # the one that asks
-    assert told["process_resident_memory_bytes",] > 2**20
-    (model,) = (labels for name, *labels in told if name == "face_model_info")
+        metrics = values(caller)
+    assert metrics["face_requests_total", "/detect", "200"] == 3
+    assert metrics["face_requests_total", "/detect", "415"] == 1
+    assert metrics["face_requests_total", "other", "404"] == 1
+    assert metrics["face_request_seconds_count", "/detect"] == 4
+    assert metrics["face_faces_total",] == 3
+    assert metrics["face_stage_seconds_count", "decode"] == 3
+    assert metrics["face_stage_seconds_sum", "descriptors"] == 0.75
+    assert ("face_stage_seconds_count", "hog_detections") not in metrics
+    assert metrics["face_stage_info", "steered", "test", "cnn_detections"] == 1
+    assert metrics["face_fallbacks_total", "cnn_detections"] == 0
+    assert metrics["face_runs_on_cpu_total", "cnn_detections"] == 4
+    assert metrics["face_batch_photos_count", "cnn_detections"] == 7
+    assert metrics["face_batch_photos_sum", "cnn_detections"] == 11
+    assert metrics["face_batch_photos_bucket", "2", "cnn_detections"] == 5
+    assert metrics["face_batch_photos_bucket", "4", "cnn_detections"] == 7
+    assert metrics["face_requests_in_flight",] == 1  # this request
+    assert metrics["process_resident_memory_bytes",] > 2**20
+    (model,) = (labels for name, *labels in metrics if name == "face_model_info")
     assert "4" in model
 
 
-def test_what_waits_shows(
+def test_reports_waiting_photos(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     recognizer.gate.clear()
@@ -88,13 +88,13 @@ def test_what_waits_shows(
         assert (before["face_photos_places_lent",], before["face_photos_places_limit",]) == (0, 1)
         waiting = [posted(port, key_header, png) for _ in range(3)]
         deadline = time.monotonic() + PATIENCE
-        while (told := values(caller))["face_photos_places_waiting",] < 2:
+        while (metrics := values(caller))["face_photos_places_waiting",] < 2:
             assert time.monotonic() < deadline
-        assert told["face_photos_places_lent",] == 1
-        assert told["face_photos_bytes_lent",] > len(png)
-        assert told["face_uploads_bytes_lent",] > 3 * len(png)
-        assert told["face_uploads_bytes_limit",] > 2**26
-        assert told["face_requests_in_flight",] == 4
+        assert metrics["face_photos_places_lent",] == 1
+        assert metrics["face_photos_bytes_lent",] > len(png)
+        assert metrics["face_uploads_bytes_lent",] > 3 * len(png)
+        assert metrics["face_uploads_bytes_limit",] > 2**26
+        assert metrics["face_requests_in_flight",] == 4
         waiting[2].close()
         while values(caller).get(("face_cancelled_total", "waiting")) != 1:
             assert time.monotonic() < deadline
@@ -105,7 +105,7 @@ def test_what_waits_shows(
         assert values(caller)["face_uploads_bytes_lent",] == 0
 
 
-def test_a_line_of_json_is_one_object_with_the_fields_of_the_request(
+def test_logs_a_request_as_one_json_object(
     serving: Server, key_header: dict[bytes, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "service")
@@ -114,12 +114,12 @@ def test_a_line_of_json_is_one_object_with_the_fields_of_the_request(
     (record,) = (record for record in caplog.records if record.name == "service.web.access_log")
     line = JsonFormatter().format(record)
     assert "\n" not in line
-    told = json.loads(line)
-    assert {name: told[name] for name in ("level", "method", "path", "status")} == {
+    fields = json.loads(line)
+    assert {name: fields[name] for name in ("level", "method", "path", "status")} == {
         "level": "info",
         "method": "GET",
         "path": "/health",
         "status": 200,
     }
-    assert told["request"] == answered.headers["x-request-id"]
+    assert fields["request"] == answered.headers["x-request-id"]
     assert "secret" not in line

@@ -1,4 +1,4 @@
-"""Requests that are refused over HTTP: too large, or not what they say."""
+"""Requests that are rejected over HTTP: too large, malformed, or damaged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.unit.service.conftest import Server, SteeredRecognizer
 
 
-def test_areas(serving: Server, key_header: dict[bytes, bytes]) -> None:
+def test_rejects_photos_over_the_area(serving: Server, key_header: dict[bytes, bytes]) -> None:
     def photo(width: int, height: int) -> dict[str, tuple[str, bytes]]:
         file = io.BytesIO()
         Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(file, "PNG")
@@ -36,7 +36,7 @@ def test_areas(serving: Server, key_header: dict[bytes, bytes]) -> None:
         assert caller.post("/compute", files=photo(3201, 1), data=face).status_code == 412
 
 
-def test_uploads_that_are_none(serving: Server, key_header: dict[bytes, bytes], png: bytes) -> None:
+def test_rejects_malformed_uploads(serving: Server, key_header: dict[bytes, bytes], png: bytes) -> None:
     boundary = {"content-type": "multipart/form-data; boundary=b"}
     part = b'--b\r\ncontent-disposition: form-data; name="%s"%s\r\n\r\n%s\r\n--b--\r\n'
     with serving() as port, client(port, key_header) as caller:
@@ -74,7 +74,7 @@ def test_uploads_that_are_none(serving: Server, key_header: dict[bytes, bytes], 
 
 
 def damaged_photos() -> dict[str, bytes]:
-    """Files that some reader stops at with an exception of its own, by what is wrong with them."""
+    """Damaged files, by their fault; each raises an exception in some reader."""
     file = io.BytesIO()
     Image.new("RGB", (64, 48)).save(file, "PNG")
     png = file.getvalue()
@@ -96,7 +96,7 @@ def damaged_photos() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("damage", damaged_photos())
-def test_a_damaged_photo_is_refused_and_not_tried_again(
+def test_rejects_a_damaged_photo_without_a_retry(
     serving: Server,
     recognizer: SteeredRecognizer,
     key_header: dict[bytes, bytes],
@@ -113,7 +113,7 @@ def test_a_damaged_photo_is_refused_and_not_tried_again(
     assert recognizer.photos == 1
 
 
-def test_faces_that_are_none(
+def test_rejects_malformed_faces(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     with serving() as port, client(port, key_header) as caller:
@@ -127,7 +127,7 @@ def face(left: int, top: int, right: int, bottom: int) -> dict[str, str]:
     return {"face": json.dumps({"left": left, "top": top, "right": right, "bottom": bottom})}
 
 
-def test_faces_outside_of_the_photo_as_it_is_turned(
+def test_rejects_faces_outside_of_the_upright_photo(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes]
 ) -> None:
     file = io.BytesIO()
@@ -150,7 +150,7 @@ def test_faces_outside_of_the_photo_as_it_is_turned(
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_uploads_over_the_limit_are_not_read_to_the_end(
+def test_does_not_read_uploads_over_the_limit_to_their_end(
     serving: Server, key_header: dict[bytes, bytes], png: bytes, chunked: bool
 ) -> None:
     limit = 100_000
@@ -170,7 +170,7 @@ def test_uploads_over_the_limit_are_not_read_to_the_end(
         assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
 
 
-def test_endless_headers_are_refused(serving: Server) -> None:
+def test_rejects_endless_headers(serving: Server) -> None:
     with serving() as port, socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as caller:
         caller.sendall(b"GET /health HTTP/1.1\r\nx-filler: " + b"x" * 200_000)
         assert caller.recv(12) == b"HTTP/1.1 431"

@@ -1,4 +1,4 @@
-"""Requests that have two possible ends, and requests that are none: refused as JSON, and the connection closes."""
+"""Request smuggling and malformed requests: answered with JSON, and the connection closes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.unit.service.conftest import Server
 
 NEXT = head(b"GET /health")
-"""A second request on the same connection, which a proxy in front may not have seen as one."""
+"""A second request on the same connection, which a proxy in front may take for a body."""
 
 
 REFUSED = [
@@ -48,7 +48,7 @@ REFUSED = [
 ]
 
 
-def test_refused_as_json_and_closed(serving: Server) -> None:
+def test_rejects_with_json_and_closes(serving: Server) -> None:
     with serving() as port:
         for request, status in REFUSED:
             with connect(port) as caller:
@@ -60,7 +60,7 @@ def test_refused_as_json_and_closed(serving: Server) -> None:
             assert list(answered.json) == ["error"]
 
 
-def test_refused_requests_take_one_line_of_the_log_without_what_was_sent(
+def test_logs_rejected_requests_in_one_line_without_their_bytes(
     serving: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     upgrade = head(b"GET /health", b"Connection: close, Upgrade\r\nUpgrade: websocket\r\n")
@@ -75,7 +75,7 @@ def test_refused_requests_take_one_line_of_the_log_without_what_was_sent(
     assert warnings == ["a request was answered with 400: illegal header line"]
 
 
-def test_a_refused_head_request_has_no_body(serving: Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_rejects_a_head_request_without_a_body(serving: Server, caplog: pytest.LogCaptureFixture) -> None:
     chunked = b"Transfer-Encoding: chunked\r\n"
     while_in_progress = head(b"HEAD /health", chunked) + b"no size\r\n"
     at_once = head(b"HEAD /health", chunked + b"Content-Length: 5\r\n")
@@ -89,7 +89,7 @@ def test_a_refused_head_request_has_no_body(serving: Server, caplog: pytest.LogC
     assert "Fatal error" not in caplog.text
 
 
-def test_what_has_one_possible_end_is_accepted(serving: Server) -> None:
+def test_accepts_requests_with_one_possible_end(serving: Server) -> None:
     """RFC 9112, sections 6.3 and 5.2: equal lengths count once, and a folded line is one with a space."""
     with serving() as port, connect(port) as caller:
         caller.sendall(
@@ -101,7 +101,7 @@ def test_what_has_one_possible_end_is_accepted(serving: Server) -> None:
         assert [answered.status for answered in answers(caller)] == [200] * 4
 
 
-def test_empty_lines_before_a_request_line_are_ignored(serving: Server, png: bytes) -> None:
+def test_ignores_empty_lines_before_a_request_line(serving: Server, png: bytes) -> None:
     """RFC 9112, section 2.2; in one piece with the request before, and in pieces."""
     with serving() as port, connect(port) as caller:
         caller.sendall(b"\r\n" + photo(png) + b"\r\n\r\n" + head(b"GET /health"))
@@ -112,7 +112,7 @@ def test_empty_lines_before_a_request_line_are_ignored(serving: Server, png: byt
         assert [answered.status for answered in answers(caller)] == [200] * 3
 
 
-def test_an_empty_line_behind_the_last_request_is_not_answered(serving: Server) -> None:
+def test_does_not_answer_an_empty_line_after_the_last_request(serving: Server) -> None:
     with serving() as port, connect(port) as caller, caller.makefile("rb") as stream:
         caller.sendall(head(b"GET /health"))
         while not stream.readline().endswith(b"\r\n"):
@@ -123,7 +123,7 @@ def test_an_empty_line_behind_the_last_request_is_not_answered(serving: Server) 
         assert stream.read().count(b"HTTP/1.1") == 0
 
 
-def test_empty_lines_without_end_are_refused(serving: Server) -> None:
+def test_rejects_endless_empty_lines(serving: Server) -> None:
     with serving() as port, connect(port) as caller:
         caller.sendall(b"\r\n" * (EMPTY_LINES + 1) + NEXT)
         assert [answered.status for answered in answers(caller)] == [400]
@@ -140,7 +140,7 @@ TARGETS = [
 ]
 
 
-def test_absolute_form(serving: Server, png: bytes) -> None:
+def test_accepts_the_absolute_form(serving: Server, png: bytes) -> None:
     with serving() as port:
         for target, status in TARGETS:
             with connect(port) as caller:
@@ -150,7 +150,7 @@ def test_absolute_form(serving: Server, png: bytes) -> None:
             assert answered.status == status, (target, answered.json)
 
 
-def test_the_log_has_the_path_of_an_absolute_form(serving: Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_the_path_of_an_absolute_form(serving: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "service")
     with serving() as port, connect(port) as caller:
         caller.sendall(head(b"GET http://host/health?secret", b"Connection: close\r\n"))

@@ -1,4 +1,4 @@
-"""Callers that end their side (shutdown(2), SHUT_WR) and wait, and callers that have gone: their FINs are the same."""
+"""Half-closed callers that wait (shutdown(2), SHUT_WR), and callers that are gone: both send a FIN."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.unit.service.conftest import Server, SteeredRecognizer
 
 AT_ONCE = 4
-"""Seconds; fewer than those for which a connection is kept alive, or its head is waited for."""
+"""Seconds; less than the time-outs of a kept connection and of an incomplete head."""
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
@@ -34,7 +34,7 @@ def _wait_for(caplog: pytest.LogCaptureFixture, text: str) -> None:
 
 
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
-def test_a_half_closed_caller_has_its_answer(
+def test_answers_a_half_closed_caller(
     serving: Server, recognizer: SteeredRecognizer, png: bytes, version: bytes
 ) -> None:
     recognizer.gate.clear()
@@ -42,7 +42,7 @@ def test_a_half_closed_caller_has_its_answer(
         caller.sendall(photo(png, version))
         caller.shutdown(socket.SHUT_WR)
         assert recognizer.entered.acquire(timeout=PATIENCE)
-        # What is sent ahead of the answer is a part of its status line.
+        # The probes are a part of the status line.
         assert ANSWER_START.startswith(caller.recv(1, socket.MSG_PEEK))
         recognizer.gate.set()
         (answered,) = answers(caller)
@@ -50,10 +50,10 @@ def test_a_half_closed_caller_has_its_answer(
     assert recognizer.photos == 1
 
 
-def test_it_waits_in_the_queue_as_every_other(
+def test_answers_a_half_closed_caller_after_all_probes(
     serving: Server, recognizer: SteeredRecognizer, png: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For longer than there are octets to send ahead."""
+    """It waits in the queue for longer than there are octets for probes."""
     monkeypatch.setattr(transport, "PROBE_SECONDS", 0.05)
     recognizer.gate.clear()
     with serving() as port, connect(port) as first, connect(port) as second:
@@ -70,7 +70,7 @@ def test_it_waits_in_the_queue_as_every_other(
         assert [answered.status for caller in (first, second) for answered in answers(caller)] == [200, 200]
 
 
-def test_several_requests_before_the_end_are_all_answered(serving: Server, png: bytes) -> None:
+def test_answers_all_requests_before_a_fin(serving: Server, png: bytes) -> None:
     with serving() as port, connect(port) as caller:
         caller.sendall(head(b"GET /health") + photo(png) + head(b"GET /open") + photo(png))
         caller.shutdown(socket.SHUT_WR)
@@ -78,7 +78,7 @@ def test_several_requests_before_the_end_are_all_answered(serving: Server, png: 
 
 
 @pytest.mark.parametrize("cut", [-1, -len(b"\r\n--b--\r\n"), -3000])
-def test_a_body_that_is_cut_off_is_no_request(
+def test_rejects_a_body_that_a_fin_cuts_off(
     serving: Server, recognizer: SteeredRecognizer, png: bytes, cut: int
 ) -> None:
     with serving() as port, connect(port) as caller:
@@ -90,7 +90,7 @@ def test_a_body_that_is_cut_off_is_no_request(
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHo"])
-def test_a_connection_without_a_request_ends_at_once(serving: Server, sent: bytes) -> None:
+def test_closes_a_half_closed_connection_without_a_request(serving: Server, sent: bytes) -> None:
     with serving() as port, connect(port) as caller:
         caller.sendall(sent)
         caller.shutdown(socket.SHUT_WR)
@@ -99,7 +99,7 @@ def test_a_connection_without_a_request_ends_at_once(serving: Server, sent: byte
         assert time.monotonic() - started < AT_ONCE
 
 
-def test_a_kept_connection_ends_with_its_caller(serving: Server) -> None:
+def test_closes_a_kept_connection_after_a_fin(serving: Server) -> None:
     with serving() as port, connect(port) as caller:
         caller.sendall(head(b"GET /health"))
         with caller.makefile("rb") as stream:
@@ -112,7 +112,7 @@ def test_a_kept_connection_ends_with_its_caller(serving: Server) -> None:
 
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 @pytest.mark.parametrize("how", ["with its body read", "with its body unread", "half closed before"])
-def test_a_caller_that_has_gone_leaves_the_queue_at_once(
+def test_removes_a_caller_that_is_gone_from_the_queue(
     serving: Server,
     recognizer: SteeredRecognizer,
     png: bytes,
@@ -122,13 +122,13 @@ def test_a_caller_that_has_gone_leaves_the_queue_at_once(
 ) -> None:
     caplog.set_level(logging.INFO, "service")
     recognizer.gate.clear()
-    # With a budget of nothing, one upload is read at a time.
+    # With an empty budget, one upload is read at a time.
     memory = {"FACE_MEMORY": 384 * 1024**2} if how == "with its body unread" else {}
     with serving(**memory) as port, connect(port) as first:
         first.sendall(photo(png))
         assert recognizer.entered.acquire(timeout=PATIENCE)
         caller = connect(port)
-        # More than is read with the head, and less than the kernel takes: the caller's FIN stands behind it.
+        # More than is read with the head, and less than the kernel buffers: the FIN follows it.
         caller.sendall(photo(png + bytes(100_000 if memory else 0), version))
         if how == "half closed before":
             caller.shutdown(socket.SHUT_WR)
@@ -142,10 +142,10 @@ def test_a_caller_that_has_gone_leaves_the_queue_at_once(
     assert recognizer.photos == 1
 
 
-def test_behind_a_relay_of_connections_too(
+def test_removes_a_caller_that_is_gone_behind_a_relay(
     serving: Server, recognizer: SteeredRecognizer, png: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Docker's userland proxy passes a caller's end on as a half close, and notices by its writes that it has gone."""
+    """Docker's userland proxy forwards the end of a caller as a half-close, and detects by writes that it is gone."""
     caplog.set_level(logging.INFO, "service")
     recognizer.gate.clear()
     with serving() as port, connect(port) as first, connect(port) as relayed, socket.socket() as listener:
@@ -166,7 +166,7 @@ def test_behind_a_relay_of_connections_too(
     assert recognizer.photos == 1
 
 
-def test_a_caller_that_ends_before_100_continue(serving: Server, recognizer: SteeredRecognizer) -> None:
+def test_answers_400_to_a_fin_before_100_continue(serving: Server, recognizer: SteeredRecognizer) -> None:
     with serving() as port, connect(port) as caller:
         caller.sendall(head(b"POST /detect", FORM + b"Expect: 100-continue\r\nContent-Length: 1000\r\n"))
         caller.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""Answers that come before the body of their request was read: every caller can read them."""
+"""Answers before the body of their request is read: every caller can read them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CASES = [
 ]
 
 
-def test_a_body_that_is_sent_blindly(serving: Server) -> None:
+def test_answers_before_a_body_that_is_sent_without_waiting(serving: Server) -> None:
     with serving(FACE_MAXIMUM_UPLOAD=LARGE // 2) as port:
         for start, status in CASES:
             for extra in (b"", CLOSE):
@@ -37,7 +37,7 @@ def test_a_body_that_is_sent_blindly(serving: Server) -> None:
                 assert answered.headers["connection"] == "close"
 
 
-def test_a_chunked_body_that_turns_out_too_large(serving: Server) -> None:
+def test_answers_413_within_a_chunked_body(serving: Server) -> None:
     with serving(FACE_MAXIMUM_UPLOAD=100_000) as port, connect(port) as caller:
         part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
         caller.sendall(head(b"POST /detect", FORM + b"Transfer-Encoding: chunked\r\n"))
@@ -48,18 +48,18 @@ def test_a_chunked_body_that_turns_out_too_large(serving: Server) -> None:
         assert answered.status == 413
 
 
-def test_a_body_that_waits_for_100_continue_is_never_asked_for(serving: Server) -> None:
+def test_answers_without_100_continue(serving: Server) -> None:
     with serving(FACE_MAXIMUM_UPLOAD=LARGE // 2) as port:
         for start, status in CASES:
             with connect(port) as caller:
                 caller.sendall(start + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % LARGE)
                 (answered,) = answers(
                     caller
-                )  # the service has ended its side: no time-out tells the caller so
+                )  # the service has shut down its side: the caller needs no time-out
             assert (answered.status, answered.headers["connection"]) == (status, "close")
 
 
-def test_the_bounds(serving: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_bytes_silence_and_time(serving: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = head(b"POST /detect", b"Content-Length: 999999999\r\n")
     monkeypatch.setattr(lingering, "BYTES", LARGE)
     monkeypatch.setattr(lingering, "SILENT_SECONDS", 0.3)

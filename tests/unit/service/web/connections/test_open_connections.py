@@ -1,4 +1,4 @@
-"""Which connections are closed where too many are idle."""
+"""Eviction of idle connections, oldest first."""
 
 import pytest
 
@@ -22,21 +22,21 @@ def _idle(registry: OpenConnections, count: int) -> list[_Connection]:
     return made
 
 
-def test_the_oldest_idle_ones_go_and_no_busy_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evicts_the_oldest_idle_connections_and_no_busy_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_connections, "MOST_IDLE", 3)
     registry = OpenConnections(lambda: 0.0)
     busy, first, second = _idle(registry, 3)
     registry.busy(busy)
     (third,) = _idle(registry, 1)
     assert not any(one.evicted for one in (busy, first, second, third))
-    registry.idle(first)  # it has had an answer meanwhile, so it is the youngest
+    registry.idle(first)  # answered again, so it is the newest
     _idle(registry, 1)
     assert [one.evicted for one in (busy, first, second, third)] == [False, False, True, False]
     registry.idle(busy)
     assert [one.evicted for one in (busy, first, second, third)] == [False, False, True, True]
 
 
-def test_half_sent_heads_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_the_bytes_of_incomplete_heads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_connections, "HEAD_BYTES", 100)
     registry = OpenConnections(lambda: 0.0)
     silent, first, second, third = _idle(registry, 4)
@@ -44,21 +44,21 @@ def test_half_sent_heads_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -
         registry.head(first, received)
     registry.head(second, 60)
     assert not first.evicted
-    registry.head(first, 41)  # the oldest goes, though it has just sent something
+    registry.head(first, 41)  # the oldest is evicted, although it has just sent bytes
     assert (silent.evicted, first.evicted, second.evicted) == (False, True, False)
     registry.closed(first)
     registry.head(third, 40)
-    registry.busy(second)  # a whole request: its bytes are no half-sent head any more
+    registry.busy(second)  # a complete request: its bytes do not count as a head any more
     registry.head(third, 100)
     assert not third.evicted
 
 
-def test_the_number_of_open_ones_and_the_time_of_the_oldest() -> None:
+def test_reports_a_full_server_and_the_age_of_the_oldest() -> None:
     now = 5.0
     registry = OpenConnections(lambda: now)
     changes: list[bool] = []
     registry.changed = lambda: changes.append(registry.full)
-    registry.most = 2
+    registry.limit = 2
     assert [registry.oldest_idle_since] == [None]
     (first,) = _idle(registry, 1)
     now = 6.0

@@ -6,7 +6,7 @@ import pytest
 from service.web.connections.rate_limited_warning import PERIOD, RateLimitedWarning
 
 
-def test_one_line_a_period_with_the_number_of_times(
+def test_logs_one_line_per_period_with_the_number_of_occurrences(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = 1000.0

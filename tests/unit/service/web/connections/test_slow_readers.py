@@ -1,4 +1,4 @@
-"""Callers that do not read their answers, or read them slowly."""
+"""Callers that do not read their answers, or that read slowly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 METRICS = b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"
 """The longest answer that needs no key."""
 LARGE = 8 * 1024 * 1024
-"""Bytes of an answer of which most stay in the service: the buffers of both sockets hold less."""
+"""Bytes of an answer, most of which stay in the service: the buffers of both sockets hold less."""
 SMALL_BUFFER = 4096
 
 
@@ -33,7 +33,7 @@ def _connect(port: int) -> socket.socket:
 
 
 def _pipeline(port: int) -> socket.socket:
-    """A caller with more requests than the buffers have room for answers, of which it reads none."""
+    """A caller that reads no answers, after more requests than the buffers have room for answers."""
     caller = _connect(port)
     caller.setblocking(False)
     for _ in range(20):
@@ -46,7 +46,7 @@ def _pipeline(port: int) -> socket.socket:
 
 
 def _is_cut(caller: socket.socket) -> bool:
-    """Whether the service ended the connection before all answers; reads what there is."""
+    """Reads to the end. True if the service reset the connection before all answers."""
     received = b""
     try:
         while data := caller.recv(65536):
@@ -61,13 +61,13 @@ def _wait_for_end(caller: socket.socket) -> None:
         assert caller.recv(1) == b""
 
 
-def test_a_row_of_requests_whose_answers_are_not_read_ends_after_the_patience(serving: Server) -> None:
+def test_aborts_a_connection_whose_answers_are_not_read(serving: Server) -> None:
     with serving(FACE_PATIENCE=0.5) as port, _pipeline(port) as caller:
         time.sleep(2)
         assert _is_cut(caller)
 
 
-def test_it_does_not_delay_the_end_of_the_service(serving: Server) -> None:
+def test_unread_answers_do_not_delay_the_shutdown(serving: Server) -> None:
     with serving(FACE_PATIENCE=2, FACE_GRACE=20) as port:
         caller = _pipeline(port)
         time.sleep(1)  # until a part of an answer is in the service
@@ -83,7 +83,7 @@ def large_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("large_answers")
 @pytest.mark.parametrize("headers", [b"", b"Connection: close\r\n"])
-def test_no_answer_is_cut_off_by_an_eviction(
+def test_evicts_no_connection_with_an_unsent_answer(
     serving: Server, monkeypatch: pytest.MonkeyPatch, headers: bytes
 ) -> None:
     monkeypatch.setattr(open_connections, "MOST_IDLE", 2)
@@ -100,8 +100,8 @@ def test_no_answer_is_cut_off_by_an_eviction(
 
 
 @pytest.mark.usefixtures("large_answers")
-def test_an_answer_that_is_read_slowly_arrives_whole(serving: Server) -> None:
-    """Slowly, so that its last bytes leave the service after twice the patience."""
+def test_sends_a_slowly_read_answer_completely(serving: Server) -> None:
+    """The last bytes leave the service after twice FACE_PATIENCE."""
     with serving(FACE_PATIENCE=2) as port, _connect(port) as caller, caller.makefile("rb") as stream:
         caller.sendall(head(b"GET /metrics"))
         while stream.readline().strip():

@@ -9,7 +9,7 @@ from typing import TextIO
 import pytest
 
 from benchmarks.harness.running import free_port
-from service.commands import occ as nextcloud
+from service.commands import occ
 from service.settings import Settings
 from service.web.server import listening
 from service.web.server.listening import ACTIVATION, Inherited, ListenError, listen
@@ -42,7 +42,7 @@ def _reaches(host: str, port: int) -> bool:
 
 
 @pytest.mark.parametrize("host", [None, "", "::", "[::]", "::0", "0:0:0:0:0:0:0:0", "*"])
-def test_all_addresses_ipv6_included(host: str | None) -> None:
+def test_listens_on_all_addresses_of_both_families(host: str | None) -> None:
     settings = _settings({"FACE_HOST": host})
     with _listening(settings):
         assert _reaches("127.0.0.1", settings.port)
@@ -50,8 +50,8 @@ def test_all_addresses_ipv6_included(host: str | None) -> None:
             assert _reaches("::1", settings.port)
 
 
-def test_an_answer_leaves_at_once() -> None:
-    """Nagle's algorithm would keep a body back until the caller has acknowledged the head."""
+def test_accepted_connections_have_tcp_nodelay() -> None:
+    """Nagle's algorithm would delay a body until the ACK of the head."""
     settings = _settings({"FACE_HOST": "127.0.0.1"})
     with (
         _listening(settings) as (listener,),
@@ -63,7 +63,7 @@ def test_an_answer_leaves_at_once() -> None:
 
 
 @pytest.mark.parametrize("how", ["no family", "no address"])
-def test_a_system_without_ipv6(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_listens_on_ipv4_on_a_system_without_ipv6(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     settings = _settings({})
     if how == "no family":
         monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
@@ -83,13 +83,13 @@ def test_a_system_without_ipv6(monkeypatch: pytest.MonkeyPatch, how: str) -> Non
         assert _reaches("127.0.0.1", settings.port)
 
 
-def test_a_named_address_only() -> None:
+def test_listens_on_a_single_address() -> None:
     settings = _settings({"FACE_HOST": "127.0.0.1"})
     with _listening(settings) as (listener,):
         assert listener.getsockname() == ("127.0.0.1", settings.port)
 
 
-def test_a_taken_port_is_named() -> None:
+def test_names_a_port_in_use() -> None:
     settings = _settings({"FACE_HOST": "127.0.0.1"})
     with (
         _listening(settings),
@@ -98,22 +98,22 @@ def test_a_taken_port_is_named() -> None:
         listen(settings)
 
 
-def test_an_address_of_another_machine_is_refused() -> None:
+def test_rejects_an_address_of_another_machine() -> None:
     with pytest.raises(ListenError, match=r"192\.0\.2\.1"):
         listen(_settings({"FACE_HOST": "192.0.2.1"}))
     with pytest.raises(ListenError, match=r"no-such-host\.invalid"):
         listen(_settings({"FACE_HOST": "no-such-host.invalid"}))
 
 
-def test_ipv4_alone() -> None:
+def test_listens_on_ipv4_alone() -> None:
     settings = _settings({"FACE_HOST": "0.0.0.0"})
     with _listening(settings):
         assert _reaches("127.0.0.1", settings.port)
         assert not _reaches("::1", settings.port)
 
 
-def test_every_address_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `localhost` has on most machines; one that this system lacks is left out."""
+def test_listens_on_every_address_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that this system lacks is skipped."""
     find = socket.getaddrinfo
 
     def of_both_families(host: str, port: int | None, *arguments: int, **named: int) -> object:
@@ -150,20 +150,20 @@ def link_local() -> str | None:
 
 @pytest.mark.skipif(link_local() is None, reason="no interface with a link-local IPv6 address")
 @pytest.mark.parametrize("form", ["{}", "[{}]", "url"])
-def test_a_link_local_address_has_its_zone(form: str) -> None:
+def test_keeps_the_zone_of_a_link_local_address(form: str) -> None:
     address = str(link_local())
     host = f"[{address.replace('%', '%25')}]" if form == "url" else form.format(address)
     settings = _settings({"FACE_HOST": host})
     with _listening(settings):
         assert _reaches(address, settings.port)
-        url, *_ = nextcloud.occ_lines(settings, "key")
+        url, *_ = occ.occ_lines(settings, "key")
         assert url.endswith(f"--value '[{address.replace('%', '%25')}]:{settings.port}'") or url.endswith(
             f"--value [{address.replace('%', '%25')}]:{settings.port}"
         )
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64, "a\0b", "http://host", "[::1", "1.2.3.4.5", "host name"])
-def test_what_is_no_host_is_refused_in_one_line(host: str) -> None:
+def test_rejects_an_invalid_host_in_one_line(host: str) -> None:
     with pytest.raises(ListenError) as refusal:
         listen(_settings({"FACE_HOST": host}))
     assert "FACE_HOST" in str(refusal.value)
@@ -171,12 +171,12 @@ def test_what_is_no_host_is_refused_in_one_line(host: str) -> None:
 
 
 FIRST = 500
-"""In the place of file descriptor 3, which a test's own process uses."""
+"""First descriptor in the tests; 3 is in use by the test process."""
 
 
 @pytest.fixture
 def activated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Activate]:
-    """`activated(one, another, LISTEN_PID="1")` makes these sockets inherited ones, with other variables if given."""
+    """`activated(one, another, LISTEN_PID="1")` makes the sockets inherited, with the given variables."""
     monkeypatch.setattr(listening, "FIRST_INHERITED", FIRST)
     made: list[int] = []
 
@@ -193,7 +193,7 @@ def activated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Activate]:
             os.close(descriptor)
 
 
-def test_inherited_sockets_take_the_place_of_the_port(activated: Activate) -> None:
+def test_uses_inherited_sockets_instead_of_the_port(activated: Activate) -> None:
     settings = _settings({"FACE_HOST": "127.0.0.1"})
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as another:
         activated(one, another)
@@ -204,7 +204,7 @@ def test_inherited_sockets_take_the_place_of_the_port(activated: Activate) -> No
                 another.getsockname(),
             ]
             assert not _reaches("127.0.0.1", settings.port)
-            # For this process alone, which may start others.
+            # Hidden from child processes.
             assert not os.environ.keys() & set(ACTIVATION)
             assert not any(listener.get_inheritable() for listener in listeners)
             ports = [made.getsockname()[1] for made in (one, another)]
@@ -214,7 +214,7 @@ def test_inherited_sockets_take_the_place_of_the_port(activated: Activate) -> No
         assert _reaches("127.0.0.1", ports[0]), "it belongs to the service manager, and stays open"
 
 
-def test_an_inherited_socket_sends_an_answer_at_once(activated: Activate) -> None:
+def test_inherited_sockets_have_tcp_nodelay(activated: Activate) -> None:
     with socket.create_server(("127.0.0.1", 0)) as made:
         activated(made)
         with (
@@ -226,7 +226,7 @@ def test_an_inherited_socket_sends_an_answer_at_once(activated: Activate) -> Non
                 assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_the_sockets_of_another_process_are_left_alone(
+def test_ignores_the_sockets_of_another_process(
     activated: Activate, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = _settings({"FACE_HOST": "127.0.0.1"})
@@ -240,14 +240,14 @@ def test_the_sockets_of_another_process_are_left_alone(
 
 @pytest.mark.parametrize("name", ["LISTEN_PID", "LISTEN_FDS"])
 @pytest.mark.parametrize("value", ["x", "-1", "0", "1\n2"])
-def test_impossible_variables_are_named(activated: Activate, name: str, value: str) -> None:
+def test_names_an_invalid_variable(activated: Activate, name: str, value: str) -> None:
     activated(**{name: value})
     with pytest.raises(ListenError, match=rf"^{name}=\S+ is not possible: .*\.$"):
         listen(_settings({}))
 
 
 @pytest.mark.parametrize("kind", ["none", "file", "unbound", "datagram", "connected", "unix"])
-def test_what_is_no_tcp_listener_is_refused(activated: Activate, tmp_path: Path, kind: str) -> None:
+def test_rejects_a_descriptor_that_is_no_tcp_listener(activated: Activate, tmp_path: Path, kind: str) -> None:
     with ExitStack() as closing:
         opened = closing.enter_context
         activated()

@@ -1,4 +1,4 @@
-"""The byte budget of uploads under orders of events that are chosen against it."""
+"""The byte budget of uploads under adverse orders of events."""
 
 import asyncio
 import random
@@ -9,27 +9,27 @@ from service.web.uploads.budget import UploadBudget, UploadShare
 from tests.unit.service.stories import run, settle
 
 BLOCK = 4
-"""Bytes; small, so that a story has many blocks."""
+"""Bytes; small, so that a test has many blocks."""
 
 
-def test_a_block_that_raises_gives_back_what_it_held() -> None:
+def test_releases_the_share_after_an_exception() -> None:
     async def story() -> None:
         budget = UploadBudget(10)
 
         async def failing() -> None:
             with budget.share() as share:
                 await share.grow(7)
-                assert budget.lent == 7
+                assert budget.granted == 7
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
             await failing()
-        assert budget.lent == 0
+        assert budget.granted == 0
 
     run(story)
 
 
-def test_a_caller_that_declares_much_and_sends_nothing_holds_one_block() -> None:
+def test_grants_one_block_to_an_upload_that_sends_nothing() -> None:
     async def story() -> None:
         budget = UploadBudget(100)
         with budget.share() as silent, budget.share() as honest:
@@ -37,13 +37,13 @@ def test_a_caller_that_declares_much_and_sends_nothing_holds_one_block() -> None
             for units in range(0, 90, BLOCK):
                 await honest.grow(units)
             honest.complete(86)
-            assert (budget.lent, budget.waiting) == (BLOCK + 86, 0)
-        assert budget.lent == 0
+            assert (budget.granted, budget.waiting) == (BLOCK + 86, 0)
+        assert budget.granted == 0
 
     run(story)
 
 
-def test_the_oldest_that_waits_goes_first() -> None:
+def test_grants_the_oldest_waiting_upload_first() -> None:
     async def story() -> None:
         budget = UploadBudget(10)
         order: list[str] = []
@@ -60,16 +60,16 @@ def test_the_oldest_that_waits_goes_first() -> None:
                 await settle()
                 older = asyncio.create_task(growing("older", first, 8))
                 await settle()
-                # While a complete upload is held, which will be given back, nothing exceeds the total.
-                assert (order, budget.lent, budget.waiting, budget.waited_for) == ([], 10, 2, 12)
+                # While a complete upload is held, which will be released, no upload exceeds the total.
+                assert (order, budget.granted, budget.waiting, budget.requested) == ([], 10, 2, 12)
             await asyncio.gather(older, younger)
-            # Now nothing complete is held, and one may exceed the total.
-            assert (order, budget.lent) == (["older", "younger"], 12)
+            # Now no complete upload is held, and one upload may exceed the total.
+            assert (order, budget.granted) == (["older", "younger"], 12)
 
     run(story)
 
 
-def test_more_than_the_total_is_lent_to_one_where_nothing_else_goes_on() -> None:
+def test_lets_one_upload_exceed_the_total_if_none_is_complete() -> None:
     async def story() -> None:
         budget = UploadBudget(10)
         with budget.share() as one, budget.share() as other:
@@ -82,14 +82,14 @@ def test_more_than_the_total_is_lent_to_one_where_nothing_else_goes_on() -> None
                 await large.grow(60)
                 large.complete(60)
                 await settle()
-                assert (budget.lent, waiting.done()) == (65, False)
+                assert (budget.granted, waiting.done()) == (65, False)
             await waiting
-            assert budget.lent == 6
+            assert budget.granted == 6
 
     run(story)
 
 
-def test_the_place_of_one_that_leaves_goes_to_the_next() -> None:
+def test_admits_the_next_upload_after_a_cancelled_one() -> None:
     async def story() -> None:
         for release_first in (True, False):
             budget = UploadBudget(10)
@@ -108,19 +108,19 @@ def test_the_place_of_one_that_leaves_goes_to_the_next() -> None:
                 assert gone.cancelled() or leaving.held == 8
                 leaving.complete(0)
                 await stays
-                assert (budget.waiting, budget.lent) == (0, 5)
-            assert budget.lent == 0
+                assert (budget.waiting, budget.granted) == (0, 5)
+            assert budget.granted == 0
 
     run(story)
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_every_upload_ends_within_the_bound(seed: int) -> None:
-    """Uploads of any size that read at any pace, stop, leave, and are answered late, in a drawn order."""
+    """Uploads of random sizes and rates, some stalled, some cancelled, some answered late, in a random order."""
     draw = random.Random(seed)
     total = draw.choice((0, 1, 7, 40, 100))
     largest = draw.choice((10, 60, 150))
-    fill = draw.random() < 0.5  # all begin at once, so that the budget is full of incomplete ones
+    fill = draw.random() < 0.5  # all begin at once, so that incomplete uploads fill the budget
 
     async def story() -> None:
         budget = UploadBudget(total)
@@ -130,12 +130,12 @@ def test_every_upload_ends_within_the_bound(seed: int) -> None:
                 received = 0
                 while received < size:
                     await share.grow(min(received + BLOCK, size))
-                    assert budget.lent <= total + largest
+                    assert budget.granted <= total + largest
                     for _ in range(pace):
                         await asyncio.sleep(0)
                     received = min(received + draw.randint(1, BLOCK), size)
                     if stops and received > size // 2:
-                        for _ in range(50):  # until it is given up as stalled
+                        for _ in range(50):  # until it is aborted as stalled
                             await asyncio.sleep(0)
                         return
                 share.complete(received)
@@ -155,12 +155,12 @@ def test_every_upload_ends_within_the_bound(seed: int) -> None:
                 draw.choice(uploads).cancel()
         results = await asyncio.gather(*uploads, return_exceptions=True)
         assert {type(result) for result in results} <= {type(None), asyncio.CancelledError}
-        assert (budget.lent, budget.waiting) == (0, 0)
+        assert (budget.granted, budget.waiting) == (0, 0)
 
     run(story)
 
 
-def test_a_large_upload_is_not_starved_by_small_ones_that_come_for_ever() -> None:
+def test_a_large_upload_is_not_starved_by_endless_small_ones() -> None:
     async def story() -> None:
         budget = UploadBudget(20)
         finished = asyncio.Event()

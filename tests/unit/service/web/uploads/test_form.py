@@ -17,5 +17,5 @@ from service.web.uploads.form import base_name
         ("back\\slash.jpg", "back\\slash.jpg"),
     ],
 )
-def test_base_name(sent: str, name: str) -> None:
+def test_takes_the_base_name_of_a_path(sent: str, name: str) -> None:
     assert base_name(sent) == name

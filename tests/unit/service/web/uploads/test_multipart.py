@@ -1,4 +1,4 @@
-"""Multipart bodies as RFC 2046 and RFC 8187 allow them, over HTTP and in every cut."""
+"""Multipart bodies by RFC 2046 and RFC 8187, over HTTP and in chunks of every size."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ FORMS: list[dict[str, bytes]] = [
 ]
 
 
-def test_preamble_padding_and_epilogue(serving: Server, key_header: dict[bytes, bytes], png: bytes) -> None:
+def test_accepts_preamble_padding_and_epilogue(
+    serving: Server, key_header: dict[bytes, bytes], png: bytes
+) -> None:
     with serving() as port, client(port, key_header) as caller:
         for form in FORMS:
             answered = caller.post("/detect", content=body(png, **form), headers=HEADERS)
@@ -54,23 +56,23 @@ NAMES = [
     (b'form-data; name="file"; filename*=UTF-8\'\'%e2%82%ac.jpg; filename="EUR.jpg"', "€.jpg"),
     (b"form-data; name=\"file\"; FileName* = iso-8859-1''%A3.jpg", "£.jpg"),
     (b"form-data; name=\"file\"; filename*=UTF-8''..%2f..%2fetc%2fpasswd", "passwd"),
-    # What cannot be decoded gives way to the plain name, or to none; the photo counts.
+    # If it cannot be decoded, the plain name counts, or an empty one.
     (b'form-data; name="file"; filename*=UTF-8\'\'%ff.jpg; filename="plain.jpg"', "plain.jpg"),
     (b'form-data; name="file"; filename="plain.jpg"; filename*=rot13\'\'a.jpg', "plain.jpg"),
     (b'form-data; name="file"; filename*=no-quotes', ""),
-    # In quotation marks it is a part of another value.
+    # Within quotation marks it is a part of another value.
     (b'form-data; name="file"; filename="x; filename*=UTF-8\'\'y"', "x; filename*=UTF-8''y"),
 ]
 
 
-def test_extended_file_names(serving: Server, key_header: dict[bytes, bytes], png: bytes) -> None:
+def test_reads_extended_file_names(serving: Server, key_header: dict[bytes, bytes], png: bytes) -> None:
     with serving() as port, client(port, key_header) as caller:
         for disposition, name in NAMES:
             answered = caller.post("/detect", content=body(png, disposition=disposition), headers=HEADERS)
             assert (answered.status_code, answered.json().get("filename")) == (200, name), answered.text
 
 
-def test_a_field_without_any_file_name_is_text(serving: Server, key_header: dict[bytes, bytes]) -> None:
+def test_takes_a_part_without_a_file_name_as_text(serving: Server, key_header: dict[bytes, bytes]) -> None:
     disposition = b'form-data; name="file"; note="filename*="'
     with serving() as port, client(port, key_header) as caller:
         assert (
@@ -93,7 +95,7 @@ def _read(sent: bytes, size: int) -> bytes:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
 @pytest.mark.parametrize("before", [b"", b"\r\n", b"text\n", b"--c\r\n\r\n-", b"x--b\r\n\r\n"])
-def test_the_body_is_the_same_however_it_is_cut(size: int, before: bytes) -> None:
+def test_reads_the_same_body_from_chunks_of_any_size(size: int, before: bytes) -> None:
     rest = b"Content: y\r\n\r\n--b\r\nz\r\n--b  \r\n--b--\r\nepilogue"
     at_line_start = not before or before.endswith(b"\n")
     sent = before + b"--b \t\r\n" + rest
@@ -101,9 +103,9 @@ def test_the_body_is_the_same_however_it_is_cut(size: int, before: bytes) -> Non
 
 
 @pytest.mark.parametrize("sent", [b"", b"--", b"--b", b"--b ", b"x" * 5000, b"--bb\r\n", b"--b x\r\n"])
-def test_a_body_without_a_boundary_line_gives_nothing(sent: bytes) -> None:
+def test_yields_nothing_without_a_boundary_line(sent: bytes) -> None:
     assert _read(sent, 7) == b""
 
 
-def test_a_form_without_parts_keeps_its_end() -> None:
+def test_keeps_the_end_of_a_form_without_parts() -> None:
     assert _read(b"--b--\r\n", 3) == b"--b--\r\n"

@@ -1,4 +1,4 @@
-"""Callers that drip, that are slow, and that the service keeps waiting."""
+"""Stalled uploads, slow uploads, and uploads that the service makes wait."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 MAXIMUM = 128 * 1024 * 1024
 LITTLE_MEMORY = 384 * 1024**2
-"""The least FACE_MEMORY, which leaves no bytes for uploads: one is read at a time."""
+"""Smallest FACE_MEMORY, which leaves no bytes for uploads: one is read at a time."""
 START = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
 
 
 def _drip(connection: socket.socket) -> list[int]:
-    """A byte every twentieth of a second until there is an answer; its status."""
+    """Sends a byte every 50 ms until there is an answer, and returns its status."""
     connection.setblocking(False)
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -36,7 +36,7 @@ def _drip(connection: socket.socket) -> list[int]:
     return [answered.status for answered in answers(connection)]
 
 
-def test_those_that_declare_much_and_drip_hold_little_and_are_given_up(
+def test_stalled_uploads_hold_few_bytes_and_are_answered_with_408(
     serving: Server, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     with serving(FACE_PATIENCE=1, FACE_MEMORY=1024**3) as port, client(port, key_header) as caller:
@@ -61,7 +61,7 @@ def test_those_that_declare_much_and_drip_hold_little_and_are_given_up(
             connection.close()
 
 
-def test_a_chunked_upload_reserves_as_its_bytes_come(
+def test_a_chunked_upload_is_granted_bytes_as_they_arrive(
     serving: Server, key_header: dict[bytes, bytes], png: bytes
 ) -> None:
     rest = START + png + b"\r\n--b--\r\n"
@@ -79,8 +79,8 @@ def test_a_chunked_upload_reserves_as_its_bytes_come(
         assert values(caller)["face_uploads_bytes_lent",] == 0
 
 
-def test_a_chunked_upload_byte_by_byte(serving: Server, png: bytes) -> None:
-    """A byte of a chunk's size or of its line end completes no byte of the body."""
+def test_reads_a_chunked_upload_byte_by_byte(serving: Server, png: bytes) -> None:
+    """A byte of a chunk's size line contains no byte of the body."""
     start = b"%x\r\n" % len(START) + START + b"\r\n"
     rest = png + b"\r\n--b--\r\n"
     with serving() as port, connect(port) as caller:
@@ -97,8 +97,8 @@ def test_a_chunked_upload_byte_by_byte(serving: Server, png: bytes) -> None:
         assert [answered.status for answered in answers(caller)] == [200]
 
 
-def test_a_slow_network_is_waited_for(serving: Server, png: bytes) -> None:
-    """2.5 KiB a second, for longer than the patience."""
+def test_accepts_an_upload_just_above_the_minimum_rate(serving: Server, png: bytes) -> None:
+    """2.5 KiB a second, for longer than FACE_PATIENCE."""
     whole = photo(png, headers=b"Connection: close\r\n")
     with serving(FACE_PATIENCE=2) as port, connect(port) as caller:
         for start in range(0, len(whole), 256):
@@ -107,7 +107,7 @@ def test_a_slow_network_is_waited_for(serving: Server, png: bytes) -> None:
         assert [answered.status for answered in answers(caller)] == [200]
 
 
-def test_a_caller_that_the_service_keeps_waiting_loses_no_patience(
+def test_time_in_the_queue_does_not_count_as_stalled(
     serving: Server, recognizer: SteeredRecognizer, png: bytes
 ) -> None:
     recognizer.gate.clear()
@@ -119,6 +119,6 @@ def test_a_caller_that_the_service_keeps_waiting_loses_no_patience(
         first.sendall(photo(png, headers=b"Connection: close\r\n"))
         assert recognizer.entered.acquire(timeout=PATIENCE)
         second.sendall(photo(png + bytes(1_000_000), headers=b"Connection: close\r\n"))
-        time.sleep(1.5)  # its body waits unread, for three times the patience
+        time.sleep(1.5)  # its body waits unread for three times FACE_PATIENCE
         recognizer.gate.set()
         assert [answered.status for caller in (first, second) for answered in answers(caller)] == [200] * 2

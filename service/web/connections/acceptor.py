@@ -15,31 +15,31 @@ from service.web.connections.open_connections import OpenConnections
 from service.web.connections.rate_limited_warning import RateLimitedWarning
 
 AT_ONCE = 16
-"""Connections that are accepted before open ones are served again: 16 take 1.5 ms (measured). As many
-may be evicted at once, and keep their descriptors until the loop's next round."""
+"""Connections accepted in one batch, before open ones are served again: 16 take 1.5 ms (measured). As many may be
+evicted at once, and keep their descriptors until the next iteration of the event loop."""
 
 RESERVED = 128
-"""File descriptors for all else: files, and the memory files of the photos that the worker has
+"""File descriptors for all other purposes: files, and the memory files of photos in the worker
 (`supervision.dispatch.WINDOW`)."""
 
 USUAL_LIMIT = 1024
-"""Soft limit of open files where the system does not tell it: the default of Linux and systemd."""
+"""Soft limit of open files if a sandbox hides it: the default of Linux and systemd."""
 
 NEW_SECONDS = 1.0
-"""For which an idle connection is not closed for want of descriptors. A caller sends its head together with the last
-packet of the handshake, so it has been read by then unless that packet was lost."""
+"""Minimum age of an idle connection that is closed for lack of descriptors. A caller sends its head with the last
+packet of the handshake, so that it has been read by then unless that packet was lost."""
 
 RETRY_SECONDS = 1.0
-"""After a failure of accept(2) that is not the connection's; asyncio's ACCEPT_RETRY_DELAY."""
+"""Delay after a failure of accept(2) itself, such as too few descriptors; asyncio's ACCEPT_RETRY_DELAY."""
 
 log = logging.getLogger(__name__)
 
 
-class Accepting:
-    """Accepts the connections of listening sockets and gives each a protocol.
+class Acceptor:
+    """Accepts the connections of listening sockets and creates a protocol for each.
 
-    Where all descriptors are taken, the oldest idle connection is closed to make room. Where none is idle, accepting
-    pauses, and callers wait in the kernel's backlog until a connection is closed.
+    If all descriptors are in use, the oldest idle connection is closed. If no connection is idle, accepting pauses, and
+    callers wait in the kernel's backlog until a connection is closed.
     """
 
     def __init__(
@@ -61,38 +61,39 @@ class Accepting:
 
     def start(self) -> None:
         """Begins to accept, on the running loop."""
-        self._connections.most = _descriptors_for_connections(self._listeners)
-        self._connections.changed = self._reconsider
+        self._connections.limit = _descriptors_for_connections(self._listeners)
+        self._connections.changed = self._resume_if_possible
         self._resume()
 
-    async def leave(self) -> None:
-        """Stops to accept at once. What waits in the kernel's queues stays there, for the next process.
+    async def stop(self) -> None:
+        """Stops accepting at once. Connections in the kernel's queues stay there, for the next process.
 
-        The listening sockets are left as they were found. Returns when every accepted connection has its protocol.
+        The listening sockets are blocking or not, as they were before. Returns when every accepted connection has its
+        protocol.
         """
-        self._stop()
+        self._stop_accepting()
         for listener, was_blocking in zip(self._listeners, self._were_blocking, strict=True):
             listener.setblocking(was_blocking)
             listener.close()
         await self._started()
 
-    async def finish(self, seconds: float) -> None:
-        """Accepts what waits in the kernel's queues, then closes the listening sockets.
+    async def drain(self, seconds: float) -> None:
+        """Accepts the connections in the kernel's queues, then closes the listening sockets.
 
-        Where descriptors are wanting, waits at most `seconds` for connections to be closed. Returns when every
-        accepted connection has its protocol.
+        If descriptors are lacking, waits at most `seconds` for connections to be closed. Returns when every accepted
+        connection has its protocol.
 
-        The system has no way to close the queue's entrance first. A connection that enters it after the last accept(2)
-        is reset by the close.
+        The system has no call that only stops new connections. One that enters the queue after the last accept(2) is
+        reset by the close.
         """
-        self._stop()
+        self._stop_accepting()
         deadline = self._loop.time() + seconds
         for listener in self._listeners:
-            await self._empty(listener, deadline)
+            await self._drain_queue(listener, deadline)
             listener.close()
         await self._started()
 
-    def _stop(self) -> None:
+    def _stop_accepting(self) -> None:
         self._pause()
         self._connections.changed = lambda: None
 
@@ -100,15 +101,15 @@ class Accepting:
         if self._starting:
             await asyncio.wait(self._starting)
 
-    async def _empty(self, listener: socket.socket, deadline: float) -> None:
-        """Accepts all that waits in the kernel's queue; waits until `deadline` where descriptors are wanting."""
+    async def _drain_queue(self, listener: socket.socket, deadline: float) -> None:
+        """Accepts all connections in the kernel's queue; waits until `deadline` if descriptors are lacking."""
         while True:
             seconds = NEW_SECONDS / 10
             try:
-                if self._emptied(listener):
+                if self._accept_batch(listener):
                     return
                 if self._may_accept():
-                    seconds = 0  # what was evicted gives its descriptor back in the loop's next round
+                    seconds = 0  # an evicted connection frees its descriptor in the loop's next iteration
             except OSError as error:
                 self._log_failure(error)
             if self._loop.time() >= deadline:
@@ -116,30 +117,30 @@ class Accepting:
             await asyncio.sleep(seconds)
 
     def _log_failure(self, error: OSError) -> None:
-        self._failed.warning("connections cannot be accepted at present: %s", error)
+        self._failed.warning("connections cannot be accepted now: %s", error)
 
     def _ready(self, listener: socket.socket) -> None:
         try:
-            emptied = self._emptied(listener)
+            is_empty = self._accept_batch(listener)
         except OSError as error:
             self._log_failure(error)
             self._pause()
             self._retry = self._loop.call_later(RETRY_SECONDS, self._resume)
             return
-        if not emptied and not self._may_accept():
+        if not is_empty and not self._may_accept():
             self._full.warning(
                 "all %d connections that the limit of open files allows are busy or new; others wait in the backlog",
-                self._connections.most,
+                self._connections.limit,
             )
             self._pause()
-            self._reconsider()
+            self._resume_if_possible()
 
-    def _emptied(self, listener: socket.socket) -> bool:
-        """Accepts at most AT_ONCE connections. Returns whether the queue was emptied.
+    def _accept_batch(self, listener: socket.socket) -> bool:
+        """Accepts at most AT_ONCE connections. Returns True if the queue is empty then.
 
-        Raises OSError for a failure of accept(2) that is not the connection's, such as a want of descriptors.
+        Raises OSError for a failure of accept(2) itself, such as too few descriptors.
         """
-        # The flag belongs to the open file description: a process that shares an inherited socket may have cleared it.
+        # The flag belongs to the open file description: another process with the inherited socket may have cleared it.
         listener.setblocking(False)
         for _ in range(AT_ONCE):
             if not self._may_accept():
@@ -163,8 +164,8 @@ class Accepting:
         old = since is not None and since + NEW_SECONDS <= self._loop.time()
         return old or not self._connections.full
 
-    def _reconsider(self) -> None:
-        """Goes on accepting when there is room, now or at the time when the oldest idle connection is old enough."""
+    def _resume_if_possible(self) -> None:
+        """Resumes accepting now, or when the oldest idle connection has reached NEW_SECONDS."""
         if not self._paused:
             return
         since = self._connections.oldest_idle_since
@@ -195,7 +196,7 @@ def _descriptors_for_connections(listeners: Sequence[socket.socket]) -> int:
     """File descriptors of the soft limit that are neither in use nor reserved."""
     try:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    except OSError:  # a sandbox denies the question
+    except OSError:  # denied by a sandbox
         soft = USUAL_LIMIT
     lowest_free = os.dup(listeners[0].fileno())  # a new descriptor is the lowest that is free (dup(2))
     os.close(lowest_free)

@@ -21,21 +21,21 @@ class CallerGone(Exception):
 
 
 @dataclass
-class Visit:
+class PhotoRequest:
     """The state of one request with a photo."""
 
     job: Job | None = None
     """The photo, once the upload is complete."""
 
     @property
-    def photo(self) -> str:
-        """Waiting, or in work; for the metrics."""
+    def state(self) -> str:
+        """Label of `face_cancelled`: the photo waits, or is in work."""
         return "in work" if self.job is not None and self.job.in_work else "waiting"
 
 
 @dataclass(frozen=True)
-class Intake:
-    """Admission control by bytes for uploads, which are held until the answer."""
+class RequestPipeline:
+    """Upload under admission control by bytes, then the worker; the upload's bytes are held until the answer."""
 
     settings: Settings
     uploads: UploadBudget
@@ -43,25 +43,28 @@ class Intake:
     metrics: Metrics
 
     async def answer(self, request: Request, *, known: bool, maximum_area: int) -> bytes:
-        """The answer to a request with a photo of at most `maximum_area` pixels; `known`: with a face.
+        """The JSON answer to a request with a photo of at most `maximum_area` pixels.
 
-        Raises what `uploads` and `Dispatch.answer` raise, and CallerGone.
+        `known`: the face is given in the form (`/compute`), not to be detected. Raises CallerGone, and the errors of
+        `read_upload` and `Dispatch.answer`.
         """
-        visit = Visit()
+        photo = PhotoRequest()
         try:
-            answer = self._answer(request, visit, known=known, maximum_area=maximum_area)
-            return await while_caller_waits(answer, getattr(request.state, HUNG_UP))
+            answer = self._answer(request, photo, known=known, maximum_area=maximum_area)
+            return await cancelled_on_hang_up(answer, getattr(request.state, HUNG_UP))
         except (CallerGone, ClientDisconnect):
-            self.metrics.cancelled.labels(visit.photo).inc()
+            self.metrics.cancelled.labels(photo.state).inc()
             raise
 
-    async def _answer(self, request: Request, visit: Visit, *, known: bool, maximum_area: int) -> bytes:
+    async def _answer(
+        self, request: Request, photo: PhotoRequest, *, known: bool, maximum_area: int
+    ) -> bytes:
         with self.uploads.share() as share:
-            visit.job = await self._job(request, share, known=known, maximum_area=maximum_area)
-            return await self.dispatch.answer(visit.job)
+            photo.job = await self._job(request, share, known=known, maximum_area=maximum_area)
+            return await self.dispatch.answer(photo.job)
 
     async def _job(self, request: Request, share: UploadShare, *, known: bool, maximum_area: int) -> Job:
-        """The complete upload. The job alone holds its bytes, so that it can move them into a memory file."""
+        """The complete upload. The only reference to its bytes is the job's, which moves them into a memory file."""
         settings = self.settings
         upload = await read_upload(
             request, share, maximum=settings.maximum_upload, patience=settings.patience
@@ -69,13 +72,10 @@ class Intake:
         return Job(upload.data, upload.name, upload.face, known=known, maximum_area=maximum_area)
 
 
-async def while_caller_waits(work: Awaitable[Result], gone: asyncio.Future[None]) -> Result:
-    """What `work` gives, as long as the caller is there; `gone` is done when it hangs up.
-
-    Raises CallerGone as soon as it does; `work` is then cancelled.
-    """
+async def cancelled_on_hang_up(work: Awaitable[Result], hung_up: asyncio.Future[None]) -> Result:
+    """The result of `work`. As soon as `hung_up` is done, cancels the work and raises CallerGone."""
     working = asyncio.ensure_future(work)
-    either: tuple[asyncio.Future[Any], ...] = (working, gone)
+    either: tuple[asyncio.Future[Any], ...] = (working, hung_up)
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     finally:

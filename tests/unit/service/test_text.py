@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from service.logs import FORMATTERS
-from service.printable import LONGEST, printable
+from service.text import LONGEST, printable
 
 
 @pytest.mark.parametrize(
@@ -15,17 +15,17 @@ from service.printable import LONGEST, printable
         ("", ""),
     ],
 )
-def test_control_characters_are_escaped(text: str, shown: str) -> None:
+def test_escapes_control_characters_and_lone_surrogates(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_what_is_long_is_cut() -> None:
+def test_cuts_long_text() -> None:
     assert printable("abcdef", 3) == "abc…"
     assert printable("abc", 3) == "abc"
 
 
 @pytest.mark.parametrize("style", list(FORMATTERS))
-def test_no_message_forges_a_line_of_the_log_or_fills_it(style: str) -> None:
+def test_a_log_line_is_one_bounded_line_whatever_a_caller_sends(style: str) -> None:
     forged = "photo\n2026-01-01 00:00:00,000 INFO service.web.access_log: GET / 200\x1b[2J" + "x" * 100_000
     record = logging.LogRecord("service", logging.WARNING, "", 0, "failed: %s", (forged,), None)
     line = FORMATTERS[style].format(record)
@@ -33,7 +33,7 @@ def test_no_message_forges_a_line_of_the_log_or_fills_it(style: str) -> None:
     assert len(line) < LONGEST + 200
 
 
-def test_a_traceback_keeps_its_lines() -> None:
+def test_keeps_the_lines_of_a_traceback() -> None:
     try:
         int("once")
     except ValueError as error:

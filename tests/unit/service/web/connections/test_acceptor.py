@@ -1,4 +1,4 @@
-"""More callers than there are file descriptors for."""
+"""Acceptance of more connections than there are file descriptors for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from service.web.connections import accepting
+from service.web.connections import acceptor
 from tests.unit.service.conftest import PATIENCE
 from tests.unit.service.talking import answers, connect, head, photo
 
@@ -25,15 +25,17 @@ MOST = 6
 
 @pytest.fixture(autouse=True)
 def few_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accepting, "_descriptors_for_connections", lambda _: MOST)
-    monkeypatch.setattr(accepting, "NEW_SECONDS", 0.2)
+    monkeypatch.setattr(acceptor, "_descriptors_for_connections", lambda _: MOST)
+    monkeypatch.setattr(acceptor, "NEW_SECONDS", 0.2)
 
 
 def health(port: int) -> int:
     return httpx.get(f"http://127.0.0.1:{port}/health", timeout=PATIENCE).status_code
 
 
-def test_idle_connections_make_room_oldest_first(serving: Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_closes_the_oldest_idle_connections_to_accept_others(
+    serving: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     with serving() as port:
         idle = [connect(port) for _ in range(4 * MOST)]
         for connection in idle[::2]:
@@ -48,7 +50,7 @@ def test_idle_connections_make_room_oldest_first(serving: Server, caplog: pytest
     assert len(warnings) == len({warning[:30] for warning in warnings}) <= 2  # each kind once
 
 
-def test_busy_connections_stay_and_the_others_wait_their_turn(
+def test_keeps_busy_connections_while_others_wait_in_the_backlog(
     serving: Server, recognizer: SteeredRecognizer, png: bytes
 ) -> None:
     recognizer.gate.clear()
@@ -65,13 +67,13 @@ def test_busy_connections_stay_and_the_others_wait_their_turn(
         time.sleep(0.5)
         used = time.process_time()
         time.sleep(0.5)
-        assert time.process_time() - used < 0.25  # accepting pauses, and nothing turns in circles
+        assert time.process_time() - used < 0.25  # accepting pauses without busy waiting
         recognizer.gate.set()
         assert [each.result() for each in calls] == [200] * (5 * MOST)
     assert recognizer.photos == 5 * MOST
 
 
-def test_those_in_the_backlog_are_answered_when_the_service_stops(
+def test_answers_the_backlog_when_the_service_stops(
     serving: Server, recognizer: SteeredRecognizer, png: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recognize = recognizer.recognize_timed
@@ -93,10 +95,10 @@ def test_those_in_the_backlog_are_answered_when_the_service_stops(
             assert [answered.status for answered in answers(caller)] == [200]
 
 
-def test_a_failure_to_accept_is_logged_once_and_tried_again(
+def test_retries_a_failed_accept_with_one_log_line(
     serving: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(accepting, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(acceptor, "RETRY_SECONDS", 0.05)
     failures = [errno.EMFILE] * 5
     accept = socket.socket.accept
 
@@ -110,29 +112,29 @@ def test_a_failure_to_accept_is_logged_once_and_tried_again(
         assert health(port) == 200
     assert failures == []
     assert [
-        record.getMessage() for record in caplog.records if record.name == "service.web.connections.accepting"
-    ] == ["connections cannot be accepted at present: [Errno 24] Too many open files"]
+        record.getMessage() for record in caplog.records if record.name == "service.web.connections.acceptor"
+    ] == ["connections cannot be accepted now: [Errno 24] Too many open files"]
 
 
-def test_a_failure_to_accept_while_the_service_stops_is_tried_again(
+def test_retries_a_failed_accept_while_the_service_stops(
     serving: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The listening socket is not closed before: that would reset the callers in its queue."""
-    accept, finish = socket.socket.accept, accepting.Accepting.finish
+    """A close of the listening socket would reset the connections in its queue."""
+    accept, drain = socket.socket.accept, acceptor.Acceptor.drain
     stopping, failures = threading.Event(), [errno.EMFILE] * 3
 
-    async def finishing(self: accepting.Accepting, seconds: float) -> None:
+    async def draining(self: acceptor.Acceptor, seconds: float) -> None:
         stopping.set()
-        await finish(self, seconds)
+        await drain(self, seconds)
 
     def failing(self: socket.socket) -> object:
         if not stopping.is_set():
-            raise BlockingIOError  # so that all of them wait in the kernel's queue
+            raise BlockingIOError  # so that all connections wait in the kernel's queue
         if failures:
             raise OSError(failures.pop(), "Too many open files")
         return accept(self)
 
-    monkeypatch.setattr(accepting.Accepting, "finish", finishing)
+    monkeypatch.setattr(acceptor.Acceptor, "drain", draining)
     monkeypatch.setattr(socket.socket, "accept", failing)
     with serving() as port:
         callers = [connect(port) for _ in range(MOST)]
@@ -144,7 +146,7 @@ def test_a_failure_to_accept_while_the_service_stops_is_tried_again(
     assert failures == []
 
 
-def test_many_kept_connections_have_each_request_answered(serving: Server) -> None:
+def test_answers_each_request_of_kept_connections(serving: Server) -> None:
     with serving() as port:
         kept = [connect(port) for _ in range(MOST - 1)]
         for _ in range(3):
@@ -158,6 +160,6 @@ def test_many_kept_connections_have_each_request_answered(serving: Server) -> No
 
 
 def _reads_end(connection: socket.socket) -> None:
-    """Raises ConnectionResetError where the connection was closed with unread bytes, or at all."""
+    """Raises ConnectionResetError if the connection is closed, with unread bytes or without."""
     if connection.recv(1) == b"":
         raise ConnectionResetError

@@ -1,0 +1,27 @@
+"""The command `key`: a first API key."""
+
+from model_store.command import command
+from service import settings
+from service.commands.errors import CommandError
+from service.commands.occ import print_occ_lines
+from service.web import keys
+
+
+def run() -> int:
+    """Make a random API key, unless there is one."""
+    configuration = settings.load()
+    path = configuration.api_key_file
+    if configuration.api_key is None:
+        try:
+            made = keys.make_key_file(path)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise CommandError(f"The key file {path} cannot be written: {error.strerror}.") from error
+        else:
+            print(f"New API key in {path}. To use this service, run in the folder of your Nextcloud:")
+            print_occ_lines(configuration, made)
+            return 0
+    keys.read_keys(configuration)
+    print(f"There is an API key. `{command('service occ')}` prints the commands for Nextcloud.")
+    return 0

@@ -1,0 +1,48 @@
+"""The command `serve`: the HTTP service and its worker process."""
+
+import logging
+import os
+from contextlib import ExitStack
+
+from model_store.models import MODELS
+from model_store.store import WeightStore
+from service import logs, processor, sandbox, settings
+from service.commands.errors import CommandError
+from service.supervision import process
+from service.web import keys
+from service.web.server import listening, open_files
+
+log = logging.getLogger("service")
+
+
+def run() -> int:
+    """Run the service."""
+    configuration = settings.load()
+    logs.configure(configuration.log_level, configuration.log_format)
+    valid = keys.read_keys(configuration)
+    if configuration.api_key is None and keys.is_needlessly_world_readable(configuration.api_key_file):
+        log.warning(
+            "all accounts of this machine can read the key file %s: chmod 600", configuration.api_key_file
+        )
+    for warning in settings.unknown_variables(os.environ):
+        log.warning(warning)
+    if lacking := processor.lacking(configuration.engine):
+        raise CommandError(lacking)
+    listeners = listening.listen(configuration)
+    weights = WeightStore(configuration.store)
+    for name in MODELS[configuration.model].weights:
+        weights.path(name)  # raises StoreError for a missing or damaged file
+    open_files.raise_limit()
+    sandbox.forbid_core_files()
+    try:
+        launch = process.launched_ahead()
+    except OSError as error:
+        raise CommandError(f"The worker process cannot be started: {error.strerror}.") from error
+    # Imported last: loading these libraries takes longer than a mistake should take to be reported. The worker, just
+    # launched, loads its own at the same time.
+    from service.web.server import http_server
+
+    with ExitStack() as closing:
+        for listener in listeners:
+            closing.enter_context(listener)
+        return http_server.run(configuration, keys.KeyRing(valid), listeners, launch)

@@ -1,0 +1,32 @@
+"""Text of callers and of the environment: made printable for a log line, and checked for an HTTP header."""
+
+import unicodedata
+
+LONGEST = 2000
+"""Characters of a printable line; the longest that the service itself writes have some 500."""
+CUT = "…"
+
+
+def printable(text: str, longest: int = LONGEST) -> str:
+    """`text` with escapes for control characters and lone surrogates, cut after `longest` characters."""
+    kept = text[:longest] + (CUT if len(text) > longest else "")
+    return kept if kept.isprintable() else "".join(map(_escaped, kept))
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
+
+
+def header_fault(text: str) -> str | None:
+    """Name of the first character of `text` that an HTTP header cannot carry (RFC 9110, 5.5), or None.
+
+    A tab is allowed, and so is UTF-8, as the RFC's obs-text. A lone surrogate is Python's form of a byte that is not
+    UTF-8.
+    """
+    for character in text:
+        match unicodedata.category(character):
+            case "Cs":
+                return "bytes that are not UTF-8"
+            case "Cc" if character != "\t" and character.isascii():
+                return f"the control character U+{ord(character):04X}"
+    return None
