@@ -15,6 +15,8 @@ from pydantic import (
     ValidationError,
 )
 
+from service.text import LONGEST
+
 FACE_FIELD = "face"
 """Name of the form's part with a known face."""
 
@@ -24,8 +26,10 @@ ENGINE_FAILED = 75
 TOO_LITTLE_MEMORY = "The memory of this service is too small for the image: send it smaller."
 """For the caller of a photo that was tried alone, and in a worker that takes as little as possible."""
 
-LONGEST_TEXT = 2000
-"""Characters of a sentence for a caller or the log; a longer one is cut. Six bytes of JSON each fit into a head."""
+RefusalStatus = Literal[412, 415, 422, 503]
+"""HTTP status of a refused photo."""
+Reason = Annotated[str, Field(max_length=LONGEST)]
+"""A sentence for the caller or the log. A character takes at most six bytes of JSON, so that it fits into a head."""
 
 
 class MalformedMessage(Exception):
@@ -118,8 +122,8 @@ class RefusedPhoto(_Message):
 
     kind: Literal["refused"] = "refused"
     number: NonNegativeInt
-    status: Literal[412, 415, 422, 503]
-    reason: Annotated[str, Field(max_length=LONGEST_TEXT)]
+    status: RefusalStatus
+    reason: Reason
 
 
 class Faulted(_Message):
@@ -127,7 +131,7 @@ class Faulted(_Message):
 
     kind: Literal["faulted"] = "faulted"
     number: NonNegativeInt
-    reason: Annotated[str, Field(max_length=LONGEST_TEXT)]
+    reason: Reason
 
 
 class Cancelled(_Message):
@@ -189,12 +193,6 @@ def from_worker(head: bytes) -> FromWorker:
 def worker_status(body: bytes) -> WorkerStatus:
     """The body of a StatusReport. Raises MalformedMessage."""
     return _parsed(TypeAdapter(WorkerStatus), body)
-
-
-def shortened(text: str) -> str:
-    """A sentence within LONGEST_TEXT that UTF-8 can carry."""
-    text = text.encode(errors="backslashreplace").decode()
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 
 def _parsed(adapter: TypeAdapter[Kind], data: bytes) -> Kind:

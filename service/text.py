@@ -1,4 +1,4 @@
-"""Text of callers and of the environment: made printable for a log line, and checked for an HTTP header."""
+"""Foreign text: made printable for a log line, encodable for a message, and checked for an HTTP header."""
 
 import unicodedata
 
@@ -11,6 +11,12 @@ def printable(text: str, longest: int = LONGEST) -> str:
     """`text` with escapes for control characters and lone surrogates, cut after `longest` characters."""
     kept = text[:longest] + (CUT if len(text) > longest else "")
     return kept if kept.isprintable() else "".join(map(_escaped, kept))
+
+
+def encodable(text: str, longest: int = LONGEST) -> str:
+    """`text` with escapes for lone surrogates, which UTF-8 cannot encode, cut to at most `longest` characters."""
+    text = text.encode(errors="backslashreplace").decode()
+    return text if len(text) <= longest else text[: longest - len(CUT)] + CUT
 
 
 def _escaped(character: str) -> str:

@@ -26,7 +26,7 @@ from service.recognition.recognizer import Recognizer
 from service.recognition.timings import Stopwatch, Timings
 from service.settings import Settings
 from service.worker import confinement
-from service.worker.opening import opened
+from service.worker.recognizer_from_settings import recognizer_from_settings
 
 RUNS = 3
 NOISE_ROWS, NOISE_COLUMNS = 960, 1280
@@ -76,7 +76,7 @@ def stage_report(settings: Settings, photo: Path | None) -> str:
     """
     try:
         image = _noise() if photo is None else _decoded(photo, settings)
-        with closing(opened(settings, workers=1)) as recognizer:
+        with closing(recognizer_from_settings(settings, workers=1)) as recognizer:
             lines = _measured(recognizer, image, "noise" if photo is None else "a photo")
     except (
         RecognizerError,

@@ -10,9 +10,7 @@ from typing import Any
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.images.memory import CMYK_COMPONENTS, FORMATS, Header
 from service.sandbox import Restrictions
-
-LONGEST_MESSAGE = 2000
-"""Characters of a refusal; a longer one is cut."""
+from service.text import LONGEST, encodable
 
 COMPONENTS = frozenset({1, 3, CMYK_COMPONENTS})
 LARGEST_SIDE = 1 << 64
@@ -88,9 +86,9 @@ class Reply:
             case ImageTooLarge() as error:
                 result = ["too large", error.width, error.height]
             case UndecodableImage() as error:
-                result = ["undecodable", _sendable(str(error))]
+                result = ["undecodable", encodable(str(error))]
             case MemoryError() as error:
-                result = ["no memory", _sendable(str(error))]
+                result = ["no memory", encodable(str(error))]
             case OverLimit():
                 result = ["over limit"]
         return _packet([self.grown, *result])
@@ -178,14 +176,9 @@ def _whole(value: Any, lowest: int, highest: int) -> int:
 
 
 def _message(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST_MESSAGE or value != _sendable(value):
+    if not isinstance(value, str) or len(value) > LONGEST or value != encodable(value):
         raise MalformedMessage("no text of a refusal")
     return value
-
-
-def _sendable(text: str) -> str:
-    """The text, cut, without what UTF-8 cannot hold (lone surrogates)."""
-    return text.encode(errors="backslashreplace").decode()[:LONGEST_MESSAGE]
 
 
 def _packet(values: list[Any]) -> bytes:

@@ -20,7 +20,7 @@ from service.pipeline.face_part import check_within
 from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.originals import Originals
 from service.pipeline.queue import Queue
-from service.pipeline.readiness import Recognizer
+from service.pipeline.readiness import RecognizerInterface
 from service.pipeline.refusals import REFUSALS, TooLittleMemory
 from service.recognition import memory
 from service.recognition.contract import EngineError, OutOfMemory
@@ -67,7 +67,7 @@ class Task:
 class Tools:
     """The parts of the worker that all photos share."""
 
-    recognizer: Recognizer
+    recognizer: RecognizerInterface
     decoders: Decoders
     queue: Queue
     originals: Originals

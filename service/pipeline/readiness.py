@@ -17,7 +17,7 @@ from service.recognition.recognizer import Recognition
 log = logging.getLogger(__name__)
 
 
-class Recognizer(Protocol):
+class RecognizerInterface(Protocol):
     """The recogniser as the worker uses it. Thread-safe; every call blocks."""
 
     def recognize_timed(
@@ -40,7 +40,7 @@ class NotWarm(Exception):
 class Readiness:
     """The recogniser, once it is warm. For one event loop."""
 
-    def __init__(self, recognizer: Recognizer) -> None:
+    def __init__(self, recognizer: RecognizerInterface) -> None:
         self._recognizer = recognizer
         self._warm = asyncio.Event()
 
@@ -53,7 +53,7 @@ class Readiness:
             "ready: %s", ", ".join(f"{name} by {stage.engine} ({stage.provider})" for name, stage in stages)
         )
 
-    async def recognizer(self) -> Recognizer:
+    async def recognizer(self) -> RecognizerInterface:
         """The recogniser, as soon as it is warm.
 
         Where the warm-up fails, photos that wait here get no answer: the worker ends, and the next one gets them.
@@ -61,7 +61,7 @@ class Readiness:
         await self._warm.wait()
         return self._recognizer
 
-    def now(self) -> Recognizer:
+    def now(self) -> RecognizerInterface:
         """The recogniser. Raises NotWarm."""
         if not self._warm.is_set():
             raise NotWarm

@@ -12,7 +12,7 @@ from enum import IntFlag
 from pathlib import Path
 from types import MappingProxyType
 
-from service.sandbox.kernel import system_call
+from service.kernel import system_call
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 """Numbers of the system calls, the same on every processor (include/uapi/asm-generic/unistd.h)."""

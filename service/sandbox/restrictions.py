@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from service.kernel import prctl
 from service.sandbox import landlock, seccomp
-from service.sandbox.kernel import forbid_new_privileges
 from service.sandbox.landlock import FileRight
 
 _log = logging.getLogger(__name__)
+
+PR_SET_NO_NEW_PRIVS = 38
+"""linux/prctl.h"""
 
 DEVICES = Path("/dev")
 SHARED_MEMORY = DEVICES / "shm"
@@ -84,6 +87,17 @@ def restrict_decoder() -> Restrictions:
     included.
     """
     return _restrict(seccomp.DECODER, landlock.EVERYTHING, ())
+
+
+def forbid_new_privileges() -> None:
+    """Set no_new_privs: execve(2) then grants no privileges, and Landlock and seccomp are open to any user.
+
+    A set-user-ID helper of a driver (nvidia-modprobe, which makes /dev/nvidia-uvm) no longer works.
+
+    Raises:
+        OSError: the system does not have it.
+    """
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
 def _restrict(

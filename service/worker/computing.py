@@ -13,12 +13,12 @@ from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.originals import Originals
 from service.pipeline.photo_pipeline import PhotoPipeline
 from service.pipeline.queue import Queue
-from service.pipeline.readiness import Readiness, Recognizer
+from service.pipeline.readiness import Readiness, RecognizerInterface
 from service.recognition.compute.core_count import usable_cores
 from service.sandbox import Restrictions
 from service.settings import Settings
 from service.worker.confinement import confine_when_warm
-from service.worker.opening import opened
+from service.worker.recognizer_from_settings import recognizer_from_settings
 from service.worker.serving import Work, serve
 
 
@@ -38,12 +38,14 @@ def _work(settings: Settings, server: ForkServer, restrictions: Restrictions) ->
     """The parts of the worker. Raises RuntimeError with one line where the settings ask for what cannot be had."""
     capacity = Capacity.of(settings, usable_cores())
     decoders = Decoders(server, capacity.photos + 1)
-    work = work_with(settings, capacity, opened(settings, capacity.photos), decoders)
+    work = work_with(settings, capacity, recognizer_from_settings(settings, capacity.photos), decoders)
     work.confine = partial(confine_when_warm, restrictions)
     return work
 
 
-def work_with(settings: Settings, capacity: Capacity, recognizer: Recognizer, decoders: Decoders) -> Work:
+def work_with(
+    settings: Settings, capacity: Capacity, recognizer: RecognizerInterface, decoders: Decoders
+) -> Work:
     """The parts of the worker around a recogniser and decoders."""
     readiness = Readiness(recognizer)
     queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)

@@ -29,7 +29,6 @@ from service.messages import (
     StatusReport,
     StatusRequest,
     from_web,
-    shortened,
 )
 from service.pipeline.engine_health import FAILED_PHOTOS
 from service.pipeline.metrics import WorkerMetrics
@@ -38,6 +37,7 @@ from service.pipeline.readiness import NotWarm, Readiness
 from service.pipeline.refusals import REFUSALS, STATUS
 from service.recognition.contract import EngineError
 from service.sandbox import Restrictions
+from service.text import encodable
 
 log = logging.getLogger(__name__)
 
@@ -148,12 +148,12 @@ class _Serving:
             last = Answered(number=number)
         except REFUSALS as error:
             status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-            last = RefusedPhoto(number=number, status=status, reason=shortened(str(error)))
+            last = RefusedPhoto(number=number, status=status, reason=encodable(str(error)))
         except Exception as error:
             log.exception("a photo could not be computed")
             known = isinstance(error, EngineError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
-            last = Faulted(number=number, reason=shortened(reason))
+            last = Faulted(number=number, reason=encodable(reason))
         self.channel.send(last.head(), body)
 
     def _status(self) -> bytes:

@@ -99,7 +99,7 @@ def test_an_older_interface_refuses_what_it_has(
     run(
         """
 from service.sandbox import landlock
-from service.sandbox.kernel import forbid_new_privileges
+from service.sandbox.restrictions import forbid_new_privileges
 listener = socket.create_server(("127.0.0.1", 0))
 memory = os.memfd_create("file")
 file = Path(sys.argv[2])

@@ -130,7 +130,7 @@ assert os.write(descriptor, b"12") == 2
 def test_io_uring_goes_past_no_filter(run: RunProgram, restrict: str) -> None:
     done = run(
         f"""
-from service.sandbox.kernel import system_call
+from service.kernel import system_call
 IO_URING_SETUP = 425
 INVALID = (IO_URING_SETUP, 0, bytes(120))  # a ring of no entries
 print(error_of(system_call, *INVALID))

@@ -1,4 +1,4 @@
-"""The recogniser as the settings describe it, for the worker and for `python -m service check`."""
+"""The mapping from settings to a recogniser, for the worker and for `python -m service check`."""
 
 from model_store.models import MODELS
 from service.recognition.factory import open_recognizer
@@ -6,8 +6,8 @@ from service.recognition.recognizer import Recognizer
 from service.settings import Settings
 
 
-def opened(settings: Settings, workers: int) -> Recognizer:
-    """The recogniser of FACE_MODEL for at most `workers` photos at a time. Raises RecognizerError."""
+def recognizer_from_settings(settings: Settings, workers: int) -> Recognizer:
+    """Open the recogniser of FACE_MODEL for at most `workers` photos at a time. Raises RecognizerError."""
     return open_recognizer(
         MODELS[settings.model],
         settings.store,

@@ -1,0 +1,44 @@
+"""Linux system calls that the standard library has no function for, by ctypes."""
+
+import ctypes
+import errno
+import os
+import sys
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+def system_call(number: int, *arguments: int | bytes | None) -> int:
+    """Make a system call by its number, with integers and buffers, and return its result.
+
+    Raises:
+        OSError: the call failed, or the system is not Linux.
+    """
+    _require_linux()  # the same numbers are other calls elsewhere
+    words = [ctypes.c_long(word) if isinstance(word, int) else word for word in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number), *words)
+    if result < 0:
+        raise _last_error()
+    return result
+
+
+def prctl(option: int, argument: int) -> None:
+    """Set an attribute of the calling process (prctl(2)); the three further arguments are 0.
+
+    Raises:
+        OSError: the call failed, or the system is not Linux.
+    """
+    _require_linux()
+    words = [ctypes.c_ulong(word) for word in (argument, 0, 0, 0)]
+    if _libc.prctl(option, *words) != 0:
+        raise _last_error()
+
+
+def _require_linux() -> None:
+    if sys.platform != "linux":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
+def _last_error() -> OSError:
+    return OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
