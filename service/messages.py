@@ -82,10 +82,10 @@ class StatusRequest(_Message):
 # From the worker process.
 
 
-class Opened(_Message):
+class NetworksLoaded(_Message):
     """The networks are loaded; photos wait for the warm-up."""
 
-    kind: Literal["opened"] = "opened"
+    kind: Literal["networks loaded"] = "networks loaded"
 
 
 class Ready(_Message):
@@ -172,7 +172,7 @@ class WorkerStatus(_Message):
 FromWeb = Photo | Cancel | StatusRequest
 Ended = Answered | RefusedPhoto | Faulted | Cancelled
 """The last message about a photo."""
-FromWorker = Opened | Ready | CannotStart | Begun | Ended | StatusReport
+FromWorker = NetworksLoaded | Ready | CannotStart | Begun | Ended | StatusReport
 
 Kind = TypeVar("Kind")
 

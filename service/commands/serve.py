@@ -35,11 +35,11 @@ def run() -> int:
     open_files.raise_limit()
     sandbox.forbid_core_files()
     try:
-        launch = process.launched_ahead()
+        launch = process.launch_ahead()
     except OSError as error:
         raise CommandError(f"The worker process cannot be started: {error.strerror}.") from error
     # Imported last: loading these libraries takes longer than a mistake should take to be reported. The worker, just
-    # launched, loads its own at the same time.
+    # launch_worker, loads its own at the same time.
     from service.web.server import http_server
 
     with ExitStack() as closing:

@@ -11,7 +11,7 @@ from service import ipc, sandbox
 from service.decoders import limits, messages
 from service.images import decoding, pillow
 from service.images.errors import ImageTooLarge, UndecodableImage
-from service.images.memory import Header, needed
+from service.images.memory import Header, decoding_peak_bytes
 from service.memory import heap
 
 IDLE_SECONDS = 2.0
@@ -74,7 +74,7 @@ def answer(
             if request.header is None:
                 return decoding.checked_header(data, request.maximum_area), None
             # Most decoders report damage where an allocation fails. Nothing else takes memory in this process.
-            pillow.have_room(needed(request.header))
+            pillow.check_allocation(decoding_peak_bytes(request.header))
             # The memory that other processes count for the image is that of its header.
             area = min(request.maximum_area, request.header.area)
             pixels = decoding.decode(data, maximum_area=area, honour_orientation=request.honour_orientation)
@@ -96,7 +96,7 @@ def _sealed(pixels: NDArray[np.uint8]) -> tuple[Result, ipc.SealedMemory]:
 def _without_memory(request: messages.Request, error: MemoryError) -> Result:
     """What a failed allocation means, the limits lifted: the system has no memory, or the image exceeds its limit."""
     try:
-        pillow.have_room(limits.data_bytes(request.size, request.header))
+        pillow.check_allocation(limits.data_bytes(request.size, request.header))
     except MemoryError:
         return MemoryError(str(error) or "the system has no memory for the image")
     return messages.OverLimit()

@@ -9,7 +9,7 @@ from service.ipc.signal_names import signal_name
 CPU_TIME = "CPU time"
 MEMORY = "memory limit"
 MALFORMED = "malformed reply"
-SILENT = "no reply"
+NO_REPLY = "no reply"
 LOST = "no decoder process"
 """The fork server has ended, or could not fork."""
 KILLED = signal.SIGKILL.name
@@ -28,11 +28,11 @@ class Fault(Exception):
         self.name = name
 
     @property
-    def may_pass(self) -> bool:
+    def is_retryable(self) -> bool:
         """Whether a fresh child may do better. CPU time would be spent once more for nothing."""
         return self.name != CPU_TIME
 
-    def verdict(self) -> Exception:
+    def caller_error(self) -> Exception:
         """The error for the caller after the last try."""
         if self.name == LOST:
             return DecodersUnavailable("no process for decoding can be started")
@@ -49,7 +49,7 @@ SENTENCES = {
     CPU_TIME: "its decoder took far more time than any image of its size should",
     MEMORY: "its decoder took far more memory than any image of its size should",
     MALFORMED: "its decoder gave an answer that cannot be right",
-    SILENT: "its decoder gave no answer",
+    NO_REPLY: "its decoder gave no answer",
 }
 
 
@@ -57,7 +57,7 @@ def _ended(name: str) -> str:
     return f"its decoder ended with {name}"
 
 
-def of_status(status: int | None) -> Fault:
+def from_wait_status(status: int | None) -> Fault:
     """The fault of a child that ended by itself, by its status as wait(2) gives it; None where there was no child."""
     if status is None:
         return Fault(LOST)

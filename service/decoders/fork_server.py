@@ -113,7 +113,7 @@ def main() -> None:
     ipc.end_with_parent(int(parent))
     _leave_standard_error_to_the_log()
     logs.configure(level, style)
-    preloading.load_late_modules()
+    preloading.import_lazy_modules()
     sandbox.allow_file_growth()  # forbidden where the parent was warm already; pixels are in memory files
     heap.keep_between_images()
     # What exists now stays where it is: a collection in a child would write to, and so copy, all of it.

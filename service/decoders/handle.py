@@ -39,7 +39,7 @@ class Child:
         """What restricts the child; None before its first reply."""
 
     @property
-    def is_silent(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether it is there and says nothing, as an idle one should."""
         try:
             self.connection.recv(1, socket.MSG_PEEK)

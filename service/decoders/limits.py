@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.images.memory import Header, needed
+from service.images.memory import Header, decoding_peak_bytes
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ HEADROOM = 1.25
 """Allowed memory per counted byte. The AVIF reader asks beforehand for 21 bytes a pixel, where 17.7 are counted."""
 COPIES = 5
 """Of the upload: as it came, and those of readers that leave out metadata and of the libraries themselves."""
-SPARE = (64 + 16 * (os.cpu_count() or 1)) * MEBIBYTE
+FIXED_BYTES = (64 + 16 * (os.cpu_count() or 1)) * MEBIBYTE
 """Bytes whatever the size: buffers, and a stack of 8 MiB a core in each of two pools of threads (libavif, libheif)."""
 
 BASE_SECONDS = 10.0
@@ -31,7 +31,7 @@ SECONDS_PER_MEGABYTE = 5.0
 """The costliest file that the readers of `images` accept takes 1.7 s. Processors ten times slower than the one that
 these figures come from stay within the sum of all three for every photo."""
 
-SILENCE = 20
+WALL_SECONDS_PER_CPU_SECOND = 20
 """Seconds on the clock per second of allowed CPU time, after which a child counts as hanging: more than an overloaded
 machine needs."""
 
@@ -42,8 +42,8 @@ RESIDENT, SHARED, DATA = 1, 2, 5
 
 def data_bytes(size: int, header: Header | None) -> int:
     """Bytes that an image of `size` bytes may allocate: all its pixels, or without `header` its header alone."""
-    pixels = int(HEADROOM * needed(header)) if header is not None else 0
-    return pixels + COPIES * size + SPARE
+    pixels = int(HEADROOM * decoding_peak_bytes(header)) if header is not None else 0
+    return pixels + COPIES * size + FIXED_BYTES
 
 
 def cpu_seconds(size: int, header: Header | None) -> float:

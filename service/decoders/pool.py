@@ -19,7 +19,7 @@ from service.decoders.handle import Child, ForkServer, ServerGone
 from service.images.memory import Header
 from service.sandbox import Restrictions
 
-__all__ = ["Decoders", "DecodersUnavailable"]
+__all__ = ["DecoderPool", "DecodersUnavailable"]
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ TRIES = 2
 Replied = tuple[messages.Reply, ipc.SealedMemory | None]
 
 
-class Decoders:
+class DecoderPool:
     """At most `children` decoder children, forked on demand. Further requests wait in the order of their coming."""
 
     def __init__(self, server: ForkServer, children: int) -> None:
@@ -98,10 +98,10 @@ class Decoders:
                     child = self._used_child() if tries_left else self._fresh_child()
                     reply, memory = await self._try(child, request, upload)
                 except Fault as fault:
-                    last = tries_left == 0 or not fault.may_pass
+                    last = tries_left == 0 or not fault.is_retryable
                     self._note(fault, request, last)
                     if last:
-                        raise fault.verdict() from fault
+                        raise fault.caller_error() from fault
                 else:
                     if isinstance(reply.result, Exception):
                         raise reply.result
@@ -111,14 +111,16 @@ class Decoders:
     async def _try(self, child: Child, request: messages.Request, upload: ipc.SealedMemory) -> Replied:
         """One request to one child. Raises Fault, and the child is gone then."""
         try:
-            async with asyncio.timeout(limits.SILENCE * limits.cpu_seconds(request.size, request.header)):
+            async with asyncio.timeout(
+                limits.WALL_SECONDS_PER_CPU_SECOND * limits.cpu_seconds(request.size, request.header)
+            ):
                 reply, memory = await _exchange(child, request, upload)
         except BaseException as error:
             ended = self._end(child)
             if isinstance(error, TimeoutError):
-                raise Fault(faults.SILENT) from error
+                raise Fault(faults.NO_REPLY) from error
             if isinstance(error, OSError):
-                raise faults.of_status(await asyncio.shield(ended)) from error
+                raise faults.from_wait_status(await asyncio.shield(ended)) from error
             raise
         self.restrictions = child.restrictions
         over_limit = isinstance(reply.result, messages.OverLimit)
@@ -134,7 +136,7 @@ class Decoders:
         """An idle child, the one that was used last, or a new one. Raises Fault."""
         while self._idle:
             child = self._idle.pop()
-            if child.is_silent:
+            if child.is_idle:
                 return child
             self._end(child)
         return self._fresh_child()

@@ -48,7 +48,7 @@ def header(data: bytes) -> Header:
             case "AVIF or HEIF":
                 width, height, kind = isobmff.header(data)
             case _:
-                with pillow.opened(data, kind) as image:
+                with pillow.open_image(data, kind) as image:
                     width, height = image.size
     except (struct.error, IndexError) as error:
         raise UndecodableImage(f"The {kind} file ends within its header ({len(data)} bytes).") from error

@@ -41,7 +41,7 @@ class Header(NamedTuple):
         return self.width * self.height
 
 
-def needed(found: Header) -> int:
+def decoding_peak_bytes(found: Header) -> int:
     """Bytes that `decode` needs at its peak for such an image, the upload itself not counted."""
     peak = PEAK_PER_BYTE.get(found.format, OTHERS_PEAK_PER_BYTE)
     if found.components == CMYK_COMPONENTS:

@@ -10,8 +10,15 @@ from PIL import Image
 
 from service.images import pillow
 from service.images.errors import UndecodableImage
-from service.images.formats.jpeg import check_scans, completed, frame, segments
-from service.images.formats.png import GRAY, GRAY_ALPHA, RGB_ALPHA, content_of, image_header, still
+from service.images.formats.jpeg import check_scans, decoder_input, frame, segments
+from service.images.formats.png import (
+    GRAY,
+    GRAY_ALPHA,
+    RGB_ALPHA,
+    content_of,
+    image_header,
+    without_dropped_chunks,
+)
 from service.images.memory import CMYK_COMPONENTS
 
 BGRA_CHANNELS = 4
@@ -28,9 +35,9 @@ def jpeg(data: bytes) -> NDArray[np.uint8]:
     """
     found, parts = frame(data), list(segments(data))
     check_scans(parts)
-    complete = completed(data, parts)
+    complete = decoder_input(data, parts)
     if found.components == CMYK_COMPONENTS:
-        with pillow.opened(complete, "JPEG") as image:
+        with pillow.open_image(complete, "JPEG") as image:
             return pillow.by_strips(image, _adobe_cmyk_to_rgb)
     return rgb(complete)
 
@@ -48,7 +55,7 @@ def png(data: bytes) -> NDArray[np.uint8]:
     white, so that it finds no face in either. Here the high byte counts.
     """
     colour_type = image_header(data).colour_type
-    image = still(data)
+    image = without_dropped_chunks(data)
     transparent = colour_type == RGB_ALPHA or content_of(data, b"tRNS") is not None
     if colour_type in (GRAY, GRAY_ALPHA) or not transparent:
         return rgb(image)

@@ -33,9 +33,9 @@ UPRIGHT = 1
 XMP = ("xmp", "XML:com.adobe.xmp")
 """Pillow's names for a file's XMP packet."""
 
-Turn = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+Transform = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
-TURNS: Mapping[int, Turn] = MappingProxyType(
+TRANSFORMS: Mapping[int, Transform] = MappingProxyType(
     {
         2: lambda stored: stored[:, ::-1],
         3: lambda stored: stored[::-1, ::-1],
@@ -51,7 +51,7 @@ TURNS: Mapping[int, Turn] = MappingProxyType(
 
 def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """(H, W, 3) as stored to (H, W, 3) or (W, H, 3) as seen, C-contiguous."""
-    turn = TURNS.get(orientation)
+    turn = TRANSFORMS.get(orientation)
     return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
 
@@ -85,7 +85,7 @@ def _jpeg_orientation(data: bytes) -> int:
 def _avif_orientation(data: bytes) -> int:
     """From the boxes irot and imir, which Pillow gives as EXIF, and never from XMP."""
     try:
-        with isobmff.opened(data, "AVIF") as image:
+        with isobmff.open_image(data, "AVIF") as image:
             # Image.getexif() looks into XMP where EXIF has no orientation.
             image.info = {name: value for name, value in image.info.items() if name not in XMP}
             return _known(image.getexif())
@@ -95,4 +95,4 @@ def _avif_orientation(data: bytes) -> int:
 
 def _known(exif: Image.Exif) -> int:
     stated = exif.get(ExifTags.Base.Orientation)
-    return stated if isinstance(stated, int) and stated in TURNS else UPRIGHT
+    return stated if isinstance(stated, int) and stated in TRANSFORMS else UPRIGHT

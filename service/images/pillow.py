@@ -75,7 +75,7 @@ quiet = _Quiet()
 
 
 @contextmanager
-def opened(data: bytes, kind: str) -> Iterator[Image.Image]:
+def open_image(data: bytes, kind: str) -> Iterator[Image.Image]:
     """The image, its header read and no pixel decoded. Raises UndecodableImage, also on errors within the block.
 
     Pillow's parsers let nearly every built-in exception out on damaged files, so all become ours here; what the
@@ -92,7 +92,7 @@ def opened(data: bytes, kind: str) -> Iterator[Image.Image]:
         ) from error
 
 
-def have_room(size: int) -> None:
+def check_allocation(size: int) -> None:
     """Raises MemoryError where `size` bytes cannot be allocated: in the middle of a file, a decoder that has no memory
     reports damage."""
     np.empty(size, np.uint8)

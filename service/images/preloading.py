@@ -2,11 +2,11 @@
 
 from importlib import import_module
 
-LATE = ("PIL.ImageCms", "numpy.ma")
+LAZY_MODULES = ("PIL.ImageCms", "numpy.ma")
 """By Image.convert for TIFF in CIELAB, and by numpy.isin for directories of a TIFF (tiff_directory.py)."""
 
 
-def load_late_modules() -> None:
+def import_lazy_modules() -> None:
     """Import them, so that a confined process (service.sandbox) decodes every photo that another one decodes."""
-    for name in LATE:
+    for name in LAZY_MODULES:
         import_module(name)

@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from service.gauges import SECONDS, add_budget
 from service.pipeline.originals import Originals
 from service.pipeline.queue import Queue
@@ -48,9 +48,9 @@ class WorkerMetrics:
             "face_originals_misses", "Faces of an original that was decoded for them.", registry=registry
         )
         ProcessCollector(namespace=NAMESPACE, registry=registry)
-        registry.register(_Stages(readiness))
+        registry.register(_StageCollector(readiness))
 
-    def watch(self, queue: Queue, originals: Originals, decoders: Decoders) -> None:
+    def watch(self, queue: Queue, originals: Originals, decoders: DecoderPool) -> None:
         """Adds gauges of the budgets and counts of the decoders. Read at each scrape."""
         Gauge(
             "face_originals_bytes",
@@ -59,7 +59,7 @@ class WorkerMetrics:
         ).set_function(lambda: originals.bytes_held)
         for unit, budget in (("bytes", queue.memory), ("places", queue.places)):
             add_budget(self.registry, "photos", unit, budget)
-        self.registry.register(_Decoders(decoders))
+        self.registry.register(_DecoderCollector(decoders))
 
     def recognized(self, decoding: float, timings: Timings, faces: int) -> None:
         """A photo is done; `decoding` is in seconds."""
@@ -73,10 +73,10 @@ class WorkerMetrics:
         return generate_latest(self.registry).decode()
 
 
-class _Decoders(Collector):
+class _DecoderCollector(Collector):
     """Decoder processes: how many were started, and the faults that ended them."""
 
-    def __init__(self, decoders: Decoders) -> None:
+    def __init__(self, decoders: DecoderPool) -> None:
         self._decoders = decoders
 
     def describe(self) -> Iterable[Metric]:
@@ -94,7 +94,7 @@ class _Decoders(Collector):
         yield faults
 
 
-class _Stages(Collector):
+class _StageCollector(Collector):
     """Engine and provider of each stage, sizes of its batches and number of its fallbacks to dlib, once warmed up."""
 
     def __init__(self, readiness: Readiness) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from model_store.models import MODELS
-from service.decoders.pool import Decoders
-from service.images.memory import Header, needed
+from service.decoders.pool import DecoderPool
+from service.images.memory import Header, decoding_peak_bytes
 from service.ipc import SealedMemory
 from service.messages import Photo
 from service.pipeline import answers
@@ -15,7 +15,7 @@ from service.pipeline.engine_health import EngineHealth, fallbacks
 from service.pipeline.face_part import face_of
 from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.originals import Originals, digest
-from service.pipeline.photo_work import FURTHER_FACE, Encoded, PhotoWork, Task, Tools
+from service.pipeline.photo_work import FURTHER_FACE, EncodedPhoto, PhotoTask, PhotoWork, SharedParts
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import Readiness
 from service.recognition import memory
@@ -31,7 +31,7 @@ class PhotoPipeline:
 
     settings: Settings
     readiness: Readiness
-    decoders: Decoders
+    decoders: DecoderPool
     queue: Queue
     originals: Originals
     """Decoded originals of `/compute`, which gets the same file again for the next face."""
@@ -45,11 +45,13 @@ class PhotoPipeline:
         """
         task, key = await _task(photo, content)
         header = await self.decoders.header(content, photo.size, photo.maximum_area)
-        tools = Tools(
+        shared = SharedParts(
             await self.readiness.recognizer(), self.decoders, self.queue, self.originals, self.metrics
         )
-        encoded = Encoded(content, photo.size, header, photo.maximum_area, self.settings.honour_orientation)
-        work = PhotoWork(encoded, task, tools, key, lambda: begun(header))
+        encoded = EncodedPhoto(
+            content, photo.size, header, photo.maximum_area, self.settings.honour_orientation
+        )
+        work = PhotoWork(encoded, task, shared, key, lambda: begun(header))
         return await self._worked(work, photo.size + self._needed(header, task))
 
     async def _worked(self, work: PhotoWork, needed: int) -> bytes:
@@ -67,37 +69,37 @@ class PhotoPipeline:
         self.metrics.retried.inc()
         # All bytes there are: nothing else is in work then, and takes memory or a device from this photo.
         everything = max(self.queue.memory.total, 1)
-        before = fallbacks(work.tools.recognizer.stages())
+        before = fallbacks(work.shared.recognizer.stages())
         answer = await self.queue.run(work.last_try, everything, work.keep)
         # Other photos cannot have moved the count: they have no place before this one ends.
-        if fallbacks(work.tools.recognizer.stages()) > before:
+        if fallbacks(work.shared.recognizer.stages()) > before:
             self.health.failed()
         return answer
 
-    def _needed(self, header: Header, task: Task) -> int:
+    def _needed(self, header: Header, task: PhotoTask) -> int:
         """Bytes for a photo in work: at its peak while it is decoded, or while it is recognised."""
         recognizing = memory.recognition_bytes(
             MODELS[self.settings.model], header.height, header.width, known=task.rectangles is not None
         )
-        return max(needed(header), recognizing)
+        return max(decoding_peak_bytes(header), recognizing)
 
 
-async def _task(photo: Photo, content: SealedMemory) -> tuple[Task, bytes | None]:
+async def _task(photo: Photo, content: SealedMemory) -> tuple[PhotoTask, bytes | None]:
     """The task of a photo, and the key in `originals` where its face is given. Raises BadFace."""
     if photo.known:
         return await asyncio.to_thread(_known, photo, content)
     name = _name(photo, content)
-    return Task(None, lambda faces: answers.detected(name, faces)), None
+    return PhotoTask(None, lambda faces: answers.detected(name, faces)), None
 
 
-def _known(photo: Photo, content: SealedMemory) -> tuple[Task, bytes]:
+def _known(photo: Photo, content: SealedMemory) -> tuple[PhotoTask, bytes]:
     """The task for a face that is given, and the digest of its photo; blocks. Raises BadFace."""
     name = _name(photo, content)
     part = None if photo.face is None else content.read(photo.size + photo.name, photo.face)
     known = face_of(part)
     with content.mapped() as mapped, memoryview(mapped) as whole:
         key = digest(whole[: photo.size])
-    return Task([known.rectangle], lambda faces: answers.computed(name, known.echo, faces[0])), key
+    return PhotoTask([known.rectangle], lambda faces: answers.computed(name, known.echo, faces[0])), key
 
 
 def _name(photo: Photo, content: SealedMemory) -> str:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from service.images.memory import Header
 from service.ipc import SealedMemory
 from service.messages import TOO_LITTLE_MEMORY
@@ -37,7 +37,7 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedPhoto:
     """A photo as it was uploaded, with what its header says."""
 
     memory: SealedMemory
@@ -54,7 +54,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Task:
+class PhotoTask:
     """The request for one photo: known faces, and the form of the answer."""
 
     rectangles: Sequence[Rectangle] | None
@@ -64,11 +64,11 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Tools:
+class SharedParts:
     """The parts of the worker that all photos share."""
 
     recognizer: RecognizerInterface
-    decoders: Decoders
+    decoders: DecoderPool
     queue: Queue
     originals: Originals
     metrics: WorkerMetrics
@@ -78,9 +78,9 @@ class Tools:
 class PhotoWork:
     """One photo and its work. All methods but `keep` raise REFUSALS, or EngineError for whatever else fails."""
 
-    photo: Encoded
-    task: Task
-    tools: Tools
+    photo: EncodedPhoto
+    task: PhotoTask
+    shared: SharedParts
     key: bytes | None
     """Of the photo in `originals`, for a task whose faces are known: the next face comes with the same file."""
     begun: Callable[[], None]
@@ -106,20 +106,20 @@ class PhotoWork:
     async def further_face(self) -> bytes | None:
         """The answer from the held pixels, or None where another photo has taken their memory meanwhile."""
         self.begun()
-        return await _without_frames(self.tools.queue.in_thread(self._recognize_held))
+        return await _without_frames(self.shared.queue.in_thread(self._recognize_held))
 
     def keep(self) -> int:
         """Hold the pixels for the next face; returns how many of the photo's bytes stay lent for them."""
         decoded, self._decoded = self._decoded, None
         if self.key is None or decoded is None:
             return 0
-        return self.tools.originals.keep(self.key, decoded, FURTHER_FACE)
+        return self.shared.originals.keep(self.key, decoded, FURTHER_FACE)
 
     async def _decode_and_recognize(self, *, fallback: bool) -> bytes:
         self.begun()
         started = time.perf_counter()
         photo = self.photo
-        image = await self.tools.decoders.decode(
+        image = await self.shared.decoders.decode(
             photo.memory,
             photo.size,
             photo.header,
@@ -128,26 +128,26 @@ class PhotoWork:
         )
         decoding = time.perf_counter() - started
         work = partial(self._recognize, image, decoding, fallback=fallback)
-        answer = await self.tools.queue.in_thread(work)
+        answer = await self.shared.queue.in_thread(work)
         if self.key is not None:
-            self.tools.metrics.original_misses.inc()
+            self.shared.metrics.original_misses.inc()
             self._decoded = image
         return answer
 
     def _recognize_held(self) -> bytes | None:
         assert self.key is not None
-        with self.tools.originals.reading(self.key) as image:
+        with self.shared.originals.reading(self.key) as image:
             if image is None:
                 return None
-            self.tools.metrics.original_hits.inc()
+            self.shared.metrics.original_hits.inc()
             return self._recognize(image, 0, fallback=False)
 
     def _recognize(self, image: Pixels, decoding: float, *, fallback: bool) -> bytes:
         """`decoding` is in seconds."""
         rows, columns, _ = image.shape
         check_within(self.task.rectangles or (), columns, rows)
-        recognition = self.tools.recognizer.recognize_timed(image, self.task.rectangles, fallback=fallback)
-        self.tools.metrics.recognized(decoding, recognition.timings, len(recognition.faces))
+        recognition = self.shared.recognizer.recognize_timed(image, self.task.rectangles, fallback=fallback)
+        self.shared.metrics.recognized(decoding, recognition.timings, len(recognition.faces))
         return self.task.answer(recognition.faces)
 
 

@@ -10,7 +10,7 @@ from service.recognition.compute.threads import start_pool
 Result = TypeVar("Result")
 
 
-class TookTooLong(Exception):
+class TimeLimitExceeded(Exception):
     """The operator's time limit passed."""
 
 
@@ -38,7 +38,7 @@ class Queue:
         and this ends when the work has ended.
 
         `keep` is called when the work has ended, in whatever way; it returns how many of the bytes stay lent. Raises
-        TookTooLong.
+        TimeLimitExceeded.
         """
         # The place first: bytes that are reserved for a photo without a place would be unused.
         await self.places.take(1)
@@ -65,7 +65,7 @@ class Queue:
             raise
         if not running.done():
             running.cancel()
-            raise TookTooLong(
+            raise TimeLimitExceeded(
                 f"no answer within {self._seconds:g} seconds, the limit that the operator set with REQ_TIMEOUT"
             )
         return running.result()

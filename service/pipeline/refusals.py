@@ -6,7 +6,7 @@ from types import MappingProxyType
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.messages import RefusalStatus
 from service.pipeline.face_part import BadFace
-from service.pipeline.queue import TookTooLong
+from service.pipeline.queue import TimeLimitExceeded
 
 
 class TooLittleMemory(Exception):
@@ -14,7 +14,7 @@ class TooLittleMemory(Exception):
 
 
 STATUS: Mapping[type[Exception], RefusalStatus] = MappingProxyType(
-    {ImageTooLarge: 412, UndecodableImage: 415, BadFace: 422, TookTooLong: 503, TooLittleMemory: 503}
+    {ImageTooLarge: 412, UndecodableImage: 415, BadFace: 422, TimeLimitExceeded: 503, TooLittleMemory: 503}
 )
 """A fault of the request, which a retry would repeat, or a limit of the operator's."""
 

@@ -9,7 +9,7 @@ from service.sandbox.limits import (
     allow_file_growth,
     forbid_core_files,
     forbid_file_growth,
-    prefer_to_be_killed,
+    raise_oom_score,
 )
 from service.sandbox.restrictions import Restrictions, restrict_decoder, restrict_worker
 
@@ -18,7 +18,7 @@ __all__ = [
     "allow_file_growth",
     "forbid_core_files",
     "forbid_file_growth",
-    "prefer_to_be_killed",
+    "raise_oom_score",
     "restrict_decoder",
     "restrict_worker",
 ]

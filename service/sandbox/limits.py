@@ -60,7 +60,7 @@ def allow_file_growth() -> None:
         _log.info("the limit of files' growth stays: %s", error.strerror)
 
 
-def prefer_to_be_killed(score: int) -> bool:
+def raise_oom_score(score: int) -> bool:
     """Raise this process's oom_score_adj to `score`; children inherit it. A higher one stays.
 
     Args:

@@ -58,7 +58,7 @@ def restrict_worker(writable: Sequence[Path]) -> Restrictions:
 
     Reading and executing stay allowed, so that dlib's processes can be spawned; they inherit all of it. Signals from
     outside still arrive. No signal reaches a process that was started before the call: it is outside. Files of /proc
-    cannot be written either, so prefer_to_be_killed comes first. As root, block devices in /dev can be written.
+    cannot be written either, so raise_oom_score comes first. As root, block devices in /dev can be written.
 
     Args:
         writable: folders for machine code and a driver's cache. Missing ones are made; one that cannot be made is

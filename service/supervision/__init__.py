@@ -5,7 +5,7 @@ Recognition is pure, so a photo without an answer can be sent to the next worker
 
 from service.supervision.dispatch import Dispatch, Job
 from service.supervision.outcomes import NeverReady, NotReady, Refused, WorkerFault
-from service.supervision.process import WorkerProcess, launched
+from service.supervision.process import WorkerProcess, launch_worker
 from service.supervision.supervisor import Launch, Supervisor
 
 __all__ = [
@@ -18,5 +18,5 @@ __all__ = [
     "Supervisor",
     "WorkerFault",
     "WorkerProcess",
-    "launched",
+    "launch_worker",
 ]

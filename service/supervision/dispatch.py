@@ -32,10 +32,10 @@ WINDOW = 64
 """Photos that the worker has at a time, most of which wait for memory there: far more than it works on. Each takes a
 descriptor in both processes."""
 
-MOST_DEATHS = 10
+MAXIMUM_DEATHS = 10
 """Deaths of workers that had a photo in work, after which it counts as the cause, unrelated as each may seem."""
 
-WITH_OTHERS, ALONE, SMALLEST = range(3)
+WITH_OTHERS, ALONE, ALONE_LOW_MEMORY = range(3)
 """How a photo is sent: beside others, alone, or alone to a worker that takes as little memory as possible."""
 
 
@@ -43,7 +43,7 @@ class Job:
     """A photo that needs an answer.
 
     Attributes:
-        in_work: its header is read, and the worker has admitted it.
+        in_progress: its header is read, and the worker has admitted it.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Job:
         self.level = WITH_OTHERS
 
     @property
-    def in_work(self) -> bool:
+    def in_progress(self) -> bool:
         return self.begun is not None
 
     def send(self, channel: Channel) -> None:
@@ -117,7 +117,7 @@ class Dispatch:
         """Photos to be sent alone. No other is sent before them."""
         self._sent: dict[int, Job] = {}
         self._channel: Channel | None = None
-        self._smallest = False
+        self._low_memory = False
         self._failure: Exception | None = None
         self.blamed = 0
 
@@ -127,9 +127,9 @@ class Dispatch:
         return len(self._waiting) + len(self._suspects)
 
     @property
-    def needs_smallest(self) -> bool:
+    def needs_low_memory(self) -> bool:
         """Whether the next photo is for a worker that takes as little memory as possible."""
-        return bool(self._suspects) and self._suspects[0].level == SMALLEST
+        return bool(self._suspects) and self._suspects[0].level == ALONE_LOW_MEMORY
 
     async def answer(self, job: Job) -> bytes:
         """The answer as JSON. Cancelled, the work ends as soon as it can.
@@ -146,9 +146,9 @@ class Dispatch:
         finally:
             self._leave(job)
 
-    def connected(self, channel: Channel, *, smallest: bool) -> None:
+    def connected(self, channel: Channel, *, low_memory: bool) -> None:
         """Begins to send photos to a worker."""
-        self._channel, self._smallest = channel, smallest
+        self._channel, self._low_memory = channel, low_memory
         self._send()
 
     def disconnected(self) -> None:
@@ -185,9 +185,9 @@ class Dispatch:
         `ready`: it had been warm, so that a photo may be the cause.
         """
         sent, self._sent = list(self._sent.values()), {}
-        in_work = [job for job in sent if job.in_work] or sent
+        in_progress = [job for job in sent if job.in_progress] or sent
         for job in sent:
-            blamed = ready and job in in_work and self._is_cause(job, death)
+            blamed = ready and job in in_progress and self._is_cause(job, death)
             if job.result.done() or blamed:
                 job.close()
             else:
@@ -206,7 +206,7 @@ class Dispatch:
     def _is_cause(self, job: Job, death: Death) -> bool:
         """Whether a photo that was in work is refused; if not, its next level is set."""
         job.deaths += 1
-        if job.result.done() or (death.unrelated and job.deaths < MOST_DEATHS):
+        if job.result.done() or (death.unrelated and job.deaths < MAXIMUM_DEATHS):
             return False
         if job.level == WITH_OTHERS or (job.level == ALONE and death.out_of_memory):
             job.level += 1
@@ -262,10 +262,10 @@ class Dispatch:
 
     def _next(self) -> Job | None:
         """The photo to send now, taken from its queue."""
-        if self._suspects or self._smallest:
+        if self._suspects or self._low_memory:
             if self._sent:
                 return None
-            if self.needs_smallest != self._smallest:
+            if self.needs_low_memory != self._low_memory:
                 self._channel = None
                 self._replace()
                 return None

@@ -11,7 +11,7 @@ from service.messages import (
     Begun,
     CannotStart,
     MalformedMessage,
-    Opened,
+    NetworksLoaded,
     Ready,
     StatusReport,
     StatusRequest,
@@ -47,13 +47,18 @@ class Link:
     """
 
     def __init__(
-        self, process: WorkerProcess, dispatch: Dispatch, opened: Callable[[], None], *, smallest: bool
+        self,
+        process: WorkerProcess,
+        dispatch: Dispatch,
+        networks_loaded: Callable[[], None],
+        *,
+        low_memory: bool,
     ) -> None:
-        """`opened` is called when the worker has loaded its networks; it then gets photos."""
+        """`networks_loaded` is called when the worker has loaded its networks; it then gets photos."""
         self._process = process
         self._dispatch = dispatch
-        self._opened = opened
-        self._smallest = smallest
+        self._networks_loaded = networks_loaded
+        self._low_memory = low_memory
         self._oom_kills = oom_kills()
         self._closed = asyncio.Event()
         self._channel = Channel(process.connection, self._received, self._disconnected)
@@ -123,9 +128,9 @@ class Link:
     def _received(self, message: Message) -> None:
         try:
             match parsed := from_worker(message.head):
-                case Opened():
-                    self._opened()
-                    self._dispatch.connected(self._channel, smallest=self._smallest)
+                case NetworksLoaded():
+                    self._networks_loaded()
+                    self._dispatch.connected(self._channel, low_memory=self._low_memory)
                 case Ready():
                     self.ready = True
                 case CannotStart():

@@ -19,7 +19,7 @@ COMMAND: Sequence[str] = (sys.executable, "-m", "service.worker")
 SECRETS = ("API_KEY",)
 """Variables of the environment that the worker does not get."""
 
-SMALLEST = {"GUNICORN_WORKERS": "1", "FACE_THREADS": "1"}
+LOW_MEMORY_SETTINGS = {"GUNICORN_WORKERS": "1", "FACE_THREADS": "1"}
 """Settings with which a photo takes the least memory."""
 
 FIRST_PROCESS = 1
@@ -66,21 +66,21 @@ class _Child:
         return await asyncio.to_thread(self._process.wait)
 
 
-def launched(*, smallest: bool, command: Sequence[str] | None = None) -> WorkerProcess:
+def launch_worker(*, low_memory: bool, command: Sequence[str] | None = None) -> WorkerProcess:
     """Starts a worker, by COMMAND where no other is given. Raises OSError.
 
     `smallest`: for one photo that takes as little memory as possible.
     """
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    return _Child(command or COMMAND, environment | (SMALLEST if smallest else {}))
+    return _Child(command or COMMAND, environment | (LOW_MEMORY_SETTINGS if low_memory else {}))
 
 
-def launched_ahead() -> Callable[..., WorkerProcess]:
-    """A function like `launched`, whose first worker is started by now. Raises OSError."""
-    ahead = [launched(smallest=False)]
+def launch_ahead() -> Callable[..., WorkerProcess]:
+    """A function like `launch_worker`, whose first worker is started by now. Raises OSError."""
+    ahead = [launch_worker(low_memory=False)]
 
-    def launch(*, smallest: bool) -> WorkerProcess:
-        return ahead.pop() if ahead and not smallest else launched(smallest=smallest)
+    def launch(*, low_memory: bool) -> WorkerProcess:
+        return ahead.pop() if ahead and not low_memory else launch_worker(low_memory=low_memory)
 
     return launch
 

@@ -16,9 +16,9 @@ from service.supervision.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
-FAILED_STARTS = 5
+MAXIMUM_FAILED_STARTS = 5
 """In a row, after which the service ends."""
-MOST_BLAMED = 5
+MAXIMUM_BLAMED = 5
 """Photos in a row that each ended two workers, after which the service ends: then the fault is not theirs, and each
 further one would be marked as failed."""
 FIRST_PAUSE = 0.5
@@ -30,9 +30,9 @@ SILENT = "the worker process does not answer; photos sent now wait until it does
 
 
 class Launch(Protocol):
-    """A way to start a worker, as `process.launched`. Raises OSError."""
+    """A way to start a worker, as `process.launch_worker`. Raises OSError."""
 
-    def __call__(self, *, smallest: bool) -> WorkerProcess: ...
+    def __call__(self, *, low_memory: bool) -> WorkerProcess: ...
 
 
 class Supervisor:
@@ -52,7 +52,7 @@ class Supervisor:
         self.resent: Counter[str] = Counter()
         self.dispatch = Dispatch(self._count_resent, self._replace)
         self._running: asyncio.Task[None] | None = None
-        self._opened = asyncio.Event()
+        self._networks_loaded = asyncio.Event()
         """A worker has loaded the networks, or none can, which `_failed` says."""
         self._failed = False
         self._closing = asyncio.Event()
@@ -65,9 +65,9 @@ class Supervisor:
         self._running = asyncio.create_task(self._run())
         self._running.add_done_callback(self._supervised)
 
-    async def opened(self) -> None:
+    async def networks_loaded(self) -> None:
         """Waits until a first worker has loaded the networks. Raises NeverReady where none can."""
-        await self._opened.wait()
+        await self._networks_loaded.wait()
         self._check()
 
     def check_ready(self) -> None:
@@ -111,9 +111,11 @@ class Supervisor:
             failed_starts, ever_ready = 0 if useful else failed_starts + 1, ever_ready or ready
             if refusal is not None and not ever_ready:
                 self._give_up(refusal)
-            elif self.dispatch.blamed == MOST_BLAMED:
-                self._give_up(f"{MOST_BLAMED} photos in a row ended the worker process twice each ({cause})")
-            elif failed_starts == FAILED_STARTS:
+            elif self.dispatch.blamed == MAXIMUM_BLAMED:
+                self._give_up(
+                    f"{MAXIMUM_BLAMED} photos in a row ended the worker process twice each ({cause})"
+                )
+            elif failed_starts == MAXIMUM_FAILED_STARTS:
                 self._give_up(f"the worker process died at {failed_starts} starts in a row ({cause})")
             else:
                 log.warning("the worker process died (%s); another one is started", cause)
@@ -123,12 +125,12 @@ class Supervisor:
 
     async def _one_worker(self) -> tuple[Death, Link | None]:
         """Starts a worker and waits for its end. There is no link where no process could be started."""
-        smallest = self.dispatch.needs_smallest
+        low_memory = self.dispatch.needs_low_memory
         try:
-            process = self._launch(smallest=smallest)
+            process = self._launch(low_memory=low_memory)
         except OSError as error:
             return Death(f"not started: {error.strerror}"), None
-        self._link = link = Link(process, self.dispatch, self._opened.set, smallest=smallest)
+        self._link = link = Link(process, self.dispatch, self._networks_loaded.set, low_memory=low_memory)
         try:
             return await link.run(), link
         finally:
@@ -155,7 +157,7 @@ class Supervisor:
 
     def _give_up(self, reason: str) -> None:
         self._failed = True
-        self._opened.set()
+        self._networks_loaded.set()
         self.dispatch.fail(NeverReady(NEVER))
         self._on_failure(reason)
 

@@ -51,7 +51,7 @@ class Endpoints:
         200 as soon as a worker has loaded the networks, also during its warm-up or replacement: photos wait. An error
         if no worker can start, so that the app sends no photo.
         """
-        await self.supervisor.opened()
+        await self.supervisor.networks_loaded()
         return json_response(
             {
                 "preferred_mimetype": self.settings.preferred_mimetype,

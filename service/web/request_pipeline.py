@@ -30,7 +30,7 @@ class PhotoRequest:
     @property
     def state(self) -> str:
         """Label of `face_cancelled`: the photo waits, or is in work."""
-        return "in work" if self.job is not None and self.job.in_work else "waiting"
+        return "in work" if self.job is not None and self.job.in_progress else "waiting"
 
 
 @dataclass(frozen=True)

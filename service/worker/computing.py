@@ -5,7 +5,7 @@ import socket
 from functools import partial
 
 from service.decoders.handle import ForkServer
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from service.memory.capacity import Capacity
 from service.memory.heap import give_large_blocks_back
 from service.pipeline.engine_health import EngineHealth
@@ -19,7 +19,7 @@ from service.sandbox import Restrictions
 from service.settings import Settings
 from service.worker.confinement import confine_when_warm
 from service.worker.recognizer_from_settings import recognizer_from_settings
-from service.worker.serving import Work, serve
+from service.worker.serving import WorkerParts, serve
 
 
 def run(connection: socket.socket, settings: Settings, server: ForkServer, restrictions: Restrictions) -> int:
@@ -34,18 +34,18 @@ def run(connection: socket.socket, settings: Settings, server: ForkServer, restr
     return loop.run_until_complete(serve(connection, lambda: _work(settings, server, restrictions)))
 
 
-def _work(settings: Settings, server: ForkServer, restrictions: Restrictions) -> Work:
+def _work(settings: Settings, server: ForkServer, restrictions: Restrictions) -> WorkerParts:
     """The parts of the worker. Raises RuntimeError with one line where the settings ask for what cannot be had."""
     capacity = Capacity.of(settings, usable_cores())
-    decoders = Decoders(server, capacity.photos + 1)
-    work = work_with(settings, capacity, recognizer_from_settings(settings, capacity.photos), decoders)
+    decoders = DecoderPool(server, capacity.photos + 1)
+    work = worker_parts(settings, capacity, recognizer_from_settings(settings, capacity.photos), decoders)
     work.confine = partial(confine_when_warm, restrictions)
     return work
 
 
-def work_with(
-    settings: Settings, capacity: Capacity, recognizer: RecognizerInterface, decoders: Decoders
-) -> Work:
+def worker_parts(
+    settings: Settings, capacity: Capacity, recognizer: RecognizerInterface, decoders: DecoderPool
+) -> WorkerParts:
     """The parts of the worker around a recogniser and decoders."""
     readiness = Readiness(recognizer)
     queue = Queue(capacity.photos, capacity.photo_bytes, settings.request_timeout)
@@ -53,4 +53,4 @@ def work_with(
     metrics = WorkerMetrics(readiness)
     metrics.watch(queue, originals, decoders)
     pipeline = PhotoPipeline(settings, readiness, decoders, queue, originals, metrics, EngineHealth())
-    return Work(readiness, pipeline, metrics)
+    return WorkerParts(readiness, pipeline, metrics)

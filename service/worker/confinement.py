@@ -25,7 +25,7 @@ COMPUTE_CACHE_PATH = "CUDA_CACHE_PATH"
 
 def confine() -> Restrictions:
     """Gives up what no start and no photo needs. For a process with one thread, before its large imports."""
-    sandbox.prefer_to_be_killed(OOM_SCORE_ADJ)
+    sandbox.raise_oom_score(OOM_SCORE_ADJ)
     return sandbox.restrict_worker(_writable())
 
 

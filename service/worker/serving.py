@@ -22,7 +22,7 @@ from service.messages import (
     Ended,
     Faulted,
     MalformedMessage,
-    Opened,
+    NetworksLoaded,
     Photo,
     Ready,
     RefusedPhoto,
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Work:
+class WorkerParts:
     """The parts that answer messages."""
 
     readiness: Readiness
@@ -55,7 +55,7 @@ class Work:
     """For `/info`, once the warm-up is over."""
 
 
-async def serve(connection: socket.socket, opened: Callable[[], Work]) -> int:
+async def serve(connection: socket.socket, opened: Callable[[], WorkerParts]) -> int:
     """Answers messages until the end of the connection; `opened` loads the networks, and blocks.
 
     Returns the exit status: 0; 1 where the worker could not start, after a message with the reason; or
@@ -64,7 +64,7 @@ async def serve(connection: socket.socket, opened: Callable[[], Work]) -> int:
     serving = _Serving(connection)
     try:
         serving.work = work = opened()
-        serving.channel.send(Opened().head())
+        serving.channel.send(NetworksLoaded().head())
         ended = asyncio.create_task(serving.closed.wait())
         if await _first(asyncio.create_task(work.readiness.warm_up()), ended):
             return 0
@@ -101,7 +101,7 @@ def _reason(error: Exception) -> str:
 class _Serving:
     """The photos of one connection, a task each."""
 
-    work: Work
+    work: WorkerParts
 
     def __init__(self, connection: socket.socket) -> None:
         self.closed = asyncio.Event()

@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks.harness.running import SERVE
 from service.supervision.dispatch import WINDOW
-from service.supervision.supervisor import FAILED_STARTS, FIRST_PAUSE
+from service.supervision.supervisor import FIRST_PAUSE, MAXIMUM_FAILED_STARTS
 from tests.calling import Caller
 from tests.faults.conftest import PATIENCE
 from tests.faults.test_dying_worker import descriptors, is_ready, worker_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from benchmarks.harness.running import Service
     from tests.conftest import StartService
 
-PAUSES = FIRST_PAUSE * (2 ** (FAILED_STARTS - 1) - 1)
+PAUSES = FIRST_PAUSE * (2 ** (MAXIMUM_FAILED_STARTS - 1) - 1)
 """Seconds between the starts until the service gives up."""
 START_SECONDS = 15.0
 """For one start that fails, on a machine that other tests use too."""
@@ -91,10 +91,10 @@ def test_a_worker_that_dies_at_every_start_ends_the_service(
         assert opened.result(PATIENCE) == 503
     assert service.wait() == 1
     seconds = time.monotonic() - started
-    assert PAUSES / 2 < seconds < PAUSES + FAILED_STARTS * START_SECONDS
-    assert service.log.count("another one is started") == FAILED_STARTS - 1
+    assert PAUSES / 2 < seconds < PAUSES + MAXIMUM_FAILED_STARTS * START_SECONDS
+    assert service.log.count("another one is started") == MAXIMUM_FAILED_STARTS - 1
     reason = service.log.splitlines()[-1]
-    assert reason.startswith(f"the worker process died at {FAILED_STARTS} starts in a row (SIGSEGV)")
+    assert reason.startswith(f"the worker process died at {MAXIMUM_FAILED_STARTS} starts in a row (SIGSEGV)")
     assert "Traceback" not in service.log
 
 

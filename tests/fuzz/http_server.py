@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from service import ipc
 from service.decoders.handle import ForkServer
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from service.logs import FIELDS
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import plan
@@ -27,8 +27,8 @@ from service.supervision import Supervisor
 from service.web.app import create_app
 from service.web.keys import KeyRing
 from service.web.server.http_server import server_of
-from service.worker.computing import work_with
-from service.worker.serving import Work, serve
+from service.worker.computing import worker_parts
+from service.worker.serving import WorkerParts, serve
 from tests.fuzz.pieces import pieces
 
 KEY = "k"
@@ -76,8 +76,10 @@ class WorkerBeside:
     def __init__(self, settings: Settings, decoders: ForkServer) -> None:
         self.connection, others = ipc.pair()
 
-        def opened() -> Work:
-            return work_with(settings, Capacity.of(settings, cores=1), FixedFace(), Decoders(decoders, 2))
+        def opened() -> WorkerParts:
+            return worker_parts(
+                settings, Capacity.of(settings, cores=1), FixedFace(), DecoderPool(decoders, 2)
+            )
 
         self._serving = asyncio.create_task(serve(others, opened))
 

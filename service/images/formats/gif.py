@@ -66,7 +66,7 @@ def rgb(data: bytes) -> NDArray[np.uint8]:
     flags = SCREEN.unpack_from(data, SCREEN_AT)[2]
     whole = memoryview(data)
     still = b"".join((whole[: PALETTE_AT + _palette_bytes(flags)], frame.control, whole[frame.start :]))
-    with pillow.opened(still, "GIF") as image:
+    with pillow.open_image(still, "GIF") as image:
         return pillow.to_rgb(image)
 
 

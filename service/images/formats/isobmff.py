@@ -51,9 +51,9 @@ QUICKTIME = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 CODINGS = {b"av01": "AVIF", b"hvc1": "HEIF"}
 DERIVED = frozenset({b"grid", b"iovl", b"iden", b"tmap"})
 
-SPARE_PIXELS = 1 << 22
+EXTRA_PIXELS = 1 << 22
 OVERHEAD = 8
-"""Most pixels to decode, per pixel of the image, and SPARE_PIXELS on top. The largest honest figure is about
+"""Most pixels to decode, per pixel of the image, and EXTRA_PIXELS on top. The largest honest figure is about
 four: a grid, its tiles with their margins, and an alpha plane."""
 FRAME_OVERHEAD = 2
 """As OVERHEAD, for one AV1 frame of the image: a frame or tile is no larger, but for the tile of a thumbnail. libavif
@@ -71,7 +71,7 @@ PEAK_PER_PIXEL = 21
 """Bytes: 10 bits with alpha and without subsampling (PEAK_PER_BYTE["HEIF"])."""
 PEAK_OF_THREADS = 16 << 20
 """Bytes of addresses that decoding takes whatever the area is: a thread's stack of 8 MiB, and its buffers."""
-SPARE_BYTES = 1 << 20
+EXTRA_BYTES = 1 << 20
 """Bytes on top of that, for blank tiles that a grid names often; a megabyte of HEVC takes 0.06 s."""
 
 
@@ -107,13 +107,13 @@ def header(data: bytes) -> tuple[int, int, str]:
             if item.type == b"av01"
         } | dict.fromkeys(first_samples(data), FRAME_OVERHEAD)
         _check_overlap(data, pictures)
-    with opened(data, kind) as image:
+    with open_image(data, kind) as image:
         width, height = image.size
     _check_frames(data, pictures, width * height)
     return width, height, kind
 
 
-def with_brand(data: bytes, kind: str) -> bytes:
+def with_accepted_brand(data: bytes, kind: str) -> bytes:
     """The file with a compatible brand that the format's library accepts: in the place of the first, if it has none."""
     first = next(boxes(data, 0, len(data)))
     listed = first.start + 8
@@ -125,9 +125,9 @@ def with_brand(data: bytes, kind: str) -> bytes:
 
 
 @contextmanager
-def opened(data: bytes, kind: str) -> Iterator[Image.Image]:
-    """As `pillow.opened`."""
-    with pillow.opened(with_brand(data, kind), kind) as image:
+def open_image(data: bytes, kind: str) -> Iterator[Image.Image]:
+    """As `pillow.open_image`."""
+    with pillow.open_image(with_accepted_brand(data, kind), kind) as image:
         yield image
 
 
@@ -146,16 +146,16 @@ def _rgb(data: bytes, kind: str) -> NDArray[np.uint8]:
 
     libavif, libheif and their decoders report most failed allocations as damage, and crash at some.
     """
-    with opened(data, kind) as image:
+    with open_image(data, kind) as image:
         width, height = image.size
         peak = PEAK_PER_PIXEL * width * height + PEAK_OF_THREADS
-        pillow.have_room(peak)
+        pillow.check_allocation(peak)
         try:
             return pillow.to_rgb(image)
         except Exception as error:  # Pillow lets nearly every built-in exception out
             if any(sign in str(error) for sign in OUT_OF_MEMORY):
                 raise MemoryError(f"no memory to decode the {kind} file") from error
-            pillow.have_room(peak)  # another process may have taken it
+            pillow.check_allocation(peak)  # another process may have taken it
             raise
 
 
@@ -177,11 +177,11 @@ def _check_pictures(data: bytes, found: Container, kind: str) -> Collection[int]
     costs = [_cost(found.items, item, 0, known) for item in (found.primary, *found.auxiliaries)]
     pictures, pixels, size = (sum(part) for part in zip(*costs, strict=True))
     area = found.items[found.primary].area
-    if pictures > MAXIMUM_PICTURES or pixels > OVERHEAD * area + SPARE_PIXELS:
+    if pictures > MAXIMUM_PICTURES or pixels > OVERHEAD * area + EXTRA_PIXELS:
         raise UndecodableImage(
             f"The {kind} file puts {pictures} pictures of {pixels} pixels together for an image of {area} pixels."
         )
-    if size > OVERLAP * len(data) + SPARE_BYTES:
+    if size > OVERLAP * len(data) + EXTRA_BYTES:
         raise UndecodableImage(
             f"The {kind} file puts {size} bytes of pictures together, and has {len(data)}."
         )
@@ -218,7 +218,7 @@ def _check_frames(data: bytes, pictures: Mapping[Extents, int], area: int) -> No
     """Raises UndecodableImage where AV1 frames have more pixels than their overhead allows for `area`."""
     for extents, overhead in pictures.items():
         largest = max(av1.frame_areas(_joined(data, extents)), default=0)
-        if largest > overhead * area + SPARE_PIXELS:
+        if largest > overhead * area + EXTRA_PIXELS:
             raise UndecodableImage(f"The AVIF file says {area} pixels, and its frames have up to {largest}.")
 
 

@@ -130,7 +130,7 @@ def check_scans(parts: Sequence[Segment]) -> None:
         raise UndecodableImage(f"The JPEG has {scans} scans, more than {limit}: save it again, as baseline.")
 
 
-def completed(data: bytes, parts: Sequence[Segment]) -> bytes:
+def decoder_input(data: bytes, parts: Sequence[Segment]) -> bytes:
     """Input of the decoder: the image, its `parts`, without metadata before its first scan, and an end.
 
     Decoders copy or parse metadata, Pillow in time quadratic in the number of segments. From the first scan on every

@@ -16,7 +16,7 @@ frames, for gray beyond the end of its buffer (grfmt_png.cpp, readData, disposal
 COMPRESSED_METADATA = frozenset({b"iCCP", b"iTXt", b"zTXt"})
 """No pixel depends on them. libpng inflates each to up to 8 MB, all of which stay in memory: 1 MB of them took 6 s and
 980 MB."""
-LEFT_OUT = ANIMATION | COMPRESSED_METADATA
+DROPPED_CHUNKS = ANIMATION | COMPRESSED_METADATA
 
 MAXIMUM_CHUNKS = 200_000
 """128 MiB in pieces of under 700 bytes; encoders write IDAT of 8 KiB and more. Each chunk costs 0.4 us here."""
@@ -72,12 +72,12 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         start = end
 
 
-def still(data: bytes) -> bytes:
-    """The file without the chunks of LEFT_OUT, every other byte as it is; `data` itself where there are none."""
+def without_dropped_chunks(data: bytes) -> bytes:
+    """The file without the chunks of DROPPED_CHUNKS, every other byte as it is; `data` itself where there are none."""
     whole = memoryview(data)
     kept, begin = [], 0
     for chunk in chunks(data):
-        if chunk.kind in LEFT_OUT:
+        if chunk.kind in DROPPED_CHUNKS:
             kept.append(whole[begin : chunk.start])
             begin = chunk.end
     return b"".join([*kept, whole[begin:]]) if kept else data

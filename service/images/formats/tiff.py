@@ -50,7 +50,7 @@ from service.images.formats.tiff_directory import (
     Directory,
     Field,
     directory,
-    written,
+    with_single_directory,
 )
 
 MAXIMUM_STRILES = 100_000
@@ -58,20 +58,20 @@ MAXIMUM_STRILES = 100_000
 compression: two seconds at most. A photo of 256 MP has 4,000 tiles of 256 x 256, or 48,000 strips of one row in three
 planes."""
 
-SPARE_TILE_PIXELS = 1 << 22
+EXTRA_TILE_PIXELS = 1 << 22
 """Pixels that a tile may have beyond its image's, as one of 2048 x 2048 has around a thumbnail."""
 PADDING = 4
 """Most pixels of all tiles together, per pixel of the image: four where a corner reaches into each of four tiles."""
 
 BLACK_IS_ZERO, RGB = 1, 2
 WHITE_IS_ZERO = 0
-PLANES_APART = 2
+SEPARATE_PLANES = 2
 HORIZONTAL = 2
 """Predictor: each sample is stored as its difference from the one at its left (section 14)."""
 UNSIGNED, VOID = 1, 4
 MAXIMUM_SAMPLES = 6
 """Samples of a pixel, as in Pillow: CMYK and two more."""
-DEEPEST = 16
+MAXIMUM_BITS = 16
 BYTEWISE_COMPRESSIONS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 """None, LZW, Deflate, PackBits, Deflate's first number, LZMA, Zstandard: of bytes, not samples."""
 PREDICTED_COMPRESSIONS = frozenset({5, 8, 32946, 34925, 50000})
@@ -81,9 +81,9 @@ JPEG_COMPRESSION = 7
 """JPEG of TIFF Technical Note 2: each strip or tile is a JPEG of its own."""
 OVERLAP = 2
 """Most bytes of all different strips or tiles, per byte of the file."""
-PILLOWS_GRAY = frozenset({1, 2, 4, 8})
+PILLOW_GRAY_BITS = frozenset({1, 2, 4, 8})
 """Bits of a gray sample that Pillow scales and inverts rightly itself."""
-PILLOWS_COLOURS = frozenset({8, 16})
+PILLOW_COLOUR_BITS = frozenset({8, 16})
 
 
 class Samples(NamedTuple):
@@ -93,12 +93,12 @@ class Samples(NamedTuple):
     bits: int
     photometric: int
     compression: int
-    planes_apart: bool
+    separate_planes: bool
 
     @property
-    def together(self) -> int:
+    def interleaved(self) -> int:
         """Samples of a pixel beside one another."""
-        return 1 if self.planes_apart else self.number
+        return 1 if self.separate_planes else self.number
 
     def __str__(self) -> str:
         return (
@@ -133,8 +133,8 @@ def rgb(data: bytes) -> NDArray[np.uint8]:
         raise UndecodableImage(f"The TIFF file is truncated ({len(data)} bytes).") from error
     if samples.compression == JPEG_COMPRESSION:
         _check_jpegs(data, found, striles)
-    if _is_pillows(found, samples):
-        with _opened(data, found, _kept(found, striles, samples)) as image:
+    if _decodable_by_pillow(found, samples):
+        with _open_image(data, found, _copied_tags(found, striles, samples)) as image:
             return pillow.to_rgb(image)
     return _unpacked(data, found, samples, striles)
 
@@ -144,7 +144,7 @@ def _samples(found: Directory) -> Samples:
     bits = found.numbers(BITS, (1,))
     count = found.number(SAMPLES, 3 if found.number(COMPRESSION, 1) == 6 else 1)
     formats = found.numbers(SAMPLE_FORMAT, (UNSIGNED,))
-    if not set(formats) <= {UNSIGNED, VOID} or max(bits, default=0) > DEEPEST:
+    if not set(formats) <= {UNSIGNED, VOID} or max(bits, default=0) > MAXIMUM_BITS:
         raise UndecodableImage(
             "The image holds signed, floating-point or 32-bit samples, whose range is unknown: send 8 or 16 bits."
         )
@@ -157,7 +157,7 @@ def _samples(found: Directory) -> Samples:
         bits[0],
         found.number(PHOTOMETRIC, WHITE_IS_ZERO),
         found.number(COMPRESSION, 1),
-        count > 1 and found.number(PLANAR, 1) == PLANES_APART,
+        count > 1 and found.number(PLANAR, 1) == SEPARATE_PLANES,
     )
 
 
@@ -175,12 +175,12 @@ def _striles(found: Directory, samples: Samples) -> Striles:
             f"The TIFF file is damaged: it has strips or tiles of {across} x {down} pixels."
         )
     columns, rows = -(-width // across), -(-height // down)
-    number = columns * rows * (samples.number if samples.planes_apart else 1)
+    number = columns * rows * (samples.number if samples.separate_planes else 1)
     area = width * height
     if (
         number > MAXIMUM_STRILES
-        or across * down > area + SPARE_TILE_PIXELS
-        or columns * rows * across * down > PADDING * area + SPARE_TILE_PIXELS
+        or across * down > area + EXTRA_TILE_PIXELS
+        or columns * rows * across * down > PADDING * area + EXTRA_TILE_PIXELS
     ):
         raise UndecodableImage(
             f"The TIFF file has {number} strips or tiles of {across} x {down} pixels for an image of "
@@ -189,7 +189,7 @@ def _striles(found: Directory, samples: Samples) -> Striles:
     return Striles(across, down, offsets, lengths, columns * rows)
 
 
-def _is_pillows(found: Directory, samples: Samples) -> bool:
+def _decodable_by_pillow(found: Directory, samples: Samples) -> bool:
     """Whether Pillow decodes such samples rightly, or nothing here does.
 
     Without compression it takes 16 bits in planes for 8, and does not turn the bits of every kind around.
@@ -199,21 +199,23 @@ def _is_pillows(found: Directory, samples: Samples) -> bool:
         return samples.bits <= 8
     if samples.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO):
         return (
-            samples.number == 1 and samples.bits in PILLOWS_GRAY and not (samples.bits == 8 and reversed_bits)
+            samples.number == 1
+            and samples.bits in PILLOW_GRAY_BITS
+            and not (samples.bits == 8 and reversed_bits)
         )
     if samples.photometric == RGB:
         return (
-            samples.bits in PILLOWS_COLOURS
+            samples.bits in PILLOW_COLOUR_BITS
             and (samples.bits == 8 or samples.number <= 4)
-            and not samples.planes_apart
+            and not samples.separate_planes
             and not reversed_bits
         )
     return True
 
 
-def _kept(found: Directory, striles: Striles, samples: Samples) -> dict[int, Field]:
+def _copied_tags(found: Directory, striles: Striles, samples: Samples) -> dict[int, Field]:
     """The tags for the copy: no more strips or tiles than there are."""
-    number = striles.per_plane * (samples.number if samples.planes_apart else 1)
+    number = striles.per_plane * (samples.number if samples.separate_planes else 1)
     return {
         tag: field._replace(values=field.values[:number])
         if tag in (striles.offsets, striles.lengths)
@@ -224,9 +226,9 @@ def _kept(found: Directory, striles: Striles, samples: Samples) -> dict[int, Fie
 
 
 @contextmanager
-def _opened(data: bytes, found: Directory, fields: Mapping[int, Field]) -> Iterator[Image.Image]:
+def _open_image(data: bytes, found: Directory, fields: Mapping[int, Field]) -> Iterator[Image.Image]:
     """The image as `fields` describe it, without Pillow's limit of 179 MP: this service has its own."""
-    with pillow.opened(written(data, found.order, fields), "TIFF") as image:
+    with pillow.open_image(with_single_directory(data, found.order, fields), "TIFF") as image:
         image.im = Image.new(image.mode, image.size, None).im
         yield image
 
@@ -266,22 +268,22 @@ def _unpacked(data: bytes, found: Directory, samples: Samples, striles: Striles)
         or samples.compression not in BYTEWISE_COMPRESSIONS
         or samples.number < colours
         or (striles.width < found.size[0] and striles.width * samples.number * samples.bits % 8)
-        or (predictor != 1 and (predictor != HORIZONTAL or samples.bits not in (8, DEEPEST)))
+        or (predictor != 1 and (predictor != HORIZONTAL or samples.bits not in (8, MAXIMUM_BITS)))
     ):
         raise UndecodableImage(f"The TIFF file's variant is not supported: {samples}, predictor {predictor}.")
     width, height = found.size
     pixels = np.empty((height, width, 3), np.uint8)
-    for plane in range(colours if samples.planes_apart else 1):
+    for plane in range(colours if samples.separate_planes else 1):
         before: NDArray[Any] | None = None
         for top, columns, stored in _blocks(data, found, samples, striles, plane):
             values = _samples_of(stored, found, samples, len(columns))
             if predictor == HORIZONTAL:
-                before = _summed(values, columns.start, striles.width, before)
-            levels = _levels(values, samples.bits)
+                before = _undo_predictor(values, columns.start, striles.width, before)
+            levels = _to_8_bits(values, samples.bits)
             if samples.photometric == WHITE_IS_ZERO:
                 np.bitwise_not(levels, out=levels)
             block = pixels[top : top + len(levels), columns.start : columns.stop]
-            if samples.planes_apart and colours == 3:
+            if samples.separate_planes and colours == 3:
                 block[:, :, plane] = levels[:, :, 0]
             else:
                 block[:] = levels[:, :, :colours]
@@ -296,12 +298,12 @@ def _blocks(
     A block has about pillow.STRIP_PIXELS samples, also where one row has more: unpacking takes up to 160 bytes a
     sample. It starts at a whole byte.
     """
-    together = samples.together
+    interleaved = samples.interleaved
     width, height = found.size
-    strile_bytes = _bytes(striles.width, together, samples.bits)
+    strile_bytes = _bytes(striles.width, interleaved, samples.bits)
     # The last tile of a row holds a whole tile's bytes, of which those over the edge are none of the image's.
-    row_bytes = _bytes(width, together, samples.bits)
-    tags = _kept(found, striles, samples) | {
+    row_bytes = _bytes(width, interleaved, samples.bits)
+    tags = _copied_tags(found, striles, samples) | {
         WIDTH: _long(row_bytes),
         BITS: Field(SHORT, np.array([8])),
         SAMPLES: Field(SHORT, np.array([1])),
@@ -315,15 +317,15 @@ def _blocks(
     first = plane * striles.per_plane
     for tag in {striles.offsets, striles.lengths} & tags.keys():
         tags[tag] = tags[tag]._replace(values=tags[tag].values[first : first + striles.per_plane])
-    with _opened(data, found, tags) as image:
+    with _open_image(data, found, tags) as image:
         image.load()
-        step = min(width, pillow.STRIP_PIXELS // together // 8 * 8)
-        rows = pillow.STRIP_PIXELS // (step * together)
+        step = min(width, pillow.STRIP_PIXELS // interleaved // 8 * 8)
+        rows = pillow.STRIP_PIXELS // (step * interleaved)
         for top in range(0, height, rows):
             bottom = min(top + rows, height)
             for left in range(0, width, step):
                 right = min(left + step, width)
-                start, end = (_bytes(column, together, samples.bits) for column in (left, right))
+                start, end = (_bytes(column, interleaved, samples.bits) for column in (left, right))
                 yield top, range(left, right), np.asarray(image.crop((start, top, end, bottom)))
 
 
@@ -343,14 +345,16 @@ def _samples_of(
     values: NDArray[Any]
     if samples.bits == 8:
         values = stored.copy()
-    elif samples.bits == DEEPEST:
+    elif samples.bits == MAXIMUM_BITS:
         values = stored.view(found.order + "u2").astype(np.uint16)
     else:
-        values = _bits(stored, columns * samples.together, samples.bits)
-    return values.reshape(len(stored), columns, samples.together)
+        values = _unpack_bits(stored, columns * samples.interleaved, samples.bits)
+    return values.reshape(len(stored), columns, samples.interleaved)
 
 
-def _summed(values: NDArray[Any], left: int, strile_width: int, before: NDArray[Any] | None) -> NDArray[Any]:
+def _undo_predictor(
+    values: NDArray[Any], left: int, strile_width: int, before: NDArray[Any] | None
+) -> NDArray[Any]:
     """Undoes the predictor in (rows, columns, samples), in place; the last column, which the next block needs.
 
     `before` is that of the block at the left, which counts unless a tile starts at column `left`.
@@ -364,7 +368,7 @@ def _summed(values: NDArray[Any], left: int, strile_width: int, before: NDArray[
     return values[:, -1].copy()
 
 
-def _bits(stored: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.uint16]:
+def _unpack_bits(stored: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.uint16]:
     """(rows, bytes) to (rows, count) of `bits` bits each, highest bit first, whatever the byte order is (section 7)."""
     starts = np.arange(count) * bits
     at, shift = starts // 8, 24 - bits - starts % 8
@@ -376,7 +380,7 @@ def _bits(stored: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.uint16
     return (three >> shift.astype(np.uint32) & (1 << bits) - 1).astype(np.uint16)
 
 
-def _levels(values: NDArray[np.uint8] | NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
+def _to_8_bits(values: NDArray[np.uint8] | NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
     """Samples of `bits` bits to 0 to 255."""
     if bits >= 8:
         return (values >> (bits - 8)).astype(np.uint8)

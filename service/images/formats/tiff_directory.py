@@ -142,7 +142,7 @@ def directory(data: bytes) -> Directory:
     return Directory(order, fields)
 
 
-def written(data: bytes, order: str, fields: Mapping[int, Field]) -> bytes:
+def with_single_directory(data: bytes, order: str, fields: Mapping[int, Field]) -> bytes:
     """The file with one directory at its end, as classic TIFF: all that was in it is where it was."""
     start = len(data) + len(data) % 2
     entries, outside = [], []

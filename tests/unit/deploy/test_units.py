@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from service.supervision.supervisor import FAILED_STARTS, FIRST_PAUSE
+from service.supervision.supervisor import FIRST_PAUSE, MAXIMUM_FAILED_STARTS
 from service.web.server.shutdown import MARGIN_SECONDS
 from tests.conftest import ROOT
 
@@ -60,8 +60,8 @@ def test_photos_in_flight_are_finished_before_systemd_kills() -> None:
 
 def test_repeated_failed_starts_reach_the_start_limit() -> None:
     limits = read("face-model.service")["Unit"]
-    pauses = sum(FIRST_PAUSE * 2**number for number in range(FAILED_STARTS - 1))
-    seconds_to_fail = FAILED_STARTS * SECONDS_TO_DIE + pauses
+    pauses = sum(FIRST_PAUSE * 2**number for number in range(MAXIMUM_FAILED_STARTS - 1))
+    seconds_to_fail = MAXIMUM_FAILED_STARTS * SECONDS_TO_DIE + pauses
     each = int(SERVICE["RestartSec"]) + seconds_to_fail
     assert int(limits["StartLimitBurst"]) * each < int(limits["StartLimitIntervalSec"])
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from service import ipc
 from service.decoders.handle import ForkServer
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import plan
 from service.recognition.contract import Stage
@@ -28,8 +28,8 @@ from service.supervision import Supervisor
 from service.web.app import create_app
 from service.web.keys import KeyRing
 from service.web.server.http_server import server_of
-from service.worker.computing import work_with
-from service.worker.serving import Work, serve
+from service.worker.computing import worker_parts
+from service.worker.serving import WorkerParts, serve
 
 KEY = "tést key/+="
 OLD_KEY = "the key before"
@@ -122,10 +122,12 @@ class WorkerInThread:
         return self._status
 
     async def _serve(self) -> None:
-        decoders = Decoders(self._decoders, 2)
+        decoders = DecoderPool(self._decoders, 2)
 
-        def opened() -> Work:
-            return work_with(self._settings, Capacity.of(self._settings, cores=1), self._recognizer, decoders)
+        def opened() -> WorkerParts:
+            return worker_parts(
+                self._settings, Capacity.of(self._settings, cores=1), self._recognizer, decoders
+            )
 
         self._status = await serve(self._others, opened)
         await decoders.close()

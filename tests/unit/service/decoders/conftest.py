@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.decoders.handle import ForkServer
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from tests.unit.service.decoders.processes import PLANTED, closed
 from tests.unit.service.images.conftest import encode, picture
 
@@ -22,8 +22,8 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-def _pool(runner: asyncio.Runner, server: ForkServer) -> Iterator[Decoders]:
-    pool = Decoders(server, CHILDREN)
+def _pool(runner: asyncio.Runner, server: ForkServer) -> Iterator[DecoderPool]:
+    pool = DecoderPool(server, CHILDREN)
     yield pool
     runner.run(pool.close())
 
@@ -31,7 +31,7 @@ def _pool(runner: asyncio.Runner, server: ForkServer) -> Iterator[Decoders]:
 def _server(runner: asyncio.Runner, server: ForkServer) -> Iterator[ForkServer]:
     server.start()
     yield server
-    runner.run(closed(Decoders(server, CHILDREN), server))
+    runner.run(closed(DecoderPool(server, CHILDREN), server))
 
 
 @pytest.fixture(scope="session")
@@ -61,22 +61,22 @@ def scarce_server(runner: asyncio.Runner) -> Iterator[ForkServer]:
 
 
 @pytest.fixture
-def decoders(runner: asyncio.Runner, server: ForkServer) -> Iterator[Decoders]:
+def decoders(runner: asyncio.Runner, server: ForkServer) -> Iterator[DecoderPool]:
     yield from _pool(runner, server)
 
 
 @pytest.fixture
-def planted(runner: asyncio.Runner, planted_server: ForkServer) -> Iterator[Decoders]:
+def planted(runner: asyncio.Runner, planted_server: ForkServer) -> Iterator[DecoderPool]:
     yield from _pool(runner, planted_server)
 
 
 @pytest.fixture
-def own(runner: asyncio.Runner, own_server: ForkServer) -> Iterator[Decoders]:
+def own(runner: asyncio.Runner, own_server: ForkServer) -> Iterator[DecoderPool]:
     yield from _pool(runner, own_server)
 
 
 @pytest.fixture
-def scarce(runner: asyncio.Runner, scarce_server: ForkServer) -> Iterator[Decoders]:
+def scarce(runner: asyncio.Runner, scarce_server: ForkServer) -> Iterator[DecoderPool]:
     yield from _pool(runner, scarce_server)
 
 

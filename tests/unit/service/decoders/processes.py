@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from service import ipc
 from service.decoders.handle import ForkServer
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from service.images.memory import Header
 
 AREA = 10_000_000
@@ -18,20 +18,20 @@ PATIENCE = 20.0
 """Seconds after which a process that does not end hangs."""
 
 
-async def header(pool: Decoders, data: bytes, maximum_area: int = AREA) -> Header:
+async def header(pool: DecoderPool, data: bytes, maximum_area: int = AREA) -> Header:
     """The header by a child; the upload's memory has more than the image."""
     with ipc.SealedMemory.of(data, b"a form's other parts") as upload:
         return await pool.header(upload, len(data), maximum_area)
 
 
-async def decoded(pool: Decoders, data: bytes, maximum_area: int = AREA) -> NDArray[np.uint8]:
+async def decoded(pool: DecoderPool, data: bytes, maximum_area: int = AREA) -> NDArray[np.uint8]:
     """The pixels by a child."""
     with ipc.SealedMemory.of(data, b"a form's other parts") as upload:
         found = await pool.header(upload, len(data), maximum_area)
         return await pool.decode(upload, len(data), found, maximum_area=maximum_area, honour_orientation=True)
 
 
-async def closed(pool: Decoders, server: ForkServer) -> None:
+async def closed(pool: DecoderPool, server: ForkServer) -> None:
     """Ends a pool and its fork server."""
     await pool.close()
     server.close()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from service.decoders import limits
 from service.decoders.handle import ForkServer
-from service.decoders.pool import Decoders, DecodersUnavailable
+from service.decoders.pool import DecoderPool, DecodersUnavailable
 from service.images import decoding
 from service.images.errors import UndecodableImage
 from tests.unit.service.decoders.planted import CPU_SECONDS
@@ -21,7 +21,7 @@ from tests.unit.service.images.conftest import Encode
 pytestmark = pytest.mark.not_quick
 
 
-def assert_decodes(runner: asyncio.Runner, pool: Decoders, data: bytes) -> None:
+def assert_decodes(runner: asyncio.Runner, pool: DecoderPool, data: bytes) -> None:
     right = decoding.decode(data, maximum_area=AREA, honour_orientation=True)
     np.testing.assert_array_equal(runner.run(decoded(pool, data)), right)
 
@@ -37,7 +37,7 @@ def assert_decodes(runner: asyncio.Runner, pool: Decoders, data: bytes) -> None:
     ],
 )
 def test_a_fault_that_does_not_come_again(
-    action: str, fault: str, flag: Path, encode: Encode, runner: asyncio.Runner, planted: Decoders
+    action: str, fault: str, flag: Path, encode: Encode, runner: asyncio.Runner, planted: DecoderPool
 ) -> None:
     assert_decodes(runner, planted, encode("PNG") + f"#{action}?{flag}".encode())
     assert planted.faults == {fault: 1}
@@ -58,7 +58,7 @@ def test_a_fault_that_does_not_come_again(
     ],
 )
 def test_a_fault_that_comes_again_is_the_image_s(
-    action: str, fault: str, words: str, encode: Encode, runner: asyncio.Runner, planted: Decoders
+    action: str, fault: str, words: str, encode: Encode, runner: asyncio.Runner, planted: DecoderPool
 ) -> None:
     with pytest.raises(UndecodableImage, match=words):
         runner.run(decoded(planted, encode("PNG") + f"#{action}".encode()))
@@ -67,7 +67,7 @@ def test_a_fault_that_comes_again_is_the_image_s(
 
 
 def test_an_endless_loop_ends_at_its_cpu_time_and_is_not_tried_again(
-    encode: Encode, runner: asyncio.Runner, planted: Decoders
+    encode: Encode, runner: asyncio.Runner, planted: DecoderPool
 ) -> None:
     with pytest.raises(UndecodableImage, match="far more time"):
         runner.run(decoded(planted, encode("PNG") + b"#loop"))
@@ -76,7 +76,7 @@ def test_an_endless_loop_ends_at_its_cpu_time_and_is_not_tried_again(
 
 
 def test_each_image_has_the_whole_cpu_time(
-    encode: Encode, runner: asyncio.Runner, planted: Decoders, planted_server: ForkServer
+    encode: Encode, runner: asyncio.Runner, planted: DecoderPool, planted_server: ForkServer
 ) -> None:
     data = encode("PNG", Image.effect_noise((500, 500), 80).convert("RGB"))
     runner.run(decoded(planted, data))
@@ -93,16 +93,16 @@ def cpu_seconds(process: int) -> float:
 
 
 def test_a_child_without_a_reply(
-    encode: Encode, runner: asyncio.Runner, planted: Decoders, monkeypatch: pytest.MonkeyPatch
+    encode: Encode, runner: asyncio.Runner, planted: DecoderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "SILENCE", 0.05)
+    monkeypatch.setattr(limits, "WALL_SECONDS_PER_CPU_SECOND", 0.05)
     with pytest.raises(UndecodableImage, match="gave no answer"):
         runner.run(decoded(planted, encode("PNG") + b"#sleep"))
     assert planted.faults == {"no reply": 2}
 
 
 def test_a_child_that_the_kernel_ends_twice_is_a_want_of_memory(
-    encode: Encode, runner: asyncio.Runner, planted: Decoders
+    encode: Encode, runner: asyncio.Runner, planted: DecoderPool
 ) -> None:
     with pytest.raises(MemoryError):
         runner.run(decoded(planted, encode("PNG") + b"#kill"))
@@ -118,7 +118,7 @@ def test_a_child_that_the_kernel_ends_twice_is_a_want_of_memory(
     ],
 )
 def test_a_system_without_memory_is_no_fault_of_the_image(
-    kind: str, side: int, encode: Encode, runner: asyncio.Runner, scarce: Decoders
+    kind: str, side: int, encode: Encode, runner: asyncio.Runner, scarce: DecoderPool
 ) -> None:
     large = encode(kind, Image.new("RGB", (side, side)))
     with pytest.raises(MemoryError):
@@ -129,18 +129,18 @@ def test_a_system_without_memory_is_no_fault_of_the_image(
 
 
 def test_a_fork_server_that_is_killed_with_an_idle_child(
-    encode: Encode, runner: asyncio.Runner, own: Decoders, own_server: ForkServer
+    encode: Encode, runner: asyncio.Runner, own: DecoderPool, own_server: ForkServer
 ) -> None:
     assert_decodes(runner, own, encode("PNG"))
     os.kill(process_id(own_server), signal.SIGKILL)
-    runner.run(until(lambda: not own._idle[0].is_silent))
+    runner.run(until(lambda: not own._idle[0].is_idle))
     assert_decodes(runner, own, encode("PNG"))
     assert own_server.started == 2
     assert own.faults == {}
 
 
 def test_a_fork_server_that_is_killed_with_an_image_in_work(
-    flag: Path, encode: Encode, runner: asyncio.Runner, own: Decoders, own_server: ForkServer
+    flag: Path, encode: Encode, runner: asyncio.Runner, own: DecoderPool, own_server: ForkServer
 ) -> None:
     async def killed() -> None:
         request = asyncio.create_task(decoded(own, encode("PNG") + f"#sleep?{flag}".encode()))
@@ -155,7 +155,7 @@ def test_a_fork_server_that_is_killed_with_an_image_in_work(
 
 def test_a_fork_server_that_ends_at_every_start(encode: Encode, runner: asyncio.Runner) -> None:
     server = ForkServer(program=("-c", "raise SystemExit(3)"))
-    pool = Decoders(server, 2)
+    pool = DecoderPool(server, 2)
     try:
         with pytest.raises(DecodersUnavailable):
             runner.run(decoded(pool, encode("PNG")))
@@ -165,19 +165,19 @@ def test_a_fork_server_that_ends_at_every_start(encode: Encode, runner: asyncio.
 
 
 def test_a_child_that_is_killed_while_it_is_idle(
-    encode: Encode, runner: asyncio.Runner, planted: Decoders, planted_server: ForkServer
+    encode: Encode, runner: asyncio.Runner, planted: DecoderPool, planted_server: ForkServer
 ) -> None:
     assert_decodes(runner, planted, encode("PNG"))
     (child,) = children(planted_server)
     os.kill(child, signal.SIGKILL)
-    runner.run(until(lambda: not planted._idle[0].is_silent))
+    runner.run(until(lambda: not planted._idle[0].is_idle))
     assert_decodes(runner, planted, encode("PNG"))
     assert not planted.faults
     runner.run(until(lambda: child not in children(planted_server)))
 
 
 def test_a_child_that_is_killed_at_work(
-    flag: Path, encode: Encode, runner: asyncio.Runner, planted: Decoders, planted_server: ForkServer
+    flag: Path, encode: Encode, runner: asyncio.Runner, planted: DecoderPool, planted_server: ForkServer
 ) -> None:
     async def killed() -> None:
         request = asyncio.create_task(decoded(planted, encode("PNG") + f"#sleep?{flag}".encode()))
@@ -191,7 +191,7 @@ def test_a_child_that_is_killed_at_work(
 
 
 def test_the_log_names_format_size_and_fault_alone(
-    encode: Encode, runner: asyncio.Runner, planted: Decoders, caplog: pytest.LogCaptureFixture
+    encode: Encode, runner: asyncio.Runner, planted: DecoderPool, caplog: pytest.LogCaptureFixture
 ) -> None:
     data = encode("PNG") + b"#segfault"
     with pytest.raises(UndecodableImage):

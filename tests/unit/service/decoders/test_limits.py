@@ -7,15 +7,15 @@ import pytest
 
 from service.decoders import limits
 from service.images.formats.isobmff import PEAK_OF_THREADS, PEAK_PER_PIXEL
-from service.images.memory import FORMATS, Header, needed
+from service.images.memory import FORMATS, Header, decoding_peak_bytes
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS))
 @pytest.mark.parametrize("side", [1, 1000, 16_000])
 def test_more_is_allowed_than_is_counted(kind: str, side: int) -> None:
     found = Header(side, side, kind)
-    assert limits.data_bytes(10**6, found) > needed(found) + 4 * 10**6
-    assert limits.data_bytes(0, found) < 1.3 * needed(found) + limits.SPARE
+    assert limits.data_bytes(10**6, found) > decoding_peak_bytes(found) + 4 * 10**6
+    assert limits.data_bytes(0, found) < 1.3 * decoding_peak_bytes(found) + limits.FIXED_BYTES
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from service.decoders import pool
 from service.decoders.handle import ForkServer
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from service.images import decoding
 from tests.unit.service.decoders.processes import (
     AREA,
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.not_quick
 
 
 def test_a_child_is_used_again(
-    encode: Encode, runner: asyncio.Runner, decoders: Decoders, server: ForkServer
+    encode: Encode, runner: asyncio.Runner, decoders: DecoderPool, server: ForkServer
 ) -> None:
     for _ in range(5):
         runner.run(decoded(decoders, encode("PNG")))
@@ -41,7 +41,7 @@ def test_a_child_is_used_again(
 
 def test_more_requests_than_children(encode: Encode, runner: asyncio.Runner, server: ForkServer) -> None:
     images = [encode("PNG"), encode("JPEG"), encode("AVIF"), encode("GIF")] * 16
-    decoders = Decoders(server, 3)
+    decoders = DecoderPool(server, 3)
     most = 0
 
     async def one(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -64,7 +64,7 @@ def test_more_requests_than_children(encode: Encode, runner: asyncio.Runner, ser
 
 
 def test_a_cancelled_request_ends_its_child(
-    encode: Encode, runner: asyncio.Runner, planted: Decoders, planted_server: ForkServer, flag: Path
+    encode: Encode, runner: asyncio.Runner, planted: DecoderPool, planted_server: ForkServer, flag: Path
 ) -> None:
     async def hang_up() -> None:
         request = asyncio.create_task(decoded(planted, encode("PNG") + f"#sleep?{flag}".encode()))
@@ -83,7 +83,7 @@ def test_a_cancelled_request_ends_its_child(
 def test_a_request_that_is_cancelled_while_it_waits(
     encode: Encode, runner: asyncio.Runner, planted_server: ForkServer, flag: Path
 ) -> None:
-    decoders = Decoders(planted_server, 1)
+    decoders = DecoderPool(planted_server, 1)
 
     async def hang_up() -> None:
         busy = asyncio.create_task(decoded(decoders, encode("PNG") + f"#sleep?{flag}".encode()))
@@ -102,7 +102,7 @@ def test_a_request_that_is_cancelled_while_it_waits(
 
 
 def test_a_child_that_has_grown_is_replaced(
-    encode: Encode, runner: asyncio.Runner, planted: Decoders, planted_server: ForkServer
+    encode: Encode, runner: asyncio.Runner, planted: DecoderPool, planted_server: ForkServer
 ) -> None:
     runner.run(decoded(planted, encode("PNG") + b"#leak"))
     runner.run(until(lambda: not children(planted_server)))
@@ -120,7 +120,7 @@ def test_large_photos_do_not_grow_a_child(
     side: int,
     encode: Encode,
     runner: asyncio.Runner,
-    decoders: Decoders,
+    decoders: DecoderPool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pool, "GROWTH", pool.GROWTH // 2)
@@ -131,7 +131,7 @@ def test_large_photos_do_not_grow_a_child(
 
 
 def test_no_descriptor_is_left_open(
-    encode: Encode, runner: asyncio.Runner, planted: Decoders, planted_server: ForkServer
+    encode: Encode, runner: asyncio.Runner, planted: DecoderPool, planted_server: ForkServer
 ) -> None:
     async def requests() -> None:
         for action in ("segfault", "lie: size", "lie: area", "exit", "kill"):
@@ -151,7 +151,7 @@ def _has_descriptors(process: int, number: int) -> bool:
 
 
 def test_what_a_child_has(
-    encode: Encode, runner: asyncio.Runner, decoders: Decoders, server: ForkServer
+    encode: Encode, runner: asyncio.Runner, decoders: DecoderPool, server: ForkServer
 ) -> None:
     async def two() -> None:
         await asyncio.gather(*(decoded(decoders, encode("PNG")) for _ in range(2)))
@@ -171,7 +171,7 @@ def test_libraries_print_nothing_past_the_log(
 ) -> None:
     server = ForkServer()
     server.start()
-    pool_of_one = Decoders(server, 1)
+    pool_of_one = DecoderPool(server, 1)
     photo = encode("JPEG")
     cut = photo[: len(photo) * 3 // 4]
     decoding.decode(cut, maximum_area=AREA, honour_orientation=True)
@@ -182,7 +182,7 @@ def test_libraries_print_nothing_past_the_log(
 
 
 def test_one_thread_forks(
-    encode: Encode, runner: asyncio.Runner, decoders: Decoders, server: ForkServer
+    encode: Encode, runner: asyncio.Runner, decoders: DecoderPool, server: ForkServer
 ) -> None:
     runner.run(decoded(decoders, encode("HEIF")))
     assert len(list(Path(f"/proc/{process_id(server)}/task").iterdir())) == 1
@@ -193,7 +193,7 @@ def test_signals_to_all_processes_of_the_service(
     number: signal.Signals,
     encode: Encode,
     runner: asyncio.Runner,
-    decoders: Decoders,
+    decoders: DecoderPool,
     server: ForkServer,
 ) -> None:
     runner.run(decoded(decoders, encode("PNG")))
@@ -207,12 +207,12 @@ def test_signals_to_all_processes_of_the_service(
 PARENT = """
 import asyncio, sys
 from service.decoders.handle import ForkServer
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from tests.unit.service.decoders.processes import PLANTED, children, decoded, process_id
 
 async def main():
     server = ForkServer(program=PLANTED)
-    pool = Decoders(server, 2)
+    pool = DecoderPool(server, 2)
     data = open(sys.argv[1], "rb").read()
     await asyncio.gather(*(decoded(pool, data) for _ in range(2)))
     requests = [asyncio.create_task(decoded(pool, data + b"#" + end)) for end in (b"sleep", b"loop")]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service import ipc
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from service.images import decoding
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.images.memory import FORMATS, Header
@@ -20,7 +20,7 @@ from tests.unit.service.images.conftest import Encode
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS))
-def test_a_format(kind: str, encode: Encode, runner: asyncio.Runner, decoders: Decoders) -> None:
+def test_a_format(kind: str, encode: Encode, runner: asyncio.Runner, decoders: DecoderPool) -> None:
     data = encode(kind)
     assert runner.run(header(decoders, data)) == decoding.checked_header(data, AREA)
     pixels = runner.run(decoded(decoders, data))
@@ -37,7 +37,7 @@ def test_a_format(kind: str, encode: Encode, runner: asyncio.Runner, decoders: D
     [*((kind, "RGB") for kind in sorted(FORMATS)), ("TIFF", "LAB"), ("TIFF", "CMYK"), ("JPEG", "CMYK")],
 )
 def test_a_child_opens_no_file(
-    kind: str, mode: str, encode: Encode, runner: asyncio.Runner, planted: Decoders
+    kind: str, mode: str, encode: Encode, runner: asyncio.Runner, planted: DecoderPool
 ) -> None:
     data = encode(kind, Image.new(mode, (64, 40), 90))
     right = decoding.decode(data, maximum_area=AREA, honour_orientation=True)
@@ -45,7 +45,7 @@ def test_a_child_opens_no_file(
     assert not planted.faults
 
 
-def test_pixels_are_private(encode: Encode, runner: asyncio.Runner, decoders: Decoders) -> None:
+def test_pixels_are_private(encode: Encode, runner: asyncio.Runner, decoders: DecoderPool) -> None:
     first, second = (runner.run(decoded(decoders, encode("PNG"))) for _ in range(2))
     before = second.copy()
     first[:] = 0
@@ -53,7 +53,7 @@ def test_pixels_are_private(encode: Encode, runner: asyncio.Runner, decoders: De
 
 
 @pytest.mark.parametrize("honoured", [False, True])
-def test_orientation(honoured: bool, encode: Encode, runner: asyncio.Runner, decoders: Decoders) -> None:
+def test_orientation(honoured: bool, encode: Encode, runner: asyncio.Runner, decoders: DecoderPool) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encode("JPEG", exif=exif)
@@ -79,7 +79,7 @@ def test_orientation(honoured: bool, encode: Encode, runner: asyncio.Runner, dec
         "\ud800é".encode("utf-16", "surrogatepass"),
     ],
 )
-def test_a_refused_header(data: bytes, runner: asyncio.Runner, decoders: Decoders) -> None:
+def test_a_refused_header(data: bytes, runner: asyncio.Runner, decoders: DecoderPool) -> None:
     with pytest.raises(UndecodableImage) as here:
         decoding.checked_header(data, AREA)
     with pytest.raises(UndecodableImage) as there:
@@ -88,7 +88,7 @@ def test_a_refused_header(data: bytes, runner: asyncio.Runner, decoders: Decoder
     assert not decoders.faults
 
 
-def test_too_large(encode: Encode, runner: asyncio.Runner, decoders: Decoders) -> None:
+def test_too_large(encode: Encode, runner: asyncio.Runner, decoders: DecoderPool) -> None:
     with pytest.raises(ImageTooLarge) as here:
         decoding.checked_header(encode("PNG"), 100)
     with pytest.raises(ImageTooLarge) as there:
@@ -98,7 +98,7 @@ def test_too_large(encode: Encode, runner: asyncio.Runner, decoders: Decoders) -
 
 
 def test_a_smaller_area_for_the_pixels_than_for_the_header(
-    encode: Encode, runner: asyncio.Runner, decoders: Decoders
+    encode: Encode, runner: asyncio.Runner, decoders: DecoderPool
 ) -> None:
     data = encode("PNG")
 
@@ -113,7 +113,7 @@ def test_a_smaller_area_for_the_pixels_than_for_the_header(
 
 
 def test_more_pixels_than_the_header_that_memory_is_counted_for(
-    encode: Encode, runner: asyncio.Runner, decoders: Decoders
+    encode: Encode, runner: asyncio.Runner, decoders: DecoderPool
 ) -> None:
     data = encode("PNG")
 
@@ -127,7 +127,7 @@ def test_more_pixels_than_the_header_that_memory_is_counted_for(
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "AVIF"])
-def test_a_truncated_image(kind: str, encode: Encode, runner: asyncio.Runner, decoders: Decoders) -> None:
+def test_a_truncated_image(kind: str, encode: Encode, runner: asyncio.Runner, decoders: DecoderPool) -> None:
     data = encode(kind, Image.effect_noise((300, 300), 90))
     data = data[: len(data) * 2 // 3] if kind != "TIFF" else data[:8] + bytes(50_000) + data[50_008:]
     with pytest.raises(UndecodableImage) as here:
@@ -152,14 +152,14 @@ def test_a_truncated_image(kind: str, encode: Encode, runner: asyncio.Runner, de
 )
 @pytest.mark.parametrize("side", [64, 2000])
 def test_the_largest_kind_of_a_format_is_within_its_limits(
-    encoded: Callable[[int], bytes], side: int, runner: asyncio.Runner, decoders: Decoders
+    encoded: Callable[[int], bytes], side: int, runner: asyncio.Runner, decoders: DecoderPool
 ) -> None:
     assert runner.run(decoded(decoders, encoded(side))).size == side * side * 3
     assert not decoders.faults
 
 
 @pytest.mark.parametrize("folder", ["formats", "dev"])
-def test_every_photo(folder: str, photo_folder: Path, runner: asyncio.Runner, decoders: Decoders) -> None:
+def test_every_photo(folder: str, photo_folder: Path, runner: asyncio.Runner, decoders: DecoderPool) -> None:
     def here(data: bytes) -> NDArray[np.uint8] | str:
         try:
             return decoding.decode(data, maximum_area=AREA, honour_orientation=True)

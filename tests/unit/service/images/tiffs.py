@@ -88,7 +88,7 @@ def encoded(
     order: str = "<",
     compression: int = NONE,
     predictor: int = 1,
-    planes_apart: bool = False,
+    separate_planes: bool = False,
     tile: tuple[int, int] | None = None,
     rows: int = 7,
     big: bool = False,
@@ -99,7 +99,7 @@ def encoded(
     height, width, number = samples.shape
     across, down = tile or (width, rows)
     offsets, lengths, content = [], [], b""
-    for plane in np.split(samples, number, axis=2) if planes_apart else [samples]:
+    for plane in np.split(samples, number, axis=2) if separate_planes else [samples]:
         for top in range(0, height, down):
             for left in range(0, width, across):
                 chunk = plane[top : top + down, left : left + across]
@@ -122,7 +122,7 @@ def encoded(
         262: (SHORT, [photometric]),
         266: (SHORT, [fill_order]),
         277: (SHORT, [number]),
-        284: (SHORT, [2 if planes_apart else 1]),
+        284: (SHORT, [2 if separate_planes else 1]),
         317: (SHORT, [predictor]),
     }
     if tile:

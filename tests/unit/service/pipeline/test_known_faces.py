@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from service.pipeline import originals
 from service.recognition.contract import EngineError
 from service.recognition.memory import MEBIBYTE
@@ -41,14 +41,14 @@ def original(value: int) -> bytes:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The gray value of each photo that was decoded, in their order."""
     values: list[int] = []
-    decode = Decoders.decode
+    decode = DecoderPool.decode
 
-    async def noted(self: Decoders, *given: Any, **named: Any) -> NDArray[np.uint8]:
+    async def noted(self: DecoderPool, *given: Any, **named: Any) -> NDArray[np.uint8]:
         pixels = await decode(self, *given, **named)
         values.append(int(pixels[0, 0, 0]))
         return pixels
 
-    monkeypatch.setattr(Decoders, "decode", noted)
+    monkeypatch.setattr(DecoderPool, "decode", noted)
     return values
 
 

@@ -143,7 +143,7 @@ OPTIONS = {"TIFF": ({"compression": "jpeg"}, {"compression": "tiff_deflate"}, {"
 DECODE = """
 import hashlib, json
 from service.images.decoding import ImageTooLarge, UndecodableImage, decode
-from service.images.preloading import load_late_modules
+from service.images.preloading import import_lazy_modules
 
 def outcome(data):
     try:
@@ -154,7 +154,7 @@ def outcome(data):
 
 restricted, *paths = sys.argv[1:]
 photos = {path: Path(path).read_bytes() for path in paths}
-load_late_modules()
+import_lazy_modules()
 if restricted == "restricted":
     assert restrict_decoder() != Restrictions()
     assert error_of(open, paths[0]) == "EACCES"

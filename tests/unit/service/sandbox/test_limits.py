@@ -49,14 +49,14 @@ def test_the_process_is_killed_first_and_its_children_with_it(run: RunProgram) -
     run(
         """
 from service.sandbox.limits import OOM_SCORE
-assert prefer_to_be_killed(500)
+assert raise_oom_score(500)
 assert OOM_SCORE.read_text() == "500\\n"
-assert prefer_to_be_killed(300)
+assert raise_oom_score(300)
 assert OOM_SCORE.read_text() == "500\\n", "a higher score was lowered"
 
 def child():
     assert OOM_SCORE.read_text() == "500\\n"
-    assert prefer_to_be_killed(1000)
+    assert raise_oom_score(1000)
     assert OOM_SCORE.read_text() == "1000\\n"
 
 assert in_child(child) == 0
@@ -70,7 +70,7 @@ def test_a_proc_that_cannot_be_written_is_tolerated(run: RunProgram, abi: int) -
 import logging
 logging.basicConfig(level=logging.INFO)
 restrict_worker([])
-assert not prefer_to_be_killed(900)
+assert not raise_oom_score(900)
 """
     )
     assert "the order in which the kernel ends processes stays as it is: [Errno 13]" in done.stderr

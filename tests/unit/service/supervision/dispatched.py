@@ -30,11 +30,11 @@ class Story:
         self.dispatch = Dispatch(self.resent.append, self._replace)
         self._channel: Channel | None = None
 
-    def start(self, *, smallest: bool = False) -> Peer:
+    def start(self, *, low_memory: bool = False) -> Peer:
         ours, its = ipc.pair()
         peer = Peer(its)
         self._channel = Channel(ours, self._received, self.dispatch.disconnected)
-        self.dispatch.connected(self._channel, smallest=smallest)
+        self.dispatch.connected(self._channel, low_memory=low_memory)
         return peer
 
     def post(self, *contents: bytes) -> list[Answer]:

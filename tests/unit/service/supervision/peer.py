@@ -13,7 +13,7 @@ from service.messages import (
     Begun,
     Cancel,
     FromWorker,
-    Opened,
+    NetworksLoaded,
     Photo,
     Ready,
     StatusRequest,
@@ -81,11 +81,11 @@ class Peer:
 class Worker(Peer):
     """`service.supervision.WorkerProcess` with an end that the test decides."""
 
-    def __init__(self, *, smallest: bool = False, leaves: bool = True) -> None:
+    def __init__(self, *, low_memory: bool = False, leaves: bool = True) -> None:
         """`leaves`: it ends by itself with its connection, as it should."""
         self.connection, others = ipc.pair()
         super().__init__(others)
-        self.smallest = smallest
+        self.low_memory = low_memory
         self.kills = 0
         self._leaves = leaves
         self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -108,7 +108,7 @@ class Worker(Peer):
         self.closed.set()
 
     def open(self) -> None:
-        self.send(Opened())
+        self.send(NetworksLoaded())
 
     def warm(self) -> None:
         self.open()

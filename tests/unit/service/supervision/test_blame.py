@@ -125,13 +125,13 @@ def test_memory_is_refused_only_after_the_smallest_worker() -> None:
         peer = service.start()
         await peer.photo()
         await service.die(peer, OUT_OF_MEMORY)
-        peer = service.start(smallest=service.dispatch.needs_smallest)
+        peer = service.start(low_memory=service.dispatch.needs_low_memory)
         assert (await peer.photo()).content.startswith(b"large")
         assert await peer.is_idle()
         await service.die(peer, OUT_OF_MEMORY)
         status, reason = await refusal(large)
         assert (status, "memory" in reason) == (503, True)
-        peer = service.start(smallest=service.dispatch.needs_smallest)
+        peer = service.start(low_memory=service.dispatch.needs_low_memory)
         peer.answer(await peer.photo())
         await waits
         assert service.replaced == 0  # each was of the right size
@@ -149,7 +149,7 @@ def test_a_smallest_worker_is_replaced_once_it_has_answered() -> None:
         await peer.photo(begun=False)
         for _ in range(2):
             await service.die(peer, OUT_OF_MEMORY)
-            peer = service.start(smallest=service.dispatch.needs_smallest)
+            peer = service.start(low_memory=service.dispatch.needs_low_memory)
             came = await peer.photo()
         peer.answer(came, b"after all")
         assert await large == b"after all"
@@ -180,7 +180,7 @@ def test_a_worker_of_the_wrong_size_is_replaced() -> None:
         large.cancel()
         await settle()
         peer.channel.close()
-        peer = service.start(smallest=True)
+        peer = service.start(low_memory=True)
         await settle()
         assert service.replaced == 2
         await service.end(peer)
@@ -193,7 +193,7 @@ def test_a_crash_of_the_smallest_worker_is_the_images_fault() -> None:
         service = Story()
         (large,) = service.post(b"large")
         for death in (OUT_OF_MEMORY, OUT_OF_MEMORY, CRASH):
-            peer = service.start(smallest=service.dispatch.needs_smallest)
+            peer = service.start(low_memory=service.dispatch.needs_low_memory)
             await peer.photo()
             await service.die(peer, death)
         assert (await refusal(large))[0] == 415
@@ -203,7 +203,7 @@ def test_a_crash_of_the_smallest_worker_is_the_images_fault() -> None:
 
 
 def test_workers_killed_unrelated_blame_no_photo_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "MOST_DEATHS", 4)
+    monkeypatch.setattr(dispatch, "MAXIMUM_DEATHS", 4)
 
     async def story() -> None:
         service = Story()

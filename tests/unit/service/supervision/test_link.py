@@ -25,7 +25,7 @@ class Story:
         self.worker = Worker(**worker)
         self.opened = 0
         self.dispatch = Dispatch(lambda _: None, lambda: None)
-        self.link = Link(self.worker, self.dispatch, self._opened, smallest=False)
+        self.link = Link(self.worker, self.dispatch, self._opened, low_memory=False)
         self.running = asyncio.create_task(self.link.run())
 
     def _opened(self) -> None:
@@ -47,7 +47,7 @@ def test_a_worker_gets_photos_as_soon_as_it_is_open() -> None:
         assert await it.worker.is_idle()
         it.worker.open()
         came = await it.worker.photo()
-        assert (it.opened, it.link.ready, job.in_work) == (1, False, True)
+        assert (it.opened, it.link.ready, job.in_progress) == (1, False, True)
         it.worker.warm()
         await settle()
         assert it.link.ready

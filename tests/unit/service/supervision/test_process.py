@@ -13,8 +13,8 @@ import pytest
 
 from service.ipc.channel import Channel, Message
 from service.messages import ENGINE_FAILED
-from service.supervision import launched
-from service.supervision.process import SMALLEST
+from service.supervision import launch_worker
+from service.supervision.process import LOW_MEMORY_SETTINGS
 from tests.unit.service.stories import run
 
 LONG = 20.0
@@ -32,7 +32,7 @@ def test_the_status_of_a_process() -> None:
             ("import os; os.abort()", -6),
             ("import signal; signal.pause()", -9),
         ):
-            process = launched(smallest=False, command=python(script))
+            process = launch_worker(low_memory=False, command=python(script))
             if status == -9:
                 process.kill()
             assert await process.ended() == status
@@ -54,8 +54,8 @@ socket.socket(fileno=int(sys.argv[1])).send(PREFIX.pack(0) + names)
 """
 
     async def story() -> None:
-        for smallest in (False, True):
-            process = launched(smallest=smallest, command=python(script))
+        for low_memory in (False, True):
+            process = launch_worker(low_memory=low_memory, command=python(script))
             messages: asyncio.Queue[Message] = asyncio.Queue()
             closed = asyncio.Event()
             Channel(process.connection, messages.put_nowait, closed.set)
@@ -63,7 +63,7 @@ socket.socket(fileno=int(sys.argv[1])).send(PREFIX.pack(0) + names)
             assert told["parent"] == str(os.getpid())
             assert "API_KEY" not in told["own"]
             assert "secret" not in str(told)
-            assert (told["own"].items() >= SMALLEST.items()) == smallest
+            assert (told["own"].items() >= LOW_MEMORY_SETTINGS.items()) == low_memory
             await closed.wait()
             assert await process.ended() == 0
 
@@ -74,7 +74,7 @@ def test_a_command_that_cannot_be_run_leaves_no_descriptor() -> None:
     gc.collect()  # what other tests have left
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(FileNotFoundError):
-        launched(smallest=False, command=("/nonexistent/worker",))
+        launch_worker(low_memory=False, command=("/nonexistent/worker",))
     gc.collect()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
@@ -96,7 +96,7 @@ exit_now(computing.run(None, None, None, None))
 """
 
     async def story() -> None:
-        process = launched(smallest=False, command=python(script))
+        process = launch_worker(low_memory=False, command=python(script))
         async with asyncio.timeout(LONG / 2):
             assert await process.ended() == ENGINE_FAILED
         process.connection.close()

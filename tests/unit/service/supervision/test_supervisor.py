@@ -17,7 +17,7 @@ from service.supervision import (
     supervisor,
 )
 from service.supervision.link import Link
-from service.supervision.supervisor import FAILED_STARTS, MOST_BLAMED
+from service.supervision.supervisor import MAXIMUM_BLAMED, MAXIMUM_FAILED_STARTS
 from tests.unit.service.stories import run, settle
 from tests.unit.service.supervision.peer import Worker
 
@@ -46,11 +46,11 @@ class Story:
         job = Job(content, "a", None, known=False, maximum_area=1)
         return asyncio.create_task(self.supervisor.dispatch.answer(job))
 
-    def _launch(self, *, smallest: bool) -> WorkerProcess:
+    def _launch(self, *, low_memory: bool) -> WorkerProcess:
         self.starts.append(time.monotonic())
         if self.error is not None:
             raise self.error
-        worker = Worker(smallest=smallest)
+        worker = Worker(low_memory=low_memory)
         self.workers.put_nowait(worker)
         return worker
 
@@ -63,7 +63,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_readiness_from_start_to_close() -> None:
     async def story() -> None:
         it = Story()
-        opened = asyncio.create_task(it.supervisor.opened())
+        opened = asyncio.create_task(it.supervisor.networks_loaded())
         worker = await it.worker(warm=False)
         with pytest.raises(NotReady):
             it.supervisor.check_ready()
@@ -92,7 +92,7 @@ def test_a_worker_that_dies_is_replaced_at_once_and_its_photo_is_answered(
         await worker.photo()
         worker.die(-11)
         worker = await it.worker(warm=False)
-        await it.supervisor.opened()  # once open, open for ever: photos wait
+        await it.supervisor.networks_loaded()  # once open, open for ever: photos wait
         with pytest.raises(NotReady):
             it.supervisor.check_ready()
         worker.warm()
@@ -109,7 +109,7 @@ def test_failed_starts_in_a_row_end_the_service(caplog: pytest.LogCaptureFixture
     async def story() -> None:
         it = Story()
         answer = it.post()
-        for _ in range(FAILED_STARTS):
+        for _ in range(MAXIMUM_FAILED_STARTS):
             worker = await it.worker(warm=False)
             worker.open()
             await worker.photo(begun=False)
@@ -117,7 +117,7 @@ def test_failed_starts_in_a_row_end_the_service(caplog: pytest.LogCaptureFixture
         with pytest.raises(NeverReady):
             await answer
         with pytest.raises(NeverReady):
-            await it.supervisor.opened()
+            await it.supervisor.networks_loaded()
         with pytest.raises(NeverReady):
             it.supervisor.check_ready()
         with pytest.raises(NeverReady):
@@ -135,7 +135,7 @@ def test_a_start_that_succeeds_sets_the_count_back() -> None:
     async def story() -> None:
         it = Story()
         for _ in range(2):
-            for _ in range(FAILED_STARTS - 1):
+            for _ in range(MAXIMUM_FAILED_STARTS - 1):
                 (await it.worker(warm=False)).die(-9)
             (await it.worker()).die(-9)
         await it.worker()
@@ -174,7 +174,7 @@ def test_a_worker_that_cannot_start_later_counts_as_a_failed_start(caplog: pytes
         worker.answer(await worker.photo(), b"{}")
         await answer
         worker.die(-9)
-        for _ in range(FAILED_STARTS):
+        for _ in range(MAXIMUM_FAILED_STARTS):
             assert it.failures == []
             worker = await it.worker(warm=False)
             worker.send(CannotStart(), b"the device is gone")
@@ -254,14 +254,14 @@ def test_memory_gets_the_smallest_worker_for_one_photo(monkeypatch: pytest.Monke
         sizes: list[bool] = []
         for _ in range(3):
             worker = await it.worker()
-            sizes.append(worker.smallest)
+            sizes.append(worker.low_memory)
             await worker.photo()
             worker.die(-9)
         with pytest.raises(Refused) as refused:
             await large
         assert refused.value.status == 503
         worker = await it.worker()
-        sizes.append(worker.smallest)
+        sizes.append(worker.low_memory)
         worker.answer(await worker.photo(), b"{}")
         assert await small == b"{}"
         assert sizes == [False, False, True, False]
@@ -282,12 +282,12 @@ def test_the_smallest_worker_is_replaced_once_it_has_answered(monkeypatch: pytes
             worker = await it.worker()
             await worker.photo()
             worker.die(-9)
-        smallest = await it.worker()
-        smallest.answer(await smallest.photo(), b"{}")
+        restricted = await it.worker()
+        restricted.answer(await restricted.photo(), b"{}")
         await large
         worker = await it.worker()
-        assert (smallest.smallest, worker.smallest) == (True, False)
-        assert smallest.closed.is_set()
+        assert (restricted.low_memory, worker.low_memory) == (True, False)
+        assert restricted.closed.is_set()
         assert it.supervisor.restarts.total() == 2  # a replacement is no death
         later = it.post()
         worker.answer(await worker.photo(), b"{}")
@@ -374,20 +374,20 @@ def test_a_worker_that_no_photo_survives_ends_the_service() -> None:
 
     async def story() -> None:
         it = Story()
-        for _ in range(MOST_BLAMED - 1):
+        for _ in range(MAXIMUM_BLAMED - 1):
             await refused(it)
         answered = it.post()
         worker = await it.worker()
         worker.answer(await worker.photo())
         await answered
         worker.die(-9)  # by another process: nothing is in work
-        for _ in range(MOST_BLAMED):
+        for _ in range(MAXIMUM_BLAMED):
             assert it.failures == []
             await refused(it)
         await settle()
         assert it.failures == ["5 photos in a row ended the worker process twice each (SIGSEGV)"]
         with pytest.raises(NeverReady):
-            await it.supervisor.opened()
+            await it.supervisor.networks_loaded()
 
     run(story)
 
@@ -395,14 +395,14 @@ def test_a_worker_that_no_photo_survives_ends_the_service() -> None:
 def test_a_worker_that_dies_by_itself_without_a_photo_is_as_good_as_not_started() -> None:
     async def story() -> None:
         it = Story()
-        for _ in range(FAILED_STARTS - 1):
+        for _ in range(MAXIMUM_FAILED_STARTS - 1):
             (await it.worker()).die(-11)
         answered = it.post()
         worker = await it.worker()
         worker.answer(await worker.photo())
         await answered
         worker.die(-11)
-        for _ in range(FAILED_STARTS):
+        for _ in range(MAXIMUM_FAILED_STARTS):
             assert it.failures == []
             (await it.worker()).die(-11)
         await settle()

@@ -20,7 +20,7 @@ from service.messages import TOO_LITTLE_MEMORY
 from service.pipeline.engine_health import FAILED_PHOTOS
 from service.recognition.contract import EngineError, OutOfMemory
 from service.settings import Settings
-from service.supervision import Supervisor, launched
+from service.supervision import Supervisor, launch_worker
 from service.web.app import PATHS, create_app
 from service.web.keys import KeyRing
 from tests.unit.service.conftest import PATIENCE, client
@@ -64,7 +64,7 @@ def test_requires_a_key_for_each_route_but_the_public_ones(
 
 def test_routes_above_are_complete() -> None:
     settings, capacity = Settings(), Capacity(1, 1, 1)
-    supervisor = Supervisor(launched, lambda _: None)  # starts nothing by itself
+    supervisor = Supervisor(launch_worker, lambda _: None)  # starts nothing by itself
     app = create_app(settings, KeyRing([]), capacity, plan(settings, capacity), supervisor)
     routes = {route.path for route in app.routes}  # type: ignore[attr-defined]
     assert routes == {path for _, path in KEYED} | set(PUBLIC) == set(PATHS)

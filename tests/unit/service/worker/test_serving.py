@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service import ipc
-from service.decoders.pool import Decoders
+from service.decoders.pool import DecoderPool
 from service.ipc import SealedMemory
 from service.ipc.channel import Channel, Message
 from service.memory.capacity import Capacity
@@ -21,7 +21,7 @@ from service.messages import (
     Cancelled,
     CannotStart,
     FromWorker,
-    Opened,
+    NetworksLoaded,
     Photo,
     Ready,
     RefusedPhoto,
@@ -31,8 +31,8 @@ from service.messages import (
     worker_status,
 )
 from service.settings import Settings
-from service.worker.computing import work_with
-from service.worker.serving import Work, serve
+from service.worker.computing import worker_parts
+from service.worker.serving import WorkerParts, serve
 from tests.unit.service.stories import run, settle
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ class Worker:
             await self._decoders.close()
             self._fork_server.release()
 
-    def _work(self) -> Work:
-        self._decoders = Decoders(self._fork_server, 2)
-        return work_with(
+    def _work(self) -> WorkerParts:
+        self._decoders = DecoderPool(self._fork_server, 2)
+        return worker_parts(
             self._settings, Capacity.of(self._settings, cores=1), self._recognizer, self._decoders
         )
 
@@ -107,7 +107,7 @@ def worker(tmp_path: Path, recognizer: SteeredRecognizer, fork_server: ForkServe
 
 
 async def started(web: Web) -> None:
-    assert await web.next() == (Opened(), b"")
+    assert await web.next() == (NetworksLoaded(), b"")
     assert await web.next() == (Ready(), b"")
 
 
@@ -173,7 +173,7 @@ def test_photos_that_wait_for_a_warm_up_that_fails_have_no_answer(
         recognizer.warming.clear()
         recognizer.warm_failure = RuntimeError("the device is away")
         async with worker.connected() as web:
-            assert await web.next() == (Opened(), b"")
+            assert await web.next() == (NetworksLoaded(), b"")
             for number in range(3):
                 web.post(number, png)
             await asyncio.sleep(0.3)  # their headers are read
@@ -190,7 +190,7 @@ def test_a_status_is_reported_in_every_state(worker: Worker, recognizer: Steered
     async def story() -> None:
         recognizer.warming.clear()
         async with worker.connected() as web:
-            assert await web.next() == (Opened(), b"")
+            assert await web.next() == (NetworksLoaded(), b"")
             web.channel.send(StatusRequest(number=5).head())
             report, body = await web.next()
             assert (report, worker_status(body).stages) == (StatusReport(number=5), None)
@@ -211,7 +211,7 @@ def _no_json(web: Web, png: bytes) -> None:
 
 
 def _of_the_other_side(web: Web, png: bytes) -> None:
-    web.channel.send(Opened().head())
+    web.channel.send(NetworksLoaded().head())
 
 
 def _without_bytes(web: Web, png: bytes) -> None:

@@ -79,7 +79,9 @@ def test_layouts(bits: int, photometric: int, number: int, layout: dict[str, Any
     extra = {338: (tiffs.SHORT, [2] + [0] * (further - 1))} if further else None
     right = expected(stored, bits, photometric)
     for order, apart in itertools.product("<>", {False, number > 1}):
-        data = tiffs.encoded(stored, bits, photometric, order=order, planes_apart=apart, more=extra, **layout)
+        data = tiffs.encoded(
+            stored, bits, photometric, order=order, separate_planes=apart, more=extra, **layout
+        )
         np.testing.assert_array_equal(pixels(data), right)
 
 
@@ -92,7 +94,7 @@ def test_differences_from_the_left(bits: int, number: int, order: str, tile: tup
     photometric = RGB if number == 3 else BLACK_IS_ZERO
     for compression, apart in itertools.product((tiffs.LZW, tiffs.DEFLATE), {False, number > 1}):
         data = tiffs.encoded(
-            *(stored, bits, photometric), order=order, compression=compression, predictor=2, planes_apart=apart,
+            *(stored, bits, photometric), order=order, compression=compression, predictor=2, separate_planes=apart,
             tile=tile, more={338: (tiffs.SHORT, [2])} if number == 2 else None,
         )  # fmt: skip
         np.testing.assert_array_equal(pixels(data), expected(stored, bits, photometric))
@@ -108,7 +110,7 @@ def test_the_predictor_does_not_count_where_libtiff_ignores_it(
     for apart, tile in itertools.product({False, number > 1}, (None, (32, 16))):
         more = {317: (tiffs.SHORT, [2])} | ({338: (tiffs.SHORT, [2])} if number == 2 else {})
         data = tiffs.encoded(
-            stored, bits, photometric, compression=compression, planes_apart=apart, tile=tile, more=more
+            stored, bits, photometric, compression=compression, separate_planes=apart, tile=tile, more=more
         )
         np.testing.assert_array_equal(pixels(data), expected(stored, bits, photometric))
 
@@ -311,7 +313,7 @@ def test_each_tile_is_decoded_once() -> None:
     del entries[273], entries[279]
     found = directory(tiffs.file("<", entries, content))
     assert len(found.fields[324].values) == 100_000
-    kept = tiff._kept(found, tiff._striles(found, tiff._samples(found)), tiff._samples(found))
+    kept = tiff._copied_tags(found, tiff._striles(found, tiff._samples(found)), tiff._samples(found))
     assert len(kept[324].values) == 1
 
 
