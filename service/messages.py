@@ -1,6 +1,6 @@
-"""The messages between the web process and the worker process, as JSON in the head of a `Channel` message.
+"""Protocol between the web process and the worker process: messages as JSON in the head of a `Channel` message.
 
-A photo travels in the memory file of its message: its bytes, the caller's file name in UTF-8, and the `face` part.
+The memory file of a photo's message holds, in this order: its bytes, the file name in UTF-8, and the `face` part.
 """
 
 from typing import Annotated, Literal, TypeVar
@@ -18,13 +18,13 @@ from pydantic import (
 from service.text import LONGEST
 
 FACE_FIELD = "face"
-"""Name of the form's part with a known face."""
+"""Name of the form field with a known face."""
 
 ENGINE_FAILED = 75
 """Exit status of a worker whose engine fails for every photo (EX_TEMPFAIL of sysexits.h)."""
 
 TOO_LITTLE_MEMORY = "The memory of this service is too small for the image: send it smaller."
-"""For the caller of a photo that was tried alone, and in a worker that takes as little as possible."""
+"""Error text for a photo that failed alone, in a worker with the low-memory settings."""
 
 RefusalStatus = Literal[412, 415, 422, 503]
 """HTTP status of a refused photo."""
@@ -33,7 +33,7 @@ Reason = Annotated[str, Field(max_length=LONGEST)]
 
 
 class MalformedMessage(Exception):
-    """A head is no message of the protocol."""
+    """The head is not a valid message of this protocol."""
 
 
 class _Message(BaseModel):
@@ -52,17 +52,17 @@ class Photo(_Message):
 
     kind: Literal["photo"] = "photo"
     number: NonNegativeInt
-    """Of the request; of each later message about it too."""
+    """Identifies the request in each later message about it."""
     size: PositiveInt
     """Bytes of the encoded photo, at the start of the memory file."""
     name: NonNegativeInt
-    """Bytes of the file name, behind the photo."""
+    """Bytes of the file name, after the photo."""
     face: NonNegativeInt | None
-    """Bytes of the `face` part, behind the name; None where the form has none."""
+    """Bytes of the `face` part, after the name; None where the form has none."""
     known: bool
-    """Whether the face is given (`/compute`), or faces are to be detected."""
+    """True where the face is given (`/compute`), False where faces are to be detected."""
     maximum_area: PositiveInt
-    """Pixels."""
+    """Limit in pixels."""
 
 
 class Cancel(_Message):
@@ -89,19 +89,19 @@ class NetworksLoaded(_Message):
 
 
 class Ready(_Message):
-    """The warm-up is over."""
+    """The warm-up is complete."""
 
     kind: Literal["ready"] = "ready"
 
 
 class CannotStart(_Message):
-    """The worker ends, since what the settings ask for cannot be had; the reason is in the body, text in UTF-8."""
+    """The settings cannot be met and the worker exits; the reason is in the body, as UTF-8."""
 
     kind: Literal["cannot start"] = "cannot start"
 
 
 class Begun(_Message):
-    """A photo is in work: its header is read, and it has been admitted."""
+    """Processing of a photo has started: its header is read, and it is admitted."""
 
     kind: Literal["begun"] = "begun"
     number: NonNegativeInt
@@ -111,14 +111,14 @@ class Begun(_Message):
 
 
 class Answered(_Message):
-    """The answer of a photo, JSON in the body."""
+    """Answer to a photo, as JSON in the body."""
 
     kind: Literal["answered"] = "answered"
     number: NonNegativeInt
 
 
 class RefusedPhoto(_Message):
-    """A fault of the request, or a limit of the operator's: an HTTP status and a sentence for the caller."""
+    """Rejection of a photo, by a fault of the request or a limit that the operator set."""
 
     kind: Literal["refused"] = "refused"
     number: NonNegativeInt
@@ -127,7 +127,7 @@ class RefusedPhoto(_Message):
 
 
 class Faulted(_Message):
-    """A photo that could not be computed, through no fault of its own; the worker has logged why."""
+    """Failure of the service on a valid photo; the worker has logged the cause."""
 
     kind: Literal["faulted"] = "faulted"
     number: NonNegativeInt
@@ -135,14 +135,14 @@ class Faulted(_Message):
 
 
 class Cancelled(_Message):
-    """No work is done any more for a photo whose caller has hung up."""
+    """Processing of a cancelled photo has ended."""
 
     kind: Literal["cancelled"] = "cancelled"
     number: NonNegativeInt
 
 
 class StatusReport(_Message):
-    """Metrics and stages: a `WorkerStatus` as JSON in the body."""
+    """Metrics and stages, a `WorkerStatus` as JSON in the body."""
 
     kind: Literal["status"] = "status"
     number: NonNegativeInt
@@ -159,14 +159,14 @@ class StageReport(_Message):
 
 
 class WorkerStatus(_Message):
-    """What `/metrics` and `/info` say of the worker."""
+    """State of the worker for `/metrics` and `/info`."""
 
     metrics: str
     """Prometheus's text format."""
     stages: dict[str, StageReport] | None
-    """By name; None before the warm-up is over."""
+    """By name; None before the end of the warm-up."""
     restrictions: dict[str, dict[str, bool | int] | None]
-    """Privileges that the worker and its decoders have given up; None before the warm-up, or the first photo."""
+    """Sandbox of the worker and of its decoders; None before the warm-up, or before the first photo."""
 
 
 FromWeb = Photo | Cancel | StatusRequest
@@ -181,17 +181,17 @@ _from_worker: TypeAdapter[FromWorker] = TypeAdapter(Annotated[FromWorker, Field(
 
 
 def from_web(head: bytes) -> FromWeb:
-    """A message of the web process. Raises MalformedMessage."""
+    """Parse a message of the web process. Raises MalformedMessage."""
     return _parsed(_from_web, head)
 
 
 def from_worker(head: bytes) -> FromWorker:
-    """A message of the worker process. Raises MalformedMessage."""
+    """Parse a message of the worker process. Raises MalformedMessage."""
     return _parsed(_from_worker, head)
 
 
 def worker_status(body: bytes) -> WorkerStatus:
-    """The body of a StatusReport. Raises MalformedMessage."""
+    """Parse the body of a StatusReport. Raises MalformedMessage."""
     return _parsed(TypeAdapter(WorkerStatus), body)
 
 

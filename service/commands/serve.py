@@ -39,7 +39,7 @@ def run() -> int:
     except OSError as error:
         raise CommandError(f"The worker process cannot be started: {error.strerror}.") from error
     # Imported last: loading these libraries takes longer than a mistake should take to be reported. The worker, just
-    # launch_worker, loads its own at the same time.
+    # started, loads its own at the same time.
     from service.web.server import http_server
 
     with ExitStack() as closing:

@@ -1,4 +1,4 @@
-"""The loop of a decoder child: one request after the other, until the connection ends."""
+"""Request loop of a decoder child: one request at a time, until the connection ends."""
 
 import os
 import signal
@@ -15,13 +15,13 @@ from service.images.memory import Header, decoding_peak_bytes
 from service.memory import heap
 
 IDLE_SECONDS = 2.0
-"""Until a child without a request gives its free memory back."""
+"""Time without a request after which a child returns its free memory to the system."""
 
 
 def prepare() -> limits.OwnMemory:
-    """Settings of a new child: no core file, default actions of signals that end it.
+    """Set up a new child: no core file, and default actions of the signals that end it.
 
-    Gives all that the child opens, so that a sandbox may follow.
+    Returns the only file that the child opens, so that it can be sandboxed afterwards.
     """
     sandbox.forbid_core_files()
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
@@ -30,7 +30,7 @@ def prepare() -> limits.OwnMemory:
 
 
 def serve(connection: socket.socket, memory: limits.OwnMemory) -> None:
-    """Answers requests until the other side closes the connection."""
+    """Answer requests until the other side closes the connection."""
     fresh = memory.held()
     while True:
         packet, descriptors = _received(connection)
@@ -49,7 +49,7 @@ def serve(connection: socket.socket, memory: limits.OwnMemory) -> None:
 
 
 def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
-    """The next packet and its descriptors. Free memory goes back to the system while none comes."""
+    """Receive a packet and its descriptors. After IDLE_SECONDS without one, free memory returns to the system."""
     connection.settimeout(IDLE_SECONDS)
     try:
         return ipc.receive(connection)
@@ -66,16 +66,16 @@ Result = Header | messages.Pixels | messages.Refusal | messages.OverLimit
 def answer(
     request: messages.Request, upload: ipc.SealedMemory, memory: limits.OwnMemory
 ) -> tuple[Result, ipc.SealedMemory | None]:
-    """The result and, of a decoded image, the memory with its pixels."""
+    """Process a request; returns the result and, for a decoded image, the memory with its pixels."""
     try:
         with limits.applied(memory, request.size, request.header):
             # A copy: the readers of `images` take bytes. 0.1 ms a megabyte.
             data = upload.read(0, request.size)
             if request.header is None:
                 return decoding.checked_header(data, request.maximum_area), None
-            # Most decoders report damage where an allocation fails. Nothing else takes memory in this process.
+            # Checked first: most decoders report a failed allocation as damage. Nothing else allocates in this process.
             pillow.check_allocation(decoding_peak_bytes(request.header))
-            # The memory that other processes count for the image is that of its header.
+            # The worker's memory budget counts the area of the header, so the pixels must not exceed it.
             area = min(request.maximum_area, request.header.area)
             pixels = decoding.decode(data, maximum_area=area, honour_orientation=request.honour_orientation)
         return _sealed(pixels)
@@ -94,7 +94,7 @@ def _sealed(pixels: NDArray[np.uint8]) -> tuple[Result, ipc.SealedMemory]:
 
 
 def _without_memory(request: messages.Request, error: MemoryError) -> Result:
-    """What a failed allocation means, the limits lifted: the system has no memory, or the image exceeds its limit."""
+    """Cause of a failed allocation, the limits lifted: the system has no memory, or the image exceeds its limit."""
     try:
         pillow.check_allocation(limits.data_bytes(request.size, request.header))
     except MemoryError:
@@ -103,5 +103,5 @@ def _without_memory(request: messages.Request, error: MemoryError) -> Result:
 
 
 def end(status: int) -> None:
-    """Ends the child at once: nothing of the fork server's is flushed or removed twice."""
+    """Exit the child at once: buffers and files of the fork server are not flushed or removed a second time."""
     os._exit(status)

@@ -1,4 +1,4 @@
-"""Faults of a decoder child: the cause of its end, and the verdict on its image."""
+"""Faults of a decoder child: causes, retries, and the error for the caller."""
 
 import os
 import signal
@@ -13,15 +13,15 @@ NO_REPLY = "no reply"
 LOST = "no decoder process"
 """The fork server has ended, or could not fork."""
 KILLED = signal.SIGKILL.name
-"""Not by the pool: by the kernel, where memory runs out."""
+"""Fault of a child that the kernel's out-of-memory killer ended."""
 
 
 class DecodersUnavailable(Exception):
-    """No child can be had: a fault of the machine, whatever the image is."""
+    """No child can be started: a fault of the machine, independent of the image."""
 
 
 class Fault(Exception):
-    """The end of a child, or a reply that makes it one, by its name for the log and the metrics."""
+    """Failure of a child: its exit, or a missing or invalid reply. `name` is for the log and the metrics."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -29,20 +29,20 @@ class Fault(Exception):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether a fresh child may do better. CPU time would be spent once more for nothing."""
+        """True if a fresh child may succeed. An image that exceeded its CPU time would exceed it again."""
         return self.name != CPU_TIME
 
     def caller_error(self) -> Exception:
-        """The error for the caller after the last try."""
+        """The exception for the caller after the last try."""
         if self.name == LOST:
             return DecodersUnavailable("no process for decoding can be started")
         if self.name in (KILLED, NO_MEMORY):
-            return MemoryError(f"a decoder ended with {self.name}, as it does where memory runs out")
+            return MemoryError(f"a decoder ended with {self.name}, which is the effect of exhausted memory")
         return UndecodableImage(f"The image is damaged: {SENTENCES.get(self.name) or _ended(self.name)}.")
 
 
 NO_MEMORY_STATUS = 12
-"""Exit status of a child that has no memory even for its reply (ENOMEM)."""
+"""Exit status of a child without memory for its reply (ENOMEM)."""
 NO_MEMORY = f"exit status {NO_MEMORY_STATUS}"
 
 SENTENCES = {
@@ -58,7 +58,7 @@ def _ended(name: str) -> str:
 
 
 def from_wait_status(status: int | None) -> Fault:
-    """The fault of a child that ended by itself, by its status as wait(2) gives it; None where there was no child."""
+    """The fault of a child that exited by itself, from its status of wait(2); None where there was no child."""
     if status is None:
         return Fault(LOST)
     code = os.waitstatus_to_exitcode(status)

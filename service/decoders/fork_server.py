@@ -1,16 +1,16 @@
 """The fork server: `python -m service.decoders.fork_server DESCRIPTOR PARENT LOG_LEVEL LOG_FORMAT`.
 
-A process with one thread that has loaded the decoders and decodes nothing itself. Each of its children is ready after
-a fork, without imports, and shares its memory until one of them writes.
+A process with one thread that loads the decoders and decodes nothing itself. Each child is ready after a fork, without
+imports, and shares its memory (copy-on-write).
 
-Not multiprocessing's: that one binds a socket in a temporary folder, which a read-only container does not have, starts
-one more process (the resource tracker), and pickles.
+It replaces multiprocessing's fork server, which binds a socket in a temporary folder (a read-only container has none),
+starts one more process (the resource tracker), and pickles.
 
 Commands are packets of JSON, each one number, in order:
 
 - a number with a descriptor: fork a child that serves the connection of that descriptor;
-- a number alone: end that child. The answer is [number, status], the status as wait(2) gives it; null where there is
-  no such child.
+- a number alone: end that child. The answer is [number, status], with the status of wait(2); null where there is no
+  such child.
 """
 
 import gc
@@ -34,7 +34,7 @@ STANDARD_ERROR = 2
 
 
 class Server:
-    """The children by their numbers."""
+    """The fork server's command loop and its children."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -42,7 +42,7 @@ class Server:
         """Number to process id."""
 
     def run(self) -> None:
-        """Carries commands out until the other side closes the connection."""
+        """Execute commands until the other side closes the connection."""
         while True:
             packet, descriptors = ipc.receive(self._connection)
             if not packet:
@@ -59,7 +59,7 @@ class Server:
         with served:
             try:
                 pid = os.fork()
-            except OSError as error:  # the other side sees the end of the child's connection
+            except OSError as error:  # the other side gets the end of the child's connection
                 log.warning("no decoder can be forked: %s", error.strerror)
                 return
             if pid == 0:
@@ -71,12 +71,12 @@ class Server:
         pid = self._children.pop(number, None)
         if pid is None:
             return None
-        os.kill(pid, signal.SIGKILL)  # of no effect on one that has ended: its status stays
+        os.kill(pid, signal.SIGKILL)  # no effect on an exited child, whose status is kept
         return os.waitpid(pid, 0)[1]
 
 
 def _be_child(server: int, served: socket.socket) -> None:
-    """The whole life of a child; does not return."""
+    """Run as a child; does not return."""
     status = FAILED
     try:
         ipc.end_with_parent(server)
@@ -89,14 +89,14 @@ def _be_child(server: int, served: socket.socket) -> None:
     except MemoryError:
         status = faults.NO_MEMORY_STATUS
     except BaseException as error:
-        # Its type alone: the text of an exception may quote an image.
+        # Its type alone: the text of an exception may contain image data.
         log.exception("a decoder ended with %s", type(error).__name__, exc_info=False)
     finally:
         child.end(status)
 
 
 def _leave_standard_error_to_the_log() -> None:
-    """Discards what libraries print past it: libjpeg and libtiff describe each damaged image there."""
+    """Discard output of libraries to standard error: libjpeg and libtiff describe each damaged image there."""
     if sys.stderr is None:  # closed by the parent
         return
     sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
@@ -106,17 +106,19 @@ def _leave_standard_error_to_the_log() -> None:
 
 
 def main() -> None:
-    """Serves the connection that the command line names, until it or the parent ends."""
+    """Serve the connection of the command line, until it or the parent ends."""
     descriptor, parent, level, style = sys.argv[1:]
-    ignore_signals()  # a terminal or systemd sends them to every process; the parent decides when this one ends
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, the kernel would drop the status of a child
+    ignore_signals()  # a terminal or systemd sends them to every process; the parent ends this one
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # if ignored, the kernel would discard the status of a child
     ipc.end_with_parent(int(parent))
     _leave_standard_error_to_the_log()
     logs.configure(level, style)
     preloading.import_lazy_modules()
-    sandbox.allow_file_growth()  # forbidden where the parent was warm already; pixels are in memory files
+    sandbox.allow_file_growth()  # forbidden by a warm parent; pixels are written to memory files
     heap.keep_between_images()
-    # What exists now stays where it is: a collection in a child would write to, and so copy, all of it.
+    # A collection in a child would write to, and so copy, every object that exists now.
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=int(descriptor)) as connection:

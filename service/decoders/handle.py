@@ -1,4 +1,4 @@
-"""The fork server's handle, for the process that starts it."""
+"""Handle of the fork server, for the process that starts it."""
 
 import asyncio
 import itertools
@@ -16,11 +16,11 @@ from service.sandbox import Restrictions
 PROGRAM = ("-m", "service.decoders.fork_server")
 
 ENVIRONMENT = {
-    # A pool of threads would not survive the fork; one image is decoded by one thread, and several at a time.
+    # A thread pool does not survive the fork. One thread decodes an image; several images are decoded in parallel.
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENCV_FOR_THREADS_NUM": "1",
-    # OpenCV's complaints about a photo would be printed past the log and its format.
+    # OpenCV would print warnings about a photo to standard error, outside of the log.
     "OPENCV_LOG_LEVEL": "SILENT",
 }
 
@@ -30,17 +30,17 @@ class ServerGone(Exception):
 
 
 class Child:
-    """A decoder child, by its number and this process's end of its connection."""
+    """A decoder child: its number, and this process's end of its connection."""
 
     def __init__(self, number: int, connection: socket.socket) -> None:
         self.number = number
         self.connection = connection
         self.restrictions: Restrictions | None = None
-        """What restricts the child; None before its first reply."""
+        """Sandbox of the child; None before its first reply."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether it is there and says nothing, as an idle one should."""
+        """True if the child is alive and has sent nothing since its last reply."""
         try:
             self.connection.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -50,7 +50,7 @@ class Child:
         return False
 
     async def exchange(self, packet: bytes, upload: ipc.SealedMemory) -> tuple[bytes, list[int]]:
-        """Sends a request and gives the reply and its descriptors; no byte where the child has ended.
+        """Send a request; returns the reply and its descriptors. An empty reply is the exit of the child.
 
         Raises MalformedPacket, MalformedMessage or ConnectionError.
         """
@@ -68,12 +68,12 @@ class Child:
 
 
 class ForkServer:
-    """Starts the fork server and speaks with it, from one event loop. Starts it once more where it has ended."""
+    """The fork server as a child process, for one event loop. Restarted by the first `fork` after its exit."""
 
     def __init__(
         self, *, log_level: str = "info", log_format: str = "text", program: Sequence[str] = PROGRAM
     ) -> None:
-        """`program` is Python's arguments."""
+        """`program` is the interpreter's arguments."""
         self._command = (*program,)
         self._logging = (log_level, log_format)
         self._numbers = itertools.count()
@@ -82,10 +82,10 @@ class ForkServer:
         self._watching = False
         self._ends: dict[int, asyncio.Future[int | None]] = {}
         self.started = 0
-        """Fork servers until now."""
+        """Number of fork servers started so far."""
 
     def start(self) -> None:
-        """Starts the process and returns at once; its imports take 0.3 s meanwhile.
+        """Start the process and return at once; its imports take 0.3 s.
 
         Call it in the main thread: the process ends with the thread that started it. Raises OSError.
         """
@@ -103,9 +103,10 @@ class ForkServer:
         self.started += 1
 
     def fork(self) -> Child:
-        """A new child, in the fork server or a new one. Requests may be sent to it at once.
+        """Fork a child; starts the fork server where it is not running. The child accepts requests at once.
 
-        Where it cannot be forked, its connection ends. Raises ServerGone where the fork server takes no commands.
+        Where the fork fails, the child's connection ends. Raises ServerGone where the fork server has ended or is
+        stuck, OSError where it cannot be started.
         """
         if self._connection is None:
             self.start()
@@ -121,9 +122,9 @@ class ForkServer:
         return Child(number, ours)
 
     async def end(self, child: Child) -> int | None:
-        """Ends a child, if it has not ended by itself. Gives its status as wait(2) does.
+        """End a child that has not exited by itself; returns its status of wait(2).
 
-        None where there is no such child: it was never forked, or the fork server has ended.
+        None where there is no such child: the fork failed, or the fork server has ended.
         """
         child.connection.close()
         ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
@@ -137,13 +138,13 @@ class ForkServer:
             del self._ends[child.number]
 
     def release(self) -> None:
-        """Leaves the running event loop, so that another one may go on with the fork server."""
+        """Detach from the running event loop, so that another one can use the fork server."""
         if self._watching and self._connection is not None:
             asyncio.get_running_loop().remove_reader(self._connection)
         self._watching = False
 
     def close(self) -> None:
-        """Ends the fork server, and the kernel all children with it."""
+        """Kill the fork server; the kernel kills its children with it."""
         connection, self._connection = self._connection, None
         if connection is not None and self._process is not None:
             if self._watching:
@@ -171,7 +172,7 @@ class ForkServer:
             raise ServerGone("the fork server is stuck") from error
 
     def _read(self) -> None:
-        """An answer to `end`, or the end of the fork server."""
+        """Handle an answer to `end`, or the exit of the fork server."""
         assert self._connection is not None
         try:
             packet, _ = ipc.receive(self._connection)
@@ -187,12 +188,12 @@ class ForkServer:
 
 
 async def _readable(connection: socket.socket) -> None:
-    """Waits for a packet, or for the end of the connection."""
+    """Wait for a packet, or for the end of the connection."""
     loop = asyncio.get_running_loop()
     readable = loop.create_future()
 
     def notice() -> None:
-        loop.remove_reader(connection)  # it would call again until the packet is received
+        loop.remove_reader(connection)  # it would fire again until the packet is received
         if not readable.done():
             readable.set_result(None)
 

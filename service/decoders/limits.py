@@ -1,7 +1,7 @@
-"""Memory and CPU time that one image may take in its decoder child.
+"""Memory and CPU time limits of one image in its decoder child.
 
-Both are soft limits that the child sets itself before it touches an image, so they hold against a decoder that goes
-astray, not against code that has taken the child over.
+The child sets both soft limits before it reads an image. They stop a faulty decoder, but not injected code that
+controls the child: that is the task of the sandbox.
 """
 
 import logging
@@ -20,55 +20,54 @@ MEBIBYTE = 1 << 20
 HEADROOM = 1.25
 """Allowed memory per counted byte. The AVIF reader asks beforehand for 21 bytes a pixel, where 17.7 are counted."""
 COPIES = 5
-"""Of the upload: as it came, and those of readers that leave out metadata and of the libraries themselves."""
+"""Number of copies of the upload: the original, and those of readers that drop metadata and of the libraries."""
 FIXED_BYTES = (64 + 16 * (os.cpu_count() or 1)) * MEBIBYTE
-"""Bytes whatever the size: buffers, and a stack of 8 MiB a core in each of two pools of threads (libavif, libheif)."""
+"""Allowance in bytes for every image: buffers, and a stack of 8 MiB a core in two thread pools (libavif, libheif)."""
 
 BASE_SECONDS = 10.0
 SECONDS_PER_MEGAPIXEL = 1.0
-"""Honest photos take 25 ms a megapixel at most; a progressive CMYK JPEG without subsampling takes 50."""
+"""Valid photos take at most 25 ms a megapixel; a progressive CMYK JPEG without subsampling takes 50."""
 SECONDS_PER_MEGABYTE = 5.0
-"""The costliest file that the readers of `images` accept takes 1.7 s. Processors ten times slower than the one that
-these figures come from stay within the sum of all three for every photo."""
+"""The most expensive file that the readers of `images` accept takes 1.7 s. For every photo, the sum of all three terms
+suffices for a processor ten times slower than that of these measurements."""
 
 WALL_SECONDS_PER_CPU_SECOND = 20
-"""Seconds on the clock per second of allowed CPU time, after which a child counts as hanging: more than an overloaded
-machine needs."""
+"""Timeout of a child's reply, in seconds per second of allowed CPU time: more than an overloaded machine needs."""
 
 STATM = "/proc/self/statm"
 RESIDENT, SHARED, DATA = 1, 2, 5
-"""Fields of proc(5): pages in memory, those of files among them, and pages of data and stack."""
+"""Fields of proc(5), in pages: resident memory, file mappings among it, and data with stack."""
 
 
 def data_bytes(size: int, header: Header | None) -> int:
-    """Bytes that an image of `size` bytes may allocate: all its pixels, or without `header` its header alone."""
+    """Bytes that decoding of an image of `size` bytes may allocate; without `header`, parsing of its header."""
     pixels = int(HEADROOM * decoding_peak_bytes(header)) if header is not None else 0
     return pixels + COPIES * size + FIXED_BYTES
 
 
 def cpu_seconds(size: int, header: Header | None) -> float:
-    """Seconds of CPU time, of all threads together, for an image of `size` bytes."""
+    """CPU time limit of an image of `size` bytes in seconds, for all threads together."""
     area = header.area if header is not None else 0
     return BASE_SECONDS + SECONDS_PER_MEGAPIXEL * area / 1e6 + SECONDS_PER_MEGABYTE * size / 1e6
 
 
 class OwnMemory:
-    """The memory of this process, from a descriptor that stays open where a sandbox closes /proc later."""
+    """Memory usage of this process, by a descriptor that stays usable when a sandbox denies access to /proc."""
 
     def __init__(self) -> None:
         self._page = resource.getpagesize()
         try:
             self._statm = os.open(STATM, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:  # no /proc: no limit of memory, and no growth seen
+        except OSError:  # no /proc: no memory limit, and no growth is reported
             self._statm = -1
 
     def data(self) -> int | None:
-        """Bytes that count for RLIMIT_DATA, and the stack; None where the system does not say."""
+        """Bytes that count for RLIMIT_DATA, and the stack; None without /proc."""
         fields = self._fields()
         return fields[DATA] * self._page if fields else None
 
     def held(self) -> int:
-        """Bytes in memory that belong to this process and its fork server alone; 0 where the system does not say."""
+        """Bytes of resident anonymous memory, pages shared with the fork server included; 0 without /proc."""
         fields = self._fields()
         return (fields[RESIDENT] - fields[SHARED]) * self._page if fields else 0
 
@@ -80,11 +79,11 @@ class OwnMemory:
 
 @contextmanager
 def applied(memory: OwnMemory, size: int, header: Header | None) -> Iterator[None]:
-    """Limits within the block, for an image of `size` bytes.
+    """Apply the limits of an image of `size` bytes within the block.
 
-    Memory: RLIMIT_DATA, which counts private writable mappings. RLIMIT_AS would count libraries and sealed memory too.
-    CPU time: SIGPROF ends the process. RLIMIT_CPU counts whole seconds from the process's start by clock ticks, which
-    drift away from its CPU time.
+    Memory: RLIMIT_DATA, which counts private writable mappings. RLIMIT_AS would also count libraries and sealed memory.
+    CPU time: SIGPROF ends the process. RLIMIT_CPU counts whole seconds since the process's start in clock ticks, which
+    drift from its CPU time.
     """
     before = _limit_data(memory, data_bytes(size, header))
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds(size, header))
@@ -97,7 +96,7 @@ def applied(memory: OwnMemory, size: int, header: Header | None) -> Iterator[Non
 
 
 def _limit_data(memory: OwnMemory, allowed: int) -> tuple[int, int] | None:
-    """Limits RLIMIT_DATA to `allowed` bytes more than now. The limits before; None where the system has denied it."""
+    """Set RLIMIT_DATA to `allowed` bytes above present usage; returns the former limits, None where denied."""
     present = memory.data()
     if present is None:
         return None
@@ -108,6 +107,6 @@ def _limit_data(memory: OwnMemory, allowed: int) -> tuple[int, int] | None:
             resource.RLIMIT_DATA, (limit if soft == resource.RLIM_INFINITY else min(limit, soft), hard)
         )
     except OSError as error:  # a sandbox forbids the calls
-        log.debug("an image may take any memory: %s", error.strerror)
+        log.debug("the memory of an image is not limited: %s", error.strerror)
         return None
     return soft, hard

@@ -1,6 +1,6 @@
-"""Packets between the pool and a decoder child, as JSON; the upload and the pixels go along as sealed memory.
+"""Protocol between the pool and a decoder child: packets of JSON; upload and pixels travel as sealed memory.
 
-A child has decoded foreign bytes and counts as foreign itself: `reply` takes nothing over that it has not checked.
+A child has decoded untrusted bytes and is itself untrusted: `reply` validates every value.
 """
 
 import json
@@ -14,30 +14,30 @@ from service.text import LONGEST, encodable
 
 COMPONENTS = frozenset({1, 3, CMYK_COMPONENTS})
 LARGEST_SIDE = 1 << 64
-"""Pixels that a header may claim: BigTIFF has numbers of 64 bits."""
+"""Largest width or height of a header, in pixels: BigTIFF has numbers of 64 bits."""
 LARGEST_SIZE = 1 << 48
-"""Bytes of any memory of a process."""
+"""Upper bound of any size in bytes: the address space of a process."""
 
 CHANNELS = 3
 
 LARGEST_ABI = 1000
-"""Of Landlock; 7 in Linux 6.15."""
+"""Upper bound of Landlock's ABI version; 7 in Linux 6.15."""
 
 
 class MalformedMessage(Exception):
-    """A packet is no message of this protocol."""
+    """The packet is not a valid message of this protocol."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """Work for a child: an image to its header or, with `header`, to its pixels. The upload's memory goes along."""
+    """Request to parse an image's header or, with `header`, to decode its pixels. The upload's memory goes along."""
 
     size: int
-    """Bytes of the image, the first ones of the memory."""
+    """Bytes of the image, at the start of the memory."""
     maximum_area: int
-    """Pixels."""
+    """Limit in pixels."""
     header: Header | None = None
-    """What the same image's header was found to be; the limits of decoding follow from it."""
+    """Result of the header request for the same image; the limits of decoding follow from it."""
     honour_orientation: bool = False
 
     def packet(self) -> bytes:
@@ -48,14 +48,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Pixels:
-    """The size of an image whose pixels come as sealed memory, (rows, columns, 3) RGB."""
+    """Shape of a decoded image; its pixels come as sealed memory, (rows, columns, 3) uint8, RGB."""
 
     rows: int
     columns: int
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return self.rows * self.columns * CHANNELS
 
 
@@ -64,16 +64,16 @@ Refusal = UndecodableImage | ImageTooLarge | MemoryError
 
 @dataclass(frozen=True)
 class OverLimit:
-    """The image took more memory than any image of its size should."""
+    """The image exceeded its memory limit."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A child's answer."""
+    """Reply of a child."""
 
     result: Header | Pixels | Refusal | OverLimit
     grown: int
-    """Bytes of memory that the child has more than when it was forked, beyond what it may keep (heap.KEPT)."""
+    """Growth of the child's memory since its fork in bytes, beyond heap.KEPT."""
 
     def packet(self) -> bytes:
         """The message to send."""
@@ -95,12 +95,12 @@ class Reply:
 
 
 def greeting(restrictions: Restrictions) -> bytes:
-    """The first packet of a child: what restricts it."""
+    """The first packet of a child: its sandbox."""
     return _packet(list(restrictions))
 
 
 def greeted(packet: bytes) -> Restrictions:
-    """The restrictions in a greeting. Raises MalformedMessage."""
+    """Parse a greeting. Raises MalformedMessage."""
     match _parsed(packet):
         case [bool(privileges), landlock, bool(seccomp), bool(growth)]:
             return Restrictions(privileges, _whole(landlock, 0, LARGEST_ABI), seccomp, growth)
@@ -108,7 +108,7 @@ def greeted(packet: bytes) -> Restrictions:
 
 
 def request(packet: bytes) -> Request:
-    """The request in a packet. Raises MalformedMessage."""
+    """Parse a request. Raises MalformedMessage."""
     match _parsed(packet):
         case [size, maximum_area, found, bool(honour_orientation)]:
             return Request(
@@ -121,7 +121,7 @@ def request(packet: bytes) -> Request:
 
 
 def reply(packet: bytes, asked: Request, memory: int) -> Reply:
-    """The reply in a packet that came with `memory` bytes of sealed memory, if it is one to the request `asked`.
+    """Parse and validate the reply to the request `asked`, which came with `memory` bytes of sealed memory.
 
     Raises MalformedMessage.
     """
@@ -166,7 +166,7 @@ def _header(found: Any, maximum_area: int) -> Header:
 
 def _area(width: Any, height: Any, maximum_area: int) -> None:
     if _whole(width, 1, LARGEST_SIDE) * _whole(height, 1, LARGEST_SIDE) > maximum_area:
-        raise MalformedMessage("an image of more pixels than are allowed")
+        raise MalformedMessage("an image of more pixels than the limit")
 
 
 def _whole(value: Any, lowest: int, highest: int) -> int:

@@ -1,7 +1,7 @@
-"""The pool of decoder children: uploads in, headers and pixels out, for one event loop.
+"""Pool of decoder children: uploads in, headers and pixels out, for one event loop.
 
-A child answers one request at a time and is used again. It is replaced after a fault, after a request whose caller has
-gone, and where it has grown. An image whose child fails gets one more try in a fresh one.
+A child answers one request at a time and is reused. It is replaced after a fault, after a cancelled request, and after
+its memory has grown. An image whose child fails is retried once, in a fresh child.
 """
 
 import asyncio
@@ -24,16 +24,17 @@ __all__ = ["DecoderPool", "DecodersUnavailable"]
 log = logging.getLogger(__name__)
 
 GROWTH = 16 << 20
-"""Bytes that a child may have more than a fresh one, beyond heap.KEPT. After 200 photos of all formats, up to 8.3
-megapixels, one had 5 MiB more at most."""
+"""Allowed memory growth of a child in bytes, beyond heap.KEPT. 200 photos of all formats, up to 8.3 megapixels, caused
+at most 5 MiB."""
 
 TRIES = 2
+"""Children that try an image before it is refused."""
 
 Replied = tuple[messages.Reply, ipc.SealedMemory | None]
 
 
 class DecoderPool:
-    """At most `children` decoder children, forked on demand. Further requests wait in the order of their coming."""
+    """At most `children` decoder children, forked on demand. Further requests wait in order of arrival."""
 
     def __init__(self, server: ForkServer, children: int) -> None:
         self._server = server
@@ -41,14 +42,14 @@ class DecoderPool:
         self._idle: list[Child] = []
         self._ending: set[asyncio.Task[int | None]] = set()
         self.faults: Counter[str] = Counter()
-        """How often children failed, by the name of the fault (faults.py)."""
+        """Number of faults by name (faults.py)."""
         self.started = 0
-        """Children until now."""
+        """Number of children forked so far."""
         self.restrictions: Restrictions | None = None
-        """What restricts the last child that has replied; for `/info`."""
+        """Sandbox of the child that replied last; for `/info`."""
 
     async def header(self, upload: ipc.SealedMemory, size: int, maximum_area: int) -> Header:
-        """The header of the image in the first `size` bytes of an upload, of at most `maximum_area` pixels.
+        """Parse the header of the image in the first `size` bytes of an upload, of at most `maximum_area` pixels.
 
         Raises UndecodableImage, ImageTooLarge, MemoryError or DecodersUnavailable.
         """
@@ -65,10 +66,10 @@ class DecoderPool:
         maximum_area: int,
         honour_orientation: bool,
     ) -> NDArray[np.uint8]:
-        """The pixels of the image in the first `size` bytes of an upload, as `images.decoding.decode` gives them.
+        """Decode the image in the first `size` bytes of an upload, as `images.decoding.decode` does.
 
-        (rows, columns, 3) RGB, C-contiguous and writable: a private mapping of what the child wrote. A copy would take
-        1.7 ms more at 1.2 megapixels, and 7 at 8.3, where reading the mapping for the first time takes 0.3 and 2.
+        Returns (rows, columns, 3) uint8, RGB, C-contiguous and writable: a private mapping of the child's memory file.
+        A copy would take 1.7 ms more at 1.2 megapixels, and 7 at 8.3; first access to the mapping takes 0.3 and 2.
         Raises UndecodableImage, ImageTooLarge, MemoryError or DecodersUnavailable.
         """
         request = messages.Request(size, maximum_area, header, honour_orientation)
@@ -84,14 +85,14 @@ class DecoderPool:
         return np.frombuffer(mapping, np.uint8).reshape(found.rows, found.columns, 3)
 
     async def close(self) -> None:
-        """Ends all children. No request may be in work."""
+        """End all children. No request may be in progress."""
         for child in self._idle:
             self._end(child)
         self._idle.clear()
         await asyncio.gather(*self._ending)
 
     async def _answer(self, request: messages.Request, upload: ipc.SealedMemory) -> Replied:
-        """The result and its memory. Raises what `decode` raises."""
+        """The reply and its memory. Raises the exceptions of `decode`."""
         async with self._places:
             for tries_left in reversed(range(TRIES)):
                 try:
@@ -99,7 +100,7 @@ class DecoderPool:
                     reply, memory = await self._try(child, request, upload)
                 except Fault as fault:
                     last = tries_left == 0 or not fault.is_retryable
-                    self._note(fault, request, last)
+                    self._record(fault, request, last)
                     if last:
                         raise fault.caller_error() from fault
                 else:
@@ -109,7 +110,7 @@ class DecoderPool:
         raise AssertionError("the last try returns or raises")
 
     async def _try(self, child: Child, request: messages.Request, upload: ipc.SealedMemory) -> Replied:
-        """One request to one child. Raises Fault, and the child is gone then."""
+        """Send one request to one child. On an exception, Fault among them, the child is ended."""
         try:
             async with asyncio.timeout(
                 limits.WALL_SECONDS_PER_CPU_SECOND * limits.cpu_seconds(request.size, request.header)
@@ -133,7 +134,7 @@ class DecoderPool:
         return reply, memory
 
     def _used_child(self) -> Child:
-        """An idle child, the one that was used last, or a new one. Raises Fault."""
+        """The idle child that was used last, or a new one. Raises Fault."""
         while self._idle:
             child = self._idle.pop()
             if child.is_idle:
@@ -142,7 +143,7 @@ class DecoderPool:
         return self._fresh_child()
 
     def _fresh_child(self) -> Child:
-        """A new child, in the place of an idle one if there is any. Raises Fault."""
+        """A new child; an idle one is ended for it. Raises Fault."""
         if self._idle:
             self._end(self._idle.pop())
         try:
@@ -153,14 +154,14 @@ class DecoderPool:
         return child
 
     def _end(self, child: Child) -> asyncio.Task[int | None]:
-        """Has a child ended and its status collected, whatever becomes of the caller."""
+        """End a child and collect its status in a task, which a cancellation of the caller does not stop."""
         ending: Coroutine[None, None, int | None] = self._server.end(child)
         task = asyncio.get_running_loop().create_task(ending)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
         return task
 
-    def _note(self, fault: Fault, request: messages.Request, last: bool) -> None:
+    def _record(self, fault: Fault, request: messages.Request, last: bool) -> None:
         self.faults[fault.name] += 1
         found = request.header
         image = f"{found.format} of {found.width} x {found.height} pixels" if found else "header of an image"
@@ -169,12 +170,12 @@ class DecoderPool:
             fault.name,
             image,
             request.size,
-            "given up here" if last else "once more in a fresh one",
+            "not retried" if last else "retried in a fresh one",
         )
 
 
 async def _exchange(child: Child, request: messages.Request, upload: ipc.SealedMemory) -> Replied:
-    """The checked reply of a child. Raises ConnectionError where it ends, Fault where the reply cannot be right."""
+    """The validated reply of a child. Raises ConnectionError where the child exits, Fault for an invalid reply."""
     try:
         packet, descriptors = await child.exchange(request.packet(), upload)
         if not packet:

@@ -1,26 +1,26 @@
-"""Encoded images to RGB arrays: header first, then the limit, then the pixels that dlib would see, then upright.
+"""Decoding of images to RGB arrays: header, limit, pixels as dlib decodes them, orientation.
 
-Who decodes what is one table. OpenCV 5.0 decodes JPEG, PNG, WebP and BMP: there its pixels equal those of
-dlib.load_rgb_image in a dlib built on libjpeg-turbo, and it is the faster one (ms per MP, one thread: JPEG 2.5 against
+The table DECODERS assigns a library to each format. OpenCV 5.0 decodes JPEG, PNG, WebP and BMP. Its pixels equal
+those of dlib.load_rgb_image in a dlib built on libjpeg-turbo, and it is faster (ms per MP, one thread: JPEG 2.5 against
 Pillow's 3.5, progressive 5.7 against 6.5, PNG 21 against 25, WebP 5.5 against 7.7, BMP 0.7 against 1.7). Pillow 13
 decodes the rest:
 
-- CMYK JPEG: OpenCV converts by a formula of its own, off by 1 from Pillow and by more from dlib, and does not give
-  out the four channels that dlib's formula needs.
+- CMYK JPEG: OpenCV's conversion differs by 1 from Pillow's and by more from dlib's, and it does not expose the four
+  channels that dlib's formula needs.
 - GIF and AVIF: the same pixels, but OpenCV takes 19 ms per MP for either, Pillow 6.4 and 6.7.
-- TIFF: OpenCV rounds 16 bits and CMYK otherwise (off by 1), is no faster and prints what libtiff has to say.
+- TIFF: OpenCV rounds 16 bits and CMYK differently (off by 1), is no faster, and prints libtiff's messages.
 - HEIC: OpenCV does not read it; libheif does (pillow-heif).
 
-dlib's pixels are matched bit by bit, truncated JPEGs, CMYK and transparent PNGs included, with these exceptions:
+dlib's pixels are matched bit for bit, truncated JPEGs, CMYK and transparent PNGs included, with these exceptions:
 
 - 16-bit PNG: scaled here; dlib keeps the low byte of colours, and cuts gray off at 255.
-- A CMYK JPEG is composed over black; dlib composes over whatever its uninitialised array holds.
-- A progressive JPEG cut off before its last scans: libjpeg-turbo 3.0.1 corrected how it smooths what is missing, so
-  that a dlib on an older one differs by up to 15 levels.
-- A JPEG of more than 100 scans is refused as a time bomb, an arithmetic-coded one of more than 20.
+- A CMYK JPEG is composed over black; dlib composes over the content of an uninitialised array.
+- A progressive JPEG cut off before its last scans: libjpeg-turbo 3.0.1 corrected the smoothing of missing data. A
+  dlib built on an older version differs by up to 15 levels.
+- A JPEG of more than 100 scans is refused as a decompression bomb, an arithmetic-coded one of more than 20.
 
-JPEG 2000 and PPM are not accepted: cameras and phones do not write them, and their decoders cost too much. A JPEG 2000
-file of 128 bytes with 65,535 tiles took 621 MB, a PPM with 1 MB of comments 24 s. No accepted format reaches these
+JPEG 2000 and PPM are not accepted: cameras and phones do not write them, and their decoders are too expensive. A JPEG
+2000 file of 128 bytes with 65,535 tiles took 621 MB, a PPM with 1 MB of comments 24 s. No accepted format reaches these
 decoders: Pillow's TIFF reader and OpenCV's BMP reader have no such compression, and pillow-heif's libheif comes with a
 decoder for HEVC alone.
 """
@@ -61,12 +61,12 @@ DECODERS: Mapping[str, Callable[[bytes], NDArray[np.uint8]]] = MappingProxyType(
         "HEIF": isobmff.heif,
     }
 )
-"""Format to its decoder to (H, W, 3) RGB."""
+"""Format to its decoder, which returns (H, W, 3) uint8, RGB, as stored (not oriented)."""
 
 
 @only_image_errors()
 def checked_header(data: bytes, maximum_area: int) -> Header:
-    """The header of an image of at most `maximum_area` pixels.
+    """Parse the header of an image of at most `maximum_area` pixels.
 
     Raises UndecodableImage, ImageTooLarge or MemoryError, and nothing else.
     """
@@ -78,10 +78,10 @@ def checked_header(data: bytes, maximum_area: int) -> Header:
 
 @only_image_errors()
 def decode(data: bytes, *, maximum_area: int, honour_orientation: bool) -> NDArray[np.uint8]:
-    """Decodes an image to (H, W, 3) uint8, RGB, C-contiguous; of an animation, the first frame.
+    """Decode an image to (H, W, 3) uint8, RGB, C-contiguous; of an animation, the first frame.
 
-    `maximum_area` is in pixels. With `honour_orientation` the photo is turned as Nextcloud turns it (orientation.py).
-    Raises UndecodableImage, ImageTooLarge or MemoryError, and nothing else. Safe in many threads at once.
+    `maximum_area` is in pixels. With `honour_orientation` the photo is oriented as in Nextcloud (orientation.py).
+    Raises UndecodableImage, ImageTooLarge or MemoryError, and nothing else. Thread-safe.
     """
     kind = checked_header(data, maximum_area).format
     pixels = DECODERS[kind](data)

@@ -1,4 +1,4 @@
-"""What can be wrong with an image that a client sent."""
+"""Exceptions for images that cannot be decoded or exceed the limit."""
 
 import functools
 import logging
@@ -11,11 +11,11 @@ log = logging.getLogger(__name__)
 
 
 class UndecodableImage(Exception):
-    """The bytes are no image that this service reads: of another kind, truncated or corrupt (HTTP 415)."""
+    """The bytes are not a supported image: another format, truncated or corrupt (HTTP 415)."""
 
 
 class ImageTooLarge(Exception):
-    """The image has more pixels than allowed (HTTP 412). Raised on the header alone, before any pixel is decoded."""
+    """The image has more pixels than the limit (HTTP 412). Raised from the header, before any pixel is decoded."""
 
     def __init__(self, width: int, height: int, limit: int) -> None:
         super().__init__(
@@ -28,10 +28,10 @@ class ImageTooLarge(Exception):
 
 @contextmanager
 def only_image_errors() -> Iterator[None]:
-    """Lets UndecodableImage, ImageTooLarge and MemoryError pass; any other exception becomes UndecodableImage.
+    """Convert exceptions other than UndecodableImage, ImageTooLarge and MemoryError to UndecodableImage.
 
-    A parser that fails on a file will fail on it again, so a retry helps only where memory was missing. The type and
-    the place of an unforeseen exception are logged, once a process: it is a defect of this package or of a decoder.
+    A parser that failed on a file fails on it again, so a retry helps only where memory was missing. The type and the
+    location of an unexpected exception are logged once a process: it is a defect of this package or of a decoder.
     """
     try:
         yield
@@ -39,11 +39,11 @@ def only_image_errors() -> Iterator[None]:
         raise
     except Exception as error:
         name = type(error).__name__
-        _log_once(name, *_place(error))
+        _log_once(name, *_location(error))
         raise UndecodableImage(f"The image is damaged: its decoder stopped with {name}.") from error
 
 
-def _place(error: Exception) -> tuple[str, int]:
+def _location(error: Exception) -> tuple[str, int]:
     """File and line of the innermost frame of this package."""
     own = str(Path(__file__).parent)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(own)]
@@ -52,5 +52,5 @@ def _place(error: Exception) -> tuple[str, int]:
 
 @functools.cache
 def _log_once(name: str, file: str, line: int) -> None:
-    # Without the exception's text, which may quote the photo.
-    log.warning("unforeseen %s at images/%s:%d, answered as a damaged image", name, file, line)
+    # Without the exception's text, which may contain image data.
+    log.warning("unexpected %s at images/%s:%d, answered as a damaged image", name, file, line)

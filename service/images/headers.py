@@ -1,7 +1,7 @@
-"""What an image is and how large, read from its header alone.
+"""Header parsing: format and size of an image.
 
-JPEG, PNG, GIF, TIFF and WebP are not read by Pillow: Pillow turns JPEGs and PNGs away for faults that libjpeg and
-libpng pass over, takes long for a JPEG of many segments, allocates a WebP's whole canvas on opening, and applies its
+Pillow does not parse the headers of JPEG, PNG, GIF, TIFF and WebP. It rejects JPEGs and PNGs for faults that libjpeg
+and libpng tolerate, is slow for a JPEG of many segments, allocates a WebP's whole canvas on opening, and applies its
 own limit to a GIF before its size is known.
 """
 
@@ -13,8 +13,8 @@ from service.images.formats import gif, isobmff, jpeg, png, tiff
 from service.images.memory import Header
 
 ISO_MEDIA = "AVIF or HEIF"
-"""Name of the ISO base media format: the content, not the signature, gives the format, or shows a video."""
-# "BM" alone would take any text that starts so for an image: Pillow's reader checks the rest.
+"""The ISO base media format: its content, not its signature, gives the image format, or shows a video."""
+# "BM" alone would match any text that starts with it: Pillow's reader checks the rest.
 SIGNATURES: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     ("JPEG", 0, (b"\xff\xd8\xff",)),
     ("PNG", 0, (png.SIGNATURE,)),
@@ -24,11 +24,11 @@ SIGNATURES: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     ("TIFF", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     (ISO_MEDIA, 4, (b"ftyp", *isobmff.QUICKTIME)),
 )
-"""Format, where its signature stands, and what it may be; the first that matches counts."""
+"""Format, byte offset of its signature, and its possible signatures; the first match counts."""
 
 
 def header(data: bytes) -> Header:
-    """The header of an encoded image; decodes no pixel and allocates nothing that grows with the image's area.
+    """Parse the header of an encoded image, without decoding a pixel or allocating memory in proportion to the area.
 
     Raises UndecodableImage if the format is unknown or the header is damaged.
     """
@@ -68,9 +68,9 @@ def _format(data: bytes) -> str:
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Size of the canvas, or of the picture where there is none (RFC 9649, sections 2.5 to 2.7 and 3.4)."""
+    """Size of the canvas, or of the picture in a file without one (RFC 9649, sections 2.5 to 2.7 and 3.4)."""
     if not data.startswith(b"RIFF"):
-        # OpenCV chooses its decoder by the first bytes, and would take these for another format's.
+        # OpenCV selects its decoder by the first bytes, and would select that of another format.
         raise UndecodableImage("The WebP file does not start with RIFF.")
     match data[12:16]:
         case b"VP8X":

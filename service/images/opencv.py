@@ -1,4 +1,4 @@
-"""OpenCV's part: JPEG, PNG, WebP and BMP, with dlib's treatment of truncation, transparency and CMYK."""
+"""Decoding by OpenCV: JPEG, PNG, WebP and BMP, with dlib's treatment of truncation, transparency and CMYK."""
 
 import sys
 from typing import Any
@@ -24,14 +24,14 @@ from service.images.memory import CMYK_COMPONENTS
 BGRA_CHANNELS = 4
 OPAQUE = 255
 OUT_OF_MEMORY = (f"({cv2.Error.STS_NO_MEM}:", "bad_alloc")
-"""What an error of OpenCV's says where an allocation failed. Its attributes are those of its class, and so of all
-threads' errors."""
+"""Parts of the text of an OpenCV error after a failed allocation. Its attributes are set on its class, and so shared
+by the errors of all threads."""
 
 
 def jpeg(data: bytes) -> NDArray[np.uint8]:
-    """A JPEG to (H, W, 3) RGB as dlib::jpeg_loader decodes it with libjpeg-turbo; what is cut off is gray.
+    """A JPEG to (H, W, 3) RGB as dlib::jpeg_loader decodes it with libjpeg-turbo; a missing end is gray.
 
-    Four channels (CMYK, YCCK) go through dlib's own arithmetic, for which OpenCV gives no access to them.
+    Four channels (CMYK, YCCK) are converted by dlib's formula. OpenCV gives no access to them, so Pillow decodes.
     """
     found, parts = frame(data), list(segments(data))
     check_scans(parts)
@@ -43,7 +43,7 @@ def jpeg(data: bytes) -> NDArray[np.uint8]:
 
 
 def _adobe_cmyk_to_rgb(strip: Image.Image) -> NDArray[np.uint8]:
-    # Pillow has undone Adobe's inversion, whether or not it was there (JpegImagePlugin); dlib leaves it in place.
+    # Pillow undoes Adobe's inversion, even in files without it (JpegImagePlugin); dlib leaves it in place.
     stored = np.bitwise_not(np.asarray(strip))
     return over_black(stored[:, :, :3], stored[:, :, 3:])
 
@@ -51,8 +51,8 @@ def _adobe_cmyk_to_rgb(strip: Image.Image) -> NDArray[np.uint8]:
 def png(data: bytes) -> NDArray[np.uint8]:
     """A PNG to (H, W, 3) RGB as dlib::png_loader does: alpha over black, but dropped from gray.
 
-    One exception. Of 16 bits dlib keeps the LOW byte in colour, which is noise, and cuts gray off at 255, which is
-    white, so that it finds no face in either. Here the high byte counts.
+    One exception: of 16 bits dlib keeps the LOW byte in colour, which is noise, and clips gray at 255, which is white,
+    so that it finds no face in either. Here the high byte is kept.
     """
     colour_type = image_header(data).colour_type
     image = without_dropped_chunks(data)
@@ -61,20 +61,20 @@ def png(data: bytes) -> NDArray[np.uint8]:
         return rgb(image)
     bgra = _imdecode(image, cv2.IMREAD_UNCHANGED)
     if bgra.shape[2:] != (BGRA_CHANNELS,):
-        return rgb(image)  # libpng has passed over the tRNS chunk: it is damaged or stands behind the pixels
+        return rgb(image)  # libpng ignores a tRNS chunk that is damaged, or after the pixels
     if bgra.dtype == np.uint16:
         bgra = _high_bytes(bgra)
     return over_black(bgra[:, :, 2::-1], bgra[:, :, 3:])
 
 
 def _high_bytes(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """(H, W, C) of 16 bits to 8 bits, as a view: no second array stands beside the first."""
+    """(H, W, C) of 16 bits to 8 bits, as a view, without a second array."""
     bytes_of_each = samples.view(np.uint8).reshape(*samples.shape, 2)
     return bytes_of_each[:, :, :, 1 if sys.byteorder == "little" else 0]
 
 
 def rgb(data: bytes) -> NDArray[np.uint8]:
-    """Any format of OpenCV's to (H, W, 3) RGB of 8 bits, alpha dropped, not turned."""
+    """Any format of OpenCV's to (H, W, 3) uint8, RGB, without alpha, as stored (not oriented)."""
     pixels = _imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     return pixels.astype(np.uint8, copy=False)
 
@@ -82,8 +82,8 @@ def rgb(data: bytes) -> NDArray[np.uint8]:
 def over_black(colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W, 3) and (H, W, 1) to (H, W, 3) over black as dlib does it: colour * alpha >> 8, colour where alpha is 255.
 
-    dlib/pixel.h, assign from rgb_alpha_pixel to rgb_pixel. A CMYK JPEG takes the same way in dlib, C, M, Y as colour
-    and K as alpha (jpeg_loader::get_image): stored inverted, as Adobe does, that is the usual conversion.
+    dlib/pixel.h, assign from rgb_alpha_pixel to rgb_pixel. dlib converts a CMYK JPEG in the same way, with C, M, Y as
+    colour and K as alpha (jpeg_loader::get_image). For Adobe's inverted values, this is the usual formula.
     """
     height, width, _ = colour.shape
     pixels = np.empty((height, width, 3), np.uint8)
@@ -100,7 +100,7 @@ def _imdecode(data: bytes, flags: int) -> NDArray[Any]:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         if any(sign in str(error) for sign in OUT_OF_MEMORY):
-            raise MemoryError("OpenCV has no memory for the image") from error  # no fault of the file
+            raise MemoryError("OpenCV has no memory for the image") from error  # not a fault of the file
         raise UndecodableImage(f"OpenCV cannot decode the image: {error.err}") from error
     if pixels is None:
         raise UndecodableImage("The image is damaged or truncated: OpenCV decodes nothing of it.")

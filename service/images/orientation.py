@@ -1,21 +1,21 @@
-"""EXIF orientation: how a camera was held, and turning a photo upright as Nextcloud turns it.
+"""EXIF orientation, applied as in Nextcloud.
 
-`/compute` gets rectangles that the Face Recognition app found in a photo as the app turned it, so a photo is turned
-here where, and only where, the app does. Read in nextcloud/server (lib/private/Image.php at 01a1cde) and in
+`/compute` gets rectangles in the coordinates of the photo as the Face Recognition app oriented it. So orientation is
+applied here exactly where the app applies it. Sources: nextcloud/server (lib/private/Image.php at 01a1cde) and in
 matiasdelellis/facerecognition (lib/Helper/TempImage.php, ImageUtil.php, Imaginary.php and
 lib/Command/MigrateCommand.php at v0.9.70 and at b6451bb, 0.9.95):
 
-- JPEG: `Image::getOrientation` reads IFD0 of EXIF (`exif_read_data`), and XMP never. `face:migrate` sends a JPEG that
-  is to be turned as an upright PNG without metadata, any other as it is.
-- PNG, WebP, GIF and BMP: `Image::getOrientation` gives -1 for all that is no JPEG, so GD's pixels stay as stored. A
-  PNG's eXIf and a WebP's EXIF chunk do not count, and these files reach `/compute` as they are (0.9.95 sends all but
+- JPEG: `Image::getOrientation` reads IFD0 of EXIF (`exif_read_data`), and XMP never. `face:migrate` sends a JPEG with
+  an orientation as an upright PNG without metadata, and any other JPEG unchanged.
+- PNG, WebP, GIF and BMP: `Image::getOrientation` returns -1 for every format but JPEG, so GD's pixels stay as stored. A
+  PNG's eXIf and a WebP's EXIF chunk do not count, and these files reach `/compute` unchanged (0.9.95 sends all but
   JPEG and PNG as an upright PNG).
-- TIFF, HEIC and AVIF reach `/compute` as they are from 0.9.70 alone, where the administrator allowed the format and
-  Imaginary (libvips) reads it. HEIC and AVIF are turned by their own boxes irot and imir while decoding, and their EXIF
-  does not count, as ISO/IEC 23008-12 says. TIFF is turned by its tag.
+- TIFF, HEIC and AVIF reach `/compute` unchanged from 0.9.70 alone, where the administrator allowed the format and
+  Imaginary (libvips) reads it. HEIC and AVIF are transformed by their boxes irot and imir while decoding, and their
+  EXIF does not count (ISO/IEC 23008-12). TIFF is transformed by its tag.
 
-Two cases of the app remain apart, where it does not agree with itself: with Imaginary, 0.9.70 turns a PNG by its eXIf
-from orientation 5 on and leaves 2 to 4 in every format; and GD ignores the boxes of AVIF.
+Two cases differ, in which the app is inconsistent. With Imaginary, 0.9.70 transforms a PNG by its eXIf from orientation
+5 on, and ignores 2 to 4 in every format. GD ignores the boxes of AVIF.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,19 +46,20 @@ TRANSFORMS: Mapping[int, Transform] = MappingProxyType(
         8: lambda stored: stored[:, ::-1].swapaxes(0, 1),
     }
 )
-"""From the pixels as stored to the photo as seen (EXIF 2.32, tag 0x0112); 1 and unknown values leave it as it is."""
+"""EXIF orientation (EXIF 2.32, tag 0x0112) to the transform from stored to upright pixels. 1 and unknown values have
+none."""
 
 
 def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """(H, W, 3) as stored to (H, W, 3) or (W, H, 3) as seen, C-contiguous."""
-    turn = TRANSFORMS.get(orientation)
-    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
+    """(H, W, 3) as stored to (H, W, 3) or (W, H, 3) upright, C-contiguous."""
+    transform = TRANSFORMS.get(orientation)
+    return pixels if transform is None else np.ascontiguousarray(transform(pixels))
 
 
 def orientation(data: bytes, kind: str) -> int:
-    """The orientation that a file of format `kind` states, 1 to 8; 1 where it states none that counts here.
+    """EXIF orientation of a file of format `kind`, 1 to 8; 1 where it has none, or none that counts here.
 
-    Unreadable metadata is no reason to refuse a photo whose pixels are whole.
+    Unreadable metadata is ignored: the pixels may be intact.
     """
     match kind:
         case "JPEG":
@@ -72,27 +73,27 @@ def orientation(data: bytes, kind: str) -> int:
 
 
 def _jpeg_orientation(data: bytes) -> int:
-    """From EXIF and never from XMP; not through Pillow's JPEG reader, which takes long for many segments."""
+    """Orientation of EXIF, never of XMP; without Pillow's JPEG reader, which is slow for many segments."""
     exif = Image.Exif()
     try:
         with pillow.quiet:
             exif.load(jpeg.exif(data))
-            return _known(exif)
+            return _valid(exif)
     except Exception:  # Pillow's parser raises nearly every built-in exception on damaged EXIF data
         return UPRIGHT
 
 
 def _avif_orientation(data: bytes) -> int:
-    """From the boxes irot and imir, which Pillow gives as EXIF, and never from XMP."""
+    """Orientation of the boxes irot and imir, which Pillow returns as EXIF, never of XMP."""
     try:
         with isobmff.open_image(data, "AVIF") as image:
-            # Image.getexif() looks into XMP where EXIF has no orientation.
+            # Image.getexif() falls back to XMP where EXIF has no orientation.
             image.info = {name: value for name, value in image.info.items() if name not in XMP}
-            return _known(image.getexif())
+            return _valid(image.getexif())
     except UndecodableImage:
         return UPRIGHT
 
 
-def _known(exif: Image.Exif) -> int:
+def _valid(exif: Image.Exif) -> int:
     stated = exif.get(ExifTags.Base.Orientation)
     return stated if isinstance(stated, int) and stated in TRANSFORMS else UPRIGHT

@@ -1,8 +1,8 @@
-"""Pillow's part: metadata, and the pixels of what OpenCV gets wrong or cannot read.
+"""Decoding by Pillow: metadata, and the formats that OpenCV decodes differently from dlib or not at all.
 
-Nothing of Pillow's global state is touched. Its readers are constructed directly, without Image.open: that one would
-warn above 89 MP, fail above 179 MP and look at formats that are not accepted (PostScript among them), and has HEIC
-only after a process-wide registration. Truncated files stay errors (LOAD_TRUNCATED_IMAGES keeps its default).
+Pillow's global state is not changed. Its readers are constructed directly, without Image.open, which would warn above
+89 MP, fail above 179 MP and try formats that are not accepted (PostScript among them), and which reads HEIC only after
+a process-wide registration. Truncated files stay errors (LOAD_TRUNCATED_IMAGES keeps its default).
 """
 
 import threading
@@ -41,14 +41,15 @@ SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 """Pillow's names for one channel of 0 to 65535."""
 
 STRIP_PIXELS = 1 << 18
-"""About as many pixels are converted at a time: small beside a photo, large beside the cost of a call."""
+"""Number of pixels that are converted at a time, approximately: small against a photo, large against the cost of a
+call."""
 
 
 class _Quiet:
-    """Keeps Pillow's warnings about damaged metadata from the handlers of warnings; all other warnings pass.
+    """Reentrant context manager that suppresses Pillow's warnings about damaged metadata; all other warnings pass.
 
-    The list of filters is one for the whole process, and changing it is not thread-safe: so the first thread that
-    enters sets the filter, the last that leaves restores the list, and those between share it.
+    The list of warning filters is global to the process, and changing it is not thread-safe. So the first thread that
+    enters sets the filter, and the last that leaves restores the list.
     """
 
     def __init__(self) -> None:
@@ -76,10 +77,10 @@ quiet = _Quiet()
 
 @contextmanager
 def open_image(data: bytes, kind: str) -> Iterator[Image.Image]:
-    """The image, its header read and no pixel decoded. Raises UndecodableImage, also on errors within the block.
+    """Open an image: parse its header, decode no pixel. Raises UndecodableImage, also for exceptions within the block.
 
-    Pillow's parsers let nearly every built-in exception out on damaged files, so all become ours here; what the
-    machine lacks is no fault of the file, and MemoryError passes.
+    Pillow's parsers raise nearly every built-in exception for damaged files, so all are converted. MemoryError passes:
+    it is not a fault of the file.
     """
     try:
         with quiet, READERS[kind](BytesIO(data)) as image:
@@ -93,18 +94,18 @@ def open_image(data: bytes, kind: str) -> Iterator[Image.Image]:
 
 
 def check_allocation(size: int) -> None:
-    """Raises MemoryError where `size` bytes cannot be allocated: in the middle of a file, a decoder that has no memory
-    reports damage."""
+    """Raise MemoryError where `size` bytes cannot be allocated. Later, decoders would report a failed allocation as
+    damage."""
     np.empty(size, np.uint8)
 
 
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """Decodes to (H, W, 3) RGB. Alpha is dropped, 16-bit gray keeps its high byte, CMYK follows Pillow's formula."""
+    """Decode to (H, W, 3) RGB. Alpha is dropped, 16-bit gray keeps its high byte, CMYK follows Pillow's formula."""
     return by_strips(image, _gray_16_to_rgb if image.mode in SIXTEEN_BIT_MODES else _to_rgb)
 
 
 def by_strips(image: Image.Image, convert: Callable[[Image.Image], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Decodes, and converts part by part to (H, W, 3), so that no conversion holds a second whole image."""
+    """Decode, and convert in parts to (H, W, 3) uint8, so that no conversion allocates a second whole image."""
     image.load()
     width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)

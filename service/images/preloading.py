@@ -1,12 +1,12 @@
-"""Modules that libraries import in the middle of a photo, loaded ahead for a process that can open no file later."""
+"""Early import of modules that libraries import lazily while decoding: a sandboxed process cannot open their files."""
 
 from importlib import import_module
 
 LAZY_MODULES = ("PIL.ImageCms", "numpy.ma")
-"""By Image.convert for TIFF in CIELAB, and by numpy.isin for directories of a TIFF (tiff_directory.py)."""
+"""Imported by Image.convert for TIFF in CIELAB, and by numpy.isin for directories of a TIFF (tiff_directory.py)."""
 
 
 def import_lazy_modules() -> None:
-    """Import them, so that a confined process (service.sandbox) decodes every photo that another one decodes."""
+    """Import them, so that a process in the sandbox (service.sandbox) decodes every photo that another one decodes."""
     for name in LAZY_MODULES:
         import_module(name)

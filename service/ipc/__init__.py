@@ -1,4 +1,4 @@
-"""Messages between processes: packets with descriptors, sealed memory, and an end with the parent process."""
+"""Inter-process communication: packets with descriptors, sealed memory, message channels, parent-death signal."""
 
 from service.ipc.packets import MAXIMUM_PACKET, MalformedPacket, pair, receive, send
 from service.ipc.parent_death import end_with_parent

@@ -1,4 +1,4 @@
-"""Messages between two event loops: a head, a body of any length, and a memory file, over packets.
+"""Message channel between two event loops: a head, a body of up to MAXIMUM_BODY, and a memory file, over packets.
 
 The first packet of a message holds the length of the body and the head; the body follows in packets of its own.
 """
@@ -25,11 +25,11 @@ MAXIMUM_BODY = 256 * 1024**2
 """Bytes; an answer has some 3 KiB a face."""
 
 PACKETS_AT_ONCE = 64
-"""Packets that are read before the event loop goes on to other descriptors."""
+"""Packets that are read in one go, before the event loop serves other descriptors."""
 
 
 class Message(NamedTuple):
-    """A message as it came."""
+    """A received message."""
 
     head: bytes
     body: bytes
@@ -44,9 +44,9 @@ class _Packet(NamedTuple):
 class Channel:
     """One end of a connection on the running event loop.
 
-    `received` is called for each message, `closed` once, at the end of the connection. It ends when the peer is gone or
-    has sent what is no message, when a message cannot be sent, and when `received` raises. Neither is called after
-    `close`.
+    `received` is called for each message, `closed` once, at the end of the connection. The connection ends when the
+    peer is gone, when it has sent an invalid message, when a message cannot be sent, and when `received` raises.
+    Neither is called after `close`.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Channel:
         self._loop.add_reader(connection.fileno(), self._read)
 
     def send(self, head: bytes, body: bytes = b"", memory: SealedMemory | None = None) -> None:
-        """Sends a message, now or when the socket has room. `memory` stays open until it is sent.
+        """Send a message, now or when the socket has room. `memory` must stay open until then.
 
-        Nothing is sent after the end of the connection; `closed` reports that.
+        After the end of the connection, which `closed` reports, this does nothing. Raises ValueError above the limits.
         """
         if len(head) > MAXIMUM_HEAD or len(body) > MAXIMUM_BODY:
             raise ValueError(f"a message with a head of {len(head)} bytes and a body of {len(body)}")
@@ -86,7 +86,7 @@ class Channel:
             self._write()
 
     def close(self) -> None:
-        """Closes the connection; what is unsent is dropped."""
+        """Close the connection; unsent messages are dropped."""
         descriptor = self._connection.fileno()
         if descriptor >= 0:
             self._loop.remove_reader(descriptor)
@@ -108,7 +108,7 @@ class Channel:
             # The reader reports it, after the messages that the peer has sent before its end.
             self._unsent.clear()
         except OSError as error:
-            # The peer is there, and would wait for this message for ever.
+            # The peer is alive, and would wait for this message for ever.
             self._unsent.clear()
             self._loop.call_soon(self._end, f"a message cannot be sent ({error.strerror})")
         self._loop.remove_writer(self._connection.fileno())
@@ -117,11 +117,11 @@ class Channel:
         for _ in range(PACKETS_AT_ONCE):
             try:
                 packet, descriptors = receive(self._connection)
-                message = self._taken(packet, descriptors) if packet else None
+                message = self._add_packet(packet, descriptors) if packet else None
             except BlockingIOError:
                 return
             except ConnectionResetError:
-                continue  # the peer has left packets unread; Linux says so once, before its last packets
+                continue  # the peer left packets unread; Linux reports it once, before the peer's last packets
             except (OSError, MalformedPacket, UnsealedMemory) as error:
                 self._end(str(error))
                 return
@@ -133,8 +133,8 @@ class Channel:
             if self._connection.fileno() < 0:
                 return
 
-    def _taken(self, packet: bytes, descriptors: list[int]) -> Message | None:
-        """The message that is complete with this packet. Raises MalformedPacket or UnsealedMemory."""
+    def _add_packet(self, packet: bytes, descriptors: list[int]) -> Message | None:
+        """Add a packet; returns the message that it completes, if any. Raises MalformedPacket or UnsealedMemory."""
         if self._head is None:
             memory = SealedMemory(descriptors[0]) if descriptors else None
             if len(packet) < PREFIX.size:
@@ -161,7 +161,7 @@ class Channel:
         try:
             self._received(message)
         except Exception:
-            # asyncio would log it and go on; the message would have no effect, and its sender would wait.
+            # asyncio would log it and go on: the sender of the message would wait for ever.
             log.exception("a message could not be processed")
             self._end("a message could not be processed")
 

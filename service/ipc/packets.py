@@ -1,4 +1,4 @@
-"""Packets with descriptors over a pair of Unix sockets that keep packet bounds (SOCK_SEQPACKET, unix(7))."""
+"""Packets with file descriptors over Unix sockets that keep packet boundaries (SOCK_SEQPACKET, unix(7))."""
 
 import os
 import socket
@@ -6,29 +6,29 @@ from array import array
 from collections.abc import Sequence
 
 MAXIMUM_PACKET = 32 * 1024
-"""Bytes. Linux copies a packet into one block of memory, and blocks of more than 32 KiB are often not to be had
-at once."""
+"""Bytes. Linux copies a packet into one contiguous block, and the allocation of more than 32 KiB often fails."""
 
 MAXIMUM_DESCRIPTORS = 1
-"""Of one packet."""
+"""Descriptors of one packet."""
 
 _CONTROL = socket.CMSG_LEN(MAXIMUM_DESCRIPTORS * array("i").itemsize)
-"""Bytes of a packet's control message."""
+"""Bytes of the control message of a packet."""
 
 
 class MalformedPacket(Exception):
-    """A packet is longer than MAXIMUM_PACKET, or carries more than MAXIMUM_DESCRIPTORS."""
+    """The packet is longer than MAXIMUM_PACKET, or carries more than MAXIMUM_DESCRIPTORS."""
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Both ends of a connection; blocking, and closed in programs that are executed."""
+    """Both ends of a connection; blocking, and closed on execve(2)."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def send(connection: socket.socket, packet: bytes | memoryview, descriptors: Sequence[int] = ()) -> None:
-    """Sends one packet of 1 to MAXIMUM_PACKET bytes.
+    """Send one packet of 1 to MAXIMUM_PACKET bytes.
 
-    Raises BlockingIOError where the socket is non-blocking and full, ConnectionError where the peer is gone.
+    Raises BlockingIOError where a non-blocking socket is full, ConnectionError where the peer is gone, ValueError for
+    another length.
     """
     if not 0 < len(packet) <= MAXIMUM_PACKET:
         raise ValueError(f"a packet of {len(packet)} bytes")
@@ -38,7 +38,7 @@ def send(connection: socket.socket, packet: bytes | memoryview, descriptors: Seq
 
 
 def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
-    """The next packet and its descriptors, which the caller owns; no byte at the end of the connection.
+    """Receive a packet and its descriptors, which the caller owns; an empty packet is the end of the connection.
 
     Raises MalformedPacket, BlockingIOError or ConnectionError.
     """

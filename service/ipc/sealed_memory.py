@@ -1,7 +1,7 @@
-"""Sealed memory files (memfd_create(2)): bytes that other processes read by a descriptor, on no file system.
+"""Sealed memory files (memfd_create(2)): bytes that other processes read through a descriptor, on no file system.
 
-The seals of fcntl(2) make the content immutable for every process, its writer included. Without them a mapping of
-another process would fail with SIGBUS as soon as the file is cut.
+The seals of fcntl(2) make the content immutable for every process, its writer included. Without them, a process that
+has mapped the file would get SIGBUS as soon as another one truncates it.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_S
 
 
 class UnsealedMemory(Exception):
-    """A received descriptor is no memory file with all seals."""
+    """The descriptor is not a memory file with all seals."""
 
 
 class SealedMemory:
-    """An immutable memory file, and the descriptor that keeps it.
+    """An immutable memory file, owned through its descriptor.
 
     Attributes:
         descriptor: for `packets.send`.
@@ -28,20 +28,20 @@ class SealedMemory:
     """
 
     def __init__(self, descriptor: int) -> None:
-        """Takes the ownership of a descriptor. Raises UnsealedMemory, and closes it then."""
+        """Take ownership of a descriptor. Raises UnsealedMemory, and closes the descriptor then."""
         try:
             seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
         except OSError:  # EINVAL: a descriptor of another kind
             seals = 0
         if seals & SEALS != SEALS:
             os.close(descriptor)
-            raise UnsealedMemory("a descriptor is no memory file with all seals")
+            raise UnsealedMemory("the descriptor is not a memory file with all seals")
         self.descriptor = descriptor
         self.size = os.fstat(descriptor).st_size
 
     @classmethod
     def of(cls, *parts: bytes | memoryview) -> Self:
-        """A memory file with these bytes, one behind the other. Raises OSError."""
+        """Create a memory file with the concatenation of `parts`. Raises OSError."""
         descriptor = os.memfd_create("face-model", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             _write(descriptor, parts)
@@ -52,18 +52,18 @@ class SealedMemory:
         return cls(descriptor)
 
     def mapped(self) -> mmap.mmap:
-        """The content as a private mapping (copy on write): the buffer counts as writable, and the file stays as it is.
+        """Map the content privately (copy-on-write): the buffer is writable, and the file does not change.
 
         The mapping outlives `close`. Raises OSError; ValueError for an empty file.
         """
         return mmap.mmap(self.descriptor, self.size, access=mmap.ACCESS_COPY)
 
     def read(self, start: int, length: int) -> bytes:
-        """A copy of `length` bytes from `start` on."""
+        """Copy `length` bytes from `start` on."""
         return os.pread(self.descriptor, length, start)
 
     def close(self) -> None:
-        """Closes the descriptor. The memory is freed when no process has a descriptor or a mapping of it."""
+        """Close the descriptor. The memory is freed once no process has a descriptor or a mapping of it."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

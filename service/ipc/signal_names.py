@@ -4,8 +4,8 @@ import signal
 
 
 def signal_name(number: int) -> str:
-    """SIGSEGV for 11."""
+    """Name of a signal, as SIGSEGV for 11."""
     try:
         return signal.Signals(number).name
-    except ValueError:  # of the real-time signals
+    except ValueError:  # a real-time signal
         return f"signal {number}"

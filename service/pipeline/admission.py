@@ -6,33 +6,35 @@ from collections.abc import Callable
 
 
 class Budget:
-    """Grants at most `total` units at a time, first come, first served. For one event loop.
+    """A budget of `total` units, granted in order of arrival. For one event loop.
 
-    A request for more than `total` is granted when nothing else is: a photo that exceeds the whole budget waits for all
+    A request for more than `total` is granted once nothing else is: a photo that exceeds the whole budget waits for all
     others and is still served. No request overtakes another, so that small ones do not starve a large one.
+
+    Attributes:
+        granted: units that are granted at present.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.granted = 0
         self.reclaim: Callable[[int], int] = _nothing
-        """Gives back at least this many of the granted units and returns how many, or returns 0: a cache's part.
-
-        Called when the first request in the queue does not fit otherwise."""
+        """Hook of a cache: evicts at least this many of the granted units and returns their number, or evicts none and
+        returns 0. Called when the first request in the queue does not fit otherwise."""
         self._queue: deque[tuple[asyncio.Future[None], int]] = deque()
 
     @property
     def waiting(self) -> int:
-        """Requests in the queue."""
+        """Number of requests in the queue."""
         return len(self._queue)
 
     @property
     def requested(self) -> int:
-        """Units of those requests."""
+        """Sum of the units of those requests."""
         return sum(units for _, units in self._queue)
 
     async def take(self, units: int) -> None:
-        """Waits until the units are granted; `release` gives them back. Cancelled meanwhile, it leaves no trace."""
+        """Wait until the units are granted; `release` returns them. A cancelled request is removed from the queue."""
         if not self._queue and self._fits(units):
             self.granted += units
             return
@@ -41,20 +43,20 @@ class Budget:
         try:
             await granted
         except asyncio.CancelledError:
-            if not granted.cancelled():  # granted in the same moment
+            if not granted.cancelled():  # granted at the same moment
                 self.release(units)
-            elif (granted, units) in self._queue:  # `_admit` may have passed over it already
+            elif (granted, units) in self._queue:  # `_admit` may have skipped and removed it already
                 self._queue.remove((granted, units))
                 self._admit()
             raise
 
     def release(self, units: int) -> None:
-        """Gives back what `take` was granted."""
+        """Return units that `take` was granted."""
         self.granted -= units
         self._admit()
 
     def _fits(self, units: int) -> bool:
-        # More than the whole budget fits where nothing else is lent.
+        # More than the whole budget fits where nothing else is granted.
         missing = min(self.granted + units - self.total, self.granted)
         if missing > 0:
             self.granted -= self.reclaim(missing)

@@ -1,4 +1,4 @@
-"""The answers of `/detect` and `/compute`."""
+"""Response bodies of `/detect` and `/compute`, as JSON."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from service.recognition.recognizer import Face
 
 
 def detected(name: str, faces: Sequence[Face]) -> bytes:
-    """The answer of `/detect`."""
+    """Response of `/detect`."""
     content = [
         {
             "detection_confidence": float(face.confidence),
@@ -23,7 +23,7 @@ def detected(name: str, faces: Sequence[Face]) -> bytes:
 
 
 def computed(name: str, echo: Mapping[str, object], face: Face) -> bytes:
-    """The answer of `/compute`: the face as it came in, with what was found on it."""
+    """Response of `/compute`: all fields of the request's face (`echo`), with landmarks and descriptor."""
     return serialised({"filename": name, "face": {**echo, **_described(face)}})
 
 

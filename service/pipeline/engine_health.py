@@ -1,7 +1,7 @@
-"""Detection of an engine that fails for every photo, such as a device that needs a new process.
+"""Detection of an engine that fails for every photo, such as a GPU whose CUDA context is corrupt.
 
-A CUDA error such as an illegal address stays with its process: every later run fails too, and dlib would compute all
-photos from then on, many times slower. In a new process the device may work again.
+A CUDA error such as an illegal address is sticky: every later run in this process fails too, and dlib would compute
+all further photos, many times slower. In a new process the device may work again.
 """
 
 import asyncio
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from service.recognition.contract import Stage
 
 FAILED_PHOTOS = 8
-"""In a row for which dlib had to stand in, although nothing else was in work."""
+"""Consecutive photos that needed the fallback (dlib), although each was processed alone."""
 
 
 class EngineHealth:
-    """Counts photos in a row for which the engine failed. For one event loop.
+    """A counter of consecutive photos for which the engine failed. For one event loop.
 
     Attributes:
-        broken: set once there were FAILED_PHOTOS.
+        broken: set once the counter reaches FAILED_PHOTOS.
     """
 
     def __init__(self) -> None:
@@ -25,16 +25,16 @@ class EngineHealth:
         self._failed = 0
 
     def succeeded(self) -> None:
-        """A photo was computed without the fallback."""
+        """Record a photo that the engine computed."""
         self._failed = 0
 
     def failed(self) -> None:
-        """A photo was computed by the fallback, alone."""
+        """Record a photo that the fallback computed, although it was processed alone."""
         self._failed += 1
         if self._failed >= FAILED_PHOTOS:
             self.broken.set()
 
 
 def fallbacks(stages: Mapping[str, Stage]) -> int:
-    """How many times the fallback has computed a stage."""
+    """Total number of stages that the fallback has computed."""
     return sum(stage.fallbacks for stage in stages.values())

@@ -1,4 +1,4 @@
-"""The `face` part of a `/compute` request: JSON with the edges of a face that is known already."""
+"""Parsing and validation of the form field `face` of `/compute`: JSON with the rectangle of a known face."""
 
 import json
 import math
@@ -10,30 +10,30 @@ from service.messages import FACE_FIELD
 from service.recognition.geometry import Rectangle
 
 LARGEST_EDGE = 2**24
-"""Pixels either side of the origin: up to here float32, in which landmarks are placed, counts without gaps."""
+"""Maximum distance from the origin in pixels: float32, the type of landmarks, represents all integers up to 2^24."""
 
 LONGEST_FACE = 1024**2
-"""Bytes. A face with landmarks and descriptor has 4 KiB; parsing holds the interpreter for up to 40 ms a megabyte."""
+"""Bytes. A face with landmarks and descriptor has 4 KiB; parsing holds the GIL for up to 40 ms a megabyte."""
 
 MAXIMUM_DEPTH = 100
-"""Levels of nesting; a face with landmarks has 3. The answer repeats the face one level deeper, and how deep Python can
-write depends on its version and on the stack: some 1,000 levels in 3.11."""
+"""Levels of nesting; a face with landmarks has 3. The response repeats the face one level deeper, and the depth that
+Python can serialise depends on its version and on the stack: some 1,000 levels in 3.11."""
 
 
 class BadFace(Exception):
-    """The `face` part does not describe a face."""
+    """The form field `face` does not describe a face."""
 
 
 class KnownFace(NamedTuple):
-    """A face that the caller knows."""
+    """The face of a `/compute` request."""
 
     echo: dict[str, object]
-    """Everything that came in; the answer repeats it."""
+    """All fields of the request's face; the response repeats them."""
     rectangle: Rectangle
 
 
 def face_of(part: bytes | None) -> KnownFace:
-    """The face in the form's part `face`, None where there is no such part. Raises BadFace."""
+    """Parse the form field `face`; None stands for a form without it. Raises BadFace."""
     if part is None:
         raise BadFace(f"the form has no field {FACE_FIELD!r}: send the face as JSON in it")
     if len(part) > LONGEST_FACE:
@@ -42,9 +42,9 @@ def face_of(part: bytes | None) -> KnownFace:
 
 
 def parse_face(text: str | bytes) -> KnownFace:
-    """A JSON object with at least left, top, right and bottom, in pixels of the upright photo, edges inclusive.
+    """Parse a JSON object with at least left, top, right and bottom.
 
-    Edges may lie outside of the photo. Raises BadFace.
+    Edges are in pixels of the upright photo, inclusive, and may lie outside of it. Raises BadFace.
     """
     try:
         face = json.loads(text, parse_constant=_no_number, parse_float=_finite)
@@ -57,16 +57,16 @@ def parse_face(text: str | bytes) -> KnownFace:
         raise BadFace(f"the field {FACE_FIELD!r} is nested {depth} levels deep, the limit is {MAXIMUM_DEPTH}")
     rectangle = Rectangle(**{edge: _edge(face, edge) for edge in Rectangle._fields})
     if rectangle.right <= rectangle.left or rectangle.bottom <= rectangle.top:
-        # dlib describes such a face without complaint, from points that coincide or are upside down.
+        # dlib computes a descriptor of such a face without an error, from points that coincide or are upside down.
         raise BadFace("the face is empty: right must be greater than left, and bottom greater than top")
     return KnownFace(face, rectangle)
 
 
 def check_within(rectangles: Sequence[Rectangle], width: int, height: int) -> None:
-    """Raises BadFace for a rectangle with no pixel in the upright photo of `width` x `height`.
+    """Raise BadFace for a rectangle with no pixel in the upright photo of `width` x `height`.
 
-    dlib describes such a face without complaint, from pixels repeated at the border: another face's descriptor. A face
-    that reaches over the border is one.
+    dlib computes a descriptor of such a face without an error, from pixels repeated at the border: it would be that of
+    no face. A rectangle that reaches over the border is valid.
     """
     photo = Rectangle(0, 0, width - 1, height - 1)
     for rectangle in rectangles:
@@ -78,7 +78,7 @@ def check_within(rectangles: Sequence[Rectangle], width: int, height: int) -> No
 
 
 def _depth(value: object) -> int:
-    """Levels of nesting of parsed JSON. Raises RecursionError far beyond MAXIMUM_DEPTH."""
+    """Number of nesting levels of parsed JSON. Raises RecursionError far beyond MAXIMUM_DEPTH."""
     if isinstance(value, dict):
         return 1 + max(map(_depth, value.values()), default=0)
     return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
@@ -88,7 +88,7 @@ def _edge(face: dict[str, object], name: str) -> int:
     if name not in face:
         raise BadFace(f"the face has no edge {name!r}")
     value = face[name]
-    # PHP writes an integer as 102, 102.0 or "102", depending on where it read it from.
+    # PHP writes an integer as 102, 102.0 or "102", depending on its source.
     if isinstance(value, str) and len(value) <= len(str(-LARGEST_EDGE)):
         with suppress(ValueError):
             value = int(value)

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the worker process: numbers only, no names, no contents."""
+"""Prometheus metrics of the worker process: numbers only, no file names, no contents."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -22,11 +22,11 @@ from service.recognition.timings import Timings
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 NAMESPACE = "face_worker"
-"""Before `process_…`, which the web process has for itself."""
+"""Prefix of `process_…`, whose plain name is the web process's."""
 
 
 class WorkerMetrics:
-    """Counts and times of the photos of one worker, in a registry of its own. Safe in every thread."""
+    """Counters and histograms of one worker, in a separate registry. Thread-safe."""
 
     def __init__(self, readiness: Readiness) -> None:
         self.registry = registry = CollectorRegistry()
@@ -51,7 +51,7 @@ class WorkerMetrics:
         registry.register(_StageCollector(readiness))
 
     def watch(self, queue: Queue, originals: Originals, decoders: DecoderPool) -> None:
-        """Adds gauges of the budgets and counts of the decoders. Read at each scrape."""
+        """Add gauges of the budgets and counters of the decoders, which are read at each scrape."""
         Gauge(
             "face_originals_bytes",
             "Bytes of decoded originals that are held, part of face_photos_bytes_lent.",
@@ -62,19 +62,19 @@ class WorkerMetrics:
         self.registry.register(_DecoderCollector(decoders))
 
     def recognized(self, decoding: float, timings: Timings, faces: int) -> None:
-        """A photo is done; `decoding` is in seconds."""
+        """Record a recognised photo; `decoding` is in seconds."""
         for stage, seconds in {"decode": decoding, **asdict(timings)}.items():
             if seconds:
                 self.stage_seconds.labels(stage).observe(seconds)
         self.faces.inc(faces)
 
     def text(self) -> str:
-        """All of it in Prometheus's text format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self.registry).decode()
 
 
 class _DecoderCollector(Collector):
-    """Decoder processes: how many were started, and the faults that ended them."""
+    """Counters of decoder processes: starts, and faults by cause."""
 
     def __init__(self, decoders: DecoderPool) -> None:
         self._decoders = decoders
@@ -95,7 +95,7 @@ class _DecoderCollector(Collector):
 
 
 class _StageCollector(Collector):
-    """Engine and provider of each stage, sizes of its batches and number of its fallbacks to dlib, once warmed up."""
+    """Metrics of each stage after the warm-up: engine, provider, batch sizes, fallbacks to dlib, runs on the CPU."""
 
     def __init__(self, readiness: Readiness) -> None:
         self._readiness = readiness
@@ -122,7 +122,7 @@ class _StageCollector(Collector):
         )
         for name, stage in stages.items():
             if stage.batches:
-                batches.add_metric((name,), *_cumulated(stage.batches))
+                batches.add_metric((name,), *_cumulative(stage.batches))
             engines.add_metric((name, stage.engine, stage.provider), 1)
             fallbacks.add_metric((name,), stage.fallbacks)
             on_cpu.add_metric((name,), stage.on_cpu)
@@ -132,8 +132,8 @@ class _StageCollector(Collector):
         yield batches
 
 
-def _cumulated(batches: Mapping[int, int]) -> tuple[list[tuple[str, float]], float]:
-    """Prometheus's buckets, each with all that is smaller, and the sum of all sizes."""
+def _cumulative(batches: Mapping[int, int]) -> tuple[list[tuple[str, float]], float]:
+    """Cumulative buckets of a Prometheus histogram, and the sum of all batch sizes."""
     buckets = [
         (str(bound), float(sum(count for size, count in batches.items() if size <= bound)))
         for bound in BATCH_SIZES

@@ -1,4 +1,4 @@
-"""Pipeline of a photo in the worker: header, admission, work on the photo, and its one retry."""
+"""Pipeline of a photo in the worker: header, admission, processing, and one retry."""
 
 import asyncio
 import logging
@@ -34,14 +34,14 @@ class PhotoPipeline:
     decoders: DecoderPool
     queue: Queue
     originals: Originals
-    """Decoded originals of `/compute`, which gets the same file again for the next face."""
+    """Cache of decoded originals for `/compute`, which gets the same file again for the next face."""
     metrics: WorkerMetrics
     health: EngineHealth
 
     async def answer(self, photo: Photo, content: SealedMemory, begun: Callable[[Header], None]) -> bytes:
-        """The JSON for a photo; `begun` is called when it is admitted.
+        """Process a photo; returns the JSON of the response. `begun` is called when the photo is admitted.
 
-        Raises REFUSALS, or EngineError for whatever else fails twice.
+        Raises REFUSALS, or EngineError for any other failure of both attempts.
         """
         task, key = await _task(photo, content)
         header = await self.decoders.header(content, photo.size, photo.maximum_area)
@@ -52,32 +52,32 @@ class PhotoPipeline:
             content, photo.size, header, photo.maximum_area, self.settings.honour_orientation
         )
         work = PhotoWork(encoded, task, shared, key, lambda: begun(header))
-        return await self._worked(work, photo.size + self._needed(header, task))
+        return await self._process(work, photo.size + self._peak_bytes(header, task))
 
-    async def _worked(self, work: PhotoWork, needed: int) -> bytes:
+    async def _process(self, work: PhotoWork, needed_bytes: int) -> bytes:
         try:
             if work.key is not None and self.originals.refresh(work.key):
                 answer = await self.queue.run(work.further_face, FURTHER_FACE)
                 if answer is not None:
                     return answer
-            answer = await self.queue.run(work.first_try, needed, work.keep)
+            answer = await self.queue.run(work.first_try, needed_bytes, work.keep)
         except EngineError as error:
-            log.warning("%s: once more, alone", error)
+            log.warning("%s: retried alone", error)
         else:
             self.health.succeeded()
             return answer
         self.metrics.retried.inc()
-        # All bytes there are: nothing else is in work then, and takes memory or a device from this photo.
+        # The whole budget: no other photo is in progress then, or takes memory or a device from this one.
         everything = max(self.queue.memory.total, 1)
         before = fallbacks(work.shared.recognizer.stages())
         answer = await self.queue.run(work.last_try, everything, work.keep)
-        # Other photos cannot have moved the count: they have no place before this one ends.
+        # Other photos cannot have increased the count: none is admitted before this one ends.
         if fallbacks(work.shared.recognizer.stages()) > before:
             self.health.failed()
         return answer
 
-    def _needed(self, header: Header, task: PhotoTask) -> int:
-        """Bytes for a photo in work: at its peak while it is decoded, or while it is recognised."""
+    def _peak_bytes(self, header: Header, task: PhotoTask) -> int:
+        """Peak memory of a photo in bytes: of decoding or of recognition, the larger one."""
         recognizing = memory.recognition_bytes(
             MODELS[self.settings.model], header.height, header.width, known=task.rectangles is not None
         )
@@ -85,7 +85,7 @@ class PhotoPipeline:
 
 
 async def _task(photo: Photo, content: SealedMemory) -> tuple[PhotoTask, bytes | None]:
-    """The task of a photo, and the key in `originals` where its face is given. Raises BadFace."""
+    """The task of a photo, and its key in `originals` where its face is given. Raises BadFace."""
     if photo.known:
         return await asyncio.to_thread(_known, photo, content)
     name = _name(photo, content)
@@ -93,7 +93,7 @@ async def _task(photo: Photo, content: SealedMemory) -> tuple[PhotoTask, bytes |
 
 
 def _known(photo: Photo, content: SealedMemory) -> tuple[PhotoTask, bytes]:
-    """The task for a face that is given, and the digest of its photo; blocks. Raises BadFace."""
+    """The task for a known face, and the digest of its photo; blocks. Raises BadFace."""
     name = _name(photo, content)
     part = None if photo.face is None else content.read(photo.size + photo.name, photo.face)
     known = face_of(part)

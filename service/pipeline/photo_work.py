@@ -1,4 +1,4 @@
-"""The work on one photo that has been admitted: decode it in a child, recognize the faces, serialize the answer."""
+"""Processing of one admitted photo: decoding in a child, recognition in a thread, serialisation."""
 
 import gc
 import logging
@@ -28,7 +28,7 @@ from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face
 
 FURTHER_FACE = memory.FACES_GIVEN.fixed
-"""Bytes for a known face of an original that is decoded already."""
+"""Bytes for a known face of a cached original."""
 
 log = logging.getLogger(__name__)
 
@@ -38,29 +38,29 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class EncodedPhoto:
-    """A photo as it was uploaded, with what its header says."""
+    """An uploaded photo with its parsed header."""
 
     memory: SealedMemory
     size: int
     """Bytes of the photo, at the start of the memory file."""
     header: Header
     maximum_area: int
-    """Pixels."""
+    """Limit in pixels."""
     honour_orientation: bool
 
     def __str__(self) -> str:
-        """The photo for the log: no name, no content."""
+        """Size and format for the log: no name, no content."""
         return f"an image of {self.size} bytes ({self.header.format}, {self.header.width} x {self.header.height})"
 
 
 @dataclass(frozen=True)
 class PhotoTask:
-    """The request for one photo: known faces, and the form of the answer."""
+    """The task for one photo: known faces, and the serialisation of the response."""
 
     rectangles: Sequence[Rectangle] | None
-    """Of the known faces in `/compute`; None where faces are to be detected."""
+    """Known faces of `/compute`; None where faces are to be detected."""
     answer: Callable[[Sequence[Face]], bytes]
-    """The faces as JSON."""
+    """Serialises the faces as JSON."""
 
 
 @dataclass(frozen=True)
@@ -76,40 +76,40 @@ class SharedParts:
 
 @dataclass
 class PhotoWork:
-    """One photo and its work. All methods but `keep` raise REFUSALS, or EngineError for whatever else fails."""
+    """Processing of one photo. All methods but `keep` raise REFUSALS, or EngineError for any other failure."""
 
     photo: EncodedPhoto
     task: PhotoTask
     shared: SharedParts
     key: bytes | None
-    """Of the photo in `originals`, for a task whose faces are known: the next face comes with the same file."""
+    """Key in `originals`, for a task with known faces: the next face comes with the same file."""
     begun: Callable[[], None]
-    """Called when the work begins."""
+    """Called when processing starts."""
     _decoded: Pixels | None = None
-    """RGB pixels, shape (rows, columns, 3), of an answered photo with a key, until `keep`."""
+    """RGB pixels, shape (rows, columns, 3), of a processed photo with a key, until `keep`."""
 
     async def first_try(self) -> bytes:
-        """The answer. An engine that fails is not replaced by its fallback: `last_try` may still do without."""
+        """Process the photo without the fallback of an engine that fails: in `last_try` the engine may succeed."""
         return await _without_frames(self._decode_and_recognize(fallback=False))
 
     async def last_try(self) -> bytes:
-        """The answer, with the fallback in the place of an engine that fails. Raises TooLittleMemory too."""
+        """Process the photo, with the fallback of an engine that fails. Raises TooLittleMemory too."""
         gc.collect()  # failures before this one may still hold memory in reference cycles
         try:
             return await _without_frames(self._decode_and_recognize(fallback=True))
         except EngineError as error:
             if isinstance(error.__cause__, MemoryError | OutOfMemory):
-                log.error("%s: no memory, even alone", self.photo)  # noqa: TRY400 - the traceback says no more
+                log.error("%s: out of memory, although it was processed alone", self.photo)  # noqa: TRY400 - the traceback says no more
                 raise TooLittleMemory(TOO_LITTLE_MEMORY) from None
             raise
 
     async def further_face(self) -> bytes | None:
-        """The answer from the held pixels, or None where another photo has taken their memory meanwhile."""
+        """Process a further face from the cached pixels; None where they have been evicted."""
         self.begun()
-        return await _without_frames(self.shared.queue.in_thread(self._recognize_held))
+        return await _without_frames(self.shared.queue.in_thread(self._recognize_cached))
 
     def keep(self) -> int:
-        """Hold the pixels for the next face; returns how many of the photo's bytes stay lent for them."""
+        """Cache the pixels for the next face; returns the number of the photo's bytes that stay granted for them."""
         decoded, self._decoded = self._decoded, None
         if self.key is None or decoded is None:
             return 0
@@ -134,7 +134,7 @@ class PhotoWork:
             self._decoded = image
         return answer
 
-    def _recognize_held(self) -> bytes | None:
+    def _recognize_cached(self) -> bytes | None:
         assert self.key is not None
         with self.shared.originals.reading(self.key) as image:
             if image is None:
@@ -152,10 +152,10 @@ class PhotoWork:
 
 
 async def _without_frames(work: Awaitable[Result]) -> Result:
-    """What `work` returns. A failure that is not the request's becomes EngineError.
+    """Await `work`, and clear the frames of its exception. An exception outside of REFUSALS becomes EngineError.
 
-    No failure takes along what the photo's frames held: a traceback keeps the pixels, and all that was made of them,
-    for as long as the error is kept, and errors that went from thread to thread keep each other.
+    The frames of a traceback would keep the pixels, and every array made of them, for as long as the exception is
+    kept; and exceptions that passed between threads keep each other.
     """
     try:
         return await work

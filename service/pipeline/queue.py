@@ -1,4 +1,4 @@
-"""The queue of photos: work in a bounded number of places, within a byte budget, first come, first served."""
+"""FIFO queue of photos: a bounded number of places (concurrent photos), and a byte budget."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,13 +11,13 @@ Result = TypeVar("Result")
 
 
 class TimeLimitExceeded(Exception):
-    """The operator's time limit passed."""
+    """The time limit that the operator set has passed."""
 
 
 class Queue:
-    """Runs work in at most `workers` places and `memory` bytes, first come, first served.
+    """An executor for photos, with `workers` places and `memory` bytes, granted in order of arrival.
 
-    `seconds` (0: none) limit how long work is waited for, from the moment it has a place.
+    `seconds` (0: none) is the time limit of a photo, from the moment its bytes are granted.
     """
 
     def __init__(self, workers: int, memory: int, seconds: float = 0) -> None:
@@ -29,33 +29,33 @@ class Queue:
     async def run(
         self,
         work: Callable[[], Awaitable[Result]],
-        needed: int = 0,
+        needed_bytes: int = 0,
         keep: Callable[[], int] | None = None,
     ) -> Result:
-        """What `work`, which needs so many bytes, returns or raises.
+        """Run `work`, which needs `needed_bytes`; returns or raises what `work` does.
 
-        Cancelled while it waits, the work never runs and leaves no trace. Cancelled later, the work is cancelled too,
-        and this ends when the work has ended.
+        Cancelled while it waits, the work never runs. Cancelled later, the work is cancelled too, and this returns
+        when the work has ended.
 
-        `keep` is called when the work has ended, in whatever way; it returns how many of the bytes stay lent. Raises
-        TimeLimitExceeded.
+        `keep` is called when the work has ended, by an exception too; it returns the number of bytes that stay
+        granted. Raises TimeLimitExceeded.
         """
-        # The place first: bytes that are reserved for a photo without a place would be unused.
+        # The place first: bytes granted to a photo without a place would be idle.
         await self.places.take(1)
         try:
-            await self.memory.take(needed)
+            await self.memory.take(needed_bytes)
         except asyncio.CancelledError:
             self.places.release(1)
             raise
 
         def ended(running: asyncio.Future[Result]) -> None:
             if not running.cancelled():
-                running.exception()  # where it is awaited no more, asyncio would log it as never retrieved
-            self.memory.release(needed - (keep() if keep else 0))
+                running.exception()  # if it is no longer awaited, asyncio would log it as never retrieved
+            self.memory.release(needed_bytes - (keep() if keep else 0))
             self.places.release(1)
 
         running = asyncio.ensure_future(work())
-        # Place and bytes stay taken until the work has ended, which may be after its cancellation: see `in_thread`.
+        # Place and bytes are released when the work has ended, which may be after its cancellation: see `in_thread`.
         running.add_done_callback(ended)
         try:
             await asyncio.wait({running}, timeout=self._seconds or None)
@@ -71,7 +71,7 @@ class Queue:
         return running.result()
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
-        """What blocking `work` returns or raises. A thread cannot be stopped: cancelled, this ends when `work` does."""
+        """Run blocking `work` in a thread. Threads cannot be stopped: cancelled, this returns when `work` has ended."""
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
             return await asyncio.shield(running)
@@ -82,5 +82,5 @@ class Queue:
             raise
 
     def close(self) -> None:
-        """Waits for the work that is running in threads."""
+        """Wait for the work that is running in threads."""
         self._threads.shutdown()

@@ -1,4 +1,4 @@
-"""Warm-up of the recogniser in a thread, while photos already arrive and wait."""
+"""Warm-up of the recogniser in a thread; photos that arrive meanwhile wait for its end."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class RecognizerInterface(Protocol):
-    """The recogniser as the worker uses it. Thread-safe; every call blocks."""
+    """The methods of a recogniser that the worker uses. Thread-safe; every call blocks."""
 
     def recognize_timed(
         self,
@@ -38,14 +38,14 @@ class NotWarm(Exception):
 
 
 class Readiness:
-    """The recogniser, once it is warm. For one event loop."""
+    """Access to the recogniser after its warm-up. For one event loop."""
 
     def __init__(self, recognizer: RecognizerInterface) -> None:
         self._recognizer = recognizer
         self._warm = asyncio.Event()
 
     async def warm_up(self) -> None:
-        """Warms the recogniser up. Raises what it raises."""
+        """Warm up the recogniser. Raises its exception."""
         await asyncio.wrap_future(_in_daemon_thread(self._recognizer.warm_up))
         self._warm.set()
         stages = self._recognizer.stages().items()
@@ -54,9 +54,9 @@ class Readiness:
         )
 
     async def recognizer(self) -> RecognizerInterface:
-        """The recogniser, as soon as it is warm.
+        """Wait for the end of the warm-up; returns the recogniser.
 
-        Where the warm-up fails, photos that wait here get no answer: the worker ends, and the next one gets them.
+        Where the warm-up fails, photos that wait here get no answer: the worker exits, and the next one gets them.
         """
         await self._warm.wait()
         return self._recognizer
@@ -69,9 +69,9 @@ class Readiness:
 
 
 def _in_daemon_thread(work: Callable[[], None]) -> "Future[None]":
-    """`work` in a thread that the process's end does not wait for, unlike those of asyncio's and of any pool."""
+    """Run `work` in a daemon thread: process exit does not wait for it, unlike for the threads of asyncio or a pool."""
     done = Future[None]()
-    done.set_running_or_notify_cancel()  # cancelled by its waiter, it can still be given a result
+    done.set_running_or_notify_cancel()  # its waiter can then no longer cancel it
 
     def run() -> None:
         try:

@@ -1,4 +1,4 @@
-"""HTTP statuses of the exceptions that end a photo in the worker."""
+"""HTTP statuses of the exceptions that reject a photo in the worker."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -10,12 +10,12 @@ from service.pipeline.queue import TimeLimitExceeded
 
 
 class TooLittleMemory(Exception):
-    """The system has no memory for a photo, even where nothing else is in work."""
+    """The system has no memory for a photo, although no other photo is in progress."""
 
 
 STATUS: Mapping[type[Exception], RefusalStatus] = MappingProxyType(
     {ImageTooLarge: 412, UndecodableImage: 415, BadFace: 422, TimeLimitExceeded: 503, TooLittleMemory: 503}
 )
-"""A fault of the request, which a retry would repeat, or a limit of the operator's."""
+"""Exception to HTTP status: faults of the request, which a retry would repeat, and limits that the operator set."""
 
 REFUSALS = tuple(STATUS)

@@ -1,8 +1,7 @@
-"""A sandbox for the worker and the decoders: privileges that a process gives up for good, as far as the kernel allows.
+"""Sandbox of the worker and the decoders: restrictions that a process sets on itself and cannot undo.
 
-Landlock limits files, TCP and signals; seccomp refuses system calls; resource limits forbid files to grow. No
-privilege is needed for any of it, and nothing can be taken back. What the kernel does not offer is left out and
-reported (Restrictions), and the process runs on.
+Landlock limits files, TCP and signals; seccomp refuses system calls; resource limits forbid file growth. None of them
+needs a privilege. A restriction that the kernel does not offer is skipped and reported (Restrictions).
 """
 
 from service.sandbox.limits import (

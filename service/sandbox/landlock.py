@@ -1,7 +1,7 @@
 """Landlock: a domain in which files, TCP ports and signals are refused unless a rule allows them (landlock(7)).
 
-Three system calls by ctypes: of the packages, py-landlock 0.1.1 is an alpha of two releases (January 2026) that looks
-the C library up by starting programs, and landlock 1.0.0.dev5 is a pre-release without types.
+Three system calls by ctypes: of the packages, py-landlock 0.1.1 is an alpha of two releases (January 2026) that starts
+programs to find the C library, and landlock 1.0.0.dev5 is a pre-release without types.
 """
 
 import errno
@@ -16,7 +16,7 @@ from service.kernel import system_call
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 """Numbers of the system calls, the same on every processor (include/uapi/asm-generic/unistd.h)."""
-_ASK_FOR_ABI = 1
+_RULESET_VERSION = 1
 """LANDLOCK_CREATE_RULESET_VERSION."""
 _PATH_BENEATH = 1
 """LANDLOCK_RULE_PATH_BENEATH."""
@@ -32,7 +32,7 @@ TRUNCATE_ABI, TCP_ABI, SCOPES_ABI = 3, 4, 6
 """The first versions of the interface that have them: Linux 6.2, 6.7 and 6.12."""
 
 _NOT_OFFERED = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
-"""Answers of kernels without Landlock, of those that booted without it, and of a container's filter."""
+"""Errors of a kernel without Landlock, of one that booted without it, and of a container's seccomp filter."""
 
 
 class NotOffered(Exception):
@@ -40,7 +40,7 @@ class NotOffered(Exception):
 
 
 class FileRight(IntFlag):
-    """LANDLOCK_ACCESS_FS_*: what may be done with files beneath a folder."""
+    """LANDLOCK_ACCESS_FS_*: rights on files beneath a folder."""
 
     EXECUTE = 1 << 0
     WRITE_FILE = 1 << 1
@@ -62,7 +62,7 @@ class FileRight(IntFlag):
 
 EVERYTHING = FileRight(sum(FileRight))
 READING = FileRight.EXECUTE | FileRight.READ_FILE | FileRight.READ_DIR | FileRight.IOCTL_DEV
-"""Rights that change no file. IOCTL_DEV is among them, as a GPU's driver works by ioctl(2)."""
+"""Rights that change no file. IOCTL_DEV is among them, since a GPU's driver uses ioctl(2)."""
 CHANGES = EVERYTHING & ~READING
 
 _SINCE: Mapping[FileRight, int] = MappingProxyType(
@@ -79,7 +79,7 @@ def offered_abi() -> int:
         OSError: the kernel fails otherwise.
     """
     try:
-        return system_call(_CREATE_RULESET, None, 0, _ASK_FOR_ABI)
+        return system_call(_CREATE_RULESET, None, 0, _RULESET_VERSION)
     except OSError as error:
         if error.errno in _NOT_OFFERED:
             raise NotOffered(error.strerror) from error
@@ -87,14 +87,14 @@ def offered_abi() -> int:
 
 
 def restrict(abi: int, handled: FileRight, allowed: Iterable[tuple[Path, FileRight]]) -> None:
-    """Move the calling thread, and all that it starts later, into a domain of its own.
+    """Move the calling thread, and all threads and processes that it starts later, into a new domain.
 
-    In it the `handled` rights are refused but beneath folders of `allowed`. TCP is refused from TCP_ABI on. From
+    There, `handled` rights are refused except beneath folders of `allowed`. TCP is refused from TCP_ABI on. From
     SCOPES_ABI on, no signal and no connection to an abstract socket leaves the domain. Open descriptors stay as they
     are.
 
     Args:
-        abi: version of the kernel's interface; what is newer is left out.
+        abi: version of the kernel's interface; newer rights are skipped.
         handled: rights that are refused.
         allowed: folders that exist, with the rights beneath each.
 

@@ -1,4 +1,4 @@
-"""Resource limits: no regular file may grow, and the kernel's out-of-memory killer takes this process first."""
+"""Resource limits (file growth, core files) and the out-of-memory killer's score of this process."""
 
 import logging
 import os
@@ -14,12 +14,12 @@ OOM_SCORE = Path("/proc/self/oom_score_adj")
 LOG_DESCRIPTORS = (1, 2)
 
 NO_CORE = (1, 1)
-"""RLIMIT_CORE, soft and hard. With 1, as with 0, there is no file, and Linux does not start the program that collects
-cores either (core(5)), which 0 does not prevent."""
+"""RLIMIT_CORE, soft and hard. With 1, as with 0, no core file is written. In addition, Linux does not start the program
+that collects cores (core(5)), which 0 does not prevent."""
 
 
 def forbid_core_files() -> None:
-    """Keep photos off the disk when a process crashes: this one, and all that it starts."""
+    """Disable core files, which would contain photos, for this process and all that it starts."""
     try:
         resource.setrlimit(resource.RLIMIT_CORE, NO_CORE)
     except (OSError, ValueError) as error:  # a sandbox forbids the call, or the hard limit is 0
@@ -49,7 +49,7 @@ def forbid_file_growth() -> bool:
 
 
 def allow_file_growth() -> None:
-    """Raise the soft RLIMIT_FSIZE as far as the hard one: for a process that makes memory files.
+    """Raise the soft RLIMIT_FSIZE to the hard one, for a process that writes memory files.
 
     Where the system denies the call, the limit stays.
     """
@@ -57,17 +57,17 @@ def allow_file_growth() -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     except OSError as error:
-        _log.info("the limit of files' growth stays: %s", error.strerror)
+        _log.info("the limit of file growth stays: %s", error.strerror)
 
 
 def raise_oom_score(score: int) -> bool:
     """Raise this process's oom_score_adj to `score`; children inherit it. A higher one stays.
 
     Args:
-        score: 0 to 1000, in thousandths of the memory that the process seems to hold in addition.
+        score: 0 to 1000, in thousandths of the machine's memory, which count as used by the process in addition.
 
     Returns:
-        Whether it is at least `score` now: a system without /proc, or with a read-only one, leaves it as it was.
+        True if the score is at least `score` now; False without /proc, or with a read-only one.
     """
     try:
         if int(OOM_SCORE.read_bytes()) < score:

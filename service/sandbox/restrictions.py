@@ -1,4 +1,4 @@
-"""Privileges that the worker and the decoders give up, and a report of what is in force."""
+"""The sandboxes of the worker and of a decoder, and a report of the restrictions in force."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ PR_SET_NO_NEW_PRIVS = 38
 
 DEVICES = Path("/dev")
 SHARED_MEMORY = DEVICES / "shm"
-"""tmpfs, in memory: shm_open(3) and sem_open(3) make files there."""
+"""tmpfs, in memory: shm_open(3) and sem_open(3) create files there."""
 THREADS = Path("/proc/self/task")
 
 LANDLOCK_COVERS = (
@@ -26,11 +26,11 @@ LANDLOCK_COVERS = (
     (landlock.TCP_ABI, "TCP"),
     (landlock.SCOPES_ABI, "signals"),
 )
-"""Version of Landlock's interface, and what is covered from it on."""
+"""First version of Landlock's interface, and the objects that it covers."""
 
 
 class Restrictions(NamedTuple):
-    """The restrictions in force in a process, for /info, the log and `python -m service check`."""
+    """Restrictions in force in a process, for /info, the log and `python -m service check`."""
 
     no_new_privileges: bool = False
     """execve(2) gives no privileges (set-user-ID programs, file capabilities)."""
@@ -42,7 +42,7 @@ class Restrictions(NamedTuple):
     """No regular file can grow: see limits.forbid_file_growth, whose result goes here."""
 
     def summary(self) -> str:
-        """One line for people."""
+        """All restrictions in one line of text."""
         covered = ", ".join(name for abi, name in LANDLOCK_COVERS if abi <= self.landlock)
         parts = {
             "no new privileges": _word(self.no_new_privileges),
@@ -54,22 +54,24 @@ class Restrictions(NamedTuple):
 
 
 def restrict_worker(writable: Sequence[Path]) -> Restrictions:
-    """Confine the worker: no file is changed but beneath `writable` and /dev, and sockets are AF_UNIX only.
+    """Restrict the worker: no file is changed except beneath `writable` and /dev, and sockets are AF_UNIX only.
 
     Reading and executing stay allowed, so that dlib's processes can be spawned; they inherit all of it. Signals from
     outside still arrive. No signal reaches a process that was started before the call: it is outside. Files of /proc
     cannot be written either, so raise_oom_score comes first. As root, block devices in /dev can be written.
 
     Args:
-        writable: folders for machine code and a driver's cache. Missing ones are made; one that cannot be made is
-            left out.
+        writable: folders for machine code and a driver's cache. Missing ones are created; one that cannot be
+            created is skipped.
 
     Raises:
         RuntimeError: the process has a second thread, which would stay unrestricted.
     """
     threads = _threads()
     if threads > 1:
-        raise RuntimeError(f"{threads} threads run already: Landlock and seccomp reach the calling one alone")
+        raise RuntimeError(
+            f"{threads} threads run already: Landlock and seccomp restrict the calling one alone"
+        )
     allowed = [(DEVICES, FileRight.WRITE_FILE)]
     if SHARED_MEMORY.is_dir():
         allowed.append((SHARED_MEMORY, landlock.CHANGES))
@@ -78,13 +80,14 @@ def restrict_worker(writable: Sequence[Path]) -> Restrictions:
 
 
 def restrict_decoder() -> Restrictions:
-    """Confine the calling thread to its memory and open descriptors: no path, no connection, no program.
+    """Restrict the calling thread to its memory and open descriptors: no path, no connection, no program.
 
-    Everything has to be loaded before (service.images.preloading): no module and no shared library can be read
-    afterwards. Threads and processes that the thread starts later inherit the restrictions; other threads stay as they
-    are. A call in each child takes 1.3 to 1.7 ms. One call in the fork server would take 1.1 ms for all, but leave them
-    in one domain, in which they may signal each other. A further call adds a layer, 16 in all, those of the parents
-    included.
+    Every module and shared library has to be loaded before (service.images.preloading). Threads and
+    processes that the thread starts later inherit the restrictions; other threads do not change.
+
+    A call in each child takes 1.3 to 1.7 ms. One call in the fork server would take 1.1 ms for all children, but put
+    them into one domain, in which they can signal each other. A further call adds a layer; the maximum is 16, those of
+    the parents included.
     """
     return _restrict(seccomp.DECODER, landlock.EVERYTHING, ())
 
@@ -108,7 +111,7 @@ def _restrict(
     with _best_effort("no_new_privs"):
         forbid_new_privileges()
         no_new_privileges = True
-    # Before Landlock: where that lets nothing be read, libseccomp could not be loaded.
+    # Before Landlock, which would refuse to load libseccomp where no file can be read.
     with _best_effort("seccomp"):
         seccomp.restrict(refusals)
         filtered = True
@@ -121,13 +124,13 @@ def _restrict(
 
 @contextmanager
 def _best_effort(name: str) -> Iterator[None]:
-    """Log why a restriction is not in force: what is not offered as information, anything else with its traceback."""
+    """Log the reason for a missing restriction: a kernel without it at level INFO, any other error with a traceback."""
     try:
         yield
     except (landlock.NotOffered, seccomp.NotOffered) as reason:
         _log.info("%s restricts nothing here: %s", name, reason)
     except OSError:
-        _log.exception("%s was to restrict this process and does not; the process runs on without it", name)
+        _log.exception("%s could not be set; the process runs on without it", name)
 
 
 def _threads() -> int:

@@ -1,8 +1,8 @@
 """A seccomp filter of refused system calls, by the system's libseccomp (seccomp(2)).
 
-Six functions of the C library by ctypes: pyseccomp 0.1.2 wraps the same library, but is of January 2021, untyped, and
-fails at import where the library is missing. A list of refused calls, not of allowed ones: the C library, a decoder
-or a driver may take up a new call with any update, and such a call is no worse than it was before.
+Six functions of libseccomp by ctypes: pyseccomp 0.1.2 wraps the same library, but is of January 2021, untyped, and
+fails at import where the library is missing. The filter is a list of refused calls, not of allowed ones: an update of
+the C library, a decoder or a driver may start to use a new call.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from socket import AF_UNIX
 from typing import NamedTuple
 
 LIBRARY = "libseccomp.so.2"
-"""The name in all versions since 2012. apt depends on it, so that Debian's and Ubuntu's small images have it too."""
+"""The name in all versions since 2012. apt depends on it, so that Debian's and Ubuntu's slim images have it too."""
 
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
@@ -22,14 +22,13 @@ _ERRNO = 0x00050000
 _NOT_EQUAL = 1
 """SCMP_CMP_NE."""
 _NO_MITIGATION = 7
-"""SCMP_FLTATR_CTL_SSB: no mitigation of Spectre v4 with the filter, which before Linux 5.16 slows all computing down.
-"""
+"""SCMP_FLTATR_CTL_SSB: no Spectre v4 mitigation for this filter, which before Linux 5.16 slows all computation down."""
 _NO_SUCH_CALL = -1
-"""__NR_SCMP_ERROR: this libseccomp does not have the name."""
+"""__NR_SCMP_ERROR: this libseccomp does not define the name."""
 
 
 class NotOffered(Exception):
-    """The kernel takes no filter, or the system has no libseccomp."""
+    """The kernel accepts no filter, or the system has no libseccomp."""
 
 
 class Refusal(NamedTuple):
@@ -59,16 +58,16 @@ def _refusals(calls: str, error: int = errno.EPERM) -> tuple[Refusal, ...]:
 
 
 KERNEL_INTERFACES = _refusals(
-    "io_uring_setup io_uring_enter io_uring_register "  # files and sockets past any filter of system calls
+    "io_uring_setup io_uring_enter io_uring_register "  # files and sockets that bypass any filter of system calls
     "ptrace process_vm_readv process_vm_writev pidfd_getfd process_madvise "  # other processes
     "mount umount2 pivot_root chroot fsopen fsconfig fsmount fspick move_mount open_tree mount_setattr "
     "unshare setns open_by_handle_at name_to_handle_at quotactl swapon swapoff "
-    "bpf perf_event_open userfaultfd keyctl add_key request_key "  # where most of the kernel's holes were
+    "bpf perf_event_open userfaultfd keyctl add_key request_key "  # source of most kernel vulnerabilities
     "init_module finit_module delete_module kexec_load kexec_file_load reboot syslog acct "
     "settimeofday clock_settime clock_adjtime adjtimex sethostname setdomainname iopl ioperm "
     "fanotify_init lookup_dcookie vhangup"
 )
-"""Calls that neither recognition nor a decoder nor a GPU's driver makes."""
+"""Calls that recognition, decoders and GPU drivers do not use."""
 
 UNIX_SOCKETS_ONLY = tuple(Refusal(call, errno.EAFNOSUPPORT, AF_UNIX) for call in ("socket", "socketpair"))
 """No TCP, UDP, raw, netlink or packet sockets. The error is that of a kernel built without the address family."""
@@ -81,8 +80,8 @@ NO_FILES = _refusals(
     "utime utimes utimensat futimesat setxattr lsetxattr removexattr lremovexattr",
     errno.EACCES,
 )
-"""Files by path, opened or changed, with Landlock's error: so a kernel without Landlock refuses them too, and
-attributes, which Landlock leaves alone, are refused as well."""
+"""Access to files by path, with Landlock's error: it covers kernels without Landlock, and attributes, which Landlock
+does not cover."""
 
 WORKER = (*KERNEL_INTERFACES, *UNIX_SOCKETS_ONLY)
 DECODER = (*KERNEL_INTERFACES, *UNIX_SOCKETS_ONLY[1:], *NO_PROGRAMS, *NO_CONNECTIONS, *NO_FILES)
@@ -112,12 +111,12 @@ def _library() -> ctypes.CDLL:
 
 
 def restrict(refusals: Iterable[Refusal]) -> None:
-    """Refuse these calls to the calling thread and to all that it starts later; sets no_new_privs too.
+    """Refuse these calls to the calling thread and to all that it starts later; sets no_new_privs as well.
 
     Calls by another architecture's numbers (32 bits, x32) end the process: filters look at numbers.
 
     Raises:
-        NotOffered: there is no libseccomp, or the kernel takes no filter.
+        NotOffered: there is no libseccomp, or the kernel accepts no filter.
         OSError: libseccomp fails otherwise.
     """
     library = _library()
@@ -125,7 +124,7 @@ def restrict(refusals: Iterable[Refusal]) -> None:
     if not filter_:
         raise MemoryError("libseccomp has no memory for a filter")
     try:
-        # A libseccomp before 2.5 does not have it, and the mitigation stays.
+        # libseccomp before 2.5 lacks this attribute; the mitigation then stays.
         library.seccomp_attr_set(filter_, _NO_MITIGATION, 1)
         for refusal in refusals:
             _add(library, filter_, refusal)
@@ -140,7 +139,7 @@ def restrict(refusals: Iterable[Refusal]) -> None:
 def _add(library: ctypes.CDLL, filter_: int, refusal: Refusal) -> None:
     number = library.seccomp_syscall_resolve_name(refusal.call.encode("ascii"))
     if number == _NO_SUCH_CALL:
-        return  # newer than this libseccomp; the kernel may lack it as well
+        return  # newer than this libseccomp, and perhaps than the kernel
     comparisons = (_Comparison * 1)()
     count = 0
     if refusal.unless_first is not None:

@@ -1,6 +1,6 @@
-"""Supervision of the worker process by the web process: start, replacement, and photos that are sent again.
+"""Supervision of the worker process by the web process: start, restart, dispatch of photos, and retries.
 
-Recognition is pure, so a photo without an answer can be sent to the next worker.
+Recognition has no side effects, so a photo without an answer can be sent to the next worker.
 """
 
 from service.supervision.dispatch import Dispatch, Job

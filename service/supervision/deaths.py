@@ -1,4 +1,4 @@
-"""Causes of a worker's end: its signal or exit status, and the kernel's out-of-memory killer."""
+"""Classification of worker deaths, by signal, exit status, and the kernel's out-of-memory killer."""
 
 import signal
 from pathlib import Path
@@ -8,33 +8,33 @@ from service.ipc.signal_names import signal_name
 from service.messages import ENGINE_FAILED
 
 VMSTAT = Path("/proc/vmstat")
-"""`oom_kill` counts the processes that the kernel has killed for want of memory, in any control group (Linux 4.13)."""
+"""Its counter `oom_kill` covers the processes of all control groups (Linux 4.13)."""
 
 
 class Death(NamedTuple):
-    """The end of a worker process."""
+    """Death of a worker process."""
 
     cause: str
-    """In a few words: a label of metrics, and for the log."""
+    """A few words, for the log and as a label of metrics."""
     out_of_memory: bool = False
-    """Whether the kernel's out-of-memory killer may have been the cause."""
+    """True where the kernel's out-of-memory killer may be the cause."""
     unrelated: bool = False
-    """Whether no photo can be the cause: another process has sent SIGKILL or SIGTERM, the connection had ended, or the
-    engine needs a new process."""
+    """True where no photo can be the cause: SIGKILL or SIGTERM came from another process, the connection had ended, or
+    the engine needs a new process."""
 
 
 STUCK = Death("stuck")
-"""Of a worker that the web process has killed, since its event loop answered nothing any more."""
+"""Killed by the web process, since its event loop no longer answered."""
 MALFORMED = Death("malformed message")
-"""Of a worker that the web process has killed, since it sent what is no message."""
+"""Killed by the web process, since it sent an invalid message."""
 UNENDED = Death("no end in time", unrelated=True)
-"""Of a worker that the web process has killed, since it went on after the end of its connection."""
+"""Killed by the web process, since it did not exit after the end of its connection."""
 
 
 def death(status: int, oom_kills_before: int | None) -> Death:
-    """Classifies an exit status, or the negative number of a signal, as subprocess gives it.
+    """Classify an exit status, or the negative number of a signal (subprocess.Popen.returncode).
 
-    SIGKILL counts as out of memory where the kernel's counter has moved since, or is hidden.
+    SIGKILL counts as out of memory where the kernel's counter has risen since `oom_kills_before`, or cannot be read.
     """
     if status == ENGINE_FAILED:
         return Death("engine failed", unrelated=True)
@@ -48,7 +48,7 @@ def death(status: int, oom_kills_before: int | None) -> Death:
 
 
 def oom_kills() -> int | None:
-    """How many processes the kernel has killed for want of memory since its start; None where it does not say."""
+    """Number of processes that the out-of-memory killer has ended since boot; None where /proc/vmstat lacks it."""
     try:
         lines = VMSTAT.read_text(encoding="ascii").splitlines()
     except OSError:

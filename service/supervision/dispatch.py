@@ -1,8 +1,7 @@
-"""Queue of photos for the worker: first in, first out, within a window, and once more after a worker's death.
+"""FIFO queue of photos for the worker, with a window of unanswered photos and a retry after a worker's death.
 
-A photo that was in work when the worker died is sent again, alone: the worker has nothing else then. If that worker
-dies too, the photo is the cause. It is refused with 415; or with 503 where memory was exhausted, and was exhausted
-again in a worker that takes as little as possible.
+A photo that was in progress when the worker died is sent again, alone. If that worker dies too, the photo is the
+cause. It is refused with 415; or with 503 where memory was exhausted, in a worker with the low-memory settings too.
 """
 
 import asyncio
@@ -29,21 +28,21 @@ from service.supervision.outcomes import Refused, WorkerFault
 log = logging.getLogger(__name__)
 
 WINDOW = 64
-"""Photos that the worker has at a time, most of which wait for memory there: far more than it works on. Each takes a
-descriptor in both processes."""
+"""Maximum number of unanswered photos at the worker. Most of them wait for memory there: the worker processes far
+fewer at a time. Each takes a descriptor in both processes."""
 
 MAXIMUM_DEATHS = 10
-"""Deaths of workers that had a photo in work, after which it counts as the cause, unrelated as each may seem."""
+"""Deaths with a photo in progress after which it counts as the cause, even where each death seemed unrelated."""
 
 WITH_OTHERS, ALONE, ALONE_LOW_MEMORY = range(3)
-"""How a photo is sent: beside others, alone, or alone to a worker that takes as little memory as possible."""
+"""Isolation levels of a photo: with others, alone, or alone in a worker with the low-memory settings."""
 
 
 class Job:
-    """A photo that needs an answer.
+    """A photo of one request, and the future of its answer.
 
     Attributes:
-        in_progress: its header is read, and the worker has admitted it.
+        in_progress: the worker has read its header and admitted it.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class Job:
     ) -> None:
         """`photo` is the encoded image, `name` its file name, `face` the form's part, `maximum_area` in pixels.
 
-        `known`: the face is given, and none is to be detected.
+        `known`: the face is given, so that no detection runs.
         """
         encoded_name = name.encode(errors="surrogatepass")
         self._parts = (photo, encoded_name, face or b"")
@@ -65,11 +64,11 @@ class Job:
             maximum_area=maximum_area,
         )
         self.number = 0
-        """Ascending in the order of arrival."""
+        """Ascending in order of arrival."""
         self.result: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.begun: Begun | None = None
         self.deaths = 0
-        """Workers that died with this photo in work."""
+        """Number of workers that died with this photo in progress."""
         self.level = WITH_OTHERS
 
     @property
@@ -77,14 +76,14 @@ class Job:
         return self.begun is not None
 
     def send(self, channel: Channel) -> None:
-        """Sends the photo; the first time, its bytes move into a memory file."""
+        """Send the photo; the first call moves its bytes into a memory file. Raises OSError."""
         if self._memory is None:
             self._memory = SealedMemory.of(*self._parts)
             self._parts = (b"", b"", b"")
         channel.send(self._message.model_copy(update={"number": self.number}).head(), memory=self._memory)
 
     def close(self) -> None:
-        """Frees the photo's bytes."""
+        """Free the photo's bytes."""
         self._parts = (b"", b"", b"")
         if self._memory is not None:
             self._memory.close()
@@ -93,7 +92,7 @@ class Job:
         return self.number < other.number
 
     def __str__(self) -> str:
-        """The photo for the log: no name, no content."""
+        """Size and format for the log: no name, no content."""
         size = f"an image of {self._message.size} bytes"
         return (
             f"{size} ({self.begun.format}, {self.begun.width} x {self.begun.height})" if self.begun else size
@@ -101,20 +100,20 @@ class Job:
 
 
 class Dispatch:
-    """The photos of a web process. For one event loop.
+    """Dispatch of all photos of a web process. For one event loop.
 
     Attributes:
-        blamed: photos in a row that were refused as the cause of a worker's death, with no answer in between.
+        blamed: consecutive photos refused as the cause of a worker's death, with no answer in between.
     """
 
     def __init__(self, resent: Callable[[Death], None], replace: Callable[[], None]) -> None:
-        """`resent` is called for each photo that is to be sent again; `replace` ends the worker for another one."""
+        """`resent` is called for each photo that is to be sent again; `replace` restarts the worker."""
         self._resent = resent
         self._replace = replace
         self._numbers = itertools.count(1)
         self._waiting: list[Job] = []
         self._suspects: list[Job] = []
-        """Photos to be sent alone. No other is sent before them."""
+        """Photos to be sent alone, before all others."""
         self._sent: dict[int, Job] = {}
         self._channel: Channel | None = None
         self._low_memory = False
@@ -123,18 +122,18 @@ class Dispatch:
 
     @property
     def waiting(self) -> int:
-        """Photos that are not with the worker."""
+        """Number of photos that are not at the worker."""
         return len(self._waiting) + len(self._suspects)
 
     @property
     def needs_low_memory(self) -> bool:
-        """Whether the next photo is for a worker that takes as little memory as possible."""
+        """True if the next photo requires a worker with the low-memory settings."""
         return bool(self._suspects) and self._suspects[0].level == ALONE_LOW_MEMORY
 
     async def answer(self, job: Job) -> bytes:
-        """The answer as JSON. Cancelled, the work ends as soon as it can.
+        """Queue a photo and wait for its answer, JSON. Cancellation ends its processing as soon as possible.
 
-        Raises Refused, WorkerFault, or what `fail` was called with.
+        Raises Refused, WorkerFault, or the exception given to `fail`.
         """
         if self._failure is not None:
             raise self._failure
@@ -147,21 +146,21 @@ class Dispatch:
             self._leave(job)
 
     def connected(self, channel: Channel, *, low_memory: bool) -> None:
-        """Begins to send photos to a worker."""
+        """Start sending photos to a worker."""
         self._channel, self._low_memory = channel, low_memory
         self._send()
 
     def disconnected(self) -> None:
-        """Sends no more photos until another worker is connected."""
+        """Stop sending photos until another worker is connected."""
         self._channel = None
 
     def begun(self, message: Begun) -> None:
-        """Notes that a photo is in work."""
+        """Record that processing of a photo has started."""
         if job := self._sent.get(message.number):
             job.begun = message
 
     def ended(self, message: Ended, body: bytes) -> None:
-        """Takes the last message about a photo."""
+        """Handle the last message about a photo."""
         job = self._sent.pop(message.number, None)
         if job is None:
             return
@@ -187,24 +186,24 @@ class Dispatch:
         sent, self._sent = list(self._sent.values()), {}
         in_progress = [job for job in sent if job.in_progress] or sent
         for job in sent:
-            blamed = ready and job in in_progress and self._is_cause(job, death)
+            blamed = ready and job in in_progress and self._refuse_or_isolate(job, death)
             if job.result.done() or blamed:
                 job.close()
             else:
-                self._put_back(job)
+                self._requeue(job)
                 self._resent(death)
             job.begun = None
         return bool(sent)
 
     def fail(self, failure: Exception) -> None:
-        """Ends all photos, now and later, with an exception."""
+        """Fail all photos, present and later ones, with an exception."""
         self._failure = failure
         for job in (*self._waiting, *self._suspects, *self._sent.values()):
             if not job.result.done():
                 job.result.set_exception(failure)
 
-    def _is_cause(self, job: Job, death: Death) -> bool:
-        """Whether a photo that was in work is refused; if not, its next level is set."""
+    def _refuse_or_isolate(self, job: Job, death: Death) -> bool:
+        """Refuse a photo that was in progress (returns True), or raise its isolation level where that may help."""
         job.deaths += 1
         if job.result.done() or (death.unrelated and job.deaths < MAXIMUM_DEATHS):
             return False
@@ -221,9 +220,9 @@ class Dispatch:
         return True
 
     def _leave(self, job: Job) -> None:
-        """Forgets a photo that is answered, or whose caller has hung up."""
+        """Remove a photo that is answered, or whose caller has hung up."""
         if job.number in self._sent:
-            # Until the worker says that the work is over, the photo may be the cause of a death.
+            # Until the worker reports the end of its processing, the photo may still be the cause of a death.
             if self._channel is not None:
                 self._channel.send(Cancel(number=job.number).head())
             return
@@ -240,28 +239,28 @@ class Dispatch:
             try:
                 job.send(self._channel)
             except OSError as error:
-                if not self._postponed(job, error):
+                if not self._postpone(job, error):
                     continue
                 return
             self._sent[job.number] = job
 
-    def _put_back(self, job: Job) -> None:
+    def _requeue(self, job: Job) -> None:
         insort(self._suspects if job.level else self._waiting, job)
 
-    def _postponed(self, job: Job, error: OSError) -> bool:
-        """Whether a photo for which no memory file can be made waits until another one has its answer.
+    def _postpone(self, job: Job, error: OSError) -> bool:
+        """Requeue a photo for which no memory file can be made (returns True), or refuse it where none would be freed.
 
-        Each that is sent has a descriptor and memory, and gives them back. Where none is sent, it is refused.
+        Each photo at the worker holds a descriptor and memory, and frees them with its answer.
         """
         log.warning("%s cannot be sent to the worker now: %s", job, error.strerror)
         if self._sent:
-            self._put_back(job)
+            self._requeue(job)
             return True
-        job.result.set_exception(Refused(503, f"The service has no place for the image: {error.strerror}."))
+        job.result.set_exception(Refused(503, f"The service cannot store the image: {error.strerror}."))
         return False
 
     def _next(self) -> Job | None:
-        """The photo to send now, taken from its queue."""
+        """Pop the photo to send now; None where none may be sent."""
         if self._suspects or self._low_memory:
             if self._sent:
                 return None

@@ -1,4 +1,4 @@
-"""Link to one worker process, from its start to its end: the messages that it sends, and the way it died."""
+"""Link to one worker process, from its start to its death: message dispatch, liveness checks, cause of death."""
 
 import asyncio
 import itertools
@@ -26,24 +26,24 @@ from service.supervision.process import WorkerProcess
 log = logging.getLogger(__name__)
 
 STATUS_SECONDS = 1.0
-"""Until a status is given up. A worker that computes answers within 15 ms."""
+"""Timeout of a status request. A busy worker answers within 15 ms."""
 CHECK_SECONDS = 30.0
-"""Between two checks that the worker's event loop runs."""
+"""Interval of the checks that the worker's event loop runs."""
 STUCK_SECONDS = 300.0
-"""Without an answer to such a check, until the worker is killed. Its event loop loads the networks, for seconds, and
-computes nothing later: so it is late only on a machine that swaps, and then by seconds."""
+"""Timeout of such a check, after which the worker is killed. Its event loop is blocked for seconds while the networks
+are loaded, and computes nothing later: it is late only on a machine that swaps, and then by seconds."""
 
 CLOSING_SECONDS = 5.0
-"""For a worker to end by itself, once the connection is closed."""
+"""Grace period for a worker to exit after its connection is closed."""
 
 
 class Link:
     """One worker and its connection, on the running event loop.
 
     Attributes:
-        ready: the worker has been warmed up.
-        refusal: the reason for which it cannot start with these settings.
-        answered: it has answered a photo.
+        ready: the worker is warmed up.
+        refusal: reason of the worker for not starting with these settings.
+        answered: the worker has answered a photo.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Link:
         self.answered = False
 
     async def run(self) -> Death:
-        """Returns the cause of the worker's end, once it has ended."""
+        """Serve the connection until the worker has exited; returns its death."""
         if await self._connected_until_stuck():
             self._kill(STUCK)
         self.close()
@@ -83,12 +83,12 @@ class Link:
         return self._killed_for or death(status, self._oom_kills)
 
     def close(self) -> None:
-        """Ends the worker by the end of its connection."""
+        """Close the connection, at which the worker exits."""
         self._channel.close()
         self._disconnected()
 
     async def status(self, seconds: float = STATUS_SECONDS) -> WorkerStatus | None:
-        """The worker's metrics and stages, or None where it does not answer in time, or has ended."""
+        """The worker's metrics and stages; None on a timeout, or where the worker has exited."""
         if self._closed.is_set():
             return None
         number = next(self._numbers)
@@ -101,7 +101,7 @@ class Link:
             del self._requests[number]
 
     async def _connected_until_stuck(self) -> bool:
-        """Returns False at the end of the connection, True when the worker answers nothing any more."""
+        """Wait; returns False at the end of the connection, True once the worker no longer answers."""
         while True:
             try:
                 async with asyncio.timeout(CHECK_SECONDS):
@@ -109,13 +109,13 @@ class Link:
             except TimeoutError:
                 if await self.status(STUCK_SECONDS) is None and not self._closed.is_set():
                     return True
-                # Kills until now were of other processes of the machine.
+                # Earlier kills ended other processes of the machine.
                 self._oom_kills = oom_kills()
             else:
                 return False
 
     def _kill(self, cause: Death) -> None:
-        """Ends the worker at once. The first cause stays: SIGKILL would count as that of another process."""
+        """Kill the worker. The first cause is kept: this SIGKILL would otherwise count as sent by another process."""
         self._killed_for = self._killed_for or cause
         self._process.kill()
 
@@ -143,7 +143,7 @@ class Link:
                     self.answered = self.answered or isinstance(parsed, Answered)
                     self._dispatch.ended(parsed, message.body)
         except MalformedMessage as error:
-            log.error("the worker process is ended, since its messages cannot be read: %s", error)  # noqa: TRY400
+            log.error("the worker process is killed, since it sent an invalid message: %s", error)  # noqa: TRY400
             self._kill(MALFORMED)
 
     def _reported(self, number: int, status: WorkerStatus) -> None:

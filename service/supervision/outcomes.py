@@ -1,8 +1,8 @@
-"""Exceptions for a photo without an answer, and for a worker that is not ready."""
+"""Exceptions of the supervisor: a photo without an answer, a worker that is not ready."""
 
 
 class Refused(Exception):
-    """A fault of the request, or a limit of the operator's, with its HTTP status."""
+    """Rejection of a photo, with an HTTP status: a fault of the request, or a limit that the operator set."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -10,11 +10,11 @@ class Refused(Exception):
 
 
 class WorkerFault(RuntimeError):
-    """A photo could not be computed, through no fault of its own."""
+    """Failure of the service on a valid photo."""
 
 
 class NotReady(Exception):
-    """The worker is being started; photos wait for it."""
+    """The worker is starting; photos wait for it."""
 
 
 class NeverReady(Exception):

@@ -1,4 +1,4 @@
-"""The worker as a child process of this one."""
+"""The worker as a child process: start, environment, and exit status."""
 
 import asyncio
 import os
@@ -14,29 +14,29 @@ from service import ipc
 from service.early_exit import children
 
 COMMAND: Sequence[str] = (sys.executable, "-m", "service.worker")
-"""To which the number of the connection's descriptor and the process id of the parent are added."""
+"""Command line, without its two arguments: descriptor of the connection, and process id of the parent."""
 
 SECRETS = ("API_KEY",)
-"""Variables of the environment that the worker does not get."""
+"""Environment variables that are withheld from the worker."""
 
 LOW_MEMORY_SETTINGS = {"GUNICORN_WORKERS": "1", "FACE_THREADS": "1"}
-"""Settings with which a photo takes the least memory."""
+"""Settings with which a photo takes the least memory: one photo at a time, one thread."""
 
 FIRST_PROCESS = 1
-"""Process id of a container's first process, which becomes the parent of all orphans (pid_namespaces(7))."""
+"""Process id of a container's first process, the parent of all orphans (pid_namespaces(7))."""
 
 
 class WorkerProcess(Protocol):
-    """A worker that has been started."""
+    """A started worker."""
 
     connection: socket.socket
-    """To it, with the messages of `service.messages`."""
+    """Connection to the worker, for the messages of `service.messages`."""
 
     def kill(self) -> None:
-        """Ends the process at once."""
+        """Kill the process."""
 
     async def ended(self) -> int:
-        """Waits for the end: the exit status, or the negative number of a signal."""
+        """Wait for the exit; returns the exit status, or the negative number of a signal."""
 
 
 class _Child:
@@ -44,7 +44,7 @@ class _Child:
         self.connection, others = ipc.pair()
         first = os.getpid() == FIRST_PROCESS
         if first:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the status of this worker is for `ended`
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # `ended` collects the status of this worker
         with others:
             try:
                 self._process = subprocess.Popen(
@@ -67,16 +67,16 @@ class _Child:
 
 
 def launch_worker(*, low_memory: bool, command: Sequence[str] | None = None) -> WorkerProcess:
-    """Starts a worker, by COMMAND where no other is given. Raises OSError.
+    """Start a worker, by COMMAND unless another one is given. Raises OSError.
 
-    `smallest`: for one photo that takes as little memory as possible.
+    `low_memory`: with LOW_MEMORY_SETTINGS, for a photo that exhausted the memory before.
     """
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
     return _Child(command or COMMAND, environment | (LOW_MEMORY_SETTINGS if low_memory else {}))
 
 
 def launch_ahead() -> Callable[..., WorkerProcess]:
-    """A function like `launch_worker`, whose first worker is started by now. Raises OSError."""
+    """Start a worker now; the returned function is `launch_worker`, and hands this one out first. Raises OSError."""
     ahead = [launch_worker(low_memory=False)]
 
     def launch(*, low_memory: bool) -> WorkerProcess:
@@ -86,9 +86,9 @@ def launch_ahead() -> Callable[..., WorkerProcess]:
 
 
 def _collect_orphans(worker: int) -> None:
-    """From now on, collects the status of each child that ends, but of the worker: what the one before has left.
+    """Reap every exited child except the worker, from now on: orphans of the previous worker.
 
-    These end a moment after the worker (service/ipc/parent_death.py), and would stay as zombies.
+    They exit a moment after it (service/ipc/parent_death.py), and would stay as zombies.
     """
 
     def collect(*_: object) -> None:

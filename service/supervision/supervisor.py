@@ -1,4 +1,4 @@
-"""Supervisor of the worker process: one at a time, replaced when it dies, given up after failed starts in a row."""
+"""Supervisor of the worker process: one worker at a time, restart with exponential backoff, and a limit on failures."""
 
 import asyncio
 import logging
@@ -17,12 +17,12 @@ from service.supervision.process import WorkerProcess
 log = logging.getLogger(__name__)
 
 MAXIMUM_FAILED_STARTS = 5
-"""In a row, after which the service ends."""
+"""Consecutive failed starts after which the service exits."""
 MAXIMUM_BLAMED = 5
-"""Photos in a row that each ended two workers, after which the service ends: then the fault is not theirs, and each
-further one would be marked as failed."""
+"""Consecutive photos that each killed two workers, after which the service exits: the fault is then not in the photos,
+and the app would mark each further one as failed."""
 FIRST_PAUSE = 0.5
-"""Seconds before the start that follows a failed one; doubled after each further one."""
+"""Seconds before the start that follows a failed one; doubled after each further failure."""
 
 NEVER = "the service could not start; its log says why"
 LOADING = "the models are being loaded; photos sent now wait for them"
@@ -30,22 +30,22 @@ SILENT = "the worker process does not answer; photos sent now wait until it does
 
 
 class Launch(Protocol):
-    """A way to start a worker, as `process.launch_worker`. Raises OSError."""
+    """Signature of `process.launch_worker`. Raises OSError."""
 
     def __call__(self, *, low_memory: bool) -> WorkerProcess: ...
 
 
 class Supervisor:
-    """The worker of this process, from its first start to the end of the service. For one event loop.
+    """Supervision of the worker, from its first start to the shutdown of the service. For one event loop.
 
     Attributes:
-        dispatch: the photos for the worker.
-        restarts: workers that died, by cause.
-        resent: photos that were sent again, by the cause of the death before.
+        dispatch: queue of photos for the worker.
+        restarts: number of worker deaths, by cause.
+        resent: number of photos that were sent again, by the cause of the death before.
     """
 
     def __init__(self, launch: Launch, on_failure: Callable[[str], None]) -> None:
-        """`on_failure` is called with the reason where no worker can be started."""
+        """`on_failure` is called once with the reason when the supervisor gives up."""
         self._launch = launch
         self._on_failure = on_failure
         self.restarts: Counter[str] = Counter()
@@ -53,7 +53,7 @@ class Supervisor:
         self.dispatch = Dispatch(self._count_resent, self._replace)
         self._running: asyncio.Task[None] | None = None
         self._networks_loaded = asyncio.Event()
-        """A worker has loaded the networks, or none can, which `_failed` says."""
+        """Set once a worker has loaded the networks, and when the supervisor gives up (`_failed`)."""
         self._failed = False
         self._closing = asyncio.Event()
         self._replacing = False
@@ -61,35 +61,35 @@ class Supervisor:
         self._last_status: WorkerStatus | None = None
 
     def start(self) -> None:
-        """Starts the first worker, on the running loop."""
+        """Start the first worker, on the running loop."""
         self._running = asyncio.create_task(self._run())
         self._running.add_done_callback(self._supervised)
 
     async def networks_loaded(self) -> None:
-        """Waits until a first worker has loaded the networks. Raises NeverReady where none can."""
+        """Wait until a first worker has loaded the networks. Raises NeverReady."""
         await self._networks_loaded.wait()
         self._check()
 
     def check_ready(self) -> None:
-        """Raises NotReady while no worker is warm, NeverReady where none will be."""
+        """Raise NotReady while no worker is warm, NeverReady after the supervisor has given up."""
         self._check()
         if self._link is None or not self._link.ready:
             raise NotReady(LOADING)
 
     async def check_answering(self) -> None:
-        """As `check_ready`; raises NotReady too where the worker does not answer at once."""
+        """As `check_ready`; also raises NotReady where the worker does not answer within STATUS_SECONDS."""
         self.check_ready()
         if self._link is None or await self._link.status() is None:
             raise NotReady(SILENT)
 
     async def status(self) -> WorkerStatus | None:
-        """The worker's metrics and stages; as they last were, where it does not answer at once."""
+        """The worker's metrics and stages; the last known ones where it does not answer in time."""
         if self._link is not None:
             self._last_status = await self._link.status() or self._last_status
         return self._last_status
 
     async def close(self) -> None:
-        """Ends the worker."""
+        """Stop the worker, and wait for its exit."""
         self._closing.set()
         self._replace()
         if self._running is not None:
@@ -106,7 +106,7 @@ class Supervisor:
             self.restarts[death.cause] += 1
             had_photos = self.dispatch.died(death, ready=ready)
             cause = death.cause if refusal is None else f"{death.cause}: {refusal}"
-            # A worker that dies by itself, with no photo and no answer since its start, is as good as not started.
+            # A worker that died by itself, with no photo and no answer since its start, counts as a failed start.
             useful = ready and (had_photos or death.unrelated or (link is not None and link.answered))
             failed_starts, ever_ready = 0 if useful else failed_starts + 1, ever_ready or ready
             if refusal is not None and not ever_ready:
@@ -124,7 +124,7 @@ class Supervisor:
             return
 
     async def _one_worker(self) -> tuple[Death, Link | None]:
-        """Starts a worker and waits for its end. There is no link where no process could be started."""
+        """Start a worker and wait for its death. The link is None where no process could be started."""
         low_memory = self.dispatch.needs_low_memory
         try:
             process = self._launch(low_memory=low_memory)
@@ -144,13 +144,13 @@ class Supervisor:
                     await self._closing.wait()
 
     def _replace(self) -> None:
-        """Ends the present worker, which has no photo, for another one."""
+        """Stop the present worker, which has no photo; another one is started."""
         if self._link is not None:
             self._replacing = True
             self._link.close()
 
     def _supervised(self, running: asyncio.Task[None]) -> None:
-        """Ends the service where its supervision has ended by a fault: photos would wait for ever."""
+        """Stop the service where its supervision ended by an exception: photos would wait for ever."""
         if not running.cancelled() and (error := running.exception()):
             log.error("the supervision of the worker process failed", exc_info=error)
             self._give_up(f"the supervision of the worker process failed ({type(error).__name__}: {error})")

@@ -1,6 +1,6 @@
 """The worker process: `python -m service.worker DESCRIPTOR PARENT`, as the web process starts it.
 
-DESCRIPTOR is the worker's end of the connection; with PARENT, a process id, this process ends.
+DESCRIPTOR is the worker's end of the connection. PARENT is a process id: this process ends together with it.
 """
 
 import socket
@@ -11,11 +11,11 @@ from service.early_exit import exit_now, ignore_signals
 
 
 def main(descriptor: int, parent: int) -> int:
-    """Serves until the web process ends; returns the exit status."""
+    """Serve until the web process closes the connection; returns the exit status."""
     ipc.end_with_parent(parent)
-    # A terminal, and systemd by some settings, signal all processes of a service: the web process decides.
+    # A terminal, and systemd by some settings, signal all processes of a service: the web process ends this one.
     ignore_signals()
-    # Not at the top: with the signals ignored first, and the fork server loads its libraries while this process does.
+    # Imported here, after the signals are ignored; the fork server and this process load their libraries in parallel.
     from service import logs, settings
     from service.decoders.handle import ForkServer
     from service.worker import confinement

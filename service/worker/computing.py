@@ -1,4 +1,4 @@
-"""All that a worker needs, opened as the settings say, and served until the end of the connection."""
+"""Assembly of the worker's parts from the settings, and its event loop."""
 
 import asyncio
 import socket
@@ -23,19 +23,19 @@ from service.worker.serving import WorkerParts, serve
 
 
 def run(connection: socket.socket, settings: Settings, server: ForkServer, restrictions: Restrictions) -> int:
-    """Serves a connection; returns the exit status of `serve`, for a process that then ends at once.
+    """Serve a connection; returns the exit status of `serve`, for a process that then exits at once.
 
     `restrictions` are in force already.
     """
     give_large_blocks_back()
-    # Not asyncio.run: it waits for photos in threads, up to the SIGKILL that hides the exit status. No answer of
-    # theirs can be sent any more.
+    # Not asyncio.run: it waits for photos in threads, up to the SIGKILL that hides the exit status. Their answers
+    # can no longer be sent.
     loop = asyncio.new_event_loop()
-    return loop.run_until_complete(serve(connection, lambda: _work(settings, server, restrictions)))
+    return loop.run_until_complete(serve(connection, lambda: _parts(settings, server, restrictions)))
 
 
-def _work(settings: Settings, server: ForkServer, restrictions: Restrictions) -> WorkerParts:
-    """The parts of the worker. Raises RuntimeError with one line where the settings ask for what cannot be had."""
+def _parts(settings: Settings, server: ForkServer, restrictions: Restrictions) -> WorkerParts:
+    """The parts of the worker. Raises RuntimeError with one line where the settings cannot be met."""
     capacity = Capacity.of(settings, usable_cores())
     decoders = DecoderPool(server, capacity.photos + 1)
     work = worker_parts(settings, capacity, recognizer_from_settings(settings, capacity.photos), decoders)

@@ -1,4 +1,4 @@
-"""Confinement of the worker: privileges that it gives up before it starts threads, and once it is warm."""
+"""Sandbox of the worker: restrictions set before it starts threads, and once it is warm."""
 
 import os
 import subprocess
@@ -11,44 +11,44 @@ from service.recognition.compute import code_folders
 from service.sandbox import Restrictions
 
 OOM_SCORE_ADJ = 500
-"""Where memory runs out, the kernel ends the worker, or its decoders, before the web process."""
+"""proc(5). Where memory runs out, the kernel kills the worker, or its decoders, before the web process."""
 
 PACKAGE = Path(__file__).parent.parent
-"""`service`: Python keeps the bytecode of each folder in a folder `__pycache__`."""
+"""Folder of the package `service`: Python keeps the bytecode of each of its folders in `__pycache__`."""
 
 CONTROL_DEVICE = Path("/dev/nvidiactl")
-"""Of NVIDIA's driver, which then keeps compiled kernels in COMPUTE_CACHE."""
+"""Exists with NVIDIA's driver, which keeps compiled kernels in COMPUTE_CACHE."""
 COMPUTE_CACHE = "~/.nv"
 COMPUTE_CACHE_PATH = "CUDA_CACHE_PATH"
-"""Variable that names another folder (CUDA C++ Programming Guide, environment variables)."""
+"""Environment variable for another folder (CUDA C++ Programming Guide, environment variables)."""
 
 
 def confine() -> Restrictions:
-    """Gives up what no start and no photo needs. For a process with one thread, before its large imports."""
+    """Set the restrictions that no start and no photo violates. For a process with one thread, before large imports."""
     sandbox.raise_oom_score(OOM_SCORE_ADJ)
     return sandbox.restrict_worker(_writable())
 
 
 def confine_when_warm(restrictions: Restrictions) -> Restrictions:
-    """Forbids files to grow, since all code is compiled."""
+    """Forbid file growth, since all code is compiled by now."""
     return restrictions._replace(file_growth_forbidden=sandbox.forbid_file_growth())
 
 
 def trial() -> str:
-    """Two lines with what is in force in a worker and in a decoder on this machine, tried in a process of its own."""
+    """The restrictions in force in a worker and in a decoder on this machine, a line each, from a separate process."""
     command = [sys.executable, "-m", "service.worker.confinement"]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def _writable() -> list[Path]:
-    """Folders of bytecode, of machine code and of a GPU's kernels, as far as this account can write them."""
+    """Folders of bytecode, machine code and GPU kernels that this account can write."""
     code = next((folder for folder in code_folders.folders() if _may_write(folder)), None)
     bytecode = [folder for folder in _bytecode_folders() if _may_write(folder)]
     return [*bytecode, *([code] if code else []), *kernel_caches()]
 
 
 def kernel_caches() -> list[Path]:
-    """The folder of NVIDIA's compiled kernels; none without its driver, or for an account without a home."""
+    """Folder of NVIDIA's compiled kernels; empty without its driver, or for an account without a home."""
     if not CONTROL_DEVICE.exists():
         return []
     folder = Path(os.environ.get(COMPUTE_CACHE_PATH) or COMPUTE_CACHE)
@@ -58,14 +58,14 @@ def kernel_caches() -> list[Path]:
 
 
 def _bytecode_folders() -> list[Path]:
-    """Folders of the service's bytecode, those included that the first start has yet to make."""
+    """Bytecode folders of the service, including those that do not exist before the first start."""
     if sys.dont_write_bytecode:
         return []
     return [package.parent / "__pycache__" for package in PACKAGE.glob("**/__init__.py")]
 
 
 def _may_write(folder: Path) -> bool:
-    """Whether a folder can be written, or made."""
+    """True if a folder can be written, or created."""
     try:
         existing = next(place for place in (folder, *folder.parents) if place.exists())
     except OSError:  # a folder above it is closed to this account, as a home is by systemd's ProtectHome=yes

@@ -1,4 +1,4 @@
-"""The worker's side of the connection: photos in, answers out, until the web process closes it."""
+"""Message loop of the worker: photos in, answers out, until the web process closes the connection."""
 
 import asyncio
 import json
@@ -44,26 +44,26 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class WorkerParts:
-    """The parts that answer messages."""
+    """The parts of the worker that the message loop uses."""
 
     readiness: Readiness
     pipeline: PhotoPipeline
     metrics: WorkerMetrics
     confine: Callable[[], Restrictions] = Restrictions
-    """Gives up privileges that the warm-up needed, and says what is in force."""
+    """Sets the restrictions that the warm-up would violate; returns all that are in force."""
     restrictions: Restrictions | None = None
-    """For `/info`, once the warm-up is over."""
+    """For `/info`; None before the end of the warm-up."""
 
 
-async def serve(connection: socket.socket, opened: Callable[[], WorkerParts]) -> int:
-    """Answers messages until the end of the connection; `opened` loads the networks, and blocks.
+async def serve(connection: socket.socket, open_parts: Callable[[], WorkerParts]) -> int:
+    """Answer messages until the end of the connection; `open_parts` loads the networks, and blocks.
 
-    Returns the exit status: 0; 1 where the worker could not start, after a message with the reason; or
-    ENGINE_FAILED.
+    Returns the exit status: 0; 1 where the worker could not start, after a message with the reason; ENGINE_FAILED
+    where the engine needs a new process.
     """
     serving = _Serving(connection)
     try:
-        serving.work = work = opened()
+        serving.work = work = open_parts()
         serving.channel.send(NetworksLoaded().head())
         ended = asyncio.create_task(serving.closed.wait())
         if await _first(asyncio.create_task(work.readiness.warm_up()), ended):
@@ -83,7 +83,7 @@ async def serve(connection: socket.socket, opened: Callable[[], WorkerParts]) ->
 
 
 async def _first(task: asyncio.Task[Any], ended: asyncio.Task[Any]) -> bool:
-    """Whether the connection ends before a task does. Raises what the task raises."""
+    """Wait for both; True if the connection ends before the task. Raises the task's exception."""
     await asyncio.wait({task, ended}, return_when=asyncio.FIRST_COMPLETED)
     if not task.done():
         return True
@@ -92,14 +92,14 @@ async def _first(task: asyncio.Task[Any], ended: asyncio.Task[Any]) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """One line where it names the way out, else a traceback."""
+    """Text of an expected error, which names a remedy; else the traceback."""
     if isinstance(error, RuntimeError):  # RecognizerError, EngineError, or a machine without threads
         return str(error)
     return "".join(traceback.format_exception(error))
 
 
 class _Serving:
-    """The photos of one connection, a task each."""
+    """State of one connection: a task for each photo."""
 
     work: WorkerParts
 
@@ -121,7 +121,7 @@ class _Serving:
     def _begin(self, photo: Photo, content: SealedMemory | None) -> None:
         size = photo.size + photo.name + (photo.face or 0)
         if content is None or content.size != size or photo.number in self._photos:
-            raise MalformedMessage("a photo without its bytes, or with the number of another")
+            raise MalformedMessage("a photo without its bytes, or with a number that is in use")
         task = asyncio.create_task(self._photo(photo, content))
         self._photos[photo.number] = task
         task.add_done_callback(lambda task: self._ended(photo.number, content, task))
@@ -129,12 +129,12 @@ class _Serving:
     def _ended(self, number: int, content: SealedMemory, task: asyncio.Task[None]) -> None:
         content.close()
         del self._photos[number]
-        # Not in the task: one that is cancelled before its first step runs no line of its own.
+        # Not in the task: a task that is cancelled before its first step runs no line of its code.
         if task.cancelled():
             self.channel.send(Cancelled(number=number).head())
 
     async def _photo(self, photo: Photo, content: SealedMemory) -> None:
-        """Sends the last message about a photo, unless it is cancelled."""
+        """Answer a photo, and send the last message about it, unless it is cancelled."""
         number = photo.number
 
         def begun(header: Header) -> None:

@@ -1,1 +1,1 @@
-"""File formats: structure, limits and decoding of each, where OpenCV and Pillow are not enough."""
+"""File formats: structure, limits and decoding, where OpenCV and Pillow do not suffice."""

@@ -1,4 +1,4 @@
-"""The largest frame size that AV1 data states, by its sequence headers.
+"""Maximum frame size of AV1 data, from its sequence headers.
 
 Section numbers are those of the AV1 Bitstream & Decoding Process Specification (2019).
 """
@@ -6,11 +6,11 @@ Section numbers are those of the AV1 Bitstream & Decoding Process Specification 
 from collections.abc import Iterator
 
 SEQUENCE_HEADER = 1
-"""Type of the unit (OBU) that gives the largest size of the frames after it (5.3 and 5.5)."""
+"""OBU type: a sequence header gives the maximum size of the frames after it (5.3 and 5.5)."""
 
 
 def frame_areas(coded: bytes) -> Iterator[int]:
-    """Pixels by each sequence header among AV1's units, up to the first that is damaged."""
+    """Maximum frame area in pixels by each sequence header among the OBUs, up to the first damaged one."""
     at = 0
     while at < len(coded):
         header = coded[at]
@@ -24,7 +24,7 @@ def frame_areas(coded: bytes) -> Iterator[int]:
 
 
 def _leb128(coded: bytes, at: int) -> tuple[int, int]:
-    """A number of variable length (4.10.5), and the byte after it."""
+    """A leb128 number (4.10.5), and the position after it."""
     value = 0
     for place, byte in enumerate(coded[at : at + 8]):
         value |= (byte & 0x7F) << 7 * place
@@ -34,7 +34,7 @@ def _leb128(coded: bytes, at: int) -> tuple[int, int]:
 
 
 def _frame_area(header: bytes) -> int:
-    """The largest frame's pixels by a sequence header (5.5.1)."""
+    """Maximum frame area in pixels by a sequence header (5.5.1)."""
     bits = int.from_bytes(header, "big")
     left = 8 * len(header)
 

@@ -1,7 +1,7 @@
-"""The first frame of a GIF, found as browsers and giflib find it.
+"""The first frame of a GIF, located as by browsers and giflib.
 
-Pillow decodes it from a copy without the blocks before it. Pillow looks for the frame byte by byte, a second for a
-megabyte of padding, and takes an extension without content for the start of a longer one.
+Pillow decodes it from a copy without the blocks before it. Pillow itself searches the frame byte by byte, which takes a
+second for a megabyte of padding, and misreads an extension without content as the start of a longer one.
 
 Section numbers are those of the GIF89a specification (CompuServe, 1990).
 """
@@ -23,26 +23,26 @@ FRAME = struct.Struct("<HHHH")
 """Left, top, width and height in an image descriptor (section 20), after its separator."""
 
 BLOCK = re.compile(rb"[!,;]")
-"""Starts of an extension, a frame and the trailer. GIF87a has readers skip all other bytes between blocks."""
+"""First bytes of an extension, a frame and the trailer. By GIF87a, readers skip all other bytes between blocks."""
 GRAPHIC_CONTROL, TRANSPARENT = 0xF9, 1
 """Label of the extension that may make a colour transparent, and the flag that does so (section 23)."""
 
 
 class Frame(NamedTuple):
-    """Position of the first frame, and size of the picture with it."""
+    """Position of the first frame, and size of the decoded picture."""
 
     width: int
     height: int
     start: int
-    """Byte of the frame's separator."""
+    """Position of the frame's separator, in bytes."""
     control: bytes
-    """The extension that gives its transparent colour, if any: where a frame leaves the screen free, this shows."""
+    """The extension with its transparent colour, if any: Pillow fills the screen outside of the frame with it."""
 
 
 def first_frame(data: bytes) -> Frame:
-    """The screen, grown to the first frame where that reaches beyond it: so large is what Pillow decodes.
+    """Locate the first frame. The size is that of Pillow's result: the screen, enlarged to include the frame.
 
-    Raises UndecodableImage where there is no frame; IndexError or struct.error where the file ends before.
+    Raises UndecodableImage where there is no frame; IndexError or struct.error where the file ends early.
     """
     screen_width, screen_height, flags = SCREEN.unpack_from(data, SCREEN_AT)
     position, control = PALETTE_AT + _palette_bytes(flags), b""
@@ -61,12 +61,12 @@ def first_frame(data: bytes) -> Frame:
 
 
 def rgb(data: bytes) -> NDArray[np.uint8]:
-    """A GIF's first frame on its screen to (H, W, 3) RGB, transparent colours as they are. Raises UndecodableImage."""
+    """A GIF's first frame on its screen to (H, W, 3) RGB, without transparency. Raises UndecodableImage."""
     frame = first_frame(data)
     flags = SCREEN.unpack_from(data, SCREEN_AT)[2]
     whole = memoryview(data)
-    still = b"".join((whole[: PALETTE_AT + _palette_bytes(flags)], frame.control, whole[frame.start :]))
-    with pillow.open_image(still, "GIF") as image:
+    copy = b"".join((whole[: PALETTE_AT + _palette_bytes(flags)], frame.control, whole[frame.start :]))
+    with pillow.open_image(copy, "GIF") as image:
         return pillow.to_rgb(image)
 
 

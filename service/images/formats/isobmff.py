@@ -1,9 +1,9 @@
-"""AVIF and HEIF: format by content, bounds on the cost of decoding, and decoding.
+"""AVIF and HEIF: format detection, limits on the cost of decoding, and decoding.
 
-The brands of a file (`ftyp`) do not give its format: the major one may be as general as `mif1`. The coding of the
-primary item does: Pillow (libavif) decodes AV1, pillow-heif (libheif) HEVC. Both libraries rely on the container in
-part: libheif decodes a tile as often as grids name it, and libavif scales a picture of 268 MP down to the 64 x 64 that
-the container states. So both are counted before.
+The brands of a file (`ftyp`) do not determine its format: the major brand may be as general as `mif1`. The coding of
+the primary item does: Pillow (libavif) decodes AV1, pillow-heif (libheif) HEVC. Both libraries trust the container in
+part: libheif decodes a tile as often as grids reference it, and libavif scales a picture of 268 MP down to the 64 x 64
+of the container. So both costs are computed before decoding.
 
 Derived images (grid, overlay) are those of ISO/IEC 23008-12, 6.6; `isobmff_boxes.py` reads the container.
 """
@@ -43,40 +43,42 @@ ACCEPTED = MappingProxyType(
     {"AVIF": frozenset({b"avif", b"avis"}), "HEIF": frozenset({b"heic", b"heix", b"mif1", b"avif", b"jpeg"})}
 )
 """Format to the compatible brands of which its library requires one: libavif 1.4 (avifFileTypeIsCompatible in read.c),
-libheif 1.23 (tried, one by one)."""
+libheif 1.23 (determined by trials)."""
 BRAND = MappingProxyType({"AVIF": b"avif", "HEIF": b"heic"})
 QUICKTIME = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
-"""First boxes of a QuickTime film from before `ftyp` (QuickTime File Format Specification, 2001)."""
+"""First boxes of a QuickTime film without `ftyp` (QuickTime File Format Specification, 2001)."""
 
 CODINGS = {b"av01": "AVIF", b"hvc1": "HEIF"}
 DERIVED = frozenset({b"grid", b"iovl", b"iden", b"tmap"})
 
 EXTRA_PIXELS = 1 << 22
 OVERHEAD = 8
-"""Most pixels to decode, per pixel of the image, and EXTRA_PIXELS on top. The largest honest figure is about
-four: a grid, its tiles with their margins, and an alpha plane."""
+"""Maximum number of pixels to decode, per pixel of the image, with EXTRA_PIXELS in addition. Valid files need up to
+about four: a grid, its tiles with their margins, and an alpha plane."""
 FRAME_OVERHEAD = 2
-"""As OVERHEAD, for one AV1 frame of the image: a frame or tile is no larger, but for the tile of a thumbnail. libavif
-scales a frame down with all of it in memory: one of 74 MP took 375 MB for 8.8 MP, where 156 are counted."""
+"""As OVERHEAD, for one AV1 frame of the image: no frame or tile is larger, except the tile of a thumbnail. libavif
+holds a whole frame in memory to scale it down: one of 74 MP took 375 MB for an image of 8.8 MP, whose budget is 156.
+"""
 MAXIMUM_PICTURES = 4096
 """Coded pictures in one image. libheif takes 0.2 ms for one of 64 x 64. A phone's 48 MP have 192 tiles of 512 x 512."""
 MAXIMUM_DEPTH = 8
+"""Levels of derived images."""
 OVERLAP = 2
-"""Most bytes of all pictures, per byte of the file: once as items, and once more as samples of a track. Each counts as
-often as a grid names it: a tile of 960 kB, named 56 times, took 3.6 s."""
+"""Maximum bytes of all pictures, per byte of the file: once as items, and once as samples of a track. Each counts as
+often as a grid references it: a tile of 960 kB, referenced 56 times, took 3.6 s."""
 
 OUT_OF_MEMORY = ("Out of memory", "bytes failed")
-"""Signs in the errors of libavif and libheif; libheif's "Security limit exceeded" is a fault of the file."""
+"""Parts of error texts of libavif and libheif; libheif's "Security limit exceeded" is a fault of the file."""
 PEAK_PER_PIXEL = 21
 """Bytes: 10 bits with alpha and without subsampling (PEAK_PER_BYTE["HEIF"])."""
 PEAK_OF_THREADS = 16 << 20
-"""Bytes of addresses that decoding takes whatever the area is: a thread's stack of 8 MiB, and its buffers."""
+"""Bytes of address space that decoding takes independent of the area: a thread's stack of 8 MiB, and buffers."""
 EXTRA_BYTES = 1 << 20
-"""Bytes on top of that, for blank tiles that a grid names often; a megabyte of HEVC takes 0.06 s."""
+"""Bytes in addition to OVERLAP, for blank tiles that a grid references often; a megabyte of HEVC takes 0.06 s."""
 
 
 class Cost(NamedTuple):
-    """Coded pictures, all pixels on the way, and bytes of coded data that the decoder reads for an item."""
+    """Cost of decoding an item: coded pictures, pixels including intermediate ones, and bytes of coded data."""
 
     pictures: int
     pixels: int
@@ -84,10 +86,10 @@ class Cost(NamedTuple):
 
 
 def header(data: bytes) -> tuple[int, int, str]:
-    """Width and height in pixels as the library reports them, and AVIF or HEIF.
+    """Parse the header: width and height in pixels as reported by the library, and AVIF or HEIF.
 
-    Raises UndecodableImage for videos and all else without a still picture, and where decoding would cost far more than
-    the image's area; struct.error or IndexError where the file ends early.
+    Raises UndecodableImage for videos and other files without a still picture, and where the cost of decoding is out of
+    proportion to the image's area; struct.error or IndexError where the file ends early.
     """
     named, found = brands(data), container(data)
     coding = _coding(found)
@@ -114,7 +116,7 @@ def header(data: bytes) -> tuple[int, int, str]:
 
 
 def with_accepted_brand(data: bytes, kind: str) -> bytes:
-    """The file with a compatible brand that the format's library accepts: in the place of the first, if it has none."""
+    """The file, with its first compatible brand replaced unless one of them is accepted by the format's library."""
     first = next(boxes(data, 0, len(data)))
     listed = first.start + 8
     compatible = {data[at : at + 4] for at in range(listed, min(first.end, listed + LISTED_BYTES), 4)}
@@ -126,25 +128,25 @@ def with_accepted_brand(data: bytes, kind: str) -> bytes:
 
 @contextmanager
 def open_image(data: bytes, kind: str) -> Iterator[Image.Image]:
-    """As `pillow.open_image`."""
+    """As `pillow.open_image`, with a brand that the library accepts."""
     with pillow.open_image(with_accepted_brand(data, kind), kind) as image:
         yield image
 
 
 def avif(data: bytes) -> NDArray[np.uint8]:
-    """AVIF to (H, W, 3) RGB, not turned, alpha dropped. Raises UndecodableImage or MemoryError."""
+    """AVIF to (H, W, 3) RGB, not oriented, without alpha. Raises UndecodableImage or MemoryError."""
     return _rgb(data, "AVIF")
 
 
 def heif(data: bytes) -> NDArray[np.uint8]:
-    """HEIF to (H, W, 3) RGB, turned by libheif as the container's boxes say. Raises UndecodableImage or MemoryError."""
+    """HEIF to (H, W, 3) RGB, oriented by libheif with the container's boxes. Raises UndecodableImage or MemoryError."""
     return _rgb(data, "HEIF")
 
 
 def _rgb(data: bytes, kind: str) -> NDArray[np.uint8]:
-    """The pixels. Raises MemoryError where the largest kind of picture has no room, before decoding or after a failure.
+    """Decode. Raises MemoryError where the peak memory cannot be allocated, before decoding or after a failure.
 
-    libavif, libheif and their decoders report most failed allocations as damage, and crash at some.
+    libavif, libheif and their decoders report most failed allocations as damage, and crash after others.
     """
     with open_image(data, kind) as image:
         width, height = image.size
@@ -152,15 +154,15 @@ def _rgb(data: bytes, kind: str) -> NDArray[np.uint8]:
         pillow.check_allocation(peak)
         try:
             return pillow.to_rgb(image)
-        except Exception as error:  # Pillow lets nearly every built-in exception out
+        except Exception as error:  # Pillow raises nearly every built-in exception
             if any(sign in str(error) for sign in OUT_OF_MEMORY):
                 raise MemoryError(f"no memory to decode the {kind} file") from error
-            pillow.check_allocation(peak)  # another process may have taken it
+            pillow.check_allocation(peak)  # another process may have taken the memory
             raise
 
 
 def _coding(found: Container | None) -> bytes | None:
-    """The type of the primary item, or of the first input of a derived one."""
+    """Type of the primary item; of a derived one, type of its first input."""
     if found is None:
         return None
     item = found.items[found.primary]
@@ -172,7 +174,7 @@ def _coding(found: Container | None) -> bytes | None:
 
 
 def _check_pictures(data: bytes, found: Container, kind: str) -> Collection[int]:
-    """The items that the image is made of. Raises UndecodableImage where they have far more pixels than the image."""
+    """Items that are decoded for the image. Raises UndecodableImage where their cost exceeds the limits."""
     known: dict[int, Cost] = {}
     costs = [_cost(found.items, item, 0, known) for item in (found.primary, *found.auxiliaries)]
     pictures, pixels, size = (sum(part) for part in zip(*costs, strict=True))
@@ -189,7 +191,7 @@ def _check_pictures(data: bytes, found: Container, kind: str) -> Collection[int]
 
 
 def _cost(items: Mapping[int, Item], number: int, depth: int, known: dict[int, Cost]) -> Cost:
-    """The cost of decoding an item, each of its parts as often as it is named."""
+    """Cost of decoding an item, with each part as often as it is referenced."""
     item = items.get(number)
     if item is None:
         return Cost(0, 0, 0)
@@ -208,14 +210,14 @@ def _cost(items: Mapping[int, Item], number: int, depth: int, known: dict[int, C
 
 
 def _check_overlap(data: bytes, pictures: Iterable[Extents]) -> None:
-    """Raises UndecodableImage where data of pictures overlaps, before any is copied: each extent may name all bytes."""
+    """Raise UndecodableImage where data of pictures overlaps. Checked before any copy: extents may repeat all bytes."""
     stated = sum(length for extents in pictures for _, length in extents)
     if stated > OVERLAP * len(data):
         raise UndecodableImage("The AVIF file is damaged: its pictures lie over one another.")
 
 
 def _check_frames(data: bytes, pictures: Mapping[Extents, int], area: int) -> None:
-    """Raises UndecodableImage where AV1 frames have more pixels than their overhead allows for `area`."""
+    """Raise UndecodableImage where an AV1 frame has more pixels than its overhead allows for `area`."""
     for extents, overhead in pictures.items():
         largest = max(av1.frame_areas(_joined(data, extents)), default=0)
         if largest > overhead * area + EXTRA_PIXELS:

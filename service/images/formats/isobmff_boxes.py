@@ -1,7 +1,7 @@
-"""Container of AVIF and HEIF: boxes, items, references, locations and tracks, read within bounds.
+"""Bounded parser of the container of AVIF and HEIF: boxes, items, references, locations and tracks.
 
-Section numbers without a name are those of ISO/IEC 14496-12. Nothing is decoded here. All readers raise struct.error or
-IndexError where the file ends early, and UndecodableImage where a table is larger than any honest file needs.
+Section numbers without a name are those of ISO/IEC 14496-12. Nothing is decoded here. All functions raise struct.error
+or IndexError where the file ends early, and UndecodableImage where a table exceeds its limit.
 """
 
 import struct
@@ -12,22 +12,22 @@ from typing import NamedTuple
 from service.images.errors import UndecodableImage
 
 LISTED_BYTES = 1024
-"""Bytes of compatible brands that count; a file lists some 40."""
+"""Maximum bytes of compatible brands that are read; files list some 40 bytes."""
 MAXIMUM_BOXES = 20_000
-"""Boxes beside one another, as in libheif (heif_security_limits, max_children_per_box). Each takes 1 us here."""
+"""Sibling boxes, as in libheif (heif_security_limits, max_children_per_box). Each takes 1 us here."""
 MAXIMUM_TABLE = 1 << 20
 """Bytes of a table of items (`iinf`, `iloc`, `ipma`, `iref`). 4,096 tiles take 90 kB in each; 1 MiB takes 0.5 s."""
 MAXIMUM_EXTENTS = 32
-"""Pieces that an item's data may be in, as in libheif (heif_security_limits, max_iloc_extents_per_item)."""
+"""Extents of an item's data, as in libheif (heif_security_limits, max_iloc_extents_per_item)."""
 
 CODED = frozenset({b"av01", b"hvc1"})
-"""Types of items whose data counts."""
+"""Types of items whose extents are read."""
 Extents = tuple[tuple[int, int], ...]
-"""Places of an item's data: offset in the file and length, in bytes, of each piece. All lie within the file."""
+"""Extents of an item's data: offset in the file and length, in bytes. All lie within the file."""
 
 
 class Box(NamedTuple):
-    """A box's type, and the first and last byte (exclusive) of its content."""
+    """A box: its type, and the range of its content in bytes, end exclusive."""
 
     type: bytes
     start: int
@@ -39,20 +39,20 @@ class Item(NamedTuple):
 
     type: bytes
     area: int
-    """Pixels by its `ispe` property; 0 where it has none."""
+    """Area in pixels by its `ispe` property; 0 where it has none."""
     parts: tuple[int, ...]
-    """Input items of a derived image, each as often as the reference names it."""
+    """Input items of a derived image, with repetitions."""
     extents: Extents
     """Empty for all codings but AV1 and HEVC."""
 
     @property
     def size(self) -> int:
-        """Bytes of its data."""
+        """Size of its data in bytes."""
         return sum(length for _, length in self.extents)
 
 
 class Container(NamedTuple):
-    """The `meta` box: its items, the number of the primary one, and the auxiliary images of that."""
+    """The `meta` box: its items, the number of the primary item, and the auxiliary images of that item."""
 
     primary: int
     items: dict[int, Item]
@@ -61,12 +61,12 @@ class Container(NamedTuple):
 
 
 def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
-    """The boxes between two bytes (4.2); one that reaches too far is the last, and cut."""
+    """Boxes in a range of bytes (4.2). A box that exceeds the range is the last one, and cut."""
     number = 0
     while start + 8 <= end:
         number += 1
         if number > MAXIMUM_BOXES:
-            raise UndecodableImage(f"The file has more than {MAXIMUM_BOXES} boxes beside one another.")
+            raise UndecodableImage(f"The file has more than {MAXIMUM_BOXES} sibling boxes.")
         size, kind = struct.unpack_from(">I4s", data, start)
         content = start + 8
         if size == 1:
@@ -80,7 +80,7 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
 
 
 def brands(data: bytes) -> frozenset[bytes]:
-    """Major and compatible brands (`ftyp`, 4.3); empty for a QuickTime film from before `ftyp`."""
+    """Major and compatible brands (`ftyp`, 4.3); empty for a QuickTime film without `ftyp`."""
     first = next(boxes(data, 0, len(data)), None)
     if first is None or first.type != b"ftyp":
         return frozenset()
@@ -90,7 +90,7 @@ def brands(data: bytes) -> frozenset[bytes]:
 
 
 def container(data: bytes) -> Container | None:
-    """The `meta` box (8.11.1); None where there is none with a primary item."""
+    """Parse the `meta` box (8.11.1); None where there is none, or none with a primary item."""
     meta = _child(data, _file(data), b"meta")
     if meta is None:
         return None
@@ -112,7 +112,7 @@ def container(data: bytes) -> Container | None:
 
 
 def first_samples(data: bytes) -> Iterator[Extents]:
-    """The first sample of each track (8.7): the offset of its first chunk (`stco`, `co64`), and its length (`stsz`)."""
+    """Extent of the first sample of each track (8.7): offset of its first chunk (`stco`, `co64`), length (`stsz`)."""
     film = _child(data, _file(data), b"moov")
     for track in boxes(data, film.start, film.end) if film else ():
         tables = _child(data, track, b"mdia", b"minf", b"stbl") if track.type == b"trak" else None
@@ -127,7 +127,7 @@ def first_samples(data: bytes) -> Iterator[Extents]:
 
 
 def _child(data: bytes, within: Box | None, *path: bytes) -> Box | None:
-    """The first box at the end of a path of types; callers skip the version and flags of full boxes."""
+    """First box at a path of types; callers skip the version and flags of full boxes."""
     for kind in path:
         if within is None:
             return None
@@ -136,7 +136,7 @@ def _child(data: bytes, within: Box | None, *path: bytes) -> Box | None:
 
 
 def _within(data: bytes, start: int, length: int) -> tuple[int, int]:
-    """An extent, cut at the file's end; a length of 0 is all bytes up to there."""
+    """An extent, cut at the end of the file; a length of 0 means up to the end."""
     start = min(start, len(data))
     return start, min(length or len(data), len(data) - start)
 
@@ -146,7 +146,7 @@ def _file(data: bytes) -> Box:
 
 
 def _bounded(box: Box) -> Box:
-    """The table itself. Raises UndecodableImage above MAXIMUM_TABLE."""
+    """The box itself. Raises UndecodableImage above MAXIMUM_TABLE."""
     if box.end - box.start > MAXIMUM_TABLE:
         name, size = box.type.decode("latin-1"), box.end - box.start
         raise UndecodableImage(f"The file's table {name} has {size} bytes, more than {MAXIMUM_TABLE}.")
@@ -167,7 +167,7 @@ def _types(data: bytes, iinf: Box) -> dict[int, bytes]:
 
 
 def _areas(data: bytes, iprp: Box | None) -> dict[int, int]:
-    """Item to pixels by its `ispe` property (ISO/IEC 23008-12, 6.5.3), of which it has one."""
+    """Item to area in pixels by its only `ispe` property (ISO/IEC 23008-12, 6.5.3)."""
     properties = _child(data, iprp, b"ipco")
     if iprp is None or properties is None:
         return {}
@@ -217,10 +217,10 @@ def _references(
 
 
 def _extents(data: bytes, iloc: Box | None, idat: Box | None, coded: Collection[int]) -> dict[int, Extents]:
-    """Item to the places of its data, for the items of `coded` (`iloc`, 8.11.3).
+    """Item to the extents of its data, for the items of `coded` (`iloc`, 8.11.3).
 
-    Raises UndecodableImage for more extents than the box has room for: with offsets and lengths of no bytes, an
-    item states 65,535 of them in two bytes, and 1.9 kB of such items took 12 s and 2 GB.
+    Raises UndecodableImage for more extents than fit into the box. With offsets and lengths of no bytes, an item has
+    65,535 extents in two bytes: 1.9 kB of such items took 12 s and 2 GB.
     """
     if iloc is None:
         return {}

@@ -1,7 +1,7 @@
-"""Structure of a JPEG file: its marker segments, as libjpeg-turbo reads them.
+"""Marker segments of a JPEG file, parsed as by libjpeg-turbo.
 
-The markers are those of ITU-T T.81, annex B. Where a file breaks that standard, libjpeg-turbo's reader (jdmarker.c)
-decides, since it does the decoding: it skips what stands between a segment and the next marker.
+The markers are those of ITU-T T.81, annex B. For files that violate the standard, the rules are those of libjpeg-turbo
+(jdmarker.c), which decodes: it skips bytes between a segment and the next marker.
 """
 
 import re
@@ -20,44 +20,45 @@ FRAMES = HUFFMAN_FRAMES | ARITHMETIC_FRAMES
 TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
 """DHT, DAC, DQT, DNL (which libjpeg skips) and DRI."""
 METADATA = frozenset({*range(APP0, 0xF0), COMMENT}) - {APP0, ADOBE_APP14}
-"""APPn and COM, but for the two that name the colour space: JFIF's APP0 and Adobe's APP14."""
+"""APPn and COM, except the two that give the colour space: JFIF's APP0 and Adobe's APP14."""
 SEGMENTS = FRAMES | TABLES | METADATA | {START_OF_SCAN, APP0, ADOBE_APP14}
-"""Markers that libjpeg-turbo goes on after, and that two bytes of length follow."""
+"""Markers that two bytes of length follow, and after which libjpeg-turbo continues."""
 
 MAXIMUM_SEGMENTS = 10_000
 """128 MiB of metadata fill 2,048 segments of the largest size; each segment costs 0.5 us here, whatever its size."""
 MAXIMUM_SCANS = 100
-"""Above it, a JPEG is a time bomb: each scan walks over the whole image (up to 0.5 ms per MP) and may be
-20 bytes long. Encoders write about 10 scans, libjpeg's own script for four components 18 (jcparam.c)."""
+"""A JPEG with more scans is refused as a decompression bomb: each scan costs a pass over the whole image (up to 0.5 ms
+per MP) and may have 20 bytes. Encoders write about 10 scans, libjpeg's script for four components 18 (jcparam.c)."""
 MAXIMUM_ARITHMETIC_SCANS = 20
-"""As MAXIMUM_SCANS, for arithmetic coding: where its data end, decoding goes on with zeros (jdarith.c), at the full
-cost of 63 coefficients a block, 10 ms per MP and scan. 16 kB with 98 scans of 8.8 MP took 8.5 s."""
+"""As MAXIMUM_SCANS, for arithmetic coding. After the end of its data, decoding continues with zeros (jdarith.c), at the
+full cost of 63 coefficients a block, 10 ms per MP and scan. 16 kB with 98 scans of 8.8 MP took 8.5 s."""
 SAMPLE_BITS = 8
+"""The only supported sample precision."""
 COMPONENTS = frozenset({1, 3, 4})
-"""Gray, colour and CMYK: what there is a conversion to RGB for."""
+"""Supported numbers of colour components: gray, colour and CMYK."""
 
 END_OF_IMAGE = b"\xff\xd9"
 """EOI. Where a file ends, libjpeg's reader of files, which dlib uses, supplies it each time that more bytes are needed
-(jdatasrc.c, fill_input_buffer), so that the rest of the image comes out gray. A reader from memory, as OpenCV's, gives
-up instead."""
+(jdatasrc.c, fill_input_buffer), so that the rest of the image is gray. A reader from memory, as OpenCV's, fails
+instead."""
 LONGEST_SEGMENT = 0xFFFF
 """Bytes, the two of the length included."""
 
 EXIF_IDENTIFIER = b"Exif\0\0"
 
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
-"""A marker other than RSTn (D0 to D7), TEM (01) and the reserved 02 to BF, none of which has a length: libjpeg passes
-over them, or stops for good. Fill bytes (FF before a marker) and stuffed bytes (FF 00) do not match either."""
+"""A marker other than RSTn (D0 to D7), TEM (01) and the reserved 02 to BF, none of which has a length: libjpeg skips
+them, or stops decoding. Fill bytes (FF before a marker) and stuffed bytes (FF 00) do not match either."""
 
 
 class Segment(NamedTuple):
-    """A marker segment: data[start:end] is all of it, data[content:end] what follows its length."""
+    """A marker segment: data[start:end] is the whole segment, data[content:end] its content after the length."""
 
     marker: int
     start: int
     content: int
     end: int
-    """May lie beyond the end of a truncated file."""
+    """Beyond the end of a file that is truncated within the segment."""
 
 
 class Frame(NamedTuple):
@@ -69,7 +70,7 @@ class Frame(NamedTuple):
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """The segments up to the first marker that ends decoding: EOI, a second SOI, or one that libjpeg-turbo refuses.
+    """Segments up to the first marker that ends decoding: EOI, a second SOI, or one that libjpeg-turbo refuses.
 
     Raises UndecodableImage where there are more than MAXIMUM_SEGMENTS.
     """
@@ -84,21 +85,21 @@ def segments(data: bytes) -> Iterator[Segment]:
             raise UndecodableImage(f"The JPEG has more than {MAXIMUM_SEGMENTS} marker segments.")
         content = found.end() + 2
         length = int.from_bytes(data[found.end() : content], "big")
-        position = max(content, found.end() + length)  # a length below 2 ends behind itself
+        position = max(content, found.end() + length)  # an invalid length below 2 ends after itself
         yield Segment(marker, found.start(), content, position)
 
 
 def frame(data: bytes) -> Frame:
-    """The header of the first frame, the only one that libjpeg decodes.
+    """Header of the first frame, the only one that libjpeg decodes.
 
-    Raises UndecodableImage where there is none, or one that has no conversion to 8-bit RGB.
+    Raises UndecodableImage where there is none, or where it has no conversion to 8-bit RGB.
     """
     for segment in segments(data):
         if segment.marker in FRAMES:
             return _frame(data[segment.content : segment.end])
         if segment.marker == START_OF_SCAN:
             break
-    raise UndecodableImage("The JPEG file ends or breaks off before its frame header.")
+    raise UndecodableImage("The JPEG file ends before its frame header.")
 
 
 def _frame(content: bytes) -> Frame:
@@ -114,31 +115,31 @@ def _frame(content: bytes) -> Frame:
 
 
 def scan_count(parts: Sequence[Segment]) -> int:
-    """Number of scans that are decoded: what follows the image is a thumbnail, a video, or nothing."""
+    """Number of scans of the image."""
     return sum(part.marker == START_OF_SCAN for part in parts)
 
 
 def is_arithmetic(parts: Sequence[Segment]) -> bool:
-    """Arithmetic coding: True where a frame of it is among the segments."""
+    """True if a frame is arithmetic-coded."""
     return any(part.marker in ARITHMETIC_FRAMES for part in parts)
 
 
 def check_scans(parts: Sequence[Segment]) -> None:
-    """Raises UndecodableImage above MAXIMUM_SCANS, or MAXIMUM_ARITHMETIC_SCANS."""
+    """Raise UndecodableImage above MAXIMUM_SCANS, or MAXIMUM_ARITHMETIC_SCANS."""
     scans, limit = scan_count(parts), MAXIMUM_ARITHMETIC_SCANS if is_arithmetic(parts) else MAXIMUM_SCANS
     if scans > limit:
         raise UndecodableImage(f"The JPEG has {scans} scans, more than {limit}: save it again, as baseline.")
 
 
 def decoder_input(data: bytes, parts: Sequence[Segment]) -> bytes:
-    """Input of the decoder: the image, its `parts`, without metadata before its first scan, and an end.
+    """Input of the decoder: the file (segments `parts`) without metadata before its first scan, ended by EOI markers.
 
-    Decoders copy or parse metadata, Pillow in time quadratic in the number of segments. From the first scan on every
-    byte is kept: there a marker also ends entropy-coded data. Raises UndecodableImage where there is no scan.
+    Decoders copy or parse metadata, Pillow in time quadratic in the number of segments. From the first scan on, every
+    byte is kept: a marker there also ends entropy-coded data. Raises UndecodableImage where there is no scan.
     """
     first_scan = next((part.start for part in parts if part.marker == START_OF_SCAN), None)
     if first_scan is None:
-        raise UndecodableImage("The JPEG file ends or breaks off before its first scan.")
+        raise UndecodableImage("The JPEG file ends before its first scan.")
     whole = memoryview(data)
     kept = [
         whole[part.start : part.end]
@@ -149,16 +150,16 @@ def decoder_input(data: bytes, parts: Sequence[Segment]) -> bytes:
 
 
 def _end(size: int, last: Segment) -> bytes:
-    """EOI markers for a file of `size` bytes: one, or where its last segment is cut off, enough to fill that.
+    """EOI markers for a file of `size` bytes: one, or enough to fill a truncated last segment.
 
-    No more than needed: libjpeg-turbo decodes the last 512 bytes of its input with other code, and damaged blocks
+    Not more than required: libjpeg-turbo decodes the last 512 bytes of its input by other code, and damaged blocks
     there to other pixels (jdhuff.c, decode_mcu).
     """
     return END_OF_IMAGE if last.end <= size else END_OF_IMAGE * (LONGEST_SEGMENT // 2 + 1)
 
 
 def exif(data: bytes) -> bytes:
-    """The EXIF data, joined from all segments before the first scan; empty where the file has none."""
+    """EXIF data, joined from all segments before the first scan; empty where the file has none."""
     parts = []
     for segment in segments(data):
         if segment.marker == START_OF_SCAN:

@@ -1,4 +1,4 @@
-"""Structure of a PNG file: its chunks (PNG specification, third edition, section 5.3)."""
+"""Chunks of a PNG file (PNG specification, third edition, section 5.3)."""
 
 import struct
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ GRAY, GRAY_ALPHA, RGB_ALPHA = 0, 4, 6
 """Colour types (section 11.2.1)."""
 
 ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
-"""Chunks of an animated PNG. libpng, and so dlib, passes over them and decodes the default image. OpenCV 5 composes the
-frames, for gray beyond the end of its buffer (grfmt_png.cpp, readData, disposal to the background)."""
+"""Chunks of an animated PNG. libpng, and so dlib, ignores them and decodes the default image. OpenCV 5 composes the
+frames, and writes past the end of its buffer for gray (grfmt_png.cpp, readData, disposal to the background)."""
 COMPRESSED_METADATA = frozenset({b"iCCP", b"iTXt", b"zTXt"})
-"""No pixel depends on them. libpng inflates each to up to 8 MB, all of which stay in memory: 1 MB of them took 6 s and
-980 MB."""
+"""Chunks that no pixel depends on. libpng inflates each to up to 8 MB, and keeps all of them in memory: 1 MB of them
+took 6 s and 980 MB."""
 DROPPED_CHUNKS = ANIMATION | COMPRESSED_METADATA
 
 MAXIMUM_CHUNKS = 200_000
@@ -32,7 +32,7 @@ class ImageHeader(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A chunk: data[start:end] is all of it, data[content:content + length] what is in it."""
+    """A chunk: data[start:end] is the whole chunk, data[content:content + length] its content."""
 
     kind: bytes
     start: int
@@ -42,7 +42,7 @@ class Chunk(NamedTuple):
 
 
 def image_header(data: bytes) -> ImageHeader:
-    """The content of IHDR. Raises UndecodableImage where it is missing or cut off."""
+    """Parse IHDR. Raises UndecodableImage where it is missing or truncated."""
     if data[12:16] != b"IHDR":
         raise UndecodableImage("The PNG file does not start with its IHDR chunk.")
     try:
@@ -52,10 +52,10 @@ def image_header(data: bytes) -> ImageHeader:
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
-    """The chunks up to IEND, or to the end of a file without one.
+    """Chunks up to IEND, or to the end of a file without it.
 
-    Raises UndecodableImage at a chunk that claims to reach beyond the file (dlib refuses it too, and OpenCV would
-    first allocate whatever is claimed, up to 2 GB), and where there are more than MAXIMUM_CHUNKS.
+    Raises UndecodableImage for a chunk whose length exceeds the file (dlib refuses it too, and OpenCV would first
+    allocate that length, up to 2 GB), and above MAXIMUM_CHUNKS.
     """
     start, kind, number = len(SIGNATURE), b"", 0
     while kind != b"IEND" and start + 8 <= len(data):
@@ -73,7 +73,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
 
 
 def without_dropped_chunks(data: bytes) -> bytes:
-    """The file without the chunks of DROPPED_CHUNKS, every other byte as it is; `data` itself where there are none."""
+    """The file without DROPPED_CHUNKS, all other bytes unchanged; `data` itself where there are none."""
     whole = memoryview(data)
     kept, begin = [], 0
     for chunk in chunks(data):
@@ -84,6 +84,6 @@ def without_dropped_chunks(data: bytes) -> bytes:
 
 
 def content_of(data: bytes, kind: bytes) -> bytes | None:
-    """The content of the first chunk of this kind; None where there is none."""
+    """Content of the first chunk of this kind; None where there is none."""
     found = next((chunk for chunk in chunks(data) if chunk.kind == kind), None)
     return None if found is None else data[found.content : found.content + found.length]

@@ -1,14 +1,14 @@
-"""TIFF decoding: strips and tiles ("striles") within bounds, gray of any depth and both polarities.
+"""TIFF decoding: limits on strips and tiles (in libtiff's word "striles"), gray of any depth and both polarities.
 
-Pillow and libtiff decode, from a copy of the file whose one directory is written here and holds only the tags that
-describe pixels. So both libraries see the same sizes, and neither walks over further directories, metadata, or more
-strips and tiles than the image has. The copy differs from the file so:
+Pillow and libtiff decode a copy of the file with a single new directory, which holds only the tags that describe
+pixels. So both libraries get the same sizes, and neither parses further directories, metadata, or more strips and
+tiles than the image has. The copy differs from the file as follows:
 
 - Gray of 16 bits and of depths that Pillow does not read (3, 5 to 7, 9 to 15), gray with further samples, colours of 9
   to 15 bits, and colours of 16 bits with more than one further sample become 8-bit gray whose row is the bytes of a
-  row of samples; numpy unpacks them. No compression for photographs (JPEG, WebP, fax) can be read so, and none is used
-  for such samples.
-- Orientation is left out: `orientation.py` turns.
+  row of samples; numpy unpacks them. Compressions of samples (JPEG, WebP, fax) cannot be read in this way, and are not
+  used for such samples.
+- The orientation tag is dropped: `orientation.py` applies it.
 
 Section numbers are those of TIFF 6.0 (Adobe, 1992).
 """
@@ -54,36 +54,37 @@ from service.images.formats.tiff_directory import (
 )
 
 MAXIMUM_STRILES = 100_000
-"""Strips and tiles, planes counted one by one. libtiff takes 2 microseconds for each, Pillow 20 for each without
-compression: two seconds at most. A photo of 256 MP has 4,000 tiles of 256 x 256, or 48,000 strips of one row in three
-planes."""
+"""Maximum number of strips and tiles, counted in each plane. libtiff takes 2 us for each, Pillow 20 us for each
+without compression: two seconds at most. A photo of 256 MP has 4,000 tiles of 256 x 256, or
+48,000 strips of one row in three planes."""
 
 EXTRA_TILE_PIXELS = 1 << 22
-"""Pixels that a tile may have beyond its image's, as one of 2048 x 2048 has around a thumbnail."""
+"""Maximum number of pixels of a tile beyond the image's area, as in a tile of 2048 x 2048 with a thumbnail."""
 PADDING = 4
-"""Most pixels of all tiles together, per pixel of the image: four where a corner reaches into each of four tiles."""
+"""Maximum number of pixels of all tiles, per pixel of the image: four for an image slightly larger than one tile."""
 
 BLACK_IS_ZERO, RGB = 1, 2
 WHITE_IS_ZERO = 0
 SEPARATE_PLANES = 2
 HORIZONTAL = 2
-"""Predictor: each sample is stored as its difference from the one at its left (section 14)."""
+"""Horizontal predictor: each sample is stored as the difference from its left neighbour (section 14)."""
 UNSIGNED, VOID = 1, 4
 MAXIMUM_SAMPLES = 6
-"""Samples of a pixel, as in Pillow: CMYK and two more."""
+"""Samples of a pixel, as in Pillow: CMYK and two extra samples."""
 MAXIMUM_BITS = 16
 BYTEWISE_COMPRESSIONS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
-"""None, LZW, Deflate, PackBits, Deflate's first number, LZMA, Zstandard: of bytes, not samples."""
+"""Compressions of bytes, not of samples: none, LZW, Deflate, PackBits, Deflate's old number, LZMA, Zstandard."""
 PREDICTED_COMPRESSIONS = frozenset({5, 8, 32946, 34925, 50000})
 """Compressions for which libtiff has the tag Predictor: with others it ignores the tag (tif_lzw.c, tif_zip.c,
 tif_lzma.c and tif_zstd.c call TIFFPredictorInit)."""
 JPEG_COMPRESSION = 7
-"""JPEG of TIFF Technical Note 2: each strip or tile is a JPEG of its own."""
+"""JPEG of TIFF Technical Note 2: each strip or tile is a separate JPEG."""
 OVERLAP = 2
-"""Most bytes of all different strips or tiles, per byte of the file."""
+"""Maximum bytes of all distinct strips or tiles, per byte of the file."""
 PILLOW_GRAY_BITS = frozenset({1, 2, 4, 8})
-"""Bits of a gray sample that Pillow scales and inverts rightly itself."""
+"""Bits of gray samples that Pillow scales and inverts correctly."""
 PILLOW_COLOUR_BITS = frozenset({8, 16})
+"""Bits of RGB samples that Pillow decodes."""
 
 
 class Samples(NamedTuple):
@@ -97,7 +98,7 @@ class Samples(NamedTuple):
 
     @property
     def interleaved(self) -> int:
-        """Samples of a pixel beside one another."""
+        """Number of interleaved samples of a pixel."""
         return 1 if self.separate_planes else self.number
 
     def __str__(self) -> str:
@@ -113,16 +114,16 @@ class Striles(NamedTuple):
     width: int
     length: int
     offsets: int
-    """Tag of where they are."""
+    """Tag with their offsets."""
     lengths: int
-    """Tag of how many bytes they have."""
+    """Tag with their lengths in bytes."""
     per_plane: int
 
 
 def rgb(data: bytes) -> NDArray[np.uint8]:
-    """A TIFF's first image to (H, W, 3) RGB of 8 bits, not turned, alpha dropped.
+    """A TIFF's first image to (H, W, 3) uint8, RGB, not oriented, without alpha.
 
-    Of more than 8 bits the highest 8 count, fewer are spread over 0 to 255. Raises UndecodableImage, also for samples
+    Of more than 8 bits the highest 8 are kept, fewer are scaled to 0 to 255. Raises UndecodableImage, also for samples
     in floating point, signed or of more than 16 bits, whose range is unknown.
     """
     try:
@@ -140,7 +141,7 @@ def rgb(data: bytes) -> NDArray[np.uint8]:
 
 
 def _samples(found: Directory) -> Samples:
-    """Raises UndecodableImage where their range is unknown."""
+    """Parse the sample format. Raises UndecodableImage where the range of samples is unknown."""
     bits = found.numbers(BITS, (1,))
     count = found.number(SAMPLES, 3 if found.number(COMPRESSION, 1) == 6 else 1)
     formats = found.numbers(SAMPLE_FORMAT, (UNSIGNED,))
@@ -162,7 +163,7 @@ def _samples(found: Directory) -> Samples:
 
 
 def _striles(found: Directory, samples: Samples) -> Striles:
-    """Raises UndecodableImage where decoding would take far more time or memory than the image's area."""
+    """Parse the layout. Raises UndecodableImage where the cost of decoding is out of proportion to the image's area."""
     width, height = found.size
     if STRIP_OFFSETS not in found.fields and TILE_OFFSETS in found.fields:
         across, down = found.number(TILE_WIDTH), found.number(TILE_LENGTH)
@@ -190,9 +191,9 @@ def _striles(found: Directory, samples: Samples) -> Striles:
 
 
 def _decodable_by_pillow(found: Directory, samples: Samples) -> bool:
-    """Whether Pillow decodes such samples rightly, or nothing here does.
+    """True if Pillow decodes such samples correctly, or if they are not supported here either.
 
-    Without compression it takes 16 bits in planes for 8, and does not turn the bits of every kind around.
+    Without compression, Pillow reads 16 bits in separate planes as 8, and does not reverse the bits of every format.
     """
     reversed_bits = found.number(FILL_ORDER, 1) != 1
     if samples.compression not in BYTEWISE_COMPRESSIONS:
@@ -214,7 +215,7 @@ def _decodable_by_pillow(found: Directory, samples: Samples) -> bool:
 
 
 def _copied_tags(found: Directory, striles: Striles, samples: Samples) -> dict[int, Field]:
-    """The tags for the copy: no more strips or tiles than there are."""
+    """Tags of the copy, with the strips or tiles of the image alone."""
     number = striles.per_plane * (samples.number if samples.separate_planes else 1)
     return {
         tag: field._replace(values=field.values[:number])
@@ -227,16 +228,16 @@ def _copied_tags(found: Directory, striles: Striles, samples: Samples) -> dict[i
 
 @contextmanager
 def _open_image(data: bytes, found: Directory, fields: Mapping[int, Field]) -> Iterator[Image.Image]:
-    """The image as `fields` describe it, without Pillow's limit of 179 MP: this service has its own."""
+    """Open the image with the tags `fields`, without Pillow's limit of 179 MP: this service has its own."""
     with pillow.open_image(with_single_directory(data, found.order, fields), "TIFF") as image:
         image.im = Image.new(image.mode, image.size, None).im
         yield image
 
 
 def _check_jpegs(data: bytes, found: Directory, striles: Striles) -> None:
-    """Raises UndecodableImage where a strip or tile is a JPEG of too many scans, or arithmetic-coded.
+    """Raise UndecodableImage where a strip or tile is a JPEG of too many scans, or arithmetic-coded.
 
-    Technical Note 2 has baseline JPEG in mind: no writer of arithmetic coding is known, and 16 kB of it, 98 scans in
+    Technical Note 2 expects baseline JPEG, and no writer of arithmetic coding is known. 16 kB of it, with 98 scans in
     each tile, took 8 s.
     """
     offsets, lengths = (found.fields.get(tag) for tag in (striles.offsets, striles.lengths))
@@ -260,7 +261,7 @@ def _check_jpegs(data: bytes, found: Directory, striles: Striles) -> None:
 
 
 def _unpacked(data: bytes, found: Directory, samples: Samples, striles: Striles) -> NDArray[np.uint8]:
-    """Gray or RGB, with or without further samples, of 1 to 16 bits, in strips or tiles."""
+    """Decode gray or RGB of 1 to 16 bits, with or without extra samples, in strips or tiles, to (H, W, 3) uint8."""
     predictor = found.number(PREDICTOR, 1) if samples.compression in PREDICTED_COMPRESSIONS else 1
     colours = 3 if samples.photometric == RGB else 1
     if (
@@ -293,15 +294,15 @@ def _unpacked(data: bytes, found: Directory, samples: Samples, striles: Striles)
 def _blocks(
     data: bytes, found: Directory, samples: Samples, striles: Striles, plane: int
 ) -> Iterator[tuple[int, range, NDArray[np.uint8]]]:
-    """Blocks of a plane as stored, uncompressed: first row, columns, and (rows, bytes).
+    """Decompressed blocks of a plane: first row, columns, and (rows, bytes) uint8.
 
-    A block has about pillow.STRIP_PIXELS samples, also where one row has more: unpacking takes up to 160 bytes a
+    A block has about pillow.STRIP_PIXELS samples, even where one row has more, since unpacking takes up to 160 bytes a
     sample. It starts at a whole byte.
     """
     interleaved = samples.interleaved
     width, height = found.size
     strile_bytes = _bytes(striles.width, interleaved, samples.bits)
-    # The last tile of a row holds a whole tile's bytes, of which those over the edge are none of the image's.
+    # The last tile of a row is complete; its bytes beyond the edge are not part of the image.
     row_bytes = _bytes(width, interleaved, samples.bits)
     tags = _copied_tags(found, striles, samples) | {
         WIDTH: _long(row_bytes),
@@ -330,7 +331,7 @@ def _blocks(
 
 
 def _bytes(width: int, samples: int, bits: int) -> int:
-    """Bytes of a row of samples."""
+    """Number of bytes of a row of samples."""
     return (width * samples * bits + 7) // 8
 
 
@@ -341,7 +342,7 @@ def _long(value: int) -> Field:
 def _samples_of(
     stored: NDArray[np.uint8], found: Directory, samples: Samples, columns: int
 ) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """(rows, bytes) as stored to (rows, columns, samples) of `bits` bits each."""
+    """(rows, bytes) to (rows, columns, samples) of `bits` bits each."""
     values: NDArray[Any]
     if samples.bits == 8:
         values = stored.copy()
@@ -355,9 +356,9 @@ def _samples_of(
 def _undo_predictor(
     values: NDArray[Any], left: int, strile_width: int, before: NDArray[Any] | None
 ) -> NDArray[Any]:
-    """Undoes the predictor in (rows, columns, samples), in place; the last column, which the next block needs.
+    """Undo the predictor in (rows, columns, samples), in place; returns the last column, which the next block needs.
 
-    `before` is that of the block at the left, which counts unless a tile starts at column `left`.
+    `before` is the last column of the block at the left. It is ignored where a tile starts at column `left`.
     """
     if left % strile_width and before is not None:
         values[:, 0] += before
@@ -369,7 +370,7 @@ def _undo_predictor(
 
 
 def _unpack_bits(stored: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.uint16]:
-    """(rows, bytes) to (rows, count) of `bits` bits each, highest bit first, whatever the byte order is (section 7)."""
+    """(rows, bytes) to (rows, count) of `bits` bits each, highest bit first in both byte orders (section 7)."""
     starts = np.arange(count) * bits
     at, shift = starts // 8, 24 - bits - starts % 8
     padded = np.pad(stored, ((0, 0), (0, 2)))
@@ -381,7 +382,7 @@ def _unpack_bits(stored: NDArray[np.uint8], count: int, bits: int) -> NDArray[np
 
 
 def _to_8_bits(values: NDArray[np.uint8] | NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
-    """Samples of `bits` bits to 0 to 255."""
+    """Scale samples of `bits` bits to 0 to 255."""
     if bits >= 8:
         return (values >> (bits - 8)).astype(np.uint8)
     highest = (1 << bits) - 1
@@ -394,5 +395,5 @@ def size(data: bytes) -> tuple[int, int]:
 
 
 def orientation(data: bytes) -> int:
-    """The orientation tag as it stands; 1 where there is none."""
+    """Value of the orientation tag, not validated; 1 where there is none."""
     return directory(data).number(ORIENTATION, 1)

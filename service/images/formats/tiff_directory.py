@@ -1,4 +1,4 @@
-"""The first directory (IFD) of a TIFF or BigTIFF: read within bounds, and written again for Pillow and libtiff.
+"""The first directory (IFD) of a TIFF or BigTIFF: a bounded parser, and a writer for Pillow and libtiff.
 
 Section numbers are those of TIFF 6.0 (Adobe, 1992); BigTIFF is described in libtiff's documentation.
 """
@@ -30,11 +30,12 @@ PIXEL_TAGS = frozenset(
         *(529, 530, 531, 532),  # YCbCr, section 21
     }
 )
-"""Tags that decoders need; all others are metadata."""
+"""Tags that describe pixels; all others are metadata."""
 
 STRILE_TAGS = frozenset({STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES})
 MAXIMUM_VALUES = 4096
-"""Values of any other tag. The largest that counts, JPEGTables, has at most 2,716 bytes; a palette has 768 numbers."""
+"""Maximum number of values of any other tag. The largest valid one, JPEGTables, has at most 2,716 bytes; a palette has
+768 numbers."""
 
 TYPES: Mapping[int, tuple[str, int]] = MappingProxyType(
     {
@@ -56,18 +57,18 @@ TYPES: Mapping[int, tuple[str, int]] = MappingProxyType(
         18: ("u8", 1),
     }
 )
-"""Field type to numpy's name and how many of them are one value (a rational is two); section 2 and BigTIFF."""
+"""Field type to numpy's type and its number in one value (a rational is two); section 2 and BigTIFF."""
 SHORT, LONG = 3, 4
 WIDE_TYPES = frozenset({16, 18})
-"""BigTIFF's types of 64 bits, for which a file that fits into memory needs 32 only."""
+"""BigTIFF's types of 64 bits; 32 bits suffice for a file that fits into memory."""
 MAXIMUM_NUMBERS = 16
-"""Values of a tag that `Directory.numbers` gives: a pixel's samples are fewer."""
+"""Maximum number of values that `Directory.numbers` returns: a pixel has fewer samples."""
 
 FIELD = {"<": struct.Struct("<HHI4s"), ">": struct.Struct(">HHI4s")}
 
 
 class Field(NamedTuple):
-    """A tag's type and values; a rational is two integers, strings and undefined data are bytes (uint8)."""
+    """Type and values of a tag; a rational is two integers, strings and undefined data are bytes (uint8)."""
 
     type: int
     values: NDArray[Any]
@@ -77,11 +78,11 @@ class Directory(NamedTuple):
     """The first directory: the tags that describe pixels, and the orientation."""
 
     order: str
-    """struct's and numpy's sign for the byte order."""
+    """Byte order as the prefix of struct and numpy, "<" or ">"."""
     fields: dict[int, Field]
 
     def number(self, tag: int, default: int | None = None) -> int:
-        """A tag's only, or first, value. Raises UndecodableImage where it has none and there is no default."""
+        """First value of a tag. Raises UndecodableImage where the tag is missing and there is no default."""
         field = self.fields.get(tag)
         if field is not None and len(field.values) and field.values.dtype.kind in "iu":
             return int(field.values[0])
@@ -90,7 +91,7 @@ class Directory(NamedTuple):
         return default
 
     def numbers(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
-        """All values of a tag that has few. Raises UndecodableImage where they are no integers."""
+        """Values of a tag, at most MAXIMUM_NUMBERS. Raises UndecodableImage where they are not integers."""
         field = self.fields.get(tag)
         if field is None:
             return default
@@ -105,7 +106,7 @@ class Directory(NamedTuple):
 
 
 def directory(data: bytes) -> Directory:
-    """The first directory of a TIFF or BigTIFF; values that lie outside of the file are left out.
+    """Parse the first directory of a TIFF or BigTIFF; tags whose values exceed the file are skipped.
 
     Raises UndecodableImage where there is no directory, and struct.error where it ends early.
     """
@@ -143,7 +144,7 @@ def directory(data: bytes) -> Directory:
 
 
 def with_single_directory(data: bytes, order: str, fields: Mapping[int, Field]) -> bytes:
-    """The file with one directory at its end, as classic TIFF: all that was in it is where it was."""
+    """The file as classic TIFF with a single directory at its end; all other content keeps its offset."""
     start = len(data) + len(data) % 2
     entries, outside = [], []
     after = start + 2 + FIELD[order].size * len(fields) + 4

@@ -42,7 +42,7 @@ def server(runner: asyncio.Runner) -> Iterator[ForkServer]:
 
 @pytest.fixture(scope="session")
 def planted_server(runner: asyncio.Runner) -> Iterator[ForkServer]:
-    """One whose decoders fail as the end of an image says (planted.py)."""
+    """A fork server with planted faults (planted.py)."""
     yield from _server(runner, ForkServer(program=PLANTED))
 
 
@@ -54,7 +54,7 @@ def own_server(runner: asyncio.Runner) -> Iterator[ForkServer]:
 
 @pytest.fixture(scope="session")
 def scarce_server(runner: asyncio.Runner) -> Iterator[ForkServer]:
-    """One whose children get little memory from the system."""
+    """A fork server whose children have little memory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCARCE_MEMORY", "1")
         yield from _server(runner, ForkServer(program=PLANTED))

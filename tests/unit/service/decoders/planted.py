@@ -1,7 +1,7 @@
-"""A fork server whose decoders fail as the end of an image says: `python -m tests.unit.service.decoders.planted`.
+"""A fork server with planted faults, selected by the end of an image: `python -m tests.unit.service.decoders.planted`.
 
-An image that ends with `#abort` aborts its decoder, and so on: see ACTIONS. With `#abort?PATH` it does so once, as
-long as the file PATH is there. Any other image is decoded.
+An image that ends with `#abort` aborts its decoder, and so on: see ACTIONS. With `#abort?PATH` it does so once, while
+the file PATH exists. Any other image is decoded.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ from service.images import decoding
 from service.sandbox import Restrictions
 
 CPU_SECONDS = 0.3
-"""For any image."""
+"""CPU time limit of every image."""
 SCARCE = 100 << 20
 """Bytes that the children of the fork server may allocate, with SCARCE_MEMORY in the environment."""
 
@@ -94,7 +94,7 @@ def answer(
 
 
 def forbid_opening() -> None:
-    """As a sandbox would: no child may open a file or import a module."""
+    """Like a sandbox: a child cannot open a file or import a module."""
     server = os.getpid()
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Uploads to a pool, and the processes behind it."""
+"""Helpers: uploads to a pool, and its processes."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,43 +19,43 @@ PATIENCE = 20.0
 
 
 async def header(pool: DecoderPool, data: bytes, maximum_area: int = AREA) -> Header:
-    """The header by a child; the upload's memory has more than the image."""
+    """Parse a header in a child; the upload's memory holds more than the image."""
     with ipc.SealedMemory.of(data, b"a form's other parts") as upload:
         return await pool.header(upload, len(data), maximum_area)
 
 
 async def decoded(pool: DecoderPool, data: bytes, maximum_area: int = AREA) -> NDArray[np.uint8]:
-    """The pixels by a child."""
+    """Decode pixels in a child."""
     with ipc.SealedMemory.of(data, b"a form's other parts") as upload:
         found = await pool.header(upload, len(data), maximum_area)
         return await pool.decode(upload, len(data), found, maximum_area=maximum_area, honour_orientation=True)
 
 
 async def closed(pool: DecoderPool, server: ForkServer) -> None:
-    """Ends a pool and its fork server."""
+    """End a pool and its fork server."""
     await pool.close()
     server.close()
 
 
 def process_id(server: ForkServer) -> int:
-    """Of the fork server."""
+    """Process id of the fork server."""
     assert server._process is not None
     return server._process.pid
 
 
 def children(server: ForkServer) -> list[int]:
-    """Process ids of the decoder children, those included that have ended and are not collected."""
+    """Process ids of the decoder children, zombies included."""
     pid = process_id(server)
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def descriptors(process: int | str = "self") -> int:
-    """Open descriptors of a process."""
+    """Number of open descriptors of a process."""
     return len(list(Path(f"/proc/{process}/fd").iterdir()))
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Waits for what no event tells a test of."""
+    """Poll a condition."""
     async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)

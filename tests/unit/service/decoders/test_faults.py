@@ -1,4 +1,4 @@
-"""A fault of a decoder costs its child, and its image only where it comes again."""
+"""Faults of a decoder: its child is replaced, and its image refused after the second fault."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ def assert_decodes(runner: asyncio.Runner, pool: DecoderPool, data: bytes) -> No
         ("bomb", "memory limit"),
     ],
 )
-def test_a_fault_that_does_not_come_again(
+def test_a_transient_fault_is_retried(
     action: str, fault: str, flag: Path, encode: Encode, runner: asyncio.Runner, planted: DecoderPool
 ) -> None:
     assert_decodes(runner, planted, encode("PNG") + f"#{action}?{flag}".encode())
@@ -57,7 +57,7 @@ def test_a_fault_that_does_not_come_again(
         ("lie: kind", "malformed reply", "cannot be right"),
     ],
 )
-def test_a_fault_that_comes_again_is_the_image_s(
+def test_a_repeated_fault_refuses_the_image(
     action: str, fault: str, words: str, encode: Encode, runner: asyncio.Runner, planted: DecoderPool
 ) -> None:
     with pytest.raises(UndecodableImage, match=words):
@@ -66,7 +66,7 @@ def test_a_fault_that_comes_again_is_the_image_s(
     assert_decodes(runner, planted, encode("PNG"))
 
 
-def test_an_endless_loop_ends_at_its_cpu_time_and_is_not_tried_again(
+def test_an_endless_loop_ends_at_its_cpu_time_and_is_not_retried(
     encode: Encode, runner: asyncio.Runner, planted: DecoderPool
 ) -> None:
     with pytest.raises(UndecodableImage, match="far more time"):
@@ -101,7 +101,7 @@ def test_a_child_without_a_reply(
     assert planted.faults == {"no reply": 2}
 
 
-def test_a_child_that_the_kernel_ends_twice_is_a_want_of_memory(
+def test_two_kills_by_the_kernel_are_a_memory_error(
     encode: Encode, runner: asyncio.Runner, planted: DecoderPool
 ) -> None:
     with pytest.raises(MemoryError):
@@ -139,7 +139,7 @@ def test_a_fork_server_that_is_killed_with_an_idle_child(
     assert own.faults == {}
 
 
-def test_a_fork_server_that_is_killed_with_an_image_in_work(
+def test_a_fork_server_that_is_killed_with_an_image_in_progress(
     flag: Path, encode: Encode, runner: asyncio.Runner, own: DecoderPool, own_server: ForkServer
 ) -> None:
     async def killed() -> None:
@@ -176,7 +176,7 @@ def test_a_child_that_is_killed_while_it_is_idle(
     runner.run(until(lambda: child not in children(planted_server)))
 
 
-def test_a_child_that_is_killed_at_work(
+def test_a_busy_child_that_is_killed(
     flag: Path, encode: Encode, runner: asyncio.Runner, planted: DecoderPool, planted_server: ForkServer
 ) -> None:
     async def killed() -> None:
@@ -198,6 +198,6 @@ def test_the_log_names_format_size_and_fault_alone(
         runner.run(decoded(planted, data))
     image = f"PNG of 64 x 40 pixels, {len(data)} bytes"
     assert [record.getMessage() for record in caplog.records] == [
-        f"a decoder failed: SIGSEGV. {image}, once more in a fresh one",
-        f"a decoder failed: SIGSEGV. {image}, given up here",
+        f"a decoder failed: SIGSEGV. {image}, retried in a fresh one",
+        f"a decoder failed: SIGSEGV. {image}, not retried",
     ]

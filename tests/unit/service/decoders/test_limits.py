@@ -1,4 +1,4 @@
-"""The limits follow from the header, and hold for every kind of image that is accepted."""
+"""Limits of memory and CPU time against the estimates for every accepted format."""
 
 import resource
 import signal
@@ -12,7 +12,7 @@ from service.images.memory import FORMATS, Header, decoding_peak_bytes
 
 @pytest.mark.parametrize("kind", sorted(FORMATS))
 @pytest.mark.parametrize("side", [1, 1000, 16_000])
-def test_more_is_allowed_than_is_counted(kind: str, side: int) -> None:
+def test_the_limit_exceeds_the_estimate(kind: str, side: int) -> None:
     found = Header(side, side, kind)
     assert limits.data_bytes(10**6, found) > decoding_peak_bytes(found) + 4 * 10**6
     assert limits.data_bytes(0, found) < 1.3 * decoding_peak_bytes(found) + limits.FIXED_BYTES
@@ -20,7 +20,7 @@ def test_more_is_allowed_than_is_counted(kind: str, side: int) -> None:
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
 @pytest.mark.parametrize("side", [1, 1000, 16_000])
-def test_what_their_readers_check_for_is_allowed(kind: str, side: int) -> None:
+def test_the_limit_includes_the_checks_of_the_readers(kind: str, side: int) -> None:
     room = PEAK_PER_PIXEL * side * side + PEAK_OF_THREADS
     assert limits.data_bytes(0, Header(side, side, kind)) > room
 
@@ -28,7 +28,7 @@ def test_what_their_readers_check_for_is_allowed(kind: str, side: int) -> None:
 @pytest.mark.parametrize(
     ("megapixels", "megabytes"), [(0.3, 0.06), (1.2, 0.3), (8.3, 6), (50, 60), (256, 128)]
 )
-def test_honest_photos_have_twenty_times_their_cpu_time(megapixels: float, megabytes: float) -> None:
+def test_valid_photos_have_twenty_times_their_cpu_time(megapixels: float, megabytes: float) -> None:
     found = Header(int(megapixels * 1e6), 1, "PNG")
     assert limits.cpu_seconds(int(megabytes * 1e6), found) > 20 * 0.025 * megapixels
 

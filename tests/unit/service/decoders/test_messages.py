@@ -1,4 +1,4 @@
-"""Messages come back as they went, and a packet of any other form is refused."""
+"""Round trips of messages, and validation of packets."""
 
 import json
 from typing import Any
@@ -53,7 +53,7 @@ def test_a_malformed_request(values: Any) -> None:
 
 
 @pytest.mark.parametrize("packet", [b"", b"\xff", b"[", b"[" * 30_000, b"[" + b"9" * 20_000 + b"]"])
-def test_a_packet_that_is_no_json(packet: bytes) -> None:
+def test_a_packet_that_is_not_json(packet: bytes) -> None:
     with pytest.raises(MalformedMessage):
         messages.request(packet)
     with pytest.raises(MalformedMessage):

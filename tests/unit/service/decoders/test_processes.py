@@ -1,4 +1,4 @@
-"""The processes behind a pool: how many there are, what they hold, and when they end."""
+"""Processes of a pool: their number, memory, descriptors and exit."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ from tests.unit.service.images.conftest import Encode
 pytestmark = pytest.mark.not_quick
 
 
-def test_a_child_is_used_again(
+def test_a_child_is_reused(
     encode: Encode, runner: asyncio.Runner, decoders: DecoderPool, server: ForkServer
 ) -> None:
     for _ in range(5):
@@ -150,7 +150,7 @@ def _has_descriptors(process: int, number: int) -> bool:
     return descriptors(process) == number
 
 
-def test_what_a_child_has(
+def test_descriptors_and_core_limit_of_a_child(
     encode: Encode, runner: asyncio.Runner, decoders: DecoderPool, server: ForkServer
 ) -> None:
     async def two() -> None:
@@ -166,7 +166,7 @@ def test_what_a_child_has(
     assert len(children(server)) == 2
 
 
-def test_libraries_print_nothing_past_the_log(
+def test_libraries_print_nothing_outside_of_the_log(
     encode: Encode, runner: asyncio.Runner, capfd: pytest.CaptureFixture[str]
 ) -> None:
     server = ForkServer()
@@ -236,7 +236,7 @@ def test_all_end_with_their_parent(encode: Encode, runner: asyncio.Runner, tmp_p
 
 
 def runs(process: int) -> bool:
-    """Whether it is there and has not ended; one that nobody collects is a zombie (Z)."""
+    """True if the process runs; an exited process that is not reaped is a zombie (Z)."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""A child gives what the same call gives in this process: header, pixels, refusal and its words."""
+"""Results of a child equal those of the same call in this process: header, pixels, refusal and its text."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A small picture, and how to write it in any format; no photo folder is needed."""
+"""A small picture, and an encoder of it for every format; no photo folder is needed."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -15,14 +15,14 @@ Encode = Callable[..., bytes]
 
 @pytest.fixture(scope="session")
 def picture() -> NDArray[np.uint8]:
-    """(40, 64, 3) RGB: smooth, so that lossy formats stay close, and unlike itself under every turn."""
+    """(40, 64, 3) RGB: smooth, for a small error of lossy formats, and different under every orientation."""
     rows, columns = np.mgrid[0:40, 0:64]
     return np.dstack([rows * 6, columns * 3 + 30, 250 - rows * 2 - columns * 2]).astype(np.uint8)
 
 
 @pytest.fixture(scope="session")
 def encode(picture: NDArray[np.uint8]) -> Encode:
-    """encode("JPEG", quality=95): the picture, or the `image` given, as a file of that format."""
+    """encode("JPEG", quality=95): the picture, or a given `image`, as a file of that format."""
 
     def encode(kind: str, image: Image.Image | None = None, **options: Any) -> bytes:
         image = image or Image.fromarray(picture)

@@ -1,4 +1,4 @@
-"""Decodes every file of a folder in a process of its own; prints what came of each, and the most memory it took.
+"""Program that decodes every file of a folder; prints the result of each file, and the peak memory.
 
 The address space is limited, so that a decoder which believes a lying header fails here and not on the machine.
 """

@@ -1,4 +1,4 @@
-"""A writer of AVIF and HEIF containers of the tests' own, around coded pictures of real encoders."""
+"""Writer of AVIF and HEIF containers for coded pictures of real encoders."""
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,7 +48,7 @@ def container(
     references: Iterable[tuple[bytes, int, Sequence[int]]] = (),
     reach: int = 0,
 ) -> bytes:
-    """A file with items; items whose data is the same share it, and each is said to have `reach` bytes at least."""
+    """A file with items. Items with equal data share it; each has a stated length of at least `reach` bytes."""
     properties, payload, places = [], b"", {}
     associations = struct.pack(">I", len(pictures))
     for number, picture in pictures.items():

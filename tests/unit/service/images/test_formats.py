@@ -1,4 +1,4 @@
-"""Every format comes out as the picture that went in; what is special about one is said in its test."""
+"""Decoded pixels of every format against the encoded picture."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def pixels(data: bytes) -> NDArray[np.uint8]:
     return decode(data, maximum_area=1_000_000, honour_orientation=True)
 
 
-def test_no_format_is_left_out() -> None:
+def test_every_format_is_tested() -> None:
     assert DECODERS.keys() == LOSSLESS.keys() | LOSSY.keys()
 
 
@@ -133,10 +133,10 @@ def test_floating_point_is_refused(encode: Encode) -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"\xff\xd8\xff", b"<html>", b"P6", b"BM", b"GIF89a", b"%!PS-Adobe-3.0"]
 )
-def test_what_is_no_image_is_refused(data: bytes) -> None:
+def test_rejects_other_bytes(data: bytes) -> None:
     with pytest.raises(UndecodableImage):
         header(data)
 
 
-def test_trailing_bytes_do_no_harm(picture: NDArray[np.uint8], encode: Encode) -> None:
+def test_trailing_bytes_are_ignored(picture: NDArray[np.uint8], encode: Encode) -> None:
     np.testing.assert_array_equal(pixels(encode("PNG") + b"trailing"), picture)

@@ -1,4 +1,4 @@
-"""Whatever the bytes are: an image or one of our two errors, in bounded time and memory."""
+"""Damaged files: an image or one of the two errors, in bounded time and memory."""
 
 import json
 import subprocess

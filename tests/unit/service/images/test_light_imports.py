@@ -1,4 +1,4 @@
-"""Processes that handle photos and decode none load no image library."""
+"""Modules for processes that do not decode load no image library."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A machine without memory is no fault of the photo, which is tried again."""
+"""Failed allocations are MemoryError, not damage, so that the photo is retried."""
 
 import io
 import struct
@@ -44,7 +44,7 @@ except MemoryError:
     [(kind, 64, {}) for kind in ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")],
 )
 def test_an_allocation_that_fails_is_a_memory_error(kind: str, room: int, options: dict[str, object]) -> None:
-    """`room` is what there is for it, in MiB."""
+    """`room` is the available memory in MiB."""
     arguments = [kind, str(room), repr(options)]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True
@@ -72,7 +72,7 @@ except (MemoryError, decoding.UndecodableImage) as error:
 def test_an_allocation_that_fails_within_libheif_or_libavif(
     kind: str, encode: Encode, tmp_path: Path
 ) -> None:
-    """Without a check of the room before, each fails in a way of its own at each of these MiB."""
+    """Without the check before decoding, each of these sizes (MiB) fails in a different way."""
     whole, damaged = tmp_path / "whole", tmp_path / "damaged"
     data = encode(kind, Image.new("RGB", (3000, 3000), (10, 90, 200)))
     whole.write_bytes(data)
@@ -96,10 +96,10 @@ def test_an_allocation_that_fails_within_libheif_or_libavif(
     ],
 )
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
-def test_memory_that_another_photo_took_in_between(
+def test_memory_taken_by_another_photo_meanwhile(
     kind: str, message: str, encode: Encode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Messages of libavif and libheif under a limit of addresses."""
+    """Error texts of libavif and libheif under a limit of address space."""
 
     def failing(image: Image.Image) -> None:
         raise SyntaxError(message)
@@ -110,7 +110,7 @@ def test_memory_that_another_photo_took_in_between(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_security_limit_of_libheif_is_no_want_of_memory(encode: Encode) -> None:
+def test_a_security_limit_of_libheif_is_not_a_memory_error(encode: Encode) -> None:
     large = encode("HEIF", Image.new("RGB", (1024, 1024)))
     small = large.replace(struct.pack(">II", 1024, 1024), struct.pack(">II", 64, 64))
     with pytest.raises(decoding.UndecodableImage, match="Security limit exceeded"):
@@ -204,10 +204,10 @@ def avif_with_alpha(side: int) -> bytes:
         (avif_with_alpha, 0.5),  # what is counted includes 12 bits, for which there is no encoder here
     ],
 )
-def test_the_largest_kind_of_a_format_takes_what_is_counted(
+def test_the_peak_of_the_largest_kind_matches_the_estimate(
     encoded: Callable[[int], bytes], least: float, tmp_path: Path
 ) -> None:
-    """`least` is a share: more would hold other photos up for nothing."""
+    """`least` is a share: a larger estimate would delay other photos without need."""
     names = [tmp_path / "small", tmp_path / "large"]
     for name, side in zip(names, (64, 2000), strict=True):
         name.write_bytes(encoded(side))

@@ -1,4 +1,4 @@
-"""Photos come out upright, as the EXIF orientation says."""
+"""EXIF orientation of every format."""
 
 from io import BytesIO
 from typing import Any
@@ -12,7 +12,7 @@ from service.images.decoding import decode
 from tests.unit.service.images.conftest import Encode
 
 OPTIONS: dict[str, dict[str, Any]] = {"TIFF": {}, "JPEG": {"quality": 100, "subsampling": 0}}
-"""Formats that are turned by EXIF."""
+"""Formats whose EXIF orientation is applied."""
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 
@@ -40,10 +40,10 @@ def test_upright(kind: str, orientation: int, picture: NDArray[np.uint8], encode
 
 @pytest.mark.parametrize("orientation", range(2, 9))
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_nextcloud_turns_no_png_and_no_webp(
+def test_orientation_of_png_and_webp_is_ignored(
     kind: str, orientation: int, picture: NDArray[np.uint8], encode: Encode
 ) -> None:
-    """`Image::getOrientation` of nextcloud/server gives -1 for all that is no JPEG."""
+    """`Image::getOrientation` of nextcloud/server returns -1 for every format but JPEG."""
     options = {"lossless": True} if kind == "WEBP" else {}
     data = encode(kind, exif=exif(orientation), **options)
     assert Image.open(BytesIO(data)).getexif()[ExifTags.Base.Orientation] == orientation
@@ -52,7 +52,7 @@ def test_nextcloud_turns_no_png_and_no_webp(
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF"])
 def test_orientation_in_xmp_does_not_count(kind: str, picture: NDArray[np.uint8], encode: Encode) -> None:
-    """PHP's exif_read_data, by which Nextcloud turns, reads EXIF alone."""
+    """PHP's exif_read_data, which Nextcloud uses, reads EXIF alone."""
     data = encode(kind, xmp=XMP)
     assert Image.open(BytesIO(data)).getexif()[ExifTags.Base.Orientation] == 6
     assert decode(data, maximum_area=10_000, honour_orientation=True).shape == picture.shape
@@ -68,7 +68,9 @@ def test_orientation_in_a_gifs_xmp_does_not_count(picture: NDArray[np.uint8], en
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_as_stored_if_asked_so(kind: str, picture: NDArray[np.uint8], encode: Encode) -> None:
+def test_pixels_are_as_stored_without_the_setting(
+    kind: str, picture: NDArray[np.uint8], encode: Encode
+) -> None:
     data = encode(kind, exif=exif(6))
     decoded = decode(data, maximum_area=10_000, honour_orientation=False)
     assert decoded.shape == picture.shape
@@ -76,7 +78,7 @@ def test_as_stored_if_asked_so(kind: str, picture: NDArray[np.uint8], encode: En
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
-def test_turns_of_the_container(
+def test_transforms_of_the_container_are_applied(
     kind: str, orientation: int, picture: NDArray[np.uint8], encode: Encode
 ) -> None:
     image = Image.fromarray(picture)
@@ -95,7 +97,7 @@ def test_turns_of_the_container(
     "content", [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\0\x09"]
 )
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_unreadable_metadata_is_no_metadata(
+def test_unreadable_metadata_is_ignored(
     kind: str, content: bytes, picture: NDArray[np.uint8], encode: Encode
 ) -> None:
     decoded = decode(encode(kind, exif=content), maximum_area=10_000, honour_orientation=True)

@@ -1,4 +1,4 @@
-"""What is refused at once: formats whose decoders cost too much, and files that would reach those another way."""
+"""Refused formats, whose decoders are too expensive, and files that would reach these decoders indirectly."""
 
 import struct
 
@@ -25,7 +25,7 @@ def test_formats_that_are_not_accepted(kind: str, options: dict[str, object], en
 def test_no_other_signature_leads_to_their_decoders(
     kind: str, encode: Encode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """OpenCV looks for itself what a file is: one with another format's mark must not reach it."""
+    """OpenCV detects formats itself: a file with the signature of another format must not reach it."""
     monkeypatch.setattr(cv2, "imdecode", None)
     if kind == "JPEG2000":
         # The size's offset is such that the width is 64; the canvas of a WebP stands in the size of its tiles.
@@ -66,37 +66,37 @@ def test_bmp_with_another_image_inside(compression: int, encode: Encode) -> None
 
 
 def test_libheif_decodes_hevc_alone() -> None:
-    """HEIF may hold JPEG, JPEG 2000 and uncompressed pixels too, for which libheif has no bound here."""
+    """HEIF may contain JPEG, JPEG 2000 and uncompressed pixels too, without a limit of libheif."""
     assert libheif_info()["decoders"].keys() == {"libde265"}
 
 
-def test_unforeseen_exceptions_are_errors_of_the_image(
+def test_unexpected_exceptions_are_errors_of_the_image(
     encode: Encode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where the type and the place are logged once, and nothing of the photo."""
+    """Type and location are logged once, without content of the photo."""
     errors._log_once.cache_clear()
-    for unforeseen in (
+    for unexpected in (
         IndexError("secret"),
         ValueError("secret"),
         RecursionError("secret"),
         SystemError("secret"),
     ):
 
-        def stopping(*_: object, unforeseen: Exception = unforeseen) -> object:
-            raise unforeseen
+        def stopping(*_: object, unexpected: Exception = unexpected) -> object:
+            raise unexpected
 
         monkeypatch.setattr(opencv, "image_header", stopping)
         for _ in range(3):
-            with pytest.raises(UndecodableImage, match=type(unforeseen).__name__) as raised:
+            with pytest.raises(UndecodableImage, match=type(unexpected).__name__) as raised:
                 decode(encode("PNG"), maximum_area=10_000, honour_orientation=True)
-            assert raised.value.__cause__ is unforeseen
+            assert raised.value.__cause__ is unexpected
             assert "secret" not in str(raised.value)
     lines = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert [level for level, _ in lines] == ["WARNING"] * 4
     assert all("images/opencv.py:" in line and "secret" not in line for _, line in lines)
 
 
-def test_missing_memory_is_no_error_of_the_image(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_memory_error_is_not_converted(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
     def without_memory(*_: object) -> object:
         raise MemoryError
 

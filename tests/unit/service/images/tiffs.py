@@ -1,4 +1,4 @@
-"""A TIFF writer of the tests' own, for kinds that Pillow does not write."""
+"""TIFF writer for kinds that Pillow does not write."""
 
 import lzma
 import struct

@@ -20,7 +20,7 @@ def descriptors() -> int:
 
 
 class End:
-    """One end of a connection, and what has come to it."""
+    """One end of a connection, and its received messages."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.messages: asyncio.Queue[Message] = asyncio.Queue()
@@ -34,11 +34,11 @@ class End:
 
 
 def large(size: int) -> bytes:
-    """Bytes of which no two packets are equal."""
+    """Bytes in which every packet differs."""
     return b"".join(number.to_bytes(4, "big") for number in range(size // 4)) + bytes(size % 4)
 
 
-def test_messages_come_as_they_were_sent_and_in_order() -> None:
+def test_messages_arrive_intact_and_in_order() -> None:
     async def story() -> None:
         here, there = map(End, ipc.pair())
         bodies = [b"", b"x", large(ipc.MAXIMUM_PACKET), large(ipc.MAXIMUM_PACKET + 1), large(1_000_003)]
@@ -111,9 +111,7 @@ def test_memory_that_waits_for_room_is_sent() -> None:
     ],
     ids=["no length", "a body of a terabyte", "a body over the limit", "more than stated", "too long"],
 )
-def test_what_is_no_message_ends_the_connection(
-    packets: list[bytes], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_invalid_packets_end_the_connection(packets: list[bytes], caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         ours, its = ipc.pair()
         end = End(ours)
@@ -151,7 +149,7 @@ def test_a_descriptor_in_the_wrong_place_ends_the_connection_and_is_closed(place
     assert descriptors() == before
 
 
-def test_what_was_sent_before_the_end_arrives() -> None:
+def test_messages_sent_before_the_end_arrive() -> None:
     async def story() -> None:
         here, there = map(End, ipc.pair())
         here.channel.send(b"last", large(100_000))
@@ -164,7 +162,7 @@ def test_what_was_sent_before_the_end_arrives() -> None:
     run(story)
 
 
-def test_last_words_of_a_peer_that_left_something_unread_arrive() -> None:
+def test_messages_of_a_peer_with_unread_packets_arrive() -> None:
     async def story() -> None:
         ours, its = ipc.pair()
         end = End(ours)

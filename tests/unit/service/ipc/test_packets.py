@@ -35,7 +35,7 @@ def test_a_packet_keeps_its_bounds_and_its_descriptor(ends: Pair) -> None:
     assert ipc.receive(there) == (bytes(ipc.MAXIMUM_PACKET), [])
 
 
-def test_the_end_of_the_connection_has_no_byte(ends: Pair) -> None:
+def test_the_end_of_the_connection_is_an_empty_packet(ends: Pair) -> None:
     here, there = ends
     ipc.send(here, b"last")
     here.close()
@@ -69,7 +69,7 @@ def test_descriptors_beyond_the_first_are_refused_and_closed(ends: Pair, surplus
     assert descriptors() == before
 
 
-def test_a_full_socket_that_does_not_block_says_so(ends: Pair) -> None:
+def test_a_full_nonblocking_socket_raises(ends: Pair) -> None:
     here, _ = ends
     here.setblocking(False)
 

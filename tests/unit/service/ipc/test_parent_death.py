@@ -1,4 +1,4 @@
-"""The end of a process with its parent, in real processes."""
+"""The parent-death signal, in real processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ else:
 
 
 def started(kind: str) -> subprocess.Popen[bytes]:
-    """A parent whose child waits; the child has the parent's output."""
+    """Start a parent whose child waits; the child writes to the parent's output."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

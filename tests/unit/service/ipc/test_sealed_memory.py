@@ -15,12 +15,12 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_parts_stand_one_behind_the_other() -> None:
+def test_parts_are_concatenated() -> None:
     with SealedMemory.of(b"photo", memoryview(b"name"), b"") as memory:
         assert (memory.size, memory.read(0, 5), memory.read(5, 100)) == (9, b"photo", b"name")
 
 
-def test_no_process_can_change_it() -> None:
+def test_content_is_immutable() -> None:
     with SealedMemory.of(b"photo") as memory:
         for change in (
             lambda: os.pwrite(memory.descriptor, b"x", 0),

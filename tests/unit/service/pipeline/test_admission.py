@@ -16,7 +16,7 @@ async def held(budget: Budget, units: int) -> AsyncGenerator[None, None]:
         budget.release(units)
 
 
-def test_nobody_overtakes() -> None:
+def test_requests_are_granted_in_order_of_arrival() -> None:
     async def story() -> None:
         budget = Budget(10)
         order: list[str] = []
@@ -40,7 +40,7 @@ def test_nobody_overtakes() -> None:
     run(story)
 
 
-def test_more_than_everything_is_lent_to_one_who_is_alone() -> None:
+def test_more_than_the_total_is_granted_alone() -> None:
     async def story() -> None:
         budget = Budget(10)
         await budget.take(1)
@@ -59,7 +59,7 @@ def test_more_than_everything_is_lent_to_one_who_is_alone() -> None:
     run(story)
 
 
-def test_who_leaves_the_line_lets_the_next_one_pass() -> None:
+def test_a_cancelled_request_lets_the_next_one_pass() -> None:
     async def story() -> None:
         budget = Budget(10)
         await budget.take(5)
@@ -74,7 +74,7 @@ def test_who_leaves_the_line_lets_the_next_one_pass() -> None:
     run(story)
 
 
-def test_who_is_cancelled_as_its_turn_comes_gives_it_on() -> None:
+def test_a_request_cancelled_when_granted_releases_its_units() -> None:
     async def story() -> None:
         for release_first in (True, False):
             budget = Budget(1)
@@ -95,8 +95,8 @@ def test_who_is_cancelled_as_its_turn_comes_gives_it_on() -> None:
     run(story)
 
 
-def test_any_order_of_visits_and_departures_keeps_the_bound_and_forgets_nobody() -> None:
-    """Drawn stories: sizes from nothing to twice the budget, some cancelled at any point."""
+def test_random_requests_and_cancellations_keep_the_bound_and_starve_none() -> None:
+    """Random sizes from 0 to twice the budget, some requests cancelled at a random point."""
 
     async def story() -> None:
         draw = random.Random(4)

@@ -39,7 +39,7 @@ def test_no_face_is_an_empty_list() -> None:
     assert answers.detected("a", []) == b'{"filename":"a","faces-count":0,"faces":[]}'
 
 
-def test_computed_repeats_what_came_in_but_for_what_was_found() -> None:
+def test_computed_echoes_the_face_except_computed_fields() -> None:
     echo = {"left": "102", "id": 7, "descriptor": "old"}
     read = json.loads(answers.computed("a", echo, FACE))
     assert read["filename"] == "a"
@@ -50,7 +50,7 @@ def test_computed_repeats_what_came_in_but_for_what_was_found() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_php_cannot_read_is_never_sent(value: float) -> None:
+def test_rejects_numbers_that_php_cannot_parse(value: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         answers.detected("a", [replace(FACE, descriptor=np.full(128, value, np.float32))])
 

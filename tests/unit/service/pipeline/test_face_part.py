@@ -17,7 +17,7 @@ def test_the_apps_own_face() -> None:
     assert known.echo == FACE
 
 
-def test_whatever_else_came_in_is_kept() -> None:
+def test_other_fields_are_kept() -> None:
     sent = {**FACE, "id": 10**30, "person": None, "naïve": [{"a": "\ud800"}], "landmarks": []}
     assert parse_face(json.dumps(sent)).echo == sent
 
@@ -67,12 +67,12 @@ def test_a_face_may_reach_over_the_border() -> None:
         json.dumps(FACE).replace("1.1", "1e999"),
     ],
 )
-def test_no_json_object(text: str) -> None:
+def test_rejects_other_json(text: str) -> None:
     with pytest.raises(BadFace):
         parse_face(text)
 
 
-def test_bytes_that_are_no_text() -> None:
+def test_rejects_bytes_that_are_not_text() -> None:
     with pytest.raises(BadFace):
         parse_face(b'{"left": "\xff"}')
 
@@ -97,18 +97,18 @@ def test_bytes_that_are_no_text() -> None:
         "9" * 5000,
     ],
 )
-def test_edges_that_are_no_pixels(edge: str, value: object) -> None:
+def test_rejects_edges_that_are_not_pixels(edge: str, value: object) -> None:
     with pytest.raises(BadFace, match=edge):
         parse_face(json.dumps({**FACE, edge: value}))
 
 
 @pytest.mark.parametrize("edge", Rectangle._fields)
-def test_a_missing_edge(edge: str) -> None:
+def test_rejects_a_missing_edge(edge: str) -> None:
     with pytest.raises(BadFace, match=f"no edge '{edge}'"):
         parse_face(json.dumps({name: value for name, value in FACE.items() if name != edge}))
 
 
 @pytest.mark.parametrize("change", [{"right": 102}, {"right": 101}, {"bottom": 167}, {"top": 241}])
-def test_an_empty_face(change: dict[str, int]) -> None:
+def test_rejects_an_empty_face(change: dict[str, int]) -> None:
     with pytest.raises(BadFace, match="empty"):
         parse_face(json.dumps({**FACE, **change}))

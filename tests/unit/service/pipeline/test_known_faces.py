@@ -1,4 +1,4 @@
-"""`/compute` over HTTP, face after face of the same original, with a recogniser that the test steers."""
+"""`/compute` over HTTP for several faces of the same original, with a controlled recogniser."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def original(value: int) -> bytes:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The gray value of each photo that was decoded, in their order."""
+    """Gray values of the decoded photos, in order of decoding."""
     values: list[int] = []
     decode = DecoderPool.decode
 
@@ -60,8 +60,8 @@ def face_of(caller: httpx.Client, photo: bytes, left: int = 10) -> int:
     return answered.status_code
 
 
-def told(caller: httpx.Client) -> tuple[float, float, float]:
-    """Hits, misses and bytes of originals."""
+def original_counters(caller: httpx.Client) -> tuple[float, float, float]:
+    """Hits, misses and bytes of the cache of originals."""
     sampled = values(caller)
     return (
         sampled["face_originals_hits_total",],
@@ -78,7 +78,7 @@ def test_an_original_is_decoded_once_for_all_its_faces(
         ready(caller)
         assert [face_of(caller, photo, left) for left in range(4) for photo in (one, other)] == [200] * 8
         assert sorted(decoded) == [50, 200]
-        assert told(caller) == (6, 2, 2 * BYTES)
+        assert original_counters(caller) == (6, 2, 2 * BYTES)
         assert values(caller)["face_photos_bytes_lent",] == 2 * BYTES
         assert values(caller)["face_stage_seconds_count", "decode"] == 2
         assert caller.post("/detect", files={"file": ("a", one)}).status_code == 200
@@ -86,7 +86,7 @@ def test_an_original_is_decoded_once_for_all_its_faces(
     assert sorted(decoded) == [50, 50, 50, 200]  # photos to be searched come once each, and are not held
 
 
-def test_the_memory_goes_back_after_a_while(
+def test_the_memory_is_released_after_expiry(
     serving: Server, key_header: dict[bytes, bytes], decoded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(originals, "SECONDS", 0.3)
@@ -95,13 +95,13 @@ def test_the_memory_goes_back_after_a_while(
         for face in range(2):
             assert face_of(caller, original(50)) == 200
             deadline = time.monotonic() + PATIENCE
-            while told(caller)[2]:
+            while original_counters(caller)[2]:
                 assert time.monotonic() < deadline
             assert values(caller)["face_photos_bytes_lent",] == 0
             assert len(decoded) == face + 1
 
 
-def test_an_original_that_gave_way_while_its_next_face_waited_is_decoded_again(
+def test_an_original_evicted_while_its_next_face_waited_is_decoded_again(
     serving: Server,
     recognizer: SteeredRecognizer,
     key_header: dict[bytes, bytes],
@@ -134,10 +134,10 @@ def test_an_original_that_gave_way_while_its_next_face_waited_is_decoded_again(
         wait_for(1)
         answers.append(pool.submit(face_of, caller, original(50)))
         wait_for(2)
-        assert told(caller) == (0, 1, BYTES)
+        assert original_counters(caller) == (0, 1, BYTES)
         recognizer.gate.set()
         assert [answer.result(PATIENCE) for answer in answers] == [200] * 3
-        assert told(caller) == (0, 2, BYTES)
+        assert original_counters(caller) == (0, 2, BYTES)
     assert decoded[2:] == [100, 50]
 
 
@@ -152,13 +152,13 @@ def test_callers_with_the_same_original_at_once(
     ):
         ready(caller)
         assert list(pool.map(lambda left: face_of(caller, photo, left), range(40))) == [200] * 40
-        hits, misses, held = told(caller)
+        hits, misses, held = original_counters(caller)
         assert (hits + misses, misses, held) == (40, len(decoded), BYTES)
         assert misses <= 8
         assert values(caller)["face_photos_bytes_lent",] == BYTES
 
 
-def test_a_face_that_is_tried_again_has_all_the_memory(
+def test_a_retried_face_has_the_whole_budget(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], decoded: list[int]
 ) -> None:
     with serving(FACE_MEMORY=MEMORY) as port, client(port, key_header) as caller:
@@ -168,21 +168,19 @@ def test_a_face_that_is_tried_again_has_all_the_memory(
         assert face_of(caller, original(50)) == 200
         assert recognizer.fallback_allowed == [False, False, False, True]
         assert decoded == [200, 50, 50]
-        assert told(caller) == (1, 3, BYTES)  # the other one gave way
+        assert original_counters(caller) == (1, 3, BYTES)  # the other one gave way
         recognizer.failures = [EngineError("no"), EngineError("and no again")]
         assert face_of(caller, original(50)) == 500
-        assert told(caller)[2] == values(caller)["face_photos_bytes_lent",] == 0
+        assert original_counters(caller)[2] == values(caller)["face_photos_bytes_lent",] == 0
         assert face_of(caller, original(50)) == 200
 
 
-def test_a_file_that_cannot_be_decoded_leaves_nothing_behind(
-    serving: Server, key_header: dict[bytes, bytes]
-) -> None:
+def test_an_undecodable_file_holds_no_memory(serving: Server, key_header: dict[bytes, bytes]) -> None:
     with serving(FACE_MEMORY=MEMORY) as port, client(port, key_header) as caller:
         ready(caller)
         file = io.BytesIO()
         Image.fromarray(np.zeros((200, 200, 3), np.uint8)).save(file, "PNG")
         for _ in range(2):
             assert face_of(caller, file.getvalue()[:100]) == 415
-        assert told(caller) == (0, 0, 0)
+        assert original_counters(caller) == (0, 0, 0)
         assert values(caller)["face_photos_bytes_lent",] == 0

@@ -1,4 +1,4 @@
-"""Decoded originals under a budget: which are dropped, when, and what the budget counts."""
+"""Decoded originals within a budget: eviction, expiry, and granted bytes."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from tests.unit.service.stories import run
 
 SIDE = 10
 BYTES = 3 * SIDE * SIDE
-"""Of each original here."""
+"""Bytes of each original here."""
 
 
 def pixels(value: int = 0) -> NDArray[np.uint8]:
@@ -25,7 +25,7 @@ def pixels(value: int = 0) -> NDArray[np.uint8]:
 
 
 async def kept(held: Originals, budget: Budget, *keys: bytes) -> None:
-    """Each of these decoded by a photo of its own, one after the other."""
+    """Hold these originals, each decoded for a separate photo, in this order."""
     for key in keys:
         await budget.take(BYTES)
         budget.release(BYTES - held.keep(key, pixels(key[0]), 0))
@@ -51,7 +51,7 @@ def test_the_digest_is_of_all_bytes() -> None:
     assert len({digest(data), digest(data + b"\0"), digest(data[:-1] + b"\1"), digest(b"\1" + data[1:])}) == 4
 
 
-def test_what_is_held_counts_as_lent_and_cannot_be_written() -> None:
+def test_held_originals_count_as_granted_and_are_read_only() -> None:
     async def story() -> None:
         budget = Budget(10 * BYTES)
         held = Originals(budget)
@@ -67,7 +67,7 @@ def test_what_is_held_counts_as_lent_and_cannot_be_written() -> None:
     run(story)
 
 
-def test_a_photo_that_asks_for_memory_has_it_at_once() -> None:
+def test_memory_of_idle_originals_is_reclaimed_at_once() -> None:
     async def story() -> None:
         budget = Budget(4 * BYTES)
         held = Originals(budget)
@@ -86,7 +86,7 @@ def test_a_photo_that_asks_for_memory_has_it_at_once() -> None:
     run(story)
 
 
-def test_nothing_is_dropped_for_a_photo_that_has_to_wait_all_the_same() -> None:
+def test_nothing_is_evicted_for_a_photo_that_would_wait_anyway() -> None:
     async def story() -> None:
         budget = Budget(4 * BYTES)
         held = Originals(budget)
@@ -102,7 +102,7 @@ def test_nothing_is_dropped_for_a_photo_that_has_to_wait_all_the_same() -> None:
     run(story)
 
 
-def test_what_a_thread_reads_is_not_dropped() -> None:
+def test_an_original_with_readers_is_not_evicted() -> None:
     async def story() -> None:
         queue = Queue(2, 2 * BYTES)
         held = Originals(queue.memory)
@@ -129,7 +129,7 @@ def test_what_a_thread_reads_is_not_dropped() -> None:
     run(story)
 
 
-def test_a_bounded_number_is_held() -> None:
+def test_the_number_of_originals_is_bounded() -> None:
     async def story() -> None:
         budget = Budget(100 * BYTES)
         held = Originals(budget)
@@ -145,15 +145,15 @@ def test_an_original_that_leaves_no_room_for_its_reader_is_not_held() -> None:
     async def story() -> None:
         budget = Budget(2 * BYTES)
         held = Originals(budget)
-        assert held.keep(b"a", pixels(), beside=BYTES + 1) == 0
+        assert held.keep(b"a", pixels(), reader_bytes=BYTES + 1) == 0
         assert not held.refresh(b"a")
         await budget.take(BYTES)
-        assert held.keep(b"a", pixels(), beside=BYTES) == BYTES
+        assert held.keep(b"a", pixels(), reader_bytes=BYTES) == BYTES
 
     run(story)
 
 
-def test_an_idle_original_is_dropped_and_its_memory_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_original_expires_and_releases_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(originals, "SECONDS", 0.2)
 
     async def story() -> None:
@@ -176,7 +176,7 @@ def test_an_idle_original_is_dropped_and_its_memory_given_back(monkeypatch: pyte
     run(story)
 
 
-def test_a_used_original_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_use_postpones_expiry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(originals, "SECONDS", 1)
 
     async def story() -> None:
@@ -191,8 +191,8 @@ def test_a_used_original_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     run(story)
 
 
-def test_any_order_of_photos_keeps_the_bound_and_leaks_nothing() -> None:
-    """Drawn stories in threads: photos that decode or read, some cancelled, some failing, some of the whole budget."""
+def test_random_photos_keep_the_bound_and_leak_nothing() -> None:
+    """Random photos in threads: decoding or reading, some cancelled, some failing, some of the whole budget."""
 
     async def story() -> None:
         draw = random.Random(4)

@@ -35,7 +35,7 @@ def test_results_and_exceptions_reach_their_caller() -> None:
     run(story)
 
 
-def test_never_more_at_once_than_workers_and_all_run() -> None:
+def test_concurrency_is_bounded_and_all_work_runs() -> None:
     async def story() -> None:
         queue = queue_of(3)
         lock = threading.Lock()
@@ -58,7 +58,7 @@ def test_never_more_at_once_than_workers_and_all_run() -> None:
     run(story)
 
 
-def test_work_that_is_cancelled_while_it_waits_costs_nothing() -> None:
+def test_work_cancelled_while_waiting_never_runs() -> None:
     async def story() -> None:
         queue = queue_of(1)
         gate = threading.Event()
@@ -125,7 +125,7 @@ def test_a_caller_that_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_on
     run(story)
 
 
-def test_waiting_for_a_place_does_not_count() -> None:
+def test_the_time_limit_excludes_waiting_for_a_place() -> None:
     async def story() -> None:
         queue = queue_of(1, seconds=0.2)
         gate = threading.Event()
@@ -166,7 +166,7 @@ def test_photos_wait_for_memory_and_keep_it_until_their_thread_ends() -> None:
     run(story)
 
 
-def test_a_caller_that_leaves_while_it_waits_for_memory_gives_its_place_back() -> None:
+def test_a_request_cancelled_while_waiting_for_memory_releases_its_place() -> None:
     async def story() -> None:
         queue = queue_of(2, memory=100)
         gate = threading.Event()
@@ -186,7 +186,7 @@ def test_a_caller_that_leaves_while_it_waits_for_memory_gives_its_place_back() -
 
 
 @pytest.mark.parametrize("outcome", ["done", "failed", "abandoned"])
-def test_what_a_photo_leaves_behind_stays_lent(outcome: str) -> None:
+def test_kept_bytes_stay_granted(outcome: str) -> None:
     async def story() -> None:
         queue = queue_of(1, memory=100, seconds=0.01 if outcome == "abandoned" else 0)
         gate = threading.Event()
@@ -211,7 +211,7 @@ def test_what_a_photo_leaves_behind_stays_lent(outcome: str) -> None:
     run(story)
 
 
-def test_work_that_is_cancelled_between_threads_goes_no_further() -> None:
+def test_work_cancelled_between_threads_stops() -> None:
     async def story() -> None:
         queue = queue_of(1, memory=10)
         begun, order = asyncio.Event(), list[str]()

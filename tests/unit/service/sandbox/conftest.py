@@ -1,4 +1,4 @@
-"""Programs that restrict themselves, each in a process of its own: nothing of it can be taken back."""
+"""Programs that restrict themselves, each in a separate process, since restrictions cannot be undone."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from service.sandbox import landlock, seccomp
 
 ROOT = Path(__file__).parents[4]
 PATIENCE = 60
-"""Seconds after which a program has failed; none depends on how fast the machine is."""
+"""Timeout of a program in seconds; no test depends on the speed of the machine."""
 
 PRELUDE = """
 import errno, os, socket, sys

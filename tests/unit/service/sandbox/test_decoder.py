@@ -1,4 +1,4 @@
-"""A decoder: opens no file, starts no program, has no network, and decodes every format as before."""
+"""Sandbox of a decoder: no file, no program, no network, and unchanged results for every format."""
 
 import hashlib
 import io
@@ -163,7 +163,7 @@ print(json.dumps({path: outcome(data) for path, data in photos.items()}))
 
 
 def _outcomes(run: RunProgram, paths: list[Path]) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Digest of the pixels, or the reason why there are none, by path: restricted, and not."""
+    """Digest of the pixels, or the error, by path: within the sandbox, and outside."""
     outcomes = [json.loads(run(DECODE, word, *paths).stdout) for word in ("restricted", "free")]
     return outcomes[0], outcomes[1]
 

@@ -1,4 +1,4 @@
-"""No file grows, and the out-of-memory killer takes the process first."""
+"""Limits of file growth, and the out-of-memory killer's score."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ assert one.send(b"1") == 1
     )
 
 
-def test_a_log_in_a_file_goes_on(tmp_path: Path) -> None:
+def test_a_log_in_a_file_can_grow(tmp_path: Path) -> None:
     program = """
 assert not forbid_file_growth()
 sys.stderr.write("logged")
@@ -45,7 +45,7 @@ sys.stderr.flush()
     assert log.read_text() == "logged"
 
 
-def test_the_process_is_killed_first_and_its_children_with_it(run: RunProgram) -> None:
+def test_the_oom_score_rises_and_is_inherited(run: RunProgram) -> None:
     run(
         """
 from service.sandbox.limits import OOM_SCORE
@@ -64,7 +64,7 @@ assert in_child(child) == 0
     )
 
 
-def test_a_proc_that_cannot_be_written_is_tolerated(run: RunProgram, abi: int) -> None:
+def test_a_read_only_proc_is_tolerated(run: RunProgram, abi: int) -> None:
     done = run(
         """
 import logging

@@ -1,4 +1,4 @@
-"""The worker: changes no file but where it may, opens no connection, and starts dlib's processes as before."""
+"""Sandbox of the worker: files change in its folders alone, no connection opens, and dlib's processes start."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.not_quick
 
 
 @pytest.mark.usefixtures("filters")
-def test_all_that_the_kernel_offers_is_in_force(run: RunProgram, abi: int) -> None:
+def test_every_offered_restriction_is_in_force(run: RunProgram, abi: int) -> None:
     done = run(
         """
 descriptors = os.listdir("/proc/self/fd")
@@ -83,7 +83,7 @@ assert subprocess.run([sys.executable, "-c", "import json"]).returncode == 0
     )
 
 
-def test_a_missing_folder_is_made_and_an_impossible_one_left_out(
+def test_a_missing_folder_is_created_and_an_impossible_one_skipped(
     run: RunProgram, abi: int, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -127,7 +127,7 @@ assert os.write(descriptor, b"12") == 2
 
 @pytest.mark.usefixtures("filters")
 @pytest.mark.parametrize("restrict", ["restrict_worker([])", "restrict_decoder()"])
-def test_io_uring_goes_past_no_filter(run: RunProgram, restrict: str) -> None:
+def test_io_uring_is_refused(run: RunProgram, restrict: str) -> None:
     done = run(
         f"""
 from service.kernel import system_call
@@ -187,7 +187,7 @@ assert error_of(socket.socket().bind, ("127.0.0.1", 0)) == "EACCES"
     )
 
 
-def test_signals_come_in_and_do_not_go_out(run: RunProgram, abi: int) -> None:
+def test_signals_arrive_but_do_not_leave_the_sandbox(run: RunProgram, abi: int) -> None:
     if abi < landlock.SCOPES_ABI:
         pytest.skip(f"this kernel's Landlock (ABI {abi}) has no scopes")
     run(

@@ -1,4 +1,4 @@
-"""A dispatch, and scripted workers one after the other."""
+"""Test harness of a Dispatch with scripted workers, one at a time."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ NAME = "private.jpg"
 Answer = asyncio.Task[bytes]
 
 
-class Story:
-    """A dispatch, and workers one after the other."""
+class DispatchScenario:
+    """A Dispatch, and its scripted workers, one at a time."""
 
     def __init__(self) -> None:
         self.resent: list[Death] = []
@@ -38,7 +38,7 @@ class Story:
         return peer
 
     def post(self, *contents: bytes) -> list[Answer]:
-        """Photos, all of which have reached the dispatch."""
+        """Queue photos."""
         return [asyncio.create_task(self._post(content)) for content in contents]
 
     async def die(self, peer: Peer, death: Death, *, ready: bool = True) -> None:
@@ -61,11 +61,11 @@ class Story:
         return await self.dispatch.answer(job(content))
 
     def _received(self, message: Message) -> None:
-        told = from_worker(message.head)
-        if isinstance(told, Begun):
-            self.dispatch.begun(told)
+        parsed = from_worker(message.head)
+        if isinstance(parsed, Begun):
+            self.dispatch.begun(parsed)
         else:
-            self.dispatch.ended(told, message.body)  # type: ignore[arg-type]
+            self.dispatch.ended(parsed, message.body)  # type: ignore[arg-type]
 
     def _replace(self) -> None:
         self.replaced += 1

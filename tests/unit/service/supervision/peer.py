@@ -1,4 +1,4 @@
-"""A worker whose messages and end the test writes, at the other end of a real connection."""
+"""A scripted worker at the other end of a real connection."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from service.messages import (
 from tests.unit.service.stories import settle
 
 
-class Came(NamedTuple):
-    """A photo that came to the worker."""
+class Received(NamedTuple):
+    """A photo that the worker has received."""
 
     photo: Photo
     content: bytes
-    """Of its memory file."""
+    """Content of its memory file."""
 
     @property
     def number(self) -> int:
@@ -38,7 +38,7 @@ class Peer:
     """The worker's end of a connection, on the running event loop."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self.photos: asyncio.Queue[Came] = asyncio.Queue()
+        self.photos: asyncio.Queue[Received] = asyncio.Queue()
         self.cancelled: asyncio.Queue[int] = asyncio.Queue()
         self.requests: asyncio.Queue[int] = asyncio.Queue()
         self.closed = asyncio.Event()
@@ -47,14 +47,14 @@ class Peer:
     def send(self, message: FromWorker, body: bytes = b"") -> None:
         self.channel.send(message.head(), body)
 
-    def begin(self, came: Came) -> None:
+    def begin(self, came: Received) -> None:
         self.send(Begun(number=came.number, format="JPEG", width=640, height=480))
 
-    def answer(self, came: Came, body: bytes = b"{}") -> None:
+    def answer(self, came: Received, body: bytes = b"{}") -> None:
         self.send(Answered(number=came.number), body)
 
-    async def photo(self, *, begun: bool = True) -> Came:
-        """The next photo, in work from now on."""
+    async def photo(self, *, begun: bool = True) -> Received:
+        """The next photo; its processing is reported as started."""
         came = await self.photos.get()
         if begun:
             self.begin(came)
@@ -62,27 +62,27 @@ class Peer:
         return came
 
     async def is_idle(self) -> bool:
-        """Whether no photo comes."""
+        """True if no photo arrives."""
         await settle()
         return self.photos.empty()
 
     def _received(self, message: Message) -> None:
-        match told := from_web(message.head):
+        match parsed := from_web(message.head):
             case Photo():
                 assert message.memory is not None
                 with message.memory as memory:
-                    self.photos.put_nowait(Came(told, memory.read(0, memory.size)))
+                    self.photos.put_nowait(Received(parsed, memory.read(0, memory.size)))
             case Cancel():
-                self.cancelled.put_nowait(told.number)
+                self.cancelled.put_nowait(parsed.number)
             case StatusRequest():
-                self.requests.put_nowait(told.number)
+                self.requests.put_nowait(parsed.number)
 
 
 class Worker(Peer):
-    """`service.supervision.WorkerProcess` with an end that the test decides."""
+    """A scripted `service.supervision.WorkerProcess`."""
 
     def __init__(self, *, low_memory: bool = False, leaves: bool = True) -> None:
-        """`leaves`: it ends by itself with its connection, as it should."""
+        """`leaves`: it exits at the end of its connection, as a real worker does."""
         self.connection, others = ipc.pair()
         super().__init__(others)
         self.low_memory = low_memory
@@ -101,7 +101,7 @@ class Worker(Peer):
         return await asyncio.shield(self._status)
 
     def die(self, status: int) -> None:
-        """The end of the process, and so of its connection."""
+        """Exit, which ends the connection too."""
         if not self._status.done():
             self._status.set_result(status)
         self.channel.close()

@@ -1,4 +1,4 @@
-"""Photos that were in work when a worker died: sent again, alone, and refused in the end."""
+"""Photos in progress at a worker's death: resent alone, and refused at the second death."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from service.supervision import dispatch
 from service.supervision.deaths import Death
 from tests.unit.service.stories import run, settle
-from tests.unit.service.supervision.dispatched import CRASH, NAME, Story, refusal
+from tests.unit.service.supervision.dispatched import CRASH, NAME, DispatchScenario, refusal
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leaks")
 
@@ -17,9 +17,9 @@ KILLED = Death("SIGKILL", unrelated=True)
 OUT_OF_MEMORY = Death("out of memory", out_of_memory=True)
 
 
-def test_photos_in_work_at_a_death_go_again_alone_and_before_all_others() -> None:
+def test_photos_in_progress_at_a_death_are_resent_alone_and_first() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         answers = service.post(b"a", b"b", b"waits there", b"d")
         for _ in range(2):
@@ -48,7 +48,7 @@ def test_photos_in_work_at_a_death_go_again_alone_and_before_all_others() -> Non
 
 def test_a_suspect_waits_for_the_end_of_all_others() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         suspect, beside = service.post(b"suspect", b"beside")
         await peer.photo()
@@ -71,7 +71,7 @@ def test_a_suspect_waits_for_the_end_of_all_others() -> None:
 
 def test_the_photo_that_is_alone_at_a_second_death_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         culprit, honest = service.post(b"culprit", b"honest")
         for _ in range(2):
@@ -95,9 +95,9 @@ def test_the_photo_that_is_alone_at_a_second_death_is_refused(caplog: pytest.Log
     assert NAME not in line
 
 
-def test_a_death_before_any_photo_is_in_work_makes_all_of_them_suspects() -> None:
+def test_a_death_before_any_photo_is_in_progress_makes_all_of_them_suspects() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         answers = service.post(b"a", b"b")
         for _ in range(2):
@@ -114,9 +114,9 @@ def test_a_death_before_any_photo_is_in_work_makes_all_of_them_suspects() -> Non
     run(story)
 
 
-def test_memory_is_refused_only_after_the_smallest_worker() -> None:
+def test_out_of_memory_is_refused_after_a_low_memory_worker() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         large, waits = service.post(b"large", b"waits")
         await peer.photo()
@@ -140,9 +140,9 @@ def test_memory_is_refused_only_after_the_smallest_worker() -> None:
     run(story)
 
 
-def test_a_smallest_worker_is_replaced_once_it_has_answered() -> None:
+def test_a_low_memory_worker_is_replaced_after_its_answer() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         large, waits = service.post(b"large", b"waits")
         peer = service.start()
         await peer.photo()
@@ -164,9 +164,9 @@ def test_a_smallest_worker_is_replaced_once_it_has_answered() -> None:
     run(story)
 
 
-def test_a_worker_of_the_wrong_size_is_replaced() -> None:
+def test_a_worker_with_the_wrong_settings_is_replaced() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         (large,) = service.post(b"large")
         peer = service.start()
         await peer.photo()
@@ -176,7 +176,7 @@ def test_a_worker_of_the_wrong_size_is_replaced() -> None:
             await settle()
         assert await peer.is_idle() == (service.replaced == 1)
         assert service.replaced == 1
-        # Its caller hangs up while the smallest one starts.
+        # Its caller hangs up while the low-memory worker starts.
         large.cancel()
         await settle()
         peer.channel.close()
@@ -188,9 +188,9 @@ def test_a_worker_of_the_wrong_size_is_replaced() -> None:
     run(story)
 
 
-def test_a_crash_of_the_smallest_worker_is_the_images_fault() -> None:
+def test_a_crash_of_a_low_memory_worker_blames_the_image() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         (large,) = service.post(b"large")
         for death in (OUT_OF_MEMORY, OUT_OF_MEMORY, CRASH):
             peer = service.start(low_memory=service.dispatch.needs_low_memory)
@@ -202,11 +202,11 @@ def test_a_crash_of_the_smallest_worker_is_the_images_fault() -> None:
     run(story)
 
 
-def test_workers_killed_unrelated_blame_no_photo_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unrelated_kills_blame_a_photo_after_maximum_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "MAXIMUM_DEATHS", 4)
 
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         pair = service.post(b"a", b"b")
         for _ in range(3):
             peer = service.start()
@@ -234,7 +234,7 @@ def test_workers_killed_unrelated_blame_no_photo_for_long(monkeypatch: pytest.Mo
 
 def test_deaths_before_the_warm_up_blame_no_photo() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         answers = service.post(b"a", b"b")
         for death in (CRASH, OUT_OF_MEMORY, CRASH, CRASH):
             peer = service.start()

@@ -29,7 +29,7 @@ def test_signals_of_other_processes_blame_no_photo(vmstat: Path) -> None:
         assert death(-number, 5) == Death(number.name, unrelated=True)
 
 
-def test_the_kernels_killer_differs_from_others_by_its_counter(vmstat: Path) -> None:
+def test_the_oom_killer_is_detected_by_its_counter(vmstat: Path) -> None:
     assert death(-signal.SIGKILL, 4) == Death("out of memory", out_of_memory=True)
     assert death(-signal.SIGTERM, 4) == Death("SIGTERM", unrelated=True)
     assert death(-signal.SIGSEGV, 4) == Death("SIGSEGV")

@@ -9,14 +9,14 @@ from service.ipc import SealedMemory
 from service.messages import Cancelled, Faulted, RefusedPhoto
 from service.supervision import NeverReady, WorkerFault, dispatch
 from tests.unit.service.stories import run, settle
-from tests.unit.service.supervision.dispatched import CRASH, NAME, Story, job, refusal
+from tests.unit.service.supervision.dispatched import CRASH, NAME, DispatchScenario, job, refusal
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leaks")
 
 
-def test_photos_go_in_the_order_of_their_arrival_with_all_their_bytes() -> None:
+def test_photos_are_sent_in_order_of_arrival_with_all_their_bytes() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         answers = service.post(b"first", b"second")
         await settle()
         assert service.dispatch.waiting == 2
@@ -34,11 +34,11 @@ def test_photos_go_in_the_order_of_their_arrival_with_all_their_bytes() -> None:
     run(story)
 
 
-def test_the_worker_has_no_more_than_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unanswered_photos_do_not_exceed_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "WINDOW", 2)
 
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         answers = service.post(*(b"%d" % number for number in range(5)))
         first, second = await peer.photo(), await peer.photo()
@@ -58,9 +58,9 @@ def test_the_worker_has_no_more_than_the_window(monkeypatch: pytest.MonkeyPatch)
     run(story)
 
 
-def test_outcomes_of_the_worker() -> None:
+def test_outcomes_reach_the_caller() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         refused, faulted, given_up = service.post(b"refused", b"faulted", b"given up")
         numbers = [(await peer.photo()).number for _ in range(3)]
@@ -78,9 +78,9 @@ def test_outcomes_of_the_worker() -> None:
     run(story)
 
 
-def test_a_caller_that_hangs_up_while_its_photo_waits_leaves_no_trace() -> None:
+def test_a_hang_up_removes_a_waiting_photo() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         gone, stays = service.post(b"gone", b"stays")
         await settle()
         gone.cancel()
@@ -96,9 +96,9 @@ def test_a_caller_that_hangs_up_while_its_photo_waits_leaves_no_trace() -> None:
     run(story)
 
 
-def test_a_caller_that_hangs_up_in_the_moment_of_sending_is_not_sent() -> None:
+def test_a_photo_cancelled_at_the_moment_of_sending_is_not_sent() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         gone, stays = service.post(b"gone", b"stays")
         await settle()
         gone.cancel()
@@ -113,13 +113,13 @@ def test_a_caller_that_hangs_up_in_the_moment_of_sending_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize("begun", [True, False])
-def test_a_photo_whose_caller_hangs_up_counts_until_its_work_is_over(
+def test_a_cancelled_photo_counts_until_its_processing_ends(
     begun: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch, "WINDOW", 1)
 
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         gone, stays = service.post(b"gone", b"stays")
         came = await peer.photo(begun=begun)
@@ -135,9 +135,9 @@ def test_a_photo_whose_caller_hangs_up_counts_until_its_work_is_over(
     run(story)
 
 
-def test_a_photo_whose_caller_has_hung_up_is_not_sent_again() -> None:
+def test_a_cancelled_photo_is_not_resent() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         gone, other = service.post(b"gone", b"other")
         for _ in range(2):
@@ -159,7 +159,7 @@ def test_a_photo_whose_caller_has_hung_up_is_not_sent_again() -> None:
 
 def test_an_answer_after_its_caller_has_hung_up_is_dropped() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         (gone,) = service.post(b"gone")
         came = await peer.photo()
@@ -172,9 +172,9 @@ def test_an_answer_after_its_caller_has_hung_up_is_dropped() -> None:
     run(story)
 
 
-def test_a_caller_that_hangs_up_between_two_workers() -> None:
+def test_a_hang_up_between_two_workers_removes_the_photo() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         (gone,) = service.post(b"gone")
         await peer.photo()
@@ -189,9 +189,9 @@ def test_a_caller_that_hangs_up_between_two_workers() -> None:
     run(story)
 
 
-def test_a_failure_ends_all_photos_now_and_later() -> None:
+def test_fail_ends_present_and_later_photos() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         answers = service.post(b"sent", b"sent too")
         for _ in range(2):
@@ -208,7 +208,7 @@ def test_a_failure_ends_all_photos_now_and_later() -> None:
 
 def test_a_photo_without_a_memory_file_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         peer = service.start()
         (first,) = service.post(b"first")
         came = await peer.photo()
@@ -232,7 +232,7 @@ def test_a_photo_without_a_memory_file_is_refused_where_none_will_be_freed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         answers = service.post(b"first", b"second")
         await settle()
         with monkeypatch.context() as patch:
@@ -255,7 +255,7 @@ def no_memory_file(*_: object) -> SealedMemory:
 
 def test_the_bytes_of_a_photo_are_held_once() -> None:
     async def story() -> None:
-        service = Story()
+        service = DispatchScenario()
         content = bytes(1000)
         (answer,) = service.post(content)
         await settle()

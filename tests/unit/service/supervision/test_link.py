@@ -18,8 +18,8 @@ from tests.unit.service.supervision.peer import Worker
 STATUS = WorkerStatus(metrics="face_faces_total 1.0\n", stages=None, restrictions={})
 
 
-class Story:
-    """A link to a worker, and what it says."""
+class LinkScenario:
+    """A link to a scripted worker."""
 
     def __init__(self, **worker: bool) -> None:
         self.worker = Worker(**worker)
@@ -33,15 +33,15 @@ class Story:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "CHECK_SECONDS", 0.01)
     monkeypatch.setattr(link, "STUCK_SECONDS", 0.05)
     monkeypatch.setattr(link, "CLOSING_SECONDS", 0.05)
 
 
-def test_a_worker_gets_photos_as_soon_as_it_is_open() -> None:
+def test_a_worker_gets_photos_as_soon_as_its_networks_are_loaded() -> None:
     async def story() -> None:
-        it = Story()
+        it = LinkScenario()
         job = Job(b"photo", "a", None, known=False, maximum_area=1)
         answer = asyncio.create_task(it.dispatch.answer(job))
         assert await it.worker.is_idle()
@@ -59,9 +59,9 @@ def test_a_worker_gets_photos_as_soon_as_it_is_open() -> None:
     run(story)
 
 
-def test_the_reason_not_to_start_arrives_however_much_is_unread() -> None:
+def test_the_reason_of_a_failed_start_arrives_despite_unread_messages() -> None:
     async def story() -> None:
-        it = Story()
+        it = LinkScenario()
         asking = asyncio.create_task(it.link.status())
         await asyncio.sleep(0)
         # Nothing more is read, as by a worker that loads its networks.
@@ -78,7 +78,7 @@ def test_the_reason_not_to_start_arrives_however_much_is_unread() -> None:
 
 def test_a_status_arrives() -> None:
     async def story() -> None:
-        it = Story()
+        it = LinkScenario()
         first, second = (asyncio.create_task(it.link.status()) for _ in range(2))
         numbers = [await it.worker.requests.get() for _ in range(2)]
         it.worker.send(StatusReport(number=99), STATUS.head())
@@ -93,9 +93,9 @@ def test_a_status_arrives() -> None:
     run(story)
 
 
-def test_a_status_is_given_up_in_time() -> None:
+def test_a_status_request_times_out() -> None:
     async def story() -> None:
-        it = Story()
+        it = LinkScenario()
         assert await it.link.status(0.01) is None
         late = await it.worker.requests.get()
         it.worker.send(StatusReport(number=late), STATUS.head())
@@ -107,9 +107,9 @@ def test_a_status_is_given_up_in_time() -> None:
     run(story)
 
 
-def test_a_worker_that_has_ended_is_not_asked() -> None:
+def test_the_status_of_an_exited_worker_is_none() -> None:
     async def story() -> None:
-        it = Story(leaves=False)
+        it = LinkScenario(leaves=False)
         it.worker.channel.close()
         await settle()
         started = time.monotonic()
@@ -121,11 +121,11 @@ def test_a_worker_that_has_ended_is_not_asked() -> None:
     run(story)
 
 
-def test_a_death_ends_a_question_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_death_ends_a_status_request_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "CHECK_SECONDS", 0.0)
 
     async def story() -> None:
-        it = Story()
+        it = LinkScenario()
         await it.worker.requests.get()  # the check whether it is stuck, which waits for STUCK_SECONDS
         it.worker.die(-9)
         await it.running
@@ -133,11 +133,11 @@ def test_a_death_ends_a_question_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     run(story)
 
 
-def test_closing_ends_a_question_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_ends_a_status_request_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "CHECK_SECONDS", 0.0)
 
     async def story() -> None:
-        it = Story()
+        it = LinkScenario()
         await it.worker.requests.get()
         it.link.close()
         assert (await it.running).cause == "exit status 0"
@@ -145,8 +145,8 @@ def test_closing_ends_a_question_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     run(story)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_an_earlier_kill_for_want_of_memory_is_of_another_process(
+@pytest.mark.usefixtures("short_timeouts")
+def test_an_earlier_oom_kill_is_attributed_to_another_process(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kernels = tmp_path / "vmstat"
@@ -155,7 +155,7 @@ def test_an_earlier_kill_for_want_of_memory_is_of_another_process(
     monkeypatch.setattr(link, "STUCK_SECONDS", 30.0)
 
     async def story() -> None:
-        it = Story()
+        it = LinkScenario()
         kernels.write_text("oom_kill 2\n")
         for _ in range(2):  # the second request says that the first has had its answer
             number = await it.worker.requests.get()
@@ -166,10 +166,10 @@ def test_an_earlier_kill_for_want_of_memory_is_of_another_process(
     run(story)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_worker_that_answers_nothing_is_ended() -> None:
+@pytest.mark.usefixtures("short_timeouts")
+def test_a_stuck_worker_is_killed() -> None:
     async def story() -> None:
-        it = Story(leaves=False)
+        it = LinkScenario(leaves=False)
         it.worker.open()
         await settle()
         assert await it.running == STUCK
@@ -186,10 +186,10 @@ def test_a_worker_that_answers_nothing_is_ended() -> None:
     run(story)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeouts")
 def test_a_worker_that_answers_is_not_stuck() -> None:
     async def story() -> None:
-        it = Story()
+        it = LinkScenario()
         for _ in range(5):
             it.worker.send(StatusReport(number=await it.worker.requests.get()), STATUS.head())
         assert not it.running.done()
@@ -199,10 +199,10 @@ def test_a_worker_that_answers_is_not_stuck() -> None:
     run(story)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeouts")
 def test_a_worker_that_stays_without_a_connection_is_killed() -> None:
     async def story() -> None:
-        it = Story(leaves=False)
+        it = LinkScenario(leaves=False)
         it.link.close()
         assert await it.running == UNENDED
         assert it.worker.kills == 1
@@ -227,22 +227,22 @@ def _negative(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("say", [_no_json, _other_side, _no_status, _negative])
-def test_a_worker_that_says_what_cannot_be_read_is_killed(
+def test_an_invalid_message_kills_the_worker(
     say: Callable[[Worker], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story() -> None:
-        it = Story(leaves=False)
+        it = LinkScenario(leaves=False)
         say(it.worker)
         assert await it.running == MALFORMED
         assert it.worker.kills == 1
 
     run(story)
-    assert "messages cannot be read" in caplog.text
+    assert "it sent an invalid message" in caplog.text
 
 
-def test_a_packet_that_is_no_message_ends_the_worker() -> None:
+def test_an_invalid_packet_ends_the_worker() -> None:
     async def story() -> None:
-        it = Story()
+        it = LinkScenario()
         it.worker.channel._connection.send(PREFIX.pack(2**50))
         assert (await it.running).cause == "exit status 0"
 

@@ -1,4 +1,4 @@
-"""Real worker processes, with a command of the test's."""
+"""Real worker processes, with other command lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from service.supervision.process import LOW_MEMORY_SETTINGS
 from tests.unit.service.stories import run
 
 LONG = 20.0
-"""Seconds that a thread computes."""
+"""Time that a thread computes."""
 
 
 def python(script: str) -> tuple[str, ...]:

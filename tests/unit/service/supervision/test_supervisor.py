@@ -105,7 +105,7 @@ def test_a_worker_that_dies_is_replaced_at_once_and_its_photo_is_answered(
     assert "the worker process died (SIGSEGV); another one is started" in caplog.text
 
 
-def test_failed_starts_in_a_row_end_the_service(caplog: pytest.LogCaptureFixture) -> None:
+def test_consecutive_failed_starts_end_the_service(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         it = Story()
         answer = it.post()
@@ -131,7 +131,7 @@ def test_failed_starts_in_a_row_end_the_service(caplog: pytest.LogCaptureFixture
     run(story)
 
 
-def test_a_start_that_succeeds_sets_the_count_back() -> None:
+def test_a_successful_start_resets_the_count() -> None:
     async def story() -> None:
         it = Story()
         for _ in range(2):
@@ -145,7 +145,7 @@ def test_a_start_that_succeeds_sets_the_count_back() -> None:
     run(story)
 
 
-def test_a_worker_that_cannot_start_at_first_ends_the_service_at_once() -> None:
+def test_a_first_worker_that_cannot_start_ends_the_service_at_once() -> None:
     async def story() -> None:
         it = Story()
         answer = it.post()
@@ -205,7 +205,7 @@ def test_a_process_that_cannot_be_started_is_a_failed_start() -> None:
     run(story)
 
 
-def test_closing_in_a_pause_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_ends_a_backoff_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "FIRST_PAUSE", 1000)
 
     async def story() -> None:
@@ -218,7 +218,7 @@ def test_closing_in_a_pause_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     run(story)
 
 
-def test_closing_while_a_worker_starts_ends_it() -> None:
+def test_closing_ends_a_starting_worker() -> None:
     async def story() -> None:
         it = Story()
         worker = await it.worker(warm=False)
@@ -244,7 +244,7 @@ def test_a_stuck_worker_does_not_hold_up_closing(monkeypatch: pytest.MonkeyPatch
     run(story)
 
 
-def test_memory_gets_the_smallest_worker_for_one_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_retries_a_photo_in_a_low_memory_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.supervision.link.oom_kills", lambda: None)
     monkeypatch.setattr("service.supervision.deaths.oom_kills", lambda: None)
 
@@ -271,7 +271,7 @@ def test_memory_gets_the_smallest_worker_for_one_photo(monkeypatch: pytest.Monke
     run(story)
 
 
-def test_the_smallest_worker_is_replaced_once_it_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_low_memory_worker_is_replaced_after_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.supervision.link.oom_kills", lambda: None)
     monkeypatch.setattr("service.supervision.deaths.oom_kills", lambda: None)
 
@@ -300,7 +300,7 @@ def test_the_smallest_worker_is_replaced_once_it_has_answered(monkeypatch: pytes
     run(story)
 
 
-def test_the_last_status_stays() -> None:
+def test_status_falls_back_to_the_last_known_one() -> None:
     async def story() -> None:
         it = Story()
         worker = await it.worker()
@@ -362,7 +362,7 @@ def test_photos_of_many_callers_survive_many_deaths() -> None:
     run(story)
 
 
-def test_a_worker_that_no_photo_survives_ends_the_service() -> None:
+def test_consecutive_blamed_photos_end_the_service() -> None:
     async def refused(it: Story) -> None:
         photo = it.post()
         for _ in range(2):
@@ -392,7 +392,7 @@ def test_a_worker_that_no_photo_survives_ends_the_service() -> None:
     run(story)
 
 
-def test_a_worker_that_dies_by_itself_without_a_photo_is_as_good_as_not_started() -> None:
+def test_a_death_without_a_photo_counts_as_a_failed_start() -> None:
     async def story() -> None:
         it = Story()
         for _ in range(MAXIMUM_FAILED_STARTS - 1):

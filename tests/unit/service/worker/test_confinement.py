@@ -1,4 +1,4 @@
-"""Folders that a confined worker may still write."""
+"""Folders that a worker can write within its sandbox."""
 
 import os
 import pwd
@@ -24,14 +24,14 @@ import service.pipeline.queue
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A folder with the service as it was checked out: nothing compiled."""
+    """A copy of the service without bytecode."""
     source = Path(service.__file__).parent
     shutil.copytree(source, tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 
 def confined(folder: Path, environment: dict[str, str]) -> None:
-    """Imports a package in a confined process, which is the first to load it from this folder."""
+    """Import a package in a sandboxed process, which is the first to load it from this folder."""
     clean = {name: value for name, value in os.environ.items() if name != BYTECODE}
     subprocess.run([sys.executable, "-c", CONFINED_IMPORT], cwd=folder, env=clean | environment, check=True)
 
@@ -50,7 +50,7 @@ def test_no_folder_of_bytecode_is_made_where_python_writes_none(copy: Path) -> N
 
 @pytest.fixture
 def nvidia(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The device file of NVIDIA's driver, as far as its presence goes."""
+    """Stand-in for the device file of NVIDIA's driver."""
     monkeypatch.setattr(confinement, "CONTROL_DEVICE", tmp_path)
 
 

@@ -65,7 +65,7 @@ class Web:
 
 
 class Worker:
-    """`serve` around a steered recogniser, in the running event loop."""
+    """`serve` with a controlled recogniser, on the running event loop."""
 
     def __init__(self, folder: Path, recognizer: SteeredRecognizer, fork_server: ForkServer) -> None:
         self._settings = Settings.model_validate({"FACE_STORE": folder, "GUNICORN_WORKERS": 1})
@@ -129,7 +129,7 @@ def test_a_photo_is_begun_and_answered(worker: Worker, png: bytes) -> None:
     run(story)
 
 
-def test_a_photo_that_is_cancelled_before_its_first_step_is_told(worker: Worker, png: bytes) -> None:
+def test_a_photo_cancelled_before_its_first_step_is_reported(worker: Worker, png: bytes) -> None:
     async def story() -> None:
         async with worker.connected() as web:
             await started(web)
@@ -147,7 +147,7 @@ def test_a_photo_that_is_cancelled_before_its_first_step_is_told(worker: Worker,
     run(story)
 
 
-def test_a_photo_that_is_cancelled_in_a_thread_is_told_when_the_thread_ends(
+def test_a_photo_cancelled_in_a_thread_is_reported_when_the_thread_ends(
     worker: Worker, recognizer: SteeredRecognizer, png: bytes
 ) -> None:
     async def story() -> None:
@@ -235,7 +235,7 @@ def _of_a_number_in_work(web: Web, png: bytes) -> None:
     "say",
     [_no_json, _of_the_other_side, _without_bytes, _of_more_bytes, _of_fewer_bytes, _of_a_number_in_work],
 )
-def test_what_cannot_be_read_ends_the_worker(
+def test_invalid_messages_end_the_worker(
     worker: Worker,
     recognizer: SteeredRecognizer,
     png: bytes,

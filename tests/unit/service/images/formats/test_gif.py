@@ -1,4 +1,4 @@
-"""The first frame of a GIF: what stands before and around it, and that its header gives the size of what comes out."""
+"""The first frame of a GIF: blocks before and after it, its screen, and the size in its header."""
 
 import struct
 import time
@@ -66,14 +66,14 @@ def rows(height: int = 24, width: int = 16) -> NDArray[np.int64]:
     ],
     ids=repr,
 )
-def test_what_may_stand_before_the_frame(before: bytes) -> None:
+def test_blocks_before_the_frame_are_skipped(before: bytes) -> None:
     np.testing.assert_array_equal(pixels(gif(before, frame(16, 24))), rows())
 
 
 @pytest.mark.parametrize(
     "after", [b"", bytes(500), b"\0!\xfe\0,", frame(16, 24, palette=RED), b";" * 90 + b"junk"]
 )
-def test_what_may_stand_after_it(after: bytes) -> None:
+def test_bytes_after_the_frame_are_ignored(after: bytes) -> None:
     np.testing.assert_array_equal(pixels(gif(frame(16, 24), after)), rows())
 
 
@@ -110,7 +110,7 @@ def test_no_frame(content: bytes) -> None:
 
 @pytest.mark.not_quick
 @pytest.mark.parametrize("filler", [b"\0", b"!\xfe\0", b"!\xfe\1x\0", b"!\xf9\4\1\0\0\2\0"])
-def test_a_megabyte_before_the_frame_is_soon_passed(filler: bytes) -> None:
+def test_a_megabyte_before_the_frame_is_skipped_fast(filler: bytes) -> None:
     data = gif(filler * (1_000_000 // len(filler)), frame(16, 24))
     started = time.thread_time()
     np.testing.assert_array_equal(pixels(data), rows())

@@ -1,4 +1,4 @@
-"""AVIF and HEIF under every brand, what is no photo, and containers that would cost more than their area."""
+"""AVIF and HEIF: brands, files without a photo, and containers whose cost exceeds their area."""
 
 import struct
 import time
@@ -39,7 +39,7 @@ def sized(picture: Picture, width: int, height: int) -> Picture:
 
 
 def gridded(kind: str, tile: Picture, columns: int, rows: int, width: int, height: int, number: int) -> bytes:
-    """A grid of `number` tiles, each an item of its own; with one, the grid names it as often as needed."""
+    """A grid of `number` tiles, each a separate item; a single tile is referenced repeatedly."""
     tiles = {2 + index: tile for index in range(number)}
     grid = Picture(
         b"grid",
@@ -66,7 +66,7 @@ def gridded(kind: str, tile: Picture, columns: int, rows: int, width: int, heigh
     ids=lambda brands: b" ".join(brands).decode(),
 )
 @pytest.mark.parametrize("kind", CODED)
-def test_the_coding_decides_whatever_the_brands_are(
+def test_the_coding_determines_the_format_under_all_brands(
     kind: str, brands: Sequence[bytes], encode: Encode
 ) -> None:
     data = isomedia.container(brands, {1: picture_of(kind, encode)})
@@ -102,7 +102,7 @@ def test_ftyp_of_64_bits(encode: Encode) -> None:
     ],
     ids=lambda start: start[8:12].decode() or "before ftyp",
 )
-def test_videos_are_named_so(start: bytes) -> None:
+def test_videos_are_refused_as_videos(start: bytes) -> None:
     with pytest.raises(UndecodableImage, match="is a video"):
         header(start + isomedia.box(b"moov", bytes(100)) + isomedia.box(b"mdat", bytes(1000)))
 
@@ -110,13 +110,13 @@ def test_videos_are_named_so(start: bytes) -> None:
 @pytest.mark.parametrize(
     "data", [isomedia.ftyp(b"heic"), isomedia.ftyp(b"avif"), b"\0\0\0\x18ftypheic", b"\0\0\0\0ftyp"]
 )
-def test_nothing_within(data: bytes) -> None:
+def test_rejects_containers_without_an_image(data: bytes) -> None:
     with pytest.raises(UndecodableImage):
         header(data)
 
 
 @pytest.mark.parametrize("kind", CODED)
-def test_honest_grids(kind: str, encode: Encode) -> None:
+def test_valid_grids_are_decoded(kind: str, encode: Encode) -> None:
     tile = picture_of(kind, encode)
     for width, height, columns, rows in ((256, 192, 4, 3), (250, 180, 4, 3)):
         decoded = pixels(gridded(kind, tile, columns, rows, width, height, columns * rows))
@@ -133,8 +133,8 @@ def test_tiles_far_larger_than_the_grid_are_refused(kind: str, encode: Encode) -
 
 
 @pytest.mark.parametrize("kind", CODED)
-def test_a_tile_counts_as_often_as_it_is_named(kind: str, encode: Encode) -> None:
-    """A blank tile may be named often, where the library allows it; one that is nearly all of the file may not."""
+def test_a_tile_counts_as_often_as_it_is_referenced(kind: str, encode: Encode) -> None:
+    """A blank tile may be referenced often; a tile that is nearly the whole file may not."""
     blank = picture_of(kind, encode)
     if kind == "HEIF":
         assert pixels(gridded(kind, blank, 30, 20, 30 * SIDE, 20 * SIDE, 1)).shape[:2] == (
@@ -173,7 +173,7 @@ def test_frames_far_larger_than_the_container_says_are_refused(encode: Encode) -
 
 @pytest.mark.not_quick
 def test_a_frame_has_twice_the_pixels_of_its_image_at_most(encode: Encode) -> None:
-    """And four million more; a picture beside the primary one may be larger, since it is not decoded."""
+    """With four million in addition; other pictures may be larger, since they are not decoded."""
     large = picture_of("AVIF", encode, 3000, 3000)
     small = picture_of("AVIF", encode, 1500, 1500)
     with pytest.raises(UndecodableImage, match="says 2250000 pixels, and its frames have up to 9000000"):
@@ -188,7 +188,7 @@ def test_one_picture_has_one_size(encode: Encode) -> None:
         header(isomedia.container([b"heic", b"heic"], {1: twice}))
 
 
-def test_pictures_over_one_another_are_refused(encode: Encode) -> None:
+def test_overlapping_pictures_are_refused(encode: Encode) -> None:
     picture = picture_of("AVIF", encode)
     data = isomedia.container([b"avif", b"avif"], {1: picture, 2: picture})
     assert header(data)[:3] == (SIDE, SIDE, "AVIF")
@@ -264,9 +264,9 @@ def test_tables_of_a_megabyte_are_refused(kind: bytes) -> None:
         header(data)
 
 
-def test_boxes_without_end_are_refused() -> None:
+def test_too_many_boxes_are_refused() -> None:
     data = isomedia.ftyp(b"avif", b"avif") + isomedia.box(b"free") * 1_000_000
-    with pytest.raises(UndecodableImage, match="20000 boxes"):
+    with pytest.raises(UndecodableImage, match="20000 sibling boxes"):
         header(data)
 
 

@@ -1,4 +1,4 @@
-"""JPEG: markers as libjpeg-turbo reads them, limits that no marker evades, and files cut at any byte."""
+"""JPEG: markers as parsed by libjpeg-turbo, limits of scans, and files cut at every byte."""
 
 import io
 import struct
@@ -47,7 +47,7 @@ def refinement(bit: int) -> bytes:
 
 
 def scans_decoded(decoded: NDArray[np.uint8]) -> int:
-    """How many of the refinements of BITS libjpeg decoded: the level is an eighth of the DC coefficient, plus 128."""
+    """Number of refinements of BITS that libjpeg decoded: the level is an eighth of the DC coefficient, plus 128."""
     assert (decoded == decoded[0, 0]).all()
     return (int(decoded[0, 0, 0]) - 128).bit_count()
 
@@ -183,7 +183,7 @@ def test_metadata_of_many_segments(encode: Encode) -> None:
 
 
 def test_a_marker_within_entropy_coded_data_ends_the_scan(encode: Encode) -> None:
-    """So libjpeg has it: a damaged photo keeps dlib's pixels, and metadata there are no reason to leave bytes out."""
+    """As in libjpeg: a damaged photo keeps dlib's pixels, so bytes after the first scan are never dropped."""
     whole = encode("JPEG", Image.effect_noise((64, 64), 90).convert("L"))
     middle = (whole.index(b"\xff\xda") + len(whole)) // 2
     damaged = whole[:middle] + COMMENT + whole[middle:]
@@ -218,7 +218,7 @@ def _dlib_decodes(data: bytes, path: Path) -> bool:
 def test_a_cut_at_any_byte(
     progressive: bool, mode: str, picture: NDArray[np.uint8], encode: Encode, tmp_path: Path
 ) -> None:
-    """What dlib decodes is decoded, to the pixels of libjpeg-turbo, and nothing else."""
+    """Files that dlib decodes have the pixels of libjpeg-turbo; all others are refused."""
     smooth = picture[:24, :32].astype(int)
     noisy = smooth + np.random.default_rng(0).integers(-20, 20, smooth.shape)
     image = Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).convert(mode)

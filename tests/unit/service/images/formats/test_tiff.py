@@ -1,4 +1,4 @@
-"""TIFF of every depth, polarity and layout against what was written, and files that would cost too much."""
+"""TIFF: every depth, polarity and layout against the encoded pixels, and files whose cost is refused."""
 
 import itertools
 import struct
@@ -89,7 +89,7 @@ def test_layouts(bits: int, photometric: int, number: int, layout: dict[str, Any
 @pytest.mark.parametrize("tile", [None, (32, 16)])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("bits", "number"), [(8, 1), (8, 3), (16, 1), (16, 2), (16, 3)])
-def test_differences_from_the_left(bits: int, number: int, order: str, tile: tuple[int, int] | None) -> None:
+def test_horizontal_predictor(bits: int, number: int, order: str, tile: tuple[int, int] | None) -> None:
     stored = samples(bits, number)
     photometric = RGB if number == 3 else BLACK_IS_ZERO
     for compression, apart in itertools.product((tiffs.LZW, tiffs.DEFLATE), {False, number > 1}):
@@ -102,9 +102,7 @@ def test_differences_from_the_left(bits: int, number: int, order: str, tile: tup
 
 @pytest.mark.parametrize("compression", [tiffs.NONE, tiffs.PACKBITS])
 @pytest.mark.parametrize(("bits", "number"), [(8, 1), (8, 2), (16, 1), (16, 3)])
-def test_the_predictor_does_not_count_where_libtiff_ignores_it(
-    bits: int, number: int, compression: int
-) -> None:
+def test_the_predictor_is_ignored_where_libtiff_ignores_it(bits: int, number: int, compression: int) -> None:
     stored = samples(bits, number)
     photometric = RGB if number == 3 else BLACK_IS_ZERO
     for apart, tile in itertools.product({False, number > 1}, (None, (32, 16))):
@@ -156,14 +154,14 @@ def test_cmyk(bits: int, order: str) -> None:
     assert np.abs(pixels(tiffs.encoded(stored, bits, 5, order=order)) - right).max() <= 1
 
 
-def test_jpeg_within(picture: NDArray[np.uint8], encode: Encode) -> None:
+def test_jpeg_compression(picture: NDArray[np.uint8], encode: Encode) -> None:
     for options in ({}, {"tiffinfo": {322: 32, 323: 16}}):
         data = encode("TIFF", compression="jpeg", quality=95, **options)
         assert np.abs(pixels(data).astype(int) - picture).mean() < 3
 
 
-def test_no_jpeg_within_evades_the_limit_of_scans(encode: Encode) -> None:
-    """An honest progressive JPEG is decoded; too many scans and arithmetic coding are refused, in strips and tiles."""
+def test_embedded_jpegs_obey_the_limit_of_scans(encode: Encode) -> None:
+    """A valid progressive JPEG is decoded; too many scans and arithmetic coding are refused, in strips and tiles."""
     side = 64
     smooth = Image.linear_gradient("L").resize((side, side))
     honest = encode("JPEG", smooth, progressive=True)
@@ -191,7 +189,7 @@ def test_no_jpeg_within_evades_the_limit_of_scans(encode: Encode) -> None:
             pixels(within(arithmetic, tiled))
 
 
-def test_jpegs_within_that_lie_over_one_another_are_refused(encode: Encode) -> None:
+def test_overlapping_embedded_jpegs_are_refused(encode: Encode) -> None:
     """Each of 1,000 tiles begins one byte after the one before: searching all would take 1,000 times as long."""
     content = encode("JPEG", Image.new("L", (16, 16))) + bytes(100_000)
     number = 1000
@@ -273,7 +271,7 @@ BOMBS: Mapping[str, tuple[Mapping[int, tuple[int, Sequence[int]]], tuple[int, ..
 
 @pytest.mark.parametrize("compression", [tiffs.NONE, tiffs.DEFLATE])
 @pytest.mark.parametrize("name", BOMBS)
-def test_more_than_the_area_can_need_is_refused(name: str, compression: int) -> None:
+def test_costs_out_of_proportion_to_the_area_are_refused(name: str, compression: int) -> None:
     content = bytes(WIDTH * HEIGHT)
     more, without = BOMBS[name]
     entries = {**one_strip(content), 259: (tiffs.SHORT, [compression]), **more}
