@@ -164,7 +164,7 @@ class WorkerStatus(_Message):
     metrics: str
     """Prometheus's text format."""
     stages: dict[str, StageReport] | None
-    """By name; None before the end of the warm-up."""
+    """Stages by name; None before the end of the warm-up."""
     restrictions: dict[str, dict[str, bool | int] | None]
     """Sandbox of the worker and of its decoders; None before the warm-up, or before the first photo."""
 

@@ -85,7 +85,7 @@ def _be_child(server: int, served: socket.socket) -> None:
         child.serve(served, memory)
         status = 0
     except ConnectionError:
-        status = 0  # the other side has gone
+        status = 0  # the worker has closed the connection
     except MemoryError:
         status = faults.NO_MEMORY_STATUS
     except BaseException as error:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 MEBIBYTE = 1 << 20
 
 HEADROOM = 1.25
-"""Allowed memory per counted byte. The AVIF reader asks beforehand for 21 bytes a pixel, where 17.7 are counted."""
+"""Allowed memory per counted byte. The AVIF reader first checks for 21 bytes a pixel, of which 17.7 are counted."""
 COPIES = 5
 """Number of copies of the upload: the original, and those of readers that drop metadata and of the libraries."""
 FIXED_BYTES = (64 + 16 * (os.cpu_count() or 1)) * MEBIBYTE

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.images.errors import ImageTooLarge, UndecodableImage
-from service.images.memory import CMYK_COMPONENTS, FORMATS, Header
+from service.images.memory import CMYK_COMPONENTS, FORMATS, JPEG_COMPONENTS, Header
 from service.sandbox import Restrictions
 from service.text import LONGEST, encodable
 
-COMPONENTS = frozenset({1, 3, CMYK_COMPONENTS})
 LARGEST_SIDE = 1 << 64
 """Largest width or height of a header, in pixels: BigTIFF has numbers of 64 bits."""
 LARGEST_SIZE = 1 << 48
@@ -159,7 +158,7 @@ def _header(found: Any, maximum_area: int) -> Header:
     match found:
         case [width, height, str(kind), components] if kind in FORMATS:
             _area(width, height, maximum_area)
-            if _whole(components, 1, CMYK_COMPONENTS) in COMPONENTS:
+            if _whole(components, 1, CMYK_COMPONENTS) in JPEG_COMPONENTS:
                 return Header(width, height, kind, components)
     raise MalformedMessage("a header of another form")
 

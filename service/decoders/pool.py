@@ -82,7 +82,7 @@ class DecoderPool:
                 mapping = memory.mapped()
             except OSError as error:
                 raise MemoryError("no addresses for the pixels") from error
-        return np.frombuffer(mapping, np.uint8).reshape(found.rows, found.columns, 3)
+        return np.frombuffer(mapping, np.uint8).reshape(found.rows, found.columns, messages.CHANNELS)
 
     async def close(self) -> None:
         """End all children. No request may be in progress."""

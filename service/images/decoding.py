@@ -86,5 +86,7 @@ def decode(data: bytes, *, maximum_area: int, honour_orientation: bool) -> NDArr
     kind = checked_header(data, maximum_area).format
     pixels = DECODERS[kind](data)
     if pixels.shape[0] * pixels.shape[1] > maximum_area:
-        raise UndecodableImage(f"The {kind} file's pixels are {pixels.shape[:2]}, its header says otherwise.")
+        raise UndecodableImage(
+            f"The {kind} file's pixels are {pixels.shape[:2]}, its header gives another size."
+        )
     return upright(pixels, orientation(data, kind)) if honour_orientation else pixels

@@ -16,6 +16,8 @@ FORMATS = frozenset({"JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF"
 
 CMYK_COMPONENTS = 4
 """Colour components of a CMYK JPEG."""
+JPEG_COMPONENTS = frozenset({1, 3, CMYK_COMPONENTS})
+"""Supported numbers of colour components of a JPEG: gray, colour and CMYK."""
 
 PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType(
     {"JPEG": 3.1, "PNG": 5.1, "WEBP": 3.6, "AVIF": 5.9, "HEIF": 6.9, "TIFF": 9.1}

@@ -1,6 +1,6 @@
 """Message channel between two event loops: a head, a body of up to MAXIMUM_BODY, and a memory file, over packets.
 
-The first packet of a message holds the length of the body and the head; the body follows in packets of its own.
+The first packet of a message holds the length of the body and the head; the body follows in further packets.
 """
 
 import asyncio

@@ -52,7 +52,7 @@ class WorkerParts:
     confine: Callable[[], Restrictions] = Restrictions
     """Sets the restrictions that the warm-up would violate; returns all that are in force."""
     restrictions: Restrictions | None = None
-    """For `/info`; None before the end of the warm-up."""
+    """Restrictions in force, for `/info`; None before the end of the warm-up."""
 
 
 async def serve(connection: socket.socket, open_parts: Callable[[], WorkerParts]) -> int:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from service.images.formats.png import SIGNATURE, chunks
 from tests.hostile import png_chunk
-from tests.unit.service.images import tiffs
+from tests.unit.service.images.formats import tiffs
 
 if TYPE_CHECKING:
     from benchmarks.harness.running import Service

@@ -221,7 +221,9 @@ def _check_frames(data: bytes, pictures: Mapping[Extents, int], area: int) -> No
     for extents, overhead in pictures.items():
         largest = max(av1.frame_areas(_joined(data, extents)), default=0)
         if largest > overhead * area + EXTRA_PIXELS:
-            raise UndecodableImage(f"The AVIF file says {area} pixels, and its frames have up to {largest}.")
+            raise UndecodableImage(
+                f"The AVIF file states {area} pixels, and its frames have up to {largest}."
+            )
 
 
 def _joined(data: bytes, extents: Extents) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from service.images.errors import UndecodableImage
+from service.images.memory import JPEG_COMPONENTS
 
 START_OF_IMAGE = b"\xff\xd8"
 START_OF_SCAN, APP0, APP1, ADOBE_APP14, COMMENT = 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
@@ -25,7 +26,7 @@ SEGMENTS = FRAMES | TABLES | METADATA | {START_OF_SCAN, APP0, ADOBE_APP14}
 """Markers that two bytes of length follow, and after which libjpeg-turbo continues."""
 
 MAXIMUM_SEGMENTS = 10_000
-"""128 MiB of metadata fill 2,048 segments of the largest size; each segment costs 0.5 us here, whatever its size."""
+"""128 MiB of metadata fill 2,048 segments of the largest size; each one costs 0.5 us here, independent of its size."""
 MAXIMUM_SCANS = 100
 """A JPEG with more scans is refused as a decompression bomb: each scan costs a pass over the whole image (up to 0.5 ms
 per MP) and may have 20 bytes. Encoders write about 10 scans, libjpeg's script for four components 18 (jcparam.c)."""
@@ -34,8 +35,6 @@ MAXIMUM_ARITHMETIC_SCANS = 20
 full cost of 63 coefficients a block, 10 ms per MP and scan. 16 kB with 98 scans of 8.8 MP took 8.5 s."""
 SAMPLE_BITS = 8
 """The only supported sample precision."""
-COMPONENTS = frozenset({1, 3, 4})
-"""Supported numbers of colour components: gray, colour and CMYK."""
 
 END_OF_IMAGE = b"\xff\xd9"
 """EOI. Where a file ends, libjpeg's reader of files, which dlib uses, supplies it each time that more bytes are needed
@@ -106,7 +105,7 @@ def _frame(content: bytes) -> Frame:
     if len(content) < 6:
         raise UndecodableImage("The JPEG file ends within its frame header.")
     bits, components = content[0], content[5]
-    if bits != SAMPLE_BITS or components not in COMPONENTS:
+    if bits != SAMPLE_BITS or components not in JPEG_COMPONENTS:
         raise UndecodableImage(
             f"The JPEG has {components} components of {bits} bits: send 1, 3 or 4 components of 8 bits."
         )

@@ -77,6 +77,8 @@ BYTEWISE_COMPRESSIONS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 PREDICTED_COMPRESSIONS = frozenset({5, 8, 32946, 34925, 50000})
 """Compressions for which libtiff has the tag Predictor: with others it ignores the tag (tif_lzw.c, tif_zip.c,
 tif_lzma.c and tif_zstd.c call TIFFPredictorInit)."""
+OLD_JPEG_COMPRESSION = 6
+"""JPEG of TIFF 6.0 (section 22), whose default is three samples a pixel."""
 JPEG_COMPRESSION = 7
 """JPEG of TIFF Technical Note 2: each strip or tile is a separate JPEG."""
 OVERLAP = 2
@@ -143,7 +145,7 @@ def rgb(data: bytes) -> NDArray[np.uint8]:
 def _samples(found: Directory) -> Samples:
     """Parse the sample format. Raises UndecodableImage where the range of samples is unknown."""
     bits = found.numbers(BITS, (1,))
-    count = found.number(SAMPLES, 3 if found.number(COMPRESSION, 1) == 6 else 1)
+    count = found.number(SAMPLES, 3 if found.number(COMPRESSION, 1) == OLD_JPEG_COMPRESSION else 1)
     formats = found.numbers(SAMPLE_FORMAT, (UNSIGNED,))
     if not set(formats) <= {UNSIGNED, VOID} or max(bits, default=0) > MAXIMUM_BITS:
         raise UndecodableImage(

@@ -48,7 +48,7 @@ def planted_server(runner: asyncio.Runner) -> Iterator[ForkServer]:
 
 @pytest.fixture
 def own_server(runner: asyncio.Runner) -> Iterator[ForkServer]:
-    """As `planted_server`, for one test."""
+    """A `planted_server` for one test."""
     yield from _server(runner, ForkServer(program=PLANTED))
 
 

@@ -1,6 +1,6 @@
 """Program that decodes every file of a folder; prints the result of each file, and the peak memory.
 
-The address space is limited, so that a decoder which believes a lying header fails here and not on the machine.
+The address space is limited, so that a decoder that trusts a false header fails here, and not the machine.
 """
 
 import json

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from service.images import pillow
-from service.images.decoding import ImageTooLarge, UndecodableImage, decode, header
-from service.images.formats.jpeg import MAXIMUM_SCANS
+from service.images.decoding import ImageTooLarge, decode, header
 from tests.unit.service.images.conftest import Encode
 
 ABOVE_PILLOWS_WARNING = (10_000, 9_000)
@@ -64,27 +63,6 @@ def test_pillows_limit_is_ignored(kind: str, mode: str, encode: Encode) -> None:
     options = {"compression": "group4"} if kind == "TIFF" else {}
     data = encode(kind, Image.new(mode, (width, height), 1), **options)
     assert decode(data, maximum_area=256_000_000, honour_orientation=True).shape == (height, width, 3)
-
-
-def progressive_with_scans(encode: Encode, scans: int) -> bytes:
-    whole = encode("JPEG", progressive=True)
-    starts = [at for at in range(len(whole)) if whole.startswith(b"\xff\xda", at)]
-    last = whole[starts[-1] : -2]
-    return whole[:-2] + last * (scans - len(starts)) + whole[-2:]
-
-
-def test_a_jpeg_of_endless_scans_is_refused(encode: Encode) -> None:
-    allowed = progressive_with_scans(encode, MAXIMUM_SCANS)
-    assert decode(allowed, maximum_area=10_000, honour_orientation=True).shape == (40, 64, 3)
-    with pytest.raises(UndecodableImage, match="scans"):
-        decode(
-            progressive_with_scans(encode, MAXIMUM_SCANS + 1), maximum_area=10_000, honour_orientation=True
-        )
-
-
-def test_scan_markers_after_the_image_do_not_count(picture: NDArray[np.uint8], encode: Encode) -> None:
-    data = encode("JPEG") + b"\xff\xda" * 10 * MAXIMUM_SCANS
-    assert decode(data, maximum_area=10_000, honour_orientation=True).shape == picture.shape
 
 
 def test_importing_changes_no_global_setting_of_pillow() -> None:

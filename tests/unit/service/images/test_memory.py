@@ -15,8 +15,8 @@ from PIL import Image
 from pillow_heif import from_bytes
 
 from service.images import decoding
-from tests.unit.service.images import tiffs
 from tests.unit.service.images.conftest import Encode
+from tests.unit.service.images.formats import tiffs
 
 pytestmark = pytest.mark.not_quick
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.unit.service.conftest import Server, SteeredRecognizer
 
 MEMORY = 700 * MEBIBYTE
-"""Of the service: some 150 MiB of it for photos in work."""
+"""Memory of the service in bytes: some 150 MiB of it for photos in progress."""
 AREA = 2000 * 2000
 BYTES = 3 * AREA
 
@@ -108,7 +108,7 @@ def test_an_original_evicted_while_its_next_face_waited_is_decoded_again(
     decoded: list[int],
     png: bytes,
 ) -> None:
-    large = io.BytesIO()  # which asks for nearly all of the memory
+    large = io.BytesIO()  # which needs nearly all of the memory
     Image.fromarray(np.full((2880, 2880), 100, np.uint8)).save(large, "PNG")
     with (
         serving(FACE_MEMORY=MEMORY) as port,

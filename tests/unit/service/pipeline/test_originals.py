@@ -61,7 +61,7 @@ def test_held_originals_count_as_granted_and_are_read_only() -> None:
             assert image is not None
             with pytest.raises(ValueError, match="read-only"):
                 image[0, 0, 0] = 1
-        await kept(held, budget, b"a")  # decoded twice, by photos that were in work at the same time
+        await kept(held, budget, b"a")  # decoded twice, by photos in progress at the same time
         assert (budget.granted, held.bytes_held) == (2 * BYTES, 2 * BYTES)
 
     run(story)

@@ -39,7 +39,7 @@ def test_a_kernel_without_filters(run: RunProgram, abi: int) -> None:
 active = restrict_worker([])
 assert tuple(active) == {tuple(expected)}, active
 """
-    # In a program of its own, where libseccomp looks again: it takes prctl(2) where there is no seccomp(2).
+    # In a separate program, where libseccomp probes again: it uses prctl(2) where there is no seccomp(2).
     done = run(
         LOGGED
         + """

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from service.supervision import supervisor
+
 
 @pytest.fixture
 def no_descriptor_leaks() -> Iterator[None]:
@@ -16,3 +18,8 @@ def no_descriptor_leaks() -> Iterator[None]:
     before = count()
     yield
     assert count() == before
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.01)

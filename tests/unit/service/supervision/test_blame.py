@@ -34,7 +34,7 @@ def test_photos_in_progress_at_a_death_are_resent_alone_and_first() -> None:
         for suspect in (b"a", b"b"):
             came = await peer.photo()
             assert came.content.startswith(suspect)
-            assert await peer.is_idle()  # nothing beside it
+            assert await peer.is_idle()  # nothing in addition
             peer.answer(came, suspect)
         together = [await peer.photo() for _ in range(3)]
         assert [came.photo.size for came in together] == [11, 1, 3]
@@ -50,7 +50,7 @@ def test_a_suspect_waits_for_the_end_of_all_others() -> None:
     async def story() -> None:
         service = DispatchScenario()
         peer = service.start()
-        suspect, beside = service.post(b"suspect", b"beside")
+        suspect, other = service.post(b"suspect", b"other")
         await peer.photo()
         await peer.photo(begun=False)
         await service.die(peer, CRASH)
@@ -63,7 +63,7 @@ def test_a_suspect_waits_for_the_end_of_all_others() -> None:
         peer.answer(came)
         for _ in range(2):
             peer.answer(await peer.photo())
-        await asyncio.gather(suspect, beside, *later)
+        await asyncio.gather(suspect, other, *later)
         await service.end(peer)
 
     run(story)
@@ -73,7 +73,7 @@ def test_the_photo_that_is_alone_at_a_second_death_is_refused(caplog: pytest.Log
     async def story() -> None:
         service = DispatchScenario()
         peer = service.start()
-        culprit, honest = service.post(b"culprit", b"honest")
+        culprit, harmless = service.post(b"culprit", b"harmless")
         for _ in range(2):
             await peer.photo()
         await service.die(peer, CRASH)
@@ -84,14 +84,14 @@ def test_the_photo_that_is_alone_at_a_second_death_is_refused(caplog: pytest.Log
         assert (status, "SIGSEGV" in reason) == (415, True)
         peer = service.start()
         came = await peer.photo()
-        peer.answer(came, b"honest")
-        assert await honest == b"honest"
+        peer.answer(came, b"harmless")
+        assert await harmless == b"harmless"
         await service.end(peer)
 
     run(story)
     (line,) = caplog.text.splitlines()
-    for told in ("7 bytes", "JPEG, 640 x 480", "SIGSEGV"):
-        assert told in line
+    for detail in ("7 bytes", "JPEG, 640 x 480", "SIGSEGV"):
+        assert detail in line
     assert NAME not in line
 
 

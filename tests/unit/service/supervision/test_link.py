@@ -157,7 +157,7 @@ def test_an_earlier_oom_kill_is_attributed_to_another_process(
     async def story() -> None:
         it = LinkScenario()
         kernels.write_text("oom_kill 2\n")
-        for _ in range(2):  # the second request says that the first has had its answer
+        for _ in range(2):  # the second request shows that the first one was answered
             number = await it.worker.requests.get()
             it.worker.send(StatusReport(number=number), STATUS.head())
         it.worker.die(-9)
@@ -226,13 +226,13 @@ def _negative(worker: Worker) -> None:
     worker.channel.send(b'{"kind":"answered","number":-1}')
 
 
-@pytest.mark.parametrize("say", [_no_json, _other_side, _no_status, _negative])
+@pytest.mark.parametrize("send", [_no_json, _other_side, _no_status, _negative])
 def test_an_invalid_message_kills_the_worker(
-    say: Callable[[Worker], None], caplog: pytest.LogCaptureFixture
+    send: Callable[[Worker], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story() -> None:
         it = LinkScenario(leaves=False)
-        say(it.worker)
+        send(it.worker)
         assert await it.running == MALFORMED
         assert it.worker.kills == 1
 

@@ -59,11 +59,11 @@ socket.socket(fileno=int(sys.argv[1])).send(PREFIX.pack(0) + names)
             messages: asyncio.Queue[Message] = asyncio.Queue()
             closed = asyncio.Event()
             Channel(process.connection, messages.put_nowait, closed.set)
-            told = json.loads((await messages.get()).head)
-            assert told["parent"] == str(os.getpid())
-            assert "API_KEY" not in told["own"]
-            assert "secret" not in str(told)
-            assert (told["own"].items() >= LOW_MEMORY_SETTINGS.items()) == low_memory
+            report = json.loads((await messages.get()).head)
+            assert report["parent"] == str(os.getpid())
+            assert "API_KEY" not in report["own"]
+            assert "secret" not in str(report)
+            assert (report["own"].items() >= LOW_MEMORY_SETTINGS.items()) == low_memory
             await closed.wait()
             assert await process.ended() == 0
 

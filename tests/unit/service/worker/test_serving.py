@@ -232,14 +232,14 @@ def _of_a_number_in_work(web: Web, png: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "say",
+    "send",
     [_no_json, _of_the_other_side, _without_bytes, _of_more_bytes, _of_fewer_bytes, _of_a_number_in_work],
 )
 def test_invalid_messages_end_the_worker(
     worker: Worker,
     recognizer: SteeredRecognizer,
     png: bytes,
-    say: Callable[[Web, bytes], None],
+    send: Callable[[Web, bytes], None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def story() -> None:
@@ -248,7 +248,7 @@ def test_invalid_messages_end_the_worker(
             await started(web)
             web.post(1, png)
             assert isinstance((await web.next())[0], Begun)
-            say(web, png)
+            send(web, png)
             await web.closed.wait()
             recognizer.gate.set()
             assert await web.serving == 0

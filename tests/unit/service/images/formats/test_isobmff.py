@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.images.decoding import UndecodableImage, decode, header
-from tests.unit.service.images import isomedia
 from tests.unit.service.images.conftest import Encode
-from tests.unit.service.images.isomedia import Picture
+from tests.unit.service.images.formats import isomedia
+from tests.unit.service.images.formats.isomedia import Picture
 
 CODED = {"AVIF": b"av01", "HEIF": b"hvc1"}
 CONFIGURATION = {"AVIF": b"av1C", "HEIF": b"hvcC"}
@@ -161,14 +161,14 @@ def test_grids_of_grids_are_counted_through(kind: str, encode: Encode) -> None:
 
 
 @pytest.mark.not_quick
-def test_frames_far_larger_than_the_container_says_are_refused(encode: Encode) -> None:
+def test_frames_far_larger_than_the_container_states_are_refused(encode: Encode) -> None:
     large = picture_of("AVIF", encode, 4096, 2048)
     for width, height in ((SIDE, SIDE), (640, 480)):
         data = isomedia.container([b"avif", b"avif"], {1: sized(large, width, height)})
         with pytest.raises(UndecodableImage, match="up to 8388608"):
             header(data)
-    honest = isomedia.container([b"avif", b"avif"], {1: large})
-    assert header(honest)[:3] == (4096, 2048, "AVIF")
+    valid = isomedia.container([b"avif", b"avif"], {1: large})
+    assert header(valid)[:3] == (4096, 2048, "AVIF")
 
 
 @pytest.mark.not_quick
@@ -176,7 +176,7 @@ def test_a_frame_has_twice_the_pixels_of_its_image_at_most(encode: Encode) -> No
     """With four million in addition; other pictures may be larger, since they are not decoded."""
     large = picture_of("AVIF", encode, 3000, 3000)
     small = picture_of("AVIF", encode, 1500, 1500)
-    with pytest.raises(UndecodableImage, match="says 2250000 pixels, and its frames have up to 9000000"):
+    with pytest.raises(UndecodableImage, match="states 2250000 pixels, and its frames have up to 9000000"):
         header(isomedia.container([b"avif", b"avif"], {1: sized(large, 1500, 1500)}))
     assert header(isomedia.container([b"avif", b"avif"], {1: small, 2: large}))[:2] == (1500, 1500)
 
@@ -287,7 +287,7 @@ def track(*tables: bytes) -> bytes:
 def test_a_track_does_not_raise_the_limit_of_a_still_picture(encode: Encode) -> None:
     still = sized(picture_of("AVIF", encode, *LARGE), SIDE, SIDE)
     data = isomedia.container([b"avif", b"avif"], {1: still}) + isomedia.box(b"moov", track())
-    with pytest.raises(UndecodableImage, match="says 4096 pixels, and its frames have up to 8388608"):
+    with pytest.raises(UndecodableImage, match="states 4096 pixels, and its frames have up to 8388608"):
         header(data)
 
 
@@ -302,7 +302,7 @@ def test_the_first_sample_of_each_track_counts(encode: Encode) -> None:
         struct.pack(">II", *(side << 16 for side in LARGE)), struct.pack(">II", SIDE << 16, SIDE << 16)
     )
     for hidden in (small, with_first_track(small, track())):
-        with pytest.raises(UndecodableImage, match="says 4096 pixels, and its frames have up to 8388608"):
+        with pytest.raises(UndecodableImage, match="states 4096 pixels, and its frames have up to 8388608"):
             header(hidden)
 
 

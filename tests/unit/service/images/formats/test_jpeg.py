@@ -36,7 +36,7 @@ def scan(first: int, last: int, bits: int) -> bytes:
 
 QUANTIZATION = segment(0xDB, bytes([0]) + bytes([1]) * 64)
 HUFFMAN = segment(0xC4, bytes([0x00, 1, *bytes(15), 0])) + segment(0xC4, bytes([0x10, 1, *bytes(15), 0]))
-"""For DC and AC one code of one bit each, for zero."""
+"""Huffman tables for DC and AC: one code of one bit each, for zero."""
 START = SOI + QUANTIZATION + frame(0xC2) + HUFFMAN
 BITS = range(4, 10)
 
@@ -235,3 +235,46 @@ def test_a_cut_at_any_byte(
         assert _dlib_decodes(cut, tmp_path / "cut.jpg"), end
         np.testing.assert_array_equal(ours, _pillows(cut), str(end))
     assert decoded > 100
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGB"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_kinds(mode: str, progressive: bool, picture: NDArray[np.uint8], encode: Encode) -> None:
+    image = Image.fromarray(picture).convert(mode)
+    decoded = pixels(encode("JPEG", image, quality=98, progressive=progressive)).astype(int)
+    assert np.abs(decoded - np.asarray(image.convert("RGB"))).max() < 12
+
+
+def test_cmyk_is_composed_as_dlib_does(encode: Encode) -> None:
+    cmyk = Image.new("CMYK", (16, 16), (0, 100, 200, 155))
+    red, green, blue = pixels(encode("JPEG", cmyk, quality=100))[8, 8]
+    assert (red, green, blue) == (255 * 100 >> 8, 155 * 100 >> 8, 55 * 100 >> 8)
+
+
+def test_the_rest_of_a_truncated_jpeg_is_gray(picture: NDArray[np.uint8], encode: Encode) -> None:
+    image = Image.fromarray(picture).resize((640, 400))
+    whole = encode("JPEG", image, quality=90)
+    cut = pixels(whole[: len(whole) // 2])
+    np.testing.assert_array_equal(cut[:64], pixels(whole)[:64])
+    assert (cut[-1] == cut[-1, 0]).all()
+
+
+def progressive_with_scans(encode: Encode, scans: int) -> bytes:
+    whole = encode("JPEG", progressive=True)
+    starts = [at for at in range(len(whole)) if whole.startswith(b"\xff\xda", at)]
+    last = whole[starts[-1] : -2]
+    return whole[:-2] + last * (scans - len(starts)) + whole[-2:]
+
+
+def test_a_jpeg_of_endless_scans_is_refused(encode: Encode) -> None:
+    allowed = progressive_with_scans(encode, MAXIMUM_SCANS)
+    assert decode(allowed, maximum_area=10_000, honour_orientation=True).shape == (40, 64, 3)
+    with pytest.raises(UndecodableImage, match="scans"):
+        decode(
+            progressive_with_scans(encode, MAXIMUM_SCANS + 1), maximum_area=10_000, honour_orientation=True
+        )
+
+
+def test_scan_markers_after_the_image_do_not_count(picture: NDArray[np.uint8], encode: Encode) -> None:
+    data = encode("JPEG") + b"\xff\xda" * 10 * MAXIMUM_SCANS
+    assert decode(data, maximum_area=10_000, honour_orientation=True).shape == picture.shape

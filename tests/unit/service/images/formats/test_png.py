@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from service.images.decoding import UndecodableImage, decode
 from service.images.formats import png
@@ -34,6 +37,10 @@ BLENDS = {"source": 0, "over": 1}
 RNG = np.random.default_rng(14)
 
 Chunk = tuple[bytes, bytes]
+
+
+def pixels(data: bytes) -> NDArray[np.uint8]:
+    return decode(data, maximum_area=1_000_000, honour_orientation=True)
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -205,3 +212,21 @@ def test_a_transparent_colour_that_libpng_ignores(depth: int) -> None:
     np.testing.assert_array_equal(behind, plain)
     np.testing.assert_array_equal(too_long, plain)
     assert plain.any()
+
+
+def test_truncated_png_is_refused(encode: Encode) -> None:
+    data = encode("PNG")
+    with pytest.raises(UndecodableImage, match="truncated"):
+        pixels(data[: len(data) // 2])
+
+
+def test_sixteen_bit_colour_is_scaled(picture: NDArray[np.uint8]) -> None:
+    _, data = cv2.imencode(".png", picture[:, :, ::-1].astype(np.uint16) * 256 + 77)
+    np.testing.assert_array_equal(pixels(data.tobytes()), picture)
+
+
+def test_transparent_palette_is_over_black(encode: Encode) -> None:
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([0, 0, 0, 200, 100, 50])
+    decoded = pixels(encode("PNG", image, transparency=bytes([255, 128])))
+    assert tuple(decoded[0, 0]) == (200 * 128 >> 8, 100 * 128 >> 8, 50 * 128 >> 8)

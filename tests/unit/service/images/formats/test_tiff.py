@@ -15,8 +15,8 @@ from service.images.decoding import UndecodableImage, decode, header
 from service.images.formats import tiff
 from service.images.formats.jpeg import MAXIMUM_SCANS
 from service.images.formats.tiff_directory import directory
-from tests.unit.service.images import tiffs
 from tests.unit.service.images.conftest import Encode
+from tests.unit.service.images.formats import tiffs
 from tests.unit.service.images.formats.test_jpeg import EOI, HUFFMAN, QUANTIZATION, SOI, frame, scan
 from tests.unit.service.images.test_orientation import exif
 
@@ -164,7 +164,7 @@ def test_embedded_jpegs_obey_the_limit_of_scans(encode: Encode) -> None:
     """A valid progressive JPEG is decoded; too many scans and arithmetic coding are refused, in strips and tiles."""
     side = 64
     smooth = Image.linear_gradient("L").resize((side, side))
-    honest = encode("JPEG", smooth, progressive=True)
+    valid = encode("JPEG", smooth, progressive=True)
     start = SOI + QUANTIZATION
     scans = scan(0, 0, 0) + scan(1, 63, 0) * MAXIMUM_SCANS
     many = start + frame(0xC2, side, side) + HUFFMAN + scans + EOI
@@ -182,7 +182,7 @@ def test_embedded_jpegs_obey_the_limit_of_scans(encode: Encode) -> None:
         return tiffs.file("<", entries, content)
 
     for tiled in (False, True):
-        np.testing.assert_array_equal(pixels(within(honest, tiled)), pixels(honest))
+        np.testing.assert_array_equal(pixels(within(valid, tiled)), pixels(valid))
         with pytest.raises(UndecodableImage, match="101 scans"):
             pixels(within(many, tiled))
         with pytest.raises(UndecodableImage, match="arithmetic"):
@@ -336,3 +336,8 @@ def test_ends_early(order: str, big: bool) -> None:
     for length in (4, 8, 12, 16, 100, len(whole) - 200, len(whole) - 100):
         with pytest.raises(UndecodableImage):
             pixels(whole[:length])
+
+
+def test_floating_point_is_refused(encode: Encode) -> None:
+    with pytest.raises(UndecodableImage, match="floating-point"):
+        pixels(encode("TIFF", Image.new("F", (8, 8), 0.5)))

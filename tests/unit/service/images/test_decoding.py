@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -61,34 +60,6 @@ def test_one_pixel(kind: str, encode: Encode) -> None:
     assert pixels(encode(kind, Image.new("RGB", (1, 1), (200, 200, 200)))).shape == (1, 1, 3)
 
 
-@pytest.mark.parametrize("mode", ["L", "CMYK", "RGB"])
-@pytest.mark.parametrize("progressive", [False, True])
-def test_jpeg_kinds(mode: str, progressive: bool, picture: NDArray[np.uint8], encode: Encode) -> None:
-    image = Image.fromarray(picture).convert(mode)
-    decoded = pixels(encode("JPEG", image, quality=98, progressive=progressive)).astype(int)
-    assert np.abs(decoded - np.asarray(image.convert("RGB"))).max() < 12
-
-
-def test_cmyk_is_composed_as_dlib_does(encode: Encode) -> None:
-    cmyk = Image.new("CMYK", (16, 16), (0, 100, 200, 155))
-    red, green, blue = pixels(encode("JPEG", cmyk, quality=100))[8, 8]
-    assert (red, green, blue) == (255 * 100 >> 8, 155 * 100 >> 8, 55 * 100 >> 8)
-
-
-def test_the_rest_of_a_truncated_jpeg_is_gray(picture: NDArray[np.uint8], encode: Encode) -> None:
-    image = Image.fromarray(picture).resize((640, 400))
-    whole = encode("JPEG", image, quality=90)
-    cut = pixels(whole[: len(whole) // 2])
-    np.testing.assert_array_equal(cut[:64], pixels(whole)[:64])
-    assert (cut[-1] == cut[-1, 0]).all()
-
-
-def test_truncated_png_is_refused(encode: Encode) -> None:
-    data = encode("PNG")
-    with pytest.raises(UndecodableImage, match="truncated"):
-        pixels(data[: len(data) // 2])
-
-
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP"])
 def test_first_frame_of_an_animation(kind: str, picture: NDArray[np.uint8], encode: Encode) -> None:
     first = Image.fromarray(picture).quantize(64).convert("RGB")
@@ -106,28 +77,11 @@ def test_sixteen_bit_gray_is_scaled(kind: str, encode: Encode) -> None:
     np.testing.assert_array_equal(decoded, (gray >> 8)[:, :, None].repeat(3, axis=2))
 
 
-def test_sixteen_bit_colour_is_scaled(picture: NDArray[np.uint8]) -> None:
-    _, data = cv2.imencode(".png", picture[:, :, ::-1].astype(np.uint16) * 256 + 77)
-    np.testing.assert_array_equal(pixels(data.tobytes()), picture)
-
-
-def test_transparent_palette_is_over_black(encode: Encode) -> None:
-    image = Image.new("P", (8, 8), 1)
-    image.putpalette([0, 0, 0, 200, 100, 50])
-    decoded = pixels(encode("PNG", image, transparency=bytes([255, 128])))
-    assert tuple(decoded[0, 0]) == (200 * 128 >> 8, 100 * 128 >> 8, 50 * 128 >> 8)
-
-
 def test_alpha_of_other_formats_is_dropped(picture: NDArray[np.uint8], encode: Encode) -> None:
     image = Image.fromarray(picture).convert("RGBA")
     image.putalpha(60)
     for kind, options in (("TIFF", {}), ("WEBP", {"lossless": True, "exact": True})):
         np.testing.assert_array_equal(pixels(encode(kind, image, **options)), picture)
-
-
-def test_floating_point_is_refused(encode: Encode) -> None:
-    with pytest.raises(UndecodableImage, match="floating-point"):
-        pixels(encode("TIFF", Image.new("F", (8, 8), 0.5)))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""Test harness of a Supervisor with scripted workers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from service.supervision import Job, Supervisor, WorkerProcess
+from tests.unit.service.stories import settle
+from tests.unit.service.supervision.peer import Worker
+
+
+class SupervisorScenario:
+    """A supervisor that starts scripted workers."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.starts: list[float] = []
+        self.error: OSError | None = None
+        """Exception of the next starts."""
+        self.workers: asyncio.Queue[Worker] = asyncio.Queue()
+        self.supervisor = Supervisor(self._launch, self.failures.append)
+        self.supervisor.start()
+
+    async def worker(self, *, warm: bool = True) -> Worker:
+        """The next worker."""
+        worker = await self.workers.get()
+        if warm:
+            worker.warm()
+            await settle()
+        return worker
+
+    def post(self, content: bytes = b"photo") -> asyncio.Task[bytes]:
+        """Queue a photo; returns the task of its answer."""
+        job = Job(content, "a", None, known=False, maximum_area=1)
+        return asyncio.create_task(self.supervisor.dispatch.answer(job))
+
+    def _launch(self, *, low_memory: bool) -> WorkerProcess:
+        self.starts.append(time.monotonic())
+        if self.error is not None:
+            raise self.error
+        worker = Worker(low_memory=low_memory)
+        self.workers.put_nowait(worker)
+        return worker
