@@ -3,7 +3,8 @@
 Recognition has no side effects, so a photo without an answer can be sent to the next worker.
 """
 
-from service.supervision.dispatch import Dispatch, Job
+from service.supervision.dispatch import Dispatch
+from service.supervision.job import Job
 from service.supervision.outcomes import NeverReady, NotReady, Refused, WorkerFault
 from service.supervision.process import WorkerProcess, launch_worker
 from service.supervision.supervisor import Launch, Supervisor

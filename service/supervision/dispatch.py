@@ -4,13 +4,11 @@ A photo that was in progress when the worker died is sent again, alone. If that 
 cause. It is refused with 415; or with 503 where memory was exhausted, in a worker with the low-memory settings too.
 """
 
-import asyncio
 import itertools
 import logging
 from bisect import insort
 from collections.abc import Callable
 
-from service.ipc import SealedMemory
 from service.ipc.channel import Channel
 from service.messages import (
     TOO_LITTLE_MEMORY,
@@ -19,10 +17,10 @@ from service.messages import (
     Cancel,
     Ended,
     Faulted,
-    Photo,
     RefusedPhoto,
 )
 from service.supervision.deaths import Death
+from service.supervision.job import Isolation, Job
 from service.supervision.outcomes import Refused, WorkerFault
 
 log = logging.getLogger(__name__)
@@ -33,70 +31,6 @@ fewer at a time. Each takes a descriptor in both processes."""
 
 MAXIMUM_DEATHS = 10
 """Deaths with a photo in progress after which it counts as the cause, even where each death seemed unrelated."""
-
-WITH_OTHERS, ALONE, ALONE_LOW_MEMORY = range(3)
-"""Isolation levels of a photo: with others, alone, or alone in a worker with the low-memory settings."""
-
-
-class Job:
-    """A photo of one request, and the future of its answer.
-
-    Attributes:
-        in_progress: the worker has read its header and admitted it.
-    """
-
-    def __init__(
-        self, photo: bytes, name: str, face: bytes | None, *, known: bool, maximum_area: int
-    ) -> None:
-        """`photo` is the encoded image, `name` its file name, `face` the form's part, `maximum_area` in pixels.
-
-        `known`: the face is given, so that no detection runs.
-        """
-        encoded_name = name.encode(errors="surrogatepass")
-        self._parts = (photo, encoded_name, face or b"")
-        self._memory: SealedMemory | None = None
-        self._message = Photo(
-            number=0,
-            size=len(photo),
-            name=len(encoded_name),
-            face=None if face is None else len(face),
-            known=known,
-            maximum_area=maximum_area,
-        )
-        self.number = 0
-        """Ascending in order of arrival."""
-        self.result: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.begun: Begun | None = None
-        self.deaths = 0
-        """Number of workers that died with this photo in progress."""
-        self.level = WITH_OTHERS
-
-    @property
-    def in_progress(self) -> bool:
-        return self.begun is not None
-
-    def send(self, channel: Channel) -> None:
-        """Send the photo; the first call moves its bytes into a memory file. Raises OSError."""
-        if self._memory is None:
-            self._memory = SealedMemory.of(*self._parts)
-            self._parts = (b"", b"", b"")
-        channel.send(self._message.model_copy(update={"number": self.number}).head(), memory=self._memory)
-
-    def close(self) -> None:
-        """Free the photo's bytes."""
-        self._parts = (b"", b"", b"")
-        if self._memory is not None:
-            self._memory.close()
-
-    def __lt__(self, other: "Job") -> bool:
-        return self.number < other.number
-
-    def __str__(self) -> str:
-        """Size and format for the log: no name, no content."""
-        size = f"an image of {self._message.size} bytes"
-        return (
-            f"{size} ({self.begun.format}, {self.begun.width} x {self.begun.height})" if self.begun else size
-        )
 
 
 class Dispatch:
@@ -128,7 +62,7 @@ class Dispatch:
     @property
     def needs_low_memory(self) -> bool:
         """True if the next photo requires a worker with the low-memory settings."""
-        return bool(self._suspects) and self._suspects[0].level == ALONE_LOW_MEMORY
+        return bool(self._suspects) and self._suspects[0].isolation == Isolation.ALONE_LOW_MEMORY
 
     async def answer(self, job: Job) -> bytes:
         """Queue a photo and wait for its answer, JSON. Cancellation ends its processing as soon as possible.
@@ -175,13 +109,13 @@ class Dispatch:
                 case Faulted():
                     job.result.set_exception(WorkerFault(message.reason))
                 case _:  # Cancelled, of a photo whose caller has not hung up
-                    job.result.set_exception(WorkerFault("the worker has given the image up"))
+                    job.result.set_exception(WorkerFault("the worker has cancelled the image"))
         self._send()
 
     def died(self, death: Death, *, ready: bool) -> bool:
-        """Takes back the photos of a worker that died, and returns whether it had any.
+        """Requeue or refuse the photos of a dead worker; returns True if it had any.
 
-        `ready`: it had been warm, so that a photo may be the cause.
+        `ready`: the worker was warm, so that a photo may be the cause.
         """
         sent, self._sent = list(self._sent.values()), {}
         in_progress = [job for job in sent if job.in_progress] or sent
@@ -207,8 +141,10 @@ class Dispatch:
         job.deaths += 1
         if job.result.done() or (death.unrelated and job.deaths < MAXIMUM_DEATHS):
             return False
-        if job.level == WITH_OTHERS or (job.level == ALONE and death.out_of_memory):
-            job.level += 1
+        if job.isolation == Isolation.WITH_OTHERS or (
+            job.isolation == Isolation.ALONE and death.out_of_memory
+        ):
+            job.isolation = Isolation(job.isolation + 1)
             return False
         self.blamed += 1
         log.error("%s ended the worker %d times, and is refused: %s", job, job.deaths, death.cause)
@@ -245,7 +181,7 @@ class Dispatch:
             self._sent[job.number] = job
 
     def _requeue(self, job: Job) -> None:
-        insort(self._suspects if job.level else self._waiting, job)
+        insort(self._suspects if job.isolation else self._waiting, job)
 
     def _postpone(self, job: Job, error: OSError) -> bool:
         """Requeue a photo for which no memory file can be made (returns True), or refuse it where none would be freed.
@@ -269,7 +205,7 @@ class Dispatch:
                 self._replace()
                 return None
             return self._suspects.pop(0)
-        alone = any(job.level for job in self._sent.values())
+        alone = any(job.isolation for job in self._sent.values())
         if alone or not self._waiting or len(self._sent) >= WINDOW:
             return None
         return self._waiting.pop(0)

@@ -71,7 +71,7 @@ def test_outcomes_reach_the_caller() -> None:
         assert await refusal(refused) == (412, "too large")
         with pytest.raises(WorkerFault, match="no device"):
             await faulted
-        with pytest.raises(WorkerFault, match="given the image up"):
+        with pytest.raises(WorkerFault, match="cancelled the image"):
             await given_up
         await service.end(peer)
 

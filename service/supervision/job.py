@@ -1,0 +1,78 @@
+"""A photo in the queue of the worker: its bytes, its answer, and its isolation after a worker's death."""
+
+import asyncio
+from enum import IntEnum
+
+from service.ipc import SealedMemory
+from service.ipc.channel import Channel
+from service.messages import Begun, Photo
+
+
+class Isolation(IntEnum):
+    """Isolation of a photo from others, in the order of the retries after a worker's death."""
+
+    WITH_OTHERS = 0
+    ALONE = 1
+    ALONE_LOW_MEMORY = 2
+    """Alone, to a worker with the low-memory settings."""
+
+
+class Job:
+    """A photo of one request, and the future of its answer.
+
+    Attributes:
+        in_progress: the worker has read its header and admitted it.
+    """
+
+    def __init__(
+        self, photo: bytes, name: str, face: bytes | None, *, known: bool, maximum_area: int
+    ) -> None:
+        """`photo` is the encoded image, `name` its file name, `face` the form's part, `maximum_area` in pixels.
+
+        `known`: the face is given, so that no detection runs.
+        """
+        encoded_name = name.encode(errors="surrogatepass")
+        self._parts = (photo, encoded_name, face or b"")
+        self._memory: SealedMemory | None = None
+        self._message = Photo(
+            number=0,
+            size=len(photo),
+            name=len(encoded_name),
+            face=None if face is None else len(face),
+            known=known,
+            maximum_area=maximum_area,
+        )
+        self.number = 0
+        """Ascending in order of arrival."""
+        self.result: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.begun: Begun | None = None
+        self.deaths = 0
+        """Number of workers that died with this photo in progress."""
+        self.isolation = Isolation.WITH_OTHERS
+
+    @property
+    def in_progress(self) -> bool:
+        return self.begun is not None
+
+    def send(self, channel: Channel) -> None:
+        """Send the photo; the first call moves its bytes into a memory file. Raises OSError."""
+        if self._memory is None:
+            self._memory = SealedMemory.of(*self._parts)
+            self._parts = (b"", b"", b"")
+        channel.send(self._message.model_copy(update={"number": self.number}).head(), memory=self._memory)
+
+    def close(self) -> None:
+        """Free the photo's bytes."""
+        self._parts = (b"", b"", b"")
+        if self._memory is not None:
+            self._memory.close()
+
+    def __lt__(self, other: "Job") -> bool:
+        return self.number < other.number
+
+    def __str__(self) -> str:
+        """Size and format for the log: no name, no content."""
+        size = f"an image of {self._message.size} bytes"
+        return (
+            f"{size} ({self.begun.format}, {self.begun.width} x {self.begun.height})" if self.begun else size
+        )
