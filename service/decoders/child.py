@@ -11,7 +11,7 @@ from service import ipc, sandbox
 from service.decoders import limits, messages
 from service.images import decoding, pillow
 from service.images.errors import ImageTooLarge, UndecodableImage
-from service.images.memory import Header, decoding_peak_bytes
+from service.images.memory import decoding_bytes
 from service.memory import heap
 
 IDLE_SECONDS = 2.0
@@ -60,12 +60,9 @@ def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
     return ipc.receive(connection)
 
 
-Result = Header | messages.Pixels | messages.Refusal | messages.OverLimit
-
-
 def answer(
     request: messages.Request, upload: ipc.SealedMemory, memory: limits.OwnMemory
-) -> tuple[Result, ipc.SealedMemory | None]:
+) -> tuple[messages.Result, ipc.SealedMemory | None]:
     """Process a request; returns the result and, for a decoded image, the memory with its pixels."""
     try:
         with limits.applied(memory, request.size, request.header):
@@ -74,7 +71,7 @@ def answer(
             if request.header is None:
                 return decoding.checked_header(data, request.maximum_area), None
             # Checked first: most decoders report a failed allocation as damage. Nothing else allocates in this process.
-            pillow.check_allocation(decoding_peak_bytes(request.header))
+            pillow.check_allocation(decoding_bytes(request.header))
             # The worker's memory budget counts the area of the header, so the pixels must not exceed it.
             area = min(request.maximum_area, request.header.area)
             pixels = decoding.decode(data, maximum_area=area, honour_orientation=request.honour_orientation)
@@ -85,7 +82,7 @@ def answer(
         return _without_memory(request, error), None
 
 
-def _sealed(pixels: NDArray[np.uint8]) -> tuple[Result, ipc.SealedMemory]:
+def _sealed(pixels: NDArray[np.uint8]) -> tuple[messages.Result, ipc.SealedMemory]:
     rows, columns, _ = pixels.shape
     try:
         return messages.Pixels(rows, columns), ipc.SealedMemory.of(pixels.data)
@@ -93,7 +90,7 @@ def _sealed(pixels: NDArray[np.uint8]) -> tuple[Result, ipc.SealedMemory]:
         raise MemoryError("no memory for the pixels") from error
 
 
-def _without_memory(request: messages.Request, error: MemoryError) -> Result:
+def _without_memory(request: messages.Request, error: MemoryError) -> messages.Result:
     """Cause of a failed allocation, the limits lifted: the system has no memory, or the image exceeds its limit."""
     try:
         pillow.check_allocation(limits.data_bytes(request.size, request.header))

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.images.memory import Header, decoding_peak_bytes
+from service.images.memory import Header, decoding_bytes
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ RESIDENT, SHARED, DATA = 1, 2, 5
 
 def data_bytes(size: int, header: Header | None) -> int:
     """Bytes that decoding of an image of `size` bytes may allocate; without `header`, parsing of its header."""
-    pixels = int(HEADROOM * decoding_peak_bytes(header)) if header is not None else 0
+    pixels = int(HEADROOM * decoding_bytes(header)) if header is not None else 0
     return pixels + COPIES * size + FIXED_BYTES
 
 

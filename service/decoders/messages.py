@@ -66,11 +66,14 @@ class OverLimit:
     """The image exceeded its memory limit."""
 
 
+Result = Header | Pixels | Refusal | OverLimit
+
+
 @dataclass(frozen=True)
 class Reply:
     """Reply of a child."""
 
-    result: Header | Pixels | Refusal | OverLimit
+    result: Result
     grown: int
     """Growth of the child's memory since its fork in bytes, beyond heap.KEPT."""
 
@@ -133,7 +136,7 @@ def reply(packet: bytes, asked: Request, memory: int) -> Reply:
     raise MalformedMessage("a reply of another form")
 
 
-def _result(result: list[Any], asked: Request) -> Header | Pixels | Refusal | OverLimit:
+def _result(result: list[Any], asked: Request) -> Result:
     match result:
         case ["header", *found] if asked.header is None:
             return _header(found, asked.maximum_area)

@@ -35,7 +35,7 @@ from service.images import opencv
 from service.images.errors import ImageTooLarge, UndecodableImage, only_image_errors
 from service.images.formats import gif, isobmff, tiff
 from service.images.headers import header
-from service.images.memory import Header, decoding_peak_bytes
+from service.images.memory import Header, decoding_bytes
 from service.images.orientation import orientation, upright
 
 __all__ = [
@@ -45,7 +45,7 @@ __all__ = [
     "UndecodableImage",
     "checked_header",
     "decode",
-    "decoding_peak_bytes",
+    "decoding_bytes",
     "header",
 ]
 

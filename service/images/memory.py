@@ -44,7 +44,7 @@ class Header(NamedTuple):
         return self.width * self.height
 
 
-def decoding_peak_bytes(found: Header) -> int:
+def decoding_bytes(found: Header) -> int:
     """Peak memory of `decode` for such an image in bytes, without the upload."""
     peak = PEAK_PER_BYTE.get(found.format, OTHERS_PEAK_PER_BYTE)
     if found.components == CMYK_COMPONENTS:

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from model_store.models import MODELS
-from service.images.memory import Header, decoding_peak_bytes
+from service.images.memory import Header, decoding_bytes
 from service.memory.capacity import CONTAINER_SHARE, KEPT, KEPT_BY_PHOTO, RESIDENT, Capacity, hard_limit
 from service.recognition import memory
 from service.settings import Settings
@@ -137,7 +137,7 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
     recognizing = memory.recognition_bytes if settings.engine == "onnx" else memory.dlib_recognition_bytes
 
     def peak(area: int, mimetype: str, known: bool) -> int:
-        decoding = decoding_peak_bytes(Header(area, 1, "JPEG"))
+        decoding = decoding_bytes(Header(area, 1, "JPEG"))
         working = max(decoding, recognizing(model, 1, area, known=known))
         return AT_REST + LIBRARIES + kept + working + ENCODED[mimetype] * area
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from model_store.models import MODELS
 from service.decoders.pool import DecoderPool
-from service.images.memory import Header, decoding_peak_bytes
+from service.images.memory import Header, decoding_bytes
 from service.ipc import SealedMemory
 from service.messages import Photo
 from service.pipeline import answers
@@ -81,7 +81,7 @@ class PhotoPipeline:
         recognizing = memory.recognition_bytes(
             MODELS[self.settings.model], header.height, header.width, known=task.rectangles is not None
         )
-        return max(decoding_peak_bytes(header), recognizing)
+        return max(decoding_bytes(header), recognizing)
 
 
 async def _task(photo: Photo, content: SealedMemory) -> tuple[PhotoTask, bytes | None]:

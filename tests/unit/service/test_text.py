@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from service.logs import FORMATTERS
-from service.text import LONGEST, printable
+from service.text import LONGEST, encodable, printable
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,12 @@ def test_escapes_control_characters_and_lone_surrogates(text: str, shown: str) -
 def test_cuts_long_text() -> None:
     assert printable("abcdef", 3) == "abc…"
     assert printable("abc", 3) == "abc"
+
+
+def test_encodable_text_escapes_lone_surrogates_within_its_limit() -> None:
+    assert encodable("a\n\udcff") == "a\n\\udcff"
+    assert encodable("abcdef", 3) == "ab…"
+    assert len(encodable("\ud800" * LONGEST)) == LONGEST
 
 
 @pytest.mark.parametrize("style", list(FORMATTERS))

@@ -54,7 +54,7 @@ ACTIONS: dict[str, Callable[[], object]] = {
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
 }
 
-LIES: dict[str, Callable[[], tuple[child.Result, ipc.SealedMemory | None]]] = {
+LIES: dict[str, Callable[[], tuple[messages.Result, ipc.SealedMemory | None]]] = {
     "lie: size": lambda: (messages.Pixels(40, 64), ipc.SealedMemory.of(b"few")),
     "lie: none": lambda: (messages.Pixels(40, 64), None),
     "lie: area": lambda: (messages.Pixels(1 << 40, 1 << 40), ipc.SealedMemory.of(b"few")),
@@ -85,7 +85,7 @@ def planted(right: Callable[[bytes], NDArray[np.uint8]]) -> Callable[[bytes], ND
 
 def answer(
     request: messages.Request, upload: ipc.SealedMemory, memory: limits.OwnMemory
-) -> tuple[child.Result, ipc.SealedMemory | None]:
+) -> tuple[messages.Result, ipc.SealedMemory | None]:
     end = upload.read(max(request.size - 20, 0), min(request.size, 20))
     lie = end.rpartition(b"#")[2].decode("latin-1")
     if request.header is not None and lie in LIES:

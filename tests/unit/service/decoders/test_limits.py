@@ -7,15 +7,15 @@ import pytest
 
 from service.decoders import limits
 from service.images.formats.isobmff import PEAK_OF_THREADS, PEAK_PER_PIXEL
-from service.images.memory import FORMATS, Header, decoding_peak_bytes
+from service.images.memory import FORMATS, Header, decoding_bytes
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS))
 @pytest.mark.parametrize("side", [1, 1000, 16_000])
 def test_the_limit_exceeds_the_estimate(kind: str, side: int) -> None:
     found = Header(side, side, kind)
-    assert limits.data_bytes(10**6, found) > decoding_peak_bytes(found) + 4 * 10**6
-    assert limits.data_bytes(0, found) < 1.3 * decoding_peak_bytes(found) + limits.FIXED_BYTES
+    assert limits.data_bytes(10**6, found) > decoding_bytes(found) + 4 * 10**6
+    assert limits.data_bytes(0, found) < 1.3 * decoding_bytes(found) + limits.FIXED_BYTES
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])

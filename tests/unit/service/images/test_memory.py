@@ -123,7 +123,7 @@ from service.images import decoding
 
 def decode(path):
     data = open(path, "rb").read()
-    needed = decoding.decoding_peak_bytes(decoding.checked_header(data, 10**9))
+    needed = decoding.decoding_bytes(decoding.checked_header(data, 10**9))
     decoding.decode(data, maximum_area=10**9, honour_orientation=True)
     return needed
 
