@@ -1,4 +1,4 @@
-"""A caller that writes the bytes of the app's own client."""
+"""HTTP client that sends the same bytes as the Nextcloud app."""
 
 import json
 import secrets
@@ -7,15 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.waiting import PATIENCE
+
 KEY = "NZ9ciQuH0djnyyTcsDhNL7so6SVrR01znNnv0iXLrSk="
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back on a connection."""
+    """A response."""
 
     interim: bool
-    """Whether a `100 Continue` came first."""
+    """True if `100 Continue` came first."""
     status: int
     headers: dict[str, str]
     body: bytes
@@ -27,7 +31,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a multipart form, headers as libcurl writes them."""
+    """A part of a multipart form, with headers as libcurl writes them."""
 
     disposition: bytes
     data: bytes
@@ -36,15 +40,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Caller:
-    """The app's client: libcurl from PHP, one connection a request, no User-Agent, no Accept-Encoding."""
+    """The app's client: libcurl from PHP, one connection per request, no User-Agent, no Accept-Encoding."""
 
     port: int
     key_header: bytes = b"x-api-key: " + KEY.encode()
     expect_above: int = 1024 * 1024
-    """Bytes of a body from which libcurl sends `Expect: 100-continue`."""
-    patience: float = 120
+    """Bytes of a body above which libcurl sends `Expect: 100-continue`."""
+    patience: float = PATIENCE
+    """Time-out in seconds of each socket operation."""
     before_body: Callable[[], object] = bool
-    """Called when the head is sent and, where `100 Continue` is expected, answered."""
+    """Called after the head is sent, and after `100 Continue` if that is expected."""
 
     @staticmethod
     def photo(
@@ -52,7 +57,7 @@ class Caller:
         name: bytes = b"/srv/nc/tmp/oc_tmp_6fbe56",
         kind: bytes = b"application/octet-stream",
     ) -> Part:
-        """The part `file` as `/detect` gets it; `/compute` gets a base name and image/jpeg."""
+        """The part `file` of `/detect`; for `/compute` the app sends a base name and image/jpeg."""
         return Part(b'form-data; name="file"; filename="' + name + b'"', data, kind)
 
     @staticmethod
@@ -66,6 +71,11 @@ class Caller:
     def post(self, path: str, *parts: Part, connection: socket.socket | None = None) -> Reply:
         head, body = self.form(path, *parts)
         return self.exchange(head, body, wait_for_100=b"Expect: 100-continue" in head, connection=connection)
+
+    def metric(self, name: str) -> float:
+        """Sum of a metric over its labels, as `/metrics` reports it; 0 if it has no sample."""
+        families = text_string_to_metric_families(self.get("/metrics").body.decode())
+        return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
     def form(self, path: str, *parts: Part) -> tuple[bytes, bytes]:
         """Head and body of a POST with a multipart form."""
@@ -95,9 +105,9 @@ class Caller:
         wait_for_100: bool = False,
         connection: socket.socket | None = None,
     ) -> Reply:
-        """Sends the head, then the body: at once, or only when the server has asked for it. Closes the connection.
+        """Sends the head, then the body: at once, or after `100 Continue`. Closes the connection.
 
-        Raises OSError, ConnectionResetError also where the server closes the connection without an answer.
+        Raises OSError; it is ConnectionResetError also if the server closes the connection without an answer.
         """
         with connection or self.connect() as line, line.makefile("rb") as stream:
             line.sendall(head)
@@ -123,7 +133,7 @@ class Caller:
 
 
 def read_head(stream: Any) -> tuple[int, dict[str, str]]:
-    """Status and headers of the next answer. Raises ConnectionResetError where there is none."""
+    """Status and headers of the next response. Raises ConnectionResetError if there is none."""
     status_line = stream.readline()
     if not status_line:
         raise ConnectionResetError("closed without an answer")

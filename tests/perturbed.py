@@ -1,4 +1,4 @@
-"""Other weights of a known topology, for what is said to work with any."""
+"""Randomly perturbed weights of a known topology."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from conversion.dat.read_network import Network
 
 
 def perturbed(data: bytes, network: Network, seed: int) -> bytes:
-    """The file `data`, which `network` was read from, in which every tensor got noise of its own."""
+    """The .dat file `data`, from which `network` was read, with independent noise added to every tensor."""
     changed = bytearray(data)
     state = np.random.RandomState(seed)
     for tensor in (tensor for layer in network.layers for tensor in _stored(layer)):

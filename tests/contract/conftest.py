@@ -1,4 +1,4 @@
-"""The real service in processes of its own, and a caller that writes the bytes of the app's own client."""
+"""The service in its own processes, and a client that sends the same bytes as the app."""
 
 from collections.abc import Iterator
 
@@ -6,16 +6,15 @@ import pytest
 
 from benchmarks.harness.running import Service
 from tests.calling import Caller
-from tests.conftest import StartService
 from tests.disk_writes import disk_writes
+from tests.services import StartService
 
 
 @pytest.fixture(scope="session")
 def service(start_service: StartService) -> Iterator[Service]:
-    """One service for all tests: model 4, and no byte for a disk from the warm-up to the end.
+    """One service of model 4 for all tests, which writes nothing to a disk from the warm-up to the end.
 
-    No process of the service writes to a file of a disk, whatever the requests are; test_disk_writes.py shows that the
-    count sees such a file. Temporary files on a tmpfs would not count: their folder does not exist.
+    test_disk_writes.py validates the count of writes. TMPDIR does not exist, since files on a tmpfs would not count.
     """
     running = start_service(TMPDIR="/nonexistent/temporary", FACE_LOG_LEVEL="debug")
     running.wait_until_ready()

@@ -1,4 +1,4 @@
-"""Files that once crashed a decoder, were misread or refused: the right answers over HTTP, and no retry."""
+"""Regression tests over HTTP: files that once crashed a decoder, were misread or refused. None is retried."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from service.images.formats.png import SIGNATURE, chunks
+from tests.answers import EDGES
 from tests.hostile import png_chunk
 from tests.unit.service.images.formats import tiffs
 
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
     from benchmarks.harness.running import Service
     from tests.calling import Caller, Reply
 
-EDGES = ("left", "top", "right", "bottom")
 TOLERANCE = 24
-"""Pixels that an edge may be off, a quarter of the face: gray and lossy pixels move a box by a step of the pyramid."""
+"""Pixels, a quarter of the face: gray and lossy pixels move a box by a level of the pyramid."""
 SOON = 5.0
-"""Seconds for a refusal that takes milliseconds, on a machine that other tests use too."""
+"""Upper bound in seconds of a refusal on a loaded machine; it takes milliseconds."""
 WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1
 
 
@@ -38,7 +38,7 @@ def saved(photo: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def animated(still: bytes, disposal: int) -> bytes:
-    """A PNG whose picture is the first of two equal frames."""
+    """An animated PNG of two equal frames, the first of which is its default image."""
     contents: dict[bytes, bytes] = {}
     for chunk in chunks(still):
         content = still[chunk.content : chunk.content + chunk.length]
@@ -96,7 +96,7 @@ ENCODERS: dict[str, Callable[[Image.Image], bytes]] = {
 
 @pytest.fixture(scope="module")
 def photo(photos: dict[str, Path]) -> Image.Image:
-    """A part of a photo, with one face."""
+    """A crop of a photo, with one face."""
     with Image.open(photos["astronaut.png"]) as opened:
         return opened.convert("RGB").crop((100, 0, 400, 260))
 
@@ -114,7 +114,7 @@ def test_an_animated_png_has_the_faces_of_its_default_image(
     assert service.process.poll() is None
 
 
-def test_the_face_is_found_in_every_encoding(caller: Caller, service: Service, photo: Image.Image) -> None:
+def test_finds_the_face_in_every_encoding(caller: Caller, service: Service, photo: Image.Image) -> None:
     (face,) = caller.post("/detect", caller.photo(saved(photo, "PNG"))).json["faces"]
     box = [face[edge] for edge in EDGES]
     for name, encode in ENCODERS.items():
@@ -123,7 +123,7 @@ def test_the_face_is_found_in_every_encoding(caller: Caller, service: Service, p
 
 
 def check_face(reply: Reply, box: list[int], name: str) -> None:
-    """One face, at about the box, that the app groups."""
+    """Asserts one face within TOLERANCE of the box, with the confidence from which the app groups faces."""
     assert reply.status == 200, (name, reply.body)
     assert reply.json["faces-count"] == 1, name
     (face,) = reply.json["faces"]
@@ -133,11 +133,11 @@ def check_face(reply: Reply, box: list[int], name: str) -> None:
 
 
 def test_expected_answers_of_a_folder_of_cases(caller: Caller, service: Service, photo_folder: Path) -> None:
-    """The folder `cases` beside the photos; a line of its expected.tsv is a file and its right answer in words."""
+    """The folder `cases` next to the photos; a line of its expected.tsv is a file and its right answer in words."""
     table = photo_folder.parent / "cases" / "expected.tsv"
     if not table.exists():
-        pytest.skip("FACE_TEST_PHOTOS has no folder of cases beside it")
-    retried = retries(caller)
+        pytest.skip("FACE_TEST_PHOTOS has no sibling folder `cases`")
+    retried = caller.metric("face_retried_total")
     for name, expected in csv.reader(table.read_text(encoding="utf-8").splitlines(), delimiter="\t"):
         data = (table.parent / name).read_bytes()
         started = time.perf_counter()
@@ -149,12 +149,5 @@ def test_expected_answers_of_a_folder_of_cases(caller: Caller, service: Service,
         else:
             assert expected.startswith("200, one face"), expected
             check_face(reply, [int(edge) for edge in re.findall(r"\d+", expected)[1:5]], name)
-    assert retries(caller) == retried
+    assert caller.metric("face_retried_total") == retried
     assert service.process.poll() is None
-
-
-def retries(caller: Caller) -> float:
-    """Photos that were tried again so far."""
-    found = re.search(rb"^face_retried_total (\S+)$", caller.get("/metrics").body, re.MULTILINE)
-    assert found
-    return float(found[1])

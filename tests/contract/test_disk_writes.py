@@ -1,4 +1,4 @@
-"""The count of writes to disks: a file of any process of a tree counts, a memfd does not."""
+"""The count of disk writes includes files of all processes of a tree, and no memfd."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEMORY = 'import os; os.write(os.memfd_create("memory"), bytes(100_000))'
 
 RUNNING = ('"$@"; :', "input(); {}; print(flush=True); input()")
 ENDED = ('read start; "$@"; echo; read end', "{}")
-"""A shell, whose child writes between two lines of input, and the child's program."""
+"""A shell script whose child writes between two lines of input, and the child's program."""
 
 
 def file_system(folder: Path) -> str:
@@ -30,7 +30,7 @@ def file_system(folder: Path) -> str:
     ("writing", "counts"), [(FILE, True), (DELETED, True), (MEMORY, False)], ids=["file", "deleted", "memfd"]
 )
 @pytest.mark.parametrize(("script", "program"), [RUNNING, ENDED], ids=["running", "ended"])
-def test_what_a_child_writes_counts(
+def test_counts_writes_of_children(
     tmp_path: Path, script: str, program: str, writing: str, counts: bool
 ) -> None:
     if file_system(tmp_path) == "tmpfs":

@@ -1,4 +1,4 @@
-"""Every file of photos/formats over HTTP: broken ones, bombs, and all that dlib decodes."""
+"""Every file of photos/formats over HTTP: broken files, decompression bombs, and all formats of dlib."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ BEYOND_DLIB = ("webp", "gif", "bmp", "tif", "avif", "heic")
 ACCEPTED_AREA = 8_812_800
 
 
-def test_never_a_500_never_a_hang(caller: Caller, service: Service, photo_folder: Path) -> None:
+def test_answers_every_file_within_the_memory_bound(
+    caller: Caller, service: Service, photo_folder: Path
+) -> None:
     recorded = json.loads(DECODED_BY_DLIB.read_text(encoding="utf-8"))["images"]
-    # The limit is the area: no file may take more memory than a plain photo of the largest area that is accepted.
+    # The limit is the area: no file may take more memory than a plain photo of the largest accepted area.
     largest = io.BytesIO()
     Image.new("RGB", (3840, ACCEPTED_AREA // 3840), "gray").save(largest, "PNG")
     assert caller.post("/detect", caller.photo(largest.getvalue())).status == 200

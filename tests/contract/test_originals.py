@@ -1,4 +1,4 @@
-"""`/compute` as `occ face:migrate` calls it: one original, face after face, equal to the last byte to a new file."""
+"""`/compute` as `occ face:migrate` calls it, one request per face: the cached original gives the same bytes."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from tests.answers import EDGES
 from tests.calling import Caller
-from tests.faults.test_failing_engine import counted
 
 if TYPE_CHECKING:
     from benchmarks.harness.running import Service
-    from tests.conftest import StartService
+    from tests.services import StartService
 
 FACES = ((102, 167, 175, 240), (60, 90, 200, 230), (-20, -10, 80, 70), (150, 20, 2000, 1400))
-"""Left, top, right, bottom of faces and of none, in and beyond the photo: any of them has an answer."""
+"""Left, top, right, bottom of rectangles with and without a face, within and outside of the photo."""
 
 
 class Migration:
-    """Sends faces, and notes whether their original was held."""
+    """Sends faces, and reports for each if its original was cached."""
 
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
 
     def face(self, photo: bytes, edges: tuple[int, int, int, int]) -> tuple[bytes, bool]:
-        """The answer, and whether no pixel was decoded for it."""
+        """The answer, and True if it came from the cached original, without decoding."""
         before = self._hits()
-        face = json.dumps(dict(zip(("left", "top", "right", "bottom"), edges, strict=True))).encode()
+        face = json.dumps(dict(zip(EDGES, edges, strict=True))).encode()
         reply = self.caller.post(
             "/compute", self.caller.photo(photo, b"a.jpg", b"image/jpeg"), self.caller.face(face)
         )
@@ -38,10 +38,11 @@ class Migration:
         return reply.body, self._hits() == before + 1
 
     def _hits(self) -> float:
-        return counted(self.caller, "face_originals_hits_total")
+        return self.caller.metric("face_originals_hits_total")
 
 
-def turned(photo: bytes, orientation: int) -> bytes:
+def rotated(photo: bytes, orientation: int) -> bytes:
+    """A JPEG of the photo with this Exif orientation."""
     file = io.BytesIO()
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
@@ -50,47 +51,47 @@ def turned(photo: bytes, orientation: int) -> bytes:
 
 
 def check(migration: Migration, *photos: bytes) -> None:
-    """The faces of photos in turn: each as in a file that has not been sent before, and decoded once in all."""
-    # A byte behind the end of a JPEG makes another file of the same pixels.
+    """Asserts for alternating photos that answers equal those of a new file, and that each photo is decoded once."""
+    # A byte after the end of a JPEG makes another file with the same pixels.
     fresh = {
         (photo, edges): migration.face(photo + bytes([number]), edges)
         for photo in photos
         for number, edges in enumerate(FACES)
     }
-    assert not any(held for _, held in fresh.values())
+    assert not any(cached for _, cached in fresh.values())
     for number, edges in enumerate(FACES):
         for photo in photos:
-            answer, held = migration.face(photo, edges)
-            assert held == (number > 0)
+            answer, cached = migration.face(photo, edges)
+            assert cached == (number > 0)
             assert answer == fresh[photo, edges][0]
     assert len({answer for answer, _ in fresh.values()}) == len(fresh)
 
 
-def test_further_faces_are_equal_to_the_last_byte(caller: Caller, portrait: bytes) -> None:
+def test_cached_original_gives_the_same_bytes(caller: Caller, portrait: bytes) -> None:
     check(Migration(caller), portrait)
 
 
-def test_an_original_that_is_turned_by_its_metadata(caller: Caller, portrait: bytes) -> None:
-    on_its_side = turned(portrait, 6)
-    check(Migration(caller), on_its_side)
+def test_cached_original_is_rotated_by_its_exif_orientation(caller: Caller, portrait: bytes) -> None:
+    sideways = rotated(portrait, 6)
+    check(Migration(caller), sideways)
     upright = io.BytesIO()
-    stored = np.asarray(Image.open(io.BytesIO(on_its_side)).convert("RGB"))
+    stored = np.asarray(Image.open(io.BytesIO(sideways)).convert("RGB"))
     Image.fromarray(np.rot90(stored, -1)).save(upright, "PNG")
     migration = Migration(caller)
     for edges in FACES[:2]:
-        answer, held = migration.face(on_its_side, edges)
-        assert held
+        answer, cached = migration.face(sideways, edges)
+        assert cached
         assert answer == migration.face(upright.getvalue(), edges)[0]
 
 
-def test_photos_of_the_same_size_in_turn(caller: Caller, portrait: bytes) -> None:
-    check(Migration(caller), turned(portrait, 1), turned(portrait, 2), turned(portrait, 3))
+def test_alternating_photos_of_the_same_size(caller: Caller, portrait: bytes) -> None:
+    check(Migration(caller), rotated(portrait, 1), rotated(portrait, 2), rotated(portrait, 3))
 
 
-def test_a_photo_that_is_searched_is_not_held(caller: Caller, portrait: bytes) -> None:
-    searched = portrait + b"searched"
-    assert caller.post("/detect", caller.photo(searched)).status == 200
-    assert not Migration(caller).face(searched, FACES[0])[1]
+def test_detect_caches_no_original(caller: Caller, portrait: bytes) -> None:
+    photo = portrait + b"searched"
+    assert caller.post("/detect", caller.photo(photo)).status == 200
+    assert not Migration(caller).face(photo, FACES[0])[1]
 
 
 @pytest.mark.slow
@@ -106,20 +107,22 @@ def test_a_photo_that_is_searched_is_not_held(caller: Caller, portrait: bytes) -
     ],
     ids=lambda settings: ",".join(settings.values()),
 )
-def test_with_other_settings(start_service: StartService, portrait: bytes, settings: dict[str, str]) -> None:
+def test_other_settings_give_the_same_bytes(
+    start_service: StartService, portrait: bytes, settings: dict[str, str]
+) -> None:
     service = start_service(**settings)
     service.wait_until_ready()
-    check(Migration(Caller(service.port)), portrait, turned(portrait, 8))
+    check(Migration(Caller(service.port)), portrait, rotated(portrait, 8))
     assert service.stop() == 0
     assert "Traceback" not in service.log
 
 
-def test_without_memory_for_it_no_original_is_held(start_service: StartService, portrait: bytes) -> None:
+def test_caches_no_original_without_memory_for_it(start_service: StartService, portrait: bytes) -> None:
     service: Service = start_service(FACE_MODEL="3", FACE_MEMORY="500MiB", GUNICORN_WORKERS="1")
     service.wait_until_ready()
     migration = Migration(Caller(service.port))
     answers = {migration.face(portrait, FACES[0]) for _ in range(3)}
     assert len(answers) == 1
     assert not answers.pop()[1]
-    assert counted(migration.caller, "face_photos_bytes_lent") == 0
+    assert migration.caller.metric("face_photos_bytes_lent") == 0
     assert service.stop() == 0

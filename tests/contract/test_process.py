@@ -1,4 +1,4 @@
-"""The process: how it starts, refuses to start, and ends."""
+"""Commands of the service: start-up errors, exit statuses, output, and graceful shutdown."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ import pytest
 
 from benchmarks.harness.running import free_port
 from service.recognition.ort.providers import CUDA, missing
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from tests.calling import Caller
-    from tests.conftest import StartService
-
-ROOT = Path(__file__).parents[2]
+    from tests.services import StartService
 
 
 def command(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m service` in a folder, as in a container's /app, with these settings alone."""
+    """Runs `python -m service` in a folder, like /app of a container, with no other settings."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.run(
@@ -40,7 +39,7 @@ def command(folder: Path, *arguments: str, **settings: str) -> subprocess.Comple
     )
 
 
-def test_without_a_key_it_refuses_to_start_and_says_how_to_give_one(tmp_path: Path) -> None:
+def test_serve_without_a_key_fails_and_explains_how_to_set_one(tmp_path: Path) -> None:
     refused = command(tmp_path, "serve", API_KEY="")
     assert refused.returncode == 1
     assert refused.stderr.startswith("There is no API key")
@@ -48,7 +47,7 @@ def test_without_a_key_it_refuses_to_start_and_says_how_to_give_one(tmp_path: Pa
     assert "Traceback" not in refused.stderr
 
 
-def test_check_names_a_misspelt_setting_too(tmp_path: Path) -> None:
+def test_check_reports_a_misspelt_setting(tmp_path: Path) -> None:
     refused = command(tmp_path, "check", FACE_STORE=str(tmp_path), FACE_THREDS="2")
     assert refused.returncode == 1
     misspelt, missing = refused.stderr.splitlines()
@@ -58,7 +57,7 @@ def test_check_names_a_misspelt_setting_too(tmp_path: Path) -> None:
 
 
 IMPOSSIBLE: list[tuple[list[str], dict[str, str], bytes | None, str]] = [
-    # Commands, settings, the key file's bytes, and a part of the line that explains.
+    # Commands, settings, the key file's bytes, and a part of the error line.
     (
         ["serve", "key", "occ", "check", "settings"],
         {"API_KEY": "cl\udce9"},
@@ -84,21 +83,21 @@ IMPOSSIBLE: list[tuple[list[str], dict[str, str], bytes | None, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "key_file", "said"),
+    ("name", "settings", "key_file", "part"),
     [(name, *rest) for names, *rest in IMPOSSIBLE for name in names],
 )
-def test_what_is_impossible_ends_it_with_one_line(
-    tmp_path: Path, name: str, settings: dict[str, str], key_file: bytes | None, said: str
+def test_invalid_settings_end_with_one_line(
+    tmp_path: Path, name: str, settings: dict[str, str], key_file: bytes | None, part: str
 ) -> None:
     if key_file is not None:
         (tmp_path / "api.key").write_bytes(key_file)
     refused = command(tmp_path, name, **{"PORT": str(free_port()), **settings})
     assert (refused.returncode, refused.stdout) == (1, "")
     (line,) = refused.stderr.splitlines()
-    assert said in line
+    assert part in line
 
 
-def test_missing_weights_end_it_with_one_line(tmp_path: Path) -> None:
+def test_missing_weights_end_with_one_line(tmp_path: Path) -> None:
     refused = command(
         tmp_path, "serve", API_KEY="x", FACE_STORE=str(tmp_path), FACE_LOG_LEVEL="error", FACE_HOST="127.0.0.1",
         PORT=str(free_port()),
@@ -108,7 +107,7 @@ def test_missing_weights_end_it_with_one_line(tmp_path: Path) -> None:
     assert "missing" in line
 
 
-def test_a_taken_port_ends_it_with_one_line(caller: Caller, tmp_path: Path) -> None:
+def test_a_port_in_use_ends_with_one_line(caller: Caller, tmp_path: Path) -> None:
     refused = command(tmp_path, "serve", API_KEY="x", PORT=str(caller.port))
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
@@ -117,7 +116,7 @@ def test_a_taken_port_ends_it_with_one_line(caller: Caller, tmp_path: Path) -> N
     )
 
 
-def test_a_key_file_that_everybody_can_read_is_warned_of(tmp_path: Path, caller: Caller) -> None:
+def test_warns_of_a_key_file_that_is_readable_for_others(tmp_path: Path, caller: Caller) -> None:
     keys = tmp_path / "api.key"
     keys.write_text("secret\n")
     for mode, warned in ((0o600, False), (0o644, True)):
@@ -127,7 +126,7 @@ def test_a_key_file_that_everybody_can_read_is_warned_of(tmp_path: Path, caller:
         assert "secret" not in run.stderr
 
 
-def test_a_key_is_made_once_and_the_commands_for_nextcloud_are_printed(tmp_path: Path) -> None:
+def test_key_is_created_once_and_prints_the_commands_for_nextcloud(tmp_path: Path) -> None:
     made = command(tmp_path, "key", PORT="8080", FACE_HOST="192.168.1.123")
     assert made.returncode == 0, made.stderr
     path = tmp_path / "api.key"
@@ -146,34 +145,34 @@ def test_a_key_is_made_once_and_the_commands_for_nextcloud_are_printed(tmp_path:
     assert [line.strip() for line in printed.stdout.splitlines()] == lines
 
 
-def test_no_key_file_is_made_where_a_variable_holds_the_key(tmp_path: Path) -> None:
+def test_key_creates_no_file_if_api_key_is_set(tmp_path: Path) -> None:
     assert command(tmp_path, "key", API_KEY="given").returncode == 0
     assert list(tmp_path.iterdir()) == []
     assert "--value given\n" in command(tmp_path, "occ", API_KEY="given").stdout
 
 
-def test_occ_without_a_key_says_so(tmp_path: Path) -> None:
+def test_occ_without_a_key_fails(tmp_path: Path) -> None:
     refused = command(tmp_path, "occ")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("There is no API key")
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_key_names_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     refused = command(tmp_path, "key", API_KEY_FILE="missing/api.key")
     assert refused.returncode == 1
     assert refused.stderr == "The key file missing/api.key cannot be written: No such file or directory.\n"
 
 
-def test_sigterm_finishes_what_is_in_flight(
+def test_sigterm_finishes_requests_in_flight(
     start_service: StartService, caller: Caller, portrait: bytes
 ) -> None:
-    # All from the environment, as upstream's documented `docker run` lines do it.
+    # All settings are environment variables, as in the `docker run` lines of the original model's documentation.
     service = start_service(FACE_MODEL="3", GUNICORN_WORKERS="2", REQ_TIMEOUT="", FACE_LOG_LEVEL="INFO")
     service.wait_until_ready()
     accepted = Barrier(4, timeout=60)
-    mine = replace(caller, port=service.port, expect_above=0, before_body=accepted.wait)
+    own = replace(caller, port=service.port, expect_above=0, before_body=accepted.wait)
     with ThreadPoolExecutor(3) as threads:
-        photos = [threads.submit(mine.post, "/detect", mine.photo(portrait)) for _ in range(3)]
+        photos = [threads.submit(own.post, "/detect", own.photo(portrait)) for _ in range(3)]
         accepted.wait()
         assert service.stop() == 0, service.log
         replies = [photo.result() for photo in photos]
@@ -183,7 +182,7 @@ def test_sigterm_finishes_what_is_in_flight(
         replace(caller, port=service.port).get("/health")
 
 
-def test_check_measures_every_stage_and_names_who_computes_it(store: Path, photos: dict[str, Path]) -> None:
+def test_check_measures_every_stage_and_names_its_engine(store: Path, photos: dict[str, Path]) -> None:
     photo = str(photos["astronaut.png"])
     done = command(ROOT, "check", photo, FACE_STORE=str(store.absolute()), FACE_MODEL="4")
     assert done.returncode == 0, done.stderr
@@ -208,7 +207,7 @@ def test_check_measures_every_stage_and_names_who_computes_it(store: Path, photo
     assert re.match(
         r"memory limit [\d,]+ MiB\. /detect: [\d,]+ MiB for a photo of 8\.3 megapixels", limit
     ) or (re.match(r"a photo of 8\.3 megapixels needs", limit))
-    # Landlock and seccomp are the kernel's to offer.
+    # Landlock and seccomp depend on the kernel.
     assert worker.startswith("sandbox of the worker: no new privileges: yes, Landlock: ")
     assert worker.endswith("file growth forbidden: yes")
     assert decoders.startswith("sandbox of the decoders: no new privileges: yes, Landlock: ")
@@ -225,13 +224,11 @@ def test_check_without_a_photo_runs_every_stage_on_noise(store: Path) -> None:
 
 @pytest.mark.skipif(missing(CUDA) is None, reason="this machine has what CUDA needs")
 @pytest.mark.parametrize("name", ["serve", "check"])
-def test_a_gpu_that_is_asked_for_and_not_there_stops_the_start_with_one_line(
-    store: Path, tmp_path: Path, name: str
-) -> None:
+def test_a_requested_gpu_that_is_missing_ends_with_one_line(store: Path, tmp_path: Path, name: str) -> None:
     settings = {
         "FACE_STORE": str(store.absolute()),
         "FACE_MODEL": "3",
-        "FACE_LOG_LEVEL": "error",  # the service listens, and logs so, before its networks are loaded
+        "FACE_LOG_LEVEL": "error",  # the service listens, and logs it, before it loads its networks
         "API_KEY": "secret",
         "PORT": str(free_port()),
     }
@@ -242,7 +239,7 @@ def test_a_gpu_that_is_asked_for_and_not_there_stops_the_start_with_one_line(
 
 
 @pytest.mark.skipif(missing(CUDA) is None, reason="this machine has what CUDA needs")
-def test_a_gpu_that_is_asked_for_may_fall_back_aloud(store: Path) -> None:
+def test_allowed_fallback_from_a_missing_gpu_is_logged(store: Path) -> None:
     settings = {"FACE_STORE": str(store.absolute()), "FACE_MODEL": "3", "FACE_ALLOW_FALLBACK": "true"}
     done = command(ROOT, "check", FACE_PROVIDERS="cuda", **settings)
     assert done.returncode == 0
@@ -252,34 +249,24 @@ def test_a_gpu_that_is_asked_for_may_fall_back_aloud(store: Path) -> None:
     assert line.endswith("The CPU computes instead, as FACE_ALLOW_FALLBACK allows.")
 
 
-@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"no image", "known formats")])
-def test_check_of_a_photo_that_cannot_be_read_says_so(
-    tmp_path: Path, content: bytes | None, said: str
-) -> None:
+@pytest.mark.parametrize(("content", "part"), [(None, "No such file"), (b"no image", "known formats")])
+def test_check_fails_for_an_unreadable_photo(tmp_path: Path, content: bytes | None, part: str) -> None:
     if content is not None:
         (tmp_path / "photo.jpg").write_bytes(content)
     refused = command(tmp_path, "check", "photo.jpg")
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
-    assert said in line
+    assert part in line
 
 
-def test_check_of_an_empty_store_says_what_is_missing(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "check"],
-        cwd=ROOT,
-        env={**os.environ, "FACE_STORE": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stdout == ""
+def test_check_of_an_empty_store_names_the_command_that_fills_it(tmp_path: Path) -> None:
+    done = command(ROOT, "check", FACE_STORE=str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert "python -m model_store fetch" in line
 
 
-def test_a_reader_that_stops_is_no_traceback(tmp_path: Path) -> None:
+def test_a_closed_standard_output_causes_no_traceback(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as closed:

@@ -1,4 +1,4 @@
-"""The app's requests, byte for byte, and what it must read in the answers."""
+"""The app's requests, byte for byte, and the fields of the answers that it reads."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from model_store.models import MODELS
+from tests.answers import EDGES
+from tests.services import FORMER_KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from tests.calling import Caller
 
 FACE = b'{"left":102,"right":175,"top":167,"bottom":240,"detection_confidence":1.1}'
-EDGES = ("left", "top", "right", "bottom")
 
 
 def png_of(pixels: np.ndarray[Any, Any]) -> bytes:
@@ -39,13 +40,13 @@ def test_open(caller: Caller) -> None:
 
 
 def test_health_welcome_and_ready_need_no_key(caller: Caller) -> None:
-    anybody = replace(caller, key_header=b"")
-    assert anybody.get("/health").body == b"ok"
-    welcome = anybody.get("/welcome").json
+    anonymous = replace(caller, key_header=b"")
+    assert anonymous.get("/health").body == b"ok"
+    welcome = anonymous.get("/welcome").json
     assert welcome["facerecognition-external-model"] == "welcome"
     assert welcome["model"] == 4
     assert isinstance(welcome["version"], str)
-    assert anybody.get("/ready").status == 200
+    assert anonymous.get("/ready").status == 200
 
 
 def test_info(caller: Caller) -> None:
@@ -62,7 +63,7 @@ def test_info(caller: Caller) -> None:
         assert stage["provider"]
 
 
-def test_detect_as_the_app_reads_it(caller: Caller, portrait: bytes) -> None:
+def test_detect_gives_the_fields_that_the_app_reads(caller: Caller, portrait: bytes) -> None:
     reply = caller.post("/detect", caller.photo(portrait))
     assert reply.status == 200
     assert reply.headers["content-type"] == "application/json"
@@ -90,15 +91,15 @@ def test_detect_with_a_trailing_slash_in_the_address(caller: Caller, portrait: b
     assert caller.post("//detect", caller.photo(portrait)).json["faces-count"] == 1
 
 
-def test_a_photo_of_nobody(caller: Caller) -> None:
+def test_a_photo_without_faces(caller: Caller) -> None:
     reply = caller.post("/detect", caller.photo(png_of(np.full((120, 160, 3), 90, np.uint8))))
     assert reply.body == b'{"filename":"oc_tmp_6fbe56","faces-count":0,"faces":[]}'
 
 
-def test_compute_repeats_the_face_and_describes_it_as_detect_did(caller: Caller, portrait: bytes) -> None:
+def test_compute_repeats_the_face_with_the_descriptor_of_detect(caller: Caller, portrait: bytes) -> None:
     (found,) = caller.post("/detect", caller.photo(portrait)).json["faces"]
     sent = {edge: found[edge] for edge in EDGES} | {"detection_confidence": 1.1, "id": 12, "note": "née"}
-    # Without a space after the colon, and PNG bytes or not, always declared as JPEG.
+    # No space after the colon, and always declared as JPEG.
     migration = replace(caller, key_header=caller.key_header.replace(b": ", b":"))
     reply = migration.post(
         "/compute",
@@ -136,7 +137,7 @@ def test_png_declared_as_jpeg(caller: Caller, portrait: bytes) -> None:
         (b"../../etc/passwd", "passwd"),
     ],
 )
-def test_the_file_name_is_given_back(caller: Caller, sent: bytes, answered: str) -> None:
+def test_returns_the_file_name(caller: Caller, sent: bytes, answered: str) -> None:
     reply = caller.post("/detect", caller.photo(png_of(np.zeros((40, 40, 3), np.uint8)), sent))
     assert (reply.status, reply.json["filename"]) == (200, answered)
 
@@ -144,24 +145,24 @@ def test_the_file_name_is_given_back(caller: Caller, sent: bytes, answered: str)
 @pytest.mark.parametrize("header", [b"x-api-key: %s", b"x-api-key:%s", b"X-API-KEY:   %s  "])
 @pytest.mark.parametrize("former", [False, True])
 def test_either_key_with_and_without_a_space(caller: Caller, header: bytes, former: bool) -> None:
-    key = b"the-key-before-the-last-change" if former else caller.key_header.removeprefix(b"x-api-key: ")
+    key = FORMER_KEY.encode() if former else caller.key_header.removeprefix(b"x-api-key: ")
     assert replace(caller, key_header=header % key).get("/open").status == 200
 
 
 @pytest.mark.parametrize("header", [b"", b"x-api-key:", b"x-api-key: wrong", b"api-key: wrong"])
-def test_401_before_the_body_is_asked_for(caller: Caller, header: bytes) -> None:
-    stranger = replace(caller, key_header=header)
-    assert stranger.get("/open").status == 401
-    small = stranger.post("/detect", caller.photo(b"x"))
+def test_401_instead_of_100_continue(caller: Caller, header: bytes) -> None:
+    unauthorised = replace(caller, key_header=header)
+    assert unauthorised.get("/open").status == 401
+    small = unauthorised.post("/detect", caller.photo(b"x"))
     assert (small.status, list(small.json)) == (401, ["error"])
-    # Were a 100 sent first, the caller would upload all of it.
+    # After a 100, the caller would upload the whole body.
     head = b"POST /detect HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9000000\r\n"
     refused = caller.exchange(head + header + b"\r\n" * (2 if header else 1), b"", wait_for_100=True)
     assert refused.status == 401
 
 
-def test_a_large_body_is_asked_for_at_once_and_kept_in_memory(caller: Caller, service: Service) -> None:
-    # Noise does not compress: over 5 MB in one part. The service's process cannot write a file.
+def test_a_large_body_gets_100_continue_and_stays_in_memory(caller: Caller, service: Service) -> None:
+    # Noise does not compress: over 5 MB in one part. The fixture `service` asserts that no file is written.
     noise = np.random.default_rng(1).integers(0, 256, (1200, 1500, 3), dtype=np.uint8)
     photo = png_of(noise)
     assert len(photo) > 5_000_000
@@ -173,7 +174,7 @@ def test_a_large_body_is_asked_for_at_once_and_kept_in_memory(caller: Caller, se
     assert compute.status == 200
 
 
-def test_too_large_by_its_header_is_refused_before_the_body(caller: Caller) -> None:
+def test_rejects_a_content_length_above_the_limit_before_the_body(caller: Caller) -> None:
     head = (
         b"POST /detect HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 999999999999\r\n"
         b"Content-Type: multipart/form-data; boundary=b\r\n" + caller.key_header + b"\r\n\r\n"
@@ -200,7 +201,7 @@ def test_wrong_paths_and_methods(caller: Caller, method: bytes, path: bytes, sta
         assert list(reply.json) == ["error"]
 
 
-def test_no_file_bad_photo_bad_face(caller: Caller, portrait: bytes) -> None:
+def test_rejects_a_missing_file_and_invalid_photos_and_faces(caller: Caller, portrait: bytes) -> None:
     for path, parts, status in (
         ("/detect", (), 400),
         ("/detect", (caller.face(FACE),), 400),
@@ -218,8 +219,8 @@ def test_no_file_bad_photo_bad_face(caller: Caller, portrait: bytes) -> None:
         assert (reply.status, list(reply.json)) == (status, ["error"]), (path, parts[1:])
 
 
-def test_the_apps_rounding_fits_and_more_does_not(caller: Caller) -> None:
-    # 1 bit a pixel: cheap to send. At the maximum area the app asks for 3840 by 2160, or one more of each.
+def test_maximum_area_allows_for_the_apps_rounding(caller: Caller) -> None:
+    # 1 bit per pixel keeps the file small. At the maximum area the app scales to 3840 x 2160, or one more of each.
     for width, height in ((3841, 2161), (2880, 2881)):
         file = io.BytesIO()
         Image.new("1", (width, height)).save(file, "PNG")
@@ -228,11 +229,11 @@ def test_the_apps_rounding_fits_and_more_does_not(caller: Caller) -> None:
     Image.new("1", (4200, 2160)).save(file, "PNG")
     reply = caller.post("/detect", caller.photo(file.getvalue()))
     assert (reply.status, list(reply.json)) == (412, ["error"])
-    # /compute gets originals.
+    # The app sends originals to /compute.
     assert caller.post("/compute", caller.photo(file.getvalue()), caller.face(FACE)).status == 200
 
 
-def test_the_log_holds_paths_and_statuses_and_nothing_private(
+def test_logs_paths_and_statuses_without_private_data(
     caller: Caller, service: Service, photos: dict[str, Path]
 ) -> None:
     caller.post("/detect?secret-query", caller.photo(photos["obama.jpg"].read_bytes(), b"secret-name.jpg"))
@@ -243,7 +244,7 @@ def test_the_log_holds_paths_and_statuses_and_nothing_private(
     assert "POST /detect 200 " in service.log
     assert "GET /open 401 " in service.log
     assert "POST /compute 422 " in service.log
-    secrets = ("secret-", caller.key_header.removeprefix(b"x-api-key: ").decode(), "the-key-before")
+    secrets = ("secret-", caller.key_header.removeprefix(b"x-api-key: ").decode(), FORMER_KEY)
     for secret in secrets:
         assert secret not in service.log
     assert "Traceback" not in service.log

@@ -1,4 +1,4 @@
-"""What the recogniser answers about a photo on the processor that runs this, as JSON.
+"""Recogniser's answers for a photo on the current processor, as JSON.
 
 `python -m tests.emulated.answers STORE PHOTO`, in an environment that may have no dlib.
 """
@@ -22,19 +22,19 @@ from service.settings import ADVERTISED_AREA
 def main(store: Path, path: Path) -> None:
     (photo,) = decoded([path], ADVERTISED_AREA, [])
     models = {model: _answer(model, store, photo) for model in NAMED}
-    told = {
+    report = {
         "features": sorted(name for name, there in binding.get_host_cpu_features().items() if there),
         "pixels": photo.digest,
         "models": models,
         "dlib": "dlib" in sys.modules,
     }
-    print(json.dumps(told))
+    print(json.dumps(report))
 
 
 def _answer(model: int, store: Path, photo: Photo) -> list[Any]:
-    """Faces as `benchmarks.harness.faces.of_entry` reads them."""
+    """Faces in the form that `benchmarks.harness.faces.of_entry` reads."""
     with closing(open_recognizer(MODELS[model], store)) as opened:
-        # Nothing stands in: what cannot be computed here is an error.
+        # No fallback: a failing stage is an error.
         faces = opened.recognize_timed(photo.image, fallback=False).faces
     return [_entry(face) for face in faces]
 

@@ -1,7 +1,7 @@
-"""A Python for arm64 from the images' Debian, with the packages of the project's own lock, on any machine.
+"""Python for arm64 from the Debian release of the images, with the packages of the project's lock file.
 
-Debian's packages are unpacked and not set up, and QEMU looks their files up in the folder (-L): nothing has to be
-mounted, and this machine need not know how to start such programs.
+Debian's packages are unpacked and not configured, and QEMU reads their files from the folder (-L). This needs no mounts
+and no binfmt_misc.
 """
 
 import hashlib
@@ -11,22 +11,22 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.conftest import ROOT
 from tests.emulated.machines import PROCESSORS, Machine, missing
 from tests.images import debian, dockerfile
+from tests.paths import ROOT
 
 LOCK = ROOT / "requirements" / "cpu.txt"
 
 
-def wanting() -> str | None:
-    """Why there can be none on this machine, or None where there can."""
+def obstacle() -> str | None:
+    """Reason why this machine cannot make one, or None if it can."""
     if os.geteuid() != 0:
         return "only root can run debootstrap"
     return missing(("debootstrap", "dpkg-deb"))
 
 
 def machine(cache: Path) -> Machine:
-    """Set up in `cache` where it is not there yet. Raises `debian.NoDebian`."""
+    """The machine in the folder `cache`, installed on the first use. Raises `debian.NoDebian`."""
     cache.mkdir(parents=True, exist_ok=True)
     files = cache / "arm64"
     if not files.exists():
@@ -52,7 +52,7 @@ def _unpack(files: Path) -> None:
 
 
 def _install(made: Machine, packages: Path) -> None:
-    """By that Python's own pip, which takes the wheels and the lines of the lock that are for it."""
+    """Installs the lock file with the emulated Python's own pip, which selects the wheels for arm64."""
     (pip,) = made.files.glob("usr/share/python-wheels/pip-*.whl")
     with tempfile.TemporaryDirectory(dir=packages.parent) as part:
         into = Path(part) / packages.name

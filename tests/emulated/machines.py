@@ -1,4 +1,4 @@
-"""Processors that QEMU emulates for a single process, and what such a process is given of this machine.
+"""Processors that QEMU emulates in user mode, and the files of an emulated process.
 
 QEMU 7.2 (Debian 12) is the first with AVX2, and has no AVX-512 at all.
 """
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 _V2 = "flags : fpu cx8 cmov mmx fxsr sse sse2 syscall lm pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm"
 
 
 @dataclass(frozen=True)
 class Processor:
-    """One that QEMU knows.
+    """A processor that QEMU emulates.
 
     Args:
-        machine: as `uname` and QEMU call its kind.
-        cpu: as QEMU calls this one.
-        cpuinfo: the lines of /proc/cpuinfo that say what it can do.
-        has: features that LLVM has to see, which asks the processor itself where that is an x86-64.
-        lacks: features that it must not see.
+        machine: its architecture, as `uname` and QEMU name it.
+        cpu: its model, as QEMU names it.
+        cpuinfo: the lines of /proc/cpuinfo with its features.
+        has: features that LLVM has to report; on x86-64 LLVM queries the processor itself.
+        lacks: features that LLVM must not report.
     """
 
     machine: str
@@ -36,7 +36,7 @@ class Processor:
 
     @property
     def emulator(self) -> str:
-        """QEMU as one file without libraries: those it would look up belong to the other processor."""
+        """QEMU as a static binary, since the libraries in its folder are of the other architecture."""
         return f"qemu-{self.machine}-static"
 
 
@@ -52,7 +52,7 @@ PROCESSORS: Mapping[str, Processor] = MappingProxyType(
         "without avx": Processor(
             "x86_64", "Nehalem", _V2, frozenset({"sse4.2"}), frozenset({"avx", "avx2", "fma", "avx512f"})
         ),
-        # A Raspberry Pi 4's.
+        # Raspberry Pi 4.
         "arm64": Processor(
             "aarch64",
             "cortex-a72",
@@ -66,25 +66,25 @@ PROCESSORS: Mapping[str, Processor] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Machine:
-    """A processor, a Python for it, and a folder of files that a process sees in the place of this machine's."""
+    """A processor, a Python for it, and a folder whose files replace those of this machine."""
 
     processor: Processor
     files: Path
     python: Path
     packages: Path | None = None
-    """Where the Python's packages are, if not beside it."""
+    """Folder of the packages, if they are not in the Python's environment."""
 
     def describe_processor(self) -> None:
-        """Let /proc/cpuinfo speak of the emulated processor: QEMU 7.2 shows this machine's.
+        """Writes /proc/cpuinfo of the emulated processor, since QEMU 7.2 shows this machine's.
 
-        `service.processor` judges by it, and ONNX Runtime for arm64 crashes on one of x86-64.
+        `service.processor` reads it, and ONNX Runtime for arm64 crashes on one of x86-64.
         """
         file = self.files / "proc" / "cpuinfo"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"processor : 0\nmodel name : {self.processor.cpu}\n{self.processor.cpuinfo}\n\n")
 
     def run(self, *arguments: str | Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-        """Runs its Python in the project's folder, where nothing is written. An illegal instruction leaves no core."""
+        """Runs its Python in the project's folder, without bytecode files and core files."""
         packages = {"PYTHONPATH": str(self.packages)} if self.packages else {}
         return subprocess.run(
             [
@@ -102,6 +102,6 @@ class Machine:
 
 
 def missing(tools: Iterable[str]) -> str | None:
-    """Which of these are not installed, in words; None where all are."""
+    """Text that names the missing tools, or None if all are installed."""
     absent = [tool for tool in tools if shutil.which(tool) is None]
     return f"not installed: {', '.join(absent)}" if absent else None

@@ -1,6 +1,6 @@
-"""Models 1 to 4 on processors that this machine does not have: dlib's faces, as dlib finds them here.
+"""Parity of models 1 to 4 with dlib on emulated processors.
 
-What this does not show: how fast anything is there, and more than one small photo.
+The reference is dlib on this machine, for one small photo. Emulation measures no speed.
 """
 
 import json
@@ -18,16 +18,16 @@ from benchmarks.parity.photos import decoded
 from benchmarks.parity.reference import WEIGHTS, References
 from model_store.store import WeightStore
 from service.settings import ADVERTISED_AREA
-from tests.conftest import ROOT
 from tests.emulated import arm64
 from tests.emulated.machines import PROCESSORS, Machine, missing
 from tests.images.debian import NoDebian
+from tests.paths import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.emulated]
 
 CACHE = ROOT / ".cache" / "emulated"
-PART = (slice(0, 300), slice(60, 360))
-"""Of astronaut.png: one face, which both detectors find, in 0.09 megapixels."""
+CROP = (slice(0, 300), slice(60, 360))
+"""Rows and columns of astronaut.png: one face, which both detectors find, in 0.09 megapixels."""
 
 
 @pytest.fixture(scope="module", params=PROCESSORS)
@@ -36,7 +36,7 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if reason := missing([processor.emulator, "prlimit"]):
         pytest.skip(reason)
     if request.param == "arm64":
-        if reason := arm64.wanting():
+        if reason := arm64.obstacle():
             pytest.skip(reason)
         try:
             return arm64.machine(CACHE)
@@ -51,15 +51,15 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def photo(photos: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A JPEG, the format that the most code of a processor's own decodes."""
-    path = tmp_path_factory.mktemp("photo") / "part.jpg"
+    """A JPEG, the format whose decoder has the most processor-specific code."""
+    path = tmp_path_factory.mktemp("photo") / "crop.jpg"
     whole = cv2.imread(str(photos["astronaut.png"]))
     assert whole is not None
-    cv2.imwrite(str(path), whole[PART])
+    cv2.imwrite(str(path), whole[CROP])
     return path
 
 
-def test_every_model_gives_dlibs_faces(
+def test_every_model_equals_dlib(
     machine: Machine, photo: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights = WeightStore(store)
@@ -71,15 +71,15 @@ def test_every_model_gives_dlibs_faces(
         environment={"NUMBA_CACHE_DIR": str(tmp_path)},
     )
     assert ended.returncode == 0, ended.stderr
-    told = json.loads(ended.stdout)
-    assert machine.processor.has <= set(told["features"])
-    assert not machine.processor.lacks & set(told["features"])
-    assert list(tmp_path.glob("*.code")), "the loops were compiled there"
-    assert not told["dlib"]
-    assert told["pixels"] == here.digest
+    report = json.loads(ended.stdout)
+    assert machine.processor.has <= set(report["features"])
+    assert not machine.processor.lacks & set(report["features"])
+    assert list(tmp_path.glob("*.code")), "no loop was compiled there"
+    assert not report["dlib"]
+    assert report["pixels"] == here.digest
     for model, expected in reference.models.items():
         comparison = Comparison()
-        comparison.add(here.name, [of_entry(face) for face in told["models"][str(model)]], expected)
+        comparison.add(here.name, [of_entry(face) for face in report["models"][str(model)]], expected)
         assert comparison.problems == [], f"model {model}"
         assert comparison.faces == 1
         with capsys.disabled():
@@ -91,7 +91,7 @@ def test_every_model_gives_dlibs_faces(
 
 
 @pytest.mark.parametrize("machine", ["without avx"], indirect=True)
-def test_without_avx_dlib_is_refused_for_what_it_would_do(machine: Machine, tmp_path: Path) -> None:
+def test_rejects_dlib_on_a_processor_without_avx(machine: Machine, tmp_path: Path) -> None:
     settings = {"FACE_ENGINE": "dlib", "NUMBA_CACHE_DIR": str(tmp_path)}
     refused = machine.run("-m", "service", "check", environment=settings)
     assert (refused.returncode, refused.stdout) == (1, "")

@@ -1,7 +1,7 @@
-"""The service with networks that fail: `python -m tests.faults.failing_engine EVERY` in place of `-m service serve`.
+"""The service with failing networks: `python -m tests.faults.failing_engine EVERY` instead of `-m service serve`.
 
-Every EVERY-th run of a network raises what ONNX Runtime raises where it cannot allocate memory. The web process starts
-this program as its worker too, with the worker's arguments behind EVERY.
+Every EVERY-th run of a network raises EngineError, as if ONNX Runtime could not allocate memory. The web process starts
+this module as its worker too, with the worker's arguments after EVERY.
 """
 
 import itertools
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def fail_every(number: int) -> None:
-    """From now on, in all threads together."""
+    """Makes every `number`-th run fail, counted over all threads."""
     from service.recognition.contract import EngineError
     from service.recognition.ort.sessions import Session
 
@@ -41,7 +41,7 @@ def fail_every(number: int) -> None:
 
 
 def main(every: str, *of_worker: str) -> int:
-    """Runs the worker where its arguments are given, else the web process; returns the exit status."""
+    """Runs the worker if its arguments are given, else the web process. Returns the exit status."""
     if of_worker:
         plant_when_confined(lambda: fail_every(int(every)))
         return worker(*map(int, of_worker))
@@ -49,5 +49,5 @@ def main(every: str, *of_worker: str) -> int:
     return serve(["serve"])
 
 
-if __name__ == "__main__":  # dlib's processes import this file as well
+if __name__ == "__main__":  # dlib's processes import this module too
     exit_now(main(*sys.argv[1:]))

@@ -1,38 +1,34 @@
-"""HAProxy with the configuration of deploy/haproxy."""
+"""HAProxy as a reverse proxy, with the configuration of deploy/haproxy."""
 
 import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from benchmarks.harness.running import free_port
-from tests.conftest import ROOT
-from tests.faults.conftest import PATIENCE
+from tests.paths import ROOT
+from tests.waiting import eventually
 
 CONFIGURATION = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 HAPROXY = shutil.which("haproxy")
 
-needs_haproxy = pytest.mark.skipif(HAPROXY is None, reason="there is no haproxy(1) here")
+needs_haproxy = pytest.mark.skipif(HAPROXY is None, reason="haproxy(1) is not installed")
 
 
 @contextmanager
 def front(model: str, **variables: str) -> Iterator[tuple[int, int]]:
-    """HAProxy in front of that host and port; its own port, and the id of its process."""
+    """HAProxy in front of the service at `model` (host:port). Yields its port and process id."""
     assert HAPROXY
     port = free_port()
-    own = {"FRONT_PORT": str(port), "MODEL": model, "PATH": os.environ["PATH"]}
-    process = subprocess.Popen([HAPROXY, "-db", "-f", CONFIGURATION], env={**own, **variables})
+    settings = {"FRONT_PORT": str(port), "MODEL": model, "PATH": os.environ["PATH"]}
+    process = subprocess.Popen([HAPROXY, "-db", "-f", CONFIGURATION], env={**settings, **variables})
     try:
-        deadline = time.monotonic() + PATIENCE
-        while not listens(port):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        eventually("HAProxy or its end", lambda: listens(port) or process.poll() is not None)
+        assert process.poll() is None
         yield port, process.pid
     finally:
         process.kill()
@@ -40,6 +36,6 @@ def front(model: str, **variables: str) -> Iterator[tuple[int, int]]:
 
 
 def listens(port: int) -> bool:
-    """Whether connections to that port of this machine are accepted."""
+    """True if this machine accepts connections to the port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,4 +1,4 @@
-"""The service with a worker that dies: `python -m tests.faults.planted_worker CAUSE` in place of `-m service serve`.
+"""The service with a crashing worker: `python -m tests.faults.planted_worker CAUSE` instead of `-m service serve`.
 
 The same module is the worker: `python -m tests.faults.planted_worker CAUSE DESCRIPTOR PARENT`.
 """
@@ -10,39 +10,27 @@ from types import MappingProxyType
 
 from service.__main__ import main as serve
 from service.early_exit import exit_now
-from service.sandbox import Restrictions
 from service.supervision import process
-from service.worker import confinement
 from service.worker.__main__ import main as worker
+from tests.faults.planting import plant_when_confined
 
-CULPRIT = 333
-"""Width in pixels of the photos that crash a worker."""
+CRASHING_WIDTH = 333
+"""Pixels; a photo of this width crashes the worker."""
 
 
 def crash() -> None:
-    """Reads address 0, as a fault in native code would."""
+    """Reads address 0, as faulty native code does."""
     ctypes.string_at(0)
 
 
-def crash_at_culprits() -> None:
-    """From its confinement on, which is before all large imports, the worker crashes at a photo of that width."""
-    confine = confinement.confine
-
-    def confined() -> Restrictions:
-        restrictions = confine()
-        _crash_at_culprits()
-        return restrictions
-
-    confinement.confine = confined
-
-
-def _crash_at_culprits() -> None:
+def crash_at_photos() -> None:
+    """Makes the worker crash at each photo of CRASHING_WIDTH."""
     from service.pipeline.photo_work import PhotoWork, Pixels
 
     recognize = PhotoWork._recognize
 
     def crashing(self: PhotoWork, image: Pixels, decoding: float, *, fallback: bool) -> bytes:
-        if image.shape[1] == CULPRIT:
+        if image.shape[1] == CRASHING_WIDTH:
             crash()
         return recognize(self, image, decoding, fallback=fallback)
 
@@ -52,13 +40,13 @@ def _crash_at_culprits() -> None:
 CAUSES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         "start": crash,
-        "culprit": crash_at_culprits,
+        "photo": lambda: plant_when_confined(crash_at_photos),
     }
 )
 
 
 def main(cause: str, *of_worker: str) -> int:
-    """Runs the worker where its arguments are given, else the web process; returns the exit status."""
+    """Runs the worker if its arguments are given, else the web process. Returns the exit status."""
     if of_worker:
         CAUSES[cause]()
         return worker(*map(int, of_worker))

@@ -1,4 +1,4 @@
-"""Faults planted in the worker process, between its confinement and the loading of its networks."""
+"""Fault injection into the worker process, between its confinement and the loading of its networks."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,9 @@ from service.decoders.handle import ForkServer
 
 
 def plant_when_confined(plant: Callable[[], None]) -> None:
-    """Has `plant` called in this worker after its confinement.
+    """Calls `plant` in this worker after its confinement.
 
-    A worker has to be confined while it has one thread, and numpy, which most plants import, starts others.
+    A worker has to be confined while it has one thread, and the import of numpy starts others.
     """
     start = ForkServer.start
 

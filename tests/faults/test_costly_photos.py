@@ -1,4 +1,4 @@
-"""Photos that end the worker: each costs itself alone."""
+"""Photos that end the worker process: only that photo fails."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from PIL import Image
 
 from service.supervision.deaths import death
 from tests.calling import Caller
-from tests.faults.conftest import PATIENCE
-from tests.faults.planted_worker import CULPRIT
-from tests.faults.test_dying_worker import scaled, worker_of
-from tests.faults.test_starting import eventually
+from tests.faults.planted_worker import CRASHING_WIDTH
+from tests.faults.resizing import resized
+from tests.processes import worker_of
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.conftest import StartService
+    from tests.services import StartService
 
 PARENTS = (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
-"""Where control groups are made, of version 1 or else of version 2 (cgroups(7))."""
+"""Folders for new control groups, of version 1 or else of version 2 (cgroups(7))."""
 FILES = (("memory.usage_in_bytes", "memory.limit_in_bytes"), ("memory.current", "memory.max"))
 """Bytes in use and their limit, by version."""
-SPARE = 150 * 1024**2
-"""Bytes beside a worker that has answered small photos, too few for one of the advertised area: at least 200 MiB."""
+HEADROOM = 150 * 1024**2
+"""Bytes above a worker that has answered small photos; one of the advertised area needs at least 200 MiB."""
 
 
-def test_a_photo_that_crashes_the_worker_costs_itself_alone(
+def test_a_photo_that_crashes_the_worker_fails_alone(
     start_service: StartService, small_photos: list[bytes]
 ) -> None:
     service = start_service(
-        command=(sys.executable, "-m", "tests.faults.planted_worker", "culprit"), FACE_MODEL="3"
+        command=(sys.executable, "-m", "tests.faults.planted_worker", "photo"), FACE_MODEL="3"
     )
     service.wait_until_ready()
-    caller = Caller(service.port, patience=PATIENCE)
+    caller = Caller(service.port)
     file = io.BytesIO()
-    Image.new("RGB", (CULPRIT, 200)).save(file, "PNG")
+    Image.new("RGB", (CRASHING_WIDTH, 200)).save(file, "PNG")
     name = b"a-very-private-name.png"
     alone = [caller.post("/detect", caller.photo(photo)).body for photo in small_photos]
     with ThreadPoolExecutor(16) as threads:
         before = [threads.submit(caller.post, "/detect", caller.photo(photo)) for photo in small_photos]
-        culprit = threads.submit(caller.post, "/detect", caller.photo(file.getvalue(), name))
+        crashing = threads.submit(caller.post, "/detect", caller.photo(file.getvalue(), name))
         after = [threads.submit(caller.post, "/detect", caller.photo(photo)) for photo in small_photos]
         for replies in (before, after):
             assert [(reply.result().status, reply.result().body) for reply in replies] == [
                 (200, body) for body in alone
             ]
-        refused = culprit.result()
+        refused = crashing.result()
     assert (refused.status, list(refused.json)) == (415, ["error"])
     assert "SIGSEGV" in refused.json["error"]
     metrics = caller.get("/metrics").body.decode()
@@ -61,17 +61,21 @@ def test_a_photo_that_crashes_the_worker_costs_itself_alone(
     assert caller.get("/ready").json["restarts"] == 2
     assert service.stop() == 0
     (line,) = [line for line in service.log.splitlines() if "is refused" in line]
-    for told in (f"an image of {len(file.getvalue())} bytes (PNG, {CULPRIT} x 200)", "SIGSEGV", "2 times"):
-        assert told in line
+    for part in (
+        f"an image of {len(file.getvalue())} bytes (PNG, {CRASHING_WIDTH} x 200)",
+        "SIGSEGV",
+        "2 times",
+    ):
+        assert part in line
     assert name.decode() not in service.log
     assert "Traceback" not in service.log
 
 
-class Group:
-    """A control group that limits the memory of processes."""
+class MemoryGroup:
+    """A control group that limits the memory of its processes."""
 
     def __init__(self, folder: Path) -> None:
-        """Of the version that the folder's files belong to. Raises FileNotFoundError where it limits no memory."""
+        """The version follows from the folder's files. Raises FileNotFoundError if the group limits no memory."""
         self.folder = folder
         names = next((names for names in FILES if (folder / names[0]).exists()), None)
         if names is None:
@@ -82,8 +86,8 @@ class Group:
         for process in processes:
             (self.folder / "cgroup.procs").write_text(str(process))
 
-    def leave(self, size: int) -> None:
-        """From now on its processes may take so many bytes more."""
+    def limit_growth(self, size: int) -> None:
+        """Limits the memory of its processes to `size` bytes more than now."""
         self._limit.write_text(str(int(self._used.read_text()) + size))
 
     def is_empty(self) -> bool:
@@ -91,14 +95,14 @@ class Group:
 
 
 @pytest.fixture
-def group() -> Iterator[Group]:
+def group() -> Iterator[MemoryGroup]:
     folder = next(parent for parent in PARENTS if parent.is_dir()) / f"face-model-test-{os.getpid()}"
     try:
         folder.mkdir()
     except OSError as error:
-        pytest.skip(f"this system lets no test make a control group: {error.strerror}")
+        pytest.skip(f"the system refuses a new control group: {error.strerror}")
     try:
-        made = Group(folder)
+        made = MemoryGroup(folder)
     except FileNotFoundError as error:
         folder.rmdir()
         pytest.skip(str(error))
@@ -108,28 +112,28 @@ def group() -> Iterator[Group]:
 
 
 @pytest.mark.slow
-def test_a_photo_that_takes_all_memory_costs_itself_alone(
-    start_service: StartService, small_photos: list[bytes], group: Group
+def test_a_photo_that_takes_all_memory_fails_alone(
+    start_service: StartService, small_photos: list[bytes], group: MemoryGroup
 ) -> None:
     service = start_service(FACE_MODEL="4")
     with closing(service):
         service.wait_until_ready()
-        caller = Caller(service.port, patience=PATIENCE)
+        caller = Caller(service.port)
         web, area = service.process.pid, caller.get("/open").json["maximum_area"]
-        # After the start: a service with this limit would advertise a smaller area.
+        # After the start, since a service that starts with this limit advertises a smaller area.
         group.add(service.family())
-        # What a process has already counts where it was. The next worker counts in the group.
+        # Memory counts in the group where it was allocated, so only the next worker's counts in this one.
         os.kill(worker_of(service), signal.SIGKILL)
         service.wait_for_log("another one is started")
         service.wait_until_ready()
         alone = [caller.post("/detect", caller.photo(photo)).body for photo in small_photos]
-        large = scaled(Image.open(io.BytesIO(small_photos[0])).convert("RGB"), 0.99 * area / 1e6)
-        group.leave(SPARE)
+        large = resized(small_photos[0], 0.99 * area / 1e6)
+        group.limit_growth(HEADROOM)
         with ThreadPoolExecutor(8) as threads:
-            costly = threads.submit(caller.post, "/detect", caller.photo(large))
+            large_reply = threads.submit(caller.post, "/detect", caller.photo(large))
             others = [threads.submit(caller.post, "/detect", caller.photo(photo)) for photo in small_photos]
             assert [other.result().body for other in others] == alone
-            assert costly.result().status in {200, 503}
+            assert large_reply.result().status in {200, 503}
         deaths = f'face_worker_restarts_total{{cause="{death(-signal.SIGKILL, None).cause}"}}'
         assert deaths in caller.get("/metrics").body.decode()
         for photo, body in zip(small_photos, alone, strict=True):

@@ -1,4 +1,4 @@
-"""The front of deploy/haproxy: it streams, waits for a service that is away, and follows it to another address."""
+"""The reverse proxy of deploy/haproxy: streaming, waiting for an absent service, and its change of address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -21,38 +20,29 @@ import pytest
 from benchmarks.harness import processes
 from benchmarks.harness.running import free_port
 from tests.calling import Caller
-from tests.faults.conftest import PATIENCE
 from tests.faults.front import CONFIGURATION, HAPROXY, front, listens, needs_haproxy
+from tests.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from benchmarks.harness.running import Service
-    from tests.conftest import StartService
 
 pytestmark = needs_haproxy
 
 LARGE = 100 * 1024 * 1024
-"""Bytes of an upload; the service takes 128 MiB."""
+"""Bytes of an upload; the service accepts 128 MiB."""
 
 IPV4 = 1
-"""Type of a question for an IPv4 address (A, RFC 1035)."""
-
-
-@pytest.fixture
-def small_service(start_service: StartService) -> Iterator[Service]:
-    running = start_service(FACE_MODEL="3")
-    running.wait_until_ready()
-    yield running
-    running.close()
+"""Type of a DNS query for an IPv4 address (A, RFC 1035)."""
 
 
 @dataclass
 class NameServer:
-    """Answers each question for an IPv4 address with `address`; without one, no name exists."""
+    """A DNS server that answers each IPv4 query with `address`, and with NXDOMAIN if that is None."""
 
     address: str | None = None
     socket: socket.socket = field(default_factory=lambda: socket.socket(type=socket.SOCK_DGRAM))
     unknown: threading.Event = field(default_factory=threading.Event)
-    """Set when a question was answered with: no such name."""
+    """Set once a query was answered with NXDOMAIN."""
 
     @property
     def at(self) -> str:
@@ -60,18 +50,18 @@ class NameServer:
 
     def serve(self) -> None:
         while True:
-            asked, peer = self.socket.recvfrom(512)
-            if not asked:
+            query, peer = self.socket.recvfrom(512)
+            if not query:
                 return
-            self.socket.sendto(self._answer(asked), peer)
+            self.socket.sendto(self._response(query), peer)
 
-    def _answer(self, asked: bytes) -> bytes:
-        question = asked[12 : asked.index(b"\0", 12) + 5]
+    def _response(self, query: bytes) -> bytes:
+        question = query[12 : query.index(b"\0", 12) + 5]
         (kind,) = struct.unpack(">H", question[-4:-2])
         address = self.address
         found = address is not None and kind == IPV4
         flags = 0x8180 if address is not None else 0x8183  # RFC 1035, section 4.1.1: a response; NXDOMAIN
-        head = asked[:2] + struct.pack(">HHHHH", flags, 1, found, 0, 0)
+        head = query[:2] + struct.pack(">HHHHH", flags, 1, found, 0, 0)
         if address is None:
             self.unknown.set()
         if not found or address is None:
@@ -104,10 +94,10 @@ def test_the_configuration_has_no_warning() -> None:
     assert "WARNING" not in checked.stderr
 
 
-def test_bodies_are_streamed_and_never_on_disk(small_service: Service, portrait: bytes) -> None:
-    """A photo followed by as many other bytes as an upload may have; decoders pass over them."""
+def test_streams_bodies_without_the_disk(small_service: Service, portrait: bytes) -> None:
+    """A photo followed by 100 MiB of zeros, which decoders ignore."""
     with front(f"127.0.0.1:{small_service.port}") as (port, pid):
-        caller = Caller(port, patience=PATIENCE)
+        caller = Caller(port)
         body = caller.photo(portrait + bytes(LARGE))
         with ThreadPoolExecutor(4) as threads:
             replies = list(threads.map(lambda _: caller.post("/detect", body), range(4)))
@@ -118,9 +108,9 @@ def test_bodies_are_streamed_and_never_on_disk(small_service: Service, portrait:
         assert processes.peak_memory(pid) < LARGE / 1024**2
 
 
-def test_a_caller_that_ended_its_own_side_gets_its_answer(small_service: Service, portrait: bytes) -> None:
+def test_answers_a_client_that_has_shut_down_its_side(small_service: Service, portrait: bytes) -> None:
     with front(f"127.0.0.1:{small_service.port}") as (port, _):
-        caller = Caller(port, patience=PATIENCE)
+        caller = Caller(port)
         head, body = caller.form("/detect", caller.photo(portrait))
         with caller.connect() as half:
             half.sendall(head + body)
@@ -129,42 +119,39 @@ def test_a_caller_that_ended_its_own_side_gets_its_answer(small_service: Service
                 assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
 
 
-def test_a_caller_waits_for_a_service_that_comes_later_and_elsewhere(names: NameServer) -> None:
-    """As a container that is made anew: its name is unknown at first and in between, and its address another one."""
+def test_requests_wait_for_a_service_that_starts_later_at_another_address(names: NameServer) -> None:
+    """As for a container that is created again: its name is unknown at times, and its address changes."""
     model = free_port()
     with front(f"model:{model}", FRONT_DNS=names.at) as (port, _), ThreadPoolExecutor(1) as threads:
-        caller = Caller(port, patience=PATIENCE)
+        caller = Caller(port)
         for address in ("127.0.0.2", "127.0.0.3"):
             names.address = None
             names.unknown.clear()
-            asking = threads.submit(caller.get, "/health")
+            request = threads.submit(caller.get, "/health")
             assert names.unknown.wait(PATIENCE)
-            assert not asking.done()
-            with answering(address, model):
+            assert not request.done()
+            with server(address, model):
                 names.address = address
-                assert asking.result().body == address.encode()
+                assert request.result().body == address.encode()
 
 
-def test_what_is_in_work_is_answered_before_the_front_ends() -> None:
-    """By the signal that compose.yaml names."""
+def test_answers_requests_in_flight_before_it_ends() -> None:
+    """On SIGUSR1, the stop signal of compose.yaml."""
     model = free_port()
     with front(f"127.0.0.1:{model}") as (port, pid):
-        caller = Caller(port, patience=PATIENCE)
+        caller = Caller(port)
 
         def end() -> None:
             os.kill(pid, signal.SIGUSR1)
-            deadline = time.monotonic() + PATIENCE
-            while listens(port):
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            eventually("a closed port", lambda: not listens(port))
 
-        with answering("127.0.0.1", model, before=end):
+        with server("127.0.0.1", model, before=end):
             assert caller.get("/health").body == b"127.0.0.1"
 
 
 @contextmanager
-def answering(address: str, port: int, before: Callable[[], object] = bool) -> Iterator[None]:
-    """A server there, which calls `before` once it has a request, and answers it with its address."""
+def server(address: str, port: int, before: Callable[[], object] = bool) -> Iterator[None]:
+    """A server of one request, which calls `before` once it has it, and answers with its own address."""
 
     def answer() -> None:
         connection, _ = listener.accept()

@@ -1,4 +1,4 @@
-"""Hostile requests among honest ones: every honest photo has the answer that it has alone."""
+"""Hostile requests among honest ones: every honest photo gets the same answer as alone."""
 
 from __future__ import annotations
 
@@ -11,64 +11,59 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import pytest
 
 from benchmarks.harness import processes
+from tests.answers import EDGES, assert_same_answer
 from tests.calling import Caller, Reply
-from tests.faults.test_failing_engine import assert_same_answer, counted
-from tests.hostile import TABLE, in_turn
+from tests.faults.resizing import SMALL_MEGAPIXELS, resized
+from tests.hostile import TABLE, names_in_rotation
 
 if TYPE_CHECKING:
     from benchmarks.harness.running import Service
 
 HONEST, HOSTILE, CALLERS = 1000, 100, 16
-MEGAPIXELS = (0.1, 0.15, 0.2, 0.3)
-EDGES = ("left", "top", "right", "bottom")
 GROWTH = 1.1
-"""The second half's memory over the first's."""
+"""Upper bound of the second half's memory, divided by the first's."""
 PROMPT = 0.1
-"""Seconds in which `/health` answers, 99th percentile: the callers compute on the same cores, and so does this test."""
+"""Upper bound in seconds of the 99th percentile of `/health`. The callers and this test use the same cores."""
 PAUSE = 0.05
-"""Seconds between two questions."""
+"""Seconds between two requests."""
 
 Call = Callable[[], Reply]
 
 
 @dataclass
-class Health:
-    """Times `/health` all the while between entering and leaving it."""
+class HealthTimer:
+    """Measures the response time of `/health` between entry and exit."""
 
     caller: Caller
     seconds: list[float] = field(default_factory=list)
 
-    def __enter__(self) -> Health:
-        self._over = threading.Event()
-        self._asking = threading.Thread(target=self._ask)
-        self._asking.start()
+    def __enter__(self) -> HealthTimer:
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._measure)
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._asking.join()
+        self._ended.set()
+        self._thread.join()
 
-    def _ask(self) -> None:
-        while not self._over.wait(PAUSE):
+    def _measure(self) -> None:
+        while not self._ended.wait(PAUSE):
             start = time.perf_counter()
             assert self.caller.get("/health").body == b"ok"
             self.seconds.append(time.perf_counter() - start)
 
 
 def honest_calls(caller: Caller, photos: list[bytes]) -> list[Call]:
-    """Of each photo in some sizes: a search for its faces, and its first face as the migration sends it."""
+    """`/detect` of each photo in several sizes, and `/compute` of its first face as `occ face:migrate` sends it."""
     calls: list[Call] = []
     for photo in photos:
-        pixels = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)
-        assert pixels is not None
-        for megapixels in MEGAPIXELS:
-            scale = (megapixels * 1e6 / (pixels.shape[0] * pixels.shape[1])) ** 0.5
-            data = cv2.imencode(".jpg", cv2.resize(pixels, None, fx=scale, fy=scale))[1].tobytes()
+        for megapixels in SMALL_MEGAPIXELS:
+            data = resized(photo, megapixels)
             calls.append(lambda data=data: caller.post("/detect", caller.photo(data)))  # type: ignore[misc]
             for face in calls[-1]().json["faces"][:1]:
                 part = caller.face(json.dumps({edge: face[edge] for edge in EDGES}).encode())
@@ -79,14 +74,14 @@ def honest_calls(caller: Caller, photos: list[bytes]) -> list[Call]:
 
 
 def comparable(answer: Any) -> Any:
-    """An answer of `/compute` as one of `/detect`, which have the same face in them."""
+    """An answer of `/compute` in the form of one of `/detect`."""
     if "faces" in answer:
         return answer
     return {"faces-count": 1, "faces": [{**answer["face"], "detection_confidence": 1}]}
 
 
 @pytest.mark.slow
-def test_a_hundred_hostile_calls_among_a_thousand_honest_ones(
+def test_hostile_requests_change_no_honest_answer(
     service: Service, caller: Caller, small_photos: list[bytes]
 ) -> None:
     wrong = {
@@ -115,23 +110,23 @@ def test_a_hundred_hostile_calls_among_a_thousand_honest_ones(
 
     found: list[str] = []
     half = [("", number % len(honest)) for number in range(HONEST // 2)]
-    names = in_turn(HOSTILE)
+    names = names_in_rotation(HOSTILE)
     memory = []
     with ThreadPoolExecutor(CALLERS) as pool:
-        # Before the memory is looked at, once: buffers that are kept for concurrent photos.
+        # Once before the memory is measured, so that the buffers for concurrent photos are allocated.
         list(pool.map(lambda number: call("", number), range(len(honest))))
-        with Health(caller) as health:
+        with HealthTimer(caller) as health:
             for hostile in (names[::2], names[1::2]):
                 service.peak_memory(forget=True)
                 calls = [*half, *((name, 0) for name in hostile)]
                 random.Random(4).shuffle(calls)
-                list(pool.map(lambda made: call(*made), calls))
+                list(pool.map(lambda arguments: call(*arguments), calls))
                 memory.append((processes.resident_memory(service.process.pid), service.peak_memory()))
     assert found == []
     for early, late in zip(*memory, strict=True):
         assert late <= GROWTH * early, memory
     assert len(health.seconds) > 50
     assert np.quantile(health.seconds, 0.99) < PROMPT
-    assert counted(caller, "face_retried_total") == 0  # no hostile file was taken for a fault of the machine
+    assert caller.metric("face_retried_total") == 0  # a retry is for faults of the machine alone
     assert service.stop() == 0
     assert "Traceback" not in service.log

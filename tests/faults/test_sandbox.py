@@ -1,23 +1,23 @@
-"""Limits, affinities and files of the system that a sandbox denies: the service goes on without."""
+"""A sandbox that denies limits, affinities and files of the system: the service runs without them."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks.harness.running import SERVE
 from tests.calling import Caller
-from tests.faults.conftest import PATIENCE, reduced_by
+from tests.paths import ROOT
+from tests.processes import restricted_by
 
 if TYPE_CHECKING:
-    from tests.conftest import StartService
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+    from tests.services import StartService
 
 DENIED = """
 import os, resource
@@ -28,7 +28,7 @@ def denied(*_, **__):
 resource.getrlimit = resource.setrlimit = resource.prlimit = denied
 os.sched_getaffinity = os.sched_setaffinity = denied
 """
-"""A sitecustomize: what a filter of system calls (seccomp) does to these."""
+"""A sitecustomize module that imitates a filter of system calls (seccomp)."""
 
 HIDDEN = """
 set -e
@@ -42,18 +42,18 @@ NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c"
 
 @pytest.fixture(scope="module")
 def namespace() -> tuple[str, ...]:
-    """A command that runs another one without the system's files."""
-    return reduced_by(*NAMESPACE)
+    """A command that runs another one without the files of HIDDEN."""
+    return restricted_by(*NAMESPACE)
 
 
-def test_the_service_runs_without_what_a_sandbox_denies(
+def test_runs_without_denied_calls_and_files(
     start_service: StartService, namespace: tuple[str, ...], tmp_path: Path, portrait: bytes
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(DENIED)
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
     service = start_service(command=(*namespace, *SERVE), PYTHONPATH=path, HOME="", FACE_MODEL="4")
     service.wait_until_ready()
-    caller = Caller(service.port, patience=PATIENCE)
+    caller = Caller(service.port)
     reply = caller.post("/detect", caller.photo(portrait))
     assert reply.status == 200, service.log
     assert reply.json["faces-count"] == 1
@@ -61,21 +61,21 @@ def test_the_service_runs_without_what_a_sandbox_denies(
     assert " ERROR " not in service.log
 
 
-def test_the_service_runs_where_core_files_are_forbidden_for_good(
-    start_service: StartService, portrait: bytes
-) -> None:
-    """A hard limit of 0, as systemd's LimitCORE=0 and Docker's `--ulimit core=0` set it: no account may raise it."""
-    limited = reduced_by("setpriv", "--bounding-set=-sys_resource", "prlimit", "--core=0")
+def test_runs_with_a_hard_limit_of_0_for_core_files(start_service: StartService, portrait: bytes) -> None:
+    """As systemd's LimitCORE=0 and Docker's `--ulimit core=0` set it: no account may raise it."""
+    limited = restricted_by("setpriv", "--bounding-set=-sys_resource", "prlimit", "--core=0")
     service = start_service(command=(*limited, *SERVE), FACE_MODEL="3")
     service.wait_until_ready()
-    caller = Caller(service.port, patience=PATIENCE)
+    caller = Caller(service.port)
     assert caller.post("/detect", caller.photo(portrait)).status == 200, service.log
     assert service.stop() == 0
     assert " ERROR " not in service.log
 
 
 @pytest.mark.slow
-def test_check_runs_there_too(namespace: tuple[str, ...], tmp_path: Path, store: Path) -> None:
+def test_check_runs_without_denied_calls_and_files(
+    namespace: tuple[str, ...], tmp_path: Path, store: Path
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(DENIED)
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(

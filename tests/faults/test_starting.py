@@ -1,13 +1,11 @@
-"""Signals while the service starts, as process 1 of a container too, where the kernel drops what has no handler."""
+"""Signals during the start, also as process 1 of a container, where the kernel drops signals without a handler."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,81 +16,52 @@ from benchmarks.harness.processes import command_line, family
 from benchmarks.harness.running import SERVE
 from model_store.atomic import TEMPORARY_ENDING
 from tests.calling import Caller
-from tests.faults.conftest import PATIENCE, reduced_by
+from tests.processes import handles_signal, is_running, restricted_by, state
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from benchmarks.harness.running import Service
-    from tests.conftest import StartService
+    from tests.services import StartService
 
 NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 PROMPT_SECONDS = 5.0
-"""`docker stop` kills after ten; the longest wait measured is 0.8, with the server's own end."""
+"""`docker stop` kills after ten seconds; the longest end measured took 0.8 s."""
 WHOLE_START = tuple(step / 2 for step in range(14))
-"""Seconds; where loops are compiled, the service is ready after six."""
-ZOMBIE = "Z"
+"""Seconds after the start; with loops to compile, the service is ready after six."""
 
 
 @pytest.fixture(scope="module")
 def namespace() -> tuple[str, ...]:
     """A command that runs another one as process 1."""
-    return reduced_by(*NAMESPACE)
-
-
-def state(process: int) -> str:
-    """The letter of proc(5): Z for a process that has ended and whose status is not collected; none where there is no
-    process."""
-    try:
-        status = Path("/proc", str(process), "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return status.rpartition(") ")[2][0]
-
-
-def is_there(process: int) -> bool:
-    """Whether it runs."""
-    return state(process) not in ("", ZOMBIE)
-
-
-def eventually(what: str, holds: Callable[[], object], seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.002)
-
-
-def handles(process: int, number: int) -> bool:
-    """Whether a process has a handler for a signal (proc(5), SigCgt)."""
-    caught = re.search(r"^SigCgt:\s*(\w+)$", Path("/proc", str(process), "status").read_text(), re.MULTILINE)
-    assert caught is not None
-    return bool(int(caught[1], 16) >> (number - 1) & 1)
+    return restricted_by(*NAMESPACE)
 
 
 def first_process(service: Service) -> int:
-    """The service itself, once it handles signals, where `service.process` is the command that made its namespace."""
+    """The service's process in its namespace, once it handles SIGTERM; `service.process` is unshare(1)."""
     eventually("a process in the namespace", lambda: service.family()[1:])
     process = service.family()[1]
-    eventually("a handler for SIGTERM", lambda: handles(process, signal.SIGTERM))
+    eventually("a handler for SIGTERM", lambda: handles_signal(process, signal.SIGTERM))
     return process
 
 
 def is_of_dlib(process: int) -> bool:
-    """Whether multiprocessing has started a process; the one that only tracks resources does not count."""
+    """True if multiprocessing has spawned the process; its resource tracker does not count."""
     return any("multiprocessing.spawn" in word for word in command_line(process))
 
 
 def end(service: Service, process: int, number: int) -> None:
-    """Sends a signal, and expects the end of the whole process tree, with status 0 and not a word too much."""
+    """Sends a signal, and asserts that the whole process tree ends, with status 0 and no error in the log."""
     tree = family(process)
     before = time.monotonic()
     subprocess.run(["kill", f"-{number}", str(process)], check=True)
     assert service.wait() == 0, service.log
     assert time.monotonic() - before < PROMPT_SECONDS
-    eventually("the end of every process", lambda: not any(map(is_there, tree)), PROMPT_SECONDS)
+    eventually("the end of every process", lambda: not any(map(is_running, tree)), PROMPT_SECONDS)
     assert "Traceback" not in service.log
     assert "Error" not in service.log
 
 
-def test_signals_are_handled_before_anything_large_is_imported(
+def test_handles_signals_before_large_imports(
     start_service: StartService, namespace: tuple[str, ...]
 ) -> None:
     service = start_service(command=(*namespace, *SERVE))
@@ -105,7 +74,7 @@ def test_signals_are_handled_before_anything_large_is_imported(
     ("moment", "number"),
     [(0.2, signal.SIGINT), (0.5, signal.SIGHUP), (0.8, signal.SIGTERM), (1.2, signal.SIGTERM)],
 )
-def test_a_signal_while_it_starts_ends_it(
+def test_ends_on_a_signal_during_the_start(
     start_service: StartService, namespace: tuple[str, ...], moment: float, number: int
 ) -> None:
     service = start_service(command=(*namespace, *SERVE))
@@ -114,28 +83,28 @@ def test_a_signal_while_it_starts_ends_it(
     end(service, process, number)
 
 
-def test_a_service_started_by_nohup_outlives_its_terminal(start_service: StartService) -> None:
+def test_ignores_sighup_when_started_by_nohup(start_service: StartService) -> None:
     service = start_service(command=("sh", "-c", 'trap "" HUP; exec "$@"', "sh", *SERVE))
     service.wait_until_ready()
     service.process.send_signal(signal.SIGHUP)
-    time.sleep(1)  # a service that stops has closed its socket by then
+    time.sleep(1)  # a stopping service has closed its socket by then
     assert Caller(service.port).get("/health").status == 200
     end(service, service.process.pid, signal.SIGTERM)
 
 
-def test_processes_of_dlib_end_with_a_service_that_starts(start_service: StartService) -> None:
+def test_ends_dlib_processes_on_a_signal_during_the_start(start_service: StartService) -> None:
     service = start_service(FACE_MODEL="3", FACE_ENGINE="dlib")
     eventually("a process for dlib", lambda: any(map(is_of_dlib, service.family())))
     end(service, service.process.pid, signal.SIGTERM)
 
 
-def test_processes_of_a_dead_worker_leave_no_zombie(
+def test_children_of_a_dead_worker_leave_no_zombie(
     start_service: StartService, namespace: tuple[str, ...], portrait: bytes
 ) -> None:
-    """Process 1 becomes their parent: the fork server, a decoder, and with dlib its process."""
+    """Process 1 becomes the parent of the fork server, a decoder, and the process of dlib."""
     service = start_service(command=(*namespace, *SERVE), FACE_MODEL="3", FACE_ENGINE="dlib")
     service.wait_until_ready()
-    caller = Caller(service.port, patience=PATIENCE)
+    caller = Caller(service.port)
     assert caller.post("/detect", caller.photo(portrait)).status == 200
     worker = service.worker_pid
     dying = family(worker)
@@ -149,7 +118,7 @@ def test_processes_of_a_dead_worker_leave_no_zombie(
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["onnx", "dlib"])
 @pytest.mark.parametrize("moment", WHOLE_START)
-def test_a_signal_while_loops_are_compiled_ends_it(
+def test_ends_on_a_signal_while_loops_are_compiled(
     start_service: StartService, namespace: tuple[str, ...], tmp_path: Path, moment: float, engine: str
 ) -> None:
     service = start_service(
@@ -162,16 +131,16 @@ def test_a_signal_while_loops_are_compiled_ends_it(
 
 
 @pytest.mark.slow
-def test_a_photo_that_waits_for_the_models_is_answered_before_the_end(
+def test_answers_a_photo_that_waits_for_the_models_before_it_ends(
     start_service: StartService, tmp_path: Path, portrait: bytes
 ) -> None:
     service = start_service(NUMBA_CACHE_DIR=str(tmp_path), FACE_MODEL="4")
     service.wait_for_log("Application startup complete")
-    caller = Caller(service.port, patience=PATIENCE)
+    caller = Caller(service.port)
     with ThreadPoolExecutor(1) as thread:
         reply = thread.submit(caller.post, "/detect", caller.photo(portrait))
-        both = b"face_requests_in_flight 2.0"  # the photo, and the question
-        eventually("a photo that waits", lambda: both in caller.get("/metrics").body)
+        # Two: the photo, and the request for the metrics.
+        eventually("a waiting photo", lambda: caller.metric("face_requests_in_flight") == 2)
         assert caller.get("/ready").status == 503
         assert service.stop() == 0, service.log
         assert reply.result().status == 200

@@ -1,4 +1,4 @@
-"""The end of a service that many are calling."""
+"""Graceful shutdown under load."""
 
 from __future__ import annotations
 
@@ -15,48 +15,46 @@ import pytest
 
 from service.web.server.shutdown import ECHO_SECONDS
 from tests.calling import Caller
-from tests.faults.conftest import PATIENCE, Crowd
+from tests.faults.crowd import Crowd
+from tests.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from benchmarks.harness.running import Service
-    from tests.conftest import StartService
+    from tests.services import StartService
 
 CALLERS = 64
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.slow
-def test_sigterm_under_load_loses_nobody_who_was_let_in(
+def test_answers_every_accepted_connection_after_sigterm(
     service: Service, caller: Caller, small_photos: list[bytes]
 ) -> None:
     crowd = Crowd(caller, small_photos, CALLERS)
     crowd.start()
-    # From here on connections come and go all the time; the signal falls into the middle of it.
+    # From here on connections open and close continuously.
     crowd.all_connected.wait()
-    deadline = time.monotonic() + PATIENCE
-    while crowd.statuses.total() < CALLERS // 4:
-        assert time.monotonic() < deadline, service.log
-        time.sleep(0.01)
+    eventually("some answers", lambda: crowd.statuses.total() >= CALLERS // 4)
     assert service.stop() == 0, service.log
     crowd.end()
     assert crowd.failures == []
     assert set(crowd.statuses) == {200}
     assert crowd.statuses.total() >= CALLERS
-    assert crowd.refused == CALLERS  # each found the door closed in the end, and was told so
+    assert crowd.refused == CALLERS  # each caller's last connection
     assert "Traceback" not in service.log
 
 
-def test_who_connected_before_the_signal_may_still_ask(
+def test_answers_connections_made_before_the_signal(
     service: Service, caller: Caller, portrait: bytes
 ) -> None:
     """Connections in the system's queue, or accepted before their first byte came."""
-    # A stopped process accepts nothing: what connects now waits in the system's queue.
+    # A stopped process accepts nothing: new connections wait in the system's queue.
     service.process.send_signal(signal.SIGSTOP)
     connections = [caller.connect() for _ in range(8)]
     service.process.send_signal(signal.SIGTERM)
     service.process.send_signal(signal.SIGCONT)
     service.wait_for_log("Shutting down")
-    # At once: a connection that says nothing for LAST_CALL seconds is closed.
+    # At once: a connection that is silent for LAST_CALL seconds is closed.
     with ThreadPoolExecutor(len(connections)) as threads:
         replies = list(
             threads.map(
@@ -69,8 +67,8 @@ def test_who_connected_before_the_signal_may_still_ask(
     assert "Traceback" not in service.log
 
 
-def test_who_kept_its_connection_may_have_asked_again(service: Service) -> None:
-    """A proxy does so, and would not send a photo twice."""
+def test_answers_a_second_request_on_a_kept_connection(service: Service) -> None:
+    """A reverse proxy keeps connections, and would not send a photo twice."""
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
     for stopping in (False, True):
         if stopping:
@@ -85,14 +83,14 @@ def test_who_kept_its_connection_may_have_asked_again(service: Service) -> None:
     connection.close()
 
 
-def test_a_rush_at_the_closing_door(service: Service, caller: Caller) -> None:
-    """Hundreds of connections a second while the listening socket closes: each is answered or refused, none cut.
+def test_cuts_no_connection_while_the_socket_closes(service: Service, caller: Caller) -> None:
+    """Hundreds of connections per second while the listening socket closes: each is answered or refused.
 
-    One could be, in the microseconds between the last accept(2) and the close; none of 99,114 was.
+    A connection between the last accept(2) and the close, microseconds later, would be cut; none of 99,114 was.
     """
     cut: list[OSError] = []
 
-    def rush() -> None:
+    def connect_until_refused() -> None:
         while True:
             try:
                 connection = caller.connect()
@@ -103,7 +101,7 @@ def test_a_rush_at_the_closing_door(service: Service, caller: Caller) -> None:
             except OSError as error:
                 cut.append(error)
 
-    threads = [threading.Thread(target=rush) for _ in range(16)]
+    threads = [threading.Thread(target=connect_until_refused) for _ in range(16)]
     for thread in threads:
         thread.start()
     time.sleep(0.3)
@@ -114,12 +112,12 @@ def test_a_rush_at_the_closing_door(service: Service, caller: Caller) -> None:
     assert cut == []
 
 
-def test_a_second_signal_ends_it_at_once(start_service: StartService, portrait: bytes) -> None:
+def test_ends_at_once_on_a_second_signal(start_service: StartService, portrait: bytes) -> None:
     service = start_service(FACE_MODEL="4", GUNICORN_WORKERS="1")
     service.wait_until_ready()
 
-    caller = Caller(service.port, patience=PATIENCE)
-    # A body that never ends, on a service whose patience and grace are longer than this test's.
+    caller = Caller(service.port)
+    # A body that never ends; FACE_PATIENCE and FACE_GRACE are longer than this test.
     head, body = caller.form("/detect", caller.photo(portrait))
     with caller.connect() as half:
         half.sendall(head + body[:1000])
@@ -132,8 +130,10 @@ def test_a_second_signal_ends_it_at_once(start_service: StartService, portrait: 
         assert service.wait() == 128 + signal.SIGTERM
 
 
-def test_a_signal_that_comes_twice_is_one(service: Service, caller: Caller, portrait: bytes) -> None:
-    """To a whole group of processes, and once more from the make that is one of them."""
+def test_treats_two_signals_in_quick_succession_as_one(
+    service: Service, caller: Caller, portrait: bytes
+) -> None:
+    """A terminal signals the whole process group, and make, a member of it, signals its child again."""
     head, body = caller.form("/detect", caller.photo(portrait))
     with caller.connect() as slow:
         slow.sendall(head + body[:1000])
@@ -146,7 +146,7 @@ def test_a_signal_that_comes_twice_is_one(service: Service, caller: Caller, port
     assert service.wait() == 0
 
 
-def test_callers_that_say_nothing_do_not_keep_it(service: Service, caller: Caller) -> None:
+def test_ends_despite_silent_connections(service: Service, caller: Caller) -> None:
     silent, half_a_head = caller.connect(), caller.connect()
     with silent, half_a_head:
         half_a_head.sendall(b"POST /detect HTTP/1.1\r\nHost: x\r\nX-Drip: ")
@@ -155,13 +155,10 @@ def test_callers_that_say_nothing_do_not_keep_it(service: Service, caller: Calle
         assert "Traceback" not in service.log
 
 
-def test_photos_that_outlast_the_grace_period_are_given_up(
-    start_service: StartService, portrait: bytes
-) -> None:
-
+def test_gives_up_photos_after_the_grace_period(start_service: StartService, portrait: bytes) -> None:
     service = start_service(FACE_MODEL="4", FACE_GRACE="1")
     service.wait_until_ready()
-    caller = Caller(service.port, patience=PATIENCE)
+    caller = Caller(service.port)
     head, body = caller.form("/detect", caller.photo(portrait))
     with caller.connect() as half:
         half.sendall(head + body[:1000])
@@ -171,20 +168,19 @@ def test_photos_that_outlast_the_grace_period_are_given_up(
 
 
 @pytest.mark.slow
-def test_kill_9_under_load_is_seen_at_once_by_every_caller(
+def test_kill_9_under_load_ends_every_connection(
     start_service: StartService, small_photos: list[bytes]
 ) -> None:
-    """Nobody hangs on a dead service, and the next one starts on the same port and answers."""
-
+    """No caller hangs, and the next service starts on the same port."""
     service = start_service(FACE_MODEL="4")
     service.wait_until_ready()
-    crowd = Crowd(Caller(service.port, patience=PATIENCE), small_photos, CALLERS)
+    crowd = Crowd(Caller(service.port), small_photos, CALLERS)
     crowd.start()
     crowd.all_connected.wait()
     os.kill(service.process.pid, signal.SIGKILL)
     assert service.wait() == -signal.SIGKILL
     crowd.end()
-    # Each saw its connection end, or was refused when it called again; none got half an answer as a whole one.
+    # Each connection ended or was refused; no partial answer passed for a whole one.
     assert len(crowd.failures) + crowd.refused == CALLERS
     assert all(isinstance(failure, ConnectionError) for failure in crowd.failures)
     assert set(crowd.statuses) <= {200}

@@ -1,4 +1,4 @@
-"""Starts, stops and replacements of the worker in a running service."""
+"""Starts, stops and replacements of the worker process in a running service."""
 
 from __future__ import annotations
 
@@ -20,20 +20,24 @@ from benchmarks.harness.running import SERVE
 from service.supervision.dispatch import WINDOW
 from service.supervision.supervisor import FIRST_PAUSE, MAXIMUM_FAILED_STARTS
 from tests.calling import Caller
-from tests.faults.conftest import PATIENCE
-from tests.faults.test_dying_worker import descriptors, is_ready, worker_of
-from tests.faults.test_starting import eventually, is_there
+from tests.processes import is_running, open_files, worker_of
+from tests.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from benchmarks.harness.running import Service
-    from tests.conftest import StartService
+    from tests.services import StartService
 
 PAUSES = FIRST_PAUSE * (2 ** (MAXIMUM_FAILED_STARTS - 1) - 1)
-"""Seconds between the starts until the service gives up."""
+"""Seconds of back-off between the starts until the service gives up."""
 START_SECONDS = 15.0
-"""For one start that fails, on a machine that other tests use too."""
+"""Upper bound for one failing start on a loaded machine."""
 PROMPT = 1.5
-"""Seconds for an answer of the web process alone; `/metrics` waits one for the worker's part."""
+"""Upper bound in seconds for an answer of the web process; `/metrics` waits up to one for the worker's part."""
+
+
+@pytest.fixture
+def service(small_service: Service) -> Service:
+    return small_service
 
 
 def is_another(service: Service, worker: int) -> bool:
@@ -50,7 +54,8 @@ def wait_until_it_listens(caller: Caller) -> None:
     eventually("the service listens", listens)
 
 
-def prompt(caller: Caller, path: str) -> int:
+def prompt_status(caller: Caller, path: str) -> int:
+    """Status of a GET, which has to arrive within PROMPT seconds."""
     before = time.monotonic()
     status = caller.get(path).status
     assert time.monotonic() - before < PROMPT, path
@@ -63,32 +68,30 @@ def post(caller: Caller, photo: bytes) -> int:
 
 @contextmanager
 def stopped(process: int) -> Iterator[None]:
-    """A process that does nothing until the block ends, or it is continued."""
+    """Stops a process (SIGSTOP) until the block ends."""
     os.kill(process, signal.SIGSTOP)
     try:
         yield
     finally:
-        if is_there(process):
+        if is_running(process):
             os.kill(process, signal.SIGCONT)
 
 
-def test_a_worker_that_dies_at_every_start_ends_the_service(
-    start_service: StartService, portrait: bytes
-) -> None:
+def test_ends_if_the_worker_dies_at_every_start(start_service: StartService, portrait: bytes) -> None:
     service = start_service(
         command=(sys.executable, "-m", "tests.faults.planted_worker", "start"), FACE_MODEL="3"
     )
-    caller = Caller(service.port, patience=PATIENCE)
+    caller = Caller(service.port)
     wait_until_it_listens(caller)
     started = time.monotonic()
     with ThreadPoolExecutor(2) as threads:
         photo = threads.submit(post, caller, portrait)
-        opened = threads.submit(lambda: caller.get("/open").status)
-        assert prompt(caller, "/health") == 200
-        assert prompt(caller, "/ready") == 503
-        assert prompt(caller, "/metrics") == 200
+        area = threads.submit(lambda: caller.get("/open").status)
+        assert prompt_status(caller, "/health") == 200
+        assert prompt_status(caller, "/ready") == 503
+        assert prompt_status(caller, "/metrics") == 200
         assert photo.result(PATIENCE) == 503
-        assert opened.result(PATIENCE) == 503
+        assert area.result(PATIENCE) == 503
     assert service.wait() == 1
     seconds = time.monotonic() - started
     assert PAUSES / 2 < seconds < PAUSES + MAXIMUM_FAILED_STARTS * START_SECONDS
@@ -98,43 +101,42 @@ def test_a_worker_that_dies_at_every_start_ends_the_service(
     assert "Traceback" not in service.log
 
 
-def test_a_worker_killed_while_it_starts_is_started_again(
+def test_restarts_a_worker_that_is_killed_during_its_start(
     start_service: StartService, portrait: bytes
 ) -> None:
     service = start_service(FACE_MODEL="3")
-    caller = Caller(service.port, patience=PATIENCE)
+    caller = Caller(service.port)
     wait_until_it_listens(caller)
     with ThreadPoolExecutor(8) as threads:
         photos = [threads.submit(post, caller, portrait) for _ in range(8)]
         killed = 0
         for moment in (0.0, 0.3, 0.8, 1.2):  # before, between and after its imports
-            eventually("the worker or the next one", partial(is_another, service, killed))
+            eventually("another worker", partial(is_another, service, killed))
             worker = worker_of(service)
             time.sleep(moment)
-            if not is_ready(caller):  # else it is no failed start, and the next ones are
+            if caller.get("/ready").status != 200:  # a kill after the start is no failed start
                 os.kill(worker, signal.SIGKILL)
                 killed = worker
-            assert prompt(caller, "/health") == 200
+            assert prompt_status(caller, "/health") == 200
         assert killed
         assert [photo.result(PATIENCE) for photo in photos] == [200] * 8
     assert service.stop() == 0
     assert "Traceback" not in service.log
 
 
-def test_a_stopped_worker_stops_no_one_else(start_service: StartService, portrait: bytes) -> None:
-    service = start_service(FACE_MODEL="3")
-    service.wait_until_ready()
-    caller = Caller(service.port, patience=PATIENCE)
+def test_the_web_process_answers_while_the_worker_is_stopped(
+    service: Service, caller: Caller, portrait: bytes
+) -> None:
     assert post(caller, portrait) == 200
-    assert b"face_faces_total 1.0" in caller.get("/metrics").body
+    assert caller.metric("face_faces_total") == 1
     worker = worker_of(service)
     with stopped(worker), ThreadPoolExecutor(4) as threads:
         photos = [threads.submit(post, caller, portrait) for _ in range(4)]
         for _ in range(3):
             for path in ("/health", "/open", "/metrics", "/welcome", "/info"):
-                assert prompt(caller, path) == 200, path
-        # The worker's last status stands in for the one that it does not give.
-        assert b"face_faces_total 1.0" in caller.get("/metrics").body
+                assert prompt_status(caller, path) == 200, path
+        # The worker does not answer: its last status is reported.
+        assert caller.metric("face_faces_total") == 1
         assert not any(photo.done() for photo in photos)
         os.kill(worker, signal.SIGCONT)
         assert [photo.result(PATIENCE) for photo in photos] == [200] * 4
@@ -142,31 +144,24 @@ def test_a_stopped_worker_stops_no_one_else(start_service: StartService, portrai
     assert service.stop() == 0
 
 
-def test_a_service_that_stops_beside_a_stopped_worker_ends(start_service: StartService) -> None:
-    service = start_service(FACE_MODEL="3")
-    service.wait_until_ready()
+def test_ends_although_the_worker_is_stopped(service: Service) -> None:
     worker = worker_of(service)
     before = time.monotonic()
     with stopped(worker):
         assert service.stop() == 0
     assert time.monotonic() - before < 20
-    eventually("the end of the worker", lambda: not is_there(worker))
+    eventually("the end of the worker", lambda: not is_running(worker))
 
 
-def test_photos_that_wait_for_another_worker_are_answered_before_the_end(
-    start_service: StartService, portrait: bytes
+def test_answers_photos_that_wait_for_the_next_worker_before_it_ends(
+    service: Service, caller: Caller, portrait: bytes
 ) -> None:
-    service = start_service(FACE_MODEL="3")
-    service.wait_until_ready()
-    caller = Caller(service.port, patience=PATIENCE)
     worker = worker_of(service)
-    # Stopped, so that all are sent, and none is answered.
+    # Stopped, so that all photos are sent and none is answered.
     with stopped(worker), ThreadPoolExecutor(6) as threads:
         photos = [threads.submit(post, caller, portrait) for _ in range(6)]
-        eventually(
-            "six photos and the question",
-            lambda: b"face_requests_in_flight 7.0" in caller.get("/metrics").body,
-        )
+        # Seven: the photos, and the request for the metrics.
+        eventually("six photos in flight", lambda: caller.metric("face_requests_in_flight") == 7)
         os.kill(worker, signal.SIGKILL)
         service.wait_for_log("another one is started")
         assert service.stop() == 0
@@ -175,53 +170,50 @@ def test_photos_that_wait_for_another_worker_are_answered_before_the_end(
 
 
 @pytest.mark.slow
-def test_callers_that_hang_up_cost_the_worker_nothing(start_service: StartService, portrait: bytes) -> None:
-    service = start_service(FACE_MODEL="3")
-    service.wait_until_ready()
-    caller = Caller(service.port, patience=PATIENCE)
+def test_abandoned_requests_leak_nothing(service: Service, caller: Caller, portrait: bytes) -> None:
     alone = caller.post("/detect", caller.photo(portrait)).body
     web, worker = service.process.pid, worker_of(service)
-    before = [descriptors(process) for process in (web, worker)]
+    before = [open_files(process) for process in (web, worker)]
     head, body = caller.form("/detect", caller.photo(portrait))
     moments = random.Random(4)
     for _ in range(3 * WINDOW):
-        with caller.connect() as line:
-            line.sendall(head + body)
+        with caller.connect() as connection:
+            connection.sendall(head + body)
             time.sleep(moments.choice((0, 0.01, 0.03, 0.1)))
-    eventually("no photo", lambda: b"face_requests_in_flight 1.0" in caller.get("/metrics").body)
+    eventually("no photo in flight", lambda: caller.metric("face_requests_in_flight") == 1)
     for _ in range(3):
         assert caller.post("/detect", caller.photo(portrait)).body == alone
     eventually(
-        "no descriptor more than before, but those of one connection and of decoders",
+        "no more descriptors than before, except those of one connection and of decoders",
         lambda: all(
-            descriptors(process) <= few + 4 for process, few in zip((web, worker), before, strict=True)
+            open_files(process) <= count + 4 for process, count in zip((web, worker), before, strict=True)
         ),
     )
     assert worker_of(service) == worker
-    assert b"face_worker_restarts_total{" not in caller.get("/metrics").body
+    assert caller.metric("face_worker_restarts_total") == 0
     assert service.stop() == 0
     assert "Traceback" not in service.log
     assert "ERROR" not in service.log
 
 
-def test_nothing_outlives_the_web_process(start_service: StartService, portrait: bytes) -> None:
-    service = start_service(FACE_MODEL="3")
-    service.wait_until_ready()
-    assert post(Caller(service.port, patience=PATIENCE), portrait) == 200
+def test_no_process_outlives_the_web_process(service: Service, caller: Caller, portrait: bytes) -> None:
+    assert post(caller, portrait) == 200
     family = service.family()
     assert len(family) >= 4  # web, worker, fork server, decoder
     service.process.kill()
     service.wait()
-    eventually("the end of every process", lambda: not any(map(is_there, family)), 5.0)
+    eventually("the end of every process", lambda: not any(map(is_running, family)), 5.0)
 
 
-def test_the_key_and_the_photo_stay_out_of_the_worker(start_service: StartService, portrait: bytes) -> None:
+def test_keeps_the_key_and_the_file_name_out_of_other_processes(
+    start_service: StartService, portrait: bytes
+) -> None:
     key, name = "a key that nothing else holds", b"a-very-private-name.jpg"
     service = start_service(
         command=SERVE, FACE_MODEL="3", API_KEY=key, FACE_LOG_LEVEL="debug", API_KEY_FILE="/nonexistent"
     )
     service.wait_until_ready()
-    caller = Caller(service.port, key_header=b"x-api-key: " + key.encode(), patience=PATIENCE)
+    caller = Caller(service.port, key_header=b"x-api-key: " + key.encode())
     assert caller.post("/detect", caller.photo(portrait, name)).status == 200
     assert caller.post("/detect", caller.photo(b"no photo", name)).status == 415
     web, *others = service.family()
@@ -237,9 +229,7 @@ def test_the_key_and_the_photo_stay_out_of_the_worker(start_service: StartServic
     assert name.decode() not in service.log
 
 
-def test_no_process_writes_a_core_file(start_service: StartService) -> None:
-    service = start_service(FACE_MODEL="3")
-    service.wait_until_ready()
+def test_no_process_writes_a_core_file(service: Service) -> None:
     for process in service.family():
         lines = Path("/proc", str(process), "limits").read_text().splitlines()
         (line,) = [line for line in lines if line.startswith("Max core file size")]

@@ -1,14 +1,14 @@
-"""Coverage-guided fuzzing of all that reads bytes from outside: `python -m tests.fuzz --seconds 600`.
+"""Coverage-guided fuzzing of all functions that read untrusted bytes: `python -m tests.fuzz --seconds 600`.
 
 Each target (targets.py) is a function that may raise its documented errors and nothing else. Mutated files of a small
-corpus are executed in child processes, with glibc's heap checks on and memory and CPU time limited; what kills a child,
-hangs, takes too much memory or raises something else is a finding. Its input is left in a folder, and the exit status
-is 1. `python -m tests.fuzz TARGET FILE` executes an input once more.
+corpus are executed in child processes, with glibc's heap checks on and memory and CPU time limited; a crash,
+a hang, a lack of memory or an undocumented error is a finding. Its input is written to a folder, and the exit status
+is 1. `python -m tests.fuzz TARGET FILE` executes an input again.
 
-Not Atheris (libFuzzer for Python): its wheels are for x86-64 alone and the newest release has none for Python 3.11. It
-ends with the first finding, and the native decoders give it no coverage as they are installed. On the .dat reader it
-made 1,600 executions per second, without heap checks; this makes 860 with them. Nor Hypothesis, whose generators draw
-values for a schema: damaged files need mutations of whole ones.
+Atheris (libFuzzer for Python) has wheels for x86-64 alone, and its newest release has none for Python 3.11. It ends at
+the first finding, and gets no coverage from the native decoders as they are installed. On the .dat reader it made 1,600
+executions per second without heap checks; this makes 860 with them. Hypothesis draws values for a schema, but damaged
+files need mutations of valid ones.
 """
 
 import argparse
@@ -28,18 +28,16 @@ def main() -> int:
         prog="python -m tests.fuzz", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("target", nargs="?", default="all", help="all, or one of " + ", ".join(TARGETS))
-    parser.add_argument("file", nargs="*", type=Path, help="inputs to execute, and no others")
+    parser.add_argument("file", nargs="*", type=Path, help="inputs to execute instead of mutations")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for all targets together")
-    parser.add_argument("--seed", type=int, help="of the mutations; the clock's by default")
-    parser.add_argument(
-        "--artefacts", type=Path, default=ARTEFACTS, help="folder for inputs that are findings"
-    )
+    parser.add_argument("--seed", type=int, help="of the mutations; taken from the clock by default")
+    parser.add_argument("--artefacts", type=Path, default=ARTEFACTS, help="folder for the inputs of findings")
     given = parser.parse_args()
     if given.target != "all" and given.target not in TARGETS:
         parser.error(f"there is no target {given.target!r}: {', '.join(TARGETS)}")
     if given.file:
         if given.target == "all":
-            parser.error("which target shall execute these files?")
+            parser.error("files need a target")
         status, report = execute(given.target, given.file)
         print(report + f"exit status {status}" if status else "no finding")
         return int(status != 0)

@@ -1,4 +1,4 @@
-"""Fuzzing of a target for some seconds: one child after the other, and a file for every kind of finding."""
+"""Fuzzing campaign of one target: consecutive child processes, and a file for every kind of finding."""
 
 import hashlib
 import os
@@ -15,19 +15,18 @@ from pathlib import Path
 from tests.fuzz.child import FOUND_EXCEPTION, VARYING
 from tests.fuzz.pool import Pool
 from tests.fuzz.slot import Slot
-
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
 
 CHECKED = {
-    # glibc from 2.34 on has the checks in a library of its own. Every free() then looks at the bytes before and after
-    # the block, so that an overrun by a single byte aborts (glibc manual, "Heap Consistency Checking").
+    # Since glibc 2.34 the checks are in a separate library. Every free() then checks the bytes before and after the
+    # block, so that an overrun by a single byte aborts (glibc manual, "Heap Consistency Checking").
     "LD_PRELOAD": "libc_malloc_debug.so.0",
     "GLIBC_TUNABLES": "glibc.malloc.check=3",
-    # What was freed or never written is no zero by chance (mallopt(3)).
+    # Freed and uninitialised memory is filled, and thus not zero by chance (mallopt(3)).
     "MALLOC_PERTURB_": "165",
-    # Small blocks too: Python's own allocator would hand them out of large ones.
+    # Small blocks too: Python's own allocator would take them from large ones.
     "PYTHONMALLOC": "malloc",
-    # One input, one thread, as far as the libraries let themselves be asked.
+    # One thread per input, as far as the libraries have a setting.
     "OPENCV_FOR_THREADS_NUM": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -35,22 +34,22 @@ CHECKED = {
 """Environment of the children."""
 
 CHILD = ("-W", "error", "-m", "tests.fuzz.child")
-"""Of Python's arguments; a warning is an error, as in the other tests."""
+"""Arguments of Python; a warning is an error, as in the other tests."""
 
 HANGS_AFTER = 60.0
-"""Seconds on the clock after which an input that takes no CPU time hangs; more than a loaded machine needs."""
+"""Seconds of wall clock after which an input hangs, even without CPU time; more than a loaded machine needs."""
 
-LOOKS_EVERY = 0.05
+POLL_INTERVAL = 0.05
 """Seconds."""
 
 LONGEST_KIND = 120
-"""Characters of an error's message that tell one kind of finding from another."""
+"""Characters of an error message by which kinds of findings are distinguished."""
 
 _STARTS = ("Traceback (most recent call last)", "Fatal Python error", "Current thread", "Thread 0x")
-"""How a traceback or the stack of a crash begins."""
+"""First words of a traceback or of the stack of a crash."""
 
-BEFORE = 2
-"""Lines before it that are kept, for glibc's message; all earlier ones are warnings of libraries."""
+LINES_BEFORE = 2
+"""Lines before the stack that are kept, for glibc's message; earlier ones are warnings of libraries."""
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
@@ -61,25 +60,25 @@ class Finding:
 
     target: str
     kind: str
-    """What happened and where, such as `SIGABRT at service/images/opencv.py:164`."""
+    """Error and place, such as `SIGABRT at service/images/opencv.py:164`."""
     report: str
-    """What the child wrote: traceback, or glibc's message and the stack."""
+    """Output of the child: traceback, or glibc's message and the stack."""
     path: Path
-    """The input; its report is beside it."""
+    """The input; its report is in the same folder."""
 
 
 @dataclass
 class Outcome:
-    """What came of a target."""
+    """Result of a target's campaign."""
 
     target: str
     seconds: float = 0.0
     executions: int = 0
     features: int = 0
-    """Lines and error messages that were reached."""
+    """Number of reached lines and error messages."""
     findings: dict[str, Finding] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
-    """How often each kind of finding was met."""
+    """Number of findings by kind."""
 
 
 def fuzz(target: str, seconds: float, seed: int, artefacts: Path) -> Outcome:
@@ -97,7 +96,7 @@ def fuzz(target: str, seconds: float, seed: int, artefacts: Path) -> Outcome:
             outcome.executions += executions
             outcome.features = max(outcome.features, features)
             if status != 0:
-                pool.refuse(data)
+                pool.exclude(data)
                 kind = _kind(status, report)
                 outcome.times[kind] = outcome.times.get(kind, 0) + 1
                 if kind not in outcome.findings:
@@ -108,14 +107,14 @@ def fuzz(target: str, seconds: float, seed: int, artefacts: Path) -> Outcome:
 
 
 def execute(target: str, inputs: Sequence[Path]) -> tuple[int, str]:
-    """Executes files in one child. Gives its exit status, 0 where none is a finding, and what it wrote."""
+    """Executes files in one child. Returns its exit status, 0 if none is a finding, and its output."""
     with tempfile.TemporaryDirectory() as folder:
         slot = Slot(Path(folder) / "slot")
         return _child(target, slot, Pool(Path(folder)), "--input", *(str(path.resolve()) for path in inputs))
 
 
 def _child(target: str, slot: Slot, pool: Pool, *arguments: str) -> tuple[int, str]:
-    # In append mode, since the child cuts it off now and then.
+    # In append mode, since the child truncates it regularly.
     with tempfile.TemporaryFile("a+b") as errors:
         process = subprocess.Popen(
             [sys.executable, *CHILD, target, slot.path, pool.folder, *arguments],
@@ -127,7 +126,7 @@ def _child(target: str, slot: Slot, pool: Pool, *arguments: str) -> tuple[int, s
         )
         try:
             while process.poll() is None:
-                time.sleep(LOOKS_EVERY)
+                time.sleep(POLL_INTERVAL)
                 begun = slot.read()[2]
                 if begun and time.monotonic() - begun > HANGS_AFTER:
                     process.send_signal(signal.SIGPROF)
@@ -139,21 +138,21 @@ def _child(target: str, slot: Slot, pool: Pool, *arguments: str) -> tuple[int, s
 
 
 def _report(written: str) -> str:
-    """The traceback, stack or message in what a child wrote."""
+    """Traceback, stack or message in the output of a child."""
     lines = written.strip().splitlines()
     starts = (number for number, line in enumerate(lines) if any(start in line for start in _STARTS))
     first = next(starts, len(lines))
-    return "\n".join(lines[max(first - BEFORE, 0) :])
+    return "\n".join(lines[max(first - LINES_BEFORE, 0) :])
 
 
 def _kind(status: int, report: str) -> str:
-    """What a child died of, and the innermost line of this project that it died in."""
+    """Cause of a child's death, and the innermost line of this project in its stack."""
     frames = _FRAME.findall(report)
     if status == FOUND_EXCEPTION:
-        what = VARYING.sub("", report.strip().splitlines()[-1])[:LONGEST_KIND]
+        cause = VARYING.sub("", report.strip().splitlines()[-1])[:LONGEST_KIND]
         frames.reverse()
     else:
-        what = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        cause = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     ours = [
         f"{Path(name).relative_to(ROOT)}:{line}"
         for name, line in frames
@@ -161,11 +160,11 @@ def _kind(status: int, report: str) -> str:
         and "site-packages" not in name
         and not name.endswith("fuzz/child.py")
     ]
-    return f"{what} at {ours[0] if ours else 'an unknown place'}"
+    return f"{cause} at {ours[0] if ours else 'an unknown place'}"
 
 
 def _kept(finding: Finding, data: bytes) -> Finding:
-    """The finding, its input and report written into a folder of its target below `finding.path`."""
+    """Writes input and report of a finding to a folder of its target below `finding.path`."""
     folder = finding.path / finding.target
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / hashlib.sha256(finding.kind.encode() + data).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""The process that executes mutated inputs of one target, under limits, until its time is up or an input is a finding.
+"""Child process that executes mutated inputs of one target, under limits, until a deadline or a finding.
 
-A finding ends the process: an exception that is not one of the target's documented errors (FOUND_EXCEPTION, with the
-traceback), an abort by glibc, a signal, or SIGPROF after too much CPU time; faulthandler writes the stack of each.
+A finding ends the process. It is an undocumented exception (FOUND_EXCEPTION, with the traceback), an abort by glibc, a
+signal, or SIGPROF after too much CPU time. For signals faulthandler writes the stack.
 """
 
 import argparse
@@ -24,10 +24,11 @@ from tests.fuzz.mutation import Mutator
 from tests.fuzz.planted import PLANTED
 from tests.fuzz.pool import Pool
 from tests.fuzz.slot import Slot
-from tests.fuzz.targets import TARGETS, Target, corpus_of
+from tests.fuzz.target import Target
+from tests.fuzz.targets import TARGETS, corpus_of
 
 FOUND_EXCEPTION = 70
-"""Exit status where an input raised an error that the target does not document (sysexits.h, EX_SOFTWARE)."""
+"""Exit status if an input raised an undocumented error (sysexits.h, EX_SOFTWARE)."""
 
 TRACED_PACKAGES = tuple(
     f"/{name}/"
@@ -36,51 +37,51 @@ TRACED_PACKAGES = tuple(
         *("PIL", "pillow_heif", "starlette", "python_multipart", "h11", "uvicorn", "json"),
     )
 )
-"""Folders whose lines count as coverage: the parsers in Python."""
+"""Folders of the Python parsers, whose lines count as coverage."""
 
 TRACED_SHARE = 0.3
-"""Of executions, those whose lines are noted; the others run at full speed."""
+"""Share of executions with coverage; the others run at full speed."""
 
-FROM_THE_CORPUS = 0.5
-"""Share of inputs that are made from a file of the corpus, and not from a mutated one that reached new lines."""
+CORPUS_SHARE = 0.5
+"""Share of inputs that are mutated from a file of the corpus; the others are from inputs that reached new lines."""
 
 VARYING = re.compile(r"b?'.*?'|b?\".*?\"|\w*\d\w*")
 """Parts of an error message that differ from input to input."""
 
-EXECUTIONS_OF_OUTPUT = 1000
-"""After which the output of libraries is discarded: hours of it would fill a disk."""
+OUTPUT_INTERVAL = 1000
+"""Executions after which the output of libraries is discarded: hours of it would fill a disk."""
 
 Feature = tuple[str, int]
 
 
 class Coverage:
-    """Lines of the parsers that inputs have reached, and the messages of their errors."""
+    """Reached lines of the parsers, and the messages of their errors."""
 
     def __init__(self) -> None:
         self.features: set[Feature] = set()
         self._new: set[Feature] = set()
-        self._wanted: dict[str, bool] = {}
+        self._traced_files: dict[str, bool] = {}
 
     def run(self, function: Callable[[], str], traced: bool) -> bool:
-        """Whether `function`, which gives the error it met, reached something for the first time."""
+        """Runs `function`, which returns its error message; True if a line or message is new."""
         self._new = set()
         if traced:
             sys.settrace(self._call)
         try:
-            met = function()
+            message = function()
         finally:
             sys.settrace(None)
-        self._new.add((VARYING.sub("", met)[:80], 0))
+        self._new.add((VARYING.sub("", message)[:80], 0))
         new = self._new - self.features
         self.features |= new
         return bool(new)
 
     def _call(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:
         name = frame.f_code.co_filename
-        wanted = self._wanted.get(name)
-        if wanted is None:
-            wanted = self._wanted[name] = any(package in name for package in TRACED_PACKAGES)
-        return self._line if wanted else None
+        is_traced = self._traced_files.get(name)
+        if is_traced is None:
+            is_traced = self._traced_files[name] = any(package in name for package in TRACED_PACKAGES)
+        return self._line if is_traced else None
 
     def _line(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any]:
         if event == "line":
@@ -88,26 +89,26 @@ class Coverage:
         return self._line
 
 
-class Session:
-    """The loop of one child."""
+class FuzzLoop:
+    """The main loop of one child."""
 
     def __init__(self, target: Target, slot: Slot, seed: str) -> None:
         self._target = target
         self._slot = slot
-        self._execute, self._documented = self._target.open()
+        self._execute, self._documented = self._target.load()
         self._coverage = Coverage()
         self._executions = 0
         self._random = random.Random(seed)
 
     def fuzz(self, corpus: Sequence[bytes], pool: Pool, end: float) -> None:
-        """Executes all inputs that there are, limits memory, and mutates them until `end` of the monotonic clock."""
+        """Executes all known inputs, limits memory, and mutates them until `end` of the monotonic clock."""
         seeds, reached = pool.usable(corpus), pool.usable(pool.inputs())
         for data in (*seeds, *reached):
             self.one(data, traced=True)
         limit_memory(self._target.memory)
         mutator = Mutator(self._random, self._target.tokens)
         while time.monotonic() < end:
-            from_seeds = not reached or self._random.random() < FROM_THE_CORPUS
+            from_seeds = not reached or self._random.random() < CORPUS_SHARE
             data = self._random.choice(seeds if from_seeds else reached)
             changed = mutator.mutated(data, self._random.choice(seeds))
             if self.one(changed, traced=self._random.random() < TRACED_SHARE):
@@ -115,25 +116,25 @@ class Session:
                 pool.add(changed)
 
     def one(self, data: bytes, traced: bool) -> bool:
-        """Executes an input; gives whether it reached something new. Ends the process where it is a finding."""
-        # Comes as SIGPROF, for CPU time spent in whatever thread. RLIMIT_CPU would count by ticks from the start of the
-        # process, which drift by seconds from the time that process_time() gives.
+        """Executes an input; True if it increased coverage. Ends the process if it is a finding."""
+        # SIGPROF after CPU time of all threads. RLIMIT_CPU would count ticks from the start of the process,
+        # which drift by seconds from process_time().
         signal.setitimer(signal.ITIMER_PROF, self._target.cpu_seconds)
         self._slot.begin(self._executions, len(self._coverage.features), time.monotonic(), data)
         try:
-            new = self._coverage.run(lambda: self._met(data), traced)
+            new = self._coverage.run(lambda: self._message(data), traced)
         except BaseException:
             traceback.print_exc()
             sys.stderr.flush()
-            # As the process stands: threads and event loops of the target have no say.
+            # Without clean-up, which threads and event loops of the target might block.
             os._exit(FOUND_EXCEPTION)
         self._executions += 1
-        if self._executions % EXECUTIONS_OF_OUTPUT == 0:
+        if self._executions % OUTPUT_INTERVAL == 0:
             os.ftruncate(sys.stderr.fileno(), 0)
         self._slot.end(self._executions, len(self._coverage.features))
         return new
 
-    def _met(self, data: bytes) -> str:
+    def _message(self, data: bytes) -> str:
         try:
             self._execute(data)
         except self._documented as error:
@@ -142,9 +143,9 @@ class Session:
 
 
 def limit_memory(more: int) -> None:
-    """Lets the process allocate `more` bytes than it has.
+    """Limits the process to `more` bytes in addition to those it has.
 
-    By RLIMIT_DATA and not by RLIMIT_AS, which counts libraries that are loaded late, too.
+    RLIMIT_DATA is the limit, since RLIMIT_AS also counts libraries that are loaded late.
     """
     with contextlib.suppress(FileNotFoundError):  # a sandbox without /proc: no limit there
         status = Path("/proc/self/status").read_text()
@@ -167,14 +168,14 @@ def main() -> None:
     faulthandler.enable()
     faulthandler.register(signal.SIGPROF, chain=True)
     target = {**TARGETS, **PLANTED}[given.target]
-    session = Session(target, Slot(given.slot), given.seed)
+    loop = FuzzLoop(target, Slot(given.slot), given.seed)
     if given.input:
         limit_memory(target.memory)
         for path in given.input:
-            session.one(path.read_bytes(), traced=False)
+            loop.one(path.read_bytes(), traced=False)
         return
     corpus = [path.read_bytes() for path in corpus_of(given.target)]
-    session.fuzz(corpus, Pool(given.pool), given.until)
+    loop.fuzz(corpus, Pool(given.pool), given.until)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Small files in the formats of dlib's serialization, as they are written by its `serialize` functions.
+"""Small files in the formats of dlib's serialization, written like its `serialize` functions do.
 
 Source: dlib/dnn/core.h, layers.h, loss.h and input.h; dlib/image_processing/shape_predictor.h.
 """
@@ -48,13 +48,13 @@ SMALL_DETECTOR: Topology = (
 )
 
 STAGES, TREES, SPLITS, PIXELS = 2, 3, 3, 4
-"""Of the small predictor: splits per tree, pixels per stage."""
+"""Counts of the small predictor: splits per tree, pixels per stage."""
 
 _EMPTY_TENSOR = (0, 0, 0, 0)
 
 
 class _Writer:
-    """A network's layers in one edition of the file format."""
+    """Writer of a network's layers in one version of the file format."""
 
     def __init__(self, newest: bool, batch_normalisation: bool) -> None:
         self._newest = newest
@@ -75,7 +75,7 @@ class _Writer:
         for number, spec in enumerate(layers):
             if isinstance(spec, Tag | Skip):
                 continue
-            # Three flags and three tensors of training, empty as in a published file.
+            # Three flags and three empty tensors of training, as in a published file.
             parts += [self._layer(spec), b"000", 3 * self._tensor(_EMPTY_TENSOR)]
             if number == 0:
                 parts.append(packed_integer(1))
@@ -215,5 +215,5 @@ def predictor(splits: int = SPLITS, **changes: int) -> bytes:
 
 
 def column(values: Sequence[float]) -> bytes:
-    """A matrix of one column, its size in negative numbers (dlib/matrix/matrix.h)."""
+    """A matrix of one column; its size is stored as negative numbers (dlib/matrix/matrix.h)."""
     return packed_integer(-len(values)) + packed_integer(-1) + b"".join(map(packed_float, values))

@@ -1,4 +1,4 @@
-"""The real server in the process that fuzzes it, and a caller that sends it bytes."""
+"""The real HTTP server within the fuzzing process, and a client that sends it bytes."""
 
 import asyncio
 import contextlib
@@ -32,16 +32,16 @@ from service.worker.serving import WorkerParts, serve
 from tests.fuzz.pieces import pieces
 
 KEY = "k"
-"""Of the seeds too."""
+"""API key, which the corpus contains too."""
 
-LATEST_END = 0.01
-"""Seconds after which the caller says that it has sent all, where no answer ends the request before."""
+END_AFTER = 0.01
+"""Seconds after which the client shuts down its side, unless an answer ends the request earlier."""
 
-ROUNDS = 10
-"""Of the event loop: bytes have gone from the caller to the server and back."""
+ITERATIONS = 10
+"""Iterations of the event loop, enough for bytes to travel to the server and back."""
 
-ENDS_WITHIN = 20.0
-"""Seconds that the server has to be done with a caller that has sent all; nothing of it should take a tenth."""
+TIME_OUT = 20.0
+"""Time-out in seconds of one exchange; it should take less than a tenth."""
 
 
 class FixedFace:
@@ -70,8 +70,8 @@ class FixedFace:
         return {}
 
 
-class WorkerBeside:
-    """A worker on the event loop of its web server, with decoders in children of their own."""
+class WorkerInLoop:
+    """A worker on the event loop of its web server, with decoders in child processes."""
 
     def __init__(self, settings: Settings, decoders: ForkServer) -> None:
         self.connection, others = ipc.pair()
@@ -92,7 +92,7 @@ class WorkerBeside:
 
 
 class _Errors(logging.Handler):
-    """Collects lines that report errors, and requests answered with 5xx."""
+    """Collects log lines of errors and of requests answered with 5xx."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class _Errors(logging.Handler):
 
 
 class HttpServer:
-    """A server on a port of its own, which runs while a caller waits for it and at no other time."""
+    """A server on a free port, which runs only during `exchange`."""
 
     def __init__(self) -> None:
         self._errors = _Errors()
@@ -118,7 +118,7 @@ class HttpServer:
         capacity = Capacity.of(settings, cores=1)
         decoders = ForkServer(log_level="error")
         decoders.start()
-        supervisor = Supervisor(lambda **_: WorkerBeside(settings, decoders), self._errors.found.append)
+        supervisor = Supervisor(lambda **_: WorkerInLoop(settings, decoders), self._errors.found.append)
         app = create_app(settings, KeyRing([KEY]), capacity, plan(settings, capacity), supervisor)
         self._server = server_of(app, settings)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -131,15 +131,15 @@ class HttpServer:
         self._loop.run_until_complete(self._start())
 
     def exchange(self, data: bytes) -> None:
-        """Sends all bytes, and reads until the server closes. Raises AssertionError on an error of the server's."""
+        """Sends all bytes, and reads until the server closes. Raises AssertionError if the server logs an error."""
         self._errors.found.clear()
-        self._loop.run_until_complete(asyncio.wait_for(self._exchange(data), ENDS_WITHIN))
+        self._loop.run_until_complete(asyncio.wait_for(self._exchange(data), TIME_OUT))
         assert not self._errors.found, "\n".join(self._errors.found)
 
     async def _start(self) -> None:
         self._serving = self._loop.create_task(self._server.serve([self._listener]))
         while not (self._server.started and b" 200 " in await self._answer(b"GET /ready HTTP/1.0\r\n\r\n")):
-            await asyncio.sleep(LATEST_END)
+            await asyncio.sleep(END_AFTER)
 
     async def _exchange(self, data: bytes) -> None:
         await self._answer(data)
@@ -147,27 +147,27 @@ class HttpServer:
         while state.connections or state.tasks:
             await asyncio.sleep(0)
 
-    async def _worked_on(self) -> None:
-        end = self._loop.time() + LATEST_END
-        for _ in range(ROUNDS):
+    async def _processed(self) -> None:
+        end = self._loop.time() + END_AFTER
+        for _ in range(ITERATIONS):
             await asyncio.sleep(0)
         while self._server.server_state.tasks and self._loop.time() < end:
             await asyncio.sleep(0)
 
     async def _answer(self, data: bytes) -> bytes:
         reader, writer = await asyncio.open_connection(*self._listener.getsockname())
-        # So that the port is free again at once.
+        # Frees the port at once.
         writer.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
         )
         answer = b""
-        # An answer to what came first resets the connection, where it closes while there is more to come.
+        # An answer before the last piece closes the connection, and further pieces reset it.
         with contextlib.suppress(ConnectionError):
             for piece in pieces(data):
                 writer.write(piece)
                 await writer.drain()
                 await asyncio.sleep(0)
-            await self._worked_on()
+            await self._processed()
             writer.write_eof()
             while piece := await reader.read(1 << 16):
                 answer += piece

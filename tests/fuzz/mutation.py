@@ -1,4 +1,4 @@
-"""Random mutations of a byte string: bits, lengths, numbers in text, ranges of other files, dictionary tokens."""
+"""Random mutations of a byte string: bits, integers, numbers in text, splices, dictionary tokens."""
 
 import random
 import re
@@ -18,7 +18,7 @@ INTERESTING_WIDE = (*INTERESTING, 65534, 65535, 65536, 0x7FFFFFFF, 0x80000000, 0
 ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 
 NUMBERS = (b"0", b"-1", b"1e999", b"007", b"+5", b"2147483648", b"18446744073709551616", b"9" * 5000)
-"""What takes the place of a number in text."""
+"""Replacements of a number in text."""
 
 MOST_MUTATIONS = 6
 _NUMBER = re.compile(rb"\d+")
@@ -27,36 +27,36 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True)
 class Mutator:
-    """Makes a new input from one of a pool. `tokens` are the words of the format."""
+    """Derives new inputs from known ones. `tokens` are the words of the format."""
 
     random: random.Random
     tokens: Sequence[bytes]
 
     def mutated(self, data: bytes, other: bytes) -> bytes:
-        """`data` after one to MOST_MUTATIONS changes, at most LARGEST bytes; `other` is there to be spliced in."""
+        """`data` after one to MOST_MUTATIONS changes, at most LARGEST bytes; `other` is the source of splices."""
         random_ = self.random
         changed = bytearray(data)
         if changed.startswith(_PNG_SIGNATURE) and random_.random() < 0.2:
-            changed = self._within_png_pixels(changed)
+            changed = self._mutate_png_pixels(changed)
         for _ in range(min(1 + int(random_.expovariate(0.7)), MOST_MUTATIONS)):
             random_.choice(_MUTATIONS)(self, changed, other)
         if changed.startswith(_PNG_SIGNATURE) and random_.random() < 0.9:
-            # libpng refuses a chunk with a wrong sum before it looks at what the chunk says.
+            # libpng refuses a chunk with a wrong checksum before it reads its content.
             repair_png(changed)
         return bytes(changed[:LARGEST])
 
     def position(self, changed: bytearray) -> int:
-        """Half of the time within the first 128 bytes, where most formats have their sizes."""
+        """A random position, half of the time within the first 128 bytes, where most formats have their sizes."""
         end = len(changed) if self.random.random() < 0.5 else min(len(changed), 128)
         return self.random.randrange(end + 1)
 
     def length(self, changed: bytearray) -> int:
-        """Mostly short, now and then as long as the file."""
+        """A random length, mostly short, at most that of the file."""
         longest = self.random.choice((4, 4, 16, 64, max(len(changed), 1)))
         return self.random.randint(1, longest)
 
-    def _within_png_pixels(self, changed: bytearray) -> bytearray:
-        """Filter types and samples lie behind deflate, where a changed byte only breaks the stream."""
+    def _mutate_png_pixels(self, changed: bytearray) -> bytearray:
+        """Changes a number in the filter types and samples, since a changed byte of a deflate stream only breaks it."""
         for start, length in _png_chunks(changed):
             if changed[start + 4 : start + 8] == b"IDAT":
                 try:
@@ -82,7 +82,7 @@ def _flip_bits(mutator: Mutator, changed: bytearray, _: bytes) -> None:
 
 
 def _overwrite_number(mutator: Mutator, changed: bytearray, _: bytes) -> None:
-    """An integer of 1 to 8 bytes in either byte order; half of the time the old one plus or minus a little."""
+    """An integer of 1 to 8 bytes in either byte order; half of the time the old value plus or minus up to 16."""
     size = mutator.random.choice((1, 2, 2, 4, 4, 8))
     order = mutator.random.choice(ORDERS)
     at = mutator.position(changed)
@@ -130,7 +130,7 @@ def _move(mutator: Mutator, changed: bytearray, _: bytes) -> None:
 
 
 def _splice(mutator: Mutator, changed: bytearray, other: bytes) -> None:
-    """A range of `other` in the place of one of the same length, or all that follows."""
+    """Overwrites a range, or all that follows, with bytes of `other`."""
     start, at = mutator.position(bytearray(other)), mutator.position(changed)
     size = mutator.length(changed)
     if mutator.random.random() < 0.5:
@@ -173,14 +173,14 @@ _MUTATIONS: tuple[Mutation, ...] = (
 
 
 def repair_png(data: bytearray) -> None:
-    """Sets the sum of every chunk of a PNG to what its content has (PNG specification, 5.5)."""
+    """Updates the checksum of every chunk of a PNG (PNG specification, 5.5)."""
     for start, length in _png_chunks(data):
         end = start + 8 + length
         data[end : end + 4] = struct.pack(">I", zlib.crc32(data[start + 4 : end]))
 
 
 def _png_chunks(data: bytearray) -> list[tuple[int, int]]:
-    """Where each whole chunk starts, and how many bytes its content has."""
+    """Start of each complete chunk, and the size of its content in bytes."""
     found = []
     position = len(_PNG_SIGNATURE)
     while position + 12 <= len(data):

@@ -1,16 +1,16 @@
-"""A byte string in pieces, as a network may bring it."""
+"""Splits a byte string into pieces, as a network may deliver it."""
 
 import zlib
 
 SIZES = (1 << 20, 1, 7, 64, 1000)
-"""Bytes of a piece."""
+"""Bytes per piece."""
 
 MOST = 50
-"""Pieces of that size; what is left comes at once, since each costs a round of the event loop."""
+"""Number of pieces of that size; the rest is one piece, since each costs an iteration of the event loop."""
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """Pieces of one size, which depends on nothing but the data, so that an input behaves the same again."""
+    """Pieces of one size, which depends on the data alone, so that an input is reproducible."""
     checksum = zlib.crc32(data)
     size = SIZES[checksum % len(SIZES)]
     start = checksum // len(SIZES) % 2 * max(len(data) - MOST * size, 0)

@@ -1,20 +1,20 @@
-"""Targets with a fault each, which show that the fuzzer sees faults of their kind."""
+"""Targets with one planted fault each, to validate that the fuzzer detects it."""
 
 import ctypes
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from tests.fuzz.targets import Opened, Target
+from tests.fuzz.target import Loaded, Target
 
 SIZE = 40
-"""Bytes; a size that glibc does not round up, so that none is spare at the end of a block."""
+"""Bytes; a size that glibc does not round up, so that a block has no padding at its end."""
 
 RARE = b"\xff\x7f"
-"""What only a mutation of its corpus brings into the input of `rare`."""
+"""Bytes that only a mutation brings into an input of `rare`."""
 
 
 def _heap() -> ctypes.PyDLL:
-    """Python's names for malloc and free, which reach glibc's checks as every library's calls do."""
+    """Python's wrappers of malloc and free, which run glibc's checks like the calls of any library."""
     heap = ctypes.pythonapi
     heap.PyMem_RawMalloc.restype = ctypes.c_void_p
     heap.PyMem_RawMalloc.argtypes = (ctypes.c_size_t,)
@@ -23,7 +23,7 @@ def _heap() -> ctypes.PyDLL:
 
 
 def _overrun(data: bytes) -> None:
-    """One byte behind a block."""
+    """Writes one byte past the end of a block."""
     heap = _heap()
     block = heap.PyMem_RawMalloc(SIZE)
     ctypes.memset(block, 1, SIZE + 1)
@@ -64,7 +64,7 @@ def _rare(data: bytes) -> None:
 
 
 def _target(execute: Callable[[bytes], None]) -> Target:
-    return Target(lambda: Opened(execute, (ValueError,)), cpu_seconds=1)
+    return Target(lambda: Loaded(execute, (ValueError,)), cpu_seconds=1)
 
 
 PLANTED: Mapping[str, Target] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""Inputs that one child hands on to the next: those that reached new lines, and those that end a child."""
+"""Inputs that persist over child processes: those that reached new lines, and those that end a child."""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,25 +10,25 @@ class Pool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._reached, self._refused = folder / "reached", folder / "refused"
+        self._reached, self._excluded = folder / "reached", folder / "excluded"
         self._reached.mkdir(exist_ok=True)
-        self._refused.mkdir(exist_ok=True)
+        self._excluded.mkdir(exist_ok=True)
 
     def add(self, data: bytes) -> None:
-        """Keeps an input that reached something new."""
+        """Keeps an input that increased coverage."""
         (self._reached / _name(data)).write_bytes(data)
 
-    def refuse(self, data: bytes) -> None:
-        """Notes an input that is a finding, so that the next child does not end with it."""
-        (self._refused / _name(data)).write_bytes(b"")
+    def exclude(self, data: bytes) -> None:
+        """Excludes an input that is a finding, so that it does not end the next child."""
+        (self._excluded / _name(data)).write_bytes(b"")
 
     def inputs(self) -> list[bytes]:
-        """Those that were added, in an order that does not depend on time."""
+        """All added inputs, sorted by hash."""
         return [path.read_bytes() for path in sorted(self._reached.iterdir())]
 
     def usable(self, inputs: Iterable[bytes]) -> list[bytes]:
-        """Those that are no finding."""
-        return [data for data in inputs if not (self._refused / _name(data)).exists()]
+        """The inputs that are not excluded."""
+        return [data for data in inputs if not (self._excluded / _name(data)).exists()]
 
 
 def _name(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The input in work, in memory that parent and child share: what a crash or a hang was caused by is known after it."""
+"""The current input, in memory shared by parent and child, so that the parent has the input of a crash or hang."""
 
 import mmap
 import struct
@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.fuzz.mutation import LARGEST
 
 _FIELDS = struct.Struct("<QQdI")
-"""Executions, features seen, when the input in work began (0: none is), and how many bytes it has."""
+"""Executions, features reached, start of the current input (0 if there is none), and its size in bytes."""
 
 
 class Slot:
@@ -21,15 +21,15 @@ class Slot:
             self._map = mmap.mmap(file.fileno(), 0)
 
     def begin(self, executions: int, features: int, now: float, data: bytes) -> None:
-        """Notes an input of at most LARGEST bytes before it is executed. `now` is of the monotonic clock."""
+        """Records an input of at most LARGEST bytes before its execution. `now` is of the monotonic clock."""
         self._map[_FIELDS.size : _FIELDS.size + len(data)] = data
         _FIELDS.pack_into(self._map, 0, executions, features, now, len(data))
 
     def end(self, executions: int, features: int) -> None:
-        """Notes that no input is in work."""
+        """Records that there is no current input."""
         _FIELDS.pack_into(self._map, 0, executions, features, 0.0, 0)
 
     def read(self) -> tuple[int, int, float, bytes]:
-        """Executions, features, when the input in work began, or 0, and the input."""
+        """Executions, features reached, start of the current input or 0, and the last input."""
         executions, features, begun, size = _FIELDS.unpack_from(self._map)
         return executions, features, begun, self._map[_FIELDS.size : _FIELDS.size + size]

@@ -1,4 +1,4 @@
-"""A fuzzer that sees nothing finds nothing: each kind of fault, planted, is a finding."""
+"""Validation of the fuzzer: each kind of planted fault is a finding."""
 
 import platform
 from pathlib import Path
@@ -40,11 +40,11 @@ def test_a_planted_heap_fault_is_a_finding(fault: str, file: Path) -> None:
     assert "planted.py" in written
 
 
-def test_a_documented_error_is_none(file: Path) -> None:
+def test_a_documented_error_is_no_finding(file: Path) -> None:
     assert execute("documented", [file])[0] == 0
 
 
-def test_what_mutations_find_is_kept_and_found_again(tmp_path: Path) -> None:
+def test_writes_inputs_of_findings_that_reproduce_them(tmp_path: Path) -> None:
     outcome = fuzz("rare", 4, seed=1, artefacts=tmp_path)
     assert outcome.executions > 100
     (finding,) = outcome.findings.values()

@@ -1,4 +1,4 @@
-"""A minute of fuzzing in all, and the corpus that it starts from."""
+"""One minute of fuzzing over all targets, and the corpus."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_every_target_has_a_corpus() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_share_of_a_minute(name: str, tmp_path: Path) -> None:
+def test_a_target_has_no_finding_in_its_share_of_a_minute(name: str, tmp_path: Path) -> None:
     seconds = 60 * TARGETS[name].weight / sum(target.weight for target in TARGETS.values())
     outcome = fuzz(name, seconds, seed=1, artefacts=tmp_path)
     assert outcome.executions >= len(corpus_of(name))

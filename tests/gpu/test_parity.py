@@ -1,4 +1,4 @@
-"""Models 1 to 4 on a GPU: dlib's faces, and the CPU's."""
+"""Parity of models 1 to 4 on a GPU with dlib."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.parity.photos import Photo
 from service.recognition.engines.device_precision import MIXED
 from service.recognition.ort.providers import CUDA
 from service.recognition.recognizer import Face, Recognizer
-from tests.gpu.conftest import opened
+from tests.gpu.recognizers import recognizer
 
 
 def _assert_equal(faces: list[Face], expected: list[Face]) -> None:
@@ -26,33 +26,31 @@ def _assert_equal(faces: list[Face], expected: list[Face]) -> None:
 
 
 @pytest.mark.parametrize("model", NAMED)
-def test_a_model_gives_dlibs_faces_and_names_its_provider(
-    model: int, store: Path, pictures: list[Photo]
-) -> None:
-    with opened(model, store) as by_gpu, opened(model, store, engine="dlib") as by_dlib:
+def test_a_model_equals_dlib_and_reports_its_provider(model: int, store: Path, pictures: list[Photo]) -> None:
+    with recognizer(model, store) as by_gpu, recognizer(model, store, engine="dlib") as by_dlib:
         for picture in pictures:
             _assert_equal(by_gpu.recognize(picture.image), by_dlib.recognize(picture.image))
         _assert_on_the_gpu(by_gpu)
 
 
-def _assert_on_the_gpu(recognizer: Recognizer) -> None:
-    stages = recognizer.stages()
+def _assert_on_the_gpu(used: Recognizer) -> None:
+    stages = used.stages()
     networks = {name for name in ("cnn_detections", "descriptors") if name in stages}
     assert {stages[name].provider for name in networks} == {CUDA.official}
     assert all(stage.fallbacks == stage.on_cpu == 0 for stage in stages.values())
 
 
-def test_mixed_precision_gives_the_faces_of_float32(store: Path, pictures: list[Photo]) -> None:
-    with opened(4, store) as in_float32, opened(4, store, precision=MIXED) as mixed:
+def test_mixed_precision_equals_float32(store: Path, pictures: list[Photo]) -> None:
+    with recognizer(4, store) as in_float32, recognizer(4, store, precision=MIXED) as mixed:
         for picture in pictures:
             _assert_equal(mixed.recognize(picture.image), in_float32.recognize(picture.image))
         _assert_on_the_gpu(mixed)
 
 
-def test_many_at_once_get_what_one_gets(store: Path, pictures: list[Photo]) -> None:
-    with opened(4, store) as recognizer:
-        alone = [recognizer.recognize(picture.image) for picture in pictures]
+def test_concurrent_photos_get_the_same_faces(store: Path, pictures: list[Photo]) -> None:
+    with recognizer(4, store) as shared:
+        alone = [shared.recognize(picture.image) for picture in pictures]
         with ThreadPoolExecutor(8) as threads:
-            together = list(threads.map(lambda picture: recognizer.recognize(picture.image), pictures * 8))
+            together = list(threads.map(lambda picture: shared.recognize(picture.image), pictures * 8))
     for number, faces in enumerate(together):
         _assert_equal(faces, alone[number % len(alone)])

@@ -8,8 +8,8 @@ import yaml
 
 from service.settings import Settings
 from service.web.server.shutdown import MARGIN_SECONDS
-from tests.conftest import ROOT
 from tests.images.dockerfile import read
+from tests.paths import ROOT
 
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
 

@@ -9,8 +9,8 @@ import pytest
 
 from model_store.models import MODELS
 from service.settings import Settings
-from tests.conftest import ROOT
 from tests.images.dockerfile import Stage, exec_form, kept_by_dockerignore, read, variables
+from tests.paths import ROOT
 
 FILES = {name: ROOT / f"Dockerfile.{name}" for name in ("cpu", "cuda")}
 LOCKED = "make=4.4.1-*"

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 from tests.calling import KEY, Caller, Reply
-from tests.conftest import ROOT
 from tests.images import debian
 from tests.images.containers import Container, Image, build
 from tests.images.dockerfile import read
+from tests.paths import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.images]
 

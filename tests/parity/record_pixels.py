@@ -1,10 +1,10 @@
-"""Writes down what a dlib makes of JPEG and PNG files: the reference of test_decoded_pixels.py.
+"""Records the pixels that dlib decodes from JPEG and PNG files, as the reference of test_decoded_pixels.py.
 
     python tests/parity/record_pixels.py LABEL RECORD.json FOLDER...
 
-adds the column LABEL to RECORD.json. Needs dlib and numpy only, so that it runs in any environment which holds the
-dlib in question: one compiled against libjpeg-turbo (Debian: libjpeg62-turbo-dev, libpng-dev, then
-`pip install --no-binary dlib dlib==20.0.1`) takes twelve minutes to build, which is why its pixels are recorded.
+adds the column LABEL to RECORD.json. It needs only dlib and numpy, so that it runs in any environment with the dlib
+to record. A dlib that is compiled against libjpeg-turbo (Debian: libjpeg62-turbo-dev, libpng-dev, then
+`pip install --no-binary dlib dlib==20.0.1`) takes twelve minutes to build, so its pixels are recorded.
 """
 
 import argparse
@@ -21,17 +21,17 @@ import dlib
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 ZEROED_MEMORY = {"MALLOC_PERTURB_": "255"}
-"""glibc fills what it allocates with the complement of this. dlib composes a CMYK JPEG over whatever its new array
-holds (jpeg_loader::get_image sets no background): zeros where the pages are fresh from the kernel, else chance."""
+"""glibc fills allocated memory with the complement of this value, thus zeros. Dlib composes a CMYK JPEG over
+uninitialised memory (jpeg_loader::get_image sets no background), which is zero only in new pages of the kernel."""
 
 LIBRARY = re.compile(
     rb"libjpeg-turbo version [\d.]+|\b9[a-f]  \d+-[A-Z][a-z]{2}-\d{4}|libpng version [\d.]+\d"
 )
-"""How libjpeg-turbo, IJG's libjpeg ("9e  16-Jan-2022") and libpng name themselves in their binaries."""
+"""Version strings of libjpeg-turbo, IJG's libjpeg ("9e  16-Jan-2022") and libpng in their binaries."""
 
 
 def codecs() -> list[str]:
-    """The JPEG and PNG libraries that this process has loaded, as they name themselves."""
+    """Version strings of the JPEG and PNG libraries that this process has loaded."""
     maps = Path("/proc/self/maps").read_text()
     binaries = {line.split(maxsplit=5)[5] for line in maps.splitlines() if line.count("/")}
     wanted = [Path(name) for name in binaries if re.search(r"libjpeg|libpng|_dlib_pybind11", name)]
@@ -39,7 +39,7 @@ def codecs() -> list[str]:
 
 
 def pixels(path: Path) -> dict[str, object]:
-    """Shape and hash of the (H, W, 3) RGB array that dlib decodes, or what it raises."""
+    """Shape and SHA-256 of the uint8 (H, W, 3) RGB array that dlib decodes, or its error."""
     try:
         array = dlib.load_rgb_image(str(path))
     except RuntimeError as error:
@@ -49,7 +49,7 @@ def pixels(path: Path) -> dict[str, object]:
 
 
 def one_line_each(record: dict[str, dict[str, Any]]) -> str:
-    """JSON with a line per entry, so that a difference between two recordings reads well."""
+    """JSON with one line per entry, for readable diffs of two recordings."""
     sections = (
         f"{json.dumps(name)}: {{\n"
         + ",\n".join(f" {json.dumps(key)}: {json.dumps(entry)}" for key, entry in sorted(entries.items()))

@@ -1,6 +1,6 @@
-"""Our pixels against those of dlib: recorded ones of a build on libjpeg-turbo, and live ones of the installed wheel.
+"""Decoded pixels against dlib's: recorded ones of a build on libjpeg-turbo, and live ones of the installed wheel.
 
-decoded_pixels.json comes from record_pixels.py and holds hashes by the hash of the file.
+record_pixels.py writes decoded_pixels.json: hashes of pixels by the hash of the file.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from tests.parity.record_pixels import SIGNATURES
 RECORD: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("decoded_pixels.json").read_text())
 
 MAXIMUM_AREA = 64_000_000
-"""Above every photo of the corpora, and below the 400 MP bomb, which dlib would decode."""
+"""Pixels: more than any photo of the corpora, and less than the 400 MP bomb, which dlib would decode."""
 
 
 def result(data: bytes) -> dict[str, object] | str:
@@ -43,7 +43,7 @@ def expected(recorded: dict[str, Any]) -> dict[str, object] | str:
 
 
 def differences(paths: Iterable[Path]) -> tuple[int, dict[str, object]]:
-    """How many recorded files were compared, and what came out of those that are not as dlib has them."""
+    """Number of compared files, and the results that differ from dlib's, by file name."""
     compared = 0
     different: dict[str, object] = {}
     for path in paths:
@@ -52,14 +52,14 @@ def differences(paths: Iterable[Path]) -> tuple[int, dict[str, object]]:
             continue
         record = RECORD["images"].get(hashlib.sha256(data).hexdigest())
         if record is None:
-            continue  # a photo that the folder of the recording did not have; the caller counts
+            continue  # not in the recorded folder; callers check the number of compared files
         compared += 1
         if (ours := result(data)) != expected(record["source"]):
             different[path.name] = ours
     return compared, different
 
 
-def test_the_record_is_of_a_dlib_on_libjpeg_turbo() -> None:
+def test_recorded_dlib_uses_libjpeg_turbo() -> None:
     codecs = RECORD["decoders"]["source"]["codecs"]
     assert any(codec.startswith("libjpeg-turbo") for codec in codecs)
 
@@ -77,7 +77,7 @@ def test_photo_folder_has_dlibs_pixels(photo_folder: Path, folder: str) -> None:
     assert compared > 40
 
 
-# PNG is lossless: any dlib has the same pixels, so that the wheel can be asked directly, about every kind of PNG.
+# PNG is lossless: any dlib has the same pixels, so the reference for every kind of PNG is the installed wheel.
 
 SIDE = 64
 RNG = np.random.default_rng(20)
@@ -137,9 +137,7 @@ def test_every_kind_of_png_with_one_transparent_colour(colour_type: int, depth: 
 
 
 @pytest.mark.parametrize("colour_type", [GRAY, RGB, GRAY_ALPHA, RGB_ALPHA])
-def test_sixteen_bits_are_scaled_where_dlib_keeps_the_low_byte_or_cuts_off(
-    colour_type: int, tmp_path: Path
-) -> None:
+def test_scales_sixteen_bits_where_dlib_truncates_or_clips(colour_type: int, tmp_path: Path) -> None:
     samples = random_samples(16, CHANNELS[colour_type])
     data = png(samples, 16, colour_type)
     scaled = png(samples >> np.uint16(8), 8, colour_type)

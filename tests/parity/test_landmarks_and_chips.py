@@ -1,4 +1,4 @@
-"""Landmarks and chips against dlib on every photo at hand, in full size: the same numbers, the same bytes."""
+"""Landmarks and chips against dlib on all photos in full size: equal numbers and equal bytes."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,9 +20,9 @@ from service.settings import ADVERTISED_AREA
 from tests.unit.service.recognition import dlib_itself
 
 SEARCHED_SIDE = 500
-"""Pixels; faces are looked for in a photo of this size, since dlib's search takes most of the time."""
+"""Pixels, the longer side of photos for face detection, since dlib's detector takes most of the time."""
 JITTERED = 4
-"""Rectangles beside each face, shifted and scaled; and as many anywhere in the photo."""
+"""Number of shifted and scaled rectangles per face, and of random rectangles per photo."""
 
 
 def _faces(image: NDArray[np.uint8], state: np.random.Generator) -> list[Rectangle]:
@@ -38,7 +38,7 @@ def _faces(image: NDArray[np.uint8], state: np.random.Generator) -> list[Rectang
 
 
 def _check(photos: Iterable[Path], store: Path) -> int:
-    """Compares all faces of the photos; returns how many."""
+    """Compares all faces of the photos; returns their number."""
     state = np.random.default_rng(12)
     landmarks = {
         name: Landmarks(Predictor.load(manifest.graph_path(store, name)))
@@ -58,13 +58,13 @@ def _check(photos: Iterable[Path], store: Path) -> int:
     return compared
 
 
-def test_photos_from_packages(photos: dict[str, Path], store: Path) -> None:
+def test_equal_to_dlib_on_photos_from_packages(photos: dict[str, Path], store: Path) -> None:
     assert _check(photos.values(), store) > 100
 
 
 @pytest.mark.slow
-def test_photos_of_the_folder(photo_folder: Path, store: Path) -> None:
+def test_equal_to_dlib_on_photos_of_the_folder(photo_folder: Path, store: Path) -> None:
     files = photos_in(photo_folder / "dev")
     if len(files) < 50:
-        pytest.fail(f"{len(files)} photos are too few to show anything")
+        pytest.fail(f"{len(files)} photos are too few")
     assert _check(files, store) > 400

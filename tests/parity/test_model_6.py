@@ -1,5 +1,8 @@
-"""Model 6 from the added file to the answer. The Taguchi file itself is in no registry, so a network of its topology
-stands in for it: dlib's, with every tensor changed, which dlib loads as well."""
+"""Model 6 from the added .dat file to the answer.
+
+The Taguchi file is in no registry. Dlib's descriptor network has the same topology, and replaces it with every tensor
+changed; dlib loads this file too.
+"""
 
 import os
 import subprocess
@@ -18,7 +21,7 @@ from conversion.dat.topologies import DESCRIPTOR
 from model_store.models import DLIB_RESNET, TAGUCHI_RESNET
 from model_store.store import WeightStore
 from service.settings import ADVERTISED_AREA
-from tests.conftest import ROOT
+from tests.paths import ROOT
 from tests.perturbed import perturbed
 
 PHOTOS = ("astronaut.png", "800px-Katherine_Maher.jpg")
@@ -26,7 +29,7 @@ PHOTOS = ("astronaut.png", "800px-Katherine_Maher.jpg")
 
 @pytest.fixture(scope="module")
 def store_of_six(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store to which a user added the file of model 6, converted by the commands that the README names."""
+    """A store with the file of model 6, added and converted by the commands of the README."""
     root = tmp_path_factory.mktemp("six")
     (root / "weights").mkdir()
     (root / "onnx").mkdir()
@@ -55,7 +58,7 @@ def test_model_6_equals_dlib_with_the_same_weights(store_of_six: Path, photos: d
     assert comparison.faces == len(PHOTOS)
 
 
-def test_its_descriptors_are_not_those_of_model_4(
+def test_model_6_and_model_4_differ_in_descriptors(
     store_of_six: Path, store: Path, photos: dict[str, Path]
 ) -> None:
     descriptors = []

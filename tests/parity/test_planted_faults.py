@@ -1,7 +1,6 @@
-"""A fault in each stage turns the parity part red, and the gate of that stage says so and no earlier one.
+"""Validation of the parity benchmark: a fault planted in a stage of recognition turns the gate of that stage red alone.
 
-The faults are planted where they would be made: in this checkout's recognition, whose every stage runs on real photos
-against dlib.
+Every stage of this checkout runs on real photos against dlib.
 """
 
 import shutil
@@ -33,7 +32,7 @@ from service.recognition.faces.descriptors import DescriptorNetwork
 from service.recognition.faces.landmarks import Landmarks
 from service.recognition.factory import open_recognizer
 from service.recognition.hog.detector import HogDetector
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 PHOTOS = ("obama.jpg", "obama2.jpg", "biden.jpg")
 AREA = 200_000
@@ -51,7 +50,7 @@ def truths(photos: dict[str, Path], store: Path) -> list[tuple[Photo, Reference]
 
 
 def _red(truths: Sequence[tuple[Photo, Reference]], store: Path) -> list[str]:
-    """The names of the gates that are red, with every stage run on every photo."""
+    """Names of the red gates after all stages ran on all photos."""
     five, sixty_eight = (open_recognizer(MODELS[model], store) for model in (4, 2))
     result = Result(made="", plan="quick", complete=True)
     with closing(five), closing(sixty_eight):
@@ -70,13 +69,13 @@ def _red_gates(result: Result) -> list[str]:
     ]
 
 
-def test_without_a_fault_nothing_is_red(truths: list[tuple[Photo, Reference]], store: Path) -> None:
+def test_all_gates_are_green_without_a_fault(truths: list[tuple[Photo, Reference]], store: Path) -> None:
     assert all(reference.models[1] for _, reference in truths)
     assert _red(truths, store) == []
 
 
 def _shifted_pyramid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every level but the first is sampled half a pixel beside."""
+    """Shifts the samples of all levels except the first by half a pixel."""
 
     def sample_grid(source: Sequence[int], target: Sequence[int]) -> Any:
         return right((source[0], source[1] - 1), target)
@@ -86,7 +85,7 @@ def _shifted_pyramid(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wrong_mean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mean of another detector."""
+    """Subtracts the wrong mean in the CNN detector."""
     right = levels.Pyramids.__init__
 
     def init(self: levels.Pyramids, mean: NDArray[np.float32], cores: Cores) -> None:
@@ -96,7 +95,7 @@ def _wrong_mean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _swapped_channel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The descriptor's network gets BGR."""
+    """Passes BGR instead of RGB to the descriptor network."""
     right = DescriptorNetwork.__call__
     monkeypatch.setattr(
         DescriptorNetwork,
@@ -111,7 +110,7 @@ def _landmarks_one_pixel_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _chips_by_another_filter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A chip made larger by one filter and smaller by another, as a warp without dlib's halving would look."""
+    """Resamples chips up with one filter and down with another, like a warp without dlib's image pyramid."""
     right = chips.cut
 
     def cut(image: Image, landmarks: NDArray[np.int64]) -> Image:
@@ -130,7 +129,7 @@ def _chips_by_another_filter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _hog_without_doubling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HOG looks at a photo of half the size, as if nothing had been doubled."""
+    """Runs HOG at half the size, as if the upsampling by 2 were left out."""
     right = HogDetector.__call__
     monkeypatch.setattr(
         HogDetector,
@@ -178,7 +177,7 @@ def decoders() -> Iterator[pixels.Decoders]:
 
 
 def _red_pixels(paths: Sequence[Path]) -> list[str]:
-    """The gates that are red when these files are decoded here, where a fault can be planted."""
+    """Names of the red gates after these files are decoded in this process, where faults are planted."""
     result, compared = Result(made="", plan="quick", complete=True), pixels.Pixels()
     for path in paths:
         found = pixels.difference(path)
@@ -212,15 +211,15 @@ def test_a_decoder_that_reads_less_is_red(photos: dict[str, Path], monkeypatch: 
 def test_a_fault_turns_the_whole_run_red(
     photos: dict[str, Path], store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The services of the run are processes of their own and right; its stages run here, where the fault is."""
+    """The services of the run are other processes, without the fault; its stages run in this process, with it."""
     (tmp_path / "photos").mkdir()
     shutil.copy(photos["obama2.jpg"], tmp_path / "photos")
     _landmarks_one_pixel_off(monkeypatch)
-    asked = ["--only", "parity", "--models", "3", "--store", str(store), "--out", str(tmp_path)]
-    assert suite.main([str(tmp_path / "photos"), *asked]) == 1
+    options = ["--only", "parity", "--models", "3", "--store", str(store), "--out", str(tmp_path)]
+    assert suite.main([str(tmp_path / "photos"), *options]) == 1
     result = load(tmp_path / "result.json")
     assert result.complete
-    assert [one.gate for one in result.verdicts if one.status == "red"] == ["stage: landmarks"]
+    assert [verdict.gate for verdict in result.verdicts if verdict.status == "red"] == ["stage: landmarks"]
     assert "Do not switch" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -229,5 +228,5 @@ def test_files_are_compared_in_another_process(
 ) -> None:
     damaged = tmp_path / "damaged.jpg"
     damaged.write_bytes(b"\xff\xd8\xff")
-    assert decoders.difference(damaged) is None  # dlib cannot read it either
+    assert decoders.difference(damaged) is None  # dlib cannot decode it either
     assert decoders.difference(photos["astronaut.png"]) == ("PNG", 0.0)

@@ -1,6 +1,6 @@
-"""The running service against dlib called directly: photos with every trait that moves a face, models 1 to 4.
+"""Parity of the running service with dlib, models 1 to 4, on photos with every trait that affects faces.
 
-All photos of a folder: `make parity`, which is the same with a report.
+`make parity` does the same for all photos of a folder, with a report.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from benchmarks.parity.reference import WEIGHTS, References
 from benchmarks.parity.section import ask
 from model_store.store import WeightStore
 from service.settings import ADVERTISED_AREA
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 FOLDER_PHOTOS = (
     "facenetpt_multiface.jpg",  # six faces
@@ -32,10 +32,10 @@ FOLDER_PHOTOS = (
     "fr_alex-lacamoire.png",  # RGBA
     "pillow_hopper.jpg",  # 128 pixels
 )
-"""Of the photo folder's dev/, where there is one: small ones, since dlib takes 6 s for a megapixel."""
+"""Small photos of dev/ in the photo folder, since dlib takes 6 s per megapixel."""
 
 SMALLER_AREA = 600_000
-"""Pixels; with dlib-bin the rest of the folder takes another quarter of an hour."""
+"""Pixels; the larger photos of the folder take another 15 minutes with dlib-bin."""
 
 
 def _decoded(paths: list[Path]) -> list[Photo]:
@@ -45,18 +45,18 @@ def _decoded(paths: list[Path]) -> list[Photo]:
     return photos
 
 
-def _made(portrait: NDArray[np.uint8], group: list[NDArray[np.uint8]]) -> Iterator[Photo]:
-    """What the photos at hand do not show: dark, blurred, turned, sheared, tiny, many, cut, gray, odd shapes."""
+def _variants(portrait: NDArray[np.uint8], group: list[NDArray[np.uint8]]) -> Iterator[Photo]:
+    """Synthetic photos, uint8 RGB: dark, blurred, rotated, sheared, many faces, cut, gray, a strip, and noise."""
     rows, columns = portrait.shape[:2]
-    turned = cv2.getRotationMatrix2D((columns / 2, rows / 2), 25, 1.0)
-    sheared = np.array([[1, 0.3, -40], [0, 1, 0]], np.float64)
+    rotation = cv2.getRotationMatrix2D((columns / 2, rows / 2), 25, 1.0)
+    shear = np.array([[1, 0.3, -40], [0, 1, 0]], np.float64)
     noise = np.random.default_rng(7).integers(0, 256, (300, 200, 3), dtype=np.uint8)
     pictures = {
         "dark": portrait // 6,
         "blurred": cv2.GaussianBlur(portrait, (0, 0), 4),
-        "turned": cv2.warpAffine(portrait, turned, (columns, rows)),
-        "on its side": portrait.transpose(1, 0, 2),
-        "sheared": cv2.warpAffine(portrait, sheared, (columns, rows)),
+        "rotated": cv2.warpAffine(portrait, rotation, (columns, rows)),
+        "rotated by 90 degrees": portrait.transpose(1, 0, 2),
+        "sheared": cv2.warpAffine(portrait, shear, (columns, rows)),
         "gray": np.repeat(portrait.mean(axis=2, keepdims=True), 3, axis=2),
         "cut": portrait[80:, : columns // 2 - 10],
         "many": np.concatenate([cv2.resize(face, (400, 266)) for face in group]),
@@ -72,7 +72,7 @@ def corpus_photos(photos: dict[str, Path]) -> list[Photo]:
     decoded = {photo.name: photo for photo in _decoded(list(photos.values()))}
     small = cv2.resize(decoded["astronaut.png"].image, (400, 400), interpolation=cv2.INTER_AREA)
     portraits = [photo.image for name, photo in decoded.items() if name.startswith("800px")]
-    return [*decoded.values(), *_made(small.astype(np.uint8), [*portraits, decoded["obama.jpg"].image])]
+    return [*decoded.values(), *_variants(small.astype(np.uint8), [*portraits, decoded["obama.jpg"].image])]
 
 
 def _compare(photos: list[Photo], store: Path) -> dict[int, Comparison]:
@@ -96,7 +96,7 @@ def _assert_equal(comparisons: dict[int, Comparison], photos: int, faces: int) -
 
 
 @pytest.mark.slow
-def test_every_model_equals_dlib_on_photos_from_packages_and_made_ones(
+def test_every_model_equals_dlib_on_photos_from_packages_and_variants(
     corpus_photos: list[Photo], store: Path
 ) -> None:
     _assert_equal(_compare(corpus_photos, store), len(corpus_photos), faces=18)
@@ -110,7 +110,7 @@ def test_every_model_equals_dlib_on_photos_of_the_folder(photo_folder: Path, sto
 
 @pytest.mark.slow
 def test_every_model_equals_dlib_at_six_megapixels(photos: dict[str, Path], store: Path) -> None:
-    """Larger photos than packages have: more levels, and a tile that is wider than any cache."""
+    """A larger photo than those of packages: more levels, and a tile that exceeds any cache."""
     (photo,) = _decoded([photos["biden.jpg"]])
     large = cv2.resize(photo.image, (1626, 3690), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
     _assert_equal(_compare([Photo("large", large)], store), 1, faces=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 """Of the environment that runs the tests."""

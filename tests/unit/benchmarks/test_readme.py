@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import commands, readme
 from benchmarks.harness.results import Key, Result, load
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 RESULTS = ROOT / "benchmarks" / "history"
 

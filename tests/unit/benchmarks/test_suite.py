@@ -16,7 +16,7 @@ from benchmarks.harness.plan import Step
 from benchmarks.harness.results import Result, load
 from benchmarks.roofline import section as roofline
 from service.recognition.contract import EngineError
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 PHOTOS = ("obama2.jpg", "biden.jpg", "astronaut.png", "chelsea.png")
 

@@ -11,7 +11,7 @@ import pytest
 from service.settings import Settings
 from service.supervision.supervisor import FIRST_PAUSE, MAXIMUM_FAILED_STARTS
 from service.web.server.shutdown import MARGIN_SECONDS
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 UNITS = ROOT / "deploy" / "systemd"
 INSTALLED = "/opt/face-model/.venv/bin/python"

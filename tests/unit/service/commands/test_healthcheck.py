@@ -11,7 +11,7 @@ from benchmarks.harness.running import free_port
 from service.commands import healthcheck
 from service.settings import Settings
 from service.web.server.listening import listen
-from tests.conftest import StartService
+from tests.services import StartService
 from tests.unit.service.web.server.test_listening import link_local
 
 

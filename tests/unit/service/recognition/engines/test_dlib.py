@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from model_store.models import DLIB_RESNET, FIVE_POINTS
 from service.recognition.engines.dlib import DlibEngine
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 Pictures = dict[str, NDArray[np.uint8]]
 

@@ -13,7 +13,7 @@ import pytest
 
 from service.recognition.ort import nvidia
 from service.recognition.ort.runtime import onnxruntime
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 COMPILER = shutil.which("cc")
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler to make libraries with")

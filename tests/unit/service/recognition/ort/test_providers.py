@@ -22,7 +22,7 @@ from service.recognition.ort.providers import (
 from service.recognition.ort.runtime import onnxruntime
 from service.recognition.recognizer import Recognizer
 from service.settings import Settings
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 
 def _wheel_with(monkeypatch: pytest.MonkeyPatch, *official: str) -> None:

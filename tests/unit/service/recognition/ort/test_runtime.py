@@ -9,7 +9,7 @@ import pytest
 from model_store import manifest
 from model_store.models import CNN_DETECTOR
 from service.recognition.ort.runtime import onnxruntime
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 _SESSION = """
 import sys

@@ -15,7 +15,7 @@ from model_store.models import CNN_DETECTOR, DEVICE_DETECTOR, DLIB_RESNET
 from service.recognition.contract import EngineError, OutOfMemory
 from service.recognition.ort.providers import CPU, CUDA, has_wheel
 from service.recognition.ort.sessions import Session
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 _SMALL_DEVICE = """
 import logging, sys, threading

@@ -1,4 +1,4 @@
-"""The app's background workers, and a service manager that starts the service anew beneath them."""
+"""The app's background jobs, and a service manager that restarts the service while they run."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness.running import SERVE
-from tests.faults.conftest import PATIENCE
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from benchmarks.harness.running import Service
     from tests.calling import Caller
-    from tests.conftest import StartService
+    from tests.services import StartService
 
-WORKERS = 4
-"""Background processes of the app that run at the same time."""
+JOBS = 4
+"""Number of the app's background processes that run at the same time."""
 
-IN_BETWEEN = 2 * WORKERS
-"""Photos that are answered before the service is restarted once more."""
+PHOTOS_PER_START = 2 * JOBS
+"""Number of answered photos between two restarts."""
 
 ACTIVATE = (
     "import os, sys\n"
@@ -32,27 +32,27 @@ ACTIVATE = (
     "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n"
     "os.execv(sys.argv[2], sys.argv[2:])\n"
 )
-"""What systemd does between fork(2) and execve(2): only the new process has the number that LISTEN_PID has to be."""
+"""Socket activation as systemd does it between fork(2) and execve(2): LISTEN_PID is the new process's own id."""
 
 
-class Workers(AbstractContextManager["Workers"]):
-    """Callers that each post one photo after the other, without a pause, and count what they lose."""
+class Jobs(AbstractContextManager["Jobs"]):
+    """Concurrent callers that post one photo after the other without a pause, and count the lost ones."""
 
     def __init__(self, caller: Caller, photos: Sequence[bytes]) -> None:
         self.lost: list[str] = []
-        """An answer that is not 200, or the failure of a connection. The app marks such a photo as failed."""
+        """Answers other than 200, and failed connections. The app marks such a photo as failed."""
         self.answered = 0
         self.interim = 0
-        """Answers that `100 Continue` came before."""
+        """Number of answers after a `100 Continue`."""
         self.bodies: dict[int, set[bytes]] = {}
-        """The different answers to each photo."""
+        """Distinct answers by photo."""
         self._caller = caller
         self._photos = photos
         self._changed = threading.Condition()
         self._ended = False
-        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(WORKERS)]
+        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(JOBS)]
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> Jobs:
         for thread in self._threads:
             thread.start()
         return self
@@ -65,19 +65,19 @@ class Workers(AbstractContextManager["Workers"]):
             assert not thread.is_alive(), "a caller hangs"
 
     def wait_for(self, photos: int) -> None:
-        """Returns when so many more photos are answered."""
+        """Returns when this number of further photos is answered."""
         with self._changed:
             until = self.answered + photos
             assert self._changed.wait_for(lambda: self.answered >= until, PATIENCE), self.lost
 
     def _work(self, number: int) -> None:
-        turn = number
+        count = number
         while not self._ended:
-            index = turn % len(self._photos)
-            turn += 1
+            index = count % len(self._photos)
+            count += 1
             try:
                 reply = self._caller.post("/detect", self._caller.photo(self._photos[index]))
-            except OSError as error:  # a time-out too
+            except OSError as error:  # time-outs included
                 self._lose(repr(error))
                 continue
             if reply.status != 200:
@@ -89,13 +89,13 @@ class Workers(AbstractContextManager["Workers"]):
                 self.bodies.setdefault(index, set()).add(reply.body)
                 self._changed.notify_all()
 
-    def _lose(self, what: str) -> None:
+    def _lose(self, reason: str) -> None:
         with self._changed:
-            self.lost.append(what)
+            self.lost.append(reason)
 
 
-class Manager(AbstractContextManager["Manager"]):
-    """A service manager with socket activation: it binds the socket, and keeps it over all restarts."""
+class ServiceManager(AbstractContextManager["ServiceManager"]):
+    """A service manager with socket activation: it binds the socket and keeps it over all restarts."""
 
     def __init__(self, start_service: StartService) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -113,22 +113,22 @@ class Manager(AbstractContextManager["Manager"]):
         )
 
 
-def restart(start: Callable[[], Service], end: signal.Signals, times: int, workers: Workers) -> Service:
-    """Ends the service with this signal and starts the next one, as often as told; the last one, which runs."""
+def restart(start: Callable[[], Service], end: signal.Signals, times: int, jobs: Jobs) -> Service:
+    """Restarts the service `times` times with this signal while the jobs run. Returns the last service, running."""
     running = start()
     for _ in range(times):
-        workers.wait_for(IN_BETWEEN)
+        jobs.wait_for(PHOTOS_PER_START)
         os.kill(running.process.pid, end)
         status = running.wait()
         assert status == (0 if end == signal.SIGTERM else -end), running.log
         assert "Traceback" not in running.log
         running = start()
-    workers.wait_for(IN_BETWEEN)
+    jobs.wait_for(PHOTOS_PER_START)
     return running
 
 
 def options(listener: socket.socket) -> dict[str, Any]:
-    """What a process can leave behind on a socket that it shares."""
+    """Options that persist on a socket which several processes share."""
     return {
         "blocking": os.get_blocking(listener.fileno()),
         "filter": listener.getsockopt(socket.SOL_SOCKET, SO_GET_FILTER, 0),
@@ -137,4 +137,4 @@ def options(listener: socket.socket) -> dict[str, Any]:
 
 
 SO_GET_FILTER = 26
-"""asm-generic/socket.h: with no room for them, the number of a filter's instructions."""
+"""asm-generic/socket.h; with a buffer of 0 bytes it returns the number of the filter's instructions."""
