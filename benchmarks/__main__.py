@@ -1,6 +1,6 @@
-"""What to run before anything is changed: `python -m benchmarks [PHOTOS]`, `... compare A B`, `... history FOLDER`.
+"""Command line of the benchmarks: `python -m benchmarks [PHOTOS]`, `... compare A B`, `... history FOLDER`.
 
-Are the results the same as dlib's, do they mean the same to people, is it faster: on this machine, with these photos.
+A run decides whether an upgrade is safe on this machine with these photos: same answers as dlib, same accuracy, speed.
 """
 
 import sys
@@ -10,7 +10,7 @@ from benchmarks import commands, suite
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command that the first word names, or the benchmarks. The exit status: 0 green, 1 red, 2 nothing done."""
+    """Run the command of the first argument, or the benchmarks; return the exit status (`suite.main`)."""
     named: Mapping[str, Callable[[Sequence[str]], int]] = {
         "compare": commands.compare,
         "history": commands.history,

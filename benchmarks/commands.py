@@ -1,43 +1,45 @@
-"""What can be done with results: compare two, look at many, make a report or the README's table of one."""
+"""Commands on results: compare two, plot the history of many, render the report or the README's tables of one."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import comparing, readme
+from benchmarks import regression
 from benchmarks.harness.results import EXIT, NOTHING_DONE, NoResult, Result, load
+from benchmarks.harness.text_table import text_table
+from benchmarks.report import readme
 from benchmarks.report.history import page as history_page
 from benchmarks.report.page import page
 from model_store.atomic import atomic_file
 
 
 def compare(arguments: Sequence[str]) -> int:
-    """Two results: what changed, and by gates.toml whether to switch. Exit status: 0 yes, 1 no, 3 not judged."""
+    """Compare two results by gates.toml: is the second safe to switch to? Exit status: 0 yes, 1 no, 3 not judged."""
     parser = _parser("compare", compare)
     parser.add_argument("before", type=Path, help="a result.json")
-    parser.add_argument("after", type=Path, help="another")
+    parser.add_argument("after", type=Path, help="a later one")
     options = parser.parse_args(arguments)
     try:
         before, after = load(options.before), load(options.after)
     except NoResult as error:
         print(error, file=sys.stderr)
         return NOTHING_DONE
-    lines = [("", options.before.name, options.after.name, "times better", "")]
-    print(comparing.table([*lines, *(row.cells for row in comparing.rows(before, after))]))
+    lines = [("", options.before.name, options.after.name, "ratio", "change")]
+    print(text_table([*lines, *(row.cells for row in regression.rows(before, after))]))
     for group in sorted(before.facts.keys() | after.facts.keys()):
         old, new = before.facts.get(group, {}), after.facts.get(group, {})
         for name in sorted(old.keys() | new.keys()):
             if old.get(name) != new.get(name):
                 print(f"{group}: {name}: {old.get(name, 'unknown')} before, {new.get(name, 'unknown')} after")
-    verdicts = comparing.verdicts(before, after)
+    verdicts = regression.verdicts(before, after)
     print()
-    print(comparing.table([(verdict.status, verdict.gate, verdict.says) for verdict in verdicts]))
-    return EXIT[comparing.status(verdicts)]
+    print(text_table([(verdict.status, verdict.gate, verdict.says) for verdict in verdicts]))
+    return EXIT[regression.status(verdicts)]
 
 
 def history(arguments: Sequence[str]) -> int:
-    """All results below a folder, over time, as a page."""
+    """Render all results below a folder as one page with trends over time."""
     parser = _parser("history", history)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, default=Path("history.html"))
@@ -58,7 +60,7 @@ def history(arguments: Sequence[str]) -> int:
 
 
 def report(arguments: Sequence[str]) -> int:
-    """The page of a result, made again: without the photos' names, which no result holds."""
+    """Render the report of a result again, without photo names and crops: a result has neither."""
     parser = _parser("report", report)
     parser.add_argument("result", type=Path)
     parser.add_argument("--out", type=Path, default=Path("report.html"))
@@ -72,7 +74,7 @@ def report(arguments: Sequence[str]) -> int:
 
 
 def table(arguments: Sequence[str]) -> int:
-    """The README's tables of a result, printed, or put between their marks in a file."""
+    """Print the README's tables of a result, or write them between their marks in a file."""
     parser = _parser("table", table)
     parser.add_argument("result", type=Path)
     parser.add_argument("--into", type=Path, help="a file with the marks")

@@ -1,4 +1,4 @@
-"""A whole run: parity, throughput and the roofline, then the verdicts, `result.json` and `report.html`."""
+"""Benchmark run: parity, throughput and roofline, then verdicts, `result.json` and `report.html`."""
 
 import signal
 import subprocess
@@ -10,23 +10,23 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from benchmarks.comparing import table
-from benchmarks.harness import corpus, facts, gates, plan
-from benchmarks.harness.cores import hold_to
+from benchmarks.harness import corpus, facts, gates, steps
+from benchmarks.harness.cores import restrict_to
 from benchmarks.harness.options import PARTS, Options, parse
 from benchmarks.harness.results import EXIT, NOTHING_DONE, Result
 from benchmarks.harness.running import ServiceDied
+from benchmarks.harness.text_table import text_table
 from benchmarks.parity import candidates
 from benchmarks.parity.baselines import NoRecording
 from benchmarks.parity.candidates import Unanswered
 from benchmarks.parity.part import ParityPart
 from benchmarks.parity.reference import DlibDied
-from benchmarks.parity.section import Section
+from benchmarks.parity.section import CorpusComparison
 from benchmarks.report.page import page
 from benchmarks.roofline import section as roofline
-from benchmarks.throughput import cases
-from benchmarks.throughput import section as load
-from benchmarks.throughput.sides import Remote, Setting
+from benchmarks.throughput import scenarios
+from benchmarks.throughput import section as throughput
+from benchmarks.throughput.sides import Remote, SideOptions
 from benchmarks.throughput.workers import WorkerFailed
 from conversion.validation import package_photos
 from model_store.atomic import atomic_file
@@ -35,14 +35,14 @@ from model_store.manifest import GraphError
 from service.recognition.contract import EngineError
 from service.recognition.factory import RecognizerError
 
-THROUGHPUT = {"quick": cases.QUICK, "full": cases.FULL}
+THROUGHPUT = {"quick": scenarios.QUICK, "full": scenarios.FULL}
 ROOFLINE_ROUNDS = {"quick": 3, "full": 5}
 PACKAGE_PHOTOS = Path(".cache/photos")
 SHOWN_PROBLEMS = 20
-"""Lines on standard error; the report has the worst of them, drawn."""
+"""Number of differences on standard error; the report shows the worst of them."""
 
 INTERRUPTED = 130
-SAYING = (
+ONE_LINE_ERRORS = (
     NoRecording,
     Unanswered,
     DlibDied,
@@ -55,18 +55,18 @@ SAYING = (
     ModuleNotFoundError,
     OSError,
 )
-"""Errors that say in one line all that there is to say; of others, somebody wants to see where they come from."""
+"""Errors whose message is complete; all others are printed with their traceback."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run it.
+    """Run the benchmarks and return the exit status.
 
-    The exit status: 0 the answers were judged to be the same and nothing is red, or nothing is red of what else was
-    asked for; 1 something is red or failed; 2 nothing was measured; 3 the answers could not be judged; 130 interrupted.
+    0: the answers are the same and no gate is red (without the parity part: no gate is red). 1: a gate is red or a part
+    failed. 2: nothing was measured. 3: too little data to judge the answers. 130: interrupted.
     """
     options = parse(arguments)
-    gates.rules()  # a mistake in there shows now, and not after an hour
-    # SIGTERM too ends what was started, and keeps what was measured.
+    gates.rules()  # a mistake in gates.toml shows now and not after an hour
+    # SIGTERM stops the child processes and keeps the figures, as Ctrl-C does.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(options)
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: Options) -> int:
     try:
         if options.threads:
-            hold_to(options.threads)
+            restrict_to(options.threads)
         photos = corpus.read(options.photos or _package_photos())
         remote = _remote(options)
         for folder in (options.out, *([options.record.parent] if options.record else [])):
@@ -97,32 +97,36 @@ def _run(options: Options) -> int:
     }
     parity = ParityPart(options, photos, result) if "parity" in options.only else None
     start = time.monotonic()
-    went = plan.run(list(_parts(options, photos, result, parity, remote)))
+    outcome = steps.run(list(_parts(options, photos, result, parity, remote)))
     result.seconds = round(time.monotonic() - start, 1)
     if parity is not None:
         try:
             parity.note()
         except Exception as error:
-            went.failures.append(error)
-    result.complete = went.complete
-    found = parity.section if parity is not None else None
-    for line in [*map(_said, went.failures), *(_told(found) if found is not None else [])]:
+            outcome.failures.append(error)
+    result.complete = outcome.complete
+    found = parity.comparison if parity is not None else None
+    for line in [*map(_message, outcome.failures), *(_differences(found) if found is not None else [])]:
         print(line, file=sys.stderr)
     if not result.figures:
-        print("nothing was measured, and nothing is written", file=sys.stderr)
+        print("nothing was measured; no result was written", file=sys.stderr)
         return NOTHING_DONE
     result.verdicts = gates.verdicts(result, [section for part in options.only for section in PARTS[part]])
     _write(options, result, parity)
     print(_summary(options, result))
-    if went.interrupted:
+    if outcome.interrupted:
         return INTERRUPTED
     if parity is None and result.status == "abstains":
         return EXIT["green"]
     return EXIT[result.status]
 
 
-def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, SAYING) else "".join(traceback.format_exception(error)).rstrip()
+def _message(error: Exception) -> str:
+    return (
+        str(error)
+        if isinstance(error, ONE_LINE_ERRORS)
+        else "".join(traceback.format_exception(error)).rstrip()
+    )
 
 
 def _remote(options: Options) -> Remote | None:
@@ -137,19 +141,19 @@ def _parts(
     result: Result,
     parity: ParityPart | None,
     remote: Remote | None,
-) -> Iterator[plan.Part]:
+) -> Iterator[steps.Part]:
     if parity is not None:
         yield parity.part()
     if "throughput" in options.only:
-        todo, setting = THROUGHPUT[options.plan], Setting(options.store, remote)
+        plan, sides = THROUGHPUT[options.plan], SideOptions(options.store, remote)
         if remote is not None:
-            todo = cases.against_remote(todo, remote.model)
-        open_all = partial(load.steps, todo, photos.photos, setting, result)
-        yield plan.Part("opening", load.seconds(todo), open_all)
+            plan = scenarios.against_remote(plan, remote.model)
+        open_sides = partial(throughput.steps, plan, photos.photos, sides, result)
+        yield steps.Part("opening", throughput.seconds(plan), open_sides)
     if "roofline" in options.only:
         rounds = ROOFLINE_ROUNDS[options.plan]
         open_networks = partial(roofline.steps, rounds, options.store, result)
-        yield plan.Part("roofline", roofline.seconds(rounds), open_networks)
+        yield steps.Part("roofline", roofline.seconds(rounds), open_networks)
 
 
 def _package_photos() -> Path:
@@ -158,36 +162,40 @@ def _package_photos() -> Path:
 
 
 def _write(options: Options, result: Result, parity: ParityPart | None) -> None:
-    result.save(options.out / "result.json")  # first: it is what cannot be made again
+    result.save(options.out / "result.json")  # first: the report can be rendered again from it
     if parity is not None:
         parity.save()
-    worst = parity.section.cases(crops=options.crops) if parity is not None and parity.section else []
+    discrepancies = (
+        parity.comparison.discrepancies(crops=options.crops)
+        if parity is not None and parity.comparison
+        else []
+    )
     with atomic_file(options.out / "report.html") as file:
-        file.write(page(result, worst).encode())
+        file.write(page(result, discrepancies).encode())
 
 
-def _told(found: Section) -> Iterator[str]:
-    """What differs and what could not be compared, by the photos' names."""
+def _differences(found: CorpusComparison) -> Iterator[str]:
+    """Differences, and photos that could not be compared, by name."""
     problems = list(found.problems())
     yield from problems[:SHOWN_PROBLEMS]
     if len(problems) > SHOWN_PROBLEMS:
         yield f"and {len(problems) - SHOWN_PROBLEMS} more differences"
     yield from (f"not compared, undecodable: {line}" for line in found.undecodable)
     if found.unknown:
-        yield f"{found.unknown} photos are unknown to the baseline"
+        yield f"{found.unknown} photos have no answers in the baseline"
 
 
 def _summary(options: Options, result: Result) -> str:
-    """The verdicts, a line each, and where to read more."""
+    """One line per verdict and per speed ratio, then the paths of the report and the result."""
     lines = [(verdict.status, verdict.gate, verdict.says) for verdict in result.verdicts]
     ratios = [(figure.key.name, str(figure)) for figure in result.find(metric="times as fast")]
-    end = "" if result.complete else ", before its end: what was not measured has no verdict"
+    end = "" if result.complete else ", incomplete: parts that were not measured have no verdict"
     return "\n".join(
         [
-            table(lines),
-            *(["", table(ratios)] if ratios else []),
+            text_table(lines),
+            *(["", text_table(ratios)] if ratios else []),
             "",
             f"{result.status} after {result.seconds:.0f} s{end}",
-            f"{options.out / 'report.html'} shows it, {options.out / 'result.json'} has the figures",
+            f"{options.out / 'report.html'} is the report, {options.out / 'result.json'} holds the figures",
         ]
     )

@@ -1,10 +1,10 @@
-"""A result with something of everything that a report can show; nobody measured it."""
+"""Invented results that contain everything a report can show."""
 
 import numpy as np
 
 from benchmarks.harness.faces import AnsweredFace
-from benchmarks.harness.results import Key, Result, Series, Verdict
-from benchmarks.parity.cases import Case, cut_out
+from benchmarks.harness.results import Key, Question, Result, Series, Status, Verdict
+from benchmarks.parity.discrepancies import Discrepancy, cut_out
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from service.recognition.geometry import Rectangle
 
@@ -15,7 +15,7 @@ HOSTILE = """<img src=x onerror="alert('1')">&amp;.jpg"""
 def rich(
     made: str = "2026-03-01T09:30:00+00:00", times: float = 14.0, processor: str = "AMD EPYC 9354"
 ) -> Result:
-    """A finished, full run in which nothing is red and accuracy was asked of too few people."""
+    """Complete full run without a red gate; accuracy abstains for lack of labelled pairs."""
     result = Result(made=made, plan="full", complete=True, seconds=2460)
     result.facts = {
         "machine": {"processor": processor, "cores": 2, "memory": "7.8 GiB", "load before": 0.04},
@@ -28,59 +28,52 @@ def rich(
     _accuracy(result)
     _throughput(result, times)
     _costs(result)
+    gates: tuple[tuple[str, Question, Status, str], ...] = (
+        ("faces", "same", "green", "4 figures, worst: 0 faces; at most 0"),
+        ("landmarks", "same", "green", "4 figures, worst: 0 faces; at most 0"),
+        ("confidences", "same", "green", "4 figures, worst: 3.2e-06; at most 1e-05"),
+        ("descriptors", "same", "green", "4 figures, worst: 4.9e-07; at most 1e-05"),
+        ("accuracy", "accurate", "abstains", "too few to judge: 31 pairs, 50 needed"),
+        ("throughput", "faster", "green", "2 figures, worst: 14.1 ± 0.9 ×; at least 1"),
+        ("memory", "faster", "green", "2 figures, worst: 7.2 ± 0.4 ×; at least 1"),
+    )
     result.verdicts = [
-        Verdict(gate="faces", question="same", status="green", says="0 of 602 faces differ."),
-        Verdict(
-            gate="landmarks", question="same", status="green", says="0 of 602 faces have other landmarks."
-        ),
-        Verdict(
-            gate="confidences", question="same", status="green", says="at most 3.2e-6 apart; 1e-5 is allowed."
-        ),
-        Verdict(
-            gate="descriptors", question="same", status="green", says="at most 4.9e-7 apart; 1e-5 is allowed."
-        ),
-        Verdict(
-            gate="accuracy",
-            question="accurate",
-            status="abstains",
-            says="too few to judge: 31 pairs, 300 are needed",
-        ),
-        Verdict(
-            gate="throughput",
-            question="faster",
-            status="green",
-            says="14.1 times as fast; at least 3 is asked.",
-        ),
-        Verdict(
-            gate="memory", question="faster", status="green", says="7.2 times less; at least 2 is asked."
-        ),
+        Verdict(gate=gate, question=question, status=status, says=says)
+        for gate, question, status, says in gates
     ]
     return result
 
 
 def quick() -> Result:
-    """A finished run with nothing but a few figures of parity."""
+    """Complete quick run with a single figure of parity."""
     result = Result(made="2026-03-02T10:00:00+00:00", plan="quick", complete=True)
     result.note(Key(section="parity", metric="photos", model=4), 12)
-    result.verdicts = [Verdict(gate="faces", question="same", status="green", says="0 of 17 faces differ.")]
+    result.verdicts = [
+        Verdict(
+            gate="faces",
+            question="same",
+            status="green",
+            says="0 faces; at most 0",
+        )
+    ]
     return result
 
 
-def cases(photo: str = "holiday.jpg", *, with_images: bool = False) -> list[Case]:
-    """A face that is nearly the same, and one that only dlib found."""
+def discrepancies(photo: str = "holiday.jpg", *, with_images: bool = False) -> list[Discrepancy]:
+    """Face with different confidences, and face that only the baseline has."""
     generator = np.random.default_rng(3)
     ramp = np.linspace(40, 200, 400)[:, None, None] + np.linspace(-30, 30, 600)[None, :, None]
     pixels = np.clip(ramp + generator.normal(0, 8, (400, 600, 3)), 0, 255).astype(np.uint8)
     found = [_face(220, 120, 0.99012), _face(224, 122, 0.98984), _face(40, 260, 0.41)]
     pairs = (
-        (found[0], found[1], "confidence differs by 0.00028, and lies on two sides of 0.99"),
-        (found[2], None, "only dlib finds this face"),
+        (found[0], found[1], "confidence differs by 2.8e-04"),
+        (found[2], None, "missing face at (40, 260, 139, 359)"),
     )
     return [
-        cut_out(photo, says, reference, candidate, pixels)
+        cut_out(photo, summary, reference, candidate, pixels)
         if with_images
-        else Case(photo, says, reference, candidate)
-        for reference, candidate, says in pairs
+        else Discrepancy(photo, summary, reference, candidate)
+        for reference, candidate, summary in pairs
     ]
 
 

@@ -1,1 +1,1 @@
-"""Parts of every measurement: photos, processes, machine, results, gates."""
+"""Base of all measurements: photos, processes, load, machine facts, results and gates."""

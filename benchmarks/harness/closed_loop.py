@@ -1,6 +1,7 @@
-"""One side's turn of a round: so many callers, each with its next photo as soon as it has the answer to the last.
+"""Closed-loop load generator: each caller sends its next photo as soon as the previous one is answered.
 
-Loaded in every worker, dlib's too: nothing is imported here that would count as their memory.
+One such run of one side is a trial. This module is loaded in every worker process, dlib's included, so it imports no
+library whose memory would be counted as the side's.
 """
 
 import statistics
@@ -15,73 +16,73 @@ Edges = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a side says about a photo."""
+class Response:
+    """Response of a side to one photo."""
 
     faces: tuple[Edges, ...] = ()
     stages: dict[str, float] = field(default_factory=dict)
-    """Seconds by stage, where they are known."""
+    """Seconds by stage; empty where a side does not report them."""
     failure: str = ""
-    """Why there is no answer; empty if there is one."""
+    """Reason for a missing answer; empty on success."""
 
 
-Call = Callable[[bytes], Answer]
-"""Asks a side about an encoded photo. From several threads at once, where it has several callers."""
+Call = Callable[[bytes], Response]
+"""Sends one encoded photo to a side. Called from several threads at once if there are several callers."""
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What a side made of its photos, by one clock."""
+class Trial:
+    """Responses of a side in one closed-loop run, with their latencies."""
 
     seconds: float
     """From the first photo to the last answer."""
-    answers: tuple[tuple[float, Answer], ...]
-    """Each with the seconds that its caller waited."""
+    responses: tuple[tuple[float, Response], ...]
+    """Latency in seconds and response of each photo."""
     cpu_seconds: float | None = None
-    """User and system time of all processes and threads of the side; None if they are out of reach."""
+    """User and system time of all processes of the side; None for a remote service."""
 
     @property
     def latencies(self) -> list[float]:
-        """Seconds of each photo that was answered."""
-        return [seconds for seconds, answer in self.answers if not answer.failure]
+        """Seconds of each successful response."""
+        return [seconds for seconds, response in self.responses if not response.failure]
 
     @property
     def failures(self) -> list[str]:
-        return [answer.failure for _, answer in self.answers if answer.failure]
+        return [response.failure for _, response in self.responses if response.failure]
 
     @property
     def photos_per_second(self) -> float:
-        """Of those that were answered."""
+        """Throughput of successful responses."""
         return len(self.latencies) / self.seconds
 
     @property
     def faces(self) -> int:
-        return sum(len(answer.faces) for _, answer in self.answers)
+        return sum(len(response.faces) for _, response in self.responses)
 
     @property
     def stages(self) -> dict[str, float]:
-        """Mean seconds of each stage for a photo, photos without it included."""
+        """Mean seconds of each stage per photo; a photo without the stage counts as 0."""
         spent: Counter[str] = Counter()
-        for _, answer in self.answers:
-            spent.update(answer.stages)
-        return {stage: seconds / len(self.answers) for stage, seconds in spent.items()}
+        for _, response in self.responses:
+            spent.update(response.stages)
+        return {stage: seconds / len(self.responses) for stage, seconds in spent.items()}
 
     def latency(self, percent: int) -> float | None:
-        """The percentile of the latencies in seconds; None where it would be guessed from too few photos."""
+        """Percentile of the latencies in seconds; None with fewer than 100 / (100 - percent) photos."""
         if len(self.latencies) * (100 - percent) < 100:
             return None
         return statistics.quantiles(self.latencies, n=100, method="inclusive")[percent - 1]
 
 
-def closed_loop(call: Call, photos: Iterable[bytes], callers: int) -> Turn:
-    """Ask for all photos, each once."""
+def run_closed_loop(call: Call, photos: Iterable[bytes], callers: int) -> Trial:
+    """Send each photo once, from this number of concurrent callers."""
 
-    def timed(photo: bytes) -> tuple[float, Answer]:
+    def timed(photo: bytes) -> tuple[float, Response]:
         start = time.perf_counter()
-        answer = call(photo)
-        return time.perf_counter() - start, answer
+        response = call(photo)
+        return time.perf_counter() - start, response
 
     with ThreadPoolExecutor(callers) as pool:
         start = time.perf_counter()
-        answers: Sequence[tuple[float, Answer]] = list(pool.map(timed, photos))
-        return Turn(time.perf_counter() - start, tuple(answers))
+        responses: Sequence[tuple[float, Response]] = list(pool.map(timed, photos))
+        return Trial(time.perf_counter() - start, tuple(responses))

@@ -1,21 +1,21 @@
-"""Which cores a run may use: both sides the same ones, and their libraries just as many threads."""
+"""CPU affinity of a run: the same cores, and as many library threads, for all sides."""
 
 import os
 import sys
 
 
-def hold_to(number: int) -> None:
-    """Hold this program, and all that it starts, to so many cores.
+def restrict_to(number: int) -> None:
+    """Restrict this process and its children to this number of cores. Linux only.
 
-    Libraries count the cores when they are loaded. So where there are more, this starts the program anew, with the
-    same arguments, and does not return: call it before anything else is done. Linux.
+    Libraries size their thread pools when they are loaded. If the affinity changes, this therefore re-executes the
+    program with the same arguments and does not return: call it before any other work.
 
     Raises:
-        ValueError: there are fewer cores. One line.
+        ValueError: fewer cores are usable. One line.
     """
     cores = sorted(os.sched_getaffinity(0))
     if not 1 <= number <= len(cores):
-        raise ValueError(f"{number} cores were asked for, and there are {len(cores)}")
+        raise ValueError(f"{number} cores were requested, {len(cores)} are usable")
     if number < len(cores):
         os.sched_setaffinity(0, cores[:number])
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -1,10 +1,10 @@
-"""Photos to measure with: any folder, and what is known about them, where a file beside them says it.
+"""Photo corpus: a folder of photos and its optional annotations.
 
-- `pairs.csv` (file_a, file_b, same): whether the widest faces of two photos are of one person, 1 or 0. Where there is
-  none, a `manifest.csv` with an `identity` for each `file` says the same.
-- `*boxes*.csv` (file, left, top, width, height): faces that a person has marked, in pixels of the photo.
+- `pairs.csv` (file_a, file_b, same): 1 if the widest faces of two photos show the same person, else 0. Without it, the
+  pairs are derived from a `manifest.csv` with an `identity` for each `file`.
+- `*boxes*.csv` (file, left, top, width, height): manually marked faces, in pixels of the photo.
 
-Files are named relative to the folder. Nothing of this is needed: photos alone do.
+File names are relative to the folder.
 """
 
 import csv
@@ -20,19 +20,17 @@ from service.recognition.geometry import Rectangle
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif", ".bmp", ".gif", ".tif", ".tiff"}
 )
-
-
 MOST_PAIRS = 500_000
-"""That a manifest of people is spread out to; of more, every so many-th is taken."""
+"""Upper bound on pairs derived from a manifest; a larger set is subsampled at a fixed step."""
 
 
 class CorpusError(ValueError):
-    """A file about the photos cannot be understood, or there is no photo. One line: which, and why."""
+    """An annotation file is malformed, or the folder has no photo. One line with the file and the reason."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two photos' names, and whether their widest faces are of one person."""
+    """Two photos and a label: True if their widest faces show the same person."""
 
     first: str
     second: str
@@ -41,28 +39,28 @@ class Pair:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Photos, and what people know about them."""
+    """Photos with their annotations."""
 
     folder: Path
     photos: Sequence[Path]
     pairs: Sequence[Pair] = ()
     boxes: Mapping[str, Sequence[Rectangle]] | None = None
-    """By photo's name, of the photos that somebody has marked; None: nobody marked any."""
+    """Marked faces by photo name, for annotated photos only; None without annotations."""
 
     def name(self, photo: Path) -> str:
-        """The photo's path below the folder: how pairs and boxes call it."""
+        """Path relative to the folder, as pairs and boxes name it."""
         return photo.relative_to(self.folder).as_posix()
 
 
 def photos_in(folder: Path) -> list[Path]:
-    """The photos of a folder and of the folders in it, by their file names' endings, sorted."""
+    """Photos of a folder, recursively, by file suffix, sorted."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def read(folder: Path) -> Corpus:
-    """The corpus of a folder. Raises CorpusError."""
+    """Read the corpus of a folder. Raises CorpusError."""
     if not folder.is_dir():
-        raise CorpusError(f"{folder} is no folder")
+        raise CorpusError(f"{folder} is not a folder")
     photos = photos_in(folder)
     if not photos:
         raise CorpusError(f"there are no photos in {folder}")
@@ -71,7 +69,7 @@ def read(folder: Path) -> Corpus:
 
 
 def spread(photos: Sequence[Path], count: int) -> list[Path]:
-    """At most so many of the photos, from all over the list."""
+    """At most `count` photos, evenly spaced over the list."""
     return (
         [photos[number * len(photos) // count] for number in range(count)]
         if count < len(photos)

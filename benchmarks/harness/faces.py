@@ -1,38 +1,36 @@
-"""A face as any side answers it, and which faces of two answers are the same one."""
+"""Faces of an answer, and the matching of two answers' faces by intersection over union (IoU)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from service.recognition.geometry import Rectangle, intersection_over_union
 
 SAME_FACE = 0.5
-"""Overlap (intersection over union) from which two boxes are of one face."""
+"""IoU from which two boxes count as the same face."""
 
 
 @dataclass(frozen=True)
 class AnsweredFace:
-    """A face in pixels of the array."""
+    """One face of an answer, in pixels of the upright photo."""
 
     rectangle: Rectangle
     confidence: float
     landmarks: tuple[tuple[int, int], ...]
-    """x, y of 5 or 68 points."""
+    """x and y of 5 or 68 points."""
     descriptor: tuple[float, ...]
-    """128 numbers, not normalised."""
+    """128 values, not normalised."""
 
 
 def of_entry(entry: Any) -> AnsweredFace:
-    """A face as JSON keeps it: rectangle, confidence, landmarks, descriptor. Raises ValueError or TypeError."""
+    """Parse a recorded face: rectangle, confidence, landmarks, descriptor. Raises ValueError or TypeError."""
     rectangle, confidence, landmarks, descriptor = entry
     points = tuple((x, y) for x, y in landmarks)
     return AnsweredFace(Rectangle(*rectangle), confidence, points, tuple(descriptor))
 
 
 def of_answer(answer: Any) -> list[AnsweredFace]:
-    """The faces of a `/detect` answer. Raises KeyError or TypeError where it is none."""
+    """Parse the faces of a `/detect` answer. Raises KeyError or TypeError if it is malformed."""
     faces = [
         AnsweredFace(
             Rectangle(face["left"], face["top"], face["right"], face["bottom"]),
@@ -47,15 +45,10 @@ def of_answer(answer: Any) -> list[AnsweredFace]:
     return faces
 
 
-def distance(one: AnsweredFace, other: AnsweredFace) -> float:
-    """Euclidean, of their descriptors."""
-    return float(np.linalg.norm(np.subtract(one.descriptor, other.descriptor)))
-
-
 def matched(
     expected: Sequence[AnsweredFace], found: Sequence[AnsweredFace]
 ) -> list[tuple[AnsweredFace, AnsweredFace]]:
-    """Each expected face with the found one that overlaps it most, where one does enough, each at most once."""
+    """Greedy matching: each expected face, in order, with the unused found face of the highest IoU >= `SAME_FACE`."""
     free = list(found)
     pairs = []
     for face in expected:

@@ -1,4 +1,4 @@
-"""What a run ran on: everything that may make its figures differ from another's, and nothing that names anybody."""
+"""Environment of a run: hardware, versions, settings and corpus size, without paths, names or secrets."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from benchmarks.harness.running import ROOT
 from model_store.errors import StoreError
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from model_store.store import WeightStore
-from service.recognition.compute import cgroups
+from service.recognition.compute import cgroups  # the same view of a container's limits as the service has
 from service.recognition.compute.core_count import usable_cores
 from service.recognition.recognizer import Recognizer
 from service.versions import versions
@@ -18,7 +18,7 @@ from service.versions import versions
 Facts = dict[str, str | int | float]
 
 PLACES = ("FACE_STORE", "FACE_WEIGHTS", "FACE_TEST_PHOTOS")
-"""Settings that say where something lies on this machine: nobody's business."""
+"""Settings with local paths, which a shared result must not contain."""
 FLAGS = (
     "avx",
     "avx2",
@@ -31,11 +31,11 @@ FLAGS = (
     "asimd",
     "sve",
 )
-"""Of the CPU, those that the libraries choose their code by."""
+"""CPU features by which the libraries select their kernels."""
 
 
 def machine() -> Facts:
-    """The processor and what there is of it."""
+    """Processor, usable cores, memory limit and instruction sets."""
     info = dict(_pairs(Path("/proc/cpuinfo")))
     memory = dict(_pairs(Path("/proc/meminfo"))).get("MemTotal", "0 kB")
     there = info.get("flags", info.get("Features", "")).split()
@@ -49,7 +49,7 @@ def machine() -> Facts:
 
 
 def libraries() -> Facts:
-    """Versions, and the commit of this checkout."""
+    """Versions of the libraries, and the commit of this checkout."""
     found: Facts = {name: version for name, version in versions().items() if version is not None}
     if found_commit := commit():
         found["commit"] = found_commit
@@ -59,19 +59,20 @@ def libraries() -> Facts:
 
 
 def _blas_of_dlib() -> str:
-    """Whether the reference multiplies matrices by a BLAS: several times faster than by loops of its own."""
+    """BLAS of dlib, "yes" or "none": with one it is several times faster than with its own matrix loops."""
     import dlib
 
     return "yes" if dlib.DLIB_USE_BLAS else "none"
 
 
 def available_memory() -> int:
-    """Bytes that the machine could give now (proc(5), MemAvailable)."""
-    return int(dict(_pairs(Path("/proc/meminfo")))["MemAvailable"].split()[0]) * 1024
+    """Bytes of memory available now (proc(5), MemAvailable), within the container's limit."""
+    available = int(dict(_pairs(Path("/proc/meminfo")))["MemAvailable"].split()[0]) * 1024
+    return int(min(available, cgroups.memory_limit()))
 
 
 def recognition(recognizer: Recognizer, store: Path) -> Facts:
-    """Who computes each stage, and with which weights."""
+    """Engine and provider of each stage, and digests of the weights."""
     found: Facts = {
         name: f"{stage.engine}, {stage.provider}" for name, stage in sorted(recognizer.stages().items())
     }
@@ -85,7 +86,7 @@ def recognition(recognizer: Recognizer, store: Path) -> Facts:
 
 
 def settings() -> Facts:
-    """The service's own settings that the environment gives, which the benchmarks' services inherit; no secrets."""
+    """FACE_ settings of the environment, which the benchmarked services inherit; no paths, no secrets."""
     return {
         name: value
         for name, value in sorted(os.environ.items())
@@ -94,7 +95,7 @@ def settings() -> Facts:
 
 
 def photos(corpus: Corpus) -> Facts:
-    """How many there are, and what is known about them."""
+    """Numbers of photos, labelled pairs and marked faces."""
     return {
         "photos": len(corpus.photos),
         "labelled pairs": len(corpus.pairs),
@@ -103,7 +104,7 @@ def photos(corpus: Corpus) -> Facts:
 
 
 def commit(checkout: Path = ROOT) -> str:
-    """The commit of a checkout, with a plus where it has changes; nothing where it is none."""
+    """Commit of a checkout, with a plus if it has changes; empty without git or a repository."""
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty=+", "--abbrev=10", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -113,7 +114,7 @@ def commit(checkout: Path = ROOT) -> str:
 
 
 def _pairs(file: Path) -> Iterator[tuple[str, str]]:
-    """The lines "name: value" of a file, the last processor's or whatever stands last."""
+    """Name and value of each "name: value" line."""
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else ():
         name, _, value = line.partition(":")
         yield name.strip(), value.strip()

@@ -1,4 +1,4 @@
-"""From figures to verdicts, by the rules of gates.toml."""
+"""Gates: bounds of gates.toml applied to the figures of a result."""
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,15 +17,15 @@ class _Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     figures: str
-    """A pattern for figures' names (fnmatch)."""
+    """Pattern of figure names (fnmatch)."""
 
     def of(self, result: Result) -> list[Figure]:
-        """The figures that it speaks of."""
+        """Figures of a result that match the pattern."""
         return [figure for figure in result.figures if fnmatchcase(figure.key.name, self.figures)]
 
 
 class Gate(_Rule):
-    """A bound for the figures of one run."""
+    """Bound on figures of one run; the fields are explained in gates.toml."""
 
     name: str
     question: Question
@@ -35,16 +35,16 @@ class Gate(_Rule):
     needs: Mapping[str, float] = {}
     optional: bool = False
     within_noise: bool = False
-    """Red only beyond the figure's own uncertainty, and no verdict within it."""
+    """Abstain if the bound lies within the figure's own uncertainty."""
 
     @model_validator(mode="after")
     def _one_bound(self) -> "Gate":
         if (self.at_most is None) == (self.at_least is None):
-            raise ValueError("a gate has one of at_most and at_least")
+            raise ValueError("a gate has exactly one of at_most and at_least")
         return self
 
     def verdict(self, result: Result) -> Verdict | None:
-        """What it says of a result; None where it is optional and nothing was measured."""
+        """Verdict on a result; None if the gate is optional and none of its figures was measured."""
         figures = self.of(result)
         if not figures:
             return None if self.optional else self._verdict("abstains", "not measured")
@@ -53,16 +53,16 @@ class Gate(_Rule):
         if red:
             return self._verdict("red", f"{_listed(red)}; {self._bound()}")
         open_ = [figure for figure, status in statuses if status == "abstains"]
-        # That one model found no face is no verdict on the others; yet what is said of people needs all of them.
+        # A model without a face must not silence the gate for the others; accuracy and speed need all figures.
         if open_ and (self.question != "same" or len(open_) == len(figures)):
-            return self._verdict("abstains", self._why(open_, result))
+            return self._verdict("abstains", self._reason(open_, result))
         worst = max(
             figures, key=lambda figure: self._value(figure, result) * (1 if self.at_least is None else -1)
         )
-        return self._verdict("green", f"{len(figures)} figures, the worst: {worst}; {self._bound()}")
+        return self._verdict("green", f"{len(figures)} figures, worst: {worst}; {self._bound()}")
 
     def _status(self, figure: Figure, result: Result) -> Status:
-        lacks = any(True for _ in self._lacking(figure, result))
+        lacks = any(self._lacking(figure, result))
         if self.question == "accurate" and lacks:
             return "abstains"
         noise = figure.uncertainty if self.within_noise else 0.0
@@ -70,17 +70,17 @@ class Gate(_Rule):
             return "red"
         return "abstains" if lacks or not self._holds(self._value(figure, result), -noise) else "green"
 
-    def _why(self, figures: Sequence[Figure], result: Result) -> str:
+    def _reason(self, figures: Sequence[Figure], result: Result) -> str:
         lacking = sorted({text for figure in figures for text in self._lacking(figure, result)})
         if not lacking:
             return f"within the noise: {_listed(figures)}; {self._bound()}"
-        # What is wrong with few faces would be wrong with many: worth a word, yet no verdict.
+        # A breach on few faces is reported, but is no verdict.
         beyond = [figure for figure in figures if not self._holds(self._value(figure, result), 0.0)]
-        seen = f"; beyond the bound: {_listed(beyond)}" if beyond else ""
-        return f"too few to judge: {', '.join(lacking)}{seen}"
+        breach = f"; beyond the bound: {_listed(beyond)}" if beyond else ""
+        return f"too few to judge: {', '.join(lacking)}{breach}"
 
     def _holds(self, value: float, slack: float) -> bool:
-        """Whether a value holds the bound, if it may be so much better than it was measured."""
+        """True if the value, improved by `slack`, is within the bound."""
         if self.at_most is not None:
             return value - slack <= self.at_most
         assert self.at_least is not None
@@ -89,14 +89,14 @@ class Gate(_Rule):
     def _value(self, figure: Figure, result: Result) -> float:
         if not self.share_of:
             return figure.median
-        whole = _beside(figure, self.share_of, result)
+        whole = _companion(figure, self.share_of, result)
         return figure.median / whole if whole else float(figure.median > 0)
 
     def _lacking(self, figure: Figure, result: Result) -> Iterator[str]:
         for metric, least in self.needs.items():
-            there = _beside(figure, metric, result)
+            there = _companion(figure, metric, result)
             if there < least:
-                yield f"{there:g} {metric}, {least:g} are needed"
+                yield f"{there:g} {metric}, {least:g} needed"
 
     def _bound(self) -> str:
         bound = f"at most {self.at_most:g}" if self.at_most is not None else f"at least {self.at_least:g}"
@@ -106,36 +106,36 @@ class Gate(_Rule):
         return Verdict(gate=self.name, question=self.question, status=status, says=says)
 
 
-class Comparison(_Rule):
-    """A bound for a figure of one run over that of another."""
+class RatioRule(_Rule):
+    """Lower bound on the ratio of a figure between two runs."""
 
     ratio_at_least: float
     same_machine: bool = False
 
 
 class Rules(BaseModel):
-    """The file."""
+    """Contents of gates.toml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     gate: Sequence[Gate]
-    compare: Sequence[Comparison]
+    compare: Sequence[RatioRule]
 
 
 @cache
 def rules(path: Path = RULES) -> Rules:
-    """The rules. Raises OSError, tomllib.TOMLDecodeError or pydantic.ValidationError."""
+    """Load and validate the rules. Raises OSError, tomllib.TOMLDecodeError or pydantic.ValidationError."""
     return Rules.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
 
 
 def verdicts(result: Result, sections: Sequence[str]) -> list[Verdict]:
-    """What all gates on these sections say."""
-    said = (gate.verdict(result) for gate in rules().gate if gate.figures.split("/")[0] in sections)
-    return [verdict for verdict in said if verdict is not None]
+    """Verdicts of all gates on these sections."""
+    found = (gate.verdict(result) for gate in rules().gate if gate.figures.split("/")[0] in sections)
+    return [verdict for verdict in found if verdict is not None]
 
 
-def _beside(figure: Figure, metric: str, result: Result) -> float:
-    """Another metric of the same case, of the figure's side and stage or of all; 0 where it was not measured."""
+def _companion(figure: Figure, metric: str, result: Result) -> float:
+    """Median of another metric under the same key, or without side, or without stage and side; else 0."""
     for less in ({}, {"side": ""}, {"stage": "", "side": ""}):
         other = result.at(figure.key.model_copy(update={"metric": metric, **less}))
         if other is not None:

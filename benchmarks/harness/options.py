@@ -1,4 +1,4 @@
-"""The command line of a run."""
+"""Command-line options of a run."""
 
 import argparse
 import os
@@ -12,42 +12,42 @@ PARTS: Mapping[str, Sequence[str]] = {
     "throughput": ("throughput", "callers", "area", "faces", "stages"),
     "roofline": ("roofline",),
 }
-"""What a run can measure, and the sections of the figures that it notes."""
+"""Parts of a run, and the sections of the figures that each part measures."""
 NAMED = (1, 2, 3, 4)
-"""Model 6 has weights that cannot be fetched; its network is proven by the converter's tests."""
+"""Comparable models. The weights of model 6 cannot be fetched; the converter's tests validate its network."""
 DLIB = "dlib"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is asked for."""
+    """Parsed options of a run."""
 
     photos: Path | None
-    """A folder; None: what PyPI packages carry."""
+    """Folder; None: the sample photos of PyPI packages."""
     out: Path
     plan: Literal["quick", "full"]
     only: Sequence[str]
     """Of `PARTS`."""
     models: Sequence[int]
-    """Of `NAMED`; empty: all that the baseline has."""
+    """Of `NAMED`; empty: all models of the baseline."""
     against: str
-    """`DLIB`, a service's URL, or the file of a recording."""
+    """Baseline: `DLIB`, a service's URL, or a recording's file."""
     candidate: str
-    """A service's URL; empty: this checkout's."""
+    """Candidate: a service's URL; empty: this checkout's service."""
     beside: str
-    """A service's URL; empty: none."""
+    """Remote side of the throughput part: a service's URL; empty: none."""
     key: str
-    """Of those services."""
+    """API key of those services."""
     record: Path | None
     crops: bool
     threads: int
-    """Cores for both sides; 0 for all."""
+    """Number of cores for all sides; 0: all."""
     store: Path
     cache: Path
 
     @property
     def command(self) -> str:
-        """How to run it again, without a word on where anything lies: a result may be shown to others."""
+        """Command that repeats the run, without paths and addresses: a result may be shared."""
         words = ["python -m benchmarks", "PHOTOS" if self.photos else "", f"--{self.plan}"]
         if set(self.only) != set(PARTS):
             words.append(f"--only {' '.join(self.only)}")
@@ -61,14 +61,14 @@ class Options:
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """The options; what is wrong ends the program with status 2 and a line."""
+    """Parse the options; an invalid one ends the program with status 2 and a one-line error."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Holds this checkout against dlib on your photos: the same faces, how much faster, safe to switch?",
+        description="Compare this checkout with dlib on your photos: same answers, accuracy, speed.",
         epilog="Also: python -m benchmarks compare A B | history FOLDER | report RESULT | table RESULT",
     )
     add = parser.add_argument
-    add("photos", type=Path, nargs="?", help="a folder; unset: some photos that PyPI packages carry")
+    add("photos", type=Path, nargs="?", help="folder; default: sample photos of PyPI packages")
     add("--out", type=Path, default=Path("benchmark"), help="folder for result.json and report.html")
     lengths = parser.add_mutually_exclusive_group()
     lengths.add_argument(
@@ -76,34 +76,58 @@ def parse(arguments: Sequence[str]) -> Options:
         dest="plan",
         action="store_const",
         const="quick",
-        help="some photos, scaled down; the default",
+        help="a few photos, scaled down (default)",
     )
     lengths.add_argument(
         "--full",
         dest="plan",
         action="store_const",
         const="full",
-        help="every photo at its size, and more sizes",
+        help="every photo at its full size, and more load scenarios",
     )
     parser.set_defaults(plan="quick")
     add("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    add("--models", type=int, nargs="+", choices=NAMED, default=(), help="of the parity part; unset: all")
     add(
-        "--against", default=DLIB, metavar="WHAT", help="dlib, a file that --record wrote, or a service's URL"
+        "--models",
+        type=int,
+        nargs="+",
+        choices=NAMED,
+        default=(),
+        help="models of the parity part; default: all",
     )
-    add("--candidate", default="", metavar="URL", help="parity of this service, not of this checkout's")
+    add(
+        "--against",
+        default=DLIB,
+        metavar="WHAT",
+        help="baseline: dlib, a file written by --record, or a service's URL",
+    )
+    add(
+        "--candidate",
+        default="",
+        metavar="URL",
+        help="check the parity of this service instead of this checkout's",
+    )
     add(
         "--beside",
         default="",
         metavar="URL",
-        help="a running service to take turns with in the throughput part",
+        help="running service to include in the throughput part",
     )
-    add("--key-file", type=Path, help="with the key of those services; unset: API_KEY, or the file api.key")
-    add("--record", type=Path, metavar="FILE", help="keep the answers; they are as private as the photos")
+    add(
+        "--key-file",
+        type=Path,
+        help="file with the API key of those services; default: API_KEY, or the file api.key",
+    )
+    add(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="save the candidate's answers as a baseline; they are as private as the photos",
+    )
     add("--crops", action="store_true", help="show the faces that differ most in the report")
-    add("--threads", type=int, default=0, help="hold both sides to so many cores")
+    add("--threads", type=int, default=0, help="number of cores for all sides; default: all")
     add("--store", type=Path, default=Path(os.environ.get("FACE_STORE") or "models"))
-    add("--cache", type=Path, default=Path(".cache"), help="dlib's answers are kept there")
+    add("--cache", type=Path, default=Path(".cache"), help="folder for cached answers of dlib")
     given = vars(parser.parse_args(arguments))
     key_file, key = given.pop("key_file"), ""
     if given["candidate"] or given["beside"] or "://" in given["against"]:
@@ -111,5 +135,7 @@ def parse(arguments: Sequence[str]) -> Options:
         try:
             key = key or (key_file or Path("api.key")).read_text().split()[0]
         except (OSError, IndexError):
-            parser.error("a running service wants its key: --key-file FILE, API_KEY, or the file api.key")
+            parser.error(
+                "the API key of the service is missing: pass --key-file FILE, set API_KEY, or create the file api.key"
+            )
     return Options(key=key, **given)

@@ -1,6 +1,6 @@
-"""What a run of the benchmarks found, as one small JSON file: figures, plots' data, verdicts, and what it ran on.
+"""Result of a run (`result.json`): figures, series of the plots, verdicts, and facts about the environment.
 
-A result names no photo and holds no descriptor: it can be shown to others. The photos' names stay in the report.
+It contains no photo name and no descriptor, so that it can be shared. Only the report has the photos' names.
 """
 
 import math
@@ -14,22 +14,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from model_store.atomic import atomic_file
 
 FORMAT: Final = 1
-"""Raised when a figure of the same name means something else, or the file has another shape."""
+"""Format version: incremented when the meaning of a figure or the structure of the file changes."""
 
 Better = Literal["higher", "lower", "neither"]
 Question = Literal["same", "accurate", "faster"]
-"""What a run answers: are the results the same, do they mean the same to people, is it faster."""
+"""Same answers as the baseline, same accuracy in recognising people, faster."""
 
 
 class Metric(NamedTuple):
-    """What is measured."""
+    """Unit of a figure, and the direction of improvement."""
 
     unit: str
     better: Better
 
 
 METRICS: dict[str, Metric] = {
-    # parity: of all photos or faces together
+    # parity: totals and maxima over all photos or faces
     "photos": Metric("photos", "neither"),
     "faces": Metric("faces", "neither"),
     "pairs": Metric("pairs", "neither"),
@@ -56,7 +56,7 @@ METRICS: dict[str, Metric] = {
     "accuracy lost at 0.6": Metric("", "lower"),
     "groups": Metric("groups", "neither"),
     "pairs grouped otherwise": Metric("pairs", "lower"),
-    # throughput: a value for each round
+    # throughput: one value per round
     "photos per second": Metric("photos/s", "higher"),
     "median latency": Metric("s", "lower"),
     "95 % latency": Metric("s", "lower"),
@@ -75,10 +75,10 @@ METRICS: dict[str, Metric] = {
     "share of bandwidth": Metric("", "neither"),
     "operations per byte": Metric("FLOP/B", "neither"),
 }
-"""Everything that a figure can be."""
+"""All metrics by name."""
 
 _T95 = (math.inf, 12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""Student's t for 95 % on both sides, by the number of values less one; from ten values on the last is near enough."""
+"""Two-sided 95 % quantiles of Student's t by degrees of freedom; the last one also serves for more than 9."""
 
 
 class _Frozen(BaseModel):
@@ -86,7 +86,7 @@ class _Frozen(BaseModel):
 
 
 class Key(_Frozen):
-    """What a figure is about. What is None or empty does not apply."""
+    """Identity of a figure. A part that is None or empty does not apply."""
 
     section: str
     """parity, upstream's rule, accuracy, throughput, callers, stages, area, faces, roofline."""
@@ -95,7 +95,7 @@ class Key(_Frozen):
     stage: str = ""
     """cnn, hog, landmarks 5, chips, descriptors, ... or a network's name."""
     side: str = ""
-    """Whose: library, service, dlib, upstream, remote; or "service against dlib" of a ratio."""
+    """library, service, dlib, upstream, remote; candidate or reference in parity; "service against dlib" of a ratio."""
     model: int | None = None
     """FACE_MODEL."""
     megapixels: float | None = None
@@ -104,7 +104,7 @@ class Key(_Frozen):
 
     @property
     def name(self) -> str:
-        """All of it in words, parts divided by slashes: what `gates.toml` matches."""
+        """All parts, separated by slashes: the name that `gates.toml` matches."""
         case = (
             f"model {self.model}" if self.model is not None else "",
             f"{self.megapixels:g} MP" if self.megapixels is not None else "",
@@ -115,7 +115,7 @@ class Key(_Frozen):
 
 
 class Figure(_Frozen):
-    """One quantity: a value for each round, or a single one."""
+    """Measured quantity: one value per round, or a single one."""
 
     key: Key
     values: list[float] = Field(min_length=1)
@@ -126,12 +126,12 @@ class Figure(_Frozen):
 
     @property
     def noise(self) -> float:
-        """How far another round may lie from the median, with 95 % probability: Student's prediction interval."""
+        """Half-width of the 95 % prediction interval of another round around the median (Student's t)."""
         return self._deviation * math.sqrt(1 + 1 / len(self.values))
 
     @property
     def uncertainty(self) -> float:
-        """How far the median itself may be off, with 95 % probability, by the rounds' own scatter."""
+        """Half-width of the 95 % confidence interval of the median, from the scatter of the rounds (Student's t)."""
         return self._deviation / math.sqrt(len(self.values))
 
     @property
@@ -146,7 +146,7 @@ class Figure(_Frozen):
 
 
 class Series(_Frozen):
-    """Numbers behind a plot, columns of one length: `confidences`, `distances`, ..."""
+    """Data of a plot in columns of equal length: `confidences`, `distances`, ..."""
 
     name: str
     columns: dict[str, list[float]]
@@ -155,13 +155,13 @@ class Series(_Frozen):
 
 Status = Literal["green", "red", "abstains"]
 EXIT: Mapping[Status, int] = {"green": 0, "red": 1, "abstains": 3}
-"""Exit statuses of commands that judge."""
+"""Exit status of a command by its verdict."""
 NOTHING_DONE = 2
-"""Exit status where nothing was measured or read, or the command line was wrong."""
+"""Exit status if nothing was measured or read, or the command line is invalid."""
 
 
 class Verdict(_Frozen):
-    """One gate's say."""
+    """Verdict of one gate."""
 
     gate: str
     question: Question
@@ -170,7 +170,7 @@ class Verdict(_Frozen):
 
 
 class Result(BaseModel):
-    """Everything that a run found. `facts` holds what it ran on, by group: machine, versions, service, corpus."""
+    """Result of a run. `facts` describes its environment by group: machine, versions, settings, corpus, ..."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -180,7 +180,7 @@ class Result(BaseModel):
     plan: str
     """quick or full."""
     complete: bool = False
-    """False until every step was done."""
+    """True if every step was run."""
     seconds: float = 0.0
     facts: dict[str, dict[str, str | int | float]] = {}
     figures: list[Figure] = []
@@ -188,9 +188,9 @@ class Result(BaseModel):
     verdicts: list[Verdict] = []
 
     def note(self, key: Key, *values: float) -> None:
-        """Add values to a figure."""
+        """Append values to a figure."""
         if key.metric not in METRICS:
-            raise ValueError(f"{key.metric!r} is no metric")
+            raise ValueError(f"unknown metric {key.metric!r}")
         for number, figure in enumerate(self.figures):
             if figure.key == key:
                 self.figures[number] = Figure(key=key, values=[*figure.values, *values])
@@ -198,20 +198,20 @@ class Result(BaseModel):
         self.figures.append(Figure(key=key, values=list(values)))
 
     def at(self, key: Key) -> Figure | None:
-        """The figure of exactly this key."""
+        """Figure of exactly this key."""
         return next((figure for figure in self.figures if figure.key == key), None)
 
     def find(self, **parts: str | float | None) -> Iterator[Figure]:
-        """The figures whose keys have all of these parts."""
+        """Figures whose keys have all these parts."""
         for figure in self.figures:
             if all(getattr(figure.key, name) == value for name, value in parts.items()):
                 yield figure
 
     @property
     def status(self) -> Status:
-        """Red if a gate is red or the run did not end; green only if the answers were judged to be the same.
+        """Red if a gate is red or the run is incomplete; green only if all gates on equal answers are green.
 
-        Accuracy and speed may abstain beside that: few photos are no reason not to switch.
+        Gates on accuracy and speed may abstain: few photos are no reason not to switch.
         """
         if not self.complete or any(verdict.status == "red" for verdict in self.verdicts):
             return "red"
@@ -223,11 +223,11 @@ class Result(BaseModel):
 
 
 class NoResult(ValueError):
-    """A file is no result of the benchmarks. One line."""
+    """A file is not a result of these benchmarks. One line."""
 
 
 def load(path: Path) -> Result:
-    """Read a result's file. Raises NoResult."""
+    """Read a result. Raises NoResult."""
     try:
         return Result.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -235,11 +235,11 @@ def load(path: Path) -> Result:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise NoResult(f"{path} is no result of these benchmarks: {where} {first['msg']}") from error
+        raise NoResult(f"{path} is not a result of these benchmarks: {where} {first['msg']}") from error
 
 
 def together(verdicts: Iterable[Verdict]) -> Status:
-    """One status for several verdicts: the worst. To abstain is worse than green, and no verdict at all abstains."""
+    """Worst status of several verdicts: red, abstains, green. Without verdicts: abstains."""
     statuses: Sequence[Status] = [verdict.status for verdict in verdicts]
     if "red" in statuses:
         return "red"

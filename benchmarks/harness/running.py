@@ -1,4 +1,4 @@
-"""The service as a process of its own, as a user runs it. Tests start it in this way too."""
+"""The service as a child process, started as a user starts it. The tests use it as well."""
 
 import os
 import secrets
@@ -21,29 +21,29 @@ ROOT = Path(__file__).parents[2]
 SERVE = (sys.executable, "-m", "service", "serve")
 
 START_SECONDS = 300.0
-"""How long a service may take until a photo can be answered; it takes about one second."""
+"""Deadline for a service to become ready; the usual start takes about one second."""
 STOP_SECONDS = 120.0
 LOG_SECONDS = 60.0
 READY_PAUSE = 0.01
-"""Seconds between two looks at `/ready`: the start takes one to two, and a difference of 50 ms has to show."""
+"""Seconds between two polls of `/ready`: a start takes one to two, and a difference of 50 ms must be measurable."""
 WORKER = "service.worker"
-"""The module of the worker process, as its command line names it."""
+"""Module of the worker process in its command line."""
 CONNECT_SECONDS = 30.0
-"""A service accepts connections however busy it is: one that takes longer is not there."""
+"""Timeout to connect: even a busy service accepts connections at once."""
 
 
 class ServiceDied(RuntimeError):
-    """The service ended, or was not ready in time; carries what it printed."""
+    """The service ended, or was not ready in time; the message holds its output."""
 
 
 class Service:
     """`python -m service serve` on a free port.
 
     Args:
-        environment: all of its environment variables; a free port is found where PORT is none of them.
-        command: what to run in its place.
+        environment: all its environment variables; without PORT, a free port is chosen.
+        command: what to run instead.
         folder: the working directory, this checkout or another one.
-        pass_fds: file descriptors that it inherits beside the standard ones.
+        pass_fds: file descriptors to inherit in addition to the standard ones.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class Service:
     ) -> None:
         self.port = int(environment.get("PORT") or free_port())
         self.ready_after: float | None = None
-        """Seconds from the start until a photo could be answered; None before `wait_until_ready` has returned."""
+        """Seconds from the start until `/ready` succeeded; None before `wait_until_ready` has returned."""
         self._started = time.monotonic()
-        # A pipe that a thread empties: an unread one is full after some hundred requests, and the service
-        # would wait for ever; and a file is what some tests forbid the process to write.
+        # A thread empties the pipe: a full one, after some hundred requests, would block the service for ever. Not a
+        # file, since some tests forbid the process to write files.
         self.process = subprocess.Popen(
             command,
             cwd=folder,
@@ -80,11 +80,11 @@ class Service:
 
     @property
     def log(self) -> str:
-        """What the service has printed."""
+        """Standard error of the service so far."""
         return "".join(self.lines)
 
     def wait_until_ready(self) -> None:
-        """Return as soon as a photo can be answered. Raises ServiceDied."""
+        """Return as soon as `/ready` succeeds. Raises ServiceDied."""
         deadline = time.monotonic() + START_SECONDS
         with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=START_SECONDS) as client:
             while time.monotonic() < deadline:
@@ -101,7 +101,7 @@ class Service:
         raise ServiceDied(f"not ready within {START_SECONDS:.0f} s: {self.log}")
 
     def wait_for_log(self, text: str) -> None:
-        """Returns once this was logged; a request's line is written just after its answer."""
+        """Return once this text was logged; a request is logged just after its answer. Raises ServiceDied."""
         deadline = time.monotonic() + LOG_SECONDS
         while text not in self.log:
             if time.monotonic() > deadline:
@@ -109,35 +109,35 @@ class Service:
             time.sleep(0.02)
 
     def peak_memory(self, *, forget: bool = False) -> float:
-        """MiB of the process tree at its peak, as `processes.peak_memory` counts it. Linux only."""
+        """Peak memory of the process tree in MiB, by `processes.peak_memory`. Linux only."""
         return processes.peak_memory(self.process.pid, forget=forget)
 
     def family(self) -> tuple[int, ...]:
-        """Process numbers of the service's tree, its own first and parents before their children. Linux only."""
+        """Process IDs of the service's tree, its own first and parents before children. Linux only."""
         return processes.family(self.process.pid)
 
     @property
     def worker_pid(self) -> int:
-        """The process that recognises photos: the worker, or the service itself where it has none. Linux only.
+        """Process ID of the worker, or of the service itself if it has none. Linux only.
 
-        The worker is found by its command line, which processes that it forks share: the first one is their parent.
+        The worker is found by its command line. Its forked children have the same one; the first match is the parent.
         """
         workers = (member for member in self.family() if WORKER in processes.command_line(member))
         return next(workers, self.process.pid)
 
     def stop(self) -> int:
-        """SIGTERM, as docker sends it; the exit status once everything in flight is answered."""
+        """Send SIGTERM, as Docker does, and return the exit status after the graceful shutdown."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> int:
-        """The exit status, as soon as there is one."""
+        """Wait for the exit status."""
         status = self.process.wait(STOP_SECONDS)
         self._reader.join()
         return status
 
     def close(self) -> None:
-        """Leaves no process behind, whatever state it is in."""
+        """Kill the process if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
             self.wait()
@@ -147,31 +147,33 @@ class Service:
 def serving(
     environment: Mapping[str, str], command: Sequence[str] = SERVE, folder: Path = ROOT
 ) -> Iterator[tuple[Service, httpx.Client]]:
-    """Start the service with these settings beside those of this process; a client of it that sends the key.
+    """Start the service with these settings in addition to this process's; yields it with an authenticated client.
 
     Args:
         environment: the settings.
-        command: what to run, with the interpreter of another checkout for one.
+        command: what to run, for example with the interpreter of another checkout.
         folder: this checkout, or another one.
 
     Raises:
-        ServiceDied: it did not come up.
+        ServiceDied: it did not become ready.
     """
     key = secrets.token_hex(16)
-    inherited = {name: value for name, value in os.environ.items() if name != "PORT"}  # one for each is found
+    inherited = {
+        name: value for name, value in os.environ.items() if name != "PORT"
+    }  # each service gets a free one
     settings = {**inherited, **environment, "API_KEY": key, "FACE_HOST": "127.0.0.1"}
     running = Service(settings, command, folder)
     try:
         running.wait_until_ready()
-        with caller(f"http://127.0.0.1:{running.port}", key) as client:
+        with http_client(f"http://127.0.0.1:{running.port}", key) as client:
             yield running, client
         running.stop()
     finally:
         running.close()
 
 
-def caller(address: str, key: str) -> httpx.Client:
-    """A client that sends the key and, as the app does, makes a connection for each call and waits for any answer."""
+def http_client(address: str, key: str) -> httpx.Client:
+    """Client that sends the key, opens one connection per request as the app does, and has no read timeout."""
     return httpx.Client(
         base_url=address,
         headers={"x-api-key": key},
@@ -181,7 +183,7 @@ def caller(address: str, key: str) -> httpx.Client:
 
 
 def free_port() -> int:
-    """A TCP port without a listener."""
+    """Free TCP port on the loopback interface."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

@@ -1,9 +1,9 @@
-"""Pages that several processes map: what a sum of their resident sets counts more than once (proc(5), Linux).
+"""Shared pages of processes, which the sum of their resident sets counts more than once (proc(5), Linux).
 
-Forked processes share the pages that none of them has written, and all share the code of their libraries. The
-proportional set size (PSS) divides a page by all processes that map it, unrelated ones too: beside a second service on
-the same libraries, one of 351 MiB had a PSS of 279. Here only the anonymous pages are taken by PSS, since
-fork alone shares these. Pages of files and memfds are compared within the given processes, mapping by mapping.
+Forked processes share pages until one of them writes, and all processes share the code of their libraries. The
+proportional set size (PSS) divides a page by all processes that map it, unrelated ones included: next to a second
+service on the same libraries, a service of 351 MiB had a PSS of 279. PSS is therefore used for anonymous pages alone,
+which only fork shares. Pages of files and memfds are compared within the given processes, mapping by mapping.
 """
 
 import re
@@ -17,21 +17,20 @@ _KIBIBYTES = re.compile(r"(Rss|Anonymous|Pss_Anon): +(\d+) kB")
 
 
 class Mapping(NamedTuple):
-    """A part of a file that a process maps."""
+    """Mapped part of a file."""
 
     file: str
     """Device, inode and offset."""
     resident: int
-    """KiB of the file's own pages in memory, without those that the process has written for itself."""
+    """KiB of resident pages of the file, without private copies (anonymous pages)."""
 
 
 def shared_memory(processes: Sequence[int]) -> float:
-    """MiB that the sum of resident sets counts too often: for n processes with the same page, n - 1 times the page.
+    """Overcount in MiB of the sum of resident sets: a page of n processes counts n - 1 times here.
 
-    Mappings of one part of a file count as the largest of them: their pages are taken as the same ones. A process
-    that has ended, may not be read (it counts with all that is resident then), or runs on a kernel before 5.0,
-    which has no PSS of anonymous pages, shares nothing. One process alone has nothing to share with. Takes 5 to 15 ms
-    a process.
+    Of several mappings of the same part of a file, the largest stands for all: their pages are assumed to be the same.
+    A process counts as sharing nothing if it has ended, may not be read, or runs on a kernel before 5.0, which has no
+    PSS of anonymous pages. Takes 5 to 15 ms per process.
     """
     if len(processes) < 2:
         return 0.0
@@ -52,14 +51,14 @@ def shared_memory(processes: Sequence[int]) -> float:
 
 
 def anonymous_shared(rollup: str) -> int:
-    """KiB of a process's anonymous pages that count with other processes, of the text of smaps_rollup."""
+    """KiB of anonymous pages attributed to other processes (Anonymous - Pss_Anon), from the text of smaps_rollup."""
     found = {name: int(size) for name, size in _KIBIBYTES.findall(rollup)}
     anonymous = found.get("Anonymous", 0)
     return anonymous - found.get("Pss_Anon", anonymous)
 
 
 def mappings(smaps: str) -> Iterator[Mapping]:
-    """The mappings of files and memfds, of the text of smaps."""
+    """Mappings of files and memfds, from the text of smaps."""
     file, resident = "", 0
     for line in smaps.splitlines():
         if begins := _MAPPING.match(line):
@@ -68,5 +67,5 @@ def mappings(smaps: str) -> Iterator[Mapping]:
         elif file and (size := _KIBIBYTES.match(line)):
             if size[1] == "Rss":
                 resident = int(size[2])
-            else:  # "Anonymous", which stands behind "Rss"
+            else:  # "Anonymous", which follows "Rss"
                 yield Mapping(file, resident - int(size[2]))

@@ -1,7 +1,7 @@
-"""What the differences mean to people: who is taken for whom, with the candidate's descriptors and the reference's.
+"""Recognition accuracy with the candidate's and the reference's descriptors: face verification and clustering.
 
-The app compares descriptors by Euclidean distance with a threshold of 0.4 (0.2 to 0.6, as the admin sets it), and
-groups what is near by Chinese whispers, faces surer than 0.99 and of 40 pixels and more only.
+The app compares descriptors by Euclidean distance with a threshold of 0.4 (configurable from 0.2 to 0.6), and clusters
+faces by Chinese whispers: only faces with a confidence of at least 0.99 and a size of at least 40 pixels.
 """
 
 from collections import defaultdict
@@ -17,22 +17,22 @@ from benchmarks.harness.results import Key, Result, Series
 from benchmarks.parity.comparison import GROUPING_CONFIDENCE, Match
 
 THRESHOLDS = (0.4, 0.6)
-"""Distances below which two faces are one person: the app's default, and dlib's."""
+"""Distances below which two faces count as one person: the app's default and dlib's."""
 GROUPING_DISTANCE = 0.4
 GROUPING_SIDE = 40
-"""Pixels: smaller faces are never grouped."""
+"""Minimum face size in pixels for clustering."""
 BIN = 0.02
-"""Width of the distances' histogram."""
+"""Bin width of the histogram of distances."""
 LARGEST_DISTANCE = 1.6
 ROWS = 1024
-"""Faces whose distances to all others are in work at once: 16 MB for 2,000 faces."""
+"""Rows of the distance matrix per block: 16 MB for 2,000 faces."""
 
 Descriptors = NDArray[np.float64]
 """Shape (faces, 128)."""
 
 
 def note(result: Result, model: int, matches: Sequence[Match], pairs: Sequence[Pair]) -> None:
-    """Put what the faces that both sides found are worth into a result."""
+    """Add accuracy figures of the faces found by both sides to a result."""
 
     def noted(metric: str, value: float, side: str = "") -> None:
         result.note(Key(section="accuracy", model=model, side=side, metric=metric), value)
@@ -49,19 +49,19 @@ def note(result: Result, model: int, matches: Sequence[Match], pairs: Sequence[P
     for threshold, crossed in zip(THRESHOLDS, crossings(*descriptors.values()), strict=True):
         noted(f"pairs across {threshold}", crossed)
 
-    known = _widest(matches, pairs)
-    noted("pairs", len(known.same))
-    if len(known.same):
-        distances = {side: known.distances(values) for side, values in descriptors.items()}
+    labelled_pairs = _widest(matches, pairs)
+    noted("pairs", len(labelled_pairs.same))
+    if len(labelled_pairs.same):
+        distances = {side: labelled_pairs.distances(values) for side, values in descriptors.items()}
         for threshold in THRESHOLDS:
             right = {
-                side: float(np.mean((of_side < threshold) == known.same))
+                side: float(np.mean((of_side < threshold) == labelled_pairs.same))
                 for side, of_side in distances.items()
             }
             for side, share in right.items():
                 noted(f"accuracy at {threshold}", share, side)
             noted(f"accuracy lost at {threshold}", right["reference"] - right["candidate"])
-    _note_histogram(result, model, descriptors["candidate"], known)
+    _note_histogram(result, model, descriptors["candidate"], labelled_pairs)
 
     grouped = [
         number
@@ -75,39 +75,39 @@ def note(result: Result, model: int, matches: Sequence[Match], pairs: Sequence[P
 
 
 @dataclass(frozen=True)
-class Known:
-    """Pairs of faces of which somebody has said whether they are of one person."""
+class LabelledPairs:
+    """Labelled pairs of faces: indices of both, and True for the same person."""
 
     first: NDArray[np.intp]
     second: NDArray[np.intp]
     same: NDArray[np.bool_]
 
     def distances(self, descriptors: Descriptors) -> NDArray[np.float64]:
-        """Of each pair."""
+        """Distance of each pair."""
         norms: NDArray[np.float64] = np.linalg.norm(
             descriptors[self.first] - descriptors[self.second], axis=1
         )
         return norms
 
 
-def _widest(matches: Sequence[Match], pairs: Iterable[Pair]) -> Known:
-    """The labelled pairs, by the widest face of each photo, as the labels mean it."""
+def _widest(matches: Sequence[Match], pairs: Iterable[Pair]) -> LabelledPairs:
+    """Labelled pairs of photos as pairs of their widest faces, to which the labels refer."""
     widest: dict[str, int] = {}
     for number, match in enumerate(matches):
         best = widest.get(match.photo)
         if best is None or _width(match.reference) > _width(matches[best].reference):
             widest[match.photo] = number
-    known = [
+    indices = [
         (widest[pair.first], widest[pair.second], pair.same)
         for pair in pairs
         if pair.first in widest and pair.second in widest
     ]
-    first, second, same = zip(*known, strict=True) if known else ((), (), ())
-    return Known(np.array(first, np.intp), np.array(second, np.intp), np.array(same, np.bool_))
+    first, second, same = zip(*indices, strict=True) if indices else ((), (), ())
+    return LabelledPairs(np.array(first, np.intp), np.array(second, np.intp), np.array(same, np.bool_))
 
 
 def crossings(reference: Descriptors, candidate: Descriptors) -> list[int]:
-    """For each of `THRESHOLDS` how many of all pairs of faces are on the other side of it."""
+    """Number of pairs whose two distances lie on different sides, for each of `THRESHOLDS`."""
     crossed = [0] * len(THRESHOLDS)
     for before, after in zip(_all_distances(reference), _all_distances(candidate), strict=True):
         for number, threshold in enumerate(THRESHOLDS):
@@ -116,7 +116,7 @@ def crossings(reference: Descriptors, candidate: Descriptors) -> list[int]:
 
 
 def _all_distances(descriptors: Descriptors) -> Iterator[NDArray[np.float64]]:
-    """The distance of every pair once, in parts."""
+    """Distances of all pairs, each once, in blocks."""
     for first in range(0, len(descriptors), ROWS):
         rows = descriptors[first : first + ROWS]
         # Differences squared, not |a|² + |b|² − 2ab, whose cancellation alone moves a distance by more than dlib does.
@@ -125,17 +125,19 @@ def _all_distances(descriptors: Descriptors) -> Iterator[NDArray[np.float64]]:
         yield block[later]
 
 
-def _note_histogram(result: Result, model: int, descriptors: Descriptors, known: Known) -> None:
+def _note_histogram(
+    result: Result, model: int, descriptors: Descriptors, labelled_pairs: LabelledPairs
+) -> None:
     edges = np.arange(0, LARGEST_DISTANCE + BIN / 2, BIN)
     every = np.zeros(len(edges) - 1)
     for distances in _all_distances(descriptors):
         every += np.histogram(distances, edges)[0]
-    labelled = known.distances(descriptors)
+    labelled = labelled_pairs.distances(descriptors)
     columns = {
         "edges": edges[:-1],
         "all": every,
-        "same": np.histogram(labelled[known.same], edges)[0],
-        "different": np.histogram(labelled[~known.same], edges)[0],
+        "same": np.histogram(labelled[labelled_pairs.same], edges)[0],
+        "different": np.histogram(labelled[~labelled_pairs.same], edges)[0],
     }
     result.series.append(
         Series(
@@ -147,7 +149,7 @@ def _note_histogram(result: Result, model: int, descriptors: Descriptors, known:
 
 
 def groups(descriptors: Descriptors) -> list[int]:
-    """The number of each face's group, by dlib's Chinese whispers, which draws the same lots each time."""
+    """Cluster number of each face by dlib's Chinese whispers, whose random numbers are the same in each call."""
     import dlib
 
     if not len(descriptors):
@@ -157,7 +159,7 @@ def groups(descriptors: Descriptors) -> list[int]:
 
 
 def grouped_otherwise(one: Sequence[int], other: Sequence[int]) -> int:
-    """Pairs of faces that are together in one grouping and apart in the other."""
+    """Number of pairs that are together in one clustering and apart in the other."""
 
     def together(labels: Iterable[object]) -> int:
         sizes = defaultdict[object, int](int)

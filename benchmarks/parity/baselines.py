@@ -1,4 +1,4 @@
-"""What a candidate is held against: dlib itself, another running service, or the recorded answers of either."""
+"""Baselines: dlib itself, a trusted running service, or recorded answers."""
 
 import gzip
 import json
@@ -9,41 +9,41 @@ from typing import Any, NamedTuple, Protocol
 
 from benchmarks.harness.faces import AnsweredFace, of_entry
 from benchmarks.parity.candidates import Candidate
-from benchmarks.parity.photos import Photo
+from benchmarks.parity.decoded_photos import Photo
 from benchmarks.parity.reference import Reference, References
 from model_store.atomic import atomic_file
 
 RECORDED_FORMAT = 1
 
 Answers = Mapping[int, Sequence[AnsweredFace]]
-"""By model."""
+"""Reference faces by model."""
 
 
 class Expected(NamedTuple):
-    """A photo, and what is right for it."""
+    """Photo with its reference answers."""
 
     photo: Photo
     answers: Answers
-    """Empty where the baseline does not know the photo."""
+    """Empty for a photo that the baseline does not have."""
     stages: Reference | None = None
-    """dlib's stages, where dlib is the baseline."""
+    """Stage results, with dlib as the baseline."""
     pixels: str = ""
-    """SHA-256 of the photo's pixels when it was recorded; empty where it was not."""
+    """SHA-256 of the recorded photo's pixels; empty without a recording."""
 
 
 class Baseline(Protocol):
-    """Who says what is right."""
+    """Source of reference answers."""
 
     name: str
     models: Sequence[int]
 
     def of(self, photos: Iterable[Photo]) -> Iterator[Expected]:
-        """The photos, in their order."""
+        """Reference answers, in the order of the photos."""
 
 
 @dataclass
-class Dlib:
-    """dlib, called directly."""
+class DlibBaseline:
+    """dlib, called directly in its own processes."""
 
     references: References
     processes: int
@@ -55,8 +55,8 @@ class Dlib:
             yield Expected(photo, reference.models, reference)
 
 
-class Running:
-    """A service that is trusted."""
+class ServiceBaseline:
+    """Trusted running service."""
 
     def __init__(self, candidates: Mapping[int, Candidate], name: str) -> None:
         self.name = name
@@ -75,8 +75,8 @@ class NoRecording(ValueError):
     """A file holds no recorded answers. One line."""
 
 
-class Recorded:
-    """Answers that `Recording` has kept. Raises NoRecording."""
+class RecordedBaseline:
+    """Answers stored by `Recording`. Raises NoRecording."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -101,25 +101,25 @@ class Recorded:
 
     def of(self, photos: Iterable[Photo]) -> Iterator[Expected]:
         for photo in photos:
-            pixels, answers = self._photos.get(_source(photo), ("", {}))
+            pixels, answers = self._photos.get(_recording_key(photo), ("", {}))
             yield Expected(photo, answers, pixels=pixels)
 
 
 class Recording:
-    """Keeps a candidate's answers, for a later run to be held against. Descriptors are as private as the photos are."""
+    """Storage of a candidate's answers as the baseline of later runs. Descriptors are as private as the photos."""
 
     def __init__(self) -> None:
         self._photos: dict[str, tuple[str, dict[int, list[Any]]]] = {}
 
     def add(self, photo: Photo, model: int, faces: Sequence[AnsweredFace]) -> None:
-        """Keep one photo's answer, under its file and its size."""
-        _, answers = self._photos.setdefault(_source(photo), (photo.digest, {}))
+        """Store one photo's answer under the digest of its file and its size."""
+        _, answers = self._photos.setdefault(_recording_key(photo), (photo.digest, {}))
         answers[model] = [
             [face.rectangle, face.confidence, face.landmarks, face.descriptor] for face in faces
         ]
 
     def save(self, path: Path) -> None:
-        """Write all of it, readable by its owner only."""
+        """Write the recording, readable by its owner only."""
         with atomic_file(path) as file:
             Path(file.name).chmod(0o600)
             file.write(
@@ -127,7 +127,7 @@ class Recording:
             )
 
 
-def _source(photo: Photo) -> str:
-    """A file at a size: the pixels are left to whoever decodes it."""
+def _recording_key(photo: Photo) -> str:
+    """Key of a recorded photo: its file and size, not its pixels, which depend on the decoder."""
     rows, columns = photo.image.shape[:2]
     return f"{photo.source} {columns}x{rows}"

@@ -1,4 +1,4 @@
-"""Who is measured: services over HTTP, as the app talks to them; ours, started for each model, or any that runs."""
+"""Candidates: services called over HTTP as the app calls them; this checkout's, one per model, or a running one."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,29 +12,29 @@ import httpx
 from benchmarks.harness import running
 from benchmarks.harness.faces import AnsweredFace, of_answer
 from benchmarks.harness.http_calls import FILE_NAME
-from benchmarks.parity.photos import Photo
+from benchmarks.parity.decoded_photos import Photo
 
 
 class Unanswered(RuntimeError):
-    """A photo got another answer than 200 with faces: the app would mark it as failed, for good."""
+    """Any answer but 200 with faces: the app would permanently mark the photo as failed."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A running service."""
+    """Running service under test."""
 
     client: httpx.Client
 
     def detect(self, photo: Photo) -> list[AnsweredFace]:
-        """The photo's faces in the answer's order. Raises Unanswered."""
+        """Faces of `/detect`, in the answer's order. Raises Unanswered."""
         answer = self._post("/detect", {"file": (FILE_NAME, photo.png(), "application/octet-stream")})
         try:
             return of_answer(answer)
         except (KeyError, TypeError) as error:
-            raise Unanswered(f"/detect gave something else: {error!r}") from error
+            raise Unanswered(f"/detect: malformed answer: {error!r}") from error
 
     def compute(self, photo: Photo, face: AnsweredFace) -> AnsweredFace:
-        """A known face, described anew. Raises Unanswered."""
+        """Answer of `/compute` for a known face. Raises Unanswered."""
         left, top, right, bottom = face.rectangle
         known = {
             "left": left,
@@ -48,11 +48,11 @@ class Candidate:
         try:
             (computed,) = of_answer({"faces": [answer["face"]], "faces-count": 1})
         except (KeyError, TypeError) as error:
-            raise Unanswered(f"/compute gave something else: {error!r}") from error
+            raise Unanswered(f"/compute: malformed answer: {error!r}") from error
         return computed
 
     def stages(self) -> Mapping[str, Any] | None:
-        """Who computes each stage, and how often another engine had to; None where the service does not say."""
+        """Engine and number of fallbacks of each stage (`/info`); None if the service does not report them."""
         try:
             stages: Mapping[str, Any] = self.client.get("/info").raise_for_status().json()["stages"]
         except (httpx.HTTPError, json.JSONDecodeError, KeyError):
@@ -69,12 +69,12 @@ class Candidate:
         try:
             return response.json()
         except json.JSONDecodeError as error:
-            raise Unanswered(f"{path}: no JSON: {error}") from error
+            raise Unanswered(f"{path}: invalid JSON: {error}") from error
 
 
 @contextmanager
 def started(models: Sequence[int], store: Path) -> Iterator[dict[int, Candidate]]:
-    """This checkout's service, once for each model. Raises running.ServiceDied."""
+    """Start this checkout's service once per model. Raises running.ServiceDied."""
     settings = {"FACE_STORE": str(store), "FACE_LOG_LEVEL": "warning"}
     with ExitStack() as stack:
         services = {
@@ -86,18 +86,18 @@ def started(models: Sequence[int], store: Path) -> Iterator[dict[int, Candidate]
 
 @contextmanager
 def at(url: str, key: str) -> Iterator[dict[int, Candidate]]:
-    """The service at this address, which answers as one model.
+    """Running service at this URL, which has one model.
 
     Raises:
-        Unanswered: it is not there, or does not say which model it is.
+        Unanswered: it is unreachable or does not report its model.
     """
     model = model_of(url)
-    with running.caller(url, key) as client:
+    with running.http_client(url, key) as client:
         yield {model: Candidate(client)}
 
 
 def model_of(url: str) -> int:
-    """The FACE_MODEL that a service says it is. Raises Unanswered."""
+    """FACE_MODEL that a service reports. Raises Unanswered."""
     try:
         return int(httpx.get(f"{url.rstrip('/')}/welcome").raise_for_status().json()["model"])
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, KeyError) as error:

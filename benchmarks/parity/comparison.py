@@ -1,4 +1,4 @@
-"""One model's answers held against those of a reference, photo by photo."""
+"""Comparison of one model's answers with reference answers, photo by photo."""
 
 import math
 from collections.abc import Sequence
@@ -11,29 +11,29 @@ from benchmarks.harness.results import Key, Result
 
 CONFIDENCE_TOLERANCE = 1e-5
 DESCRIPTOR_TOLERANCE = 1e-5
-"""Of each of the 128 values."""
+"""Tolerance of each of the 128 values."""
 SAME_DESCRIPTOR = 1e-6
-"""Between `/detect` and `/compute` of one face: both by one service."""
+"""Tolerance between `/detect` and `/compute` of the same service for the same face."""
 GROUPING_CONFIDENCE = 0.99
-"""Faces under it are never grouped by the app: a face that crosses it is a face lost or gained."""
+"""The app never groups faces of lower confidence: a face that crosses this threshold is lost or gained."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A difference beyond the tolerances. `reference` or `candidate` is None where only the other has the face."""
+    """Difference beyond the tolerances. `reference` or `candidate` is None if only the other side has the face."""
 
     photo: str
-    says: str
+    summary: str
     reference: AnsweredFace | None = None
     candidate: AnsweredFace | None = None
 
     def __str__(self) -> str:
-        return f"{self.photo}: {self.says}"
+        return f"{self.photo}: {self.summary}"
 
 
 @dataclass(frozen=True)
 class Match:
-    """One face, as both sides answer it."""
+    """Face found by both sides."""
 
     photo: str
     reference: AnsweredFace
@@ -42,39 +42,39 @@ class Match:
 
 @dataclass
 class Comparison:
-    """What one model's answers over all photos came to."""
+    """Totals and maximum differences of one model over all photos."""
 
     photos: int = 0
     faces: int = 0
-    """Of the reference."""
+    """Reference faces."""
     failed: int = 0
-    """Photos with another answer than 200."""
+    """Photos with any answer but 200."""
     moved: int = 0
-    """Faces that only one side has, or that are elsewhere or in another place of the answer's order."""
-    remarked: int = 0
-    """Faces with other landmarks."""
+    """Faces that only one side has, with another rectangle, or in another order."""
+    landmarks: int = 0
+    """Faces with different landmarks."""
     confidence: float = 0.0
     """Largest difference."""
     descriptor: float = 0.0
     """Largest difference of one of the 128 values."""
     crossings: int = 0
-    """Faces on the other side of the app's confidence threshold."""
+    """Faces whose two confidences lie on different sides of the app's threshold."""
     recomputed: int = 0
-    """Faces that `/compute` was asked about."""
+    """Faces sent to `/compute`."""
     compute: float = 0.0
     """Largest difference of one of the 128 values between `/detect` and `/compute`."""
     problems: list[Problem] = field(default_factory=list)
     matches: list[Match] = field(default_factory=list)
 
-    def fail(self, photo: str, says: str, expected: Sequence[AnsweredFace]) -> None:
-        """Note a photo that was not answered."""
+    def fail(self, photo: str, reason: str, expected: Sequence[AnsweredFace]) -> None:
+        """Count a photo without a valid answer."""
         self.photos += 1
         self.faces += len(expected)
         self.failed += 1
-        self.problems.append(Problem(photo, says))
+        self.problems.append(Problem(photo, reason))
 
     def add(self, photo: str, faces: Sequence[AnsweredFace], expected: Sequence[AnsweredFace]) -> None:
-        """Hold one photo's answer against the reference's faces, in the reference's order."""
+        """Compare one photo's faces with the reference faces, order included."""
         self.photos += 1
         self.faces += len(expected)
         if [face.rectangle for face in faces] == [face.rectangle for face in expected]:
@@ -94,41 +94,39 @@ class Comparison:
         expected: Sequence[AnsweredFace],
         pairs: Sequence[tuple[AnsweredFace, AnsweredFace]],
     ) -> None:
-        told = len(self.problems)
+        before = len(self.problems)
         for truth in expected:
             if not any(truth is other for other, _ in pairs):
-                self.problems.append(Problem(photo, f"no face at {truth.rectangle}", truth, None))
+                self.problems.append(Problem(photo, f"missing face at {truth.rectangle}", truth, None))
         for face in faces:
             if not any(face is other for _, other in pairs):
-                self.problems.append(Problem(photo, f"a face too many at {face.rectangle}", None, face))
+                self.problems.append(Problem(photo, f"extra face at {face.rectangle}", None, face))
         for truth, face in pairs:
             if truth.rectangle != face.rectangle:
-                self.problems.append(
-                    Problem(photo, f"a face at another place: {face.rectangle}", truth, face)
-                )
-        if len(self.problems) == told:
-            self.problems.append(Problem(photo, "the faces are in another order"))
-        self.moved += len(self.problems) - told
+                self.problems.append(Problem(photo, f"different rectangle: {face.rectangle}", truth, face))
+        if len(self.problems) == before:
+            self.problems.append(Problem(photo, "faces in a different order"))
+        self.moved += len(self.problems) - before
 
     def _add_face(self, photo: str, truth: AnsweredFace, face: AnsweredFace) -> None:
         if face.landmarks != truth.landmarks:
-            self.remarked += 1
-            self.problems.append(Problem(photo, "other landmarks", truth, face))
+            self.landmarks += 1
+            self.problems.append(Problem(photo, "different landmarks", truth, face))
         confidence = largest_difference([face.confidence], [truth.confidence])
         descriptor = largest_difference(face.descriptor, truth.descriptor)
-        for what, difference, tolerance in (
+        for name, difference, tolerance in (
             ("confidence", confidence, CONFIDENCE_TOLERANCE),
             ("descriptor", descriptor, DESCRIPTOR_TOLERANCE),
         ):
             if difference > tolerance:
-                self.problems.append(Problem(photo, f"the {what} differs by {difference:.1e}", truth, face))
+                self.problems.append(Problem(photo, f"{name} differs by {difference:.1e}", truth, face))
         self.confidence = max(self.confidence, confidence)
         self.descriptor = max(self.descriptor, descriptor)
         if (face.confidence < GROUPING_CONFIDENCE) != (truth.confidence < GROUPING_CONFIDENCE):
             self.crossings += 1
 
     def add_computed(self, photo: str, detected: AnsweredFace, computed: AnsweredFace) -> None:
-        """Hold the `/compute` answer for a face of `/detect` against that face."""
+        """Compare the `/compute` answer for a face with that of `/detect`."""
         self.recomputed += 1
         difference = largest_difference(detected.descriptor, computed.descriptor)
         if computed.landmarks != detected.landmarks:
@@ -140,18 +138,18 @@ class Comparison:
             )
 
     def worst(self, count: int) -> list[Problem]:
-        """The problems, and where there are fewer than `count`, the largest differences within the tolerances."""
-        told = {id(problem.candidate) for problem in self.problems}
-        within = [(_relative(match), match) for match in self.matches if id(match.candidate) not in told]
+        """Up to `count` problems, filled up with the largest differences within the tolerances."""
+        listed = {id(problem.candidate) for problem in self.problems}
+        within = [(_relative(match), match) for match in self.matches if id(match.candidate) not in listed]
         largest = sorted(within, key=lambda entry: -entry[0][0])[: max(count - len(self.problems), 0)]
         return self.problems[:count] + [
-            Problem(match.photo, says, match.reference, match.candidate)
-            for (size, says), match in largest
+            Problem(match.photo, summary, match.reference, match.candidate)
+            for (size, summary), match in largest
             if size > 0
         ]
 
     def note(self, result: Result, model: int) -> None:
-        """Put it all into a result."""
+        """Add the figures to a result."""
         figures = (
             ("", "photos", self.photos),
             ("", "faces", self.faces),
@@ -159,7 +157,7 @@ class Comparison:
             ("", "faces differing", self.moved),
             ("", "confidence difference", self.confidence),
             ("", "across 0.99", self.crossings),
-            ("landmarks", "faces differing", self.remarked),
+            ("landmarks", "faces differing", self.landmarks),
             ("descriptors", "largest difference", self.descriptor),
         )
         for stage, metric, value in figures:
@@ -169,17 +167,17 @@ class Comparison:
 
 
 def _relative(match: Match) -> tuple[float, str]:
-    """A face's largest difference as a share of its tolerance, in words too."""
+    """Largest difference of a face as a share of its tolerance, with a description."""
     confidence = abs(match.candidate.confidence - match.reference.confidence)
     descriptor = largest_difference(match.candidate.descriptor, match.reference.descriptor)
     return max(
-        (confidence / CONFIDENCE_TOLERANCE, f"the confidence differs by {confidence:.1e}, within the bound"),
-        (descriptor / DESCRIPTOR_TOLERANCE, f"the descriptor differs by {descriptor:.1e}, within the bound"),
+        (confidence / CONFIDENCE_TOLERANCE, f"confidence differs by {confidence:.1e}, within tolerance"),
+        (descriptor / DESCRIPTOR_TOLERANCE, f"descriptor differs by {descriptor:.1e}, within tolerance"),
     )
 
 
 def largest_difference(first: Sequence[float], second: Sequence[float]) -> float:
-    """Of two vectors' values. Infinite where they cannot be compared."""
+    """Largest absolute difference of two vectors' values; infinite for different lengths, NaN and infinity."""
     if len(first) != len(second):
         return math.inf
     difference = float(np.abs(np.subtract(first, second)).max(initial=0.0))
@@ -187,9 +185,9 @@ def largest_difference(first: Sequence[float], second: Sequence[float]) -> float
 
 
 INCOMPARABLE = 1e9
-"""What stands in a result for an infinite difference, which JSON cannot hold."""
+"""Stands for an infinite difference in a result: JSON has no infinity."""
 
 
 def noted(value: float) -> float:
-    """A value for a result."""
+    """Value for a result: infinity and NaN become `INCOMPARABLE`."""
     return min(float(value), INCOMPARABLE) if not math.isnan(value) else INCOMPARABLE

@@ -1,31 +1,30 @@
-"""The parity part of a run: opens both sides when its turn comes."""
+"""Set-up of the parity part: baseline, candidates and stages, by the options of the run."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from benchmarks.harness import facts, plan
+from benchmarks.harness import facts, steps
 from benchmarks.harness.corpus import Corpus
+from benchmarks.harness.library import open_library
 from benchmarks.harness.options import DLIB, NAMED, Options
 from benchmarks.harness.results import Result
-from benchmarks.library import open_library
 from benchmarks.parity import candidates, section
-from benchmarks.parity.baselines import Baseline, Dlib, Recorded, Recording, Running
+from benchmarks.parity.baselines import Baseline, DlibBaseline, RecordedBaseline, Recording, ServiceBaseline
 from benchmarks.parity.candidates import Candidate, Unanswered
 from benchmarks.parity.reference import WEIGHTS, References
 from benchmarks.parity.stages import Stages
 from model_store.store import WeightStore
-from service.recognition.compute import cgroups
 from service.recognition.compute.core_count import usable_cores
 
 DLIB_BYTES_PER_PIXEL = 1000
-"""Of memory that dlib's CNN takes: how many photos it can have in work."""
-SPARE = 0.8
-"""Share of the memory that is left which dlib may take."""
+"""Memory of dlib's CNN per pixel of a photo."""
+MEMORY_SHARE = 0.8
+"""Share of the available memory for dlib's processes."""
 
 
 class ParityPart:
-    """Both sides and what they gave. `section` is None until they are open."""
+    """Parity part with the comparison's results. `comparison` is None until both sides are open."""
 
     def __init__(self, options: Options, photos: Corpus, result: Result) -> None:
         self._options = options
@@ -33,53 +32,57 @@ class ParityPart:
         self._result = result
         self._plan = section.PLANS[options.plan]
         self._recording = Recording()
-        self.section: section.Section | None = None
+        self.comparison: section.CorpusComparison | None = None
 
-    def part(self) -> plan.Part:
-        """All of it, as a part of the run."""
+    def part(self) -> steps.Part:
+        """Part for `steps.run`."""
         seconds = section.seconds(self._plan, self._photos, self._processes())
-        return plan.Part("opening services and dlib", seconds, self._open)
+        return steps.Part("opening services and dlib", seconds, self._open)
 
     def note(self) -> None:
-        """Put what was compared into the result."""
-        if self.section is not None:
-            self.section.note(self._result)
-            self._result.facts["services"] = dict(self.section.computed_by)
+        """Add the figures to the result."""
+        if self.comparison is not None:
+            self.comparison.note(self._result)
+            self._result.facts["services"] = dict(self.comparison.computed_by)
 
     def save(self) -> None:
-        """Keep the candidate's answers where that was asked for."""
-        if self.section is not None and self._options.record:
+        """Write the candidate's answers, if `--record` was given."""
+        if self.comparison is not None and self._options.record:
             self._recording.save(self._options.record)
 
-    def _open(self, stack: ExitStack) -> Sequence[plan.Step]:
+    def _open(self, stack: ExitStack) -> Sequence[steps.Step]:
         baseline = self._baseline(stack)
-        asked = self._options.models or [model for model in NAMED if model in baseline.models]
-        opened = self._candidates(stack, asked)
+        models = self._options.models or [model for model in NAMED if model in baseline.models]
+        opened = self._candidates(stack, models)
         if missing := sorted(opened.keys() - set(baseline.models)):
-            raise Unanswered(f"{baseline.name} has no answers of model {', '.join(map(str, missing))}")
-        self.section = section.Section(
+            raise Unanswered(f"{baseline.name} has no answers for model {', '.join(map(str, missing))}")
+        self.comparison = section.CorpusComparison(
             self._photos,
             self._plan,
             baseline,
             opened,
-            self._stages(stack) if isinstance(baseline, Dlib) and not self._options.candidate else None,
+            self._stages(stack)
+            if isinstance(baseline, DlibBaseline) and not self._options.candidate
+            else None,
             self._recording,
             self._processes(),
         )
         self._result.facts["run"] |= {"baseline": baseline.name, "models": " ".join(map(str, opened))}
-        return self.section.steps(stack)
+        return self.comparison.steps(stack)
 
     def _baseline(self, stack: ExitStack) -> Baseline:
         against = self._options.against
         if against == DLIB:
             weights = WeightStore(self._options.store)
             cached = self._options.cache / "reference"
-            return Dlib(References(cached, {name: weights.path(name) for name in WEIGHTS}), self._processes())
+            return DlibBaseline(
+                References(cached, {name: weights.path(name) for name in WEIGHTS}), self._processes()
+            )
         if "://" in against:
-            return Running(
+            return ServiceBaseline(
                 stack.enter_context(candidates.at(against, self._options.key)), "a running service"
             )
-        return Recorded(Path(against))
+        return RecordedBaseline(Path(against))
 
     def _candidates(self, stack: ExitStack, models: Sequence[int]) -> Mapping[int, Candidate]:
         if self._options.candidate:
@@ -94,7 +97,6 @@ class ParityPart:
         return Stages(five.engine, sixty_eight.engine)
 
     def _processes(self) -> int:
-        """Photos that dlib has in work: one a core, if there is the memory."""
-        memory = min(facts.available_memory(), cgroups.memory_limit())
-        each = DLIB_BYTES_PER_PIXEL * self._plan.area
-        return max(min(usable_cores(), int(SPARE * memory / each)), 1)
+        """Number of dlib processes: one per core, as far as memory allows."""
+        memory = MEMORY_SHARE * facts.available_memory()
+        return max(min(usable_cores(), int(memory / (DLIB_BYTES_PER_PIXEL * self._plan.area))), 1)

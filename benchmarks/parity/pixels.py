@@ -1,9 +1,9 @@
-"""Decoded pixels against dlib.load_rgb_image, file by file.
+"""Comparison of decoded pixels with dlib.load_rgb_image, file by file.
 
-A file that dlib reads and this service does not is a difference of its own, as is one that only ends the process.
-What dlib decodes a JPEG with is a matter of how it was built: dlib-bin's IJG library gives other subsampled colours
-than the libjpeg-turbo that this service and a dlib from source use. So lossless formats are compared to the bit, and
-of a JPEG the mean difference counts, which tells another decoder from swapped channels or shifted rows.
+A file that only dlib decodes counts as a difference, as does a file that crashes a decoder. dlib's JPEG decoder depends
+on its build: the IJG library of dlib-bin upsamples chroma differently from the libjpeg-turbo of this service and of a
+dlib built from source. Lossless formats must therefore be equal to the bit. For JPEG the mean difference is bounded,
+which separates another decoder from swapped channels or shifted rows.
 """
 
 import signal
@@ -22,28 +22,28 @@ from service.images import decoding
 from service.settings import LARGEST_ORIGINAL
 
 LEVELS = 255.0
-"""The largest difference that there can be: that of images of two sizes, too."""
+"""Largest possible difference; also stands for images of different sizes."""
 LOSSLESS = frozenset({"PNG", "BMP", "GIF"})
 
 
 @dataclass
-class Pixels:
-    """What the files came to, for lossless formats and for JPEG."""
+class PixelDifferences:
+    """Totals over all files, for lossless and lossy formats."""
 
     lossless: int = 0
     differing: int = 0
     lossy: int = 0
     mean: float = 0.0
-    """Largest of the mean differences of lossy files, in levels of 255."""
+    """Largest mean difference of a lossy file, in levels of 255."""
     refused: int = 0
-    """Files that dlib reads and this service does not."""
+    """Files that dlib decodes and this service does not."""
     problems: list[str] = field(default_factory=list)
 
     def add(self, path: Path, kind: str, mean: float | None) -> None:
-        """Note one file's mean difference; None: this service cannot decode it."""
+        """Add one file's mean difference; None: this service cannot decode it."""
         if mean is None:
             self.refused += 1
-            self.problems.append(f"{path.name}: dlib reads it, and this service does not")
+            self.problems.append(f"{path.name}: decoded by dlib, but not by this service")
         elif kind in LOSSLESS:
             self.lossless += 1
             self.differing += mean > 0
@@ -54,7 +54,7 @@ class Pixels:
             self.mean = max(self.mean, mean)
 
     def note(self, result: Result) -> None:
-        """Put it all into a result."""
+        """Add the figures to a result."""
         if self.lossless:
             _note(result, "lossless pixels", "photos", self.lossless)
             _note(result, "lossless pixels", "photos differing", self.differing)
@@ -69,31 +69,31 @@ def _note(result: Result, stage: str, metric: str, value: float) -> None:
     result.note(Key(section="parity", stage=stage, metric=metric), value)
 
 
-class Decoders:
-    """Compares files in a process of its own: dlib's decoders may crash on a file, and hold the interpreter's lock."""
+class DecoderComparison:
+    """Comparison in a child process, since dlib's decoders hold the GIL and may crash on a file."""
 
     def __init__(self) -> None:
         self._pool = _pool()
 
     def difference(self, path: Path) -> tuple[str, float | None] | None:
-        """A file's format and its mean difference in levels, None where only dlib decodes it. None: dlib does not."""
+        """Format and mean difference in levels, the latter None if only dlib decodes the file. None: dlib does not."""
         try:
             return self._pool.submit(difference, path).result()
         except BrokenProcessPool:
             self._pool = _pool()
-            return "unknown", None  # one of both decoders has ended the process
+            return "unknown", None  # one of the decoders crashed
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
 
 def _pool() -> ProcessPoolExecutor:
-    # Ctrl-C, which a terminal sends to all processes, ends it without a word.
+    # Ctrl-C, which a terminal sends to all processes, ends the child silently.
     return ProcessPoolExecutor(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL))
 
 
 def difference(path: Path) -> tuple[str, float | None] | None:
-    """As `Decoders.difference`, in this process."""
+    """As `DecoderComparison.difference`, in this process."""
     import dlib
 
     try:

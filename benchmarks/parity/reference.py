@@ -1,7 +1,7 @@
-"""What dlib itself says about a photo, called directly and as plainly as possible: the truth of every parity gate.
+"""Reference answers of dlib, called directly: the ground truth of the parity gates.
 
-Nothing of the service's recognition is used here but its rectangle type. One process computes one photo at a
-time (dlib's objects are not thread-safe); answers are cached, for a pass over a hundred photos costs minutes.
+Only the rectangle type is shared with the service's recognition. Each process computes one photo at a time, since
+dlib's objects are not thread-safe. Answers are cached: a hundred photos take minutes.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.faces import AnsweredFace, of_entry
-from benchmarks.parity.photos import Photo
+from benchmarks.parity.decoded_photos import Photo
 from model_store.atomic import atomic_file
 from service.recognition.geometry import Rectangle
 
 VERSION = 2
-"""Raised when this module computes something else, so that older cached answers are not taken for its own."""
+"""Version of the cached answers: incremented when this module computes something else."""
 
 OVERLAP = 0.35
 FACTOR = 0.8
@@ -42,23 +42,23 @@ WEIGHTS = (DETECTOR, FIVE, SIXTY_EIGHT, NETWORK)
 
 @dataclass(frozen=True)
 class Reference:
-    """dlib's answers for one photo: the faces of models 1 to 4, and the HOG faces that decided model 4."""
+    """dlib's answers for one photo: faces of models 1 to 4, and the HOG faces that confirm those of model 4."""
 
     models: Mapping[int, tuple[AnsweredFace, ...]]
     hog: tuple[Rectangle, ...]
     chips: Mapping[int, tuple[str, ...]]
-    """Models 1 and 3, which between them have every face: SHA-256 of its chip, whose pixels are kept nowhere."""
+    """SHA-256 of each face's chip, for models 1 and 3, which together have all faces. Pixels are not stored."""
 
 
 class DlibDied(RuntimeError):
-    """dlib has ended its process. One line: what to do."""
+    """A dlib process died. One line with the remedy."""
 
 
 class References:
-    """References of photos, computed once per pixels, weights and dlib.
+    """References of photos, cached by pixels, weights and dlib build.
 
     Args:
-        cache: a folder for the answers.
+        cache: folder of the answers.
         weights: the files of `WEIGHTS` by name.
     """
 
@@ -71,14 +71,14 @@ class References:
         self._basis.update(_file_hash(dlib_library()))
 
     def of(self, photos: Iterable[Photo], processes: int) -> Iterator[tuple[Photo, Reference]]:
-        """Photos with their references, in their order.
+        """Photos with their references, in order.
 
         Args:
-            photos: only a few more than `processes` are held at a time.
-            processes: how many photos dlib works on at once; each takes about 1 GB for a megapixel.
+            photos: consumed lazily, about 2 x `processes` ahead.
+            processes: photos computed concurrently; each takes about 1 GB per megapixel.
 
         Raises:
-            DlibDied: a process ended in the middle of a photo, as it does where there is no memory.
+            DlibDied: a process died within a photo, usually for lack of memory.
         """
         waiting: deque[tuple[Photo, Path, Future[Any] | None]] = deque()
         context = multiprocessing.get_context("spawn")
@@ -101,8 +101,8 @@ class References:
                 answer = computed.result()
             except BrokenProcessPool:
                 raise DlibDied(
-                    "a process of dlib's ended in the middle of a photo. Its CNN takes 1 GB for a megapixel: free some "
-                    "memory, or take smaller photos (--quick)"
+                    "a dlib process died within a photo. Its CNN takes 1 GB per megapixel: free memory, or use "
+                    "smaller photos (--quick)"
                 ) from None
             with atomic_file(path) as file:
                 Path(file.name).chmod(0o600)  # descriptors are as private as the photos
@@ -116,13 +116,13 @@ class References:
 
 
 def dlib_library() -> Path:
-    """The compiled library behind `import dlib`, found without loading it."""
+    """Path of dlib's compiled library, found without loading it. Raises ModuleNotFoundError."""
     from importlib.util import find_spec
 
     spec = find_spec("_dlib_pybind11")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(
-            "dlib is the reference of every parity gate and is not installed: extra `dlib`"
+            "dlib is the reference of the parity gates and is not installed: install the extra `dlib`"
         )
     return Path(spec.origin)
 
@@ -140,7 +140,7 @@ def _parsed(answer: Any) -> Reference:
     )
 
 
-# What runs in the processes.
+# Executed in the child processes.
 
 _dlib: dict[str, Any] = {}
 
@@ -148,7 +148,7 @@ _dlib: dict[str, Any] = {}
 def _initialize(weights: Mapping[str, Path]) -> None:
     import dlib
 
-    # Ctrl-C, which a terminal sends to all processes, ends this one in the middle of a photo and without a word.
+    # Ctrl-C, which a terminal sends to all processes, ends this one at once and silently.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _dlib["rectangle"] = dlib.rectangle
     _dlib["chip"] = dlib.get_face_chip
@@ -160,7 +160,7 @@ def _initialize(weights: Mapping[str, Path]) -> None:
 
 
 def _compute(image: NDArray[np.uint8]) -> dict[str, Any]:
-    """Models 1 to 4 at once: they share their scans."""
+    """Compute models 1 to 4 together: they share their detections."""
     cnn = [(_edges(face.rect), face.confidence) for face in _dlib[DETECTOR](image, 0)]
     hog = [_edges(face) for face in _dlib["hog"](image, 1)]
     five = [_described(image, edges, FIVE) for edges, _ in cnn]
@@ -206,7 +206,7 @@ def _described(image: NDArray[np.uint8], edges: tuple[int, ...], predictor: str)
 
 
 def _confirmed(face: tuple[int, ...], hog: Sequence[tuple[int, ...]]) -> bool:
-    """Whether a HOG face overlaps this one, intersection over union of edges taken as points."""
+    """True if a HOG face has an IoU of `OVERLAP` or more with this one; widths are right - left, without + 1."""
     left, top, right, bottom = face
     for other_left, other_top, other_right, other_bottom in hog:
         width = min(right, other_right) - max(left, other_left)

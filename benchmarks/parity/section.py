@@ -1,4 +1,4 @@
-"""The parity part of a run: every photo through a baseline and a candidate, stage by stage and over HTTP."""
+"""The parity part of a run: baseline and candidate on every photo, over HTTP and stage by stage."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,14 +8,14 @@ from pathlib import Path
 
 from benchmarks.harness.corpus import Corpus, spread
 from benchmarks.harness.faces import AnsweredFace, matched
-from benchmarks.harness.plan import Step
 from benchmarks.harness.results import Key, Result, Series
+from benchmarks.harness.steps import Step
 from benchmarks.parity import accuracy, pixels
 from benchmarks.parity.baselines import Baseline, Expected, Recording
 from benchmarks.parity.candidates import Candidate, Unanswered
-from benchmarks.parity.cases import Case, cut_out
 from benchmarks.parity.comparison import Comparison, noted
-from benchmarks.parity.photos import Photo, decoded
+from benchmarks.parity.decoded_photos import Photo, decoded
+from benchmarks.parity.discrepancies import Discrepancy, cut_out
 from benchmarks.parity.stages import Stages
 from benchmarks.parity.upstream_rule import changed_verdicts
 from service.recognition.geometry import Rectangle
@@ -23,53 +23,53 @@ from service.settings import ADVERTISED_AREA
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Which photos, how large."""
+class PhotoSelection:
+    """Size and number of the compared photos."""
 
     area: int
-    """Pixels; larger photos are scaled down to it, as the app scales to the area that `/open` names."""
+    """Pixel limit; larger photos are scaled down to it, as the app does to the area that `/open` reports."""
     total: float
-    """Pixels of all photos together, about: fewer photos are taken where they have more."""
+    """Approximate pixels of all photos together, which limits their number."""
 
 
-PLANS: Mapping[str, Plan] = {
-    "quick": Plan(area=220_000, total=4.4e6),
-    "full": Plan(area=ADVERTISED_AREA, total=math.inf),
+PLANS: Mapping[str, PhotoSelection] = {
+    "quick": PhotoSelection(area=220_000, total=4.4e6),
+    "full": PhotoSelection(area=ADVERTISED_AREA, total=math.inf),
 }
 
 TYPICAL = 1.5e6
-"""Pixels of a photo, where their sizes are not known yet and the plan takes any."""
+"""Assumed pixels of a photo of unknown size, for the estimate."""
 DLIB_SECONDS = 7.5e-6
-"""Of a core for a pixel: dlib-bin's CNN and HOG, and some faces (measured on a Zen 4; five times less with a BLAS)."""
-CASES = 24
-"""Faces that a report shows, of all models together."""
+"""Core seconds per pixel: dlib-bin's CNN, HOG and some faces (measured on a Zen 4; five times less with a BLAS)."""
+SHOWN_FACES = 24
+"""Number of faces in the report, over all models."""
 OPENING = 8.0
-"""Seconds until four services and dlib's processes are there."""
+"""Estimated seconds to start four services and dlib's processes."""
 
 
-def chosen(plan: Plan, corpus: Corpus) -> list[Path]:
-    """The photos that the plan takes, from all over the corpus."""
+def chosen(plan: PhotoSelection, corpus: Corpus) -> list[Path]:
+    """Photos of the plan, evenly spaced over the corpus."""
     return spread(corpus.photos, max(int(min(plan.total / plan.area, len(corpus.photos))), 1))
 
 
-def seconds(plan: Plan, corpus: Corpus, processes: int) -> float:
-    """How long it will take, roughly, where no answer of dlib's is known from before."""
+def seconds(plan: PhotoSelection, corpus: Corpus, processes: int) -> float:
+    """Estimated duration without cached answers of dlib."""
     return OPENING + len(chosen(plan, corpus)) * min(plan.area, TYPICAL) * DLIB_SECONDS / processes
 
 
-def ask(
+def query(
     candidate: Candidate,
     photo: Photo,
     expected: Sequence[AnsweredFace] | None,
     comparison: Comparison | None,
 ) -> list[AnsweredFace] | None:
-    """A candidate's faces, each asked about once more by `/compute`; None: it did not answer.
+    """Faces of `/detect`, each also sent to `/compute`; None if the candidate failed.
 
     Args:
         candidate: a running service.
-        photo: is sent to it.
-        expected: what is right; None: not known.
-        comparison: where it is noted.
+        photo: to send.
+        expected: reference faces; None if the baseline has none.
+        comparison: receives the differences and the failure.
     """
     try:
         faces = candidate.detect(photo)
@@ -80,27 +80,27 @@ def ask(
         return None
     if comparison is not None and expected is not None:
         comparison.add(photo.name, faces, expected)
-        for face, again in zip(faces, computed, strict=True):
-            comparison.add_computed(photo.name, face, again)
+        for detected, recomputed in zip(faces, computed, strict=True):
+            comparison.add_computed(photo.name, detected, recomputed)
     return faces
 
 
 @dataclass
-class Section:
-    """Compares a candidate with a baseline.
+class CorpusComparison:
+    """Comparison of candidates with a baseline over a corpus.
 
     Args:
         corpus: the photos.
-        plan: how many of them.
-        baseline: who is right.
-        candidates: by model; opened in the first step.
-        stages: this checkout's stages, where dlib's are known; opened in the first step, None: not compared.
-        recording: keeps the candidate's answers.
-        processes: photos that the baseline has in work at once.
+        plan: size and number of the photos.
+        baseline: source of the reference answers.
+        candidates: by model.
+        stages: comparison of this checkout's stages with dlib's; None: not compared.
+        recording: stores the candidate's answers.
+        processes: photos that the baseline computes concurrently.
     """
 
     corpus: Corpus
-    plan: Plan
+    plan: PhotoSelection
     baseline: Baseline
     candidates: Mapping[int, Candidate]
     stages: Stages | None
@@ -108,48 +108,48 @@ class Section:
     processes: int
     undecodable: list[str] = field(default_factory=list)
     unknown: int = 0
-    """Photos that the baseline does not know."""
+    """Photos without reference answers."""
     computed_by: dict[str, str] = field(default_factory=dict)
-    """The engines of each service, where it says."""
+    """Engines by model, as far as a service reports them."""
 
     def __post_init__(self) -> None:
         self._paths = chosen(self.plan, self.corpus)
         self.comparisons = {model: Comparison() for model in self.candidates if model in self.baseline.models}
-        self._pixels = pixels.Pixels()
-        self._marked = Marked(self.corpus.boxes or {})
+        self._pixels = pixels.PixelDifferences()
+        self._recall = MarkedFaceRecall(self.corpus.boxes or {})
         self._changed = [0, 0]
-        """Verdicts of model 4 that upstream's rule would change, and all of them."""
+        """HOG verdicts of model 4: changed by upstream's overlap rule, and all."""
         self._recorded = [0, 0]
-        """Photos of a recording, and those that are decoded to other pixels now."""
-        self._elsewhere: dict[int, int] = {}
-        """By model, how many of a service's stages another engine has computed."""
+        """Photos with recorded pixels: all, and those now decoded to other pixels."""
+        self._fallbacks: dict[int, int] = {}
+        """Number of a service's stages with fallbacks to another engine, by model."""
 
     def steps(self, stack: ExitStack) -> list[Step]:
-        """A step for each photo. The stack holds what they open."""
+        """One step per photo, then decoding and engines. Resources are registered on the stack."""
         photos = decoded(self._paths, self.plan.area, self.undecodable, self.corpus.name)
         expected = self.baseline.of(photos)
         stack.callback(getattr(expected, "close", lambda: None))
         found = [Step("parity", 1.0, lambda: self._next(expected)) for _ in self._paths]
         if self.stages is not None:
-            decoders = stack.enter_context(closing(pixels.Decoders()))
+            decoders = stack.enter_context(closing(pixels.DecoderComparison()))
             found += [
                 Step("decoded pixels", 0.1, lambda path=path: self._decode(decoders, path))  # type: ignore[misc]
                 for path in self._paths
             ]
-        return [*found, Step("who has computed", 0.1, self._ask_engines)]
+        return [*found, Step("engines", 0.1, self._check_engines)]
 
-    def _ask_engines(self) -> None:
-        """A stage that fails is computed by dlib in its place: an answer like dlib's shows nothing then."""
+    def _check_engines(self) -> None:
+        """Count stages with fallbacks: answers that dlib itself computed do not show parity."""
         for model, candidate in self.candidates.items():
             stages = candidate.stages()
             if stages is not None:
                 engines = {stage["engine"] for stage in stages.values()}
-                self._elsewhere[model] = sum(stage["fallbacks"] > 0 for stage in stages.values())
+                self._fallbacks[model] = sum(stage["fallbacks"] > 0 for stage in stages.values())
                 self.computed_by[f"model {model}"] = ", ".join(sorted(engines))
 
     def _next(self, expected: Iterator[Expected]) -> None:
         entry = next(expected, None)
-        if entry is None:  # fewer than there are files: some cannot be decoded
+        if entry is None:  # undecodable files leave fewer photos than steps
             return
         photo, answers, dlib, pixels = entry
         self.unknown += not answers
@@ -167,19 +167,19 @@ class Section:
     def _compare(
         self, photo: Photo, model: int, candidate: Candidate, expected: Sequence[AnsweredFace] | None
     ) -> None:
-        faces = ask(candidate, photo, expected, self.comparisons.get(model))
+        faces = query(candidate, photo, expected, self.comparisons.get(model))
         if faces is not None:
             self.recording.add(photo, model, faces)
             if expected is not None:
-                self._marked.add(photo, model, expected, faces)
+                self._recall.add(photo, model, expected, faces)
 
-    def _decode(self, decoders: pixels.Decoders, path: Path) -> None:
+    def _decode(self, decoders: pixels.DecoderComparison, path: Path) -> None:
         compared = decoders.difference(path)
         if compared is not None:
             self._pixels.add(path, *compared)
 
     def note(self, result: Result) -> None:
-        """Put what was compared so far into a result."""
+        """Add the figures of the photos compared so far to a result."""
         if not any(comparison.photos for comparison in self.comparisons.values()) and not self.unknown:
             return
         result.note(Key(section="parity", metric="unknown"), self.unknown)
@@ -201,8 +201,8 @@ class Section:
                     },
                 )
             )
-        self._marked.note(result)
-        for model, number in self._elsewhere.items():
+        self._recall.note(result)
+        for model, number in self._fallbacks.items():
             key = Key(section="parity", model=model, metric="stages by another engine")
             result.note(key, number)
         if self._recorded[0]:
@@ -214,24 +214,27 @@ class Section:
             result.note(Key(section="upstream's rule", metric="faces"), self._changed[1])
             result.note(Key(section="upstream's rule", metric="verdicts differing"), self._changed[0])
 
-    def cases(self, *, crops: bool) -> list[Case]:
-        """The differences for a report, with the faces cut out of the photos where that is asked for."""
-        each = CASES // max(len(self.comparisons), 1)
+    def discrepancies(self, *, crops: bool) -> list[Discrepancy]:
+        """Largest differences for the report, with face crops if requested."""
+        each = SHOWN_FACES // max(len(self.comparisons), 1)
         worst = [problem for comparison in self.comparisons.values() for problem in comparison.worst(each)]
         if not crops:
             return [
-                Case(problem.photo, problem.says, problem.reference, problem.candidate) for problem in worst
+                Discrepancy(problem.photo, problem.summary, problem.reference, problem.candidate)
+                for problem in worst
             ]
         names = {problem.photo for problem in worst}
         paths = [path for path in self._paths if self.corpus.name(path) in names]
         images = {photo.name: photo.image for photo in decoded(paths, self.plan.area, [], self.corpus.name)}
         return [
-            cut_out(problem.photo, problem.says, problem.reference, problem.candidate, images[problem.photo])
+            cut_out(
+                problem.photo, problem.summary, problem.reference, problem.candidate, images[problem.photo]
+            )
             for problem in worst
         ]
 
     def problems(self) -> Iterator[str]:
-        """Everything beyond the tolerances, a line each."""
+        """Differences beyond the tolerances, one line each."""
         yield from self._pixels.problems
         if self.stages is not None:
             yield from self.stages.problems
@@ -239,32 +242,32 @@ class Section:
             yield from (f"model {model}: {problem}" for problem in comparison.problems)
 
 
-class Marked:
-    """How many of the faces that people have marked either side finds."""
+class MarkedFaceRecall:
+    """Recall on manually marked faces, for candidate and reference."""
 
     def __init__(self, boxes: Mapping[str, Sequence[Rectangle]]) -> None:
         self._boxes = boxes
         self._found: dict[tuple[int, str], int] = {}
-        self._all: dict[int, int] = {}
+        self._marked: dict[int, int] = {}
 
     def add(
         self, photo: Photo, model: int, expected: Sequence[AnsweredFace], faces: Sequence[AnsweredFace]
     ) -> None:
-        """Note what both sides found on a photo."""
+        """Match both sides' faces of a photo with the marked ones."""
         boxes = [
             AnsweredFace(Rectangle(*(round(edge * photo.scale) for edge in box)), 1.0, (), ())
             for box in self._boxes.get(photo.name, ())
         ]
         if boxes:
-            self._all[model] = self._all.get(model, 0) + len(boxes)
+            self._marked[model] = self._marked.get(model, 0) + len(boxes)
             for side, answered in (("reference", expected), ("candidate", faces)):
                 found = self._found.get((model, side), 0)
                 self._found[model, side] = found + len(matched(boxes, answered))
 
     def note(self, result: Result) -> None:
-        """Put it into a result."""
-        for model, number in self._all.items():
+        """Add the figures to a result."""
+        for model, number in self._marked.items():
             result.note(Key(section="accuracy", model=model, metric="marked faces"), number)
         for (model, side), found in self._found.items():
             key = Key(section="accuracy", model=model, side=side, metric="marked faces found")
-            result.note(key, found / self._all[model])
+            result.note(key, found / self._marked[model])

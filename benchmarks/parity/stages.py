@@ -1,7 +1,7 @@
-"""Each stage alone against dlib's, on dlib's own input: where a difference comes from, and not only that there is one.
+"""Comparison of each stage with dlib's on dlib's own input, to locate the origin of a difference.
 
-The CNN's scan is one stage with its pyramid, which dlib gives nobody. What goes into a later stage is what dlib got
-there, so that a fault stays where it is made.
+Every stage receives the input that dlib had there, so that an error does not propagate. The CNN detector and its
+pyramid are one stage, because dlib does not expose the pyramid.
 """
 
 import hashlib
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from benchmarks.harness.faces import AnsweredFace
 from benchmarks.harness.results import Key, Result
 from benchmarks.parity.comparison import largest_difference, noted
-from benchmarks.parity.photos import Photo
+from benchmarks.parity.decoded_photos import Photo
 from benchmarks.parity.reference import Reference
 from service.recognition.contract import Engine
 
 
 @dataclass
-class Stage:
-    """What one stage over all photos came to."""
+class StageTotals:
+    """Totals and maximum differences of one stage over all photos."""
 
     counts: dict[str, int] = field(default_factory=dict)
     """By metric."""
@@ -36,21 +36,21 @@ class Stage:
 
 
 class Stages:
-    """Every stage of this checkout's recognition against dlib.
+    """Comparison of this checkout's stages with dlib.
 
     Args:
-        five: an engine with the CNN, HOG, and five landmarks: that of model 4.
-        sixty_eight: one with 68 landmarks: that of model 2.
+        five: engine of model 4: CNN and HOG detectors, 5 landmarks.
+        sixty_eight: engine of model 2: 68 landmarks.
     """
 
     def __init__(self, five: Engine, sixty_eight: Engine) -> None:
         self._five = five
         self._sixty_eight = sixty_eight
-        self._stages: dict[str, Stage] = {}
+        self._stages: dict[str, StageTotals] = {}
         self.problems: list[str] = []
 
     def add(self, photo: Photo, truth: Reference) -> None:
-        """Run all stages on one photo. Raises EngineError."""
+        """Compare all stages on one photo. Raises EngineError."""
         self._cnn(photo, truth.models[1])
         self._hog(photo, truth)
         for faces, engine, stage in (
@@ -63,7 +63,7 @@ class Stages:
             self._chips_and_descriptors(photo, truth.models[model], truth.chips[model])
 
     def note(self, result: Result) -> None:
-        """Put it all into a result."""
+        """Add the figures to a result."""
         for name, stage in self._stages.items():
             for metric, value in [*stage.counts.items(), *stage.largest.items()]:
                 result.note(Key(section="parity", stage=name, metric=metric), noted(value))
@@ -107,7 +107,7 @@ class Stages:
         chips = self._five.chips(photo.image, np.array([face.landmarks for face in truth], np.int64))
         same = [_digest(chip) == digest for chip, digest in zip(chips, digests, strict=True)]
         self._count("chips", photo, {"faces": len(truth), "faces differing": same.count(False)})
-        # A descriptor is judged where its chip is dlib's: elsewhere the chip is to blame.
+        # Only descriptors of equal chips are compared: otherwise the chip causes the difference.
         if any(same):
             found = self._five.descriptors(chips[np.array(same)])
             expected = [face.descriptor for face, equal in zip(truth, same, strict=True) if equal]
@@ -118,7 +118,7 @@ class Stages:
                 )
 
     def _count(self, stage: str, photo: Photo, counts: Mapping[str, int]) -> None:
-        counted = self._stages.setdefault(stage, Stage())
+        counted = self._stages.setdefault(stage, StageTotals())
         for metric, number in counts.items():
             counted.count(metric, number)
             if number and metric.endswith("differing"):

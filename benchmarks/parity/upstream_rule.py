@@ -1,4 +1,4 @@
-"""How many verdicts of model 4 the upstream service's overlap rule would change."""
+"""The upstream service's overlap rule for model 4, and the HOG verdicts that it changes."""
 
 import math
 
@@ -7,10 +7,10 @@ from service.recognition.geometry import Rectangle
 
 
 def changed_verdicts(reference: Reference) -> int:
-    """Faces of model 4 that the upstream service's overlap would confirm otherwise than the true one.
+    """Number of faces of model 4 with another verdict by upstream's overlap than by the true IoU.
 
     Upstream (overlap_percent in facerecognition-external-model.py) takes the larger of the two right and bottom
-    edges where the intersection ends at the smaller, so any touch of a larger box tends to confirm.
+    edges instead of the smaller, so that any contact with a larger box tends to confirm the face.
     """
     changed = 0
     for raw, judged in zip(reference.models[1], reference.models[4], strict=True):

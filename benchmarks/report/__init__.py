@@ -1,4 +1,5 @@
-"""A result as one page that needs nothing but itself: the verdict first, then plots, then tables.
+"""HTML reports: self-contained pages with the verdict first, then plots and tables.
 
-`page.page` renders one result, `history.page` many. A page names photos, and shows them if it was given their pixels.
+`page.page` renders one result, `history.page` the trends of many, `readme.tables` the README's tables. A page names the
+photos that differ most, and shows them only if it receives their pixels.
 """

@@ -1,6 +1,6 @@
-"""Axes in, inline SVG out: text stays text, and colours are the page's own, so that a plot is light or dark as it is.
+"""Inline SVG plots by matplotlib, with text as text and the page's light and dark colours.
 
-matplotlib draws with the light colours; what it wrote is then turned into the variables of the page's style sheet.
+matplotlib draws with the light colours, which are then replaced by the variables of the page's style sheet.
 """
 
 import io
@@ -39,7 +39,7 @@ DARK = {
     "two": "#e58ab6",
     "red": "#ff7a80",
 }
-"""The same names in a dark page; all have a contrast of at least 3 to what they lie on."""
+"""Colours of the dark page. All have a contrast of at least 3 to their background."""
 
 SIDES = {
     "service": "ours",
@@ -50,18 +50,17 @@ SIDES = {
     "upstream": "upstream",
     "remote": "remote",
 }
-"""Each side's colour, the same wherever it appears."""
+"""Colour of each side."""
 
 WIDTH, HEIGHT, FONT = 460.0, 310.0, 11.0
-"""Of a plot, in its own units: text is still readable where a telephone shows it in 340 pixels."""
+"""Size of a plot and its text in points: readable on a telephone at a width of 340 pixels."""
 
 _STYLE: dict[RcKeyType, Any] = {
     "svg.fonttype": "none",
-    "text.parse_math": False,  # a machine's name may hold a dollar sign
+    "text.parse_math": False,  # a machine's name may contain a dollar sign
     "font.size": FONT,
-    "font.sans-serif": [
-        "DejaVu Sans"
-    ],  # comes with matplotlib; the page shows its own font, which is narrower
+    # Comes with matplotlib; the page uses its own font, which is narrower.
+    "font.sans-serif": ["DejaVu Sans"],
     "text.color": LIGHT["ink"],
     "axes.edgecolor": LIGHT["line"],
     "axes.labelcolor": LIGHT["soft"],
@@ -86,30 +85,30 @@ _STYLE: dict[RcKeyType, Any] = {
 
 
 def colour(side: str) -> str:
-    """A side's colour as matplotlib is given it."""
+    """Light colour of a side, for matplotlib."""
     return LIGHT[SIDES.get(side, "ink")]
 
 
 def svg(name: str, paint: Callable[[Axes], str | None]) -> tuple[Markup, str] | None:
-    """A plot as inline SVG and the sentence that says what is to be seen, or None where there is nothing.
+    """Plot as inline SVG with its caption; None without data.
 
     Args:
         name: unique in the page; the element with the id `about-NAME` describes the plot.
-        paint: draws, and returns the sentence; None: its data is not there.
+        paint: draws the plot and returns its caption; None without data.
     """
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), layout="constrained")
         axes = figure.subplots()
-        says = paint(axes)
-        if says is None:
+        caption = paint(axes)
+        if caption is None:
             return None
         written = io.StringIO()
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
-    return Markup(_inline(written.getvalue(), name)), says
+    return Markup(_inline(written.getvalue(), name)), caption
 
 
 def _inline(document: str, name: str) -> str:
-    """The SVG element alone, without what would reach out of it into the page or exist twice in it."""
+    """SVG element alone, without global styles, metadata and IDs that could occur twice in the page."""
     body = document[document.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r'<g id="[^"]*"', "<g", body)
@@ -121,12 +120,12 @@ def _inline(document: str, name: str) -> str:
 
 
 def from_zero(axes: Axes) -> None:
-    """Let heights be compared: the axis begins at zero, with few and round ticks."""
+    """Start the y axis at zero, with few and round ticks."""
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
 
 
 def threshold(axes: Axes, x: float) -> None:
-    """A vertical line at a value that the app decides by, named above."""
+    """Vertical line at a decision threshold, with its value above."""
     axes.axvline(x, color=LIGHT["ink"], linewidth=1, linestyle=(0, (4, 3)))
     axes.text(x, 1.01, f"{x:g}", transform=axes.get_xaxis_transform(), ha="center", va="bottom")

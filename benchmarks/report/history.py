@@ -1,4 +1,4 @@
-"""The page of many results: how the figures moved from version to version, a line for each machine."""
+"""History page of many results: trends of the main figures, one line per machine."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from benchmarks.harness.results import METRICS, Figure, Key, Result
 from benchmarks.report import drawing, verdict, wording
 from benchmarks.report.page import TEMPLATES
-from benchmarks.report.plots import Drawn
+from benchmarks.report.plots import RenderedPlot
 
 TRENDS = ("times as fast", "photos per second")
-"""Metrics that are followed, of the default model; of photos a second only what a Nextcloud would see."""
+"""Metrics with a trend, for the default model; photos per second of the service alone."""
 IDENTITY = {"name": "", "processor": "", "cores": " cores", "accelerator": ""}
-"""The facts that make a machine that machine, where they are known, and the words after them."""
+"""Facts that identify a machine, and the units after them."""
 COLOURS = ("ours", "upstream", "remote", "one", "two", "dlib")
-"""Of the machines, by name in the style sheet."""
+"""Colours of the machines, by name in the style sheet."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that results were made on, and the letter and the colour that stand for it in the plots."""
+    """Machine of some results, with its letter and colour in the plots."""
 
     name: str
     letter: str
@@ -29,8 +29,8 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A result as a row of the table; `changed` names the versions that the machine's run before had otherwise."""
+class HistoryRow:
+    """Result as a row of the table; `changed` names the versions that differ from the machine's previous run."""
 
     made: str
     plan: str
@@ -42,28 +42,28 @@ class Run:
 
 
 def page(results: Iterable[Result]) -> str:
-    """One HTML page that needs nothing besides itself, the newest run first in its table.
+    """Render one self-contained HTML page, with the newest run first in its table.
 
     Args:
         results: in any order.
 
     Raises:
-        ValueError: a result's `made` is no ISO 8601 time.
+        ValueError: `made` of a result is not an ISO 8601 time.
     """
     ordered = sorted(results, key=lambda result: wording.utc(result.made))
     machines = _machines(ordered)
     trends = [
-        _drawn(f"trend-{number}", ordered, machines, key) for number, key in enumerate(_followed(ordered))
+        _rendered(f"trend-{number}", ordered, machines, key) for number, key in enumerate(_followed(ordered))
     ]
     return TEMPLATES.get_template("history.html.jinja").render(
         machines=machines.values(),
-        trends=[one for one in trends if one is not None],
+        trends=[trend for trend in trends if trend is not None],
         runs=_runs(ordered, machines)[::-1],
     )
 
 
 def machine_name(result: Result) -> str:
-    """What a result ran on, in one line: runs of one machine have one."""
+    """Name of a result's machine in one line, equal for all its runs."""
     facts = result.facts.get("machine", {})
     known = [name for name in IDENTITY if name in facts] or list(facts)
     return ", ".join(f"{facts[name]}{IDENTITY.get(name, '')}" for name in known) or "unknown machine"
@@ -89,10 +89,12 @@ def _followed(results: Sequence[Result]) -> list[Key]:
     return sorted(keys, key=lambda key: (TRENDS.index(key.metric), key.name))
 
 
-def _drawn(name: str, results: Sequence[Result], machines: dict[str, Machine], key: Key) -> Drawn | None:
+def _rendered(
+    name: str, results: Sequence[Result], machines: dict[str, Machine], key: Key
+) -> RenderedPlot | None:
     made = drawing.svg(name, lambda axes: _trend(axes, results, machines, key))
     title = f"{key.metric.capitalize()}: {wording.title(key)}"
-    return made and Drawn(name, title, says=made[1], svg=made[0])
+    return made and RenderedPlot(name, title, caption=made[1], svg=made[0])
 
 
 def _trend(axes: Axes, results: Sequence[Result], machines: dict[str, Machine], key: Key) -> str | None:
@@ -122,10 +124,10 @@ def _trend(axes: Axes, results: Sequence[Result], machines: dict[str, Machine], 
     axes.margins(x=0.04, y=0.15)
     drawing.from_zero(axes)
     axes.legend()
-    return f"Last: {', '.join(last)}."
+    return f"Latest: {', '.join(last)}."
 
 
-def _runs(ordered: Sequence[Result], machines: dict[str, Machine]) -> list[Run]:
+def _runs(ordered: Sequence[Result], machines: dict[str, Machine]) -> list[HistoryRow]:
     before: dict[str, dict[str, str]] = {}
     runs = []
     for result in ordered:
@@ -137,7 +139,7 @@ def _runs(ordered: Sequence[Result], machines: dict[str, Machine]) -> list[Run]:
         changed = frozenset(key for key, value in versions.items() if older.get(key) != value)
         before[name] = versions
         runs.append(
-            Run(
+            HistoryRow(
                 made=wording.moment(result.made),
                 plan=result.plan,
                 machine=machines[name].letter,

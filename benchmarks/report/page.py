@@ -1,4 +1,4 @@
-"""The page of one result."""
+"""Report page of one result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,15 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.harness.results import METRICS, Figure, Result
-from benchmarks.parity.cases import Case
-from benchmarks.report import cases as worst
-from benchmarks.report import drawing, plots, tables, verdict, wording
+from benchmarks.parity.discrepancies import Discrepancy
+from benchmarks.report import drawing, overlays, plots, tables, verdict, wording
 
 HEADLINES = 4
-"""Ratios that are shown large; all of them stand in a table."""
+"""Number of ratios shown in large type; a table has all of them."""
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,  # names of files and of machines stand in the pages
+    autoescape=True,  # the pages contain names of files and machines
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
@@ -26,38 +25,38 @@ TEMPLATES.globals.update(light=drawing.LIGHT, dark=drawing.DARK)
 
 @dataclass(frozen=True)
 class Chapter:
-    """Everything about one question; `absent` names the plots that this run has no data for."""
+    """Chapter on one question; `absent` names the plots without data in this run."""
 
-    answer: verdict.Answer
-    plots: list[plots.Drawn]
+    assessment: verdict.Assessment
+    plots: list[plots.RenderedPlot]
     tables: list[tables.Table]
     absent: list[str]
 
 
-def page(result: Result, cases: Sequence[Case] = ()) -> str:
-    """One HTML page that needs nothing besides itself: no script, no font, no picture from elsewhere.
+def page(result: Result, discrepancies: Sequence[Discrepancy] = ()) -> str:
+    """Render one self-contained HTML page, without scripts and external fonts or images.
 
     Args:
-        result: finished or not.
-        cases: where answers differ most, the worst first. The photos' names are shown, and photos where a case
-            carries an image: such a page shows faces of people to everybody who gets it.
+        result: complete or interrupted.
+        discrepancies: the largest first. Their photos' names are shown, and the photos of those with an image: such a
+            page shows people's faces to all its readers.
 
     Raises:
-        ValueError: the result's `made` is no ISO 8601 time.
+        ValueError: the result's `made` is not an ISO 8601 time.
     """
     return TEMPLATES.get_template("report.html.jinja").render(
         result=result,
         made=wording.moment(result.made),
         banner=verdict.banner(result),
         headlines=_headlines(result),
-        chapters=[_chapter(result, answer) for answer in verdict.answers(result)],
-        cases=worst.shown(cases),
+        chapters=[_chapter(result, assessment) for assessment in verdict.assessments(result)],
+        discrepancies=overlays.shown(discrepancies),
         command=result.facts.get("run", {}).get("command"),
     )
 
 
 def _headlines(result: Result) -> list[tuple[str, str, str]]:
-    """Ratios as numbers, words and what they are about: upstream, the default model and the largest photos first."""
+    """Main ratios as (value, metric, scenario): upstream, the default model and the largest photos first."""
 
     def rank(figure: Figure) -> tuple[bool, bool, float]:
         key = figure.key
@@ -74,8 +73,10 @@ def _headlines(result: Result) -> list[tuple[str, str, str]]:
     ]
 
 
-def _chapter(result: Result, answer: verdict.Answer) -> Chapter:
-    drawn = plots.drawn(result, answer.name)
-    there = {one.title for one in drawn}
-    absent = [one.title for one in plots.PLOTS if one.question == answer.name and one.title not in there]
-    return Chapter(answer, drawn, list(tables.filled(result, answer.name)), absent)
+def _chapter(result: Result, assessment: verdict.Assessment) -> Chapter:
+    rendered = plots.rendered(result, assessment.name)
+    present = {plot.title for plot in rendered}
+    absent = [
+        plot.title for plot in plots.PLOTS if plot.question == assessment.name and plot.title not in present
+    ]
+    return Chapter(assessment, rendered, list(tables.filled(result, assessment.name)), absent)

@@ -1,4 +1,4 @@
-"""Which plots a page has, and where."""
+"""Plots of a report, by chapter."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from benchmarks.report.roofline import roofline
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot of one model: of `wording.DEFAULT_MODEL` if its data has that one.
+    """Plot of one model: `wording.DEFAULT_MODEL` if measured, else the first one.
 
     Args:
-        question: the chapter it stands in, as of a verdict.
-        title: what it shows.
-        source: the section or the series that its data comes from.
-        draw: draws it for a model, and says in a sentence what is to be seen; None: its data is not there.
+        question: of its chapter, as of a verdict.
+        title: of the plot.
+        source: section or series of its data.
+        draw: draws it for a model and returns the caption; None without data.
     """
 
     question: str
@@ -29,43 +29,45 @@ class Plot:
 
 
 PLOTS = (
-    Plot("same", "Confidences beside the app's threshold", "confidences", quality_plots.confidences),
-    Plot("accurate", "Distances of descriptors", "distances", quality_plots.distances),
-    Plot("faster", "Photos a second against callers", "callers", speed_plots.rate),
-    Plot("faster", "Latency against callers", "callers", speed_plots.latency),
-    Plot("faster", "Seconds against area", "area", speed_plots.area),
+    Plot(
+        "same", "Difference of confidences near the app's threshold", "confidences", quality_plots.confidences
+    ),
+    Plot("accurate", "Distances between descriptors", "distances", quality_plots.distances),
+    Plot("faster", "Throughput by number of callers", "callers", speed_plots.rate),
+    Plot("faster", "Latency by number of callers", "callers", speed_plots.latency),
+    Plot("faster", "Time per photo by size", "area", speed_plots.area),
     Plot("faster", "Roofline of the networks", "roofline", roofline),
 )
-"""Each answers a question before an upgrade: is it safe, is it faster, how near is it to the machine's limit."""
+"""All plots, in the order of the page."""
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A plot as the template takes it; `name` is unique in the page."""
+class RenderedPlot:
+    """Plot for the template; `name` is unique in the page."""
 
     name: str
     title: str
-    says: str
+    caption: str
     svg: Markup
     model: int | None = None
 
 
-def drawn(result: Result, question: str) -> list[Drawn]:
-    """The plots of a chapter whose data is there."""
+def rendered(result: Result, question: str) -> list[RenderedPlot]:
+    """Plots of a chapter that have data."""
     return [
-        made for plot in PLOTS if plot.question == question and (made := _drawn(plot, result)) is not None
+        made for plot in PLOTS if plot.question == question and (made := _rendered(plot, result)) is not None
     ]
 
 
-def _drawn(plot: Plot, result: Result) -> Drawn | None:
+def _rendered(plot: Plot, result: Result) -> RenderedPlot | None:
     model = _model(result, plot.source)
     name = plot.title.lower().replace("'", "").replace(" ", "-")
     made = drawing.svg(name, lambda axes: plot.draw(axes, result, model))
-    return made and Drawn(name, plot.title, says=made[1], svg=made[0], model=model)
+    return made and RenderedPlot(name, plot.title, caption=made[1], svg=made[0], model=model)
 
 
 def _model(result: Result, source: str) -> int | None:
-    """The model to be drawn of a source: the default one, or the first; None where its data is of no model."""
+    """Model to plot: the default one if present, else the first; None for data without a model."""
     models = {figure.key.model for figure in result.find(section=source)}
     models |= {series.model for series in result.series if series.name == source}
     known = sorted(model for model in models if model is not None)

@@ -1,4 +1,4 @@
-"""Plots about the answers: how far apart faces lie, and how sure both sides are of them."""
+"""Plots of accuracy and parity: distances between descriptors, differences of confidences."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,21 +6,20 @@ from matplotlib.ticker import FuncFormatter
 
 from benchmarks.harness.results import Result, Series
 from benchmarks.parity.accuracy import BIN, THRESHOLDS
-from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE
-from benchmarks.parity.comparison import GROUPING_CONFIDENCE as SURE
+from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE, GROUPING_CONFIDENCE
 from benchmarks.report import wording
 from benchmarks.report.drawing import LIGHT, from_zero, threshold
 
 CLOSE = max(THRESHOLDS)
-KNOWN = (("same", "one", "one person", "right"), ("different", "two", "two people", "left"))
+KNOWN = (("same", "one", "the same person", "right"), ("different", "two", "different people", "left"))
 UNKNOWN = (("all", "ours", "all faces", "left"),)
-"""Columns of the histogram, and their colours, names, and sides of the peak that the name stands on."""
+"""Columns of the histogram: colour, name, and alignment of the name at the peak."""
 POINT = 0.002
-"""The grid of the points: a confidence, and a share of the largest difference."""
+"""Grid of the points, as a confidence and as a share of the largest difference: equal points are drawn once."""
 
 
 def distances(axes: Axes, result: Result, model: int | None) -> str | None:
-    """Shares of the pairs by how far apart their descriptors are: of one person and of two, or of all if unknown."""
+    """Histogram of distances: pairs of the same person and of different people, or all pairs without labels."""
     series = _series(result, "distances", model)
     if series is None:
         return None
@@ -43,46 +42,49 @@ def distances(axes: Axes, result: Result, model: int | None) -> str | None:
         return None
     for value in THRESHOLDS:
         threshold(axes, value)
-    axes.set_xlabel("distance of the two descriptors")
-    axes.set_ylabel("% of such pairs")
+    axes.set_xlabel("distance between the two descriptors")
+    axes.set_ylabel("% of these pairs")
     axes.margins(x=0, y=0.12)
     from_zero(axes)
-    return f"Closer than {CLOSE}: {' and '.join(below)}."
+    return f"Distance below {CLOSE}: {' and '.join(below)}."
 
 
 def confidences(axes: Axes, result: Result, model: int | None) -> str | None:
-    """The difference of each face's two confidences against the baseline's, within the tolerance and beyond it."""
+    """Difference of each face's confidences over the baseline's confidence, with the tolerance as a band."""
     series = _series(result, "confidences", model)
     if series is None or not series.columns["reference"]:
         return None
     pairs = np.column_stack([series.columns["reference"], series.columns["candidate"]])
     expected, differences = pairs[:, 0], pairs[:, 1] - pairs[:, 0]
-    crossing = (pairs >= SURE).sum(axis=1) == 1
+    crossing = (pairs >= GROUPING_CONFIDENCE).sum(axis=1) == 1
     apart = float(np.abs(differences).max())
     high = 1.3 * max(apart, CONFIDENCE_TOLERANCE)
     axes.axhspan(-CONFIDENCE_TOLERANCE, CONFIDENCE_TOLERANCE, color=LIGHT["soft"], alpha=0.1, linewidth=0)
     axes.axhline(0, color=LIGHT["line"], linewidth=1.2)
-    threshold(axes, SURE)
-    # Points on a grid: two in one place would be seen as one.
+    threshold(axes, GROUPING_CONFIDENCE)
+    # Points on a grid: equal ones are drawn once.
     steps = np.array([POINT, high * POINT])
     points = np.unique(np.round(np.column_stack([expected, differences])[~crossing] / steps), axis=0) * steps
     axes.plot(*points.T, "o", color=LIGHT["ours"], alpha=0.55, markersize=4, markeredgewidth=0)
     axes.plot(
         expected[crossing], differences[crossing], "D", color=LIGHT["red"], markersize=6, markeredgewidth=0
     )
-    axes.set_xlim(min(expected.min(), SURE) - 0.05, max(expected.max(), SURE) + 0.05)
+    axes.set_xlim(
+        min(expected.min(), GROUPING_CONFIDENCE) - 0.05, max(expected.max(), GROUPING_CONFIDENCE) + 0.05
+    )
     axes.set_ylim(-high, high)
-    axes.set_xlabel("the baseline's confidence")
-    axes.set_ylabel("measured, less the baseline's")
+    axes.set_xlabel("confidence of the baseline")
+    axes.set_ylabel("candidate minus baseline")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.number(value)))
+    nearest = np.abs(expected - GROUPING_CONFIDENCE).min()
     crossed = (
-        f"{crossing.sum()} lie on two sides of {SURE} (diamonds)"
+        f"{crossing.sum()} on different sides of {GROUPING_CONFIDENCE} (diamonds)"
         if crossing.any()
-        else f"none crosses {SURE}, and the nearest to it is {wording.number(np.abs(expected - SURE).min())} away"
+        else f"none on different sides of {GROUPING_CONFIDENCE}; the nearest is {wording.number(nearest)} away"
     )
     return (
-        f"{len(pairs):,} faces: at most {wording.number(apart)} apart, where "
-        f"{wording.number(CONFIDENCE_TOLERANCE)} is allowed (the band); {crossed}."
+        f"{len(pairs):,} faces, largest difference {wording.number(apart)}; "
+        f"tolerance {wording.number(CONFIDENCE_TOLERANCE)} (band); {crossed}."
     )
 
 

@@ -1,4 +1,4 @@
-"""The roofline: how near the networks come to what the machine can compute, or can fetch from memory."""
+"""Roofline plot: performance of the networks against the machine's peak and memory bandwidth."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from benchmarks.report.drawing import LIGHT
 
 
 def roofline(axes: Axes, result: Result, model: int | None) -> str | None:
-    """FLOP/s by operations for each byte fetched: a roof that no network can pass, and the networks under it."""
+    """FLOP/s over operational intensity: the roof of the machine, and the networks below it."""
     machine = {
         figure.key.metric: figure.median for figure in result.find(section="roofline", stage="", model=model)
     }
@@ -71,6 +71,6 @@ def roofline(axes: Axes, result: Result, model: int | None) -> str | None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_minor_locator(NullLocator())
-    axes.set_xlabel("operations for each byte from memory")
+    axes.set_xlabel("operations per byte of memory traffic")
     axes.set_ylabel("GFLOP/s")
-    return f"Of what the machine was measured to do at most: {', '.join(shares)}."
+    return f"Share of the machine's measured limit: {', '.join(shares)}."

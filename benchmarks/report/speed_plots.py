@@ -1,4 +1,4 @@
-"""Plots of throughput and latency by callers, and of time by area: the service, the library, dlib and upstream."""
+"""Plots of throughput and latency by number of callers, and of time per photo by size."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,40 +10,40 @@ from benchmarks.report import wording
 from benchmarks.report.drawing import SIDES, colour, from_zero
 
 Line = list[tuple[float, Figure]]
-"""A side's figures by what they are drawn against, ascending."""
+"""Points of a side: x and figure, in ascending order of x."""
 
 
 def latency(axes: Axes, result: Result, model: int | None) -> str | None:
-    """How long a caller waits, half of the time and one time in a hundred."""
-    half = _lines(result, "callers", "median latency", "callers", model)
+    """Median and 99th percentile of the latency by number of callers."""
+    median = _lines(result, "callers", "median latency", "callers", model)
     worst = _lines(result, "callers", "99 % latency", "callers", model)
-    if not half:
+    if not median:
         return None
     axes.set_yscale("log")
-    for lines, words, style in ((half, "half", "-"), (worst, "99 %", (0, (1.5, 1.5)))):
+    for lines, words, style in ((median, "median", "-"), (worst, "99 %", (0, (1.5, 1.5)))):
         for side, line in lines.items():
             _draw(axes, line, side, label=f"{side}, {words}", linestyle=style)
     axes.legend()
-    _callers(axes, half)
+    _callers(axes, median)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.quantity(value, "median latency")))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_ylabel("a photo's answer after")
-    return _at_the_end(half, lambda at: f"Half of the answers to {at:g} callers came within:")
+    axes.set_ylabel("latency of a photo")
+    return _at_the_end(median, lambda at: f"Median latency with {at:g} callers:")
 
 
 def rate(axes: Axes, result: Result, model: int | None) -> str | None:
-    """Photos a second by how many callers there are."""
+    """Photos per second by number of callers."""
     lines = _lines(result, "callers", "photos per second", "callers", model)
     if not lines:
         return None
     _all(axes, lines)
     _callers(axes, lines)
-    axes.set_ylabel("photos a second")
-    return _at_the_end(lines, lambda at: f"Photos a second with {at:g} callers:")
+    axes.set_ylabel("photos per second")
+    return _at_the_end(lines, lambda at: f"Photos per second with {at:g} callers:")
 
 
 def area(axes: Axes, result: Result, model: int | None) -> str | None:
-    """Seconds for a photo by its megapixels."""
+    """Seconds per photo by megapixels."""
     lines = _lines(result, "area", "seconds", "megapixels", model)
     if not lines:
         return None
@@ -51,12 +51,12 @@ def area(axes: Axes, result: Result, model: int | None) -> str | None:
     furthest = max(line[-1][0] for line in lines.values())
     axes.set_xlim(-0.02 * furthest, 1.02 * furthest)
     axes.set_xlabel("megapixels")
-    axes.set_ylabel("seconds a photo")
+    axes.set_ylabel("seconds per photo")
     return _at_the_end(lines, lambda at: f"A photo of {at:g} MP:")
 
 
 def _lines(result: Result, section: str, metric: str, against: str, model: int | None) -> dict[str, Line]:
-    """A line for each side that has figures of this metric, in the order of `SIDES`."""
+    """One line per side with figures of this metric, in the order of `SIDES`."""
     lines: dict[str, Line] = {side: [] for side in SIDES}
     for figure in result.find(section=section, metric=metric, model=model):
         at = getattr(figure.key, against)
@@ -73,12 +73,12 @@ def _all(axes: Axes, lines: dict[str, Line]) -> None:
 
 
 def _draw(axes: Axes, line: Line, side: str, **style: object) -> None:
-    places = [at for at, _ in line]
+    positions = [at for at, _ in line]
     values = [figure.median for _, figure in line]
-    axes.plot(places, values, color=colour(side), marker="o", markersize=4.5, **style)  # type: ignore[arg-type]
+    axes.plot(positions, values, color=colour(side), marker="o", markersize=4.5, **style)  # type: ignore[arg-type]
     low = [max(figure.median - figure.noise, min(figure.values)) for _, figure in line]
     high = [min(figure.median + figure.noise, max(figure.values)) for _, figure in line]
-    axes.fill_between(places, low, high, color=colour(side), alpha=0.15, linewidth=0)
+    axes.fill_between(positions, low, high, color=colour(side), alpha=0.15, linewidth=0)
 
 
 def _callers(axes: Axes, lines: dict[str, Line]) -> None:
@@ -86,18 +86,18 @@ def _callers(axes: Axes, lines: dict[str, Line]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(sorted({at for line in lines.values() for at, _ in line})))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("callers at once")
+    axes.set_xlabel("concurrent callers")
     axes.grid(visible=True, axis="y")
 
 
 def _at_the_end(lines: dict[str, Line], begin: Callable[[float], str]) -> str:
-    """What each side has at the last place that all of them have."""
+    """Caption with each side's value at the largest x that all sides have."""
     shared = set.intersection(*({at for at, _ in line} for line in lines.values()))
     if not shared:
-        return "The sides have no place in common."
+        return "The sides were not measured at a common point."
     at = max(shared)
-    said: Sequence[str] = [
+    values: Sequence[str] = [
         f"{side} {wording.quantity(dict(line)[at].median, line[0][1].key.metric)}"
         for side, line in lines.items()
     ]
-    return f"{begin(at)} {', '.join(said)}."
+    return f"{begin(at)} {', '.join(values)}."

@@ -1,4 +1,4 @@
-"""Which tables a page has: figures turned into rows and columns by parts of their keys."""
+"""Tables of a report: figures arranged in rows and columns by parts of their keys."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from benchmarks.report import wording
 from benchmarks.report.drawing import SIDES
 
 LONG = 16
-"""Rows beyond which a table is folded."""
+"""Number of rows beyond which a table is collapsed."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row: what it is about, whose it is, and its cells, empty where nothing was measured."""
+class TableRow:
+    """Row: label, side, and cells, which are empty without a figure."""
 
     label: str
     side: str
@@ -21,7 +21,7 @@ class Row:
 
     @property
     def colour(self) -> str:
-        """The name of the side's colour; empty where the row is not of one side."""
+        """Name of the side's colour; empty for a row without a single side."""
         return SIDES.get(self.side, "")
 
     @property
@@ -31,33 +31,33 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as the template takes it."""
+    """Table for the template."""
 
     title: str
     head: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
     @property
     def long(self) -> bool:
-        """Whether the page keeps it folded."""
+        """True if the page shows it collapsed."""
         return len(self.rows) > LONG
 
     @property
     def wide(self) -> bool:
-        """Whether it wants the page's whole width."""
+        """True if it needs the full width of the page."""
         return self.long or len(self.head) > 4 or max(len(row.about) for row in self.rows) > 36
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A table to be filled.
+class TableSpec:
+    """Definition of a table.
 
     Args:
-        question: the chapter it stands in, as of a verdict.
-        title: its caption.
-        takes: which figures.
-        row: a figure's row, and whose it is.
-        column: the head of its column.
+        question: of its chapter, as of a verdict.
+        title: of the table.
+        takes: selects figures.
+        row: label and side of a figure's row.
+        column: heading of a figure's column.
     """
 
     question: str
@@ -67,8 +67,9 @@ class Kind:
     column: Callable[[Key], str]
 
 
-def _what(key: Key) -> str:
-    return f"{wording.stage(key.stage)}: {key.metric}" if key.stage else key.metric
+def _stage_metric(key: Key) -> str:
+    name = wording.metric(key.metric)
+    return f"{wording.stage(key.stage)}: {name}" if key.stage else name
 
 
 def _model(key: Key) -> str:
@@ -79,52 +80,52 @@ def _ratio(key: Key) -> bool:
     return " against " in key.side
 
 
-KINDS = (
-    Kind(
+TABLES = (
+    TableSpec(
         "same",
-        "Every answer against the baseline's",
+        "Answers compared with the baseline",
         lambda key: key.section == "parity" and key.model is not None,
-        lambda key: (_what(key), key.side),
+        lambda key: (_stage_metric(key), key.side),
         _model,
     ),
-    Kind(
+    TableSpec(
         "same",
-        "Every stage against dlib's, on the same input",
+        "Stages compared with dlib on the same input",
         lambda key: key.section == "parity" and key.model is None,
         lambda key: (wording.stage(key.stage), key.side),
-        lambda key: key.metric,
+        lambda key: wording.metric(key.metric),
     ),
-    Kind(
+    TableSpec(
         "same",
-        "Model 4 against upstream's rule for what HOG confirms",
+        "Model 4: HOG confirmation compared with upstream's overlap rule",
         lambda key: key.section == "upstream's rule",
-        lambda key: (_what(key), key.side),
+        lambda key: (_stage_metric(key), key.side),
         _model,
     ),
-    Kind(
+    TableSpec(
         "accurate",
-        "Faces of known people",
+        "Recognition of people",
         lambda key: key.section == "accuracy",
-        lambda key: (_what(key), key.side),
+        lambda key: (_stage_metric(key), key.side),
         _model,
     ),
-    Kind(
+    TableSpec(
         "faster",
-        "How many times",
+        "Improvement factors",
         lambda key: key.section == "throughput" and _ratio(key),
-        lambda key: (wording.case(key), key.side),
-        lambda key: key.metric,
+        lambda key: (wording.scenario(key), key.side),
+        lambda key: wording.metric(key.metric),
     ),
-    Kind(
+    TableSpec(
         "faster",
         "Throughput",
         lambda key: key.section == "throughput" and not _ratio(key),
-        lambda key: (wording.case(key), key.side),
-        lambda key: key.metric,
+        lambda key: (wording.scenario(key), key.side),
+        lambda key: wording.metric(key.metric),
     ),
-    Kind(
+    TableSpec(
         "faster",
-        "Seconds of each stage",
+        "Time per stage",
         lambda key: key.section == "stages" and key.metric == "seconds",
         lambda key: (wording.title(key.model_copy(update={"side": ""})), ""),
         lambda key: key.side,
@@ -133,17 +134,17 @@ KINDS = (
 
 
 def filled(result: Result, question: str) -> Iterator[Table]:
-    """The tables of a chapter that have something in them."""
-    for kind in KINDS:
+    """Tables of a chapter that have figures."""
+    for spec in TABLES:
         figures = [
-            figure for figure in result.figures if kind.question == question and kind.takes(figure.key)
+            figure for figure in result.figures if spec.question == question and spec.takes(figure.key)
         ]
         if figures:
-            yield _turned(kind, figures)
+            yield _arranged(spec, figures)
 
 
-def _place(figure: Figure) -> tuple[float, ...]:
-    """Metrics in the order of `METRICS`, and cases ascending."""
+def _order(figure: Figure) -> tuple[float, ...]:
+    """Sort key: metric in the order of `METRICS`, then the scenario."""
     key = figure.key
     return (
         list(METRICS).index(key.metric),
@@ -154,15 +155,15 @@ def _place(figure: Figure) -> tuple[float, ...]:
     )
 
 
-def _turned(kind: Kind, figures: Iterable[Figure]) -> Table:
+def _arranged(spec: TableSpec, figures: Iterable[Figure]) -> Table:
     cells: dict[tuple[str, str], dict[str, str]] = {}
     head: dict[str, None] = {}
-    for figure in sorted(figures, key=_place):
-        column = kind.column(figure.key)
+    for figure in sorted(figures, key=_order):
+        column = spec.column(figure.key)
         head[column] = None
-        cells.setdefault(kind.row(figure.key), {})[column] = wording.spread(figure)
+        cells.setdefault(spec.row(figure.key), {})[column] = wording.spread(figure)
     rows = (
-        Row(label, side, tuple(row.get(column, "") for column in head))
+        TableRow(label, side, tuple(row.get(column, "") for column in head))
         for (label, side), row in cells.items()
     )
-    return Table(kind.title, tuple(head), tuple(rows))
+    return Table(spec.title, tuple(head), tuple(rows))

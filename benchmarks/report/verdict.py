@@ -1,85 +1,87 @@
-"""What a result says before anything else: is it safe to switch, and the three questions that decide it."""
+"""Overall verdict on a switch, and the assessment of the three questions behind it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.harness.results import Result, Verdict, together
 
-Look = Literal["green", "red", "abstains", "missing"]
-"""As a verdict's status; missing: nothing in this run asks the question."""
+DisplayStatus = Literal["green", "red", "abstains", "missing"]
+"""Status of a verdict; missing: no gate of this run concerns the question."""
 
 QUESTIONS = {
     "same": "Are the results the same?",
     "accurate": "Is it accurate?",
     "faster": "Is it faster?",
 }
-"""The questions of the verdicts, in the order in which they matter."""
-ANSWERS: dict[str, dict[Look, str]] = {
+"""Questions of the gates, the most important first."""
+ANSWERS: dict[str, dict[DisplayStatus, str]] = {
     "same": {"green": "The same", "red": "They differ"},
-    "accurate": {"green": "As accurate", "red": "Less accurate", "abstains": "Too few to judge"},
+    "accurate": {"green": "As accurate", "red": "Less accurate", "abstains": "Too few faces to judge"},
     "faster": {"green": "Faster", "red": "Not fast enough"},
 }
-OTHERWISE: dict[Look, str] = {"abstains": "Not judged", "missing": "Not measured"}
-ORDER: tuple[Look, ...] = ("red", "abstains", "green")
-"""What needs looking at comes first."""
+DEFAULT_ANSWERS: dict[DisplayStatus, str] = {"abstains": "Not judged", "missing": "Not measured"}
+ORDER: tuple[DisplayStatus, ...] = ("red", "abstains", "green")
+"""Order of display: problems first."""
 NAMED = 3
-"""Red gates that the banner names; all of them stand below it."""
+"""Number of red gates named in the banner; the list below it has all of them."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A question, what the gates answer together, and each gate, the worst first."""
+class Assessment:
+    """Question with its common status, its answer in words, and its gates, red ones first."""
 
     name: str
     question: str
-    look: Look
-    says: str
+    status: DisplayStatus
+    answer: str
     gates: tuple[Verdict, ...]
 
 
 @dataclass(frozen=True)
 class Banner:
-    """The verdict: its look, a few words, and a sentence."""
+    """Overall verdict: status, headline and reason."""
 
-    look: Look
-    says: str
-    why: str
+    status: DisplayStatus
+    headline: str
+    reason: str
 
 
-def answers(result: Result) -> list[Answer]:
-    """One for each question."""
+def assessments(result: Result) -> list[Assessment]:
+    """Assessment of each question."""
     found = []
     for name, question in QUESTIONS.items():
         gates = sorted(
             (one for one in result.verdicts if one.question == name), key=lambda one: ORDER.index(one.status)
         )
-        look: Look = together(gates) if gates else "missing"
-        says = ANSWERS[name].get(look) or OTHERWISE[look]
-        found.append(Answer(name, question, look, says, tuple(gates)))
+        status: DisplayStatus = together(gates) if gates else "missing"
+        answer = ANSWERS[name].get(status) or DEFAULT_ANSWERS[status]
+        found.append(Assessment(name, question, status, answer, tuple(gates)))
     return found
 
 
 def banner(result: Result) -> Banner:
-    """Whether it is safe to switch. Never yes unless the answers were judged to be the same."""
+    """Verdict on the switch: green only if the gates on equal answers are green."""
     red = [one.gate for one in result.verdicts if one.status == "red"]
     if red:
-        unfinished = "" if result.complete else " The run did not come to its end."
+        unfinished = "" if result.complete else " The run is incomplete."
         return Banner("red", "Do not switch", f"{_gates(len(red))} red: {_listed(red)}.{unfinished}")
     if not result.complete:
         return Banner(
             "red",
-            "Not finished: do not switch on this",
-            "The run was interrupted. What it had measured until then stands below; run it again.",
+            "Incomplete: do not switch",
+            "The run was interrupted, or a part failed. The figures measured until then are below. Run it again.",
         )
-    asked = {one.name: one.look for one in answers(result)}
-    if result.status != "green" or asked["same"] != "green":
-        return Banner("abstains", "Not judged", "Nothing is red, but this run is no ground to switch on.")
+    statuses = {one.name: one.status for one in assessments(result)}
+    if result.status != "green" or statuses["same"] != "green":
+        return Banner(
+            "abstains", "Not judged", "No gate is red, but this run has too little data for a decision."
+        )
     green = sum(one.status == "green" for one in result.verdicts)
-    open_questions = [QUESTIONS[name] for name, look in asked.items() if look != "green"]
-    why = f"{_gates(green)} green and none is red."
+    open_questions = [QUESTIONS[name] for name, status in statuses.items() if status != "green"]
+    reason = f"{_gates(green)} green and none is red."
     if open_questions:
-        why += f" Not judged: {' '.join(open_questions).lower()}"
-    return Banner("green", "Safe to switch", why)
+        reason += f" Not judged: {' '.join(open_questions).lower()}"
+    return Banner("green", "Safe to switch", reason)
 
 
 def _listed(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""How figures are said: a number with three digits, a unit that fits its size, and its spread."""
+"""Text of figures: three significant digits, a unit of fitting size, and the noise."""
 
 from datetime import UTC, datetime
 
@@ -6,11 +6,11 @@ from benchmarks.harness.results import METRICS, Figure, Key
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 
 COUNTS = {"photos", "faces", "pairs", "groups", "photos/s"}
-"""Units that the metric's name says already."""
+"""Units that are omitted, since the metric's name contains them."""
 SHARES = ("share", "accuracy", "marked faces found")
-"""How the names of metrics begin that are said in percent."""
+"""Prefixes of metrics that are shown in percent."""
 DEFAULT_MODEL = 4
-"""What most services run: the default of FACE_MODEL."""
+"""Default of FACE_MODEL."""
 STAGES = {
     CNN_DETECTOR: "CNN detector",
     DLIB_RESNET: "descriptors",
@@ -18,15 +18,28 @@ STAGES = {
     "cnn_detections": "CNN detector",
     "hog": "HOG detector",
     "hog_detections": "HOG detector",
-    "hog_confirms": "HOG confirms",
+    "hog_confirms": "HOG confirmation",
 }
-"""Stages whose own names are not plain."""
-SIDES = {"candidate": "measured", "reference": "baseline"}
-"""Sides whose own names are not plain."""
+"""Display names of stages."""
+METRIC_NAMES = {
+    "failed": "failed photos",
+    "unknown": "photos without baseline answers",
+    "decoded by the reference alone": "files decoded by dlib only",
+    "stages by another engine": "stages with fallbacks",
+    "across 0.99": "confidences on different sides of 0.99",
+    "compute difference": "difference between /compute and /detect",
+    "pairs across 0.4": "pairs on different sides of distance 0.4",
+    "pairs across 0.6": "pairs on different sides of distance 0.6",
+    "groups": "clusters",
+    "pairs grouped otherwise": "pairs clustered differently",
+}
+"""Display names of metrics."""
+SIDES = {"reference": "baseline"}
+"""Display names of sides."""
 
 
 def number(value: float) -> str:
-    """Three digits, with no exponent where it can be avoided: 0.187, 1,234, 4.9e-7."""
+    """Three significant digits, with an exponent for small numbers only: 0.187, 1,234, 4.9e-7."""
     text = f"{value:.3g}"
     if "e" not in text:
         return text
@@ -37,7 +50,7 @@ def number(value: float) -> str:
 
 
 def scale(value: float, metric: str) -> tuple[float, str]:
-    """What to multiply by, and the unit that it is in then: milliseconds below a second, percent for shares."""
+    """Display factor and unit: milliseconds below a second, percent for shares."""
     if metric.startswith(SHARES):
         return 100, " %"
     unit = METRICS[metric].unit
@@ -49,13 +62,13 @@ def scale(value: float, metric: str) -> tuple[float, str]:
 
 
 def quantity(value: float, metric: str) -> str:
-    """A value of a metric in its unit: `187 ms`, `14.1×`, `99.2 %`."""
+    """Value with its unit: `187 ms`, `14.1×`, `99.2 %`."""
     factor, unit = scale(value, metric)
     return number(value * factor) + unit
 
 
 def spread(figure: Figure) -> str:
-    """The median of the rounds, and how far another round may lie from it: `187 ± 4 ms`."""
+    """Median with the noise of a round: `187 ± 4 ms`."""
     factor, unit = scale(figure.median, figure.key.metric)
     noise = f" ± {figure.noise * factor:.2g}" if len(figure.values) > 1 else ""
     if "e" in noise:
@@ -64,15 +77,19 @@ def spread(figure: Figure) -> str:
 
 
 def moment(made: str) -> str:
-    """A result's time for a person: `1 March 2026, 09:30 UTC`. Raises ValueError if it is not ISO 8601."""
+    """Time of a result for display: `1 March 2026, 09:30 UTC`. Raises ValueError if it is not ISO 8601."""
     time = utc(made)
     return f"{time.day} {time:%B %Y, %H:%M} UTC"
 
 
 def utc(made: str) -> datetime:
-    """A result's time; without a zone it is UTC. Raises ValueError if it is not ISO 8601."""
+    """Time of a result, UTC if it has no zone. Raises ValueError if it is not ISO 8601."""
     time = datetime.fromisoformat(made)
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def metric(name: str) -> str:
+    return METRIC_NAMES.get(name, name)
 
 
 def stage(name: str) -> str:
@@ -83,8 +100,8 @@ def side(name: str) -> str:
     return SIDES.get(name, name)
 
 
-def case(key: Key) -> str:
-    """What was worked on: `model 4, 1.2 MP, 8 callers`."""
+def scenario(key: Key) -> str:
+    """Scenario of a figure: `model 4, 1.2 MP, 8 callers`."""
     counted = ((key.callers, "caller"), (key.faces, "face"))
     parts = [
         f"model {key.model}" if key.model is not None else "",
@@ -95,5 +112,5 @@ def case(key: Key) -> str:
 
 
 def title(key: Key) -> str:
-    """A figure's key in words for a person: `model 4, 1.2 MP: service against upstream`."""
-    return ": ".join(part for part in (case(key), stage(key.stage), side(key.side)) if part)
+    """Key of a figure for display: `model 4, 1.2 MP: service against upstream`."""
+    return ": ".join(part for part in (scenario(key), stage(key.stage), side(key.side)) if part)

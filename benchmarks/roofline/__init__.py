@@ -1,1 +1,1 @@
-"""Roofline of the two networks: their work against this machine's arithmetic and memory bandwidth."""
+"""Roofline of the two networks: their work against this machine's matrix product and memory bandwidth."""

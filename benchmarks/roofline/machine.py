@@ -1,4 +1,4 @@
-"""What this machine can do at the most, measured: a product of matrices, and memory read and written."""
+"""Measured peaks of this machine: float32 matrix product and memory bandwidth."""
 
 import time
 from collections.abc import Callable
@@ -9,11 +9,11 @@ import numpy as np
 from service.recognition.compute.core_count import usable_cores
 
 MATRIX = 2048
-"""Rows of the matrices: large enough for every BLAS, and 34 MB in all."""
+"""Rows and columns of the matrices: large enough for every BLAS; 34 MB in total."""
 STREAM_BYTES = 1 << 28
-"""Of each of the two arrays, all cores together: STREAM asks for four times the last cache at least."""
+"""Size of each of the two arrays over all cores: STREAM requires at least four times the last-level cache."""
 TRIES = 3
-"""The best of them counts: what the machine can do, not what others left of it."""
+"""Runs of which the fastest counts: the machine's peak, least disturbed by other processes."""
 
 
 def best(call: Callable[[], object]) -> float:
@@ -27,21 +27,21 @@ def best(call: Callable[[], object]) -> float:
 
 
 class MatrixProduct:
-    """Float32 matrices through numpy's BLAS, on as many threads as that was loaded with: the cores of the process."""
+    """Float32 matrix product by numpy's BLAS, on all cores of the process."""
 
     def __init__(self) -> None:
         self._matrix = np.random.default_rng(0).random((MATRIX, MATRIX), np.float32)
         self._product = np.empty_like(self._matrix)
 
     def measure(self) -> float:
-        """Operations a second: 2 n^3 for n rows."""
+        """Operations per second: 2 n^3 for n rows."""
         return 2 * MATRIX**3 / best(self.multiply)
 
     def multiply(self) -> None:
         np.matmul(self._matrix, self._matrix, out=self._product)
 
     def cores_busy(self) -> float:
-        """CPU seconds a second of a product: whether the BLAS uses all cores."""
+        """Mean number of busy cores during a product, to check that the BLAS uses all of them."""
         start, used = time.perf_counter(), time.process_time()
         for _ in range(TRIES):
             self.multiply()
@@ -49,7 +49,7 @@ class MatrixProduct:
 
 
 class MemoryBandwidth:
-    """Copying arrays far larger than the caches, a part on each core: numpy lets go of the GIL meanwhile."""
+    """Copy of arrays far larger than the caches, one part per core; numpy releases the GIL during it."""
 
     def __init__(self) -> None:
         parts = usable_cores()
@@ -57,7 +57,7 @@ class MemoryBandwidth:
         self._parts = [(np.zeros(length, np.uint8), np.ones(length, np.uint8)) for _ in range(parts)]
 
     def measure(self) -> float:
-        """Bytes a second, as STREAM's Copy counts them: each byte once read and once written."""
+        """Bytes per second as in STREAM's Copy: each byte counts once read and once written."""
         with ThreadPoolExecutor(len(self._parts)) as pool:
             copied = sum(target.nbytes for target, _ in self._parts)
             return 2 * copied / best(lambda: list(pool.map(lambda part: np.copyto(*part), self._parts)))

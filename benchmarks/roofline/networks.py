@@ -1,4 +1,4 @@
-"""What dlib's two networks have to compute and to move at the least, counted from their layers."""
+"""Operations and minimum memory traffic of dlib's two networks, counted from their layers."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,15 @@ FLOAT = 4
 
 @dataclass(frozen=True)
 class Work:
-    """Of one run over one picture."""
+    """Work of one run over one image."""
 
     operations: int
-    """Multiplications and additions of the convolutions and of the fully connected layer; the rest is little."""
+    """Multiplications and additions of convolutions and fully connected layers; other layers are negligible."""
     weights: int
-    """Bytes of all weights, which are read once a run, however many pictures it has."""
+    """Bytes of all weights, read once per run for any batch size."""
     activations: int
-    """Bytes that layers read and write at the least: each its input and its output once. What works on one value at a
-    time (affine layers, ReLU, and the adding of what came around a block) is part of the layer before; of such an
-    addition what is added counts."""
+    """Minimum bytes of activations: each layer reads its input and writes its output once. Element-wise layers (affine,
+    ReLU, residual addition) are fused into the layer before; an addition reads its second operand."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class _Shape:
 
 
 def work(topology: Topology, rows: int, columns: int) -> Work:
-    """Work of a network of `conversion.dat.topologies` on an unpadded image of this size and three channels."""
+    """Work of a network of `conversion.dat.topologies` on an unpadded RGB image of this size."""
     shape = _Shape(3, rows, columns)
     tagged: dict[int, _Shape] = {}
     operations = weights = activations = 0

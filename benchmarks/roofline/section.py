@@ -1,7 +1,10 @@
-"""How near the two networks come to what the machine can do: its matrix product and its memory bandwidth.
+"""The roofline part of a run: share of the machine's matrix product and memory bandwidth that the two networks reach.
 
-Operations are those of dlib's own networks, and bytes the least that they can move (networks.py), whatever the runtime
-makes of them. A network of many operations a byte is bounded by the matrix product, one of few by the bandwidth.
+Operations and minimum bytes are those of dlib's original networks (networks.py), regardless of the runtime's kernels. A
+network with many operations per byte is bounded by the matrix product, one with few by the bandwidth.
+
+The detector's network is timed alone, without the pyramid around it. No public interface separates the two, hence the
+imports from `service.recognition.cnn`, `compute` and `ort`.
 """
 
 import time
@@ -14,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness.plan import Step
 from benchmarks.harness.results import Key, Result
+from benchmarks.harness.steps import Step
 from benchmarks.roofline.machine import TRIES, MatrixProduct, MemoryBandwidth, best
 from benchmarks.roofline.networks import work
 from conversion.dat.topologies import DESCRIPTOR, DETECTOR
@@ -30,38 +33,38 @@ from service.recognition.contract import CHIP_SIDE
 from service.recognition.ort.sessions import Session
 
 PHOTO = (1000, 1200)
-"""Rows and columns of the photo that the detector sees."""
+"""Rows and columns of the detector's input image."""
 FACES = 32
-"""Chips that the descriptor network sees in one run."""
+"""Batch size of the descriptor network."""
 ROUND_SECONDS = 2.0
-"""For estimates alone."""
+"""Estimated duration of a round."""
 GIGA = 1e9
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network with its input, ready to run."""
+    """Opened network with its work and its input."""
 
     name: str
     operations: int
     bytes: int
-    """The least that a run moves."""
+    """Minimum memory traffic of a run."""
     seconds: Callable[[], float]
-    """Runs it: the fastest of some runs."""
+    """Runs the network; seconds of the fastest of `TRIES` runs."""
 
 
 def seconds(rounds: int) -> float:
-    """How long so many rounds take, roughly."""
+    """Estimated duration of this number of rounds."""
     return rounds * ROUND_SECONDS
 
 
 def steps(rounds: int, store: Path, result: Result, stack: ExitStack) -> list[Step]:
-    """One step a round: peaks and networks one after the other. The first one opens them.
+    """One step per round, which measures both peaks and both networks. The first step opens them.
 
     Args:
-        rounds: how many.
-        store: the model store's root. A step raises GraphError or EngineError where its graphs do not fit.
-        result: takes the figures.
+        rounds: number of rounds.
+        store: the model store's root. A step raises GraphError or EngineError if its graphs are unusable.
+        result: receives the figures.
         stack: closes the sessions' threads.
     """
     roofline = _Roofline(store, result, stack)
@@ -110,7 +113,7 @@ class _Roofline:
 
 
 def detector(store: Path, stack: ExitStack) -> Network:
-    """The detector's network over a photo of noise. What is done between its runs is not counted."""
+    """Detector network over an image of noise, without the work between its runs."""
     facts = manifest.load(store, CNN_DETECTOR).detector
     layout = pyramid.layout(*PHOTO)
     if facts is None or layout is None:
@@ -140,7 +143,7 @@ def detector(store: Path, stack: ExitStack) -> Network:
 
 
 def descriptor(store: Path) -> Network:
-    """The descriptor network over chips of noise."""
+    """Descriptor network over chips of noise."""
     session = Session(manifest.graph_path(store, DLIB_RESNET), computing_cores())
     chips = np.random.default_rng(0).integers(0, 256, (FACES, CHIP_SIDE, CHIP_SIDE, 3), dtype=np.uint8)
     counted = work(DESCRIPTOR, CHIP_SIDE, CHIP_SIDE)

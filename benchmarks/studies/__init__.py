@@ -1,1 +1,1 @@
-"""Studies: scripts that answer one question each, outside of the suite and its gates."""
+"""Studies: scripts for one question each, outside the benchmark runs and their gates."""

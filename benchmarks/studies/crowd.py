@@ -1,12 +1,16 @@
-"""Many callers at once: is each answer the one that its photo gets alone, and does the memory stay where it is?
+"""Many concurrent callers: equality of answers with those of each photo alone, and bounded memory.
 
     python -m benchmarks.studies.crowd FOLDER [--calls 2000] [--callers 64] [--model 4]
 
-The folder's photos are scaled to many sizes and shapes. Each is posted alone first; then so many calls are made by so
-many callers, one connection each as the app makes them. The exit code is 0 when every answer is 200, every rectangle
-and landmark is the one from before, no descriptor is further away than a batch's rounding, and the memory's peak is
-under FACE_MEMORY, and peak and least memory are in the last quarter of the calls what they were in the first. Memory is
-that of all processes of the service; the peak is the sum of each one's own (benchmarks/harness/processes.py).
+The folder's photos are scaled to many sizes and shapes. Each is first sent alone, then all calls are made by the
+callers, one connection per call as in the app. The exit status is 0 if all of this holds:
+
+- Every answer is 200, with the same rectangles and landmarks as alone.
+- No confidence or descriptor value differs by more than the rounding of a batch.
+- The peak memory is within FACE_MEMORY, and neither the peak nor the minimum grew from the first quarter of the calls
+  to the last.
+
+Memory is that of the service's process tree (benchmarks/harness/processes.py).
 """
 
 import argparse
@@ -31,41 +35,43 @@ from benchmarks.harness.corpus import photos_in
 from benchmarks.harness.http_calls import post
 from benchmarks.harness.processes import resident_memory
 from benchmarks.harness.running import Service, serving
-from service.memory.capacity import memory
+from service.memory.capacity import (
+    memory,
+)  # FACE_MEMORY with its default; `/info` only has the kernel's limit
 from service.settings import load
 
 MEGAPIXELS = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 0.1, 0.2, 0.3, 0.5, 0.8, 2.0, 0.1, 0.2, 0.3, 0.5, 0.8, 4.0, 8.2)
-"""Of the photos in turn: mostly small ones, so that thousands are done in minutes."""
+"""Sizes of the photos, cyclic: mostly small ones, so that thousands take minutes."""
 PHOTOS = 95
-"""How many different ones are sent."""
+"""Number of different photos."""
 SHAPES = (1.0, 1.1, 0.9)
-"""How much wider than it is a photo is made, in turn: nearly every photo then has a size of its own."""
+"""Horizontal stretch of the photos, cyclic, so that nearly every photo has a different size."""
 DRIFT = 1e-5
-"""The most that a value of a descriptor or a confidence may differ from the one of the photo alone."""
+"""Tolerance of a descriptor value or a confidence against the photo alone."""
 QUARTERS = 4
-"""Of the calls, each with the same photos in the same order."""
+"""Parts of the calls, each with the same photos in the same order."""
 GROWTH = 1.05
-"""The last quarter's memory over the first's, both its peak and its least. The peak is a matter of which large photos
-meet; the least is what has been kept: memory that leaks shows there first."""
+"""Bound on the last quarter's memory over the first's, for peak and minimum. The peak depends on which large photos
+coincide; the minimum is retained memory, where a leak shows first."""
 SAMPLED = 0.5
-"""Seconds between two looks at the memory: one of a tree of five processes takes up to 50 ms."""
+"""Seconds between two memory samples: one of a tree of five processes takes up to 50 ms."""
 
 
 @dataclass
 class Findings:
-    """What the calls of the crowd gave."""
+    """Results of the concurrent calls."""
 
     failed: list[str] = field(default_factory=list)
     moved: int = 0
-    """Answers with other faces, rectangles or landmarks than alone."""
+    """Answers with different faces, rectangles or landmarks than alone."""
     drift: float = 0.0
-    """The largest difference of a descriptor's value or of a confidence."""
+    """Largest difference of a descriptor value or a confidence."""
     seconds: list[float] = field(default_factory=list)
-    """Of each call."""
+    """Latency of each call."""
 
 
-class Memory(NamedTuple):
-    """MiB of the service's process tree over a quarter of the calls."""
+class MemoryRange(NamedTuple):
+    """Minimum and peak memory of the process tree in MiB over a quarter of the calls."""
 
     least: float
     peak: float
@@ -74,40 +80,40 @@ class Memory(NamedTuple):
         return f"{self.least:.0f} to {self.peak:.0f} MiB"
 
 
-class Least:
-    """The least resident memory of a process tree, sampled between entering and leaving it."""
+class MinimumMemory:
+    """Minimum resident memory of a process tree, sampled in a thread within the context."""
 
     def __init__(self, process: int) -> None:
         self._process = process
         self._least = math.inf
-        self._over = threading.Event()
-        self._looking = threading.Thread(target=self._look)
+        self._stop = threading.Event()
+        self._sampler = threading.Thread(target=self._sample)
 
     def __enter__(self) -> None:
-        self._looking.start()
+        self._sampler.start()
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._looking.join()
+        self._stop.set()
+        self._sampler.join()
 
     def forget(self) -> float:
-        """MiB since this was last asked."""
+        """Minimum in MiB since the last call; starts a new one."""
         least, self._least = self._least, math.inf
         return least
 
-    def _look(self) -> None:
-        while not self._over.wait(SAMPLED):
+    def _sample(self) -> None:
+        while not self._stop.wait(SAMPLED):
             self._least = min(self._least, resident_memory(self._process))
 
 
 def variants(folder: Path) -> list[bytes]:
-    """JPEGs of the folder's photos, in `PHOTOS` sizes."""
+    """`PHOTOS` JPEGs of the folder's photos in different sizes."""
     paths = photos_in(folder)
     made = []
     for number in range(PHOTOS):
         image = cv2.imread(str(paths[number % len(paths)]))
         if image is None:
-            raise SystemExit(f"{paths[number % len(paths)]} cannot be read: leave it out")
+            raise SystemExit(f"{paths[number % len(paths)]} is not readable: remove it")
         pixels = 1e6 * MEGAPIXELS[number % len(MEGAPIXELS)]
         wider = SHAPES[number % len(SHAPES)]
         scale = (pixels / (image.shape[0] * image.shape[1] * wider)) ** 0.5
@@ -117,19 +123,19 @@ def variants(folder: Path) -> list[bytes]:
 
 
 def compare(found: Findings, answer: Any, alone: Any) -> None:
-    """Note how an answer differs from that of the photo alone."""
-    (places, numbers), (places_alone, numbers_alone) = _parted(answer), _parted(alone)
-    if places != places_alone:
+    """Add the difference of an answer from that of the photo alone."""
+    (exact, inexact), (exact_alone, inexact_alone) = _split(answer), _split(alone)
+    if exact != exact_alone:
         found.moved += 1
-    elif len(numbers):
-        found.drift = max(found.drift, float(np.abs(numbers - numbers_alone).max()))
+    elif len(inexact):
+        found.drift = max(found.drift, float(np.abs(inexact - inexact_alone).max()))
 
 
-def _parted(answer: Any) -> tuple[list[Any], np.ndarray[Any, np.dtype[np.float64]]]:
-    """What has to be equal, and what may differ by rounding."""
+def _split(answer: Any) -> tuple[list[Any], np.ndarray[Any, np.dtype[np.float64]]]:
+    """Values that must be equal, and values that may differ by rounding."""
     faces = answer["faces"]
-    places = [(face["left"], face["top"], face["right"], face["bottom"], face["landmarks"]) for face in faces]
-    return places, np.array([[face["detection_confidence"], *face["descriptor"]] for face in faces])
+    exact = [(face["left"], face["top"], face["right"], face["bottom"], face["landmarks"]) for face in faces]
+    return exact, np.array([[face["detection_confidence"], *face["descriptor"]] for face in faces])
 
 
 def crowd(
@@ -139,18 +145,18 @@ def crowd(
     alone: Sequence[Any],
     calls: int,
     callers: int,
-) -> tuple[Findings, list[Memory]]:
-    """What the calls gave, and the memory over each quarter of them."""
-    found, quarters, least = Findings(), list[Memory](), Least(service.process.pid)
+) -> tuple[Findings, list[MemoryRange]]:
+    """Make the calls; returns their results and the memory over each quarter."""
+    found, quarters, least = Findings(), list[MemoryRange](), MinimumMemory(service.process.pid)
     order = random.Random(0)
     quarter = [order.randrange(len(photos)) for _ in range(calls // QUARTERS)]
-    turns: Iterator[int] = iter(quarter * QUARTERS)
-    noting = threading.Lock()
+    photo_numbers: Iterator[int] = iter(quarter * QUARTERS)
+    lock = threading.Lock()
 
     def caller() -> None:
         while True:
-            with noting:
-                number = next(turns, None)
+            with lock:
+                number = next(photo_numbers, None)
             if number is None:
                 return
             start = time.perf_counter()
@@ -161,14 +167,14 @@ def crowd(
                 )
             except httpx.TransportError as error:
                 failure = repr(error)
-            with noting:
+            with lock:
                 found.seconds.append(time.perf_counter() - start)
                 if failure:
                     found.failed.append(failure)
                 else:
                     compare(found, answer.json(), alone[number])
                 if len(found.seconds) % len(quarter) == 0:
-                    quarters.append(Memory(least.forget(), service.peak_memory(forget=True)))
+                    quarters.append(MemoryRange(least.forget(), service.peak_memory(forget=True)))
                     print(
                         f"{len(found.seconds)} calls, {len(found.failed)} failed; {quarters[-1]}", flush=True
                     )
@@ -195,9 +201,8 @@ def main() -> int:
         alone = len(photos) / (time.perf_counter() - start)
         for answer in answers:
             answer.raise_for_status()
-        with ThreadPoolExecutor(
-            options.callers
-        ) as pool:  # what is kept for many is there before it is looked at
+        # Buffers that many callers need are allocated before the first memory measurement.
+        with ThreadPoolExecutor(options.callers) as pool:
             for answer in pool.map(lambda photo: post(client, photo), photos):
                 answer.raise_for_status()
         first = service.peak_memory(forget=True)

@@ -1,6 +1,6 @@
-"""Peak memory of a process that works on one photo, by model and size, beside the estimate for admission control.
+"""Peak memory of one photo by model and size, compared with the estimate of admission control.
 
-`python -m benchmarks.studies.memory PHOTO` measures each case in its own process. FACE_STORE names the model store.
+`python -m benchmarks.studies.memory PHOTO` measures each combination in its own process. FACE_STORE: the model store.
 """
 
 import argparse
@@ -10,32 +10,32 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from benchmarks.harness.library import open_library
 from benchmarks.harness.processes import peak_memory, resident_memory
-from benchmarks.library import open_library
-from benchmarks.throughput import photos
+from benchmarks.throughput import jpeg_uploads
 from model_store.models import MODELS
 from service.recognition.geometry import Rectangle
 from service.recognition.memory import recognition_bytes
 
 DETECTED = (0.3, 1.2, 4.0, 8.3)
-"""Megapixels of photos as `/detect` gets them."""
+"""Megapixels of photos for `/detect`."""
 ORIGINAL = 50.0
-"""Megapixels of an original as `/compute` gets it."""
+"""Megapixels of an original for `/compute`."""
 MEBIBYTE = 1024**2
 
 
 def measure(model: int, path: Path, megapixels: float, *, known: bool) -> tuple[float, float, float]:
-    """MiB before a photo, of the photo at its peak (decoded pixels included), and as estimated.
+    """Memory in MiB: before the photo, peak of the photo (decoded pixels included), and estimate.
 
     Args:
         model: FACE_MODEL.
         path: the photo.
-        megapixels: its area, which it is scaled to.
-        known: the face's rectangle is given, and nothing is searched.
+        megapixels: area to scale it to.
+        known: the face's rectangle is given, and no detector runs.
     """
     recognizer = open_library(Path(os.environ.get("FACE_STORE") or "models"), model)
-    (photo,) = photos.chosen([path], 1, lambda _: ())
-    image = photos.scaled(photo.image, megapixels)
+    (photo,) = jpeg_uploads.chosen([path], 1, lambda _: ())
+    image = jpeg_uploads.scaled(photo.image, megapixels)
     del photo
     own = os.getpid()
     peak_memory(own, forget=True)
@@ -52,10 +52,10 @@ def main() -> int:
     parser.add_argument("photo", type=Path)
     parser.add_argument("--models", type=int, nargs="+", default=[1, 3, 4])
     given = parser.parse_args()
-    cases = [(model, size, False) for model in given.models for size in DETECTED]
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
-        for model, size, known in [*cases, (given.models[-1], ORIGINAL, True)]:
-            before, used, estimate = fresh.submit(measure, model, given.photo, size, known=known).result()
+    combinations = [(model, size, False) for model in given.models for size in DETECTED]
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for model, size, known in [*combinations, (given.models[-1], ORIGINAL, True)]:
+            before, used, estimate = pool.submit(measure, model, given.photo, size, known=known).result()
             print(
                 f"model {model}, {size:4.1f} MP, {'known' if known else 'searched':8}: before {before:4.0f} MiB, "
                 f"photo {used:4.0f} MiB, estimated {estimate:4.0f} MiB",

@@ -1,1 +1,1 @@
-"""Photos a second, latencies, CPU seconds and memory: the library and the service in turns with dlib and upstream."""
+"""Throughput, latency, CPU time and memory of the library and the service, in alternation with dlib and upstream."""

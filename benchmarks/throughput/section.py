@@ -1,4 +1,4 @@
-"""A plan's cases as steps that note figures: each step is one round, so that an interrupted run keeps the others."""
+"""The throughput part of a run: one step per round, so that an interrupted run keeps the finished rounds."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,130 +7,136 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.harness.closed_loop import Edges
-from benchmarks.harness.plan import Step
 from benchmarks.harness.results import Key, Result
-from benchmarks.throughput import cases, photos
-from benchmarks.throughput.cases import Case, Plan
-from benchmarks.throughput.figures import Taken, note, note_failure
-from benchmarks.throughput.sides import SIDES, Setting, Side
+from benchmarks.harness.steps import Step
+from benchmarks.throughput import jpeg_uploads, scenarios
+from benchmarks.throughput.figures import MeasuredTrial, note, note_failure
+from benchmarks.throughput.scenarios import LoadPlan, Scenario
+from benchmarks.throughput.sides import SIDES, Side, SideOptions
 from benchmarks.throughput.workers import WorkerFailed
 
 
-def seconds(plan: Plan) -> float:
-    """How long all of a plan takes, roughly."""
-    return sum(each.opening + case.rounds * each.round for case, each in cases.estimates(plan))
+def seconds(plan: LoadPlan) -> float:
+    """Estimated duration of a plan."""
+    return sum(each.opening + scenario.rounds * each.round for scenario, each in scenarios.estimates(plan))
 
 
 def steps(
-    plan: Plan, paths: Sequence[Path], setting: Setting, result: Result, stack: ExitStack
+    plan: LoadPlan, paths: Sequence[Path], options: SideOptions, result: Result, stack: ExitStack
 ) -> list[Step]:
-    """All rounds of a plan.
+    """Steps of a plan: warm-up and rounds of each scenario.
 
-    Sides are opened when their first case comes and closed after their last one; an interrupted run leaves them on
-    the stack. A side that fails in a turn is noted, by the metric "failed" and among the facts, and its case ends.
+    A side is open from its first to its last scenario; an interrupted run leaves it on the stack. A failed trial ends
+    its scenario, and is recorded by the metric "failed" and among the facts.
 
-    A step raises WorkerFailed, ServiceDied or StoreError where a side cannot be opened, and ValueError where no photo
-    can be read.
+    A step raises WorkerFailed, ServiceDied or StoreError if a side cannot be opened, and ValueError if no photo is
+    readable.
 
     Args:
-        plan: `cases.QUICK`, `cases.FULL` or one's own.
-        paths: photos; few of them are taken.
-        setting: where the models are, and the remote service.
-        result: takes the figures.
-        stack: closes what is open, at the latest.
+        plan: `scenarios.QUICK`, `scenarios.FULL` or another one.
+        paths: photos of the corpus, of which a few are used.
+        options: the model store and the remote service.
+        result: receives the figures.
+        stack: closes all sides at the latest.
     """
-    section = _Section(plan, paths, setting, result, stack)
-    return list(section.steps())
+    return list(_ThroughputPart(plan, paths, options, result, stack).steps())
 
 
-class _Section:
+class _ThroughputPart:
     def __init__(
-        self, plan: Plan, paths: Sequence[Path], setting: Setting, result: Result, stack: ExitStack
+        self, plan: LoadPlan, paths: Sequence[Path], options: SideOptions, result: Result, stack: ExitStack
     ) -> None:
         self._plan = plan
         self._paths = paths
-        self._setting = setting
+        self._options = options
         self._result = result
         self._stack = stack
         self._open: dict[tuple[str, int], tuple[Side, ExitStack]] = {}
         self._uploads: list[bytes] = []
-        """Of the case at hand."""
-        self._photos: list[photos.Photo] = []
+        """Of the current scenario."""
+        self._photos: list[jpeg_uploads.SourcePhoto] = []
 
     def steps(self) -> Iterator[Step]:
-        for number, (case, estimate) in enumerate(cases.estimates(self._plan)):
-            yield Step(f"{_title(case)}: warm-up", estimate.opening, partial(self._prepare, number))
-            for round_ in range(1, case.rounds + 1):
-                says = f"{_title(case)}: round {round_} of {case.rounds}"
-                yield Step(says, estimate.round, partial(self._round, case, round_))
+        for number, (scenario, estimate) in enumerate(scenarios.estimates(self._plan)):
+            yield Step(f"{_title(scenario)}: warm-up", estimate.opening, partial(self._prepare, number))
+            for round_ in range(1, scenario.rounds + 1):
+                label = f"{_title(scenario)}: round {round_} of {scenario.rounds}"
+                yield Step(label, estimate.round, partial(self._round, scenario, round_))
 
     def _prepare(self, number: int) -> None:
-        """Open what the case needs, close what no case needs any more, make the photos, warm up."""
-        needed = {(name, case.model) for case in self._plan.cases[number:] for name in case.sides}
+        """Open the sides of a scenario, close those of no later one, make the uploads, warm up."""
+        needed = {
+            (name, scenario.model) for scenario in self._plan.scenarios[number:] for name in scenario.sides
+        }
         for which in [which for which in self._open if which not in needed]:
             self._open.pop(which)[1].close()
-        case = self._plan.cases[number]
-        for name in case.sides:
-            if (name, case.model) not in self._open:
-                self._open_side(name, case.model)
-        self._uploads = self._made(case)
+        scenario = self._plan.scenarios[number]
+        for name in scenario.sides:
+            if (name, scenario.model) not in self._open:
+                self._open_side(name, scenario.model)
+        self._uploads = self._make_uploads(scenario)
         if self._uploads:
-            warm_up = {name: cases.warm_up_calls(case, name) for name in case.sides}
-            self._turns(case, {name: calls for name, calls in warm_up.items() if calls})
+            warm_up = {name: scenarios.warm_up_calls(scenario, name) for name in scenario.sides}
+            self._trials(scenario, {name: calls for name, calls in warm_up.items() if calls})
 
     def _open_side(self, name: str, model: int) -> None:
         stack = self._stack.enter_context(ExitStack())
-        side = stack.enter_context(SIDES[name](self._setting, model))
+        side = stack.enter_context(SIDES[name](self._options, model))
         self._open[name, model] = (side, stack)
         if side.ready_after is not None:
             key = Key(section="throughput", metric="ready after", side=name, model=model)
             self._result.note(key, side.ready_after)
 
-    def _made(self, case: Case) -> list[bytes]:
-        """The case's photos; none where it wants a face and no photo has one."""
-        side, _ = self._open[case.sides[0], case.model]
+    def _make_uploads(self, scenario: Scenario) -> list[bytes]:
+        """Uploads of a scenario; empty if it needs a face and no photo has one."""
+        side, _ = self._open[scenario.sides[0], scenario.model]
         if not self._photos:
-            most = max(case.photos for case in self._plan.cases)
-            self._photos = photos.chosen(self._paths, most, partial(_found, side))
-        if case.faces is None:
-            taken = self._photos[: case.photos]
-            return [photos.encoded(photos.scaled(photo.image, case.megapixels)) for photo in taken]
+            most = max(scenario.photos for scenario in self._plan.scenarios)
+            self._photos = jpeg_uploads.chosen(self._paths, most, partial(_detected, side))
+        if scenario.faces is None:
+            taken = self._photos[: scenario.photos]
+            return [
+                jpeg_uploads.encoded(jpeg_uploads.scaled(photo.image, scenario.megapixels)) for photo in taken
+            ]
         if (face := self._photos[0].face) is None:
             return []
-        return [photos.encoded(photos.crowded(face, case.faces, case.megapixels))]
+        return [jpeg_uploads.encoded(jpeg_uploads.crowded(face, scenario.faces, scenario.megapixels))]
 
-    def _round(self, case: Case, number: int) -> None:
-        """All sides in turn, in every other round the last one first: who follows on whom must not matter."""
+    def _round(self, scenario: Scenario, number: int) -> None:
+        """Trials of all sides, in reverse order in every second round, to cancel effects of the order."""
         if self._uploads:
-            order = case.sides if number % 2 else case.sides[::-1]
-            if turns := self._turns(case, {name: cases.calls(case, name, self._plan.turn) for name in order}):
-                note(self._result, case, {name: turns[name] for name in case.sides})
+            order = scenario.sides if number % 2 else scenario.sides[::-1]
+            calls = {name: scenarios.calls(scenario, name, self._plan.trial_seconds) for name in order}
+            if trials := self._trials(scenario, calls):
+                note(self._result, scenario, {name: trials[name] for name in scenario.sides})
 
-    def _turns(self, case: Case, calls: Mapping[str, int]) -> dict[str, Taken]:
-        """Turns of so many photos each. Nothing, and no more rounds of the case, where a side fails: dlib's CNN takes
-        gigabytes, and that must not cost what was measured before."""
+    def _trials(self, scenario: Scenario, calls: Mapping[str, int]) -> dict[str, MeasuredTrial]:
+        """One trial per side with this number of photos; empty after a failure, which also ends the scenario.
+
+        dlib's CNN takes gigabytes: running out of memory must not cost the figures measured before.
+        """
         try:
-            return {name: self._taken(case, name, number) for name, number in calls.items()}
+            return {name: self._measured(scenario, name, number) for name, number in calls.items()}
         except WorkerFailed as error:
-            self._result.facts.setdefault("throughput", {})[_title(case)] = str(error)
-            note_failure(self._result, case, error.side, calls[error.side])
+            self._result.facts.setdefault("throughput", {})[_title(scenario)] = str(error)
+            note_failure(self._result, scenario, error.side, calls[error.side])
             self._uploads = []
-            for name in case.sides:
-                self._open.pop((name, case.model))[1].close()  # the next case opens them anew
+            for name in scenario.sides:
+                self._open.pop((name, scenario.model))[1].close()  # the next scenario reopens them
             return {}
 
-    def _taken(self, case: Case, name: str, calls: int) -> Taken:
-        side, _ = self._open[name, case.model]
-        side.peak_memory()  # forgets what was before
-        turn = side.turn(list(itertools.islice(itertools.cycle(self._uploads), calls)), case.callers)
-        return Taken(turn, side.peak_memory())
+    def _measured(self, scenario: Scenario, name: str, calls: int) -> MeasuredTrial:
+        side, _ = self._open[name, scenario.model]
+        side.peak_memory()  # resets the peak
+        trial = side.trial(list(itertools.islice(itertools.cycle(self._uploads), calls)), scenario.callers)
+        return MeasuredTrial(trial, side.peak_memory())
 
 
-def _found(side: Side, photo: bytes) -> tuple[Edges, ...]:
-    ((_, answer),) = side.turn([photo], 1).answers
-    return answer.faces
+def _detected(side: Side, photo: bytes) -> tuple[Edges, ...]:
+    ((_, response),) = side.trial([photo], 1).responses
+    return response.faces
 
 
-def _title(case: Case) -> str:
-    what = f"{case.faces} faces" if case.faces is not None else f"{case.callers} callers"
-    return f"{' against '.join(case.sides)}, model {case.model}, {case.megapixels:g} MP, {what}"
+def _title(scenario: Scenario) -> str:
+    load = f"{scenario.faces} faces" if scenario.faces is not None else f"{scenario.callers} callers"
+    return f"{' against '.join(scenario.sides)}, model {scenario.model}, {scenario.megapixels:g} MP, {load}"

@@ -1,4 +1,4 @@
-"""Who takes turns: the library and dlib in a process, upstream's processes, the service, and any service by its URL."""
+"""Sides of the throughput part: library and dlib in one process, upstream's two, the service, a remote service."""
 
 import time
 from collections import deque
@@ -9,32 +9,31 @@ from multiprocessing import connection
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmarks.harness import http_calls as load
-from benchmarks.harness import processes
-from benchmarks.harness.closed_loop import Answer, Turn
+from benchmarks.harness import http_calls, processes
+from benchmarks.harness.closed_loop import Response, Trial
 from benchmarks.harness.running import serving
-from benchmarks.throughput import with_dlib, with_library
+from benchmarks.throughput import dlib_calls, library_calls
 from benchmarks.throughput.workers import Opener, Worker
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
 from model_store.store import WeightStore
 
 UPSTREAM_PROCESSES = 2
-"""Upstream's way of working (GUNICORN_WORKERS), a photo each."""
+"""Upstream's default (GUNICORN_WORKERS): each process computes one photo at a time."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A service that runs somewhere, upstream's for one."""
+    """Running service, for example upstream's."""
 
     url: str
     key: str
     model: int
-    """FACE_MODEL that it runs, which ours is compared with."""
+    """FACE_MODEL of that service; ours runs the same one."""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What the sides are opened with."""
+class SideOptions:
+    """Model store and remote service with which sides are opened."""
 
     store: Path
     """The model store's root, with weights and graphs."""
@@ -43,31 +42,28 @@ class Setting:
 
 @dataclass(frozen=True)
 class Side:
-    """One side, open and warm."""
+    """Opened and warmed-up side."""
 
     name: str
-    run: Callable[[Sequence[bytes], int], Turn]
-    """As `turn`."""
+    run: Callable[[Sequence[bytes], int], Trial]
+    """Runs a closed loop over encoded photos with a number of callers."""
     processes: tuple[int, ...] = ()
-    """Roots of the side's process trees; none if they are out of reach."""
+    """Roots of the side's process trees; empty for a remote service."""
     ready_after: float | None = None
-    """Seconds from a service's start until it could answer a photo."""
+    """Seconds from a service's start until it was ready."""
 
-    def turn(self, photos: Sequence[bytes], callers: int) -> Turn:
-        """Recognise encoded photos, each once. Raises WorkerFailed."""
+    def trial(self, photos: Sequence[bytes], callers: int) -> Trial:
+        """Send each encoded photo once, and measure the CPU time. Raises WorkerFailed."""
         before = self._cpu_seconds()
-        turn = self.run(photos, callers)
-        return replace(turn, cpu_seconds=self._cpu_seconds() - before) if self.processes else turn
+        trial = self.run(photos, callers)
+        return replace(trial, cpu_seconds=self._cpu_seconds() - before) if self.processes else trial
 
     def peak_memory(self) -> float | None:
-        """MiB of the side's process trees at their peaks since the last call; None if they are out of reach.
-
-        Trees are added up as `processes.peak_memory` counts each.
-        """
+        """Peak memory in MiB since the last call, summed over the side's process trees; None for a remote service."""
         try:
             peaks = [processes.peak_memory(process, forget=True) for process in self.processes]
         except ProcessLookupError:
-            return None  # died: its turn says so
+            return None  # its trial reports the death
         return sum(peaks) if peaks else None
 
     def _cpu_seconds(self) -> float:
@@ -75,57 +71,57 @@ class Side:
 
 
 @contextmanager
-def _library(setting: Setting, model: int) -> Iterator[Side]:
-    with _workers("library", 1, with_library.opened, str(setting.store), model) as (worker,):
-        yield Side("library", worker.turn, (worker.number,))
+def _library(options: SideOptions, model: int) -> Iterator[Side]:
+    with _workers("library", 1, library_calls.library_call, str(options.store), model) as (worker,):
+        yield Side("library", worker.trial, (worker.pid,))
 
 
 @contextmanager
-def _dlib(setting: Setting, model: int) -> Iterator[Side]:
-    with _workers("dlib", 1, with_dlib.opened, _weights(setting.store), model, False) as (worker,):
-        yield Side("dlib", worker.turn, (worker.number,))
+def _dlib(options: SideOptions, model: int) -> Iterator[Side]:
+    with _workers("dlib", 1, dlib_calls.dlib_call, _weights(options.store), model, False) as (worker,):
+        yield Side("dlib", worker.trial, (worker.pid,))
 
 
 @contextmanager
-def _upstream(setting: Setting, model: int) -> Iterator[Side]:
-    opening = (with_dlib.opened, _weights(setting.store), model, True)
+def _upstream(options: SideOptions, model: int) -> Iterator[Side]:
+    opening = (dlib_calls.dlib_call, _weights(options.store), model, True)
     with _workers("upstream", UPSTREAM_PROCESSES, *opening) as workers:
-        numbers = tuple(worker.number for worker in workers)
-        yield Side("upstream", lambda photos, callers: shared(workers[:callers], photos), numbers)
+        pids = tuple(worker.pid for worker in workers)
+        yield Side("upstream", lambda photos, callers: shared(workers[:callers], photos), pids)
 
 
 @contextmanager
-def _service(setting: Setting, model: int) -> Iterator[Side]:
+def _service(options: SideOptions, model: int) -> Iterator[Side]:
     environment = {
         "FACE_MODEL": str(model),
-        "FACE_STORE": str(setting.store.resolve()),
+        "FACE_STORE": str(options.store.resolve()),
         "FACE_THREADS": "0",
         "FACE_LOG_LEVEL": "warning",
     }
     with serving(environment) as (service, client):
         key = client.headers["x-api-key"]
-        with _workers("service", 1, load.opened, str(client.base_url), key) as (worker,):
-            yield Side("service", worker.turn, (service.process.pid,), service.ready_after)
+        with _workers("service", 1, http_calls.service_call, str(client.base_url), key) as (worker,):
+            yield Side("service", worker.trial, (service.process.pid,), service.ready_after)
 
 
 @contextmanager
-def _remote(setting: Setting, model: int) -> Iterator[Side]:
-    if setting.remote is None or setting.remote.model != model:
-        raise ValueError(f"no remote service of model {model} was named")
-    with _workers("remote", 1, load.opened, setting.remote.url, setting.remote.key) as (worker,):
-        yield Side("remote", worker.turn)
+def _remote(options: SideOptions, model: int) -> Iterator[Side]:
+    if options.remote is None or options.remote.model != model:
+        raise ValueError(f"no remote service of model {model} is configured")
+    with _workers("remote", 1, http_calls.service_call, options.remote.url, options.remote.key) as (worker,):
+        yield Side("remote", worker.trial)
 
 
-SIDES: Mapping[str, Callable[[Setting, int], AbstractContextManager[Side]]] = MappingProxyType(
+SIDES: Mapping[str, Callable[[SideOptions, int], AbstractContextManager[Side]]] = MappingProxyType(
     {"library": _library, "dlib": _dlib, "upstream": _upstream, "service": _service, "remote": _remote}
 )
-"""Opens a side of a FACE_MODEL by its name. Raises WorkerFailed, ServiceDied, StoreError."""
+"""Openers by side name, for a FACE_MODEL. They raise WorkerFailed, ServiceDied or StoreError."""
 
 
-def shared(workers: Sequence[Worker], photos: Sequence[bytes]) -> Turn:
-    """A list of photos shared by processes: each takes its next one when it is done. Raises WorkerFailed."""
+def shared(workers: Sequence[Worker], photos: Sequence[bytes]) -> Trial:
+    """Trial of several processes on one list of photos: each takes its next photo when idle. Raises WorkerFailed."""
     waiting = deque(photos)
-    answers: list[tuple[float, Answer]] = []
+    responses: list[tuple[float, Response]] = []
     busy: dict[connection.Connection, Worker] = {}
     start = time.perf_counter()
 
@@ -138,15 +134,15 @@ def shared(workers: Sequence[Worker], photos: Sequence[bytes]) -> Turn:
         feed(worker)
     while busy:
         for line in connection.wait(list(busy)):
-            worker = busy.pop(line)  # type: ignore[call-overload]  # wait() gives what it was given
-            answers.extend(worker.result().answers)
+            worker = busy.pop(line)  # type: ignore[call-overload]  # wait() returns the objects it was given
+            responses.extend(worker.result().responses)
             feed(worker)
-    return Turn(time.perf_counter() - start, tuple(answers))
+    return Trial(time.perf_counter() - start, tuple(responses))
 
 
 @contextmanager
 def _workers(name: str, number: int, opener: Opener, *arguments: object) -> Iterator[list[Worker]]:
-    """So many alike, which open at the same time. Raises WorkerFailed."""
+    """Equal workers, opened concurrently. Raises WorkerFailed."""
     with ExitStack() as stack:
         workers = [stack.enter_context(closing(Worker(name, opener, *arguments))) for _ in range(number)]
         for worker in workers:
@@ -155,7 +151,7 @@ def _workers(name: str, number: int, opener: Opener, *arguments: object) -> Iter
 
 
 def _weights(store: Path) -> dict[str, str]:
-    """Paths of dlib's files. Raises StoreError."""
+    """Paths of dlib's weights. Raises StoreError."""
     weights = WeightStore(store)
     names = {"detector": CNN_DETECTOR, "landmarks": FIVE_POINTS, "network": DLIB_RESNET}
     return {part: str(weights.path(name)) for part, name in names.items()}

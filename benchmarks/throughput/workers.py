@@ -1,4 +1,4 @@
-"""A side in a process of its own: its memory and CPU seconds are nobody else's, and no GIL is shared with it."""
+"""Worker process of a side: its memory and CPU time can be measured alone, and no GIL is shared with it."""
 
 import multiprocessing
 import os
@@ -9,18 +9,18 @@ from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.harness.closed_loop import Call, Turn, closed_loop
+from benchmarks.harness.closed_loop import Call, Trial, run_closed_loop
 
 if TYPE_CHECKING:  # generic for the type checker alone
     _Line = connection.Connection[Any, Any]
-    """An end of a pipe: (photos, callers) one way, (whether it is done, Turn or reason) the other."""
+    """End of a pipe: (photos, callers) to the worker, (success, Trial or reason) from it."""
 
 Opener = Callable[..., Call]
-"""A function of a module, called in the worker: imports and loads what the side needs, and warms it up."""
+"""Module-level function called in the worker: imports and loads the side's libraries, and warms up."""
 
 
 class WorkerFailed(RuntimeError):
-    """A side could not be opened, failed on a photo or died. One line."""
+    """A side could not be opened, failed on a photo, or its process died. One line."""
 
     def __init__(self, side: str, reason: str) -> None:
         super().__init__(f"{side} {reason}")
@@ -28,44 +28,41 @@ class WorkerFailed(RuntimeError):
 
 
 class Worker:
-    """A process that opens a side and takes its turns. `result` has to be called once before the first turn.
+    """Process that opens a side and runs its trials. Call `result` once before the first trial.
 
-    To be made in the main thread: only there can a signal be ignored.
+    Create it in the main thread, the only one that can change signal handlers.
 
     Args:
-        name: the side, as errors name it.
-        opener: opens it.
-        arguments: for the opener.
+        name: of the side, for errors.
+        opener: opens the side.
+        arguments: of the opener.
     """
 
     def __init__(self, name: str, opener: Opener, *arguments: object) -> None:
         self.name = name
         spawning = multiprocessing.get_context("spawn")
         self.line, others_end = spawning.Pipe()
-        with (
-            others_end,
-            _interrupts_ignored(),
-        ):  # the process has its own end; left open here, no death is heard
+        # The process has a copy of its end. An open one here would hide its death: no end of file.
+        with others_end, _interrupts_ignored():
             self._process = spawning.Process(target=_work, args=(others_end, opener, arguments), daemon=True)
             self._process.start()
-        self.number = self._process.pid or 0
-        """The process's."""
+        self.pid = self._process.pid or 0
 
-    def turn(self, photos: Sequence[bytes], callers: int) -> Turn:
-        """Raises WorkerFailed."""
+    def trial(self, photos: Sequence[bytes], callers: int) -> Trial:
+        """Run a trial. Raises WorkerFailed."""
         self.begin(photos, callers)
-        turn: Turn = self.result()
-        return turn
+        trial: Trial = self.result()
+        return trial
 
     def begin(self, photos: Sequence[bytes], callers: int) -> None:
-        """Begin a turn, which `result` waits for. Raises WorkerFailed."""
+        """Start a trial, whose `result` must be fetched. Raises WorkerFailed."""
         try:
             self.line.send((photos, callers))
         except OSError:
             raise self._died() from None
 
     def result(self) -> Any:
-        """What the worker did last: a Turn; None, once, when it is open. Raises WorkerFailed."""
+        """Wait for the next result: None once after the opening, then one Trial per `begin`. Raises WorkerFailed."""
         try:
             done, result = self.line.recv()
         except (EOFError, OSError):
@@ -75,7 +72,7 @@ class Worker:
         return result
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process."""
         self._process.kill()
         self._process.join()
         self.line.close()
@@ -88,7 +85,7 @@ class Worker:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """A process that starts here ignores Ctrl-C from its first instruction on: who started it decides when it ends."""
+    """Processes started within ignore Ctrl-C from their first instruction on: the parent ends them."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -97,25 +94,25 @@ def _interrupts_ignored() -> Iterator[None]:
 
 
 def _work(line: "_Line", opener: Opener, arguments: Sequence[object]) -> None:
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     with suppress(EOFError, ConnectionError):  # the other end was closed
-        done, call = _tried(opener, *arguments)
+        done, call = _attempt(opener, *arguments)
         line.send((done, None if done else call))
         while done:
             photos, callers = line.recv()
-            done, result = _tried(closed_loop, call, photos, callers)
+            done, result = _attempt(run_closed_loop, call, photos, callers)
             line.send((done, result))
 
 
-def _tried(work: Callable[..., object], *given: object) -> tuple[bool, Any]:
-    """(True, the result), or (False, what was wrong)."""
+def _attempt(work: Callable[..., object], *given: object) -> tuple[bool, Any]:
+    """(True, result) or (False, error text)."""
     try:
         return True, work(*given)
-    except Exception as error:  # dlib's own errors, and std::bad_alloc as a MemoryError without a word
+    except Exception as error:  # dlib's own errors, and std::bad_alloc as a MemoryError without a message
         return False, str(error) or type(error).__name__
 
 
-def _leave_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

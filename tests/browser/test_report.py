@@ -1,4 +1,4 @@
-"""The page in a real browser: what is seen first, that nothing sticks out, and that nothing is asked of anybody."""
+"""Report in a real browser: verdict on the first screen, no horizontal overflow, no external requests."""
 
 import html
 import json
@@ -33,12 +33,12 @@ addEventListener("load", () => {{
     wide: page.documentElement.scrollWidth,
     verdict: box && [box.top, box.bottom],
     loaded: pictures.every(picture => picture.complete && picture.naturalWidth > 0),
-    asked: page.defaultView.performance.getEntriesByType("resource").map(one => one.name)
+    requested: page.defaultView.performance.getEntriesByType("resource").map(one => one.name)
   }});
 }});
 </script>
 """
-"""Shows the page at a width that a window may be too wide for, and writes down what it measured."""
+"""Shows the page in a frame, which can be narrower than a window, and writes its measurements into the document."""
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,11 @@ def browser() -> str:
 
 @pytest.fixture(scope="module")
 def report() -> str:
-    return page(rich(), made_up_result.cases(made_up_result.HOSTILE, with_images=True))
+    return page(rich(), made_up_result.discrepancies(made_up_result.HOSTILE, with_images=True))
 
 
 def run(browser: str, folder: Path, document: str, *options: str) -> tuple[str, str]:
-    """What the browser made of a page, and what it complained of."""
+    """Output of the browser for a page, and its console messages."""
     file = folder / "page.html"
     file.write_text(document, encoding="utf-8")
     command = [
@@ -86,7 +86,7 @@ def measured(browser: str, folder: Path, document: str, size: tuple[int, int]) -
 
 
 @pytest.mark.parametrize("size", [TELEPHONE, DESK], ids=["telephone", "desk"])
-def test_the_verdict_is_on_the_first_screen_and_nothing_sticks_out(
+def test_the_verdict_is_on_the_first_screen_without_horizontal_overflow(
     browser: str, report: str, tmp_path: Path, size: tuple[int, int]
 ) -> None:
     found = measured(browser, tmp_path, report, size)
@@ -97,27 +97,29 @@ def test_the_verdict_is_on_the_first_screen_and_nothing_sticks_out(
 
 
 @pytest.mark.parametrize("size", [TELEPHONE, DESK], ids=["telephone", "desk"])
-def test_nothing_of_the_history_sticks_out(browser: str, tmp_path: Path, size: tuple[int, int]) -> None:
+def test_the_history_has_no_horizontal_overflow(browser: str, tmp_path: Path, size: tuple[int, int]) -> None:
     runs = [rich(), rich("2026-04-01T10:00:00+00:00", processor="a machine of " + 20 * "long" + " name")]
     assert measured(browser, tmp_path, history.page(runs), size)["wide"] <= size[0]
 
 
-def test_the_page_asks_for_nothing(browser: str, report: str, tmp_path: Path) -> None:
-    asked = measured(browser, tmp_path, report, DESK)["asked"]
-    assert [address for address in asked if not address.startswith("data:")] == []
+def test_the_page_makes_no_requests(browser: str, report: str, tmp_path: Path) -> None:
+    requested = measured(browser, tmp_path, report, DESK)["requested"]
+    assert [address for address in requested if not address.startswith("data:")] == []
 
 
-def test_a_page_that_did_ask_would_be_found(browser: str, tmp_path: Path) -> None:
-    """The policy in the page's head keeps the browser from asking, and the browser says so."""
+def test_the_policy_blocks_external_requests(browser: str, tmp_path: Path) -> None:
+    """The page's content security policy blocks external requests, and the browser reports it."""
     policy = re.search(r"<meta http-equiv[^>]*>", page(made_up_result.quick()))
     assert policy
-    asking = f'<!DOCTYPE html>{policy[0]}<img src="http://photos.invalid/a.jpg"><script>1</script>'
-    _, console = run(browser, tmp_path, asking, "--dump-dom")
+    page_with_requests = (
+        f'<!DOCTYPE html>{policy[0]}<img src="http://photos.invalid/a.jpg"><script>1</script>'
+    )
+    _, console = run(browser, tmp_path, page_with_requests, "--dump-dom")
     assert "photos.invalid" in console
     assert "Content Security Policy" in console
 
 
-def test_light_and_dark_are_two_pictures(browser: str, report: str, tmp_path: Path) -> None:
+def test_light_and_dark_schemes_differ(browser: str, report: str, tmp_path: Path) -> None:
     pictures = []
     for scheme in ("0", "1"):  # dark, light
         picture = tmp_path / f"{scheme}.png"
@@ -130,7 +132,7 @@ def test_light_and_dark_are_two_pictures(browser: str, report: str, tmp_path: Pa
 
 
 def _brightness(picture: Path) -> float:
-    """Mean of all pixels' levels."""
+    """Mean level of all pixels."""
     import cv2
 
     return float(cv2.imread(str(picture)).mean())  # type: ignore[union-attr]

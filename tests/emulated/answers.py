@@ -12,7 +12,7 @@ from typing import Any
 from llvmlite import binding
 
 from benchmarks.harness.options import NAMED
-from benchmarks.parity.photos import Photo, decoded
+from benchmarks.parity.decoded_photos import Photo, decoded
 from model_store.models import MODELS
 from service.recognition.factory import open_recognizer
 from service.recognition.recognizer import Face

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.harness.faces import of_entry
 from benchmarks.parity.comparison import Comparison
-from benchmarks.parity.photos import decoded
+from benchmarks.parity.decoded_photos import decoded
 from benchmarks.parity.reference import WEIGHTS, References
 from model_store.store import WeightStore
 from service.settings import ADVERTISED_AREA

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.parity.photos import Photo, decoded
+from benchmarks.parity.decoded_photos import Photo, decoded
 from service.recognition.ort.providers import CUDA, missing
 from service.settings import ADVERTISED_AREA
 

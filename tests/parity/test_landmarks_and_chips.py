@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.harness.corpus import photos_in
-from benchmarks.parity.photos import decoded
+from benchmarks.parity.decoded_photos import decoded
 from model_store import manifest
 from model_store.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 from service.recognition.faces import chips

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.parity.candidates import started
 from benchmarks.parity.comparison import Comparison
-from benchmarks.parity.photos import decoded
+from benchmarks.parity.decoded_photos import decoded
 from benchmarks.parity.reference import NETWORK, WEIGHTS, References
 from conversion.dat.read_network import read_network
 from conversion.dat.topologies import DESCRIPTOR

@@ -18,7 +18,7 @@ from benchmarks import suite
 from benchmarks.harness import gates
 from benchmarks.harness.results import Result, load
 from benchmarks.parity import pixels
-from benchmarks.parity.photos import Photo, decoded
+from benchmarks.parity.decoded_photos import Photo, decoded
 from benchmarks.parity.reference import WEIGHTS, Reference, References
 from benchmarks.parity.stages import Stages
 from model_store.models import MODELS
@@ -171,14 +171,14 @@ def test_a_fault_turns_its_stage_red_and_no_other(
 
 
 @pytest.fixture
-def decoders() -> Iterator[pixels.Decoders]:
-    with closing(pixels.Decoders()) as opened:
+def decoders() -> Iterator[pixels.DecoderComparison]:
+    with closing(pixels.DecoderComparison()) as opened:
         yield opened
 
 
 def _red_pixels(paths: Sequence[Path]) -> list[str]:
     """Names of the red gates after these files are decoded in this process, where faults are planted."""
-    result, compared = Result(made="", plan="quick", complete=True), pixels.Pixels()
+    result, compared = Result(made="", plan="quick", complete=True), pixels.PixelDifferences()
     for path in paths:
         found = pixels.difference(path)
         assert found is not None
@@ -224,7 +224,7 @@ def test_a_fault_turns_the_whole_run_red(
 
 
 def test_files_are_compared_in_another_process(
-    photos: dict[str, Path], tmp_path: Path, decoders: pixels.Decoders
+    photos: dict[str, Path], tmp_path: Path, decoders: pixels.DecoderComparison
 ) -> None:
     damaged = tmp_path / "damaged.jpg"
     damaged.write_bytes(b"\xff\xd8\xff")

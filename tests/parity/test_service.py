@@ -15,9 +15,9 @@ from benchmarks.harness.corpus import photos_in
 from benchmarks.harness.options import NAMED
 from benchmarks.parity.candidates import started
 from benchmarks.parity.comparison import Comparison
-from benchmarks.parity.photos import Photo, decoded
+from benchmarks.parity.decoded_photos import Photo, decoded
 from benchmarks.parity.reference import WEIGHTS, References
-from benchmarks.parity.section import ask
+from benchmarks.parity.section import query
 from model_store.store import WeightStore
 from service.settings import ADVERTISED_AREA
 from tests.paths import ROOT
@@ -82,7 +82,7 @@ def _compare(photos: list[Photo], store: Path) -> dict[int, Comparison]:
     with started(NAMED, store) as services:
         for photo, reference in references.of(photos, processes=2):
             for model, service in services.items():
-                ask(service, photo, reference.models[model], comparisons[model])
+                query(service, photo, reference.models[model], comparisons[model])
     return comparisons
 
 

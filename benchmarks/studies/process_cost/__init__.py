@@ -1,6 +1,6 @@
-"""The cost of a change in the service's processes: two checkouts of this project, measured in turns.
+"""Cost of a change of the service: two checkouts of this project, measured alternately.
 
     python -m benchmarks.studies.process_cost --before FOLDER --now FOLDER [PHOTO ...]
 
-Each folder is a checkout with an environment in `.venv`; `models` is its model store, where FACE_STORE names none.
+Each folder is a checkout with an environment in `.venv`; `models` is its model store unless FACE_STORE is set.
 """

@@ -1,24 +1,24 @@
-"""The answers of both sides, byte for byte."""
+"""Byte comparison of both sides' answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Given = tuple[bytes, bytes]
-"""A photo and the body of its answer."""
+Exchange = tuple[bytes, bytes]
+"""Photo and body of its answer."""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """How many answers were compared, and how many differ."""
+class ByteComparison:
+    """Numbers of compared and of different answers."""
 
     photos: int
     differ: int
-    """Photos that have another answer now than before, each alone."""
+    """Photos whose answers alone differ between before and now."""
     moved: tuple[int, int]
-    """Answers before and now that differ from the side's own one of the photo alone, among other callers' photos:
-    photos that share a batch may differ in the last digits."""
+    """Answers before and now that differ from the same side's answer of the photo alone. Photos that share a batch with
+    other callers' photos may differ in the last digits."""
     answers: tuple[int, int]
-    """All answers before and now."""
+    """Numbers of answers before and now."""
 
     def __str__(self) -> str:
         shares = ", ".join(
@@ -27,19 +27,19 @@ class Comparison:
         )
         return (
             f"answers, byte for byte: {self.photos - self.differ} of {self.photos} photos the same on both sides; "
-            f"other than alone: {shares}"
+            f"different from alone: {shares}"
         )
 
 
-def compare(before: Sequence[Given], now: Sequence[Given]) -> Comparison:
-    """Compare all answers of two sides. Of each photo, the first answer is the one that it has alone."""
+def compare(before: Sequence[Exchange], now: Sequence[Exchange]) -> ByteComparison:
+    """Compare all answers of two sides. The first answer of each photo is the one alone."""
     alone = [dict(reversed(side)) for side in (before, now)]
     both = alone[0].keys() & alone[1].keys()
     moved = [
         sum(body != first[photo] for photo, body in side)
         for side, first in zip((before, now), alone, strict=True)
     ]
-    return Comparison(
+    return ByteComparison(
         len(both),
         sum(alone[0][photo] != alone[1][photo] for photo in both),
         (moved[0], moved[1]),

@@ -1,4 +1,4 @@
-"""Measurements of a side in one round, as figures by name."""
+"""Measurements of a side in one round: figures by name."""
 
 import http.client
 import itertools
@@ -8,9 +8,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.harness import processes
-from benchmarks.harness.closed_loop import Turn
-from benchmarks.studies.process_cost.cases import AFTER, CASES, MIXED_CALLERS, PROBED, Case, Uploads
-from benchmarks.studies.process_cost.checkouts import Running
+from benchmarks.harness.closed_loop import Trial
+from benchmarks.studies.process_cost.checkouts import RunningCheckout
+from benchmarks.studies.process_cost.workloads import (
+    AFTER,
+    MIXED_CALLERS,
+    PROBED,
+    WORKLOADS,
+    Uploads,
+    Workload,
+)
 
 SMALL = ("/health", "/open")
 PAUSE = 0.02
@@ -18,59 +25,59 @@ PAUSE = 0.02
 
 
 class PhotoFailed(RuntimeError):
-    """A photo had no answer, or another than 200: its side cannot be measured. One line."""
+    """A photo without a 200 answer: its side cannot be measured. One line."""
 
 
-def fresh(running: Running, uploads: Uploads) -> dict[str, float]:
-    """Figures of a service that has just started: its start, its memory, and its peak over photos of mixed sizes.
+def fresh(running: RunningCheckout, uploads: Uploads) -> dict[str, float]:
+    """Figures of a fresh service: start-up time, memory, and peak over photos of mixed sizes.
 
     Memory in MiB is that of the process tree, as benchmarks/harness/processes.py counts it.
     """
     process = running.service.process.pid
     assert running.side.ready_after is not None
     found = {"start to /ready, s": running.side.ready_after, "idle, MiB": processes.resident_memory(process)}
-    _turn(running, uploads.repeated(CASES[0].megapixels, AFTER), 1)
+    _checked_trial(running, uploads.repeated(WORKLOADS[0].megapixels, AFTER), 1)
     found[f"after {AFTER} photos, MiB"] = processes.resident_memory(process)
     running.service.peak_memory(forget=True)
-    _turn(running, uploads.mixed, MIXED_CALLERS)
+    _checked_trial(running, uploads.mixed, MIXED_CALLERS)
     found["peak, mixed sizes, MiB"] = running.service.peak_memory()
     return found
 
 
-def turn(running: Running, case: Case, uploads: Uploads) -> dict[str, float]:
-    """Figures of a case: photos per second, CPU seconds, and of one caller the median latency."""
-    taken = _turn(running, uploads.of(case), case.callers)
-    assert taken.cpu_seconds is not None
-    found = {f"{case}: photos per second": taken.photos_per_second}
-    if case.callers == 1:
-        found = {f"{case}: latency, ms": 1000 * statistics.median(taken.latencies), **found}
-    return {**found, f"{case}: CPU seconds per photo": taken.cpu_seconds / len(taken.answers)}
+def trial(running: RunningCheckout, workload: Workload, uploads: Uploads) -> dict[str, float]:
+    """Figures of a workload: photos per second, CPU seconds, and for one caller the median latency."""
+    measured = _checked_trial(running, uploads.of(workload), workload.callers)
+    assert measured.cpu_seconds is not None
+    found = {f"{workload}: photos per second": measured.photos_per_second}
+    if workload.callers == 1:
+        found = {f"{workload}: latency, ms": 1000 * statistics.median(measured.latencies), **found}
+    return {**found, f"{workload}: CPU seconds per photo": measured.cpu_seconds / len(measured.responses)}
 
 
-def probed(running: Running, uploads: Uploads) -> dict[str, float]:
-    """99th percentiles in ms of small requests while the callers of `PROBED` work."""
-    over = threading.Event()
+def probed(running: RunningCheckout, uploads: Uploads) -> dict[str, float]:
+    """99th percentiles in ms of small requests under the load of `PROBED`."""
+    finished = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        working = pool.submit(_turn, running, uploads.of(PROBED), PROBED.callers)
-        working.add_done_callback(lambda _: over.set())
-        taken = _small_requests(running, over)
+        working = pool.submit(_checked_trial, running, uploads.of(PROBED), PROBED.callers)
+        working.add_done_callback(lambda _: finished.set())
+        taken = _small_requests(running, finished)
         working.result()
     return {
-        f"{path} beside {PROBED.callers} callers, 99 %, ms": statistics.quantiles(
+        f"{path} during {PROBED.callers} callers, 99 %, ms": statistics.quantiles(
             seconds, n=100, method="inclusive"
         )[-1]
         for path, seconds in taken.items()
     }
 
 
-def _small_requests(running: Running, until: threading.Event) -> dict[str, list[float]]:
-    """Milliseconds of each small request, connection included, until the event is set."""
+def _small_requests(running: RunningCheckout, until: threading.Event) -> dict[str, list[float]]:
+    """Latencies in ms of small requests, connection included, until the event is set."""
     taken: dict[str, list[float]] = {path: [] for path in SMALL}
     paths = itertools.cycle(SMALL)
     while not until.wait(PAUSE):
         path = next(paths)
         start = time.perf_counter()
-        # Not httpx, which takes a millisecond for a connection: as long as the answer itself.
+        # Not httpx, whose connection takes a millisecond, as long as the answer itself.
         connection = http.client.HTTPConnection("127.0.0.1", running.service.port)
         connection.request("GET", path, headers={"x-api-key": running.client.headers["x-api-key"]})
         answer = connection.getresponse()
@@ -82,8 +89,8 @@ def _small_requests(running: Running, until: threading.Event) -> dict[str, list[
     return taken
 
 
-def _turn(running: Running, photos: list[bytes], callers: int) -> Turn:
-    taken = running.side.turn(photos, callers)
+def _checked_trial(running: RunningCheckout, photos: list[bytes], callers: int) -> Trial:
+    taken = running.side.trial(photos, callers)
     if taken.failures:
         raise PhotoFailed(f"{running.side.name}: {len(taken.failures)} photos failed: {taken.failures[0]}")
     return taken

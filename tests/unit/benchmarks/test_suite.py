@@ -1,4 +1,4 @@
-"""A run as its user starts it: what it leaves behind, how it ends, and that nothing measured is lost."""
+"""A run from the command line: files, exit status, and figures kept after a failure."""
 
 import os
 import shutil
@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks import suite
 from benchmarks.harness.options import parse
-from benchmarks.harness.plan import Step
 from benchmarks.harness.results import Result, load
+from benchmarks.harness.steps import Step
 from benchmarks.roofline import section as roofline
 from service.recognition.contract import EngineError
 from tests.paths import ROOT
@@ -48,7 +48,7 @@ def _run(*arguments: object, **environment: str) -> "subprocess.CompletedProcess
 
 @pytest.fixture(scope="module")
 def done(folder: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run of the parity part left behind."""
+    """Output folder of a finished parity run."""
     out = tmp_path_factory.mktemp("out")
     run = _run(folder, "--only", "parity", "--store", store, "--out", out, "--record", out / "answers")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -58,7 +58,7 @@ def done(folder: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.mark.slow
-def test_a_run_leaves_a_result_and_a_page(done: Path) -> None:
+def test_a_run_writes_a_result_and_a_report(done: Path) -> None:
     result = load(done / "result.json")
     assert result.complete
     assert result.status == "green"
@@ -107,7 +107,7 @@ def test_recorded_answers_are_a_baseline(done: Path, folder: Path, store: Path, 
 
 
 @pytest.mark.slow
-def test_a_baseline_that_knows_no_photo_is_not_green(
+def test_a_baseline_without_the_photos_is_red(
     done: Path, photos: dict[str, Path], store: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "photos").mkdir()
@@ -117,29 +117,29 @@ def test_a_baseline_that_knows_no_photo_is_not_green(
         *("--against", done / "answers"),
     )
     assert run.returncode == 1
-    assert "1 photos are unknown to the baseline" in run.stderr
+    assert "1 photos have no answers in the baseline" in run.stderr
     assert load(tmp_path / "result.json").status == "red"
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "says"),
+    ("error", "status", "message"),
     [
-        (KeyboardInterrupt(), 130, "before its end"),
+        (KeyboardInterrupt(), 130, "incomplete"),
         (EngineError("the device went away"), 1, "the device went away"),
         (ZeroDivisionError(), 1, "Traceback"),
     ],
 )
-def test_what_was_measured_before_the_end_is_kept(
+def test_keeps_the_figures_measured_before_a_failure(
     error: BaseException,
     status: int,
-    says: str,
+    message: str,
     folder: Path,
     store: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One round of the roofline is measured, and the second one does not come to its end."""
+    """One round of the roofline is measured, and the second one fails."""
     real = roofline.steps
 
     def steps(rounds: int, store: Path, result: Result, stack: ExitStack) -> list[Step]:
@@ -149,10 +149,10 @@ def test_what_was_measured_before_the_end_is_kept(
         raise error
 
     monkeypatch.setattr(roofline, "steps", steps)
-    asked = [str(folder), "--only", "roofline", "--store", str(store), "--out", str(tmp_path)]
-    assert suite.main(asked) == status
+    arguments = [str(folder), "--only", "roofline", "--store", str(store), "--out", str(tmp_path)]
+    assert suite.main(arguments) == status
     printed = capsys.readouterr()
-    assert says in printed.out + printed.err
+    assert message in printed.out + printed.err
     result = load(tmp_path / "result.json")
     assert not result.complete
     assert result.status == "red"
@@ -161,26 +161,26 @@ def test_what_was_measured_before_the_end_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
-        (["/absent"], "is no folder"),
+        (["/absent"], "is not a folder"),
         (["--against", "/absent.gz", "--only", "parity"], "holds no recorded answers"),
         (["--candidate", "http://127.0.0.1:9", "--only", "parity"], "does not name a model"),
-        (["--threads", "4096"], "cores were asked for"),
+        (["--threads", "4096"], "cores were requested"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(
-    arguments: list[str], says: str, photos: dict[str, Path], store: Path, tmp_path: Path
+def test_an_invalid_run_ends_with_a_one_line_error(
+    arguments: list[str], message: str, photos: dict[str, Path], store: Path, tmp_path: Path
 ) -> None:
-    del photos  # they are in the cache, and not downloaded by the run
+    del photos  # fills the cache, so that the run does not download them
     run = _run(*arguments, "--store", store, "--out", tmp_path, API_KEY="key")
     assert run.returncode == 2
-    assert says in run.stderr
+    assert message in run.stderr
     assert "Traceback" not in run.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_service_without_a_key_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_requires_the_key_of_a_running_service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--beside", "http://localhost", "--key-file", str(tmp_path / "absent")])
-    assert "wants its key" in capsys.readouterr().err
+    assert "API key of the service is missing" in capsys.readouterr().err

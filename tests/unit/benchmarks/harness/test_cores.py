@@ -1,4 +1,4 @@
-"""Holding a program to some of its cores."""
+"""Restriction of a program to some of its cores."""
 
 import os
 import subprocess
@@ -15,21 +15,21 @@ _HELD = """
 import os, sys
 print("started", flush=True)
 from benchmarks.harness import cores
-cores.hold_to(1)
+cores.restrict_to(1)
 print(len(os.sched_getaffinity(0)), sys.argv[1:])
 """
 
 
-def test_a_program_starts_anew_on_its_cores() -> None:
-    said = subprocess.run(
+def test_reexecutes_the_program_on_its_cores() -> None:
+    lines = subprocess.run(
         [sys.executable, "-c", _HELD, "an argument"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     several = len(os.sched_getaffinity(0)) > 1
-    assert said.count("started") == (2 if several else 1)
-    assert said[-1] == "1 ['an argument']"
+    assert lines.count("started") == (2 if several else 1)
+    assert lines[-1] == "1 ['an argument']"
 
 
 @pytest.mark.parametrize("number", [0, 100_000])
-def test_cores_that_are_not_there_are_refused(number: int) -> None:
-    with pytest.raises(ValueError, match=f"{number} cores were asked for"):
-        cores.hold_to(number)
+def test_rejects_an_impossible_number_of_cores(number: int) -> None:
+    with pytest.raises(ValueError, match=f"{number} cores were requested"):
+        cores.restrict_to(number)

@@ -1,4 +1,4 @@
-"""What a folder says about its photos."""
+"""Photos and annotations of a folder."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_photos_of_all_folders_and_nothing_else(folder: Path) -> None:
+def test_finds_photos_recursively_and_nothing_else(folder: Path) -> None:
     corpus = read(folder)
     assert [corpus.name(photo) for photo in corpus.photos] == ["a.jpg", "b.JPG", "trip/c.png"]
     assert corpus.pairs == []
     assert corpus.boxes is None
 
 
-def test_pairs_and_boxes_beside_them(folder: Path) -> None:
+def test_reads_pairs_and_boxes(folder: Path) -> None:
     (folder / "pairs.csv").write_text("file_a,file_b,same\na.jpg,b.JPG,1\na.jpg,trip/c.png,0\n")
     (folder / "marked_boxes.csv").write_text("file,left,top,width,height\na.jpg,10,20,30,40\n")
     corpus = read(folder)
@@ -31,14 +31,14 @@ def test_pairs_and_boxes_beside_them(folder: Path) -> None:
     assert corpus.boxes == {"a.jpg": [Rectangle(10, 20, 39, 59)]}
 
 
-def test_a_manifest_with_people_makes_pairs(folder: Path) -> None:
+def test_derives_pairs_from_a_manifest(folder: Path) -> None:
     (folder / "manifest.csv").write_text("file,identity\na.jpg,ann\nb.JPG,ann\ntrip/c.png,bob\n")
     same = {(pair.first, pair.second): pair.same for pair in read(folder).pairs}
     assert same == {("a.jpg", "b.JPG"): True, ("a.jpg", "trip/c.png"): False, ("b.JPG", "trip/c.png"): False}
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "message"),
     [
         ("pairs.csv", "a,b\n", "has no column file_a, file_b, same"),
         ("pairs.csv", "file_a,file_b,same\na.jpg,b.JPG,true\n", "`same` is 1 or 0, not 'true'"),
@@ -46,19 +46,19 @@ def test_a_manifest_with_people_makes_pairs(folder: Path) -> None:
         ("boxes.csv", "file,left,top,width,height\na.jpg,1\n", "boxes.csv"),
     ],
 )
-def test_a_file_that_cannot_be_understood_is_named(folder: Path, name: str, content: str, says: str) -> None:
+def test_names_a_malformed_file(folder: Path, name: str, content: str, message: str) -> None:
     (folder / name).write_text(content)
-    with pytest.raises(CorpusError, match=says):
+    with pytest.raises(CorpusError, match=message):
         read(folder)
 
 
-def test_a_file_in_another_encoding_is_named(folder: Path) -> None:
+def test_names_a_file_in_another_encoding(folder: Path) -> None:
     (folder / "pairs.csv").write_bytes("file_a,file_b,same,größe\n".encode("latin-1"))
     with pytest.raises(CorpusError, match=r"pairs\.csv"):
         read(folder)
 
 
-def test_many_people_make_a_bounded_number_of_pairs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_the_number_of_derived_pairs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "manifest.csv").write_text(
         "file,identity\n" + "".join(f"{n}.jpg,{n % 7}\n" for n in range(100))
     )
@@ -68,14 +68,14 @@ def test_many_people_make_a_bounded_number_of_pairs(folder: Path, monkeypatch: p
     assert {pair.same for pair in pairs} == {True, False}
 
 
-def test_no_folder_and_no_photos(tmp_path: Path) -> None:
+def test_rejects_a_missing_folder_and_one_without_photos(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no photos"):
         read(tmp_path)
-    with pytest.raises(CorpusError, match="is no folder"):
+    with pytest.raises(CorpusError, match="is not a folder"):
         read(tmp_path / "absent")
 
 
-def test_few_photos_come_from_all_over_the_list() -> None:
+def test_spreads_a_selection_over_the_list() -> None:
     paths = [Path(str(number)) for number in range(10)]
     assert spread(paths, 3) == [paths[0], paths[3], paths[6]]
     assert spread(paths, 20) == paths

@@ -1,4 +1,4 @@
-"""From figures to a colour: red where a bound is broken, never green where nothing, or too little, was measured."""
+"""Verdicts of gates: red beyond a bound, and never green with too little data."""
 
 import pytest
 from pydantic import ValidationError
@@ -61,14 +61,14 @@ def test_any_difference_is_red(metric: str, value: float) -> None:
     assert result.status == "red"
 
 
-def test_a_run_that_was_interrupted_is_never_green() -> None:
+def test_an_interrupted_run_is_never_green() -> None:
     result = _result()
     result.complete = False
     assert result.status == "red"
 
 
 @pytest.mark.parametrize(("faces", "pairs"), [(199, 50), (200, 49), (0, 0)])
-def test_of_few_faces_or_pairs_the_accuracy_abstains(faces: int, pairs: int) -> None:
+def test_accuracy_abstains_with_few_faces_or_pairs(faces: int, pairs: int) -> None:
     result = _result(faces, pairs)
     assert _statuses(result, "accurate") == {"abstains"}
     assert all(
@@ -76,28 +76,28 @@ def test_of_few_faces_or_pairs_the_accuracy_abstains(faces: int, pairs: int) -> 
     )
 
 
-def test_of_few_faces_what_is_wrong_is_still_told() -> None:
+def test_accuracy_reports_a_breach_on_few_faces() -> None:
     result = _result(199, 50, lost=1.0)
     assert _statuses(result, "accurate") == {"abstains"}
     assert any("beyond the bound" in verdict.says for verdict in result.verdicts)
 
 
-def test_of_enough_faces_the_accuracy_has_a_say() -> None:
+def test_accuracy_is_judged_with_enough_faces() -> None:
     assert _statuses(_result(200, 50), "accurate") == {"green"}
     assert "red" in _statuses(_result(200, 50, lost=1.0), "accurate")
 
 
-def test_without_a_face_nothing_is_judged() -> None:
+def test_abstains_without_a_face() -> None:
     result = _result(0)
     assert result.status == "abstains"
-    assert banner(result).says == "Not judged"
+    assert banner(result).headline == "Not judged"
 
 
-def test_a_face_too_many_is_red_where_there_should_be_none() -> None:
+def test_an_extra_face_is_red_without_reference_faces() -> None:
     assert _result(0, 0, 0.0, 0.0, **{"faces differing": 1.0}).status == "red"
 
 
-def test_one_model_without_faces_neither_hides_nor_judges_another() -> None:
+def test_a_model_without_faces_does_not_affect_another() -> None:
     result = _result(0)
     empty = [figure.key for figure in result.figures if figure.key.model == 4]
     for key in empty:
@@ -107,7 +107,7 @@ def test_one_model_without_faces_neither_hides_nor_judges_another() -> None:
     assert together(verdicts(result, ["parity"])) == "red"
 
 
-def test_a_photo_that_the_baseline_does_not_know_is_red() -> None:
+def test_a_photo_missing_from_the_baseline_is_red() -> None:
     assert _result(unknown=1.0).status == "red"
 
 
@@ -115,7 +115,7 @@ def test_a_photo_that_the_baseline_does_not_know_is_red() -> None:
     ("rounds", "status"),
     [((1.5, 1.5, 1.5), "green"), ((0.5, 0.5, 0.5), "red"), ((0.2, 1.1, 2.0), "abstains")],
 )
-def test_a_ratio_within_its_noise_is_no_verdict(rounds: tuple[float, ...], status: Status) -> None:
+def test_abstains_if_the_bound_is_within_the_noise(rounds: tuple[float, ...], status: Status) -> None:
     result = Result(made="", plan="quick", complete=True)
     key = Key(
         section="throughput", model=4, megapixels=1.2, callers=1, side="library against dlib", metric="failed"
@@ -125,8 +125,8 @@ def test_a_ratio_within_its_noise_is_no_verdict(rounds: tuple[float, ...], statu
     assert verdict.status == status
 
 
-def test_the_bounds_are_those_by_which_problems_are_told() -> None:
-    """They stand where a person changes them, and where a line is printed."""
+def test_the_bounds_equal_the_tolerances_of_problems() -> None:
+    """The same bounds are in gates.toml, for the verdict, and in code, for the list of problems."""
     bounds = {
         gate.figures.rsplit("/", 1)[1]: gate.at_most for gate in rules().gate if "model" in gate.figures
     }
@@ -135,14 +135,14 @@ def test_the_bounds_are_those_by_which_problems_are_told() -> None:
     assert bounds["compute difference"] == SAME_DESCRIPTOR
 
 
-def test_what_was_not_measured_is_not_green() -> None:
+def test_abstains_without_figures() -> None:
     empty = Result(made="", plan="quick", complete=True)
-    said = verdicts(empty, ["parity", "accuracy", "throughput"])
-    assert {verdict.status for verdict in said} == {"abstains"}
-    assert {verdict.says for verdict in said} == {"not measured"}
+    found = verdicts(empty, ["parity", "accuracy", "throughput"])
+    assert {verdict.status for verdict in found} == {"abstains"}
+    assert {verdict.says for verdict in found} == {"not measured"}
 
 
-def test_a_share_counts_against_what_stands_beside_it() -> None:
+def test_a_share_is_relative_to_its_companion_metric() -> None:
     gate = Gate(
         name="", question="same", figures="parity/chips/faces differing", at_most=0.005, share_of="faces"
     )
@@ -154,12 +154,12 @@ def test_a_share_counts_against_what_stands_beside_it() -> None:
     assert gate.verdict(result).status == "red"  # type: ignore[union-attr]
 
 
-def test_a_gate_has_one_bound() -> None:
+def test_rejects_a_gate_without_exactly_one_bound() -> None:
     with pytest.raises(ValidationError, match="one of at_most and at_least"):
         Gate(name="", question="same", figures="*")
 
 
-def test_every_gate_speaks_of_figures_that_exist() -> None:
+def test_every_gate_refers_to_existing_metrics() -> None:
     for rule in [*rules().gate, *rules().compare]:
         metric = rule.figures.rsplit("/", 1)[1]
         assert metric in METRICS or metric.endswith("*"), rule.figures

@@ -1,4 +1,4 @@
-"""The load generator against a real service, and against servers that answer nonsense."""
+"""HTTP calls to a real service, and to servers with malformed answers."""
 
 import threading
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.harness import http_calls as load
-from benchmarks.harness.closed_loop import closed_loop
+from benchmarks.harness import http_calls
+from benchmarks.harness.closed_loop import run_closed_loop
 from benchmarks.harness.running import free_port, serving
-from tests.unit.benchmarks.throughput.conftest import Upload
+from tests.unit.benchmarks.conftest import Upload
 
 
 @pytest.fixture(scope="module")
@@ -22,45 +22,49 @@ def service(store: Path) -> Iterator[httpx.Client]:
 
 
 def test_photos_latencies_and_faces_are_counted(service: httpx.Client, upload: Upload) -> None:
-    call = load.opened(str(service.base_url), service.headers["x-api-key"])
-    turn = closed_loop(call, [upload(0.3)] * 7, 3)
-    assert turn.failures == []
-    assert len(turn.latencies) == turn.faces == 7
-    assert turn.photos_per_second == 7 / turn.seconds
-    assert max(turn.latencies) <= turn.seconds
+    call = http_calls.service_call(str(service.base_url), service.headers["x-api-key"])
+    trial = run_closed_loop(call, [upload(0.3)] * 7, 3)
+    assert trial.failures == []
+    assert len(trial.latencies) == trial.faces == 7
+    assert trial.photos_per_second == 7 / trial.seconds
+    assert max(trial.latencies) <= trial.seconds
 
 
 def test_an_address_needs_no_scheme(service: httpx.Client, upload: Upload) -> None:
-    call = load.opened(f"127.0.0.1:{service.base_url.port}/", service.headers["x-api-key"])
-    assert closed_loop(call, [upload(0.02)], 1).failures == []
+    call = http_calls.service_call(f"127.0.0.1:{service.base_url.port}/", service.headers["x-api-key"])
+    assert run_closed_loop(call, [upload(0.02)], 1).failures == []
 
 
 def test_every_status_but_200_is_a_failure(service: httpx.Client, upload: Upload) -> None:
-    turn = closed_loop(load.opened(str(service.base_url), "another key"), [upload(0.02)] * 4, 2)
-    assert turn.failures == ["status 401"] * 4
-    assert turn.latencies == []
-    assert turn.photos_per_second == 0
-    assert turn.latency(50) is None
+    trial = run_closed_loop(
+        http_calls.service_call(str(service.base_url), "another key"), [upload(0.02)] * 4, 2
+    )
+    assert trial.failures == ["status 401"] * 4
+    assert trial.latencies == []
+    assert trial.photos_per_second == 0
+    assert trial.latency(50) is None
 
 
-def test_a_service_that_is_not_there_is_a_failure() -> None:
-    turn = closed_loop(load.opened(f"http://127.0.0.1:{free_port()}", "key"), [b"photo"], 1)
-    assert "ConnectError" in turn.failures[0]
+def test_an_unreachable_service_is_a_failure() -> None:
+    trial = run_closed_loop(http_calls.service_call(f"http://127.0.0.1:{free_port()}", "key"), [b"photo"], 1)
+    assert "ConnectError" in trial.failures[0]
 
 
 @pytest.mark.not_quick
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"faces": null}', b'{"faces": [{"left": 1}]}'])
-def test_an_answer_that_is_not_the_apps_is_a_failure(body: bytes) -> None:
+def test_a_malformed_answer_is_a_failure(body: bytes) -> None:
     with _server(body) as (port, _):
-        assert len(closed_loop(load.opened(f"http://127.0.0.1:{port}", "key"), [b"photo"], 1).failures) == 1
+        call = http_calls.service_call(f"http://127.0.0.1:{port}", "key")
+        assert len(run_closed_loop(call, [b"photo"], 1).failures) == 1
 
 
 @pytest.mark.not_quick
-def test_calls_are_the_apps() -> None:
+def test_requests_equal_those_of_the_app() -> None:
     with _server(b'{"faces": []}') as (port, requests):
-        turn = closed_loop(load.opened(f"http://127.0.0.1:{port}", "the key"), [b"\xff\xd8\xff"] * 6, 2)
-    assert turn.failures == []
-    assert len({connection for connection, _, _ in requests}) == 6, "a connection each"
+        call = http_calls.service_call(f"http://127.0.0.1:{port}", "the key")
+        trial = run_closed_loop(call, [b"\xff\xd8\xff"] * 6, 2)
+    assert trial.failures == []
+    assert len({connection for connection, _, _ in requests}) == 6, "one connection per request"
     for _, key, body in requests:
         assert key == "the key"
         assert b'name="file"; filename="/srv/nextcloud/tmp/oc_tmp_6fbe56"\r\n' in body
@@ -69,7 +73,7 @@ def test_calls_are_the_apps() -> None:
 
 @contextmanager
 def _server(answer: bytes) -> Iterator[tuple[int, list[tuple[int, str | None, bytes]]]]:
-    """Its port, and the requests so far: the caller's port, its key and the body."""
+    """Port of the server, and its requests so far: client port, key and body."""
     requests: list[tuple[int, str | None, bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""CPU seconds and memory of process trees, read from outside."""
+"""CPU seconds and memory of process trees, read from /proc."""
 
 import os
 import signal
@@ -24,13 +24,13 @@ if not child:
     signal.pause()
 os.read(line, 1)
 """
-"""A child that has done something and waits; it ends with the test below."""
+"""Process with a child that runs `inside` and waits; `_running` kills it."""
 _BURN = "import time\nwhile time.process_time() < {seconds}: pass\n"
 
 
 @contextmanager
 def _running(code: str) -> Iterator[int]:
-    """A process that has run this and waits."""
+    """Process that has run this code and waits."""
     waiting = f"{code}\nprint('done', flush=True)\ninput()"
     with subprocess.Popen(
         [sys.executable, "-c", waiting], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -62,22 +62,22 @@ def test_children_count_too(ended: bool) -> None:
         assert cpu_seconds(process) > 0.35
 
 
-def test_a_process_that_has_ended_has_no_memory() -> None:
+def test_memory_of_an_ended_process_raises() -> None:
     with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        process.stdout.read()  # its end: then it is a zombie, or about to be one
+        process.stdout.read()  # returns at its exit: it is a zombie, or about to be one
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with pytest.raises(ProcessLookupError):
             peak_memory(process.pid)
 
 
-def test_a_peak_can_be_forgotten() -> None:
+def test_resets_a_peak() -> None:
     with _running("memory = bytearray(100 << 20)\ndel memory") as process:
         assert peak_memory(process, forget=True) > 100
         assert peak_memory(process) < 100
 
 
-def test_a_family_is_a_process_and_its_descendants() -> None:
+def test_a_process_tree_has_all_descendants() -> None:
     code = _FORK.format(inside="grandchild = os.fork()")
     with _running(code) as process:
         first, child, grandchild = family(process)
@@ -103,7 +103,7 @@ def test_memory_of_children_counts() -> None:
         assert 100 < peak_memory(process) < 150
 
 
-def test_a_peak_of_children_can_be_forgotten() -> None:
+def test_resets_the_peak_of_children() -> None:
     with _running(_FORK.format(inside="memory = bytearray(100 << 20); del memory")) as process:
         assert peak_memory(process, forget=True) > 100
         assert peak_memory(process) < 100

@@ -14,17 +14,17 @@ code = "import sys; print(1, file=sys.stderr, flush=True); sys.stdin.read()"
 words = sys.argv[1].split()
 subprocess.Popen([sys.executable, "-c", code, *words], stdin=subprocess.PIPE).wait()
 """
-"""A process with a child that has the first argument's words in its command line, and that ends with the process."""
+"""Process with a child whose command line has the words of the first argument, and which ends with the process."""
 
 
 @pytest.mark.slow
-def test_a_service_can_be_asked_thousands_of_times(store: Path) -> None:
-    """Its log has to go somewhere: a pipe that nobody reads is full after some 750 requests."""
+def test_a_service_answers_thousands_of_requests(store: Path) -> None:
+    """Its log must be read: an unread pipe is full after about 750 requests."""
     with running.serving({"FACE_STORE": str(store), "FACE_MODEL": "3"}) as (_, client):
         assert {client.get("/health").status_code for _ in range(2000)} == {200}
 
 
-def test_a_service_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_reports_why_a_service_cannot_start(tmp_path: Path) -> None:
     with (
         pytest.raises(running.ServiceDied, match="python -m model_store fetch"),
         running.serving({"FACE_STORE": str(tmp_path)}),
@@ -43,7 +43,7 @@ def _started(words: str) -> Iterator[running.Service]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_worker_is_found_by_its_command_line() -> None:
+def test_finds_the_worker_by_its_command_line() -> None:
     with _started("-m service.worker 5") as service:
         first, child = service.family()
         assert first == service.process.pid
@@ -51,6 +51,6 @@ def test_a_worker_is_found_by_its_command_line() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_service_without_a_worker_is_its_own() -> None:
+def test_without_a_worker_the_service_itself_is_returned() -> None:
     with _started("-m service.workers 5") as service:
         assert service.worker_pid == service.process.pid

@@ -1,4 +1,4 @@
-"""Pages that several processes map, by the kernel's own words (proc(5))."""
+"""Shared pages from the text of smaps (proc(5))."""
 
 from benchmarks.harness.shared_pages import Mapping, anonymous_shared, mappings
 
@@ -20,17 +20,17 @@ Anonymous:             0 kB
 """
 
 
-def test_mappings_of_files_are_read_and_others_left_out() -> None:
+def test_reads_only_mappings_of_files() -> None:
     assert list(mappings(SMAPS)) == [
         Mapping("fe:00 5309127 00028000", 1000 - 16),
         Mapping("00:01 77 00000000", 1024),
     ]
 
 
-def test_anonymous_pages_beyond_their_proportion_are_shared() -> None:
+def test_anonymous_pages_above_their_pss_are_shared() -> None:
     rollup = "Rss: 900 kB\nPss: 500 kB\nPss_Anon:   300 kB\nAnonymous:     450 kB\nAnonHugePages:   0 kB\n"
     assert anonymous_shared(rollup) == 150
 
 
-def test_a_kernel_without_proportions_of_anonymous_pages_shares_none() -> None:
+def test_a_kernel_without_pss_anon_shares_none() -> None:
     assert anonymous_shared("Rss: 900 kB\nPss: 500 kB\nAnonymous: 450 kB\n") == 0

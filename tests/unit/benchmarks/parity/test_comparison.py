@@ -1,4 +1,4 @@
-"""The comparison itself: it sees every kind of difference, and counts what upstream's overlap would change."""
+"""The comparison detects every kind of difference; verdicts changed by upstream's overlap rule are counted."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def _answer() -> dict[str, Any]:
     return {"filename": "photo", "faces-count": 1, "faces": [face]}
 
 
-def test_equal_answers_are_equal() -> None:
+def test_equal_answers_have_no_problems() -> None:
     comparison = Comparison()
     comparison.add("photo", of_answer(_answer()), [TRUTH])
     assert comparison.problems == []
@@ -61,34 +61,34 @@ def test_a_planted_difference_is_a_problem(plant: Callable[[dict[str, Any]], obj
     assert len(comparison.problems) == 1
 
 
-def test_an_answer_that_miscounts_its_faces_is_none() -> None:
+def test_rejects_an_answer_with_a_wrong_face_count() -> None:
     with pytest.raises(KeyError, match="faces-count is 0"):
         of_answer({**_answer(), "faces-count": 0})
 
 
-def test_faces_in_another_order_are_a_problem_and_still_matched() -> None:
+def test_a_different_order_is_a_problem_and_faces_still_match() -> None:
     comparison = Comparison()
     comparison.add("photo", [OTHER, TRUTH], [TRUTH, OTHER])
-    assert [str(problem) for problem in comparison.problems] == ["photo: the faces are in another order"]
+    assert [str(problem) for problem in comparison.problems] == ["photo: faces in a different order"]
     assert [(match.reference, match.candidate) for match in comparison.matches] == [
         (TRUTH, TRUTH),
         (OTHER, OTHER),
     ]
 
 
-def test_faces_are_matched_by_their_overlap_and_once() -> None:
+def test_matches_faces_by_overlap_and_only_once() -> None:
     near = replace(TRUTH, rectangle=Rectangle(12, 20, 112, 120))
     assert matched([TRUTH, near, OTHER], [near, TRUTH]) == [(TRUTH, TRUTH), (near, near)]
 
 
-def test_a_face_on_the_other_side_of_the_confidence_threshold_is_counted() -> None:
+def test_counts_a_confidence_that_crosses_the_threshold() -> None:
     comparison = Comparison()
     comparison.add("photo", [replace(TRUTH, confidence=0.990001)], [replace(TRUTH, confidence=0.989999)])
-    assert comparison.problems == []  # within the tolerance, yet a person would see it
+    assert comparison.problems == []  # within the tolerance, yet visible in the app
     assert comparison.crossings == 1
 
 
-def test_another_descriptor_from_compute_is_a_problem() -> None:
+def test_a_different_answer_from_compute_is_a_problem() -> None:
     comparison = Comparison()
     comparison.add_computed("photo", TRUTH, TRUTH)
     assert comparison.problems == []
@@ -97,7 +97,7 @@ def test_another_descriptor_from_compute_is_a_problem() -> None:
     assert len(comparison.problems) == 2
 
 
-def test_an_unanswered_photo_is_counted_and_its_faces_too() -> None:
+def test_counts_an_unanswered_photo_and_its_faces() -> None:
     comparison = Comparison()
     comparison.fail("photo", "/detect: 503", [TRUTH])
     result = Result(made="", plan="quick")
@@ -115,7 +115,7 @@ def test_an_unanswered_photo_is_counted_and_its_faces_too() -> None:
         (Rectangle(80, 90, 210, 220), 1),  # a corner shared: upstream takes it for a confirmation
     ],
 )
-def test_verdicts_that_upstreams_overlap_changes(hog: Rectangle, changed: int) -> None:
+def test_counts_verdicts_changed_by_upstreams_overlap(hog: Rectangle, changed: int) -> None:
     confirmed = hog == TRUTH.rectangle
     judged = replace(TRUTH, confidence=1.05 if confirmed else 1.05 * 0.8)
     assert changed_verdicts(Reference({1: (TRUTH,), 4: (judged,)}, (hog,), {})) == changed

@@ -1,4 +1,4 @@
-"""The page of a result: what it must say, what it must never say, and that it needs nothing but itself."""
+"""Report page: required and forbidden content, and independence of external files."""
 
 import re
 from html.parser import HTMLParser
@@ -17,7 +17,7 @@ VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
 class Parsed(HTMLParser):
-    """The page's elements, and a complaint for each tag that does not balance."""
+    """Elements of the page, and a complaint for each unbalanced tag."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -45,15 +45,15 @@ class Parsed(HTMLParser):
 
 
 def banner(text: str) -> tuple[str, str]:
-    """The verdict's look and its words."""
+    """Status and headline of the verdict."""
     found = re.search(r'<div class="banner (\w+)" id="verdict".*?<strong>(.*?)</strong>', text, re.DOTALL)
     assert found
     return found[1], found[2]
 
 
 @pytest.mark.not_quick
-def test_the_page_is_sound_and_needs_nothing_but_itself() -> None:
-    parsed = Parsed(page(rich(), made_up_result.cases(with_images=True)))
+def test_the_page_is_well_formed_and_self_contained() -> None:
+    parsed = Parsed(page(rich(), made_up_result.discrepancies(with_images=True)))
     assert not parsed.complaints
     assert not {"script", "link", "iframe", "object", "embed", "base"} & {tag for tag, _ in parsed.elements}
     references = [*parsed.having("src"), *parsed.having("href"), *parsed.having("xlink:href")]
@@ -67,64 +67,64 @@ def test_the_page_is_sound_and_needs_nothing_but_itself() -> None:
 
 
 @pytest.mark.not_quick
-def test_two_pages_of_one_result_are_the_same() -> None:
+def test_rendering_is_deterministic() -> None:
     assert page(rich()) == page(rich())
 
 
-def test_a_hostile_name_stays_a_name() -> None:
+def test_escapes_hostile_names() -> None:
     result = rich(processor=HOSTILE)
     result.verdicts.append(Verdict(gate=HOSTILE, question="same", status="red", says=HOSTILE))
-    text = page(result, made_up_result.cases(HOSTILE, with_images=True))
+    text = page(result, made_up_result.discrepancies(HOSTILE, with_images=True))
     parsed = Parsed(text)
     assert not parsed.complaints
     assert not parsed.having("onerror")
     assert HOSTILE not in text
-    assert f"The answer of baseline, drawn on {HOSTILE}" in parsed.having("alt")
+    assert f"Face of the baseline, drawn on {HOSTILE}" in parsed.having("alt")
 
 
-def test_a_name_that_is_no_text_can_be_written() -> None:
+def test_replaces_bytes_that_are_not_utf8_in_names() -> None:
     assert (
         "gr\N{REPLACEMENT CHARACTER}n.jpg"
-        in page(quick(), made_up_result.cases("gr\udcfcn.jpg")).encode().decode()
+        in page(quick(), made_up_result.discrepancies("gr\udcfcn.jpg")).encode().decode()
     )
 
 
 @pytest.mark.parametrize("with_images", [False, True])
-def test_photos_are_shown_only_when_asked_for(with_images: bool) -> None:
-    text = page(quick(), made_up_result.cases(with_images=with_images))
+def test_shows_photos_only_on_request(with_images: bool) -> None:
+    text = page(quick(), made_up_result.discrepancies(with_images=with_images))
     assert ("<img" in text) == with_images
     assert ("base64" in text) == with_images
     assert "holiday.jpg" in text
     assert "confidence 0.990120" in text
-    assert "measured: no face" in " ".join(text.split())
+    assert "candidate: no face" in " ".join(text.split())
 
 
 def judged(*more: Verdict, complete: bool = True) -> Result:
-    """The verdicts of `rich` and more, without figures."""
+    """Result with the verdicts of `rich` and more, without figures."""
     verdicts = [*rich().verdicts, *more]
     return Result(made="2026-03-01", plan="full", complete=complete, verdicts=verdicts)
 
 
-def test_green_is_said_with_what_was_not_judged() -> None:
+def test_a_green_banner_names_the_questions_not_judged() -> None:
     text = page(judged())
     assert banner(text) == ("green", "Safe to switch")
     assert "Not judged: is it accurate?" in text
     assert re.search(r'<section class="card answer abstains">\s*<h2>Is it accurate\?</h2>', text)
-    assert "Too few to judge" in text
+    assert "Too few faces to judge" in text
 
 
 @pytest.mark.parametrize("complete", [False, True])
-def test_one_red_gate_is_red(complete: bool) -> None:
+def test_one_red_gate_makes_the_banner_red(complete: bool) -> None:
     text = page(
         judged(Verdict(gate="chips", question="same", status="red", says="3 differ"), complete=complete)
     )
     assert banner(text) == ("red", "Do not switch")
     assert "They differ" in text
-    assert ("did not come to its end" in text) != complete
+    assert ("The run is incomplete" in text) != complete
 
 
 def test_an_interrupted_run_is_red() -> None:
-    assert banner(page(judged(complete=False))) == ("red", "Not finished: do not switch on this")
+    assert banner(page(judged(complete=False))) == ("red", "Incomplete: do not switch")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_an_interrupted_run_is_red() -> None:
         [Verdict(gate="speed", question="faster", status="green", says="3 times")],
     ],
 )
-def test_without_a_judgement_on_the_answers_nothing_is_green(verdicts: list[Verdict]) -> None:
+def test_the_banner_is_not_green_without_a_verdict_on_the_answers(verdicts: list[Verdict]) -> None:
     result = Result(made="2026-03-01", plan="quick", complete=True, verdicts=verdicts)
     assert banner(page(result)) == ("abstains", "Not judged")
 
@@ -147,20 +147,20 @@ def test_every_plot_appears_for_a_full_run() -> None:
     assert "Not measured" not in text
 
 
-def test_a_quick_run_says_what_it_left_out() -> None:
+def test_a_quick_run_names_the_missing_plots() -> None:
     text = page(quick())
     assert "aria-labelledby" not in text
     assert text.count("Not measured in this run.") == 2
-    assert "Not measured in this run: confidences beside the app&#39;s threshold." in text
+    assert "Not measured in this run: difference of confidences near the app&#39;s threshold." in text
 
 
 @pytest.mark.not_quick
 @pytest.mark.parametrize("plot", plots.PLOTS, ids=lambda plot: plot.title)
-def test_a_plot_without_its_data_is_left_out(plot: plots.Plot) -> None:
+def test_omits_a_plot_without_data(plot: plots.Plot) -> None:
     result = rich()
     result.figures = [figure for figure in result.figures if figure.key.section != plot.source]
     result.series = [series for series in result.series if series.name != plot.source]
-    drawn = {one.title for one in plots.drawn(result, plot.question)}
+    drawn = {one.title for one in plots.rendered(result, plot.question)}
     assert plot.title not in drawn
     expected = {
         one.title for one in plots.PLOTS if one.question == plot.question and one.source != plot.source
@@ -168,16 +168,16 @@ def test_a_plot_without_its_data_is_left_out(plot: plots.Plot) -> None:
     assert drawn == expected
 
 
-def test_faces_on_two_sides_of_a_threshold_are_counted() -> None:
+def test_counts_confidences_on_different_sides_of_the_threshold() -> None:
     result = Result(made="2026-03-01", plan="full", series=rich().series[:1])
     result.series[0].columns["reference"][0] = 0.991
     result.series[0].columns["candidate"][0] = 0.989
     text = page(result)
-    assert "1 lie on two sides of 0.99" in text
-    assert "none crosses 0.99" in page(rich())
+    assert "1 on different sides of 0.99" in text
+    assert "none on different sides of 0.99" in page(rich())
 
 
-def test_a_table_holds_the_spread_and_leaves_gaps_empty() -> None:
+def test_a_table_shows_the_noise_and_leaves_gaps_empty() -> None:
     result = Result(made="2026-03-01", plan="quick", complete=True)
     for side, metric, values in (
         ("service", "median latency", (0.1, 0.1, 0.13)),
@@ -190,8 +190,8 @@ def test_a_table_holds_the_spread_and_leaves_gaps_empty() -> None:
     assert Figure(key=Key(section="area", metric="seconds"), values=[1.0]).noise == 0
 
 
-def test_one_point_makes_a_plot() -> None:
-    """What an interrupted run leaves; nothing in it warns of an axis without extent."""
+def test_one_point_is_enough_for_a_plot() -> None:
+    """As after an interrupted run: an axis without extent must not raise a warning."""
     result = Result(made="2026-03-01", plan="quick")
     for key in (
         Key(section="area", metric="seconds", side="library", megapixels=1.2),
@@ -201,19 +201,19 @@ def test_one_point_makes_a_plot() -> None:
         result.note(key, 0.2)
     result.series.append(Series(name="confidences", columns={"reference": [1.0], "candidate": [1.0]}))
     result.series.append(Series(name="distances", columns={"edges": [0.3], "same": [1], "different": [0]}))
-    drawn = {one.title for question in QUESTIONS for one in plots.drawn(result, question)}
+    drawn = {one.title for question in QUESTIONS for one in plots.rendered(result, question)}
     assert drawn == {plot.title for plot in plots.PLOTS} - {"Roofline of the networks"}
 
 
-def test_where_nobody_knows_the_people_all_pairs_are_drawn() -> None:
+def test_without_labels_the_histogram_shows_all_pairs() -> None:
     result = Result(made="2026-03-01", plan="full", series=rich().series[1:])
     columns = result.series[0].columns
     columns["same"] = columns["different"] = [0.0] * len(columns["edges"])
-    (drawn,) = plots.drawn(result, "accurate")
-    assert re.fullmatch(r"Closer than 0.6: \d\.\d+ % of the pairs of all faces\.", drawn.says)
+    (drawn,) = plots.rendered(result, "accurate")
+    assert re.fullmatch(r"Distance below 0.6: \d\.\d+ % of the pairs of all faces\.", drawn.caption)
 
 
-def test_the_largest_numbers_are_upstreams_and_of_the_default_model() -> None:
+def test_headlines_start_with_upstream_and_the_default_model() -> None:
     result = Result(made="2026-03-01", plan="full")
     for number, (side, model, megapixels) in enumerate(
         [
@@ -230,18 +230,18 @@ def test_the_largest_numbers_are_upstreams_and_of_the_default_model() -> None:
     assert re.findall(r"<strong>(\d+)× <small>as fast</small>", page(result)) == ["4", "3", "2", "1"]
 
 
-def test_plots_are_of_the_default_model_where_it_was_measured() -> None:
+def test_plots_the_default_model_if_measured() -> None:
     result = Result(made="2026-03-01", plan="full")
     for model in (1, 3, 4):
         key = Key(section="area", metric="seconds", side="library", megapixels=1.2, model=model)
         result.note(key, model)
-    assert [one.model for one in plots.drawn(result, "faster")] == [4]
+    assert [one.model for one in plots.rendered(result, "faster")] == [4]
     result.figures.pop()
-    (drawn,) = plots.drawn(result, "faster")
-    assert (drawn.model, drawn.says) == (1, "A photo of 1.2 MP: library 1 s.")
+    (drawn,) = plots.rendered(result, "faster")
+    assert (drawn.model, drawn.caption) == (1, "A photo of 1.2 MP: library 1 s.")
 
 
-def test_a_long_table_is_folded() -> None:
+def test_a_long_table_is_collapsed() -> None:
     result = Result(made="2026-03-01", plan="full")
     for callers in range(1, 18):
         result.note(Key(section="throughput", metric="photos per second", side="service", callers=callers), 3)

@@ -18,17 +18,15 @@ from benchmarks.report import wording
         (960.4, "peak memory", "960 MiB"),
     ],
 )
-def test_a_quantity_is_said_with_three_digits_in_a_unit_that_fits(
-    value: float, metric: str, words: str
-) -> None:
+def test_a_quantity_has_three_digits_and_a_fitting_unit(value: float, metric: str, words: str) -> None:
     assert wording.quantity(value, metric) == words
 
 
-def test_spread_has_the_unit_of_the_median() -> None:
+def test_noise_has_the_unit_of_the_median() -> None:
     key = Key(section="throughput", metric="peak memory")
     assert wording.spread(Figure(key=key, values=[900, 1000, 1100])) == "1,000 ± 497 MiB"
 
 
-def test_a_case_is_said_in_words() -> None:
+def test_a_key_as_text() -> None:
     key = Key(section="faces", metric="seconds", model=4, megapixels=1.2, callers=8, faces=1, side="dlib")
     assert wording.title(key) == "model 4, 1.2 MP, 8 callers, 1 face: dlib"

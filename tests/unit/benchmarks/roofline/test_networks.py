@@ -1,4 +1,4 @@
-"""Counting by hand, and the known sizes of dlib's two networks."""
+"""Work of a small network counted by hand, and the known sizes of dlib's two networks."""
 
 import pytest
 
@@ -9,13 +9,13 @@ from service.recognition.cnn import pyramid
 from service.recognition.contract import CHIP_SIDE
 
 
-def test_the_detector_needs_27_billion_operations_for_a_megapixel() -> None:
+def test_the_detector_takes_27_billion_operations_per_megapixel() -> None:
     layout = pyramid.layout(1000, 1200)
     assert layout is not None
     assert work(DETECTOR, layout.rows, layout.columns).operations / 1.2 == pytest.approx(26.9e9, rel=2e-3)
 
 
-def test_the_descriptor_network_needs_half_a_billion_operations_and_22_megabytes_of_weights() -> None:
+def test_the_descriptor_network_takes_half_a_billion_operations_and_22_megabytes_of_weights() -> None:
     counted = work(DESCRIPTOR, CHIP_SIDE, CHIP_SIDE)
     assert counted.operations == pytest.approx(0.54e9, rel=1e-2)
     assert counted.weights == pytest.approx(22.3e6, rel=1e-2)

@@ -1,4 +1,4 @@
-"""One round of the roofline on this machine: what is noted, and how the figures hang together."""
+"""One round of the roofline on this machine: its figures and their relations."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +10,7 @@ from benchmarks.roofline import section as roofline
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 
 
-def test_a_round_notes_peaks_and_shares(store: Path) -> None:
+def test_a_round_records_peaks_and_shares(store: Path) -> None:
     result = Result(made="2026-01-01T00:00:00+00:00", plan="quick")
     with ExitStack() as stack:
         for step in roofline.steps(1, store, result, stack):

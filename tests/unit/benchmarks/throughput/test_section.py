@@ -1,4 +1,4 @@
-"""A plan's steps, on a few photos: every promised figure is there, and an interrupted run keeps what it has."""
+"""Steps of a plan on a few photos: figures of each scenario, and figures kept on failure or interruption."""
 
 import multiprocessing
 import os
@@ -14,9 +14,9 @@ import pytest
 
 from benchmarks.harness.results import Key, Result
 from benchmarks.harness.running import ROOT, serving
-from benchmarks.throughput import cases, section
-from benchmarks.throughput.cases import AGAINST_DLIB, AGAINST_UPSTREAM, Case, Plan
-from benchmarks.throughput.sides import Remote, Setting
+from benchmarks.throughput import scenarios, section
+from benchmarks.throughput.scenarios import AGAINST_DLIB, AGAINST_UPSTREAM, LoadPlan, Scenario
+from benchmarks.throughput.sides import Remote, SideOptions
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -25,7 +25,7 @@ def _result() -> Result:
     return Result(made="2026-01-01T00:00:00+00:00", plan="quick")
 
 
-def _run(plan: Plan, paths: list[Path], setting: Setting) -> Result:
+def _run(plan: LoadPlan, paths: list[Path], setting: SideOptions) -> Result:
     result = _result()
     with ExitStack() as stack:
         for step in section.steps(plan, paths, setting, result, stack):
@@ -33,7 +33,7 @@ def _run(plan: Plan, paths: list[Path], setting: Setting) -> Result:
     return result
 
 
-def _says(result: Result) -> set[str]:
+def _names(result: Result) -> set[str]:
     return {figure.key.name for figure in result.figures}
 
 
@@ -43,25 +43,25 @@ def paths(photos: dict[str, Path]) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_all_promised_figures_are_noted(paths: list[Path], store: Path) -> None:
-    plan = Plan(
-        turn=0.0,
-        cases=(
-            Case("throughput", AGAINST_DLIB, 0.3, rounds=1),
-            Case("area", ("library",), 0.05, rounds=2),
-            Case("faces", ("library",), 1.2, faces=4, rounds=1),
-            Case("throughput", AGAINST_UPSTREAM, 0.05, callers=2, photos=2, rounds=1),
-            Case("callers", ("service",), 0.05, callers=4, calls=20, rounds=1),
+def test_records_all_figures_of_each_scenario(paths: list[Path], store: Path) -> None:
+    plan = LoadPlan(
+        trial_seconds=0.0,
+        scenarios=(
+            Scenario("throughput", AGAINST_DLIB, 0.3, rounds=1),
+            Scenario("area", ("library",), 0.05, rounds=2),
+            Scenario("faces", ("library",), 1.2, faces=4, rounds=1),
+            Scenario("throughput", AGAINST_UPSTREAM, 0.05, callers=2, photos=2, rounds=1),
+            Scenario("callers", ("service",), 0.05, callers=4, calls=20, rounds=1),
         ),
     )
-    result = _run(plan, paths, Setting(store))
+    result = _run(plan, paths, SideOptions(store))
     alone, together = "throughput/model 4/0.3 MP/1 callers", "throughput/model 4/0.05 MP/2 callers"
     load = ("photos per second", "CPU seconds per photo", "peak memory")
     growth = ("seconds", "CPU seconds per photo", "peak memory")
     both = ("times as fast", "times less memory")
     shared = ("decode", "cnn_detections", "landmarks", "chips and descriptors")
     ours, dlibs = (*shared, "hog_confirms", "chips", "descriptors"), (*shared, "hog_detections")
-    assert _says(result) == {
+    assert _names(result) == {
         *(f"{alone}/{side}/{metric}" for side in AGAINST_DLIB for metric in load),
         *(f"{alone}/library against dlib/{metric}" for metric in both),
         *(f"stages/model 4/0.3 MP/{stage}/library/seconds" for stage in ours),
@@ -87,13 +87,13 @@ def running(store: Path) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("right", [True, False], ids=["right key", "wrong key"])
-def test_a_remote_service_takes_turns_and_its_failures_show(
+def test_measures_a_remote_service_and_its_failures(
     right: bool, running: httpx.Client, paths: list[Path], store: Path
 ) -> None:
     remote = Remote(str(running.base_url), running.headers["x-api-key"] if right else "wrong", 3)
-    upstream = Plan((Case("throughput", AGAINST_UPSTREAM, 0.05, callers=2, photos=2, rounds=1),), 0.0)
-    plan = cases.against_remote(upstream, remote.model)
-    result = _run(Plan(plan.cases[1:], 0.0), paths, Setting(store, remote))
+    upstream = LoadPlan((Scenario("throughput", AGAINST_UPSTREAM, 0.05, callers=2, photos=2, rounds=1),), 0.0)
+    plan = scenarios.against_remote(upstream, remote.model)
+    result = _run(LoadPlan(plan.scenarios[1:], 0.0), paths, SideOptions(store, remote))
     about = Key(section="throughput", metric="failed", model=3, megapixels=0.05, callers=2, side="remote")
     (failed,) = (figure for figure in result.figures if figure.key == about)
     assert failed.values == [0.0 if right else 2.0]
@@ -102,18 +102,19 @@ def test_a_remote_service_takes_turns_and_its_failures_show(
     assert not list(result.find(side="remote", metric="peak memory"))
 
 
-def test_photos_without_a_face_have_no_faces_to_multiply(photos: dict[str, Path], store: Path) -> None:
-    plan = Plan((Case("faces", ("library",), 0.3, model=3, faces=4, rounds=1),), 0.0)
-    assert _run(plan, [photos["coffee.png"]], Setting(store)).figures == []
+def test_a_faces_scenario_needs_a_photo_with_a_face(photos: dict[str, Path], store: Path) -> None:
+    plan = LoadPlan((Scenario("faces", ("library",), 0.3, model=3, faces=4, rounds=1),), 0.0)
+    assert _run(plan, [photos["coffee.png"]], SideOptions(store)).figures == []
 
 
-def test_a_side_that_dies_costs_its_case_alone(paths: list[Path], store: Path) -> None:
-    plan = Plan(
-        tuple(Case("throughput", AGAINST_DLIB, size, model=3, rounds=2) for size in (0.05, 0.06)), turn=0.0
+def test_a_side_that_dies_ends_only_its_scenario(paths: list[Path], store: Path) -> None:
+    plan = LoadPlan(
+        tuple(Scenario("throughput", AGAINST_DLIB, size, model=3, rounds=2) for size in (0.05, 0.06)),
+        trial_seconds=0.0,
     )
     result = _result()
     with ExitStack() as stack:
-        for number, step in enumerate(section.steps(plan, paths, Setting(store), result, stack)):
+        for number, step in enumerate(section.steps(plan, paths, SideOptions(store), result, stack)):
             step.run()
             if number == 0:
                 for worker in multiprocessing.active_children():
@@ -121,8 +122,8 @@ def test_a_side_that_dies_costs_its_case_alone(paths: list[Path], store: Path) -
     (failed,) = result.find(metric="failed")
     assert failed.key.name == "throughput/model 3/0.05 MP/1 callers/library/failed"
     assert failed.values == [1.0]
-    (said,) = result.facts["throughput"].values()
-    assert said == "library died (-9): out of memory?"
+    (reason,) = result.facts["throughput"].values()
+    assert reason == "library died (-9): out of memory?"
     assert {figure.key.megapixels for figure in result.find(metric="photos per second")} == {0.06}
 
 
@@ -132,13 +133,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from benchmarks.harness.results import Result
 from benchmarks.throughput import section
-from benchmarks.throughput.cases import Case, Plan
-from benchmarks.throughput.sides import Setting
+from benchmarks.throughput.scenarios import Scenario, LoadPlan
+from benchmarks.throughput.sides import SideOptions
 result = Result(made="now", plan="quick")
-plan = Plan((Case("throughput", ("library", "dlib"), 0.05, model=3, rounds=100_000),), 0.0)
+plan = LoadPlan((Scenario("throughput", ("library", "dlib"), 0.05, model=3, rounds=100_000),), 0.0)
 try:
     with ExitStack() as stack:
-        for step in section.steps(plan, [Path(sys.argv[2])], Setting(Path(sys.argv[1])), result, stack):
+        for step in section.steps(plan, [Path(sys.argv[2])], SideOptions(Path(sys.argv[1])), result, stack):
             step.run()
             print(len(result.figures), flush=True)
 except KeyboardInterrupt:
@@ -146,7 +147,7 @@ except KeyboardInterrupt:
 """
 
 
-def test_ctrl_c_keeps_the_rounds_before_and_says_nothing(store: Path, photos: dict[str, Path]) -> None:
+def test_ctrl_c_keeps_finished_rounds_and_prints_nothing(store: Path, photos: dict[str, Path]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", _INTERRUPTED, str(store.resolve()), str(photos["astronaut.png"])],
         cwd=ROOT,
@@ -156,12 +157,12 @@ def test_ctrl_c_keeps_the_rounds_before_and_says_nothing(store: Path, photos: di
         start_new_session=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "0\n", "warm-up notes nothing"
+    assert process.stdout.readline() == "0\n", "warm-up records no figure"
     assert int(process.stdout.readline()) > 0
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all of them
     try:
-        said, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=60)
     finally:
         process.kill()  # its workers end with it
-    assert int(said.splitlines()[-1].removeprefix("kept ")) >= 1
+    assert int(output.splitlines()[-1].removeprefix("kept ")) >= 1
     assert errors == ""

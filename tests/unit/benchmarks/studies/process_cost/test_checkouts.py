@@ -1,4 +1,4 @@
-"""A checkout's own service, measured once."""
+"""Service of another checkout, measured once."""
 
 import copy
 import sys
@@ -9,18 +9,18 @@ import pytest
 
 from benchmarks.harness.running import ROOT
 from benchmarks.studies.process_cost import measures
-from benchmarks.studies.process_cost.cases import Case, Uploads
-from benchmarks.studies.process_cost.checkouts import Checkout, Running
+from benchmarks.studies.process_cost.checkouts import Checkout, RunningCheckout
+from benchmarks.studies.process_cost.workloads import Uploads, Workload
 from service.versions import versions
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-CASE = Case(0.3, 1, 3)
+WORKLOAD = Workload(0.3, 1, 3)
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """Another folder with this project, and this environment."""
+    """Another folder with this project and this environment."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("service", "model_store", "pyproject.toml"):
         (folder / name).symlink_to(ROOT / name)
@@ -29,7 +29,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 @pytest.fixture(scope="module")
-def running(checkout: Checkout, store: Path) -> Iterator[Running]:
+def running(checkout: Checkout, store: Path) -> Iterator[RunningCheckout]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACE_STORE", str(store.resolve()))
         with checkout.serving(3) as running:
@@ -45,33 +45,33 @@ def test_versions_are_those_of_the_checkouts_environment(checkout: Checkout) -> 
     assert checkout.versions() == {"commit": "unknown", **versions()}
 
 
-def test_a_service_runs_in_its_checkout(running: Running, checkout: Checkout) -> None:
+def test_a_service_runs_in_its_checkout(running: RunningCheckout, checkout: Checkout) -> None:
     assert Path(f"/proc/{running.service.process.pid}/cwd").readlink() == checkout.folder
     assert running.side.ready_after is not None
     assert 0.2 < running.side.ready_after < 60
 
 
-def test_a_turn_has_its_figures_and_its_answers(running: Running, uploads: Uploads) -> None:
-    found = measures.turn(running, CASE, uploads)
+def test_a_trial_yields_figures_and_answers(running: RunningCheckout, uploads: Uploads) -> None:
+    found = measures.trial(running, WORKLOAD, uploads)
     assert found.keys() == {
         f"0.3 MP, 1 caller: {figure}"
         for figure in ("latency, ms", "photos per second", "CPU seconds per photo")
     }
     assert min(found.values()) > 0
     photo, body = running.answers[-1]
-    assert photo == uploads.of(CASE)[0]
+    assert photo == uploads.of(WORKLOAD)[0]
     assert b'"faces-count":1' in body.replace(b" ", b"")
 
 
-def test_small_requests_are_timed_beside_callers(running: Running, uploads: Uploads) -> None:
+def test_times_small_requests_under_load(running: RunningCheckout, uploads: Uploads) -> None:
     found = measures.probed(running, uploads)
     assert [name.partition(" ")[0] for name in found] == ["/health", "/open"]
     assert min(found.values()) > 0
 
 
-def test_memory_of_a_fresh_service(running: Running, uploads: Uploads) -> None:
+def test_memory_of_a_fresh_service(running: RunningCheckout, uploads: Uploads) -> None:
     small = copy.copy(uploads)
-    small.mixed = uploads.of(CASE)
+    small.mixed = uploads.of(WORKLOAD)
     start, idle, after, peak = measures.fresh(running, small).values()
     assert start == running.side.ready_after
     assert 100 < idle < 1000
@@ -79,7 +79,7 @@ def test_memory_of_a_fresh_service(running: Running, uploads: Uploads) -> None:
     assert 0.9 * after < peak < 1000
 
 
-def test_a_photo_that_fails_ends_the_measurement(running: Running, uploads: Uploads) -> None:
+def test_a_photo_that_fails_ends_the_measurement(running: RunningCheckout, uploads: Uploads) -> None:
     broken = copy.copy(uploads)
     broken.mixed = [b"no photo"]
     with pytest.raises(measures.PhotoFailed, match="now: 1 photos failed: status 415"):

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.studies.process_cost.figures import HEADINGS, Figures
 
 
-def test_ratios_are_of_rounds_and_not_of_medians() -> None:
+def test_the_ratio_is_the_median_of_the_rounds_ratios() -> None:
     figures = Figures()
     for before, now in ((10, 11), (100, 90), (20, 30), (40, 40), (50, 60)):
         figures.note("before", {"latency": before})
@@ -13,10 +13,10 @@ def test_ratios_are_of_rounds_and_not_of_medians() -> None:
     (row,) = figures.rows()
     assert (row.name, row.before, row.now) == ("latency", 40, 40)
     assert row.ratio == pytest.approx(1.1)
-    assert row.half == pytest.approx((1.0, 1.2))
+    assert row.quartiles == pytest.approx((1.0, 1.2))
 
 
-def test_one_round_is_its_own_middle() -> None:
+def test_quartiles_of_one_round_are_its_ratio() -> None:
     figures = Figures()
     figures.note("before", {"start": 2.0, "idle": 279.0})
     figures.note("now", {"start": 1.0, "idle": 290.5})
@@ -26,7 +26,7 @@ def test_one_round_is_its_own_middle() -> None:
     assert len(idle.cells) == len(HEADINGS)
 
 
-def test_rounds_of_one_side_alone_do_not_count() -> None:
+def test_ignores_rounds_of_only_one_side() -> None:
     figures = Figures()
     figures.note("before", {"latency": 1.0, "start": 3.0})
     figures.note("before", {"latency": 100.0})
@@ -35,7 +35,7 @@ def test_rounds_of_one_side_alone_do_not_count() -> None:
     assert (row.before, row.now, row.ratio) == (1.0, 2.0, 2.0)
 
 
-def test_a_ratio_to_nothing_is_no_number() -> None:
+def test_a_ratio_to_zero_is_nan() -> None:
     figures = Figures()
     figures.note("before", {"CPU seconds": 0.0})
     figures.note("now", {"CPU seconds": 0.01})

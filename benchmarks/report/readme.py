@@ -1,4 +1,4 @@
-"""The README's table of measured figures: made of a result, put between two marks, so that nobody types a figure."""
+"""The README's tables of measured figures, generated from a result and placed between two marks."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,7 +12,7 @@ OPPONENTS = {
     "service against upstream": ("the service", "upstream's way: two processes of dlib"),
     "service against remote": ("the service", "another service"),
 }
-"""Both sides of a comparison, as the README calls them."""
+"""Names of both sides of a comparison in the README."""
 
 
 COMPARED = (
@@ -29,23 +29,23 @@ COMPARED = (
 
 
 class NoMarks(ValueError):
-    """A file lacks the marks between which the table stands. One line."""
+    """A file lacks the marks around a table. One line."""
 
 
 def tables(result: Result) -> dict[str, str]:
-    """Markdown by the name of its place, of what the result has: `speed` and `parity`."""
+    """Markdown tables by name, `speed` and `parity`, as far as the result has their figures."""
     made = {"speed": _speed(result), "parity": _parity(result)}
     return {name: f"{_basis(result)}\n\n{table}" for name, table in made.items() if table}
 
 
 def replaced(text: str, made: Mapping[str, str]) -> str:
-    """The text with tables between their marks. Raises NoMarks."""
+    """Replace the tables between their marks. Raises NoMarks."""
     for name, table in made.items():
         begin = BEGIN.format(name)
         before, found, rest = text.partition(begin)
         _, end, after = rest.partition(END)
         if not found or not end:
-            raise NoMarks(f"there is no {begin} ... {END}")
+            raise NoMarks(f"missing marks: {begin} ... {END}")
         text = f"{before}{begin}\n{table}\n{END}{after}"
     return text
 
@@ -65,8 +65,8 @@ def _speed(result: Result) -> str:
         "|---|---|---|---|---|---|",
     ]
     rows = list(_comparisons(result))
-    said = "\n\nMedians ± where 95 % of further rounds are expected."
-    return "\n".join([*lines, *rows]) + said if rows else ""
+    legend = "\n\nMedians ± where 95 % of further rounds are expected."
+    return "\n".join([*lines, *rows]) + legend if rows else ""
 
 
 def _parity(result: Result) -> str:
@@ -93,8 +93,8 @@ def _comparisons(result: Result) -> Iterator[str]:
     for figure in result.find(section="throughput", metric="times as fast"):
         ours, theirs = figure.key.side.split(" against ")
         names = OPPONENTS[figure.key.side]
-        rates = [_beside(result, figure.key, side, "photos per second") for side in (ours, theirs)]
-        memory = [_beside(result, figure.key, side, "peak memory") for side in (ours, theirs)]
+        rates = [_figure(result, figure.key, side, "photos per second") for side in (ours, theirs)]
+        memory = [_figure(result, figure.key, side, "peak memory") for side in (ours, theirs)]
         case = f"model {figure.key.model}, {figure.key.megapixels:g} MP, {_callers(figure.key)}: {names[0]}"
         cells = [
             case,
@@ -107,7 +107,7 @@ def _comparisons(result: Result) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def _beside(result: Result, key: Key, side: str, metric: str) -> Figure | None:
+def _figure(result: Result, key: Key, side: str, metric: str) -> Figure | None:
     return result.at(key.model_copy(update={"side": side, "metric": metric}))
 
 

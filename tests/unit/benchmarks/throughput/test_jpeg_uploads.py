@@ -1,4 +1,4 @@
-"""The photos of a case."""
+"""Selection and encoding of uploads."""
 
 import io
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from benchmarks.harness.closed_loop import Edges
-from benchmarks.throughput import photos as pictures
+from benchmarks.throughput import jpeg_uploads
 
 
 def _files(folder: Path, *grays: int) -> list[Path]:
@@ -22,54 +22,54 @@ def _files(folder: Path, *grays: int) -> list[Path]:
 
 
 def _bright(photo: bytes) -> Sequence[Edges]:
-    """Takes bright photos for faces."""
+    """Detector that finds a face in bright photos."""
     image = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     return [(40, 50, 139, 149)] if image.mean() > 128 else []
 
 
-def test_photos_with_faces_come_first_and_unreadable_ones_never(tmp_path: Path) -> None:
+def test_prefers_photos_with_faces_and_skips_unreadable_ones(tmp_path: Path) -> None:
     paths = _files(tmp_path, 0, 10, 250, 20, 240)
     (tmp_path / "1.png").write_bytes(b"no photo")
-    found = pictures.chosen(paths, 3, _bright)
+    found = jpeg_uploads.chosen(paths, 3, _bright)
     assert [int(photo.image[0, 0, 0]) for photo in found] == [250, 240, 0]
     assert [photo.face is not None for photo in found] == [True, True, False]
     assert found[0].face is not None
     assert found[0].face.shape == (148, 148, 3), "100 pixels, and 24 on each side"
 
 
-def test_no_more_photos_are_looked_at_than_are_needed(tmp_path: Path) -> None:
+def test_decodes_no_more_photos_than_needed(tmp_path: Path) -> None:
     seen: list[bytes] = []
 
     def find(photo: bytes) -> Sequence[Edges]:
         seen.append(photo)
         return [(0, 0, 9, 9)]
 
-    assert len(pictures.chosen(_files(tmp_path, *range(0, 100, 10)), 2, find)) == len(seen) == 2
+    assert len(jpeg_uploads.chosen(_files(tmp_path, *range(0, 100, 10)), 2, find)) == len(seen) == 2
 
 
-def test_without_a_readable_photo_there_is_nothing_to_measure(tmp_path: Path) -> None:
+def test_rejects_a_corpus_without_a_readable_photo(tmp_path: Path) -> None:
     (tmp_path / "0.jpg").write_bytes(b"no photo")
-    with pytest.raises(ValueError, match="none of 1 photos can be read"):
-        pictures.chosen([tmp_path / "0.jpg"], 1, _bright)
+    with pytest.raises(ValueError, match="none of 1 photos is readable"):
+        jpeg_uploads.chosen([tmp_path / "0.jpg"], 1, _bright)
 
 
 @pytest.mark.parametrize("megapixels", [0.05, 0.3, 8.29])
 @pytest.mark.parametrize("shape", [(100, 150, 3), (801, 333, 3)])
-def test_a_scaled_photo_is_never_above_its_size(megapixels: float, shape: tuple[int, ...]) -> None:
-    rows, columns, _ = pictures.scaled(np.zeros(shape, np.uint8), megapixels).shape
+def test_a_scaled_photo_never_exceeds_its_area(megapixels: float, shape: tuple[int, ...]) -> None:
+    rows, columns, _ = jpeg_uploads.scaled(np.zeros(shape, np.uint8), megapixels).shape
     assert 0.98 * megapixels < rows * columns / 1e6 <= megapixels
 
 
-def test_uploads_are_progressive_jpegs_with_halved_colours() -> None:
-    with Pillow.open(io.BytesIO(pictures.encoded(np.zeros((64, 64, 3), np.uint8)))) as image:
+def test_uploads_are_progressive_jpegs_with_chroma_subsampling() -> None:
+    with Pillow.open(io.BytesIO(jpeg_uploads.encoded(np.zeros((64, 64, 3), np.uint8)))) as image:
         assert image.format == "JPEG"
         assert image.info["progressive"]
         assert [layer[1:3] for layer in image.layer] == [(2, 2), (1, 1), (1, 1)]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("copies", [1, 36])
-def test_a_crowd_has_one_size_whatever_its_number(copies: int) -> None:
-    canvas = pictures.crowded(np.full((50, 40, 3), 255, np.uint8), copies, 0.36)
+def test_the_size_of_faces_does_not_depend_on_their_number(copies: int) -> None:
+    canvas = jpeg_uploads.crowded(np.full((50, 40, 3), 255, np.uint8), copies, 0.36)
     assert canvas.shape == (600, 600, 3)
     assert int((canvas == 255).sum()) == copies * 100 * 100 * 3

@@ -1,22 +1,22 @@
-"""A photo through dlib, called as upstream's service calls it. For a worker: dlib holds the GIL, and gigabytes."""
+"""Calls of dlib as the upstream service makes them, in a worker process: dlib holds the GIL and takes gigabytes."""
 
 import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.harness.closed_loop import Answer, Call
+from benchmarks.harness.closed_loop import Call, Response
 
 Stages = dict[str, float]
 
 
-def opened(weights: Mapping[str, str], model: int, describes_hog: bool) -> Call:
-    """dlib for model 1, 3 or 4, warmed up.
+def dlib_call(weights: Mapping[str, str], model: int, describes_hog: bool) -> Call:
+    """Call of dlib for model 1, 3 or 4, warmed up.
 
     Args:
         weights: paths by `detector`, `landmarks` and `network`.
         model: FACE_MODEL.
-        describes_hog: describe the HOG faces of model 4 too, and throw the descriptors away, as upstream does.
+        describes_hog: also compute and discard the descriptors of model 4's HOG faces, as upstream does.
     """
     import dlib
     import numpy as np
@@ -37,10 +37,10 @@ class _Dlib:
         self._network = dlib.face_recognition_model_v1(weights["network"])
         self._model = model
         self._describes_hog = describes_hog
-        # dlib reads files by their paths; this one has no place on a disk, and goes with the process.
+        # dlib reads files by path; a memfd needs no disk and ends with the process.
         self._file = os.memfd_create("photo")
 
-    def __call__(self, photo: bytes) -> Answer:
+    def __call__(self, photo: bytes) -> Response:
         stages: Stages = {}
         image = _timed(stages, "decode", self._decoded, photo)
         faces = self.found(image, stages)
@@ -49,16 +49,16 @@ class _Dlib:
             hog = list(_timed(stages, "hog_detections", self._hog, image, 1))
         self.described(image, [*faces, *hog] if self._describes_hog else faces, stages)
         edges = tuple((face.left(), face.top(), face.right(), face.bottom()) for face in faces)
-        return Answer(edges, stages)
+        return Response(edges, stages)
 
     def found(self, image: Any, stages: Stages) -> list[Any]:
-        """Rectangles of the faces. HOG doubles the photo once, the CNN takes it as it is."""
+        """Rectangles of detected faces. HOG upsamples the photo once, the CNN does not."""
         if self._model == 3:
             return list(_timed(stages, "hog_detections", self._hog, image, 1))
         return [face.rect for face in _timed(stages, "cnn_detections", self._cnn, image, 0)]
 
     def described(self, image: Any, faces: list[Any], stages: Stages) -> None:
-        """Mark and describe faces one by one; dlib cuts a chip out on the way to its descriptor."""
+        """Compute landmarks and descriptors face by face; dlib extracts the chip within the descriptor call."""
         for face in faces:
             shape = _timed(stages, "landmarks", self._landmarks, image, face)
             _timed(stages, "chips and descriptors", self._network.compute_face_descriptor, image, shape)

@@ -1,4 +1,4 @@
-"""This checkout's recogniser as a library, without HTTP: the one place where the benchmarks open it."""
+"""This checkout's recogniser, opened as a library without HTTP."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from service.recognition.recognizer import Recognizer
 
 
 def open_library(store: Path, model: int) -> Recognizer:
-    """The recogniser of a FACE_MODEL on the converted graphs, warmed up, with all cores for one photo at a time.
+    """Recogniser of a FACE_MODEL on the converted graphs, warmed up, with all cores for one photo at a time.
 
     Raises:
         RecognizerError: weights or graphs are missing or damaged.

@@ -1,4 +1,4 @@
-"""Photos as both sides get them: decoded once, scaled as the app scales them, sent as PNG."""
+"""Photos as both sides receive them: decoded once, scaled down as by the app, sent as PNG."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -15,25 +15,25 @@ from service.settings import LARGEST_ORIGINAL
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo that everybody sees the same pixels of."""
+    """Decoded photo, so that both sides compute on the same pixels."""
 
     name: str
     image: NDArray[np.uint8]
-    """RGB, shape (rows, columns, 3), within the area that was asked for."""
+    """RGB, uint8, shape (rows, columns, 3), within the requested area."""
     scale: float = 1.0
-    """Of its sides, against the file's."""
+    """Scale factor of its edges, relative to the file."""
     source: str = ""
-    """SHA-256 of the file: what an answer is recorded under, whatever decodes it."""
+    """SHA-256 of the file: the key of recorded answers, independent of the decoder."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of its pixels."""
+        """SHA-256 of shape and pixels."""
         pixels = hashlib.sha256(repr(self.image.shape).encode())
         pixels.update(np.ascontiguousarray(self.image).data)
         return pixels.hexdigest()
 
     def png(self) -> bytes:
-        """Its pixels, without loss."""
+        """Lossless encoding of the pixels."""
         written, data = cv2.imencode(".png", self.image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
         if not written:
             raise ValueError(f"OpenCV cannot write a PNG of shape {self.image.shape}")
@@ -46,7 +46,7 @@ def decoded(
     undecodable: list[str],
     name: Callable[[Path], str] = lambda path: path.name,
 ) -> Iterator[Photo]:
-    """Decode photos one by one, scaled down to `area` pixels where they have more; what cannot be is named."""
+    """Decode photos one by one and scale them down to `area` pixels; failures are appended to `undecodable`."""
     for path in paths:
         try:
             data = path.read_bytes()
@@ -60,7 +60,7 @@ def decoded(
 
 
 def within(image: NDArray[np.uint8], area: int) -> NDArray[np.uint8]:
-    """The image, scaled down to at most `area` pixels."""
+    """Scale an image down to at most `area` pixels."""
     rows, columns = image.shape[:2]
     scale = (area / (rows * columns)) ** 0.5
     if scale >= 1:

@@ -1,12 +1,12 @@
-"""Two results: speed by its ratio and its noise, parity as it is."""
+"""Comparison of two results: speed by ratio and noise, parity by its gates alone."""
 
 from pathlib import Path
 
 import pytest
 
 from benchmarks import commands
-from benchmarks.comparing import rows, status, verdicts
 from benchmarks.harness.results import Figure, Key, NoResult, Result, load
+from benchmarks.regression import rows, status, verdicts
 
 RATE = Key(
     section="throughput", model=4, megapixels=1.2, callers=8, side="service", metric="photos per second"
@@ -29,7 +29,7 @@ def _result(*rates: float, differing: float = 0.0, processor: str = "one", parit
     return result
 
 
-def test_noise_is_where_another_round_is_expected() -> None:
+def test_noise_is_students_prediction_interval() -> None:
     assert Figure(key=RATE, values=[1.0]).noise == 0.0
     # Student's t for 4 degrees of freedom, 2.776; the deviation of these five is 0.1581; sqrt(1 + 1/5).
     figure = Figure(key=RATE, values=[0.8, 0.9, 1.0, 1.1, 1.2])
@@ -41,7 +41,7 @@ def test_noise_is_where_another_round_is_expected() -> None:
     ("after", "change"),
     [([3.0, 3.01, 2.99], "within noise"), ([2.0, 2.01, 1.99], "worse"), ([4.0, 4.01, 3.99], "better")],
 )
-def test_a_change_beyond_the_noise_is_told(after: list[float], change: str) -> None:
+def test_reports_a_change_beyond_the_noise(after: list[float], change: str) -> None:
     by_name = {row.name: row for row in rows(_result(3.0, 3.02, 2.98), _result(*after))}
     assert by_name[RATE.name].change == change
     assert by_name[RATE.name].ratio == pytest.approx(after[0] / 3.0)
@@ -66,7 +66,7 @@ def test_parity_is_absolute() -> None:
     assert status(verdicts(_result(3.0, differing=1.0), _result(3.0))) == "green"
 
 
-def test_without_parity_there_is_no_ground_to_switch() -> None:
+def test_abstains_without_parity() -> None:
     assert status(verdicts(_result(3.0), _result(3.0, parity=False))) == "abstains"
 
 
@@ -76,13 +76,13 @@ def test_a_photo_lost_under_load_is_red_however_fast_it_was() -> None:
     assert status(verdicts(_result(3.0), after)) == "red"
 
 
-def test_an_interrupted_run_is_no_reason_to_switch() -> None:
+def test_an_interrupted_second_run_is_red() -> None:
     after = _result(3.0)
     after.complete = False
     assert status(verdicts(_result(3.0), after)) == "red"
 
 
-def test_the_command_prints_a_table_and_ends_with_the_verdict(
+def test_the_command_prints_a_table_and_exits_with_the_verdict(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, rate in (("a.json", 3.0), ("b.json", 1.0)):
@@ -94,15 +94,15 @@ def test_the_command_prints_a_table_and_ends_with_the_verdict(
 
 
 @pytest.mark.parametrize("content", ["", "{}", "no json", '{"format": 2, "made": "", "plan": ""}'])
-def test_what_is_no_result_is_refused_with_a_line(content: str, tmp_path: Path) -> None:
+def test_rejects_a_file_that_is_not_a_result(content: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(content)
-    with pytest.raises(NoResult, match="no result of these benchmarks"):
+    with pytest.raises(NoResult, match="not a result of these benchmarks"):
         load(path)
     assert commands.compare([str(path), str(path)]) == 2
 
 
-def test_a_result_is_what_it_was_after_a_file(tmp_path: Path) -> None:
+def test_a_result_round_trips_through_a_file(tmp_path: Path) -> None:
     result = _result(3.0, 3.1)
     result.save(tmp_path / "result.json")
     assert load(tmp_path / "result.json") == result

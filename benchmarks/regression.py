@@ -1,4 +1,4 @@
-"""Two results side by side: what changed, and whether it is more than noise."""
+"""Regression check between two results: the ratio of each figure, its noise, and the verdicts of gates.toml."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,42 +11,42 @@ Change = Literal["better", "worse", "within noise", "only in one", ""]
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureChange:
     """One figure in both results."""
 
     name: str
     before: Figure | None
     after: Figure | None
     ratio: float | None
-    """How many times better the second is: above 1 where higher is better and it is higher. None: cannot be said."""
+    """Improvement factor: above 1 means that the second result is better. None without a meaningful ratio."""
     noise: float
-    """How far the ratio may be off."""
+    """Half-width of the ratio's 95 % interval, from the uncertainties of both medians."""
     change: Change
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """Name, both figures, the ratio and what it means, as text."""
+        """Name, both figures, the ratio and the kind of change, as text."""
         ratio = f"{self.ratio:.2f} ± {self.noise:.2f}" if self.ratio is not None else ""
         return self.name, str(self.before or "–"), str(self.after or "–"), ratio, self.change
 
 
-def rows(before: Result, after: Result) -> Iterator[Row]:
-    """Every figure of either, in the order of the second."""
+def rows(before: Result, after: Result) -> Iterator[FigureChange]:
+    """Figures of either result, in the order of the second."""
     old = {figure.key: figure for figure in before.figures}
     new = {figure.key: figure for figure in after.figures}
     for key in [*new, *(key for key in old if key not in new)]:
         yield _row(old.get(key), new.get(key))
 
 
-def _row(before: Figure | None, after: Figure | None) -> Row:
+def _row(before: Figure | None, after: Figure | None) -> FigureChange:
     figure = after or before
     assert figure is not None
     name = figure.key.name
     if before is None or after is None:
-        return Row(name, before, after, None, 0.0, "only in one")
+        return FigureChange(name, before, after, None, 0.0, "only in one")
     better = METRICS[figure.key.metric].better
     if better == "neither" or before.median <= 0 or after.median <= 0:
-        return Row(
+        return FigureChange(
             name, before, after, None, 0.0, "" if before.values == after.values else _direction(before, after)
         )
     ratio = after.median / before.median if better == "higher" else before.median / after.median
@@ -56,11 +56,11 @@ def _row(before: Figure | None, after: Figure | None) -> Row:
         change: Change = "within noise"
     else:
         change = "better" if ratio > 1 else "worse"
-    return Row(name, before, after, ratio, noise, change)
+    return FigureChange(name, before, after, ratio, noise, change)
 
 
 def _direction(before: Figure, after: Figure) -> Change:
-    """Of a figure that is a count or a difference, where a ratio to 0 says nothing."""
+    """Change of a count or a difference, for which a ratio to 0 has no meaning."""
     better = METRICS[before.key.metric].better
     if better == "neither" or before.median == after.median:
         return ""
@@ -68,14 +68,21 @@ def _direction(before: Figure, after: Figure) -> Change:
 
 
 def verdicts(before: Result, after: Result) -> list[Verdict]:
-    """Whether to go from one to the other: all gates on the second, and the bounds of gates.toml on the ratios.
+    """Verdicts on the upgrade from one result to the other: all gates on the second, and the bounds on ratios.
 
-    A run that was interrupted is red: what it did not measure may be what has changed.
+    An incomplete run is red: a part that was not measured may be the one that changed.
     """
     sections = {figure.key.section for figure in after.figures} | {"parity"}
     found = gates.verdicts(after, sorted(sections))
     if not after.complete:
-        found.append(Verdict(gate="the second run ended", question="same", status="red", says="it did not"))
+        found.append(
+            Verdict(
+                gate="second run complete",
+                question="same",
+                status="red",
+                says="incomplete",
+            )
+        )
     machine = after.facts.get("machine")
     same_machine = machine is not None and machine == before.facts.get("machine")
     by_name = {row.name: row for row in rows(before, after)}
@@ -85,42 +92,33 @@ def verdicts(before: Result, after: Result) -> list[Verdict]:
             for figure in rule.of(after)
             if by_name[figure.key.name].ratio is not None
         ]
-        found.append(_judged(rule, named, same_machine))
+        found.append(_verdict(rule, named, same_machine))
     return found
 
 
 def status(found: Sequence[Verdict]) -> Status:
-    """Red if anything is; green only if the second run's answers were judged to be the same."""
+    """Red if any verdict is; green only if the verdicts on equal answers are green."""
     if any(verdict.status == "red" for verdict in found):
         return "red"
     return together(verdict for verdict in found if verdict.question == "same")
 
 
-def _judged(rule: gates.Comparison, named: Sequence[Row], same_machine: bool) -> Verdict:
+def _verdict(rule: gates.RatioRule, named: Sequence[FigureChange], same_machine: bool) -> Verdict:
     def verdict(status: Status, says: str) -> Verdict:
-        gate = f"{rule.figures} at least {rule.ratio_at_least:g} of before"
+        gate = f"{rule.figures} at least {rule.ratio_at_least:g} × before"
         return Verdict(gate=gate, question="faster", status=status, says=says)
 
     if rule.same_machine and not same_machine:
         return verdict("abstains", "measured on different machines")
     if not named:
-        return verdict("abstains", "not measured in both")
+        return verdict("abstains", "not measured in both results")
     worse = [row for row in named if _ratio(row) + row.noise < rule.ratio_at_least]
     if worse:
         return verdict("red", ", ".join(f"{row.name} {_ratio(row):.2f} ± {row.noise:.2f}" for row in worse))
     worst = min(named, key=_ratio)
-    return verdict("green", f"the worst: {worst.name} {_ratio(worst):.2f} ± {worst.noise:.2f}")
+    return verdict("green", f"worst: {worst.name} {_ratio(worst):.2f} ± {worst.noise:.2f}")
 
 
-def _ratio(row: Row) -> float:
+def _ratio(row: FigureChange) -> float:
     assert row.ratio is not None
     return row.ratio
-
-
-def table(lines: Sequence[Sequence[str]]) -> str:
-    """Lines of cells in columns."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )

@@ -1,4 +1,4 @@
-"""What is cut out of a photo, and what is drawn on it."""
+"""Crops of discrepancies, and the drawings on them."""
 
 import base64
 
@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.harness.faces import AnsweredFace
-from benchmarks.parity.cases import Case, cut_out
-from benchmarks.report.cases import SIDE, shown
+from benchmarks.parity.discrepancies import Discrepancy, cut_out
+from benchmarks.report.overlays import SIDE, shown
 from service.recognition.geometry import Rectangle
 
 
@@ -18,8 +18,8 @@ def face(left: int, top: int, right: int, bottom: int) -> AnsweredFace:
     return AnsweredFace(Rectangle(left, top, right, bottom), 1.0, (middle,), (0.0,) * 128)
 
 
-def pixels(case: Case, side: int) -> NDArray[np.uint8]:
-    """The drawing of one side, RGB."""
+def pixels(case: Discrepancy, side: int) -> NDArray[np.uint8]:
+    """Drawing of one side, RGB."""
     picture = shown([case])[0].sides[side].picture
     assert picture
     data = np.frombuffer(base64.b64decode(picture.split(",")[1]), np.uint8)
@@ -28,7 +28,7 @@ def pixels(case: Case, side: int) -> NDArray[np.uint8]:
     return np.asarray(decoded[:, :, ::-1], np.uint8)
 
 
-def test_the_frame_is_drawn_where_the_face_is() -> None:
+def test_draws_the_frame_at_the_face() -> None:
     photo = np.zeros((400, 600, 3), np.uint8)
     case = cut_out("a.jpg", "", face(200, 100, 299, 199), None, photo)
     assert case.corner == (141, 41)  # 0.6 of 99 pixels around
@@ -44,14 +44,14 @@ def test_the_frame_is_drawn_where_the_face_is() -> None:
 
 
 @pytest.mark.parametrize("edges", [(-50, -60, 40, 30), (560, 380, 700, 520), (900, 900, 950, 950)])
-def test_a_face_at_or_beyond_the_border_can_be_shown(edges: tuple[int, int, int, int]) -> None:
+def test_shows_a_face_at_or_beyond_the_border(edges: tuple[int, int, int, int]) -> None:
     photo = np.full((400, 600, 3), 128, np.uint8)
     case = cut_out("a.jpg", "", face(*edges), face(*edges), photo)
     assert case.image is not None
     assert max(pixels(case, 1).shape) == SIDE
 
 
-def test_what_was_cut_out_does_not_hold_the_photo() -> None:
+def test_a_crop_keeps_no_reference_to_the_photo() -> None:
     photo = np.zeros((400, 600, 3), np.uint8)
     image = cut_out("a.jpg", "", face(10, 10, 50, 50), None, photo).image
     assert image is not None

@@ -1,4 +1,4 @@
-"""Cases of parity in the report: both answers in words and, on request, drawn on the photo."""
+"""Discrepancies in the report: both sides' faces in words and, on request, drawn on the photo."""
 
 import base64
 from collections.abc import Sequence
@@ -8,20 +8,20 @@ import cv2
 import numpy as np
 
 from benchmarks.harness.faces import AnsweredFace
-from benchmarks.parity.cases import Case, Image
+from benchmarks.parity.discrepancies import Discrepancy, Image
 from benchmarks.report.drawing import LIGHT
 
 SIDE = 300
-"""Pixels of a drawing's longer side."""
+"""Longer side of a drawing in pixels."""
 QUALITY = 85
-"""Of the drawings' JPEG."""
+"""JPEG quality of the drawings."""
 FINE = 4
-"""OpenCV draws at sixteenths of a pixel: coordinates are given shifted by this many bits."""
+"""Fractional bits of OpenCV's drawing coordinates: sixteenths of a pixel."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One side of a case as the template takes it; `picture` is a data URI, or None."""
+class Overlay:
+    """One side of a discrepancy for the template; `picture` is a data URI, or None."""
 
     side: str
     colour: str
@@ -30,34 +30,38 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class ShownCase:
-    """A case as the template takes it."""
+class DiscrepancyView:
+    """Discrepancy for the template."""
 
     photo: str
-    says: str
-    sides: tuple[Shown, Shown]
+    summary: str
+    sides: tuple[Overlay, Overlay]
 
 
-def shown(cases: Sequence[Case]) -> list[ShownCase]:
-    """Cases, drawn where they carry an image."""
+def shown(discrepancies: Sequence[Discrepancy]) -> list[DiscrepancyView]:
+    """Discrepancies for the template, drawn if they have an image."""
     return [
-        ShownCase(
-            # A file name may hold bytes that are no text, which Python keeps and no page can.
-            case.photo.encode(errors="surrogateescape").decode(errors="replace"),
-            case.says,
+        DiscrepancyView(
+            # A file name may contain bytes that are not UTF-8, which Python keeps as surrogates.
+            discrepancy.photo.encode(errors="surrogateescape").decode(errors="replace"),
+            discrepancy.summary,
             (
-                _side("baseline", "dlib", case, case.reference),
-                _side("measured", "ours", case, case.candidate),
+                _side("baseline", "dlib", discrepancy, discrepancy.reference),
+                _side("candidate", "ours", discrepancy, discrepancy.candidate),
             ),
         )
-        for case in cases
+        for discrepancy in discrepancies
     ]
 
 
-def _side(side: str, colour: str, case: Case, face: AnsweredFace | None) -> Shown:
+def _side(side: str, colour: str, discrepancy: Discrepancy, face: AnsweredFace | None) -> Overlay:
     words = "no face" if face is None else f"confidence {face.confidence:.6f}"
-    picture = None if case.image is None else _uri(_drawn(case.image, case.corner, face, LIGHT[colour]))
-    return Shown(side, colour, words, picture)
+    picture = (
+        None
+        if discrepancy.image is None
+        else _uri(_drawn(discrepancy.image, discrepancy.corner, face, LIGHT[colour]))
+    )
+    return Overlay(side, colour, words, picture)
 
 
 def _drawn(image: Image, corner: tuple[int, int], face: AnsweredFace | None, colour: str) -> Image:
@@ -70,7 +74,7 @@ def _drawn(image: Image, corner: tuple[int, int], face: AnsweredFace | None, col
         return canvas
 
     def at(x: float, y: float) -> tuple[int, int]:
-        """The middle of a photo's pixel in sixteenths of a pixel of the drawing."""
+        """Centre of a photo's pixel, in sixteenths of a pixel of the drawing."""
         return (
             round(((x - corner[0] + 0.5) * factor - 0.5) * 2**FINE),
             round(((y - corner[1] + 0.5) * factor - 0.5) * 2**FINE),
@@ -78,7 +82,7 @@ def _drawn(image: Image, corner: tuple[int, int], face: AnsweredFace | None, col
 
     box = face.rectangle
     rgb = tuple(int(colour[start : start + 2], 16) for start in (1, 3, 5))
-    for ink, width in (((255, 255, 255), 5), (rgb, 2)):  # white around it, so that it shows on any photo
+    for ink, width in (((255, 255, 255), 5), (rgb, 2)):  # white outline: visible on any photo
         cv2.rectangle(canvas, at(box.left, box.top), at(box.right, box.bottom), ink, width, cv2.LINE_AA, FINE)
     for x, y in np.asarray(face.landmarks).tolist():
         for ink, radius in (((255, 255, 255), 3.5), (rgb, 2.2)):

@@ -1,11 +1,12 @@
-"""The README's table is made, and the README has the one that is made of the committed result."""
+"""The README's generated tables, and their equality with the tables in the README."""
 
 from pathlib import Path
 
 import pytest
 
-from benchmarks import commands, readme
+from benchmarks import commands
 from benchmarks.harness.results import Key, Result, load
+from benchmarks.report import readme
 from tests.paths import ROOT
 
 RESULTS = ROOT / "benchmarks" / "history"
@@ -29,7 +30,7 @@ def _result() -> Result:
     return result
 
 
-def test_a_comparison_is_a_line() -> None:
+def test_one_line_per_comparison() -> None:
     made = readme.tables(_result())
     assert made.keys() == {"speed"}
     lines = made["speed"].splitlines()
@@ -40,7 +41,7 @@ def test_a_comparison_is_a_line() -> None:
     ) in lines
 
 
-def test_a_model_is_a_line() -> None:
+def test_one_line_per_model() -> None:
     result = _result()
     for stage, metric in readme.COMPARED:
         value = 3.3e-6 if metric == "confidence difference" else 142 if metric == "faces" else 0
@@ -48,7 +49,7 @@ def test_a_model_is_a_line() -> None:
     assert readme.tables(result)["parity"].splitlines()[-1] == "| 4 | 0 | 142 | 0 | 0 | 3.3e-06 | 0 | 0 | 0 |"
 
 
-def test_the_tables_are_put_between_their_marks(tmp_path: Path) -> None:
+def test_writes_the_tables_between_their_marks(tmp_path: Path) -> None:
     file = tmp_path / "README.md"
     begin = readme.BEGIN.format("speed")
     file.write_text(f"before\n{begin}\nold\n{readme.END}\nafter\n")
@@ -58,7 +59,7 @@ def test_the_tables_are_put_between_their_marks(tmp_path: Path) -> None:
     assert file.read_text() == f"before\n{begin}\n{made}\n{readme.END}\nafter\n"
 
 
-def test_a_file_without_marks_is_left_alone() -> None:
+def test_rejects_a_file_without_marks() -> None:
     with pytest.raises(readme.NoMarks):
         readme.replaced("a text", {"speed": "a table"})
 

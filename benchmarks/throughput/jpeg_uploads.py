@@ -1,4 +1,4 @@
-"""The photos of a case: scaled, and encoded as the app encodes them."""
+"""JPEG uploads of a scenario: photos scaled to its size and encoded as the app encodes them."""
 
 import itertools
 import math
@@ -18,57 +18,57 @@ Image = NDArray[np.uint8]
 """RGB, shape (rows, columns, 3)."""
 
 LARGEST = 10**9
-"""Pixels of a photo that is looked at."""
-LOOKED_AT = 40
-"""Photos in which faces are looked for, at most."""
-LOOKED_AT_MEGAPIXELS = 0.3
-"""Their size meanwhile."""
+"""Pixel limit of the corpus photos: none in practice."""
+SEARCHED = 40
+"""Maximum number of photos in which faces are searched."""
+SEARCHED_MEGAPIXELS = 0.3
+"""Photo size for that search."""
 AS_THE_APP = (
     *(cv2.IMWRITE_JPEG_QUALITY, 80),
     *(cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
     *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420),
 )
-"""Uploads of the app are progressive JPEGs of quality 80, colours at half the resolution."""
+"""The app uploads progressive JPEGs of quality 80 with 4:2:0 chroma subsampling."""
 MARGIN = 0.25
-"""What is cut out around a face, of its width and height, on each side: the detector wants to see hair and chin."""
+"""Margin of a face crop on each edge, as a share of its width and height: the detector needs hair and chin."""
 CELLS = 6
-"""Faces of a canvas in a row, and rows: room for 36."""
+"""Grid of a canvas: 6 x 6 faces."""
 BACKGROUND = 128
-"""Gray."""
+"""Gray level of the canvas."""
 
 
 @dataclass(frozen=True)
-class Photo:
-    """A photo of the corpus, upright."""
+class SourcePhoto:
+    """Decoded photo of the corpus, upright."""
 
     image: Image
     face: Image | None
-    """Its surest face with some of what is around it; None where none was found."""
+    """Crop of the face with the highest confidence, with `MARGIN`; None without a face."""
 
 
-def chosen(paths: Sequence[Path], number: int, find: Callable[[bytes], Sequence[Edges]]) -> list[Photo]:
-    """So many photos from all over the list, with faces as far as there are such: without one, most stages rest.
+def chosen(paths: Sequence[Path], number: int, find: Callable[[bytes], Sequence[Edges]]) -> list[SourcePhoto]:
+    """Select photos spread over the list, preferably with faces: without one, most stages have no work.
 
     Args:
-        paths: where to look; at most `LOOKED_AT` of them are.
-        number: how many; fewer are returned where there are no more that can be read.
-        find: faces of an encoded photo, the surest first.
+        paths: candidates; at most `SEARCHED` of them are decoded.
+        number: of photos; fewer are returned if fewer are readable.
+        find: detects the faces of an encoded photo, in descending confidence.
 
     Raises:
-        ValueError: none can be read. One line.
+        ValueError: no photo is readable. One line.
     """
     step = max(len(paths) // number, 1)
     spread = (path for first in range(step) for path in paths[first::step])
-    found: list[Photo] = []
-    for image in _readable(itertools.islice(spread, LOOKED_AT)):
-        small = scaled(image, LOOKED_AT_MEGAPIXELS)
+    found: list[SourcePhoto] = []
+    for image in _readable(itertools.islice(spread, SEARCHED)):
+        small = scaled(image, SEARCHED_MEGAPIXELS)
         faces = find(encoded(small))
-        found.append(Photo(image, _cut_out(small, faces[0]) if faces else None))
+        found.append(SourcePhoto(image, _cut_out(small, faces[0]) if faces else None))
         found = sorted(found, key=lambda photo: photo.face is None)[:number]
         if len(found) == number and found[-1].face is not None:
             break
     if not found:
-        raise ValueError(f"none of {len(paths)} photos can be read")
+        raise ValueError(f"none of {len(paths)} photos is readable")
     return found
 
 
@@ -81,7 +81,7 @@ def _readable(paths: Iterable[Path]) -> Iterator[Image]:
 
 
 def scaled(image: Image, megapixels: float) -> Image:
-    """The photo at about this area, never above it: the app's limit is one of area."""
+    """Scale a photo to at most this area and nearly that: the app limits the area."""
     rows, columns = image.shape[:2]
     factor = math.sqrt(megapixels * 1e6 / (rows * columns))
     size = (max(int(columns * factor), 1), max(int(rows * factor), 1))
@@ -90,12 +90,12 @@ def scaled(image: Image, megapixels: float) -> Image:
 
 
 def encoded(image: Image) -> bytes:
-    """A JPEG as the app makes it."""
+    """Encode an RGB image as the app does (`AS_THE_APP`)."""
     return cv2.imencode(".jpg", image[:, :, ::-1], AS_THE_APP)[1].tobytes()
 
 
 def crowded(face: Image, copies: int, megapixels: float) -> Image:
-    """A gray square of this area with so many copies of a face, all of one size whatever their number."""
+    """Gray square of this area with copies of a face, whose size does not depend on their number."""
     side = int(math.sqrt(megapixels * 1e6))
     cell = side // CELLS
     copy = cv2.resize(face, (cell, cell), interpolation=cv2.INTER_AREA)

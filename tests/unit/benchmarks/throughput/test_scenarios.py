@@ -1,0 +1,52 @@
+"""Plans of load scenarios."""
+
+import pytest
+
+from benchmarks.throughput import scenarios, section
+from benchmarks.throughput.scenarios import FULL, QUICK, LoadPlan, Scenario
+
+PLANS = pytest.mark.parametrize("plan", [QUICK, FULL], ids=["quick", "full"])
+
+
+@PLANS
+def test_no_figure_belongs_to_two_scenarios(plan: LoadPlan) -> None:
+    keys = [
+        (scenario.section, side, scenario.model, scenario.megapixels, scenario.callers, scenario.faces)
+        for scenario in plan.scenarios
+        for side in scenario.sides
+    ]
+    assert len(keys) == len(set(keys))
+
+
+@PLANS
+def test_every_side_has_three_rounds(plan: LoadPlan) -> None:
+    assert all(scenario.rounds >= 3 for scenario in plan.scenarios)
+
+
+def test_the_quick_plan_is_under_a_minute_and_the_full_one_a_quarter_of_an_hour() -> None:
+    assert section.seconds(QUICK) < 50
+    assert 500 < section.seconds(FULL) < 1000
+
+
+@PLANS
+def test_compares_a_remote_service_wherever_upstream_is_compared(plan: LoadPlan) -> None:
+    more = scenarios.against_remote(plan, 1).scenarios[len(plan.scenarios) :]
+    assert {scenario.sides for scenario in more} == {("service", "remote")}
+    assert {scenario.model for scenario in more} == {1}
+    sizes = [
+        scenario.megapixels for scenario in plan.scenarios if scenario.sides == scenarios.AGAINST_UPSTREAM
+    ]
+    assert [scenario.megapixels for scenario in more] == sizes
+
+
+def test_a_trial_has_all_photos_equally_often_and_enough_calls() -> None:
+    scenario = Scenario("callers", ("service",), 0.3, photos=3, calls=20)
+    assert scenarios.calls(scenario, "service", 0.0) == 21
+    assert scenarios.calls(scenario, "service", 10.0) % 3 == 0
+    assert scenarios.seconds(scenario, "service", scenarios.calls(scenario, "service", 10.0)) >= 10
+
+
+def test_trials_of_seconds_have_no_warm_up() -> None:
+    scenario = Scenario("throughput", scenarios.AGAINST_DLIB, 4.0)
+    assert scenarios.warm_up_calls(scenario, "library") == 1
+    assert scenarios.warm_up_calls(scenario, "dlib") == 0
