@@ -1,17 +1,7 @@
 """Numba's compiler for loops that must round as dlib does; machine code is kept on the disk for the next start."""
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
-
-try:
-    os.sched_getaffinity(0)
-except OSError:
-    # numba calls it while it is imported, and Pillow for each AVIF. Both fail where a sandbox denies the call, and
-    # count the cores where the function is missing, as on other systems.
-    del os.sched_getaffinity
-except AttributeError:
-    pass
 
 import numba
 
