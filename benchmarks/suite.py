@@ -11,10 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.harness import corpus, facts, gates, steps
-from benchmarks.harness.cores import restrict_to
 from benchmarks.harness.options import PARTS, Options, parse
 from benchmarks.harness.results import EXIT, NOTHING_DONE, Result
-from benchmarks.harness.running import ServiceDied
 from benchmarks.harness.text_table import text_table
 from benchmarks.parity import candidates
 from benchmarks.parity.baselines import NoRecording
@@ -22,6 +20,8 @@ from benchmarks.parity.candidates import Unanswered
 from benchmarks.parity.part import ParityPart
 from benchmarks.parity.reference import DlibDied
 from benchmarks.parity.section import CorpusComparison
+from benchmarks.processes.cores import restrict_to
+from benchmarks.processes.running import ServiceDied
 from benchmarks.report.page import page
 from benchmarks.roofline import section as roofline
 from benchmarks.throughput import scenarios

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.harness.processes import family
+from benchmarks.processes.process_tree import family
 
 
 class DiskWrites(NamedTuple):

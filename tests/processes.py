@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.running import Service
+from benchmarks.processes.running import Service
 from tests.waiting import eventually
 
 _ZOMBIE = "Z"

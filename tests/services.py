@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.harness.running import SERVE, Service
+from benchmarks.processes.running import SERVE, Service
 from tests.calling import KEY
 
 FORMER_KEY = "the-key-before-the-last-change"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.harness.corpus import Corpus
-from benchmarks.harness.running import ROOT
+from benchmarks.processes.running import ROOT
 from model_store.errors import StoreError
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from model_store.store import WeightStore

@@ -8,7 +8,7 @@ counted as the service's, though spent on the same cores. Unlike libcurl above 1
 import httpx
 
 from benchmarks.harness.closed_loop import Call, Response
-from benchmarks.harness.running import http_client
+from benchmarks.processes.running import http_client
 
 FILE_NAME = "/srv/nextcloud/tmp/oc_tmp_6fbe56"
 """File name of the app's uploads: a path on the Nextcloud server, without an extension."""

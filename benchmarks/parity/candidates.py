@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 
-from benchmarks.harness import running
 from benchmarks.harness.faces import AnsweredFace, of_answer
 from benchmarks.harness.http_calls import FILE_NAME
 from benchmarks.parity.decoded_photos import Photo
+from benchmarks.processes import running
 
 
 class Unanswered(RuntimeError):

@@ -10,7 +10,7 @@ callers, one connection per call as in the app. The exit status is 0 if all of t
 - The peak memory is within FACE_MEMORY, and neither the peak nor the minimum grew from the first quarter of the calls
   to the last.
 
-Memory is that of the service's process tree (benchmarks/harness/processes.py).
+Memory is that of the service's process tree (benchmarks/processes/process_tree.py).
 """
 
 import argparse
@@ -33,8 +33,8 @@ import numpy as np
 
 from benchmarks.harness.corpus import photos_in
 from benchmarks.harness.http_calls import post
-from benchmarks.harness.processes import resident_memory
-from benchmarks.harness.running import Service, serving
+from benchmarks.processes.process_tree import resident_memory
+from benchmarks.processes.running import Service, serving
 from service.memory.capacity import (
     memory,
 )  # FACE_MEMORY with its default; `/info` only has the kernel's limit

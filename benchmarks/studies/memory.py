@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.harness.library import open_library
-from benchmarks.harness.processes import peak_memory, resident_memory
+from benchmarks.processes.process_tree import peak_memory, resident_memory
 from benchmarks.throughput import jpeg_uploads
 from model_store.models import MODELS
 from service.recognition.geometry import Rectangle

@@ -9,9 +9,10 @@ from multiprocessing import connection
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmarks.harness import http_calls, processes
+from benchmarks.harness import http_calls
 from benchmarks.harness.closed_loop import Response, Trial
-from benchmarks.harness.running import serving
+from benchmarks.processes import process_tree
+from benchmarks.processes.running import serving
 from benchmarks.throughput import dlib_calls, library_calls
 from benchmarks.throughput.workers import Opener, Worker
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
@@ -61,13 +62,13 @@ class Side:
     def peak_memory(self) -> float | None:
         """Peak memory in MiB since the last call, summed over the side's process trees; None for a remote service."""
         try:
-            peaks = [processes.peak_memory(process, forget=True) for process in self.processes]
+            peaks = [process_tree.peak_memory(process, forget=True) for process in self.processes]
         except ProcessLookupError:
             return None  # its trial reports the death
         return sum(peaks) if peaks else None
 
     def _cpu_seconds(self) -> float:
-        return sum(processes.cpu_seconds(process) for process in self.processes)
+        return sum(process_tree.cpu_seconds(process) for process in self.processes)
 
 
 @contextmanager

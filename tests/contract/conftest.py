@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.harness.running import Service
+from benchmarks.processes.running import Service
 from tests.calling import Caller
 from tests.disk_writes import disk_writes
 from tests.services import StartService

@@ -21,7 +21,7 @@ from tests.hostile import png_chunk
 from tests.unit.service.images.formats import tiffs
 
 if TYPE_CHECKING:
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
     from tests.calling import Caller, Reply
 
 TOLERANCE = 24

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 if TYPE_CHECKING:
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
     from tests.calling import Caller
 
 DECODED_BY_DLIB = Path(__file__).parents[1] / "parity" / "decoded_pixels.json"

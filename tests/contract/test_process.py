@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.harness.running import free_port
+from benchmarks.processes.running import free_port
 from service.recognition.ort.providers import CUDA, missing
 from tests.paths import ROOT
 

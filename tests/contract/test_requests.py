@@ -19,7 +19,7 @@ from tests.services import FORMER_KEY
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
     from tests.calling import Caller
 
 FACE = b'{"left":102,"right":175,"top":167,"bottom":240,"detection_confidence":1.1}'

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.running import Service
+from benchmarks.processes.running import Service
 from tests.calling import Caller
 from tests.services import StartService
 

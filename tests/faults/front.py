@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.harness.running import free_port
+from benchmarks.processes.running import free_port
 from tests.paths import ROOT
 from tests.waiting import eventually
 

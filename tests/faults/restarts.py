@@ -10,13 +10,13 @@ import threading
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.harness.running import SERVE
+from benchmarks.processes.running import SERVE
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
     from tests.calling import Caller
     from tests.services import StartService
 

@@ -20,7 +20,7 @@ from tests.faults.resizing import resized
 from tests.processes import status_number
 
 if TYPE_CHECKING:
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
     from tests.services import StartService
 
 MANY = 300

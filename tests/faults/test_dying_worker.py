@@ -23,7 +23,7 @@ from tests.unit.service.web.test_refusals import damaged_photos
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
     from tests.services import StartService
 
 SECONDS_BETWEEN = 10.0

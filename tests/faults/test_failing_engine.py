@@ -12,7 +12,7 @@ from tests.answers import assert_same_answer
 from tests.calling import Caller
 
 if TYPE_CHECKING:
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
     from tests.services import StartService
 
 CALLERS = 16

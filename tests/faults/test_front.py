@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.harness import processes
-from benchmarks.harness.running import free_port
+from benchmarks.processes import process_tree
+from benchmarks.processes.running import free_port
 from tests.calling import Caller
 from tests.faults.front import CONFIGURATION, HAPROXY, front, listens, needs_haproxy
 from tests.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
 
 pytestmark = needs_haproxy
 
@@ -105,7 +105,7 @@ def test_streams_bodies_without_the_disk(small_service: Service, portrait: bytes
         assert replies[0].json["faces-count"] == 1
         written = Path(f"/proc/{pid}/io").read_text(encoding="ascii")
         assert "write_bytes: 0\n" in written
-        assert processes.peak_memory(pid) < LARGE / 1024**2
+        assert process_tree.peak_memory(pid) < LARGE / 1024**2
 
 
 def test_answers_a_client_that_has_shut_down_its_side(small_service: Service, portrait: bytes) -> None:

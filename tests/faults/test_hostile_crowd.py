@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from benchmarks.harness import processes
+from benchmarks.processes import process_tree
 from tests.answers import EDGES, assert_same_answer
 from tests.calling import Caller, Reply
 from tests.faults.resizing import SMALL_MEGAPIXELS, resized
 from tests.hostile import TABLE, names_in_rotation
 
 if TYPE_CHECKING:
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
 
 HONEST, HOSTILE, CALLERS = 1000, 100, 16
 GROWTH = 1.1
@@ -121,7 +121,7 @@ def test_hostile_requests_change_no_honest_answer(
                 calls = [*half, *((name, 0) for name in hostile)]
                 random.Random(4).shuffle(calls)
                 list(pool.map(lambda arguments: call(*arguments), calls))
-                memory.append((processes.resident_memory(service.process.pid), service.peak_memory()))
+                memory.append((process_tree.resident_memory(service.process.pid), service.peak_memory()))
     assert found == []
     for early, late in zip(*memory, strict=True):
         assert late <= GROWTH * early, memory

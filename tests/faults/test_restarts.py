@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from benchmarks.harness.running import SERVE, free_port
+from benchmarks.processes.running import SERVE, free_port
 from tests.calling import Caller
 from tests.faults.front import front, needs_haproxy
 from tests.faults.restarts import JOBS, Jobs, ServiceManager, options, restart

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.harness.running import SERVE
+from benchmarks.processes.running import SERVE
 from tests.calling import Caller
 from tests.paths import ROOT
 from tests.processes import restricted_by

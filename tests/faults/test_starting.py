@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.harness.processes import command_line, family
-from benchmarks.harness.running import SERVE
+from benchmarks.processes.process_tree import command_line, family
+from benchmarks.processes.running import SERVE
 from model_store.atomic import TEMPORARY_ENDING
 from tests.calling import Caller
 from tests.processes import handles_signal, is_running, restricted_by, state
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
     from tests.services import StartService
 
 NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")

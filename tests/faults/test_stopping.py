@@ -19,7 +19,7 @@ from tests.faults.crowd import Crowd
 from tests.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
     from tests.services import StartService
 
 CALLERS = 64

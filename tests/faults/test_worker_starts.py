@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.harness.running import SERVE
+from benchmarks.processes.running import SERVE
 from service.supervision.dispatch import WINDOW
 from service.supervision.supervisor import FIRST_PAUSE, MAXIMUM_FAILED_STARTS
 from tests.calling import Caller
@@ -24,7 +24,7 @@ from tests.processes import is_running, open_files, worker_of
 from tests.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
-    from benchmarks.harness.running import Service
+    from benchmarks.processes.running import Service
     from tests.services import StartService
 
 PAUSES = FIRST_PAUSE * (2 ** (MAXIMUM_FAILED_STARTS - 1) - 1)

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness import facts
-from benchmarks.harness.running import ROOT, ServiceDied
 from benchmarks.harness.text_table import text_table
+from benchmarks.processes.running import ROOT, ServiceDied
 from benchmarks.studies.process_cost import measures
 from benchmarks.studies.process_cost.answers import ByteComparison, compare
 from benchmarks.studies.process_cost.checkouts import Checkout

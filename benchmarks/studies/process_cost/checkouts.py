@@ -14,7 +14,7 @@ import httpx
 from benchmarks.harness import facts
 from benchmarks.harness.closed_loop import Response, run_closed_loop
 from benchmarks.harness.http_calls import post
-from benchmarks.harness.running import Service, serving
+from benchmarks.processes.running import Service, serving
 from benchmarks.studies.process_cost.answers import Exchange
 from benchmarks.throughput.sides import Side
 

@@ -7,8 +7,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.harness import processes
 from benchmarks.harness.closed_loop import Trial
+from benchmarks.processes import process_tree
 from benchmarks.studies.process_cost.checkouts import RunningCheckout
 from benchmarks.studies.process_cost.workloads import (
     AFTER,
@@ -31,13 +31,16 @@ class PhotoFailed(RuntimeError):
 def fresh(running: RunningCheckout, uploads: Uploads) -> dict[str, float]:
     """Figures of a fresh service: start-up time, memory, and peak over photos of mixed sizes.
 
-    Memory in MiB is that of the process tree, as benchmarks/harness/processes.py counts it.
+    Memory in MiB is that of the process tree, as benchmarks/processes/process_tree.py counts it.
     """
     process = running.service.process.pid
     assert running.side.ready_after is not None
-    found = {"start to /ready, s": running.side.ready_after, "idle, MiB": processes.resident_memory(process)}
+    found = {
+        "start to /ready, s": running.side.ready_after,
+        "idle, MiB": process_tree.resident_memory(process),
+    }
     _checked_trial(running, uploads.repeated(WORKLOADS[0].megapixels, AFTER), 1)
-    found[f"after {AFTER} photos, MiB"] = processes.resident_memory(process)
+    found[f"after {AFTER} photos, MiB"] = process_tree.resident_memory(process)
     running.service.peak_memory(forget=True)
     _checked_trial(running, uploads.mixed, MIXED_CALLERS)
     found["peak, mixed sizes, MiB"] = running.service.peak_memory()

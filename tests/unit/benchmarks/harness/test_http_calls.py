@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.harness import http_calls
 from benchmarks.harness.closed_loop import run_closed_loop
-from benchmarks.harness.running import free_port, serving
+from benchmarks.processes.running import free_port, serving
 from tests.unit.benchmarks.conftest import Upload
 
 

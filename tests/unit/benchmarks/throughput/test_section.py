@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from benchmarks.harness.results import Key, Result
-from benchmarks.harness.running import ROOT, serving
+from benchmarks.processes.running import ROOT, serving
 from benchmarks.throughput import scenarios, section
 from benchmarks.throughput.scenarios import AGAINST_DLIB, AGAINST_UPSTREAM, LoadPlan, Scenario
 from benchmarks.throughput.sides import Remote, SideOptions

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import processes
-from benchmarks.harness.running import ROOT
+from benchmarks.processes import process_tree
+from benchmarks.processes.running import ROOT
 from benchmarks.throughput import dlib_calls, library_calls
 from benchmarks.throughput.sides import SIDES as OPENERS
 from benchmarks.throughput.sides import Side, SideOptions, shared
@@ -141,7 +141,7 @@ def _runs(process: int) -> bool:
 
 def test_memory_covers_all_processes_of_a_side(store: Path) -> None:
     with OPENERS["upstream"](SideOptions(store), 3) as side:
-        peaks = [processes.peak_memory(process) for process in side.processes]
+        peaks = [process_tree.peak_memory(process) for process in side.processes]
         assert side.peak_memory() == pytest.approx(sum(peaks), rel=0.1)
         assert Side("remote", side.run).peak_memory() is None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.running import free_port
+from benchmarks.processes.running import free_port
 from service.commands import healthcheck
 from service.settings import Settings
 from service.web.server.listening import listen

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.running import ROOT
+from benchmarks.processes.running import ROOT
 from benchmarks.studies.process_cost import measures
 from benchmarks.studies.process_cost.checkouts import Checkout, RunningCheckout
 from benchmarks.studies.process_cost.workloads import Uploads, Workload

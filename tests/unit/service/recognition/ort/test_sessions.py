@@ -162,7 +162,7 @@ import os
 import sys
 from pathlib import Path
 import numpy as np
-from benchmarks.harness.processes import resident_memory
+from benchmarks.processes.process_tree import resident_memory
 from service.recognition.ort.sessions import Session
 given = {"tile": np.zeros((1, 3, 2048, 1024), np.float32), "shrunk_given": np.empty((0, 32, 1, 1), np.float32)}
 kept = []

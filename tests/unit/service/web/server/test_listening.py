@@ -8,7 +8,7 @@ from typing import TextIO
 
 import pytest
 
-from benchmarks.harness.running import free_port
+from benchmarks.processes.running import free_port
 from service.commands import occ
 from service.settings import Settings
 from service.web.server import listening

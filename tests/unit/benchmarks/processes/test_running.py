@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import running
+from benchmarks.processes import running
 
 _PARENT = """
 import subprocess, sys

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.processes import command_line, cpu_seconds, family, peak_memory, resident_memory
+from benchmarks.processes.process_tree import command_line, cpu_seconds, family, peak_memory, resident_memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -6,15 +6,15 @@ import sys
 
 import pytest
 
-from benchmarks.harness import cores
-from benchmarks.harness.running import ROOT
+from benchmarks.processes import cores
+from benchmarks.processes.running import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cores can be chosen on Linux only")
 
 _HELD = """
 import os, sys
 print("started", flush=True)
-from benchmarks.harness import cores
+from benchmarks.processes import cores
 cores.restrict_to(1)
 print(len(os.sched_getaffinity(0)), sys.argv[1:])
 """

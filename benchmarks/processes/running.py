@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.harness import processes
+from benchmarks.processes import process_tree
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,12 +109,12 @@ class Service:
             time.sleep(0.02)
 
     def peak_memory(self, *, forget: bool = False) -> float:
-        """Peak memory of the process tree in MiB, by `processes.peak_memory`. Linux only."""
-        return processes.peak_memory(self.process.pid, forget=forget)
+        """Peak memory of the process tree in MiB, by `process_tree.peak_memory`. Linux only."""
+        return process_tree.peak_memory(self.process.pid, forget=forget)
 
     def family(self) -> tuple[int, ...]:
         """Process IDs of the service's tree, its own first and parents before children. Linux only."""
-        return processes.family(self.process.pid)
+        return process_tree.family(self.process.pid)
 
     @property
     def worker_pid(self) -> int:
@@ -122,7 +122,7 @@ class Service:
 
         The worker is found by its command line. Its forked children have the same one; the first match is the parent.
         """
-        workers = (member for member in self.family() if WORKER in processes.command_line(member))
+        workers = (member for member in self.family() if WORKER in process_tree.command_line(member))
         return next(workers, self.process.pid)
 
     def stop(self) -> int:

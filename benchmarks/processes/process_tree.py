@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.harness.shared_pages import shared_memory
+from benchmarks.processes.shared_pages import shared_memory
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 """Clock ticks a second, mostly 100: the unit of CPU time in /proc."""

@@ -1,6 +1,6 @@
 """Shared pages from the text of smaps (proc(5))."""
 
-from benchmarks.harness.shared_pages import Mapping, anonymous_shared, mappings
+from benchmarks.processes.shared_pages import Mapping, anonymous_shared, mappings
 
 SMAPS = """\
 7f7c30000000-7f7c30021000 rw-p 00000000 00:00 0
