@@ -1,4 +1,4 @@
-"""Linux system calls that the standard library has no function for, by ctypes."""
+"""System calls: those that the standard library has no function for, by ctypes, and one that sandboxes deny."""
 
 import ctypes
 import errno
@@ -33,6 +33,20 @@ def prctl(option: int, argument: int) -> None:
     words = [ctypes.c_ulong(word) for word in (argument, 0, 0, 0)]
     if _libc.prctl(option, *words) != 0:
         raise _last_error()
+
+
+def remove_denied_affinity() -> None:
+    """Remove os.sched_getaffinity from this process if a sandbox denies the call.
+
+    numba calls it while it is imported, and Pillow for each AVIF file. Both fail if it is denied, and count the cores
+    in another way if the function is missing, as on other systems.
+    """
+    try:
+        os.sched_getaffinity(0)
+    except OSError:
+        del os.sched_getaffinity
+    except AttributeError:
+        pass
 
 
 def _require_linux() -> None:

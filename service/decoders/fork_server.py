@@ -25,6 +25,7 @@ from service import ipc, logs, sandbox
 from service.decoders import child, faults, messages
 from service.early_exit import ignore_signals
 from service.images import preloading
+from service.kernel import remove_denied_affinity
 from service.memory import heap
 
 log = logging.getLogger("service.decoders.fork_server")  # __name__ is __main__ here
@@ -115,6 +116,7 @@ def main() -> None:
     ipc.end_with_parent(int(parent))
     _leave_standard_error_to_the_log()
     logs.configure(level, style)
+    remove_denied_affinity()  # Pillow calls it for each AVIF file
     preloading.import_lazy_modules()
     sandbox.allow_file_growth()  # forbidden by a warm parent; pixels are written to memory files
     heap.keep_between_images()

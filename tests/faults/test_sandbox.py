@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from benchmarks.processes.running import SERVE
 from tests.calling import Caller
@@ -54,9 +56,13 @@ def test_runs_without_denied_calls_and_files(
     service = start_service(command=(*namespace, *SERVE), PYTHONPATH=path, HOME="", FACE_MODEL="4")
     service.wait_until_ready()
     caller = Caller(service.port)
-    reply = caller.post("/detect", caller.photo(portrait))
-    assert reply.status == 200, service.log
-    assert reply.json["faces-count"] == 1
+    avif = io.BytesIO()
+    with Image.open(io.BytesIO(portrait)) as image:
+        image.save(avif, "AVIF", quality=95)
+    for photo in (portrait, avif.getvalue()):
+        reply = caller.post("/detect", caller.photo(photo))
+        assert reply.status == 200, service.log
+        assert reply.json["faces-count"] == 1
     assert "Traceback" not in service.log
     assert " ERROR " not in service.log
 
