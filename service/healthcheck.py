@@ -1,6 +1,6 @@
 """Liveness check of the service in this container, which Docker runs every few seconds.
 
-`python -m service.commands.healthcheck` exits with 0, or with 1 and a line with the reason. It reads PORT and FACE_HOST
+`python -m service.healthcheck` exits with 0, or with 1 and a line with the reason. It reads PORT and FACE_HOST
 from the environment itself, since importing the settings takes five times as long as the request.
 """
 

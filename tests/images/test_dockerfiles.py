@@ -65,7 +65,7 @@ def test_upstreams_port_is_exposed(final: Stage) -> None:
 
 def test_the_service_runs_without_a_shell_and_without_root(final: Stage) -> None:
     assert exec_form(final.last("ENTRYPOINT")) == ["python", "-m", "service", "serve"]
-    assert exec_form(final.last("HEALTHCHECK")) == ["python", "-m", "service.commands.healthcheck"]
+    assert exec_form(final.last("HEALTHCHECK")) == ["python", "-m", "service.healthcheck"]
     user, group = map(int, final.last("USER").split(":"))
     assert min(user, group) > 0, "numeric, so that an orchestrator can check that it is not root"
     assert not final.all("RUN"), "the final stage runs no command"

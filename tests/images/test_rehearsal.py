@@ -108,7 +108,7 @@ def test_answers_photos_as_its_user_from_a_read_only_tree(
     with closing(start(key, API_KEY="")) as container:
         user = container.image.stage.last("USER").split(":")[0]
         (face,) = _detect(container, portrait)[0].json["faces"]
-        checked = container.run("python", "-m", "service.commands.healthcheck")
+        checked = container.run("python", "-m", "service.healthcheck")
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
         assert container.run("id", "-u").stdout == f"{user}\n"
         assert "Read-only file system" in container.run("touch", "/app/new").stderr

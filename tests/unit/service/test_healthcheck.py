@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.processes.running import free_port
-from service.commands import healthcheck
+from service import healthcheck
 from service.settings import Settings
 from service.web.server.listening import listen
 from tests.services import StartService
