@@ -11,7 +11,7 @@ from pathlib import Path
 
 from model_store.errors import FetchError, StoreError
 from model_store.models import MODELS
-from model_store.store import Status, WeightStore, default_root
+from model_store.store import WeightStatus, WeightStore, default_root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +82,7 @@ def _names(options: argparse.Namespace) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(names)) or None
 
 
-def _exit_code(statuses: list[Status], optional: bool) -> int:
+def _exit_code(statuses: list[WeightStatus], optional: bool) -> int:
     """`optional`: no weight was named, so a missing weight that no source has is no error."""
     failed = any(
         status.state == "corrupt" or (status.state == "missing" and (status.weight.variants or not optional))

@@ -49,7 +49,7 @@ def no_progress(name: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True)
-class Status:
+class WeightStatus:
     """State of one weight in the store."""
 
     weight: Weight
@@ -98,7 +98,7 @@ class WeightStore:
             self._check_record(weight, found)
         return found
 
-    def status(self, names: Iterable[str] | None = None) -> list[Status]:
+    def status(self, names: Iterable[str] | None = None) -> list[WeightStatus]:
         """Verify these weights, by default the whole catalogue. Raises UnknownWeightError."""
         names = self.catalog.weights if names is None else names
         return [self._status(self.catalog.weight(name)) for name in names]
@@ -108,7 +108,7 @@ class WeightStore:
         names: Iterable[str] | None = None,
         source_folder: Path | None = None,
         progress: Progress = no_progress,
-    ) -> list[Status]:
+    ) -> list[WeightStatus]:
         """Fetch missing and corrupt weights, by default all with a known hash.
 
         `source_folder` is tried before the catalogue's sources. If all weights are verified, nothing is written. Raises
@@ -130,7 +130,7 @@ class WeightStore:
                 raise FetchError(failures)
         return [self._status(weight) for weight in weights]
 
-    def add(self, file: Path) -> Status:
+    def add(self, file: Path) -> WeightStatus:
         """Copy NAME.dat or NAME.dat.bz2 of a weight in the catalogue into the store.
 
         If the catalogue has no hash, the hash found is recorded and verified from then on. Raises UnknownWeightError;
@@ -153,7 +153,7 @@ class WeightStore:
                     )
 
             try:
-                found = self._publish(weight, read_file(file), check, no_progress)
+                found = self._write_verified(weight, read_file(file), check, no_progress)
             except SourceError as error:
                 raise RefusedFileError(f"{file} was not added: {error}") from error
             if not weight.variants:
@@ -181,7 +181,7 @@ class WeightStore:
         reasons = []
         for source in sources:
             try:
-                found = self._publish(weight, source.read(weight), check, progress)
+                found = self._write_verified(weight, source.read(weight), check, progress)
             except SourceError as error:
                 log.warning("%s from %s: %s", weight.file_name, source.label, error)
                 reasons.append(f"{source.label}: {error}")
@@ -194,7 +194,7 @@ class WeightStore:
             f" {command(f'model_store add {weight.file_name}.bz2')}"
         )
 
-    def _publish(
+    def _write_verified(
         self, weight: Weight, chunks: Iterator[bytes], check: Callable[[str], None], progress: Progress
     ) -> str:
         """Write the file atomically unless `check` raises for its sha256; returns the sha256."""
@@ -204,16 +204,16 @@ class WeightStore:
             check(found)
         return found
 
-    def _status(self, weight: Weight) -> Status:
+    def _status(self, weight: Weight) -> WeightStatus:
         try:
             found = self.sha256(weight.name)
         except MissingWeightError as error:
-            return Status(weight, "missing", problem=str(error))
+            return WeightStatus(weight, "missing", problem=str(error))
         except CorruptWeightError as error:
-            return Status(weight, "corrupt", problem=str(error))
+            return WeightStatus(weight, "corrupt", problem=str(error))
         variant = weight.variant(found)
         origin = variant.origin if variant else "recorded on this machine, not from the catalogue"
-        return Status(weight, "verified", found, origin)
+        return WeightStatus(weight, "verified", found, origin)
 
     def _check_record(self, weight: Weight, found: str) -> None:
         path, recorded = self._file(weight), self._recorded(weight)
@@ -260,7 +260,7 @@ class WeightStore:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                log.info("waiting for another process that fills %s", self.folder)
+                log.info("waiting for another process that writes to %s", self.folder)
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

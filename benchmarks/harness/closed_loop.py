@@ -1,6 +1,7 @@
 """Closed-loop load generator: each caller sends its next photo as soon as the previous one is answered.
 
-One such run of one side is a trial. This module is loaded in every worker process, dlib's included, so it imports no
+A side is one of the compared implementations: the candidate, dlib, or a remote service. A closed-loop run of one side
+is a trial. This module is loaded in every worker process, dlib's included, so it imports no
 library whose memory would be counted as the side's.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-Edges = tuple[int, int, int, int]
+FaceBox = tuple[int, int, int, int]
 """Left, top, right and bottom of a face, in pixels of the photo."""
 
 
@@ -19,7 +20,7 @@ Edges = tuple[int, int, int, int]
 class Response:
     """Response of a side to one photo."""
 
-    faces: tuple[Edges, ...] = ()
+    faces: tuple[FaceBox, ...] = ()
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds by stage; empty where a side does not report them."""
     failure: str = ""

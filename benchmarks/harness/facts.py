@@ -11,7 +11,7 @@ from model_store.errors import StoreError
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from model_store.store import WeightStore
 from service.recognition.compute import cgroups  # the same view of a container's limits as the service has
-from service.recognition.compute.core_count import usable_cores
+from service.recognition.compute.core_count import usable_processors
 from service.recognition.recognizer import Recognizer
 from service.versions import versions
 
@@ -42,7 +42,7 @@ def machine() -> Facts:
     bytes_ = min(int(memory.split()[0]) * 1024, cgroups.memory_limit())
     return {
         "processor": info.get("model name", info.get("CPU part", "unknown")),
-        "cores": usable_cores(),
+        "cores": usable_processors(),
         "memory, GiB": round(bytes_ / 2**30),
         "instructions": " ".join(flag for flag in FLAGS if flag in there),
     }

@@ -15,7 +15,7 @@ from benchmarks.parity.candidates import Candidate, Unanswered
 from benchmarks.parity.reference import WEIGHTS, References
 from benchmarks.parity.stages import Stages
 from model_store.store import WeightStore
-from service.recognition.compute.core_count import usable_cores
+from service.recognition.compute.core_count import usable_processors
 
 DLIB_BYTES_PER_PIXEL = 1000
 """Memory of dlib's CNN per pixel of a photo."""
@@ -99,4 +99,4 @@ class ParityPart:
     def _processes(self) -> int:
         """Number of dlib processes: one per core, as far as memory allows."""
         memory = MEMORY_SHARE * facts.available_memory()
-        return max(min(usable_cores(), int(memory / (DLIB_BYTES_PER_PIXEL * self._plan.area))), 1)
+        return max(min(usable_processors(), int(memory / (DLIB_BYTES_PER_PIXEL * self._plan.area))), 1)

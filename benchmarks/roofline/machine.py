@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from service.recognition.compute.core_count import usable_cores
+from service.recognition.compute.core_count import usable_processors
 
 MATRIX = 2048
 """Rows and columns of the matrices: large enough for every BLAS; 34 MB in total."""
@@ -52,7 +52,7 @@ class MemoryBandwidth:
     """Copy of arrays far larger than the caches, one part per core; numpy releases the GIL during it."""
 
     def __init__(self) -> None:
-        parts = usable_cores()
+        parts = usable_processors()
         length = STREAM_BYTES // parts
         self._parts = [(np.zeros(length, np.uint8), np.ones(length, np.uint8)) for _ in range(parts)]
 

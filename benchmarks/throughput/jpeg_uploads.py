@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness.closed_loop import Edges
+from benchmarks.harness.closed_loop import FaceBox
 from service.images import decoding
 from service.images.decoding import ImageTooLarge, UndecodableImage
 
@@ -46,7 +46,9 @@ class SourcePhoto:
     """Crop of the face with the highest confidence, with `MARGIN`; None without a face."""
 
 
-def chosen(paths: Sequence[Path], number: int, find: Callable[[bytes], Sequence[Edges]]) -> list[SourcePhoto]:
+def chosen(
+    paths: Sequence[Path], number: int, find: Callable[[bytes], Sequence[FaceBox]]
+) -> list[SourcePhoto]:
     """Select photos spread over the list, preferably with faces: without one, most stages have no work.
 
     Args:
@@ -106,7 +108,7 @@ def crowded(face: Image, copies: int, megapixels: float) -> Image:
     return canvas
 
 
-def _cut_out(image: Image, face: Edges) -> Image:
+def _cut_out(image: Image, face: FaceBox) -> Image:
     left, top, right, bottom = face
     across, down = int(MARGIN * (right - left)), int(MARGIN * (bottom - top))
     return image[max(top - down, 0) : bottom + down + 1, max(left - across, 0) : right + across + 1]

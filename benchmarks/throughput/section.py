@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from benchmarks.harness.closed_loop import Edges
+from benchmarks.harness.closed_loop import FaceBox
 from benchmarks.harness.results import Key, Result
 from benchmarks.harness.steps import Step
 from benchmarks.throughput import jpeg_uploads, scenarios
@@ -132,7 +132,7 @@ class _ThroughputPart:
         return MeasuredTrial(trial, side.peak_memory())
 
 
-def _detected(side: Side, photo: bytes) -> tuple[Edges, ...]:
+def _detected(side: Side, photo: bytes) -> tuple[FaceBox, ...]:
     ((_, response),) = side.trial([photo], 1).responses
     return response.faces
 

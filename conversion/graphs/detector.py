@@ -14,18 +14,20 @@ from conversion.dat.layers import Conv, ConvSpec, Input, Layer, Relu
 from conversion.dat.read_network import Network
 from conversion.graphs.builder import GraphBuilder, Port, folded
 from model_store.manifest import DetectorFacts
+from service.recognition.cnn import strips
 
 TILE = Port("tile", "tensor(float)", ("N", 3, "H", "W"))
 """Rows of a tile, RGB: (pixel - mean) / 256, normalised before resampling like dlib's. Gaps between levels: 0."""
-SHRUNK = Port("shrunk", "tensor(float)", ("N", 32, "h", "w"))
-"""The receptive field of row r: rows 8 r to 8 r + 28 of the tile."""
-SHRUNK_GIVEN = Port("shrunk_given", "tensor(float)", ("M", 32, "rows", "columns"))
-"""Input of the second half: rows of `shrunk`."""
+FEATURES = Port(strips.FEATURES, "tensor(float)", ("N", 32, "h", "w"))
+"""Features of the first half. The receptive field of row r: rows 8 r to 8 r + 28 of the tile."""
+GIVEN_FEATURES = Port(strips.GIVEN_FEATURES, "tensor(float)", ("M", 32, "rows", "columns"))
+"""Input of the second half: rows of the features."""
 SCORES = Port("scores", "tensor(float)", ("M", 1, "rows", "columns"))
-"""Score (row, column) has its centre at tile pixel (8 row + 14, 8 column + 14), and depends on 10 rows each way."""
+"""Score (row, column) has its centre at tile pixel (8 row + 14, 8 column + 14). It depends on 10 rows and 10
+columns of features on each side."""
 
 PYRAMID_RATE = 6
-"""Of input_rgb_image_pyramid<pyramid_down<6>>, a C++ type and so not in the file (cnn_face_detector.cpp)."""
+"""Rate of input_rgb_image_pyramid<pyramid_down<6>>, a C++ type and so not in the file (cnn_face_detector.cpp)."""
 THRESHOLD = 0.0
 """adjust_threshold's default in loss_mmod_::to_label, which dlib's Python module never changes."""
 
@@ -50,9 +52,9 @@ def trunk_graph(layers: Sequence[Layer]) -> bytes:
     """The serialised model from folded layers."""
     builder = GraphBuilder()
     first, second = halves(layers)
-    shrunk = run_layers(builder, TILE.name, first)
-    scores = run_layers(builder, SHRUNK_GIVEN.name, second)
-    return builder.finish("face_detector", [shrunk, scores], [TILE, SHRUNK_GIVEN], [SHRUNK, SCORES])
+    features = run_layers(builder, TILE.name, first)
+    scores = run_layers(builder, GIVEN_FEATURES.name, second)
+    return builder.finish("face_detector", [features, scores], [TILE, GIVEN_FEATURES], [FEATURES, SCORES])
 
 
 def halves(layers: Sequence[Layer]) -> tuple[Sequence[Layer], Sequence[Layer]]:

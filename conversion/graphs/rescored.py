@@ -17,13 +17,13 @@ from conversion.graphs.detector import detector_facts, padded_to_blocks
 from conversion.graphs.device import PHOTOS, TABLES, device_facts, tile_of_photos, tile_scores
 from model_store.manifest import DetectorFacts
 from service.recognition.cnn.rescoring import (
+    ARRAY_STEPS,
     BLOCK_SIDE,
     COLUMNS,
     PIXEL_COLUMNS,
     PIXEL_ROWS,
     ROWS,
     SLACK,
-    STRIDES,
 )
 from service.recognition.cnn.score_map import STRIDE
 
@@ -34,7 +34,7 @@ GRID = (
     Port(COLUMNS, "tensor(int64)", ("block_columns",)),
     Port(PIXEL_ROWS, "tensor(int64)", ("patch_rows",)),
     Port(PIXEL_COLUMNS, "tensor(int64)", ("patch_columns",)),
-    Port(STRIDES, "tensor(int64)", (3,)),
+    Port(ARRAY_STEPS, "tensor(int64)", (3,)),
 )
 BLOCKS = Port("blocks", "tensor(int64)", ("K", 4))
 """Index of each rescored block, in ascending order: photo, 0, row and column of the block."""
@@ -90,7 +90,7 @@ def _patches(builder: GraphBuilder, tile: str, blocks: str) -> str:
         return builder.node("Gather", blocks, builder.constant(np.array(number)), axis=1)
 
     photo_stride, colour_stride, row_stride = (
-        builder.node("Gather", STRIDES, builder.constant(np.array(number)), axis=0) for number in range(3)
+        builder.node("Gather", ARRAY_STEPS, builder.constant(np.array(number)), axis=0) for number in range(3)
     )
     stride = builder.constant(np.array(STRIDE))
 

@@ -17,7 +17,7 @@ _ONE = b"\x01\x10\x81\x04"
 """1.0 in dlib's packed form: a mantissa of 16 and an exponent of -4, each after its control byte."""
 
 
-def reporting_all_scores(data: bytes, network: Network) -> bytes:
+def with_all_scores_reported(data: bytes, network: Network) -> bytes:
     """The file `data` of `network`, with scores raised by SCORE_OFFSET and without suppression."""
     last, options = network.layers[-1], network.options
     if not isinstance(last, Conv) or options is None:

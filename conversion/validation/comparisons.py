@@ -1,6 +1,6 @@
-"""The values in which each graph is compared with dlib: computed by dlib, and by the graph.
+"""Values for the comparison of each graph with dlib: one function for dlib's values, and one for the graph's.
 
-Both sides return arrays with the same names. `specifications.py` has their tolerances, `validate.py` compares.
+Both functions return arrays with the same names. `specifications.py` has their tolerances, `validate.py` compares.
 """
 
 import hashlib
@@ -18,10 +18,9 @@ from conversion.graphs.descriptor import CHIPS, DESCRIPTORS
 from conversion.graphs.detector import detector_facts
 from conversion.graphs.emulated_float16 import emulated_scan_graph
 from conversion.validation import reference
-from conversion.validation.all_scores import SCORE_OFFSET, reporting_all_scores
+from conversion.validation.all_scores import SCORE_OFFSET, with_all_scores_reported
 from conversion.validation.pictures import Picture, fingerprint
-from service.recognition.cnn import pyramid, rescoring
-from service.recognition.cnn import score_map as mmod
+from service.recognition.cnn import pyramid, rescoring, score_map
 from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.pyramid import Layout
@@ -65,7 +64,7 @@ def _in_batches(
 def detections_of_dlib(weights: Path, network: Network, pictures: Sequence[Picture]) -> Values:
     """`faces`: rows of picture number and box; their `confidences`; and all `scores` in descending order.
 
-    Cached, since three graphs are made from one file: without a BLAS, dlib takes seconds for a picture.
+    Cached, since three graphs are made from one file: without BLAS, dlib takes seconds per picture.
     """
     key = (hashlib.sha256(weights.read_bytes()).hexdigest(), fingerprint(pictures))
     if key not in _dlib_cache:
@@ -74,14 +73,14 @@ def detections_of_dlib(weights: Path, network: Network, pictures: Sequence[Pictu
 
 
 _dlib_cache: dict[tuple[str, str], Values] = {}
-"""By sha256 of the weights and fingerprint of the pictures."""
+"""Dlib's values by sha256 of the weights and fingerprint of the pictures."""
 
 
 def _run_dlib_detector(weights: Path, network: Network, pictures: Sequence[Picture]) -> Values:
     found = reference.detections(weights, pictures)
     with tempfile.TemporaryDirectory(prefix="conversion-") as folder:
         copy = Path(folder, weights.name)
-        copy.write_bytes(reporting_all_scores(weights.read_bytes(), network))
+        copy.write_bytes(with_all_scores_reported(weights.read_bytes(), network))
         scores = reference.detections(copy, pictures)
     return {
         "faces": found[:, :5].astype(np.int32),
@@ -102,9 +101,9 @@ def detections_of_graph(
     with closing(Cores()) as cores:
         pyramids = Pyramids(mean, cores)
 
-        def find(picture: Picture, layout: Layout, of_file: mmod.DetectorWindow) -> _Found:
+        def find(picture: Picture, layout: Layout, window: score_map.DetectorWindow) -> _Found:
             scores = scores_in_strips(compute, picture, layout, pyramids)
-            return mmod.detections_of_map(scores, layout, of_file), -np.sort(-scores, axis=None)
+            return score_map.detections_of_map(scores, layout, window), -np.sort(-scores, axis=None)
 
         return _detections(find, network, pictures)
 
@@ -112,11 +111,11 @@ def detections_of_graph(
 def detections_of_device_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
-    def find(picture: Picture, layout: Layout, of_file: mmod.DetectorWindow) -> _Found:
+    def find(picture: Picture, layout: Layout, window: score_map.DetectorWindow) -> _Found:
         inputs = {"photos": picture[np.newaxis], **tables(layout)}
-        at, above, scores = session.run(["at", "above", "scores"], inputs)
-        return mmod.detections_of_candidates(
-            mmod.Candidates(at[:, 2], at[:, 3], above), layout, of_file
+        positions, above, scores = session.run(["at", "above", "scores"], inputs)
+        return score_map.detections_of_candidates(
+            score_map.Candidates(positions[:, 2], positions[:, 3], above), layout, window
         ), -np.sort(-scores, axis=None)
 
     return _detections(find, network, pictures)
@@ -125,34 +124,37 @@ def detections_of_device_graph(
 def detections_of_rescored_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
-    """`faces` and `confidences` with all blocks rescored; `scores` of the emulated scan, in the order of those.
+    """`faces` and `confidences` with all blocks rescored, and `scores` of the emulated float16 scan.
 
-    So the difference of `scores` from dlib's is the scan's error at each place of the map.
+    The scan's scores are sorted by the rescored ones, in descending order. So their difference from dlib's is the
+    scan's error at each position of the map.
     """
     emulated_scan = onnxruntime.InferenceSession(
         emulated_scan_graph(network), providers=["CPUExecutionProvider"]
     )
 
-    def find(picture: Picture, layout: Layout, of_file: mmod.DetectorWindow) -> _Found:
+    def find(picture: Picture, layout: Layout, window: score_map.DetectorWindow) -> _Found:
         inputs = {"photos": picture[np.newaxis], **tables(layout)}
         (scanned,) = emulated_scan.run(["scores"], inputs)
         floor = np.array(-SCORE_OFFSET, np.float32)  # below all scores
         found, scores = session.run(
             ["blocks", "rescored"], {**inputs, "floor": floor, **rescoring.grid(layout)}
         )
-        *_, of_map = rescoring.candidates(-SCORE_OFFSET, found[:, 2:], scores[:, 0], layout)
-        above = rescoring.candidates(of_file.threshold, found[:, 2:], scores[:, 0], layout)
-        return mmod.detections_of_candidates(above, layout, of_file), scanned.ravel()[np.argsort(-of_map)]
+        *_, map_scores = rescoring.candidates(-SCORE_OFFSET, found[:, 2:], scores[:, 0], layout)
+        above = rescoring.candidates(window.threshold, found[:, 2:], scores[:, 0], layout)
+        return score_map.detections_of_candidates(above, layout, window), scanned.ravel()[
+            np.argsort(-map_scores)
+        ]
 
     return _detections(find, network, pictures)
 
 
 def _detections(
-    find: Callable[[Picture, Layout, mmod.DetectorWindow], _Found],
+    find: Callable[[Picture, Layout, score_map.DetectorWindow], _Found],
     network: Network,
     pictures: Sequence[Picture],
 ) -> Values:
-    of_file = detector_window(detector_facts(network))
+    window = detector_window(detector_facts(network))
     faces: list[tuple[int, ...]] = []
     confidences: list[float] = []
     scores: list[NDArray[np.float32]] = []
@@ -160,11 +162,11 @@ def _detections(
         layout = pyramid.layout(*picture.shape[:2])
         if layout is None:
             continue  # too small for a score, in dlib too
-        found, of_map = find(np.ascontiguousarray(picture), layout, of_file)
+        found, map_scores = find(np.ascontiguousarray(picture), layout, window)
         for face in found:
             faces.append((number, *face.rectangle))
             confidences.append(face.confidence)
-        scores.append(of_map)
+        scores.append(map_scores)
     return {
         "faces": np.array(faces, np.int32).reshape(-1, 5),
         "confidences": np.array(confidences),

@@ -10,7 +10,7 @@ from conversion.dat.topologies import DESCRIPTOR, DETECTOR, Topology
 from conversion.graphs import rescored
 from conversion.graphs.builder import Port
 from conversion.graphs.descriptor import CHIPS, DESCRIPTORS, descriptor_graph
-from conversion.graphs.detector import SCORES, SHRUNK, SHRUNK_GIVEN, TILE, detector_facts, detector_graph
+from conversion.graphs.detector import FEATURES, GIVEN_FEATURES, SCORES, TILE, detector_facts, detector_graph
 from conversion.graphs.device import ABOVE, AT, PHOTOS, SCORE_MAP, TABLES, device_facts, device_graph
 from conversion.validation import comparisons, user_photos
 from conversion.validation.pictures import Picture, face_chips, scenes
@@ -22,13 +22,13 @@ from model_store.models import (
     RESCORED_DETECTOR,
     TAGUCHI_RESNET,
 )
-from service.recognition.cnn.rescoring import MEASURED_SHARE, SLACK
+from service.recognition.cnn.rescoring import ERROR_LIMIT_SHARE, SLACK
 from service.recognition.ort.runtime import onnxruntime
 
 
 @dataclass(frozen=True)
 class GraphSpecification:
-    """Specification of one graph."""
+    """Build function and ports of one graph, and its comparison with dlib."""
 
     topology: Topology
     build: Callable[[Network], bytes]
@@ -45,7 +45,7 @@ class GraphSpecification:
     tolerance: Mapping[str, float]
     """Upper bound of the absolute difference, by name of the values."""
     facts: Callable[[Network], DetectorFacts] | None = None
-    """Of a detector."""
+    """Facts of a detector for its manifest; None for any other graph."""
 
 
 _DESCRIPTOR_GRAPH = GraphSpecification(
@@ -63,14 +63,15 @@ _DESCRIPTOR_GRAPH = GraphSpecification(
 _DETECTOR_GRAPH = GraphSpecification(
     topology=DETECTOR,
     build=detector_graph,
-    inputs=(TILE, SHRUNK_GIVEN),
-    outputs=(SHRUNK, SCORES),
+    inputs=(TILE, GIVEN_FEATURES),
+    outputs=(FEATURES, SCORES),
     pictures=scenes,
     pictures_of_photo=user_photos.whole_photo,
     reference_values=comparisons.detections_of_dlib,
     graph_values=comparisons.detections_of_graph,
-    # Boxes are integers. Measured: confidences 3e-6. Scores 1.3e-5 against dlib's wheels, which sum without BLAS, at
-    # scores near -5 with their larger terms; 3e-6 against a dlib with OpenBLAS.
+    # Boxes are integers. Largest differences measured: 3e-6 for confidences; for scores 3e-6 against a dlib with
+    # OpenBLAS, and 1.3e-5 against dlib's wheels, which sum without BLAS. The latter are at scores near -5, which are
+    # sums of larger terms.
     tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": 3e-5}),
     facts=detector_facts,
 )
@@ -89,8 +90,8 @@ _RESCORED_GRAPH = replace(
     outputs=rescored.OUTPUTS,
     graph_values=comparisons.detections_of_rescored_graph,
     facts=rescored.rescored_facts,
-    # The scores are those of the scan, place by place: the slack has to cover their error.
-    tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": SLACK * MEASURED_SHARE}),
+    # The float16 scan's scores, compared at each position of the map: SLACK has to cover their error.
+    tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": SLACK * ERROR_LIMIT_SHARE}),
 )
 
 SPECIFICATIONS: Mapping[str, GraphSpecification] = MappingProxyType(
@@ -102,4 +103,4 @@ SPECIFICATIONS: Mapping[str, GraphSpecification] = MappingProxyType(
         TAGUCHI_RESNET: _DESCRIPTOR_GRAPH,
     }
 )
-"""By graph name (model_store.models.GRAPHS)."""
+"""Specifications by graph name (model_store.models.GRAPHS)."""

@@ -17,7 +17,7 @@ from service.commands.errors import CommandError
 from service.images import decoding
 from service.memory import largest_photo
 from service.memory.capacity import Capacity
-from service.recognition.compute.core_count import usable_cores
+from service.recognition.compute.core_count import usable_processors
 from service.recognition.contract import EngineError
 from service.recognition.factory import RecognizerError
 from service.recognition.geometry import Rectangle
@@ -87,7 +87,7 @@ def stage_report(settings: Settings, photo: Path | None) -> str:
     ) as error:
         raise CommandError(str(error)) from error
     rows, columns, _ = image.shape
-    plan = largest_photo.plan(settings, Capacity.of(settings, usable_cores()))
+    plan = largest_photo.plan(settings, Capacity.of(settings, usable_processors()))
     lines.extend(plan.warnings() or [plan.summary()])
     lines.append(confinement.trial())
     if rows * columns > plan.accepted_area:

@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 MEBIBYTE = 1 << 20
 
 HEADROOM = 1.25
-"""Allowed memory per counted byte. The AVIF reader first checks for 21 bytes a pixel, of which 17.7 are counted."""
+"""Allowed memory per byte of `decoding_bytes`. The AVIF reader checks for 21 bytes a pixel before it decodes;
+`decoding_bytes` has 17.7."""
 COPIES = 5
 """Number of copies of the upload: the original, and those of readers that drop metadata and of the libraries."""
 FIXED_BYTES = (64 + 16 * (os.cpu_count() or 1)) * MEBIBYTE
@@ -28,8 +29,8 @@ BASE_SECONDS = 10.0
 SECONDS_PER_MEGAPIXEL = 1.0
 """Valid photos take at most 25 ms a megapixel; a progressive CMYK JPEG without subsampling takes 50."""
 SECONDS_PER_MEGABYTE = 5.0
-"""The most expensive file that the readers of `images` accept takes 1.7 s. For every photo, the sum of all three terms
-suffices for a processor ten times slower than that of these measurements."""
+"""The most expensive file that the readers of `images` accept takes 1.7 s (docs/limits.md). For every photo, the sum of
+the three terms (`cpu_seconds`) suffices for a processor ten times slower than that of these measurements."""
 
 WALL_SECONDS_PER_CPU_SECOND = 20
 """Timeout of a child's reply, in seconds per second of allowed CPU time: more than an overloaded machine needs."""
@@ -85,14 +86,14 @@ def applied(memory: OwnMemory, size: int, header: Header | None) -> Iterator[Non
     CPU time: SIGPROF ends the process. RLIMIT_CPU counts whole seconds since the process's start in clock ticks, which
     drift from its CPU time.
     """
-    before = _limit_data(memory, data_bytes(size, header))
+    previous_limits = _limit_data(memory, data_bytes(size, header))
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds(size, header))
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        if before is not None:
-            resource.setrlimit(resource.RLIMIT_DATA, before)
+        if previous_limits is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, previous_limits)
 
 
 def _limit_data(memory: OwnMemory, allowed: int) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ decodes the rest:
   channels that dlib's formula needs.
 - GIF and AVIF: the same pixels, but OpenCV takes 19 ms per MP for either, Pillow 6.4 and 6.7.
 - TIFF: OpenCV rounds 16 bits and CMYK differently (off by 1), is no faster, and prints libtiff's messages.
-- HEIC: OpenCV does not read it; libheif does (pillow-heif).
+- HEIF: OpenCV does not read it; libheif does (pillow-heif).
 
 dlib's pixels are matched bit for bit, truncated JPEGs, CMYK and transparent PNGs included, with these exceptions:
 

@@ -1,10 +1,19 @@
 """Header of an image (size, format), and peak memory of its decoding. Imports no image library.
 
-Peak memory of decoding is 2.0 to 2.7 times the pixels' own size, 3.1 for a progressive JPEG without subsampling,
-3.3 for AVIF (4.6 with alpha and without subsampling; 12 bits add 1.3 by calculation), 2.9 for HEIC (6.9
-for 10 bits with alpha and without subsampling), 3.6 for an animated WebP, 5.1 for a PNG of 16 bits with alpha, of which
-OpenCV holds two copies of four channels, and 6.3 for such a TIFF (9.1 with six samples a pixel, uncompressed). A
-progressive CMYK JPEG without subsampling takes 4.0 (PEAK_PER_BYTE, CMYK_PEAK_PER_BYTE).
+Measured peak memory of decoding, in bytes per byte of the RGB pixels:
+
+    Format  Image                                              Peak
+    any     all but the following                        2.0 to 2.7
+    JPEG    progressive, without subsampling                    3.1
+    JPEG    the same in CMYK                                    4.0
+    WebP    animated                                            3.6
+    PNG     16 bits with alpha                                  5.1  OpenCV holds two copies of four channels
+    AVIF    any other                                           3.3
+    AVIF    with alpha, without subsampling                     4.6  12 bits add 1.3 by calculation
+    HEIF    any other                                           2.9
+    HEIF    10 bits with alpha, without subsampling             6.9
+    TIFF    16 bits with alpha                                  6.3
+    TIFF    six samples a pixel, uncompressed                   9.1
 """
 
 from collections.abc import Mapping
@@ -22,7 +31,7 @@ JPEG_COMPONENTS = frozenset({1, 3, CMYK_COMPONENTS})
 PEAK_PER_BYTE: Mapping[str, float] = MappingProxyType(
     {"JPEG": 3.1, "PNG": 5.1, "WEBP": 3.6, "AVIF": 5.9, "HEIF": 6.9, "TIFF": 9.1}
 )
-"""Format to its peak memory of decoding, per byte of its RGB pixels, where above OTHERS_PEAK_PER_BYTE."""
+"""Largest peak by format, from the table above. All other formats: OTHERS_PEAK_PER_BYTE."""
 CMYK_PEAK_PER_BYTE = 4.0
 """Peak of a JPEG of four components: a progressive one without subsampling has 8 bytes of coefficients a pixel."""
 OTHERS_PEAK_PER_BYTE = 2.7
@@ -44,9 +53,9 @@ class Header(NamedTuple):
         return self.width * self.height
 
 
-def decoding_bytes(found: Header) -> int:
-    """Peak memory of `decode` for such an image in bytes, without the upload."""
-    peak = PEAK_PER_BYTE.get(found.format, OTHERS_PEAK_PER_BYTE)
-    if found.components == CMYK_COMPONENTS:
+def decoding_bytes(header: Header) -> int:
+    """Peak memory of decoding an image with this header, in bytes, in addition to its upload."""
+    peak = PEAK_PER_BYTE.get(header.format, OTHERS_PEAK_PER_BYTE)
+    if header.components == CMYK_COMPONENTS:
         peak = CMYK_PEAK_PER_BYTE
-    return int(peak * 3 * found.area)
+    return int(peak * 3 * header.area)

@@ -1,4 +1,4 @@
-"""LRU cache of decoded originals, within the memory budget of photos.
+"""LRU cache of originals, that is, of decoded photos, within the memory budget of photos.
 
 `occ face:migrate` uploads the same original to `/compute` once per face. Decoding is most of such a request (39 ms of
 43 at 12 megapixels, 141 of 145 at 48, one core): with cached pixels, a further face costs landmarks, chip and
@@ -27,8 +27,8 @@ SECONDS = 60.0
 one is answered: this covers an upload of 10 MB at 1.3 Mbit/s, or the queue of a busy service."""
 
 MAXIMUM_ORIGINALS = 4
-"""Capacity: one original for each concurrent caller. A migration is one process with one request at a time. Without
-this bound, a sequence of photos with one face each would fill the whole budget."""
+"""Capacity of the cache, for this number of concurrent migrations: each is one process with one request at a time.
+Without this bound, a sequence of photos with one face each would fill the whole budget."""
 
 
 def digest(data: bytes | memoryview) -> bytes:
@@ -54,8 +54,8 @@ class _Held:
 class Originals:
     """Decoded originals by digest, with LRU eviction.
 
-    The bytes of held originals count as granted by `budget`, which reclaims them for the first request in its queue:
-    a photo never waits for an original that no thread reads. All methods but `reading` are for the event loop.
+    The bytes of held originals count as granted by `budget`. For the first request in its queue, it reclaims the bytes
+    of originals that no thread reads: the cache delays no photo. All methods but `reading` are for the event loop.
     """
 
     def __init__(self, budget: Budget) -> None:

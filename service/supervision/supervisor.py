@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 MAXIMUM_FAILED_STARTS = 5
 """Consecutive failed starts after which the service exits."""
-MAXIMUM_BLAMED = 5
+MAXIMUM_BLAMED_PHOTOS = 5
 """Consecutive photos that each killed two workers, after which the service exits: the fault is then not in the photos,
 and the app would mark each further one as failed."""
 FIRST_PAUSE = 0.5
@@ -63,7 +63,7 @@ class Supervisor:
     def start(self) -> None:
         """Start the first worker, on the running loop."""
         self._running = asyncio.create_task(self._run())
-        self._running.add_done_callback(self._supervised)
+        self._running.add_done_callback(self._on_supervision_ended)
 
     async def networks_loaded(self) -> None:
         """Wait until a first worker has loaded the networks. Raises NeverReady."""
@@ -107,13 +107,15 @@ class Supervisor:
             had_photos = self.dispatch.died(death, ready=ready)
             cause = death.cause if refusal is None else f"{death.cause}: {refusal}"
             # A worker that died by itself, with no photo and no answer since its start, counts as a failed start.
-            useful = ready and (had_photos or death.unrelated or (link is not None and link.answered))
-            failed_starts, ever_ready = 0 if useful else failed_starts + 1, ever_ready or ready
+            counts_as_start = ready and (
+                had_photos or death.unrelated or (link is not None and link.answered)
+            )
+            failed_starts, ever_ready = 0 if counts_as_start else failed_starts + 1, ever_ready or ready
             if refusal is not None and not ever_ready:
                 self._give_up(refusal)
-            elif self.dispatch.blamed == MAXIMUM_BLAMED:
+            elif self.dispatch.blamed == MAXIMUM_BLAMED_PHOTOS:
                 self._give_up(
-                    f"{MAXIMUM_BLAMED} photos in a row ended the worker process twice each ({cause})"
+                    f"{MAXIMUM_BLAMED_PHOTOS} photos in a row ended the worker process twice each ({cause})"
                 )
             elif failed_starts == MAXIMUM_FAILED_STARTS:
                 self._give_up(f"the worker process died at {failed_starts} starts in a row ({cause})")
@@ -149,7 +151,7 @@ class Supervisor:
             self._replacing = True
             self._link.close()
 
-    def _supervised(self, running: asyncio.Task[None]) -> None:
+    def _on_supervision_ended(self, running: asyncio.Task[None]) -> None:
         """Stop the service where its supervision ended by an exception: photos would wait for ever."""
         if not running.cancelled() and (error := running.exception()):
             log.error("the supervision of the worker process failed", exc_info=error)

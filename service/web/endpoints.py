@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from model_store.models import MODELS
-from model_store.store import Status, WeightStore
+from model_store.store import WeightStatus, WeightStore
 from service.json_text import MEDIA_TYPE
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import MemoryPlan
@@ -123,6 +123,6 @@ class Endpoints:
             }
         )
 
-    async def _weights(self) -> list[Status]:
+    async def _weights(self) -> list[WeightStatus]:
         # In a thread, since changed files are hashed again.
         return await asyncio.to_thread(self.weights.status, MODELS[self.settings.model].weights)

@@ -14,7 +14,7 @@ from service.pipeline.originals import Originals
 from service.pipeline.photo_pipeline import PhotoPipeline
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import Readiness, RecognizerInterface
-from service.recognition.compute.core_count import usable_cores
+from service.recognition.compute.core_count import usable_processors
 from service.sandbox import Restrictions
 from service.settings import Settings
 from service.worker.confinement import confine_when_warm
@@ -36,7 +36,7 @@ def run(connection: socket.socket, settings: Settings, server: ForkServer, restr
 
 def _parts(settings: Settings, server: ForkServer, restrictions: Restrictions) -> WorkerParts:
     """The parts of the worker. Raises RuntimeError with one line where the settings cannot be met."""
-    capacity = Capacity.of(settings, usable_cores())
+    capacity = Capacity.of(settings, usable_processors())
     decoders = DecoderPool(server, capacity.photos + 1)
     work = worker_parts(settings, capacity, recognizer_from_settings(settings, capacity.photos), decoders)
     work.confine = partial(confine_when_warm, restrictions)

@@ -1,4 +1,4 @@
-"""The CNN detector on a device with memory of its own: photos are copied there once, and only candidates return."""
+"""The CNN detector on a device with separate memory: photos are copied there once, and only candidates return."""
 
 import logging
 import math
@@ -40,11 +40,11 @@ def candidates_in_float32(
     session: Session, photos: ImageBatch, layout: Layout, threshold: float
 ) -> list[Candidates]:
     """The candidates by the graph of conversion/graphs/device.py."""
-    at, above = session.attempt(("at", "above"), {"photos": photos, **tables(layout)})
-    photo, _, rows, columns = at.T
+    positions, scores = session.attempt(("at", "above"), {"photos": photos, **tables(layout)})
+    photo_numbers, _, rows, columns = positions.T
     return [
-        Candidates(rows[of_photo], columns[of_photo], above[of_photo])
-        for of_photo in ((photo == number) & (above > threshold) for number in range(len(photos)))
+        Candidates(rows[chosen], columns[chosen], scores[chosen])
+        for chosen in ((photo_numbers == number) & (scores > threshold) for number in range(len(photos)))
     ]
 
 
@@ -62,8 +62,8 @@ def candidates_in_mixed_precision(
         },
     )
     return [
-        rescoring.candidates(threshold, blocks[of_photo, 2:], rescored[of_photo, 0], layout)
-        for of_photo in (blocks[:, 0] == number for number in range(len(photos)))
+        rescoring.candidates(threshold, blocks[chosen, 2:], rescored[chosen, 0], layout)
+        for chosen in (blocks[:, 0] == number for number in range(len(photos)))
     ]
 
 
@@ -72,10 +72,10 @@ class DeviceDetector:
 
     Args:
         search: finds candidates with the session's graph.
-        session: that graph.
+        session: session of the graph for whole photos.
         window: the detector's box, overlap rule and threshold.
-        device: pixels of a batch, number of runs begun at the same time, and the kind of memory for staging.
-        in_strips: fallback for a photo too large for the device's memory, or with more levels than the graph.
+        device: batch size in pixels, number of concurrent batches, and allocator of staging memory.
+        in_strips: fallback for a photo that exceeds the device's memory, or has more pyramid levels than the graph.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class DeviceDetector:
         self._window = window
         self._staging = ScratchPool(device.staging, STAGING_BYTES)
         self.in_strips = in_strips
-        # Counts the fallbacks to the CPU, which only a strip too large for the device's memory needs.
+        # Counts CPU fallbacks: a run falls back only if a single strip exceeds the device's memory.
         self.network = in_strips.network
         self._detect = Batcher[NDArray[np.uint8], list[Detection]](
             self._run, budget=device.detector_pixels, cost=_pixels, kind=np.shape, runs=device.detector_runs
@@ -114,10 +114,10 @@ class DeviceDetector:
             with self._staging.acquired((len(images), *images[0].shape)) as photos:
                 np.stack(images, out=photos)
                 found = self._candidates(photos, layout)
-        except OutOfMemory as shortage:
+        except OutOfMemory as out_of_memory:
             if len(images) > 1:
                 raise
-            log.warning("%s; the photo is searched in strips", shortage)
+            log.warning("%s; the photo is searched in strips", out_of_memory)
             # Under the lock, so that the memory that is released goes to these strips and not to the next photo.
             with self._device_lock:
                 self._release_memory()
@@ -128,7 +128,10 @@ class DeviceDetector:
         return self._search(self._session, photos, layout, self._window.threshold)
 
     def _release_memory(self) -> None:
-        """Release the failed photo's memory: a run after a shortage shrinks the arena (`sessions.SHRINK_ARENA`)."""
+        """Release the failed photo's memory by a small run: a run after an out-of-memory error shrinks the arena.
+
+        See `sessions.SHRINK_ARENA`.
+        """
         layout = pyramid.layout(*SMALLEST_BATCH.shape[1:3])
         assert layout is not None
         with suppress(EngineError):

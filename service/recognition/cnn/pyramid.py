@@ -31,7 +31,7 @@ class Layout:
     rows: int
     columns: int
     levels: tuple[Rectangle, ...]
-    """In pixels of the tile; the first is the photo itself."""
+    """Rectangles of the levels, in pixels of the tile; the first is the photo itself."""
 
 
 def layout(rows: int, columns: int) -> Layout | None:

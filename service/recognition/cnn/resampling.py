@@ -20,7 +20,7 @@ _ONE = np.float32(1)
 
 
 class SampleGrid(NamedTuple):
-    """The samples of a level: two rows and two columns of the level before for each of its own, and their weights."""
+    """Samples for each row and column of a level: two of the previous level's rows or columns, and their weights."""
 
     top: NDArray[np.int64]
     bottom: NDArray[np.int64]

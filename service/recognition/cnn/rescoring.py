@@ -1,4 +1,4 @@
-"""Scores near the threshold that float16 computed are recomputed in float32, so that the faces are float32's.
+"""Scores that a float16 run puts near the threshold, recomputed in float32: the faces equal those of a float32 run.
 
 They are recomputed in blocks of the score map, each from a patch of features. A score depends on 10 features on each
 side in the head of the network, which pads its input with zeros. So a patch extends 10 features beyond its block, or to
@@ -17,14 +17,14 @@ from service.recognition.cnn.score_map import STRIDE, Candidates, map_size
 from service.recognition.cnn.strips import HEAD_RADIUS
 
 BLOCK_SIDE = 12
-"""Scores of a block, each way."""
+"""Side of a block, in scores."""
 PATCH_SIDE = BLOCK_SIDE + 2 * HEAD_RADIUS
-"""Scores of a patch, each way, or of the whole map where that has fewer."""
+"""Side of a patch, in scores; the side of the whole map if that is shorter."""
 SLACK = 0.1
 """A float16 score that is lower than the threshold by less than this still has its block recomputed. The largest error
-of a score in the validation, rounded as a device rounds, is 0.006."""
-MEASURED_SHARE = 1 / 8
-"""Share of the slack: the largest error of a score in a valid graph (conversion/validation/specifications.py)."""
+of a score in the validation, with the device's float16 rounding emulated, is 0.006."""
+ERROR_LIMIT_SHARE = 1 / 8
+"""Largest score error that validation accepts, as a share of SLACK (conversion/validation/specifications.py)."""
 
 # Inputs of the graph, int64.
 ROWS = "block_rows"
@@ -32,11 +32,11 @@ ROWS = "block_rows"
 COLUMNS = "block_columns"
 """First column of scores of the patch of each column of blocks."""
 PIXEL_ROWS = "pixel_rows"
-"""0, 1, 2 and so on for each row of the tile under a patch."""
+"""Offsets 0, 1, 2, … of the tile rows that a patch covers."""
 PIXEL_COLUMNS = "pixel_columns"
-"""0, 1, 2 and so on for each column of the tile under a patch."""
-STRIDES = "strides"
-"""Values from one photo, one colour and one row of a tile to the next."""
+"""Offsets 0, 1, 2, … of the tile columns that a patch covers."""
+ARRAY_STEPS = "strides"
+"""Distance in values from one photo, one colour and one row of a tile to the next."""
 
 
 def grid(layout: Layout) -> Mapping[str, NDArray[Any]]:
@@ -46,9 +46,9 @@ def grid(layout: Layout) -> Mapping[str, NDArray[Any]]:
     return {
         ROWS: _patch_starts(rows),
         COLUMNS: _patch_starts(columns),
-        PIXEL_ROWS: _pixels(rows),
-        PIXEL_COLUMNS: _pixels(columns),
-        STRIDES: np.array([3 * plane, plane, layout.columns]),
+        PIXEL_ROWS: _pixel_offsets(rows),
+        PIXEL_COLUMNS: _pixel_offsets(columns),
+        ARRAY_STEPS: np.array([3 * plane, plane, layout.columns]),
     }
 
 
@@ -59,9 +59,9 @@ def candidates(
 
     Args:
         threshold: a score above it is a candidate.
-        blocks: shape (blocks, 2), the number of each block's row and column.
-        scores: shape (blocks, rows, columns), of their patches.
-        layout: of the tile.
+        blocks: row and column of each block, counted in blocks, shape (blocks, 2).
+        scores: scores of the blocks' patches, shape (blocks, rows, columns).
+        layout: layout of the tile.
     """
     rows = _patch_starts(map_size(layout.rows))[blocks[:, 0], None] + np.arange(scores.shape[1])
     columns = _patch_starts(map_size(layout.columns))[blocks[:, 1], None] + np.arange(scores.shape[2])
@@ -75,10 +75,10 @@ def candidates(
 
 @lru_cache(maxsize=8)
 def _patch_starts(scores: int) -> NDArray[np.int64]:
-    """The first score of each block's patch, along one side of the map."""
+    """Position of the first score of each block's patch, along one side of the map."""
     return np.clip(np.arange(0, scores, BLOCK_SIDE) - HEAD_RADIUS, 0, max(scores - PATCH_SIDE, 0))
 
 
-def _pixels(scores: int) -> NDArray[np.int64]:
-    """0, 1, 2 and so on for each pixel under a patch, along one side of the map."""
+def _pixel_offsets(scores: int) -> NDArray[np.int64]:
+    """Offsets 0, 1, 2, … of the pixels that a patch covers, along one side of the map."""
     return np.arange((min(scores, PATCH_SIDE) - 1) * STRIDE + STEM_FIELD)

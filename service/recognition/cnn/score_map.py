@@ -29,7 +29,7 @@ class DetectorWindow:
 
     width: int
     height: int
-    """In pixels of the level on which a face is found."""
+    """Size in pixels of the level on which a face is found."""
     rule: OverlapRule
     """Overlap above which the box of lower confidence is suppressed."""
     threshold: float = 0.0

@@ -1,4 +1,6 @@
-"""The CNN detector over strips of a photo's tile, so that little memory is needed beyond the photo's own pixels.
+"""The CNN detector over strips of the tile, the image that holds all pyramid levels of a photo (pyramid.py).
+
+Little memory is needed beyond the photo's own pixels.
 
 The graph has two halves (conversion/graphs/detector.py). The stem reads strips of the tile and gives features at an
 eighth of its rows and columns. The head reads strips of the features, with the rows above and below that its receptive
@@ -22,6 +24,8 @@ from service.recognition.ort.sessions import Network
 
 CHANNELS = 32
 """Channels of the features, between stem and head."""
+FEATURES, GIVEN_FEATURES = "shrunk", "shrunk_given"
+"""Names of the features in the graph: output of the stem, input of the head."""
 HEAD_RADIUS = 10
 """Features on each side of a score in the head's receptive field: three 5x5 convolutions and a 9x9 one."""
 
@@ -30,16 +34,18 @@ class StripSizes(NamedTuple):
     """Area of a strip in each half of the network."""
 
     tile: int
-    """Pixels of the tile, or one row of features if that is more: 12 bytes each, and twice that within the stem."""
+    """Pixels of the tile, or one row of features if that is more: 12 bytes per pixel, 24 within the stem."""
     scores: int
-    """Scores, or one row of them if that is more: 190 bytes each for a layer of the head, with two or three alive."""
+    """Scores, or one row of them if that is more: 190 bytes per score in each layer of the head. Two or three layers
+    are in memory at a time."""
 
 
 LARGE = StripSizes(1 << 20, 1 << 17)
-"""78 MB. A photo of up to 2 megapixels is one strip; at 8 megapixels the overlap costs 4 %. Strips twice as large save
-no time."""
+"""Peak memory 78 MB. A photo of up to 2 megapixels is one strip; at 8 megapixels the overlap costs 4 %. Strips twice as
+large save no time."""
 SMALL = StripSizes(1 << 19, 1 << 16)
-"""41 MB, for photos that are computed at the same time: up to 3 % slower on one core, and 4 % to 8 % on two."""
+"""Peak memory 41 MB, for photos that are computed at the same time: up to 3 % slower on one core, and 4 % to
+8 % on two."""
 
 _NO_TILE = np.empty((0, 3, STEM_FIELD, STEM_FIELD), np.float32)
 _NO_FEATURES = np.empty((0, CHANNELS, 1, 1), np.float32)
@@ -53,8 +59,8 @@ class CnnDetector:
     """The CNN detector, one photo per run. Safe to call from many threads.
 
     Args:
-        network: the graph: `tile` float32 (N, 3, rows, columns) to features, `shrunk` (N, 32, rows / 8, columns / 8),
-            and `shrunk_given` of that shape to `scores` (N, 1, ...).
+        network: the graph: `tile` float32 (N, 3, rows, columns) to its output FEATURES (N, 32, rows / 8, columns / 8);
+            and its input GIVEN_FEATURES of that shape to `scores` (N, 1, ...).
         window: box, overlap rule and threshold of the detector's file.
         pyramids: makes the pyramid, with the mean colour of the detector's file.
         runs: number of photos searched at the same time.
@@ -64,13 +70,13 @@ class CnnDetector:
         self.network = network
         self._window = window
         self._pyramids = pyramids
-        self._running = threading.Semaphore(runs)
+        self._free_runs = threading.Semaphore(runs)
         self._counting = threading.Lock()
         self._searched = 0
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Faces of a photo, RGB, uint8, shape (rows, columns, 3), in descending confidence. Raises EngineError."""
-        with self._running:
+        with self._free_runs:
             with self._counting:
                 self._searched += 1
             layout = pyramid.layout(*image.shape[:2])
@@ -117,8 +123,8 @@ def _features(
         top, bottom = first * STRIDE, (last - 1) * STRIDE + STEM_FIELD
         with scratch.acquired((1, 3, bottom - top, layout.columns)) as tile:
             levels.rows(top, tile[0])
-            given = {"tile": tile, "shrunk_given": _NO_FEATURES}
-            features[:, :, first:last] = compute("shrunk", given)
+            inputs = {"tile": tile, GIVEN_FEATURES: _NO_FEATURES}
+            features[:, :, first:last] = compute(FEATURES, inputs)
     return features
 
 
@@ -128,7 +134,7 @@ def _scores(compute: Compute, features: NDArray[np.float32], area: int) -> NDArr
     for first, last in _strips(rows, area // columns):
         above, below = max(first - HEAD_RADIUS, 0), min(last + HEAD_RADIUS, rows)
         field = np.ascontiguousarray(features[:, :, above:below])
-        strip = compute("scores", {"tile": _NO_TILE, "shrunk_given": field})
+        strip = compute("scores", {"tile": _NO_TILE, GIVEN_FEATURES: field})
         scores[first:last] = strip[0, 0, first - above : last - above]
     return scores
 

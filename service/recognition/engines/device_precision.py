@@ -35,7 +35,7 @@ DEVICE_PRECISIONS: Mapping[str, DevicePrecision] = MappingProxyType(
         MIXED: DevicePrecision(RESCORED_DETECTOR, candidates_in_mixed_precision, has_float16=True),
     }
 )
-"""By the value of FACE_PRECISION, which `service/settings.py` lists too."""
+"""Precisions by the value of FACE_PRECISION, which `service/settings.py` lists too."""
 
 
 def device_precision(name: str, provider: Provider) -> DevicePrecision:

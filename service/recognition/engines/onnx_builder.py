@@ -26,14 +26,14 @@ from service.recognition.ort.providers import Provider
 from service.recognition.ort.sessions import NO_LOCK, DeviceLock, Session, load_network
 
 DETECTOR_SHARE = 3 / 4
-"""Of a device's memory, for the detector: its layers are larger than those of a batch of faces."""
+"""Detector's share of the device's memory. Its layers are larger than those of a batch of faces."""
 STRIPS_SHARE = 1 / 6
-"""Of the detector's memory, for its graph in strips, which takes the photos that do not fit as a whole."""
+"""Share of the detector's memory for its graph in strips, which computes photos that do not fit as a whole."""
 
 
 @dataclass(frozen=True)
 class _MemoryLimits:
-    """Bytes of a device for each session, which has an arena to itself; None: no limit."""
+    """Memory limit of each session on a device, in bytes; None: no limit. Each session has a separate arena."""
 
     whole_photos: int | None = None
     strips: int | None = None
@@ -41,7 +41,7 @@ class _MemoryLimits:
 
 
 @dataclass(frozen=True)
-class _Target:
+class _SharedParts:
     """The provider, the cores and the device lock that all sessions of an engine share."""
 
     provider: Provider
@@ -66,8 +66,8 @@ def build_onnx_engine(
 
     Args:
         model: one of `models.MODELS`.
-        weights: the store of the weights and of their converted graphs.
-        threads: as for `Cores`.
+        weights: store of the weights; its folder also holds the converted graphs.
+        threads: cores of every photo; 0 for a share of all cores (`Cores`).
         precision: a key of `DEVICE_PRECISIONS`.
         provider: the provider of both networks.
         device_memory: bytes of the device for both networks together; None: no limit.
@@ -82,10 +82,10 @@ def build_onnx_engine(
     with ExitStack() as on_failure:
         cores = Cores(threads)
         on_failure.callback(cores.close)
-        target = _Target(provider, cores, NO_LOCK if provider.device is None else threading.RLock())
+        shared = _SharedParts(provider, cores, NO_LOCK if provider.device is None else threading.RLock())
         detector: Detector | None = None
         if model.detector == "cnn":
-            detector = _detector(weights, target, supported_precision, limits)
+            detector = _detector(weights, shared, supported_precision, limits)
         for name in (model.landmarks, model.network):
             manifest.load(weights.root, name, weights.sha256(weights_of(name)))
         landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
@@ -97,10 +97,10 @@ def build_onnx_engine(
                 # Each session holds its weights, 42 MB: sessions for all cores and for the fewest are enough.
                 widths=(cores.widths[0], cores.widths[-1]),
                 memory=limits.descriptors,
-                device_lock=target.device_lock,
+                device_lock=shared.device_lock,
             ),
             sizes=provider.descriptor_batches,
-            runs=target.runs,
+            runs=shared.runs,
         )
         if provider.device is not None:
             warm_up_check.check(detector, network)
@@ -118,13 +118,13 @@ def _memory_limits(model: Model, device_memory: int | None) -> _MemoryLimits:
 
 
 def _detector(
-    weights: WeightStore, target: _Target, precision: DevicePrecision, limits: _MemoryLimits
+    weights: WeightStore, shared: _SharedParts, precision: DevicePrecision, limits: _MemoryLimits
 ) -> Detector:
     """The CNN detector: in strips on the CPU, and on a device whole photos first."""
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
     if facts is None:
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
-    provider, cores, device_lock = target.provider, target.cores, target.device_lock
+    provider, cores, device_lock = shared.provider, shared.cores, shared.device_lock
     in_strips = CnnDetector(
         load_network(
             manifest.graph_path(weights.root, CNN_DETECTOR),
@@ -135,7 +135,7 @@ def _detector(
         ),
         detector_window(facts),
         Pyramids(np.array(facts.mean, np.float32), cores),
-        runs=target.runs,
+        runs=shared.runs,
     )
     if provider.device is None:
         return in_strips

@@ -52,7 +52,7 @@ class HogFace:
     """A detection."""
 
     rectangle: Rectangle
-    """In pixels of the photo."""
+    """Box in pixels of the photo."""
     score: float
     """Score above the threshold."""
     part: int

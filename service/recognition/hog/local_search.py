@@ -1,11 +1,12 @@
-"""Local search: the confirmation verdicts of the whole scan, from only the windows that can change them.
+"""Local search: confirms faces as a scan of the whole photo would, but scores only windows that can change the result.
 
 - A face is confirmed by a detection, that is, by a window that NMS keeps and whose IoU with the face is high enough.
   On each level, only windows of one region around the face can reach that IoU (`WindowGrid.could_confirm`).
 - NMS drops such a window only for a kept window of a higher score that overlaps it. These windows lie in one region
-  of each level too (`WindowGrid.could_overlap`). The same holds for each of them, along rising scores (`LocalNms`).
-- Both regions are upper bounds: a window too many costs time, and none is missing. A window's score is equal to
-  that of the whole scan, bit for bit (`fhog`). So the verdicts are equal.
+  of each level too (`WindowGrid.could_overlap`). Each of them may be dropped in the same way, by a window of a still
+  higher score, and is checked likewise (`LocalNms`).
+- Both regions are upper bounds: an unnecessary window costs time, and no necessary window is missing. A window's score
+  is equal to that of the whole scan, bit for bit (`fhog`). So the results are equal.
 
 Only these windows are scored, and only the pixels under them are computed (`lazy_pyramid`).
 """
@@ -27,7 +28,7 @@ from service.recognition.hog.windows import Region, in_photo
 
 
 class LocalSearch:
-    """Lazily scored windows of one photo. Not thread-safe.
+    """Confirmation of the faces of one photo, by windows that are scored on demand. Not thread-safe.
 
     Args:
         detector: filters, thresholds and the overlap rule.
@@ -76,9 +77,11 @@ class LocalSearch:
             for number, regions in unscored.items()
         }
         scored: list[Future[list[Window]]] = []
-        for number, read in self._pyramid.compute(areas):
+        for number, read_area in self._pyramid.compute(areas):
             scored += [
-                self._pool.submit(windows_above_threshold, self._detector, self._levels[number], read, region)
+                self._pool.submit(
+                    windows_above_threshold, self._detector, self._levels[number], read_area, region
+                )
                 for region in unscored[number]
             ]
         for windows in results(scored):

@@ -23,7 +23,7 @@ class Window(NamedTuple):
     row: int
     column: int
     rectangle: Rectangle
-    """In pixels of the doubled photo."""
+    """Box in pixels of the doubled photo."""
 
     @property
     def score(self) -> float:

@@ -45,7 +45,7 @@ class WindowGrid:
     bottoms: Edges
     lefts: Edges
     rights: Edges
-    """In pixels of the doubled photo, inclusive."""
+    """Edges in pixels of the doubled photo, inclusive."""
 
     @classmethod
     def of_level(cls, number: int, rows: int, columns: int) -> "WindowGrid":

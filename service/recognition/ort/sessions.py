@@ -41,7 +41,7 @@ OUT_OF_MEMORY = (
 
 DeviceLock = AbstractContextManager[object]
 NO_LOCK: DeviceLock = nullcontext()
-"""For sessions on the CPU, whose runs are concurrent."""
+"""Lock of sessions on the CPU, whose runs are concurrent."""
 
 
 class Network(Protocol):

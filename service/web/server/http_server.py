@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from model_store.models import MODELS
 from service.memory import largest_photo
 from service.memory.capacity import Capacity, memory
-from service.recognition.compute.core_count import usable_cores
+from service.recognition.compute.core_count import usable_processors
 from service.settings import Settings
 from service.supervision import Launch, Supervisor
 from service.web.app import create_app
@@ -35,7 +35,7 @@ def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launc
         failures.append(reason)
         server.should_exit = True
 
-    capacity = Capacity.of(settings, usable_cores())
+    capacity = Capacity.of(settings, usable_processors())
     plan = largest_photo.plan(settings, capacity)
     supervisor = Supervisor(launch, stop)
     app = create_app(settings, keys, capacity, plan, supervisor)

@@ -1,4 +1,4 @@
-"""Two rules of multipart bodies that python-multipart lacks: a preamble, and file names in extended notation."""
+"""Preambles and extended file names (`filename*`) of multipart bodies, which python-multipart does not support."""
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -23,13 +23,13 @@ async def without_preamble(body: AsyncIterator[bytes], boundary: bytes) -> Async
     delimiter = b"--" + boundary
     line = re.compile(rb"\n" + re.escape(delimiter) + rb"(--|[ \t]{0,%d}\r\n)" % LONGEST_PADDING)
     longest = len(delimiter) + LONGEST_PADDING + len(b"\n\r\n")
-    seen = b"\n"  # the boundary may be the first line
+    unmatched = b"\n"  # as if a line ended before the body: the boundary may be its first line
     async for chunk in body:
-        seen += chunk
-        if found := line.search(seen):
-            yield delimiter + found[1].lstrip(b" \t") + seen[found.end() :]
+        unmatched += chunk
+        if found := line.search(unmatched):
+            yield delimiter + found[1].lstrip(b" \t") + unmatched[found.end() :]
             break
-        seen = seen[-longest:]
+        unmatched = unmatched[-longest:]
     async for chunk in body:
         yield chunk
 

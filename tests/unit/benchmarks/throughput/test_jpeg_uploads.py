@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from benchmarks.harness.closed_loop import Edges
+from benchmarks.harness.closed_loop import FaceBox
 from benchmarks.throughput import jpeg_uploads
 
 
@@ -21,7 +21,7 @@ def _files(folder: Path, *grays: int) -> list[Path]:
     return paths
 
 
-def _bright(photo: bytes) -> Sequence[Edges]:
+def _bright(photo: bytes) -> Sequence[FaceBox]:
     """Detector that finds a face in bright photos."""
     image = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
@@ -41,7 +41,7 @@ def test_prefers_photos_with_faces_and_skips_unreadable_ones(tmp_path: Path) -> 
 def test_decodes_no_more_photos_than_needed(tmp_path: Path) -> None:
     seen: list[bytes] = []
 
-    def find(photo: bytes) -> Sequence[Edges]:
+    def find(photo: bytes) -> Sequence[FaceBox]:
         seen.append(photo)
         return [(0, 0, 9, 9)]
 

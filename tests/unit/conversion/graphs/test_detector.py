@@ -14,7 +14,7 @@ from conversion.dat.topologies import DETECTOR
 from conversion.graphs.builder import folded
 from conversion.graphs.detector import detector_facts, detector_graph, padded_to_blocks, trunk_graph
 from conversion.validation import reference
-from conversion.validation.all_scores import SCORE_OFFSET, reporting_all_scores
+from conversion.validation.all_scores import SCORE_OFFSET, with_all_scores_reported
 from conversion.validation.comparisons import detections_of_dlib, detections_of_graph
 from conversion.validation.pictures import scenes
 from service.recognition.cnn import pyramid
@@ -61,7 +61,7 @@ def test_faces_and_score_maps_of_photos(
 def test_every_score_is_at_its_position(detector: Network, detector_weights: Path, tmp_path: Path) -> None:
     """Dlib's box of each score of a whole map, not only the sorted scores."""
     weights = tmp_path / "all_scores.dat"
-    weights.write_bytes(reporting_all_scores(detector_weights.read_bytes(), detector))
+    weights.write_bytes(with_all_scores_reported(detector_weights.read_bytes(), detector))
     network = read_network(weights.read_bytes(), DETECTOR)
     picture = scenes()[1][:120, :90].copy()
     expected = reference.detections(weights, [picture])
@@ -89,7 +89,7 @@ def test_every_score_is_at_its_position(detector: Network, detector_weights: Pat
 def test_copy_reporting_all_scores_changes_last_bias_and_suppression_only(
     detector: Network, detector_weights: Path
 ) -> None:
-    copy = read_network(reporting_all_scores(detector_weights.read_bytes(), detector), DETECTOR)
+    copy = read_network(with_all_scores_reported(detector_weights.read_bytes(), detector), DETECTOR)
     last, original = copy.layers[-1], detector.layers[-1]
     assert isinstance(last, Conv)
     assert isinstance(original, Conv)

@@ -12,7 +12,7 @@ from conversion.dat.read_network import Network
 from conversion.export import export
 from conversion.graphs.builder import Port, folded
 from conversion.graphs.descriptor import network_graph
-from conversion.graphs.detector import SCORES, SHRUNK, SHRUNK_GIVEN, TILE, padded_to_blocks, trunk_graph
+from conversion.graphs.detector import FEATURES, GIVEN_FEATURES, SCORES, TILE, padded_to_blocks, trunk_graph
 from conversion.validation import recorded
 from conversion.validation.pictures import face_chips, fingerprint, scenes
 from conversion.validation.reference import DlibError
@@ -128,11 +128,11 @@ def session(detector: Network) -> onnxruntime.InferenceSession:
     ("changes", "error", "message"),
     [
         ({"inputs": (TILE,)}, NameMismatchError, r"\['tile', 'shrunk_given'\]"),
-        ({"inputs": (replace(TILE, name="image"), SHRUNK_GIVEN)}, NameMismatchError, r"\['tile', "),
-        ({"outputs": (SHRUNK, replace(SCORES, name="score"))}, NameMismatchError, r"'scores'\]"),
-        ({"inputs": (replace(TILE, type="tensor(uint8)"), SHRUNK_GIVEN)}, ShapeMismatchError, "uint8"),
+        ({"inputs": (replace(TILE, name="image"), GIVEN_FEATURES)}, NameMismatchError, r"\['tile', "),
+        ({"outputs": (FEATURES, replace(SCORES, name="score"))}, NameMismatchError, r"'scores'\]"),
+        ({"inputs": (replace(TILE, type="tensor(uint8)"), GIVEN_FEATURES)}, ShapeMismatchError, "uint8"),
         (
-            {"outputs": (SHRUNK, replace(SCORES, shape=(1, 1, "rows", "columns")))},
+            {"outputs": (FEATURES, replace(SCORES, shape=(1, 1, "rows", "columns")))},
             ShapeMismatchError,
             "specified as",
         ),

@@ -8,7 +8,7 @@ import pytest
 
 from service.messages import CannotStart
 from service.supervision import NeverReady, Refused
-from service.supervision.supervisor import MAXIMUM_BLAMED, MAXIMUM_FAILED_STARTS
+from service.supervision.supervisor import MAXIMUM_BLAMED_PHOTOS, MAXIMUM_FAILED_STARTS
 from tests.unit.service.stories import run, settle
 from tests.unit.service.supervision.supervised import SupervisorScenario
 
@@ -144,14 +144,14 @@ def test_consecutive_blamed_photos_end_the_service() -> None:
 
     async def story() -> None:
         it = SupervisorScenario()
-        for _ in range(MAXIMUM_BLAMED - 1):
+        for _ in range(MAXIMUM_BLAMED_PHOTOS - 1):
             await refused(it)
         answered = it.post()
         worker = await it.worker()
         worker.answer(await worker.photo())
         await answered
         worker.die(-9)  # by another process: nothing is in work
-        for _ in range(MAXIMUM_BLAMED):
+        for _ in range(MAXIMUM_BLAMED_PHOTOS):
             assert it.failures == []
             await refused(it)
         await settle()

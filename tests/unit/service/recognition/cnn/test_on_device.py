@@ -146,7 +146,7 @@ def test_recomputed_blocks_equal_the_float32_map_everywhere(
         assert list(zip(rows, columns, strict=True)) == list(np.ndindex(expected.shape))
         np.testing.assert_allclose(values.reshape(expected.shape), expected, rtol=0, atol=TOLERANCE)
     worst = np.abs(scanned - scores).max()
-    assert TOLERANCE < worst < rescoring.SLACK * rescoring.MEASURED_SHARE
+    assert TOLERANCE < worst < rescoring.SLACK * rescoring.ERROR_LIMIT_SHARE
 
 
 def test_faces_are_the_same_in_a_batch_and_alone(

@@ -45,7 +45,7 @@ def test_the_limit_of_a_control_group_is_rounded_up(
     for name, text in files.items():
         _write(system / "groups" / name, text)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
-    assert core_count.usable_cores() == core_count.computing_cores() == cores
+    assert core_count.usable_processors() == core_count.computing_cores() == cores
 
 
 def test_two_processors_of_one_core_count_once(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_two_processors_of_one_core_count_once(system: Path, monkeypatch: pytest
     for processor, siblings in {2: "2-3", 4: "4,7", 7: "4,7"}.items():
         _write(system / f"cpu{processor}/topology/thread_siblings_list", siblings)
     assert core_count.physical_cores() == [2, 4]
-    assert (core_count.visible_cores(), core_count.computing_cores()) == (3, 2)
+    assert (core_count.visible_processors(), core_count.computing_cores()) == (3, 2)
 
 
 @pytest.mark.usefixtures("system")
