@@ -9,7 +9,7 @@ starts one more process (the resource tracker), and pickles.
 Commands are packets of JSON, each one number, in order:
 
 - a number with a descriptor: fork a child that serves the connection of that descriptor;
-- a number alone: end that child. The answer is [number, status], with the status of wait(2); null where there is no
+- a number alone: end that child. The answer is [number, status], with the status of wait(2); null if there is no
   such child.
 """
 

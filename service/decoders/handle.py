@@ -124,7 +124,7 @@ class ForkServer:
     async def end(self, child: Child) -> int | None:
         """End a child that has not exited by itself; returns its status of wait(2).
 
-        None where there is no such child: the fork failed, or the fork server has ended.
+        None if there is no such child: the fork failed, or the fork server has ended.
         """
         child.connection.close()
         ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()

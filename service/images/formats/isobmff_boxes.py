@@ -90,7 +90,7 @@ def brands(data: bytes) -> frozenset[bytes]:
 
 
 def container(data: bytes) -> Container | None:
-    """Parse the `meta` box (8.11.1); None where there is none, or none with a primary item."""
+    """Parse the `meta` box (8.11.1); None if there is none, or none with a primary item."""
     meta = _child(data, _file(data), b"meta")
     if meta is None:
         return None

@@ -71,7 +71,7 @@ class Frame(NamedTuple):
 def segments(data: bytes) -> Iterator[Segment]:
     """Segments up to the first marker that ends decoding: EOI, a second SOI, or one that libjpeg-turbo refuses.
 
-    Raises UndecodableImage where there are more than MAXIMUM_SEGMENTS.
+    Raises UndecodableImage if there are more than MAXIMUM_SEGMENTS.
     """
     position = 2
     number = 0
@@ -91,7 +91,7 @@ def segments(data: bytes) -> Iterator[Segment]:
 def frame(data: bytes) -> Frame:
     """Header of the first frame, the only one that libjpeg decodes.
 
-    Raises UndecodableImage where there is none, or where it has no conversion to 8-bit RGB.
+    Raises UndecodableImage if there is none, or where it has no conversion to 8-bit RGB.
     """
     for segment in segments(data):
         if segment.marker in FRAMES:
@@ -134,7 +134,7 @@ def decoder_input(data: bytes, parts: Sequence[Segment]) -> bytes:
     """Input of the decoder: the file (segments `parts`) without metadata before its first scan, ended by EOI markers.
 
     Decoders copy or parse metadata, Pillow in time quadratic in the number of segments. From the first scan on, every
-    byte is kept: a marker there also ends entropy-coded data. Raises UndecodableImage where there is no scan.
+    byte is kept: a marker there also ends entropy-coded data. Raises UndecodableImage if there is no scan.
     """
     first_scan = next((part.start for part in parts if part.marker == START_OF_SCAN), None)
     if first_scan is None:

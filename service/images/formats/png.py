@@ -73,7 +73,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
 
 
 def without_dropped_chunks(data: bytes) -> bytes:
-    """The file without DROPPED_CHUNKS, all other bytes unchanged; `data` itself where there are none."""
+    """The file without DROPPED_CHUNKS, all other bytes unchanged; `data` itself if there are none."""
     whole = memoryview(data)
     kept, begin = [], 0
     for chunk in chunks(data):
@@ -84,6 +84,6 @@ def without_dropped_chunks(data: bytes) -> bytes:
 
 
 def content_of(data: bytes, kind: bytes) -> bytes | None:
-    """Content of the first chunk of this kind; None where there is none."""
+    """Content of the first chunk of this kind; None if there is none."""
     found = next((chunk for chunk in chunks(data) if chunk.kind == kind), None)
     return None if found is None else data[found.content : found.content + found.length]

@@ -397,5 +397,5 @@ def size(data: bytes) -> tuple[int, int]:
 
 
 def orientation(data: bytes) -> int:
-    """Value of the orientation tag, not validated; 1 where there is none."""
+    """Value of the orientation tag, not validated; 1 if there is none."""
     return directory(data).number(ORIENTATION, 1)

@@ -108,7 +108,7 @@ class Directory(NamedTuple):
 def directory(data: bytes) -> Directory:
     """Parse the first directory of a TIFF or BigTIFF; tags whose values exceed the file are skipped.
 
-    Raises UndecodableImage where there is no directory, and struct.error where it ends early.
+    Raises UndecodableImage if there is no directory, and struct.error where it ends early.
     """
     order = "<" if data.startswith(b"II") else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43

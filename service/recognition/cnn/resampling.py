@@ -25,11 +25,11 @@ class SampleGrid(NamedTuple):
     top: NDArray[np.int64]
     bottom: NDArray[np.int64]
     bottom_weight: NDArray[np.float64]
-    """Shape (rows,), as the rows; `top` has the rest of 1."""
+    """Shape (rows,), as `top` and `bottom`. The weight of `top` is 1 minus it."""
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     right_weight: NDArray[np.float32]
-    """Shape (columns,), as the columns; `left` has the rest of 1."""
+    """Shape (columns,), as `left` and `right`. The weight of `left` is 1 minus it."""
     in_lanes: int
     """Number of columns that are interpolated in float32; the last ones are in float64."""
 

@@ -86,7 +86,7 @@ def test_every_score_is_at_its_position(detector: Network, detector_weights: Pat
     np.testing.assert_allclose(ours[:, 4], dlibs[:, 4], rtol=0, atol=MAP_TOLERANCE)
 
 
-def test_copy_reporting_all_scores_changes_last_bias_and_suppression_only(
+def test_copy_with_all_scores_reported_changes_last_bias_and_suppression_only(
     detector: Network, detector_weights: Path
 ) -> None:
     copy = read_network(with_all_scores_reported(detector_weights.read_bytes(), detector), DETECTOR)
