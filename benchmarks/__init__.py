@@ -11,5 +11,5 @@ The words of the results and of this code:
 - scenario: sides, photo size and number of callers of one throughput measurement, repeated in rounds.
 - trial: one closed-loop run of one side in a round.
 - figure: a measured quantity with one value per round. Series: the columns of numbers behind a plot.
-- gate: a bound on figures, with a verdict: green, red, or abstains where the data do not suffice.
+- gate: a bound on figures, with a verdict: green, red, or abstains if the data do not suffice.
 """

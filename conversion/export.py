@@ -69,7 +69,7 @@ def export(
 def record(name: str, weights: Path) -> Path:
     """Record dlib's values for a network in this package; return their file.
 
-    Raises DatError, DlibError, and DlibUnavailableError where dlib cannot run.
+    Raises DatError, DlibError, and DlibUnavailableError if dlib cannot run.
     """
     specification = SPECIFICATIONS[name]
     network = read_network(weights.read_bytes(), specification.topology)

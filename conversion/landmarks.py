@@ -85,7 +85,7 @@ def export(
 def validate_landmarks(
     name: str, predictor: Predictor, weights: Path, source: WeightFile, photos: Sequence[Picture] = ()
 ) -> Validation:
-    """Compare a predictor's points with dlib's, or with recorded points of dlib where it cannot run.
+    """Compare a predictor's points with dlib's, or with recorded points of dlib if it cannot run.
 
     Raises:
         ValidationFailedError: a point differs, or there are no recorded points.
@@ -107,7 +107,7 @@ def validate_landmarks(
 def record(name: str, weights: Path) -> Path:
     """Record dlib's points for a predictor in this package; return their file.
 
-    Raises DlibError, and DlibUnavailableError where dlib cannot run.
+    Raises DlibError, and DlibUnavailableError if dlib cannot run.
     """
     source = WeightFile(hashlib.sha256(weights.read_bytes()).hexdigest())
     pictures = scenes()

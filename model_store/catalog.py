@@ -53,14 +53,14 @@ class Catalog:
 
     weights: Mapping[str, Weight]
     upstream_url: str
-    """Of a .dat.bz2, with the placeholder {name}."""
+    """URL of a .dat.bz2, with the placeholder {name}."""
     sdist_requirement: Path
     """Requirements file for pip, with the sdist's hash."""
     sdist_member: str
     """Path in the sdist, with the placeholder {name}."""
 
     def weight(self, name: str) -> Weight:
-        """Raises UnknownWeightError, which lists the known names."""
+        """The weight of this name. Raises UnknownWeightError, which lists the known names."""
         if name not in self.weights:
             raise UnknownWeightError(
                 f"no weight is called {name!r}; the catalogue has {', '.join(self.weights)}"

@@ -31,7 +31,7 @@ class Validation:
     """Result of the comparison with dlib before a converted file was written."""
 
     reference: str
-    """'dlib 20.0.1', or 'recorded values of dlib 20.0.1' where dlib could not run."""
+    """'dlib 20.0.1', or 'recorded values of dlib 20.0.1' if dlib could not run."""
     inputs: int
     """Number of compared pictures, with photos."""
     photos: int
@@ -70,18 +70,18 @@ class Manifest:
     """Manifest of one converted file. Its JSON keys are the names of the fields, except "proof" for `validation`."""
 
     name: str
-    """Of the converted file: see models.py."""
+    """Name of the converted file: see models.py."""
     converter: int
     """CONVERTER_VERSION of the converter."""
     opset: int | None
-    """Of a graph; None for arrays."""
+    """Opset of a graph; None for arrays."""
     source_sha256: str
-    """Of the weights."""
+    """Lower-case hex, of the file of weights."""
     graph_sha256: str
-    """Of the converted file, graph or arrays."""
+    """Lower-case hex, of the converted file: a graph or arrays."""
     validation: Annotated[Validation, Field(alias="proof")]
     detector: DetectorFacts | None
-    """None unless it is a graph of the CNN detector."""
+    """Parameters of the CNN detector; None for any other graph and for arrays."""
 
 
 _FORMAT = TypeAdapter(Manifest)

@@ -6,7 +6,7 @@ from service import early_exit
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command and returns the exit status."""
+    """Run one command and return the exit status."""
     # Imported after the signal handlers are installed: pydantic alone takes 0.15 s to import.
     from service.commands import main as commands
 

@@ -28,7 +28,7 @@ TASKS = Path("/proc/self/task")
 
 
 def on_signals(*, serving: bool) -> None:
-    """Installs handlers that end the process.
+    """Install handlers that end the process.
 
     The exit status is 0 for the command `serve`, since no photo is in work yet, else 128 + signal as in a shell.
     """
@@ -41,13 +41,13 @@ def on_signals(*, serving: bool) -> None:
 
 
 def ignore_signals() -> None:
-    """Ignores SIGNALS in this process, and in the programs that it executes."""
+    """Ignore SIGNALS in this process, and in the programs that it executes."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def exit_now(status: int) -> NoReturn:
-    """Kills the children and ends this process without waiting for its threads."""
+    """Kill the children and end this process without waiting for its threads."""
     ignore_signals()
     # Not imported here: if the module is not loaded, no temporary file exists.
     if atomic := sys.modules.get("model_store.atomic"):

@@ -23,16 +23,16 @@ class BudgetState(Protocol):
 
     @property
     def requested(self) -> int:
-        """Units of the requests that wait."""
+        """Units requested by waiting requests."""
 
 
 def add_budget(registry: CollectorRegistry, name: str, unit: str, budget: BudgetState) -> None:
-    """Adds four gauges of a budget, read at each scrape."""
+    """Add four gauges of a budget, read at each scrape."""
     for suffix, meaning, value in (
         ("lent", "granted", lambda: budget.granted),
         ("limit", "the most that is granted at the same time", lambda: budget.total),
         ("waiting", "number of requests that wait", lambda: budget.waiting),
-        ("asked", "sum of the requests that wait", lambda: budget.requested),
+        ("asked", "units requested by waiting requests", lambda: budget.requested),
     ):
         gauge = Gauge(
             f"face_{name}_{unit}_{suffix}", f"{name.capitalize()}, {unit}: {meaning}.", registry=registry

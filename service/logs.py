@@ -44,7 +44,7 @@ FORMATTERS = {
 
 
 def configure(level: str, style: str) -> None:
-    """Logs to standard error, with the format of FORMATTERS that `style` names."""
+    """Log to standard error, with the format of FORMATTERS that `style` names."""
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATTERS[style])
     logging.basicConfig(handlers=[handler], level=logging.WARNING)

@@ -58,9 +58,9 @@ class Photo(_Message):
     name: NonNegativeInt
     """Bytes of the file name, after the photo."""
     face: NonNegativeInt | None
-    """Bytes of the `face` part, after the name; None where the form has none."""
+    """Bytes of the `face` part, after the name; None if the form has none."""
     known: bool
-    """True where the face is given (`/compute`), False where faces are to be detected."""
+    """True if the face is given (`/compute`), False if faces are to be detected."""
     maximum_area: PositiveInt
     """Limit in pixels."""
 

@@ -64,7 +64,7 @@ class ServiceBaseline:
         self._candidates = candidates
 
     def of(self, photos: Iterable[Photo]) -> Iterator[Expected]:
-        """Raises candidates.Unanswered."""
+        """The candidate's answer to each photo. Raises candidates.Unanswered."""
         for photo in photos:
             yield Expected(
                 photo, {model: candidate.detect(photo) for model, candidate in self._candidates.items()}

@@ -31,7 +31,7 @@ class Network:
     layers: tuple[Layer, ...]
     """From the input to the output."""
     options: MmodOptions | None
-    """Of a detector; None for a network with another loss."""
+    """Options of a detector; None for a network with another loss."""
 
     def fingerprint(self) -> str:
         """sha256 of all parameters, equal for all file format versions of one network."""

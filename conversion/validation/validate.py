@@ -44,7 +44,7 @@ def validate_graph(
     network: Network,
     photos: Sequence[Picture] = (),
 ) -> Validation:
-    """Compare a graph with dlib, or with recorded values of dlib where it cannot run.
+    """Compare a graph with dlib, or with recorded values of dlib if it cannot run.
 
     Args:
         name: of the graph.
@@ -81,7 +81,7 @@ def dlib_values(
     pictures: Sequence[Picture],
     photos: Sequence[Picture],
 ) -> tuple[str, Values]:
-    """Dlib's values, or the recorded ones where dlib cannot run; with their source for the manifest.
+    """Dlib's values, or the recorded ones if dlib cannot run; with their source for the manifest.
 
     Args:
         run_dlib: computes the values by dlib.

@@ -24,7 +24,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command and returns the exit status."""
+    """Run one command and return the exit status."""
     options = vars(_parser().parse_args(arguments))
     run = COMMANDS[options.pop("command")]
     try:

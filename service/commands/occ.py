@@ -28,7 +28,7 @@ def run() -> int:
 
 
 def print_occ_lines(configuration: Settings, key: str) -> None:
-    """Prints the commands, indented."""
+    """Print the commands, indented."""
     # One string: if one character cannot be encoded, nothing is printed.
     print("\n".join("  " + line for line in occ_lines(configuration, key)))
 

@@ -58,7 +58,7 @@ def _ended(name: str) -> str:
 
 
 def from_wait_status(status: int | None) -> Fault:
-    """The fault of a child that exited by itself, from its status of wait(2); None where there was no child."""
+    """The fault of a child that exited by itself, from its status of wait(2); None if there was no child."""
     if status is None:
         return Fault(LOST)
     code = os.waitstatus_to_exitcode(status)

@@ -103,10 +103,10 @@ class ForkServer:
         self.started += 1
 
     def fork(self) -> Child:
-        """Fork a child; starts the fork server where it is not running. The child accepts requests at once.
+        """Fork a child; start the fork server if it is not running. The child accepts requests at once.
 
-        Where the fork fails, the child's connection ends. Raises ServerGone where the fork server has ended or is
-        stuck, OSError where it cannot be started.
+        If the fork fails, the child's connection ends. Raises ServerGone if the fork server has ended or is
+        stuck, OSError if it cannot be started.
         """
         if self._connection is None:
             self.start()

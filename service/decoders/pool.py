@@ -175,7 +175,7 @@ class DecoderPool:
 
 
 async def _exchange(child: Child, request: messages.Request, upload: ipc.SealedMemory) -> Replied:
-    """The validated reply of a child. Raises ConnectionError where the child exits, Fault for an invalid reply."""
+    """The validated reply of a child. Raises ConnectionError if the child exits, Fault for an invalid reply."""
     try:
         packet, descriptors = await child.exchange(request.packet(), upload)
         if not packet:

@@ -30,7 +30,7 @@ class ImageTooLarge(Exception):
 def only_image_errors() -> Iterator[None]:
     """Convert exceptions other than UndecodableImage, ImageTooLarge and MemoryError to UndecodableImage.
 
-    A parser that failed on a file fails on it again, so a retry helps only where memory was missing. The type and the
+    A parser that failed on a file fails on it again, so a retry helps only if memory was missing. The type and the
     location of an unexpected exception are logged once a process: it is a defect of this package or of a decoder.
     """
     try:

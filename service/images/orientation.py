@@ -10,7 +10,7 @@ lib/Command/MigrateCommand.php at v0.9.70 and at b6451bb, 0.9.95):
 - PNG, WebP, GIF and BMP: `Image::getOrientation` returns -1 for every format but JPEG, so GD's pixels stay as stored. A
   PNG's eXIf and a WebP's EXIF chunk do not count, and these files reach `/compute` unchanged (0.9.95 sends all but
   JPEG and PNG as an upright PNG).
-- TIFF, HEIC and AVIF reach `/compute` unchanged from 0.9.70 alone, where the administrator allowed the format and
+- TIFF, HEIC and AVIF reach `/compute` unchanged from 0.9.70 alone, if the administrator allowed the format and
   Imaginary (libvips) reads it. HEIC and AVIF are transformed by their boxes irot and imir while decoding, and their
   EXIF does not count (ISO/IEC 23008-12). TIFF is transformed by its tag.
 
@@ -57,7 +57,7 @@ def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 
 def orientation(data: bytes, kind: str) -> int:
-    """EXIF orientation of a file of format `kind`, 1 to 8; 1 where it has none, or none that counts here.
+    """EXIF orientation of a file of format `kind`, 1 to 8; 1 if it has none, or none that counts here.
 
     Unreadable metadata is ignored: the pixels may be intact.
     """
@@ -87,7 +87,7 @@ def _avif_orientation(data: bytes) -> int:
     """Orientation of the boxes irot and imir, which Pillow returns as EXIF, never of XMP."""
     try:
         with isobmff.open_image(data, "AVIF") as image:
-            # Image.getexif() falls back to XMP where EXIF has no orientation.
+            # Image.getexif() falls back to XMP if EXIF has no orientation.
             image.info = {name: value for name, value in image.info.items() if name not in XMP}
             return _valid(image.getexif())
     except UndecodableImage:

@@ -94,7 +94,7 @@ def open_image(data: bytes, kind: str) -> Iterator[Image.Image]:
 
 
 def check_allocation(size: int) -> None:
-    """Raise MemoryError where `size` bytes cannot be allocated. Later, decoders would report a failed allocation as
+    """Raise MemoryError if `size` bytes cannot be allocated. Later, decoders would report a failed allocation as
     damage."""
     np.empty(size, np.uint8)
 

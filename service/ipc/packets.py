@@ -27,7 +27,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 def send(connection: socket.socket, packet: bytes | memoryview, descriptors: Sequence[int] = ()) -> None:
     """Send one packet of 1 to MAXIMUM_PACKET bytes.
 
-    Raises BlockingIOError where a non-blocking socket is full, ConnectionError where the peer is gone, ValueError for
+    Raises BlockingIOError if a non-blocking socket is full, ConnectionError if the peer is gone, ValueError for
     another length.
     """
     if not 0 < len(packet) <= MAXIMUM_PACKET:

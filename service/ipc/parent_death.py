@@ -12,7 +12,7 @@ PR_SET_PDEATHSIG = 1
 def end_with_parent(parent: int) -> None:
     """Have the kernel kill this process with SIGKILL when the thread that started it ends, and so with its process.
 
-    Exits at once where `parent`, the process id, has already ended. Raises OSError.
+    Exits at once if `parent`, the process id, has already ended. Raises OSError.
     """
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -77,7 +77,7 @@ class SealedMemory:
         self.close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(AttributeError):  # where __init__ failed
+        with contextlib.suppress(AttributeError):  # if __init__ failed
             self.close()
 
 

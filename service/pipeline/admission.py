@@ -56,7 +56,7 @@ class Budget:
         self._admit()
 
     def _fits(self, units: int) -> bool:
-        # More than the whole budget fits where nothing else is granted.
+        # More than the whole budget fits if nothing else is granted.
         missing = min(self.granted + units - self.total, self.granted)
         if missing > 0:
             self.granted -= self.reclaim(missing)

@@ -85,7 +85,7 @@ class PhotoPipeline:
 
 
 async def _task(photo: Photo, content: SealedMemory) -> tuple[PhotoTask, bytes | None]:
-    """The task of a photo, and its key in `originals` where its face is given. Raises BadFace."""
+    """The task of a photo, and its key in `originals` if its face is given. Raises BadFace."""
     if photo.known:
         return await asyncio.to_thread(_known, photo, content)
     name = _name(photo, content)

@@ -58,7 +58,7 @@ class PhotoTask:
     """The task for one photo: known faces, and the serialisation of the response."""
 
     rectangles: Sequence[Rectangle] | None
-    """Known faces of `/compute`; None where faces are to be detected."""
+    """Known faces of `/compute`; None if faces are to be detected."""
     answer: Callable[[Sequence[Face]], bytes]
     """Serialises the faces as JSON."""
 
@@ -104,7 +104,7 @@ class PhotoWork:
             raise
 
     async def further_face(self) -> bytes | None:
-        """Process a further face from the cached pixels; None where they have been evicted."""
+        """Process a further face from the cached pixels; None if they have been evicted."""
         self.begun()
         return await _without_frames(self.shared.queue.in_thread(self._recognize_cached))
 

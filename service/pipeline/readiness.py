@@ -56,7 +56,7 @@ class Readiness:
     async def recognizer(self) -> RecognizerInterface:
         """Wait for the end of the warm-up; returns the recogniser.
 
-        Where the warm-up fails, photos that wait here get no answer: the worker exits, and the next one gets them.
+        If the warm-up fails, photos that wait here get no answer: the worker exits, and the next one gets them.
         """
         await self._warm.wait()
         return self._recognizer

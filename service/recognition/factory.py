@@ -1,4 +1,4 @@
-"""Opening a recogniser: engine, provider, and CPU fallback at the start where a provider fails."""
+"""Opening a recogniser: engine, provider, and CPU fallback at the start if a provider fails."""
 
 import logging
 from collections.abc import Callable

@@ -148,7 +148,7 @@ class Recognizer:
 
 
 def lower_unconfirmed(faces: Sequence[Detection], confirmed: Sequence[bool]) -> list[Detection]:
-    """Faces with a lower confidence where HOG does not confirm them."""
+    """Faces with a lower confidence if HOG does not confirm them."""
     return [
         face if is_confirmed else Detection(face.rectangle, face.confidence * UNCONFIRMED_FACTOR)
         for face, is_confirmed in zip(faces, confirmed, strict=True)

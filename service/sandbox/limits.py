@@ -33,8 +33,8 @@ def forbid_file_growth() -> bool:
     mapping, pipes, sockets and devices are not affected. Children inherit the limit; `allow_file_growth` undoes it.
 
     Returns:
-        False, and nothing is limited, where the process's standard output or standard error is a regular file: its log
-        would end here. Also where the system denies the call.
+        False, and nothing is limited, if the process's standard output or standard error is a regular file: its log
+        would end here. Also if the system denies the call.
     """
     if any(map(_is_regular_file, LOG_DESCRIPTORS)):
         _log.info("the log goes to a file, so files can still grow")
@@ -51,7 +51,7 @@ def forbid_file_growth() -> bool:
 def allow_file_growth() -> None:
     """Raise the soft RLIMIT_FSIZE to the hard one, for a process that writes memory files.
 
-    Where the system denies the call, the limit stays.
+    If the system denies the call, the limit stays.
     """
     try:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -111,7 +111,7 @@ def _restrict(
     with _best_effort("no_new_privs"):
         forbid_new_privileges()
         no_new_privileges = True
-    # Before Landlock, which would refuse to load libseccomp where no file can be read.
+    # Before Landlock, which would refuse to load libseccomp if no file can be read.
     with _best_effort("seccomp"):
         seccomp.restrict(refusals)
         filtered = True

@@ -1,7 +1,7 @@
 """A seccomp filter of refused system calls, by the system's libseccomp (seccomp(2)).
 
 Six functions of libseccomp by ctypes: pyseccomp 0.1.2 wraps the same library, but is of January 2021, untyped, and
-fails at import where the library is missing. The filter is a list of refused calls, not of allowed ones: an update of
+fails at import if the library is missing. The filter is a list of refused calls, not of allowed ones: an update of
 the C library, a decoder or a driver may start to use a new call.
 """
 
@@ -34,7 +34,7 @@ class NotOffered(Exception):
 class Refusal(NamedTuple):
     """A system call and the error with which it fails.
 
-    With `unless_first` given, the call is allowed where its first argument has this value.
+    With `unless_first` given, the call is allowed if its first argument has this value.
     """
 
     call: str

@@ -17,9 +17,9 @@ class Death(NamedTuple):
     cause: str
     """A few words, for the log and as a label of metrics."""
     out_of_memory: bool = False
-    """True where the kernel's out-of-memory killer may be the cause."""
+    """True if the kernel's out-of-memory killer may be the cause."""
     unrelated: bool = False
-    """True where no photo can be the cause: SIGKILL or SIGTERM came from another process, the connection had ended, or
+    """True if no photo can be the cause: SIGKILL or SIGTERM came from another process, the connection had ended, or
     the engine needs a new process."""
 
 
@@ -34,7 +34,7 @@ UNENDED = Death("no end in time", unrelated=True)
 def death(status: int, oom_kills_before: int | None) -> Death:
     """Classify an exit status, or the negative number of a signal (subprocess.Popen.returncode).
 
-    SIGKILL counts as out of memory where the kernel's counter has risen since `oom_kills_before`, or cannot be read.
+    SIGKILL counts as out of memory if the kernel's counter has risen since `oom_kills_before`, or cannot be read.
     """
     if status == ENGINE_FAILED:
         return Death("engine failed", unrelated=True)
@@ -48,7 +48,7 @@ def death(status: int, oom_kills_before: int | None) -> Death:
 
 
 def oom_kills() -> int | None:
-    """Number of processes that the out-of-memory killer has ended since boot; None where /proc/vmstat lacks it."""
+    """Number of processes that the out-of-memory killer has ended since boot; None if /proc/vmstat lacks it."""
     try:
         lines = VMSTAT.read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,7 +1,7 @@
 """FIFO queue of photos for the worker, with a window of unanswered photos and a retry after a worker's death.
 
 A photo that was in progress when the worker died is sent again, alone. If that worker dies too, the photo is the
-cause. It is refused with 415; or with 503 where memory was exhausted, in a worker with the low-memory settings too.
+cause. It is refused with 415; or with 503 if memory was exhausted, in a worker with the low-memory settings too.
 """
 
 import itertools
@@ -30,7 +30,7 @@ WINDOW = 64
 fewer at a time. Each takes a descriptor in both processes."""
 
 MAXIMUM_DEATHS = 10
-"""Deaths with a photo in progress after which it counts as the cause, even where each death seemed unrelated."""
+"""Deaths with a photo in progress after which it counts as the cause, even if each death seemed unrelated."""
 
 
 class Dispatch:
@@ -137,7 +137,7 @@ class Dispatch:
                 job.result.set_exception(failure)
 
     def _refuse_or_isolate(self, job: Job, death: Death) -> bool:
-        """Refuse a photo that was in progress (returns True), or raise its isolation level where that may help."""
+        """Refuse a photo that was in progress (returns True), or raise its isolation level if that may help."""
         job.deaths += 1
         if job.result.done() or (death.unrelated and job.deaths < MAXIMUM_DEATHS):
             return False
@@ -184,7 +184,7 @@ class Dispatch:
         insort(self._suspects if job.isolation else self._waiting, job)
 
     def _postpone(self, job: Job, error: OSError) -> bool:
-        """Requeue a photo for which no memory file can be made (returns True), or refuse it where none would be freed.
+        """Requeue a photo for which no memory file can be made (returns True), or refuse it if none would be freed.
 
         Each photo at the worker holds a descriptor and memory, and frees them with its answer.
         """
@@ -196,7 +196,7 @@ class Dispatch:
         return False
 
     def _next(self) -> Job | None:
-        """Pop the photo to send now; None where none may be sent."""
+        """Pop the photo to send now; None if none may be sent."""
         if self._suspects or self._low_memory:
             if self._sent:
                 return None

@@ -88,7 +88,7 @@ class Link:
         self._disconnected()
 
     async def status(self, seconds: float = STATUS_SECONDS) -> WorkerStatus | None:
-        """The worker's metrics and stages; None on a timeout, or where the worker has exited."""
+        """The worker's metrics and stages; None on a timeout, or if the worker has exited."""
         if self._closed.is_set():
             return None
         number = next(self._numbers)

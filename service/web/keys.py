@@ -102,7 +102,7 @@ def _lines(path: Path, data: bytes) -> Iterator[str]:
 
 
 def make_key_file(path: Path) -> str:
-    """Writes a new random key to `path`, readable by its owner only, and returns the key.
+    """Write a new random key to `path`, readable by its owner only, and return the key.
 
     Raises FileExistsError if there is a file: it is never overwritten. Raises OSError if it cannot be written.
     """

@@ -52,14 +52,14 @@ class Metrics:
         registry.register(_Workers(supervisor))
 
     def watch(self, uploads: UploadBudget, dispatch: Dispatch) -> None:
-        """Adds gauges of the upload budget and of the queue in front of the worker, read at each scrape."""
+        """Add gauges of the upload budget and of the queue in front of the worker, read at each scrape."""
         Gauge(
             "face_photos_unsent", "Photos that are not sent to the worker yet.", registry=self.registry
         ).set_function(lambda: dispatch.waiting)
         add_budget(self.registry, "uploads", "bytes", uploads)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
-        """Counts a request that has ended; `status` is 0 if no answer was sent."""
+        """Count a request that has ended; `status` is 0 if no answer was sent."""
         endpoint = path if path in self._endpoints else OTHER
         self.requests.labels(endpoint, str(status)).inc()
         self.request_seconds.labels(endpoint).observe(seconds)

@@ -35,7 +35,7 @@ def run(connection: socket.socket, settings: Settings, server: ForkServer, restr
 
 
 def _parts(settings: Settings, server: ForkServer, restrictions: Restrictions) -> WorkerParts:
-    """The parts of the worker. Raises RuntimeError with one line where the settings cannot be met."""
+    """The parts of the worker. Raises RuntimeError with one line if the settings cannot be met."""
     capacity = Capacity.of(settings, usable_processors())
     decoders = DecoderPool(server, capacity.photos + 1)
     work = worker_parts(settings, capacity, recognizer_from_settings(settings, capacity.photos), decoders)

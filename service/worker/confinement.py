@@ -11,7 +11,7 @@ from service.recognition.compute import code_folders
 from service.sandbox import Restrictions
 
 OOM_SCORE_ADJ = 500
-"""proc(5). Where memory runs out, the kernel kills the worker, or its decoders, before the web process."""
+"""proc(5). If memory runs out, the kernel kills the worker, or its decoders, before the web process."""
 
 PACKAGE = Path(__file__).parent.parent
 """Folder of the package `service`: Python keeps the bytecode of each of its folders in `__pycache__`."""

@@ -58,8 +58,8 @@ class WorkerParts:
 async def serve(connection: socket.socket, open_parts: Callable[[], WorkerParts]) -> int:
     """Answer messages until the end of the connection; `open_parts` loads the networks, and blocks.
 
-    Returns the exit status: 0; 1 where the worker could not start, after a message with the reason; ENGINE_FAILED
-    where the engine needs a new process.
+    Returns the exit status: 0; 1 if the worker could not start, after a message with the reason; ENGINE_FAILED
+    if the engine needs a new process.
     """
     serving = _Serving(connection)
     try:

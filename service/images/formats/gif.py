@@ -42,7 +42,7 @@ class Frame(NamedTuple):
 def first_frame(data: bytes) -> Frame:
     """Locate the first frame. The size is that of Pillow's result: the screen, enlarged to include the frame.
 
-    Raises UndecodableImage if there is no frame; IndexError or struct.error where the file ends early.
+    Raises UndecodableImage if there is no frame; IndexError or struct.error if the file ends early.
     """
     screen_width, screen_height, flags = SCREEN.unpack_from(data, SCREEN_AT)
     position, control = PALETTE_AT + _palette_bytes(flags), b""

@@ -88,8 +88,8 @@ class Cost(NamedTuple):
 def header(data: bytes) -> tuple[int, int, str]:
     """Parse the header: width and height in pixels as reported by the library, and AVIF or HEIF.
 
-    Raises UndecodableImage for videos and other files without a still picture, and where the cost of decoding is out of
-    proportion to the image's area; struct.error or IndexError where the file ends early.
+    Raises UndecodableImage for videos and other files without a still picture, and if the cost of decoding is out of
+    proportion to the image's area; struct.error or IndexError if the file ends early.
     """
     named, found = brands(data), container(data)
     coding = _coding(found)
@@ -144,7 +144,7 @@ def heif(data: bytes) -> NDArray[np.uint8]:
 
 
 def _rgb(data: bytes, kind: str) -> NDArray[np.uint8]:
-    """Decode. Raises MemoryError where the peak memory cannot be allocated, before decoding or after a failure.
+    """Decode. Raises MemoryError if the peak memory cannot be allocated, before decoding or after a failure.
 
     libavif, libheif and their decoders report most failed allocations as damage, and crash after others.
     """
@@ -174,7 +174,7 @@ def _coding(found: Container | None) -> bytes | None:
 
 
 def _check_pictures(data: bytes, found: Container, kind: str) -> Collection[int]:
-    """Items that are decoded for the image. Raises UndecodableImage where their cost exceeds the limits."""
+    """Items that are decoded for the image. Raises UndecodableImage if their cost exceeds the limits."""
     known: dict[int, Cost] = {}
     costs = [_cost(found.items, item, 0, known) for item in (found.primary, *found.auxiliaries)]
     pictures, pixels, size = (sum(part) for part in zip(*costs, strict=True))
@@ -210,14 +210,14 @@ def _cost(items: Mapping[int, Item], number: int, depth: int, known: dict[int, C
 
 
 def _check_overlap(data: bytes, pictures: Iterable[Extents]) -> None:
-    """Raise UndecodableImage where data of pictures overlaps. Checked before any copy: extents may repeat all bytes."""
+    """Raise UndecodableImage if data of pictures overlaps. Checked before any copy: extents may repeat all bytes."""
     stated = sum(length for extents in pictures for _, length in extents)
     if stated > OVERLAP * len(data):
         raise UndecodableImage("The AVIF file is damaged: its pictures lie over one another.")
 
 
 def _check_frames(data: bytes, pictures: Mapping[Extents, int], area: int) -> None:
-    """Raise UndecodableImage where an AV1 frame has more pixels than its overhead allows for `area`."""
+    """Raise UndecodableImage if an AV1 frame has more pixels than its overhead allows for `area`."""
     for extents, overhead in pictures.items():
         largest = max(av1.frame_areas(_joined(data, extents)), default=0)
         if largest > overhead * area + EXTRA_PIXELS:

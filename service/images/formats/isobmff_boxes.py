@@ -1,7 +1,7 @@
 """Bounded parser of the container of AVIF and HEIF: boxes, items, references, locations and tracks.
 
 Section numbers without a name are those of ISO/IEC 14496-12. Nothing is decoded here. All functions raise struct.error
-or IndexError where the file ends early, and UndecodableImage where a table exceeds its limit.
+or IndexError if the file ends early, and UndecodableImage if a table exceeds its limit.
 """
 
 import struct
@@ -39,7 +39,7 @@ class Item(NamedTuple):
 
     type: bytes
     area: int
-    """Area in pixels by its `ispe` property; 0 where it has none."""
+    """Area in pixels by its `ispe` property; 0 if it has none."""
     parts: tuple[int, ...]
     """Input items of a derived image, with repetitions."""
     extents: Extents

@@ -37,7 +37,7 @@ SAMPLE_BITS = 8
 """The only supported sample precision."""
 
 END_OF_IMAGE = b"\xff\xd9"
-"""EOI. Where a file ends, libjpeg's reader of files, which dlib uses, supplies it each time that more bytes are needed
+"""EOI. If a file ends, libjpeg's reader of files, which dlib uses, supplies it each time that more bytes are needed
 (jdatasrc.c, fill_input_buffer), so that the rest of the image is gray. A reader from memory, as OpenCV's, fails
 instead."""
 LONGEST_SEGMENT = 0xFFFF
@@ -91,7 +91,7 @@ def segments(data: bytes) -> Iterator[Segment]:
 def frame(data: bytes) -> Frame:
     """Header of the first frame, the only one that libjpeg decodes.
 
-    Raises UndecodableImage if there is none, or where it has no conversion to 8-bit RGB.
+    Raises UndecodableImage if there is none, or if it has no conversion to 8-bit RGB.
     """
     for segment in segments(data):
         if segment.marker in FRAMES:
@@ -158,7 +158,7 @@ def _end(size: int, last: Segment) -> bytes:
 
 
 def exif(data: bytes) -> bytes:
-    """EXIF data, joined from all segments before the first scan; empty where the file has none."""
+    """EXIF data, joined from all segments before the first scan; empty if the file has none."""
     parts = []
     for segment in segments(data):
         if segment.marker == START_OF_SCAN:

@@ -42,7 +42,7 @@ class Chunk(NamedTuple):
 
 
 def image_header(data: bytes) -> ImageHeader:
-    """Parse IHDR. Raises UndecodableImage where it is missing or truncated."""
+    """Parse IHDR. Raises UndecodableImage if it is missing or truncated."""
     if data[12:16] != b"IHDR":
         raise UndecodableImage("The PNG file does not start with its IHDR chunk.")
     try:

@@ -143,7 +143,7 @@ def rgb(data: bytes) -> NDArray[np.uint8]:
 
 
 def _samples(found: Directory) -> Samples:
-    """Parse the sample format. Raises UndecodableImage where the range of samples is unknown."""
+    """Parse the sample format. Raises UndecodableImage if the range of samples is unknown."""
     bits = found.numbers(BITS, (1,))
     count = found.number(SAMPLES, 3 if found.number(COMPRESSION, 1) == OLD_JPEG_COMPRESSION else 1)
     formats = found.numbers(SAMPLE_FORMAT, (UNSIGNED,))
@@ -165,7 +165,7 @@ def _samples(found: Directory) -> Samples:
 
 
 def _striles(found: Directory, samples: Samples) -> Striles:
-    """Parse the layout. Raises UndecodableImage where the cost of decoding is out of proportion to the image's area."""
+    """Parse the layout. Raises UndecodableImage if the cost of decoding is out of proportion to the image's area."""
     width, height = found.size
     if STRIP_OFFSETS not in found.fields and TILE_OFFSETS in found.fields:
         across, down = found.number(TILE_WIDTH), found.number(TILE_LENGTH)
@@ -237,7 +237,7 @@ def _open_image(data: bytes, found: Directory, fields: Mapping[int, Field]) -> I
 
 
 def _check_jpegs(data: bytes, found: Directory, striles: Striles) -> None:
-    """Raise UndecodableImage where a strip or tile is a JPEG of too many scans, or arithmetic-coded.
+    """Raise UndecodableImage if a strip or tile is a JPEG of too many scans, or arithmetic-coded.
 
     Technical Note 2 expects baseline JPEG, and no writer of arithmetic coding is known. 16 kB of it, with 98 scans in
     each tile, took 8 s.
@@ -360,7 +360,7 @@ def _undo_predictor(
 ) -> NDArray[Any]:
     """Undo the predictor in (rows, columns, samples), in place; returns the last column, which the next block needs.
 
-    `before` is the last column of the block at the left. It is ignored where a tile starts at column `left`.
+    `before` is the last column of the block at the left. It is ignored if a tile starts at column `left`.
     """
     if left % strile_width and before is not None:
         values[:, 0] += before

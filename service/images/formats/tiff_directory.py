@@ -82,7 +82,7 @@ class Directory(NamedTuple):
     fields: dict[int, Field]
 
     def number(self, tag: int, default: int | None = None) -> int:
-        """First value of a tag. Raises UndecodableImage where the tag is missing and there is no default."""
+        """First value of a tag. Raises UndecodableImage if the tag is missing and there is no default."""
         field = self.fields.get(tag)
         if field is not None and len(field.values) and field.values.dtype.kind in "iu":
             return int(field.values[0])
@@ -91,7 +91,7 @@ class Directory(NamedTuple):
         return default
 
     def numbers(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
-        """Values of a tag, at most MAXIMUM_NUMBERS. Raises UndecodableImage where they are not integers."""
+        """Values of a tag, at most MAXIMUM_NUMBERS. Raises UndecodableImage if they are not integers."""
         field = self.fields.get(tag)
         if field is None:
             return default
@@ -108,7 +108,7 @@ class Directory(NamedTuple):
 def directory(data: bytes) -> Directory:
     """Parse the first directory of a TIFF or BigTIFF; tags whose values exceed the file are skipped.
 
-    Raises UndecodableImage if there is no directory, and struct.error where it ends early.
+    Raises UndecodableImage if there is no directory, and struct.error if it ends early.
     """
     order = "<" if data.startswith(b"II") else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43

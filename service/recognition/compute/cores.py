@@ -65,7 +65,7 @@ class Cores:
                 self._released.notify_all()
 
     def executor(self) -> Executor:
-        """Executor for the parts of a photo's stage: a thread per core, or the caller's where its share is one core."""
+        """Executor for the parts of a photo's stage: a thread per core, or the caller's if its share is one core."""
         return self._inline if self.share == 1 else self._pool
 
     def close(self) -> None:

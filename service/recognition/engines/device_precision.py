@@ -39,7 +39,7 @@ DEVICE_PRECISIONS: Mapping[str, DevicePrecision] = MappingProxyType(
 
 
 def device_precision(name: str, provider: Provider) -> DevicePrecision:
-    """The precision of this name, or float32 with a warning where the provider has no device."""
+    """The precision of this name, or float32 with a warning if the provider has no device."""
     precision = DEVICE_PRECISIONS[name]
     if provider.device is None and precision.has_float16:
         log.warning("FACE_PRECISION=%s is for a GPU: %s computes in float32", name, provider.name)

@@ -52,7 +52,7 @@ _INNER_POINTS: Sequence[Point] = (
 )
 """Nose, eyes and upper lip in the same face: the points that dlib uses of 68."""
 _INNER = (*range(27, 55), *range(60, 65))
-"""Their indices among the 68; jaw, brows and lower lip move too much."""
+"""Indices of _INNER_POINTS among the 68 points; jaw, brows and lower lip move too much."""
 
 _CHIP_CORNERS = np.array(
     [

@@ -5,7 +5,7 @@
 2. Features (`gradients`, `fhog`): 31 planes of Felzenszwalb's HOG on cells of 8 x 8 pixels, on every level.
    dlib/image_transforms/fhog.h (impl_extract_fhog_features).
 3. Scores (`separable`, `scoring`): five filters of 10 x 10 cells, one for each pose, slide over the cells. A window
-   is a candidate where a filter's score reaches its threshold.
+   is a candidate if a filter's score reaches its threshold.
    scan_fhog_pyramid.h (apply_filters_to_fhog, detect_from_fhog_pyramid).
 4. Boxes (`windows`): from cells of a level to pixels of the doubled photo, and of the photo after NMS.
    fhog.h, image_pyramid.h and tools/python/src/simple_object_detector_py.h (run_detector_with_upscale1).

@@ -60,13 +60,13 @@ class Acceptor:
         self._failed = RateLimitedWarning(log)
 
     def start(self) -> None:
-        """Begins to accept, on the running loop."""
+        """Begin to accept, on the running loop."""
         self._connections.limit = _descriptors_for_connections(self._listeners)
         self._connections.changed = self._resume_if_possible
         self._resume()
 
     async def stop(self) -> None:
-        """Stops accepting at once. Connections in the kernel's queues stay there, for the next process.
+        """Stop accepting at once. Connections in the kernel's queues stay there, for the next process.
 
         The listening sockets are blocking or not, as they were before. Returns when every accepted connection has its
         protocol.
@@ -78,7 +78,7 @@ class Acceptor:
         await self._started()
 
     async def drain(self, seconds: float) -> None:
-        """Accepts the connections in the kernel's queues, then closes the listening sockets.
+        """Accept the connections in the kernel's queues, then close the listening sockets.
 
         If descriptors are lacking, waits at most `seconds` for connections to be closed. Returns when every accepted
         connection has its protocol.
@@ -102,7 +102,7 @@ class Acceptor:
             await asyncio.wait(self._starting)
 
     async def _drain_queue(self, listener: socket.socket, deadline: float) -> None:
-        """Accepts all connections in the kernel's queue; waits until `deadline` if descriptors are lacking."""
+        """Accept all connections in the kernel's queue; wait until `deadline` if descriptors are lacking."""
         while True:
             seconds = NEW_SECONDS / 10
             try:
@@ -136,7 +136,7 @@ class Acceptor:
             self._resume_if_possible()
 
     def _accept_batch(self, listener: socket.socket) -> bool:
-        """Accepts at most AT_ONCE connections. Returns True if the queue is empty then.
+        """Accept at most AT_ONCE connections. Returns True if the queue is empty then.
 
         Raises OSError for a failure of accept(2) itself, such as too few descriptors.
         """
@@ -165,7 +165,7 @@ class Acceptor:
         return old or not self._connections.full
 
     def _resume_if_possible(self) -> None:
-        """Resumes accepting now, or when the oldest idle connection has reached NEW_SECONDS."""
+        """Resume accepting now, or when the oldest idle connection has reached NEW_SECONDS."""
         if not self._paused:
             return
         since = self._connections.oldest_idle_since

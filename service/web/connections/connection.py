@@ -157,13 +157,13 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Answers a request that h11 rejects; uvicorn's answer is not JSON."""
+        """Answer a request that h11 rejects; uvicorn's answer is not JSON."""
         status, reason = self._parser.refusal
         self.refusals.warning("a request was answered with %d: %s", status, self._parser.kind_of_fault)
         self._refuse(status, reason)
 
     def _refuse(self, status: int, reason: str) -> None:
-        """Answers a faulty request instead of the application, and closes the connection."""
+        """Answer a faulty request instead of the application, and close the connection."""
         if self._in_progress:  # a fault in the body, while the application is processing the request
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -188,7 +188,7 @@ class Connection(H11Protocol):
         self._caller_transport.close()
 
     def shutdown(self) -> None:
-        """Closes the connection after its request. Without a request, it has LAST_CALL to send one."""
+        """Close the connection after its request. Without a request, it has LAST_CALL to send one."""
         self._shutting_down = True
         if not self._in_progress and not self.transport.get_write_buffer_size():
             self._abort_after(LAST_CALL)  # the next request may be in transit
@@ -196,7 +196,7 @@ class Connection(H11Protocol):
             super().shutdown()
 
     def evict(self) -> None:
-        """Closes an idle connection at once."""
+        """Close an idle connection at once."""
         self._caller_transport.abort()
 
     @property
@@ -235,7 +235,7 @@ class Connection(H11Protocol):
         self.open_connections.head(self, len(self.conn.trailing_data[0]))
 
     def _on_end_of_input(self) -> None:
-        """Starts probes for a caller whose FIN has arrived: it may still wait for an answer."""
+        """Start probes for a caller whose FIN has arrived: it may still wait for an answer."""
         self._fin_received = True
         if self._in_progress and self.conn.our_state is h11.SEND_RESPONSE:
             self._caller_transport.probe()
@@ -254,14 +254,14 @@ class Connection(H11Protocol):
             self._timer = None
 
     def _idle_once_sent(self) -> None:
-        """Marks the connection, without a request in progress, as idle if the kernel has its complete answer."""
+        """Mark the connection, without a request in progress, as idle if the kernel has its complete answer."""
         if not self.transport.get_write_buffer_size():
             self.open_connections.idle(self)
             if not self._caller_transport.is_closing():
                 self._count_head()
 
     def _check_output_rate(self) -> None:
-        """Aborts the connection if its answer is read more slowly than MinimumRate allows."""
+        """Abort the connection if its answer is read more slowly than MinimumRate allows."""
         self._count_acknowledged()
         if self._output.left <= 0:
             self.transport.abort()

@@ -40,7 +40,7 @@ class RequestParser(h11.Connection):
         return event
 
     def _ignore_empty_lines(self) -> bool:
-        """Drops empty lines before a request line. Returns True if half of one is left, which h11 would reject.
+        """Drop empty lines before a request line. Returns True if half of one is left, which h11 would reject.
 
         Not in receive_data, since empty lines may arrive in the same data as the body before them.
         """
@@ -85,7 +85,7 @@ class RequestParser(h11.Connection):
 
 
 def _check(request: h11.Request) -> None:
-    """Rejects a request whose end a proxy in front may see elsewhere. Raises h11.RemoteProtocolError."""
+    """Reject a request whose end a proxy in front may see elsewhere. Raises h11.RemoteProtocolError."""
     if not request.http_version.startswith(b"1."):
         raise h11.RemoteProtocolError("only HTTP/1.1 and HTTP/1.0 are supported", error_status_hint=505)
     names = {name for name, _ in request.headers}

@@ -23,11 +23,11 @@ class HangUps:
         self._watched: dict[int, _Watch] = {}
 
     def start(self) -> None:
-        """Starts the callbacks, on the running loop."""
+        """Start the callbacks, on the running loop."""
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._report)
 
     def watch(self, descriptor: int, end_of_input: Callable[[], None], gone: Callable[[], None]) -> None:
-        """Calls each at most once: `end_of_input` on a FIN, `gone` on a reset.
+        """Call each at most once: `end_of_input` on a FIN, `gone` on a reset.
 
         A FIN alone does not show if the peer still reads: close(2) and shutdown(2) with SHUT_WR send the same.
         """
@@ -35,7 +35,7 @@ class HangUps:
         self._epoll.register(descriptor, select.EPOLLRDHUP)
 
     def forget(self, descriptor: int) -> None:
-        """Stops watching a socket that is about to be closed."""
+        """Stop watching a socket that is about to be closed."""
         if self._watched.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 

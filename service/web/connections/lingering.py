@@ -33,7 +33,7 @@ class Lingering:
         transport.resume_reading()
 
     def discard(self, count: int) -> None:
-        """Counts received bytes, and aborts the connection beyond BYTES."""
+        """Count received bytes, and abort the connection beyond BYTES."""
         self._left -= count
         self._silence.cancel()
         if self._left < 0:
@@ -43,6 +43,6 @@ class Lingering:
             self._silence = self._loop.call_later(SILENT_SECONDS, self._transport.abort)
 
     def stop(self) -> None:
-        """Cancels the timers, once the connection is closed."""
+        """Cancel the timers, once the connection is closed."""
         self._deadline.cancel()
         self._silence.cancel()

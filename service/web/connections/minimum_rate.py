@@ -18,5 +18,5 @@ class MinimumRate:
         self.left = patience
 
     def count(self, waited: float, transferred: int) -> None:
-        """Subtracts seconds of waiting, and adds those for the transferred bytes."""
+        """Subtract seconds of waiting, and add those for the transferred bytes."""
         self.left = min(self._patience, self.left - waited + transferred / MINIMUM_RATE)

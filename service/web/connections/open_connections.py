@@ -25,7 +25,7 @@ class Idle(Protocol):
     """A connection without a request in progress."""
 
     def evict(self) -> None:
-        """Closes it at once."""
+        """Close the connection at once."""
 
 
 class OpenConnections:
@@ -54,17 +54,17 @@ class OpenConnections:
         return next(iter(self._idle.values()), None)
 
     def opened(self) -> None:
-        """Counts an accepted connection."""
+        """Count an accepted connection."""
         self._open += 1
 
     def closed(self, connection: Idle) -> None:
-        """Removes a connection."""
+        """Remove a connection."""
         self._open -= 1
         self.busy(connection)
         self.changed()
 
     def idle(self, connection: Idle) -> None:
-        """Marks a connection as one without a request in progress."""
+        """Mark a connection as one without a request in progress."""
         self.busy(connection)
         self._idle[connection] = self._clock()
         while len(self._idle) > MOST_IDLE:
@@ -72,7 +72,7 @@ class OpenConnections:
         self.changed()
 
     def head(self, connection: Idle, received: int) -> None:
-        """Sets the number of bytes that an idle connection has sent of an incomplete head."""
+        """Set the number of bytes that an idle connection has sent of an incomplete head."""
         if connection not in self._idle:
             return
         self._head_bytes += received - self._heads.get(connection, 0)
@@ -81,12 +81,12 @@ class OpenConnections:
             self._evict(next(iter(self._heads)))
 
     def busy(self, connection: Idle) -> None:
-        """Marks a connection as not idle."""
+        """Mark a connection as not idle."""
         self._idle.pop(connection, None)
         self._head_bytes -= self._heads.pop(connection, 0)
 
     def evict_oldest(self) -> None:
-        """Closes the connection that is idle for the longest time."""
+        """Close the connection that is idle for the longest time."""
         self._evict(next(iter(self._idle)))
 
     def _evict(self, connection: Idle) -> None:

@@ -16,7 +16,7 @@ class RateLimitedWarning:
         self._quiet_until = 0.0
 
     def warning(self, message: str, *arguments: object) -> None:
-        """Logs the message with logging's formatting, or only counts it within PERIOD."""
+        """Log the message with logging's formatting, or only count it within PERIOD."""
         self._times += 1
         now = time.monotonic()
         if now < self._quiet_until:

@@ -28,7 +28,7 @@ class CallerTransport(asyncio.Transport):
         self.lingering: Lingering | None = None
 
     def probe(self) -> None:
-        """Sends the octets of ANSWER_START one by one, every PROBE_SECONDS, ahead of the answer.
+        """Send the octets of ANSWER_START one by one, every PROBE_SECONDS, ahead of the answer.
 
         A peer that has closed its socket answers with a reset, which `HangUps` reports. A half-closed peer
         (shutdown(2), SHUT_WR) receives a part of the status line, and waits for the rest.
@@ -44,7 +44,7 @@ class CallerTransport(asyncio.Transport):
             self._next_probe = self._loop.call_later(PROBE_SECONDS, self._send_probe)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends the head of an answer, or a part of its body."""
+        """Send the head of an answer, or a part of its body."""
         self._stop_probes()
         if self._probed and data:
             sent, self._probed = self._probed, 0
@@ -54,7 +54,7 @@ class CallerTransport(asyncio.Transport):
         self._transport.write(data)
 
     def close(self) -> None:
-        """Closes the connection, with a lingering close if the request is not read to its end."""
+        """Close the connection, with a lingering close if the request is not read to its end."""
         if self.is_closing():
             return
         if self._unread():
@@ -63,7 +63,7 @@ class CallerTransport(asyncio.Transport):
             self._transport.close()
 
     def lost(self) -> None:
-        """Cancels all timers, once the connection is closed, and breaks the reference cycle with the connection.
+        """Cancel all timers, once the connection is closed, and break the reference cycle with the connection.
 
         Without the latter, 10,000 closed connections kept 200 MiB of incomplete heads until the next full collection.
         """

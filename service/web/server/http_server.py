@@ -27,7 +27,7 @@ LONGEST_HEADERS = 64 * 1024
 
 
 def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launch: Launch) -> int:
-    """Serves `listeners` until a signal, finishes the photos in flight, and returns the exit status."""
+    """Serve `listeners` until a signal, finish the photos in flight, and return the exit status."""
     model = MODELS[settings.model]
     failures: list[str] = []
 

@@ -10,7 +10,7 @@ OPEN_FILES = 16 * 1024
 
 
 def raise_limit() -> None:
-    """Raises the soft limit of open files, for this process and its children."""
+    """Raise the soft limit of open files, for this process and its children."""
     try:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         # RLIM_INFINITY is -1

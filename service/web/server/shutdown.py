@@ -65,7 +65,7 @@ class Server(uvicorn.Server):
         self._hang_ups.close()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stops the service gracefully at the first signal, and at once at a second one.
+        """Stop the service gracefully at the first signal, and at once at a second one.
 
         uvicorn's method raises the signal again at the end, which changes the exit status.
         """
@@ -78,12 +78,12 @@ class Server(uvicorn.Server):
 
 
 def end_at_once(status: int) -> None:
-    """Ends this process and its children without waiting for photos in work."""
+    """End this process and its children without waiting for photos in work."""
     log.warning("ending at once; photos in work are lost")
     exit_now(status)
 
 
 def stop_on_signals(server: uvicorn.Server) -> None:
-    """Installs handlers of SIGNALS that stop the server, instead of those of `early_exit`, which end the process."""
+    """Install handlers of SIGNALS that stop the server, instead of those of `early_exit`, which end the process."""
     for number in SIGNALS:
         signal.signal(number, server.handle_exit)

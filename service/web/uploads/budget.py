@@ -17,12 +17,12 @@ class UploadShare:
     held: int = 0
 
     async def grow(self, units: int) -> None:
-        """Waits until the share holds `units` in total. If cancelled meanwhile, it keeps the units that it held."""
+        """Wait until the share holds `units` in total. If cancelled meanwhile, it keeps the units that it held."""
         if units > self.held:
             await self.budget._grow(self, units - self.held)
 
     def complete(self, units: int) -> None:
-        """Marks the upload as completely read, and releases all but `units`."""
+        """Mark the upload as completely read, and release all but `units`."""
         self.budget._complete(self, units)
 
 
