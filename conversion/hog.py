@@ -25,19 +25,19 @@ from service.recognition.hog import filters as hog_filters
 from service.recognition.hog.detector import HogDetector
 from service.recognition.hog.fhog import CELL, PLANES
 from service.recognition.hog.filters import HogFilters
-from service.recognition.hog.levels import LEAST_SIDE
+from service.recognition.hog.levels import MINIMUM_SIDE
 from service.recognition.hog.separable import TAPS, SeparableFilters
 from service.recognition.nms import OverlapRule
 
 WEIGHTS = PLANES * TAPS * TAPS
-LARGEST_DETECTOR = 64
+MAXIMUM_DETECTOR = 64
 """Largest number of parts; the frontal face detector has five."""
 _PADDING = 0
-_MOST_LEVELS = 1000
-_SCANNER = (CELL, _PADDING, CELL * TAPS, CELL * TAPS, _MOST_LEVELS, LEAST_SIDE, LEAST_SIDE)
+_MAXIMUM_LEVELS = 1000
+_SCANNER = (CELL, _PADDING, CELL * TAPS, CELL * TAPS, _MAXIMUM_LEVELS, MINIMUM_SIDE, MINIMUM_SIDE)
 """Supported scanner settings: cell size, padding, window height and width, most levels, least height and width."""
-_LEAST_SINGULAR_VALUE = 1e-4
-_LEAST_SINGULAR_SHARE = 0.001
+_MINIMUM_SINGULAR_VALUE = 1e-4
+_MINIMUM_SINGULAR_SHARE = 0.001
 """Singular values under either bound are dropped (build_fhog_filterbank)."""
 SCORE_TOLERANCE = 1e-5
 
@@ -67,7 +67,7 @@ def read_detector(data: bytes) -> SavedDetector:
     reader.finite("regularization strength")
     reader.integer("number of weights", WEIGHTS, WEIGHTS)
     overlap, covered = reader.finite("overlap threshold"), reader.finite("covered threshold")
-    parts = reader.integer("number of parts", 1, LARGEST_DETECTOR)
+    parts = reader.integer("number of parts", 1, MAXIMUM_DETECTOR)
     values = np.array([_column(reader, part) for part in range(parts)])
     reader.end()
     weights = values[:, :WEIGHTS].reshape(parts, PLANES, TAPS, TAPS)
@@ -87,7 +87,7 @@ def separated(detector: SavedDetector) -> HogFilters:
     for part, filters in enumerate(detector.weights):
         for plane, weights in enumerate(filters):
             left, values, right = np.linalg.svd(weights)
-            least = max(_LEAST_SINGULAR_VALUE, values.max() * _LEAST_SINGULAR_SHARE)
+            least = max(_MINIMUM_SINGULAR_VALUE, values.max() * _MINIMUM_SINGULAR_SHARE)
             for number in np.flatnonzero(values >= least):
                 columns.append((left[:, number] * np.sqrt(values[number])).astype(np.float32))
                 rows.append((right[number] * np.sqrt(values[number])).astype(np.float32))

@@ -18,7 +18,7 @@ from model_store.models import LANDMARK_POINTS
 CONVERTER_VERSION = 4
 """Raised with every change of a graph or of the manifest; graphs of another version are converted again."""
 
-_LARGEST_MANIFEST = 1 << 20
+_MAXIMUM_MANIFEST = 1 << 20
 """Bytes; a manifest has less than 2 kB."""
 
 
@@ -146,7 +146,7 @@ def load(store: Path, name: str, source_sha256: str | None = None) -> Manifest:
     path = manifest_path(store, name)
     try:
         with path.open("rb") as file:
-            manifest = _FORMAT.validate_json(file.read(_LARGEST_MANIFEST))
+            manifest = _FORMAT.validate_json(file.read(_MAXIMUM_MANIFEST))
         with graph_path(store, name).open("rb") as graph:
             graph_sha256 = hashlib.file_digest(graph, "sha256").hexdigest()
     except FileNotFoundError as error:

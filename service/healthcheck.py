@@ -15,7 +15,7 @@ PORT = 5000
 HOST = "localhost"
 ALL_ADDRESSES = ("", "*", "::")
 """Values of FACE_HOST with which the service listens on HOST, with IPv6 and without."""
-SECONDS = 4.0
+TIMEOUT_SECONDS = 4.0
 """Time-out; Docker's own is 5 s. The service answers within 15 ms under any load."""
 
 
@@ -24,7 +24,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     # Not urllib, which would send the request to a proxy that the environment names.
     host, port = host_of(environment.get("FACE_HOST", "")), environment.get("PORT") or PORT
     try:
-        with closing(http.client.HTTPConnection(host, int(port), timeout=SECONDS)) as connection:
+        with closing(http.client.HTTPConnection(host, int(port), timeout=TIMEOUT_SECONDS)) as connection:
             connection.request("GET", "/health")
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:

@@ -15,7 +15,7 @@ from pydantic import (
     ValidationError,
 )
 
-from service.text import LONGEST
+from service.text import MAXIMUM_MESSAGE
 
 FACE_FIELD = "face"
 """Name of the form field with a known face."""
@@ -28,8 +28,8 @@ TOO_LITTLE_MEMORY = "The memory of this service is too small for the image: send
 
 RefusalStatus = Literal[412, 415, 422, 503]
 """HTTP status of a refused photo."""
-Reason = Annotated[str, Field(max_length=LONGEST)]
-"""A sentence for the caller or the log. A character takes at most six bytes of JSON, so that it fits into a head."""
+Reason = Annotated[str, Field(max_length=MAXIMUM_MESSAGE)]
+"""A sentence for the caller or the log."""
 
 
 class MalformedMessage(Exception):

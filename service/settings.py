@@ -16,19 +16,19 @@ from service.text import header_fault, printable
 ADVERTISED_AREA = 3840 * 2160
 """Pixels. The area that the upstream service advertises: the app scales photos the same after a switch."""
 
-LARGEST_ORIGINAL = 256_000_000
+MAXIMUM_ORIGINAL = 256_000_000
 """Pixels, 768 MB decoded. `/compute` gets originals at full size, and no camera or phone makes larger ones."""
 
-LARGEST_AREA = 10**12
+MAXIMUM_AREA = 10**12
 """Pixels. Upper bound of the settings in pixels; no machine decodes that many."""
 
-LONGEST_GRACE = 10**8
+MAXIMUM_GRACE = 10**8
 """Seconds, three years. An integer without an upper bound would overflow a float of seconds."""
 
-SMALLEST_MEMORY = 384 * 1024**2
+MINIMUM_MEMORY = 384 * 1024**2
 """Bytes. Less has room for the networks and for no photo."""
 
-SMALLEST_GPU_MEMORY = 512 * 1024**2
+MINIMUM_GPU_MEMORY = 512 * 1024**2
 """Bytes. A strip of the detector takes some 100 MB on the CPU, and cuDNN takes a workspace in addition."""
 
 
@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     )
     memory: ByteSize | None = Field(
         default=None,
-        ge=SMALLEST_MEMORY,
+        ge=MINIMUM_MEMORY,
         validation_alias="FACE_MEMORY",
         description="Memory budget of all processes together, in bytes (or `2GiB`; at least 384MiB). Uploads and "
         "photos beyond it wait. A photo that needs more by itself is computed alone, and exceeds the budget. Unset: "
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     grace: int = Field(
         default=600,
         ge=1,
-        le=LONGEST_GRACE,
+        le=MAXIMUM_GRACE,
         validation_alias="FACE_GRACE",
         description="Seconds for photos in flight after SIGTERM. `docker stop` and systemd have separate limits "
         "(`--stop-timeout`, `TimeoutStopSec`). A second signal, at least a second later, ends the service at once.",
@@ -161,7 +161,7 @@ class Settings(BaseSettings):
     )
     gpu_memory: ByteSize | None = Field(
         default=None,
-        ge=SMALLEST_GPU_MEMORY,
+        ge=MINIMUM_GPU_MEMORY,
         validation_alias="FACE_GPU_MEMORY",
         description="GPU memory of both networks together, in bytes (or `2GiB`; at least 512MiB), in addition to "
         "CUDA's own. A batch that needs more is halved; what does not fit then is computed on the CPU. Unset: the "
@@ -190,16 +190,16 @@ class Settings(BaseSettings):
     maximum_area: int = Field(
         default=ADVERTISED_AREA,
         ge=1,
-        le=LARGEST_AREA,
+        le=MAXIMUM_AREA,
         validation_alias="FACE_MAXIMUM_AREA",
         description="Largest photo, in pixels, that `/open` advertises to the app. `/detect` accepts a sixteenth "
         "more, since the app rounds up, and answers 412 beyond. Unset: the default, or less if such a photo does not "
         "fit under the memory limit; a warning at start then names the area.",
     )
     maximum_original_area: int = Field(
-        default=LARGEST_ORIGINAL,
+        default=MAXIMUM_ORIGINAL,
         ge=1,
-        le=LARGEST_AREA,
+        le=MAXIMUM_AREA,
         validation_alias="FACE_MAXIMUM_ORIGINAL_AREA",
         description="Largest original, in pixels, that `/compute` accepts; 412 beyond.",
     )
@@ -245,7 +245,7 @@ def unknown_variables(environment: Iterable[str]) -> list[str]:
         name for name in environment if name.startswith(PREFIX) and name not in OTHER_VARIABLES.union(known)
     )
     return [
-        f"{printable(name, LONGEST_SHOWN)} is no setting and is ignored"
+        f"{printable(name, MAXIMUM_SHOWN)} is no setting and is ignored"
         + (f"; did you mean {close[0]}?" if (close := difflib.get_close_matches(name, known, n=1)) else "")
         for name in unknown
     ]
@@ -280,7 +280,7 @@ _REASONS = MappingProxyType(
 
 _SECRETS = ("API_KEY",)
 """Variables whose values are never shown."""
-LONGEST_SHOWN = 100
+MAXIMUM_SHOWN = 100
 """Characters of a value in a message."""
 
 
@@ -291,7 +291,7 @@ def _message(fault: ErrorDetails) -> str:
     else:  # of a validator of this module
         reason = fault["msg"].removeprefix("Value error, ")
     name = str(fault["loc"][0])
-    value = "" if name in _SECRETS else f"={printable(str(fault['input']), LONGEST_SHOWN)}"
+    value = "" if name in _SECRETS else f"={printable(str(fault['input']), MAXIMUM_SHOWN)}"
     return f"{name}{value} is not possible: {reason}"
 
 

@@ -2,18 +2,21 @@
 
 import unicodedata
 
-LONGEST = 2000
+MAXIMUM_LINE = 2000
 """Characters of a printable line; the longest that the service itself writes have some 500."""
+MAXIMUM_MESSAGE = 2000
+"""Characters of a text in a message between processes. A character takes at most six bytes of JSON, so that the text
+fits into a packet (ipc.packets.MAXIMUM_PACKET)."""
 CUT = "…"
 
 
-def printable(text: str, longest: int = LONGEST) -> str:
+def printable(text: str, longest: int = MAXIMUM_LINE) -> str:
     """`text` with escapes for control characters and lone surrogates, cut after `longest` characters."""
     kept = text[:longest] + (CUT if len(text) > longest else "")
     return kept if kept.isprintable() else "".join(map(_escaped, kept))
 
 
-def encodable(text: str, longest: int = LONGEST) -> str:
+def encodable(text: str, longest: int = MAXIMUM_MESSAGE) -> str:
     """`text` with escapes for lone surrogates, which UTF-8 cannot encode, cut to at most `longest` characters."""
     text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= longest else text[: longest - len(CUT)] + CUT

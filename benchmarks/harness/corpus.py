@@ -20,7 +20,7 @@ from service.recognition.geometry import Rectangle
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif", ".bmp", ".gif", ".tif", ".tiff"}
 )
-MOST_PAIRS = 500_000
+MAXIMUM_PAIRS = 500_000
 """Upper bound on pairs derived from a manifest; a larger set is subsampled at a fixed step."""
 
 
@@ -87,7 +87,7 @@ def _pairs(folder: Path) -> list[Pair]:
         if identity := row.get("identity"):
             people[identity].append(row["file"])
     known = [(identity, file) for identity, files in people.items() for file in files]
-    every = math.ceil(math.comb(len(known), 2) / MOST_PAIRS) or None
+    every = math.ceil(math.comb(len(known), 2) / MAXIMUM_PAIRS) or None
     return [
         Pair(file, other_file, identity == other)
         for (identity, file), (other, other_file) in itertools.islice(

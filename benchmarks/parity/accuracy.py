@@ -23,7 +23,7 @@ GROUPING_SIDE = 40
 """Minimum face size in pixels for clustering."""
 BIN = 0.02
 """Bin width of the histogram of distances."""
-LARGEST_DISTANCE = 1.6
+MAXIMUM_DISTANCE = 1.6
 ROWS = 1024
 """Rows of the distance matrix per block: 16 MB for 2,000 faces."""
 
@@ -128,7 +128,7 @@ def _all_distances(descriptors: Descriptors) -> Iterator[NDArray[np.float64]]:
 def _note_histogram(
     result: Result, model: int, descriptors: Descriptors, labelled_pairs: LabelledPairs
 ) -> None:
-    edges = np.arange(0, LARGEST_DISTANCE + BIN / 2, BIN)
+    edges = np.arange(0, MAXIMUM_DISTANCE + BIN / 2, BIN)
     every = np.zeros(len(edges) - 1)
     for distances in _all_distances(descriptors):
         every += np.histogram(distances, edges)[0]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.images import decoding
-from service.settings import LARGEST_ORIGINAL
+from service.settings import MAXIMUM_ORIGINAL
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def decoded(
     for path in paths:
         try:
             data = path.read_bytes()
-            image = decoding.decode(data, maximum_area=LARGEST_ORIGINAL, honour_orientation=True)
+            image = decoding.decode(data, maximum_area=MAXIMUM_ORIGINAL, honour_orientation=True)
         except (decoding.UndecodableImage, decoding.ImageTooLarge, OSError) as error:
             undecodable.append(f"{name(path)}: {error}")
             continue

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.results import Key, Result
 from service.images import decoding
-from service.settings import LARGEST_ORIGINAL
+from service.settings import MAXIMUM_ORIGINAL
 
 LEVELS = 255.0
 """Largest possible difference; also stands for images of different sizes."""
@@ -103,7 +103,7 @@ def difference(path: Path) -> tuple[str, float | None] | None:
     try:
         data = path.read_bytes()
         kind = decoding.header(data).format
-        ours = decoding.decode(data, maximum_area=LARGEST_ORIGINAL, honour_orientation=False)
+        ours = decoding.decode(data, maximum_area=MAXIMUM_ORIGINAL, honour_orientation=False)
     except (decoding.UndecodableImage, decoding.ImageTooLarge, OSError):
         return "unknown", None
     return kind, _mean_difference(ours, theirs) if ours.shape == theirs.shape else LEVELS

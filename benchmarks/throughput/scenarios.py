@@ -90,7 +90,7 @@ FULL = LoadPlan(
 """About a quarter of an hour on two cores."""
 
 
-LONGEST_WARM_UP = 2.0
+MAXIMUM_WARM_UP = 2.0
 """Seconds; a longer trial needs no warm-up."""
 
 
@@ -161,9 +161,9 @@ def calls(scenario: Scenario, side: str, trial_seconds: float) -> int:
 
 
 def warm_up_calls(scenario: Scenario, side: str) -> int:
-    """Number of warm-up calls: one per caller or photo; 0 if that exceeds `LONGEST_WARM_UP`."""
+    """Number of warm-up calls: one per caller or photo; 0 if that exceeds `MAXIMUM_WARM_UP`."""
     most = max(scenario.photos, scenario.callers)
-    return most if seconds(scenario, side, most) <= LONGEST_WARM_UP else 0
+    return most if seconds(scenario, side, most) <= MAXIMUM_WARM_UP else 0
 
 
 def seconds(scenario: Scenario, side: str, photos: int) -> float:

@@ -13,7 +13,7 @@ _SIGNATURES = (
     (b"%PDF", "a PDF document"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
 )
-_LONGEST_NAME = 64
+_MAXIMUM_NAME = 64
 """Upper bound of a loss layer's name, in bytes (dlib/dnn/loss.h)."""
 
 
@@ -24,7 +24,7 @@ def describe(data: bytes) -> str:
     for signature, name in _SIGNATURES:
         if data.startswith(signature):
             return name
-    start = data[:_LONGEST_NAME].lstrip().lower()
+    start = data[:_MAXIMUM_NAME].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "an HTML page, such as a server's error page for a missing file"
     return _dlib_kind(data) or f"a file of an unknown kind that begins with the bytes {data[:8].hex(' ')}"
@@ -37,7 +37,7 @@ def _dlib_kind(data: bytes) -> str | None:
     # A shape_predictor begins with its version and a column vector of coordinates. A matrix has its size as negative
     # numbers (dlib/image_processing/shape_predictor.h, dlib/matrix/matrix.h).
     try:
-        reader = Reader(data[:_LONGEST_NAME])
+        reader = Reader(data[:_MAXIMUM_NAME])
         reader.version("a shape_predictor", 1)
         coordinates = -reader.integer("rows", most=-1)
         reader.integer("columns", -1, -1)
@@ -49,9 +49,9 @@ def _dlib_kind(data: bytes) -> str | None:
 def network_loss(data: bytes) -> str | None:
     """Name of the loss layer, such as 'loss_metric_2'; None if `data` does not begin like a network of dlib."""
     try:
-        reader = Reader(data[: 2 * _LONGEST_NAME])
+        reader = Reader(data[: 2 * _MAXIMUM_NAME])
         reader.version("a network", 1)
         name = reader.string("loss layer")
     except DatError:
         return None
-    return name if name.startswith("loss_") and len(name) <= _LONGEST_NAME and name.isprintable() else None
+    return name if name.startswith("loss_") and len(name) <= _MAXIMUM_NAME and name.isprintable() else None

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 _SIGN_BIT = 0x80
 _RESERVED_BITS = 0x70
 _SIZE_BITS = 0x0F
-_LARGEST_INTEGER = 8
+_MAXIMUM_INTEGER = 8
 """Bytes. The control byte before an integer: sign, three reserved bits (zero), and the number of bytes that follow."""
 
 _INFINITY, _NEGATIVE_INFINITY, _NAN = 32000, 32001, 32002
@@ -33,7 +33,7 @@ _FLOAT32 = np.dtype("<f4")
 
 _ASCII_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ASCII_NAMES = {b"inf": math.inf, b"ninf": -math.inf, b"NaN": math.nan}
-_LONGEST_ASCII = 64
+_MAXIMUM_ASCII = 64
 """Bytes searched for the space that ends a float of the old text form; dlib wrote at most 35 digits."""
 
 _INT64 = (-(2**63), 2**63 - 1)
@@ -74,7 +74,7 @@ class Reader:
         start = self.position
         control = self._take(1, what)[0]
         size = control & _SIZE_BITS
-        if control & _RESERVED_BITS or not 1 <= size <= _LARGEST_INTEGER:
+        if control & _RESERVED_BITS or not 1 <= size <= _MAXIMUM_INTEGER:
             self._corrupt(start, what, f"the control byte 0x{control:02x} starts no integer")
         value = int.from_bytes(self._take(size, what), "little")
         if control & _SIGN_BIT:
@@ -174,7 +174,7 @@ class Reader:
 
     def _ascii_floating(self, what: str) -> float:
         start = self.position
-        end = self._data.find(b" ", start, start + _LONGEST_ASCII)
+        end = self._data.find(b" ", start, start + _MAXIMUM_ASCII)
         if end < 0:
             self._corrupt(start, what, "a float neither in dlib's packed form nor in its old text form")
         text = self._data[start:end]

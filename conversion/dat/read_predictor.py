@@ -17,7 +17,7 @@ from conversion.dat.primitives import DatError, Reader, unpacked
 Item = TypeVar("Item", bound=np.generic)
 
 _VERSION = 1
-_MOST = 2**16
+_MAXIMUM_COUNT = 2**16
 """Upper bound of stages, trees per stage, splits per tree, and pixels per stage: 15, 500, 15 and 800 in the files."""
 
 
@@ -51,7 +51,7 @@ def read_predictor(data: bytes, points: int) -> ShapePredictor:
     reader.version("a shape_predictor", _VERSION)
     initial = unpacked(_column(reader, 2 * points, "the mean face"))
 
-    stages = reader.integer("number of stages", 1, _MOST)
+    stages = reader.integer("number of stages", 1, _MAXIMUM_COUNT)
     forests = [_forest(reader, 2 * points) for _ in range(stages)]
     first = _stacked([forest.first for forest in forests], "forests")
     second = _stacked([forest.second for forest in forests], "forests")
@@ -85,12 +85,12 @@ class _Forest(NamedTuple):
 
 
 def _forest(reader: Reader, coordinates: int) -> _Forest:
-    trees = reader.integer("number of trees", 1, _MOST)
+    trees = reader.integer("number of trees", 1, _MAXIMUM_COUNT)
     splits: list[tuple[int, int, bytes]] = []
     leaves: list[bytes] = []
     splits_per_tree = None
     for _ in range(trees):
-        size = reader.integer("number of splits", 1, _MOST)
+        size = reader.integer("number of splits", 1, _MAXIMUM_COUNT)
         if size & (size + 1):
             _inconsistent(f"a tree of {size} splits has no full last level")
         if splits_per_tree not in (None, size):
@@ -98,8 +98,8 @@ def _forest(reader: Reader, coordinates: int) -> _Forest:
         splits_per_tree = size
         splits += [
             (
-                reader.integer("first pixel of a split", 0, _MOST),
-                reader.integer("second pixel of a split", 0, _MOST),
+                reader.integer("first pixel of a split", 0, _MAXIMUM_COUNT),
+                reader.integer("second pixel of a split", 0, _MAXIMUM_COUNT),
                 reader.float32_records(1, "threshold of a split"),
             )
             for _ in range(size)
@@ -125,12 +125,12 @@ def _column(reader: Reader, rows: int, what: str) -> bytes:
 
 
 def _anchors(reader: Reader, points: int) -> NDArray[np.int32]:
-    pixels = reader.integer("number of pixels", 1, _MOST)
+    pixels = reader.integer("number of pixels", 1, _MAXIMUM_COUNT)
     return np.array([reader.integer("point of a pixel", 0, points - 1) for _ in range(pixels)], np.int32)
 
 
 def _offsets(reader: Reader) -> NDArray[np.float32]:
-    pixels = reader.integer("number of offsets", 1, _MOST)
+    pixels = reader.integer("number of offsets", 1, _MAXIMUM_COUNT)
     return unpacked(reader.float32_records(2 * pixels, "offsets of pixels")).reshape(pixels, 2)
 
 

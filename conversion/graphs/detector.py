@@ -15,6 +15,7 @@ from conversion.dat.read_network import Network
 from conversion.graphs.builder import GraphBuilder, Port, folded
 from model_store.manifest import DetectorFacts
 from service.recognition.cnn import strips
+from service.recognition import pyramid_down
 
 TILE = Port("tile", "tensor(float)", ("N", 3, "H", "W"))
 """Rows of a tile, RGB: (pixel - mean) / 256, normalised before resampling like dlib's. Gaps between levels: 0."""
@@ -26,8 +27,6 @@ SCORES = Port("scores", "tensor(float)", ("M", 1, "rows", "columns"))
 """Score (row, column) has its centre at tile pixel (8 row + 14, 8 column + 14). It depends on 10 rows and 10
 columns of features on each side."""
 
-PYRAMID_RATE = 6
-"""Rate of input_rgb_image_pyramid<pyramid_down<6>>, a C++ type and so not in the file (cnn_face_detector.cpp)."""
 THRESHOLD = 0.0
 """adjust_threshold's default in loss_mmod_::to_label, which dlib's Python module never changes."""
 
@@ -131,7 +130,7 @@ def detector_facts(network: Network) -> DetectorFacts:
         mean=first.mean,
         padding=first.padding,
         outer_padding=first.outer_padding,
-        pyramid_rate=PYRAMID_RATE,
+        pyramid_rate=pyramid_down.RATE,  # of a C++ type, and so not in the file: cnn_face_detector.cpp
         threshold=THRESHOLD,
         form=FORM,
     )

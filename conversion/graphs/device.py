@@ -44,7 +44,7 @@ ABOVE = Port("above", "tensor(float)", ("K",))
 SCORE_MAP = Port("scores", "tensor(float)", ("N", 1, "score_rows", "score_columns"))
 """Score map: read for validation only, and otherwise left on the device."""
 
-ROWS, COLUMNS = 2, 3
+ROWS_AXIS, COLUMNS_AXIS = 2, 3
 """Axes of (photos, colours, rows, columns)."""
 GAP, LEVELS_END = np.array(1e30, np.float32), np.array(1e29, np.float32)
 """Value of the gaps between levels, and an upper bound of pixels. A level of the right column overlays one of the left.
@@ -99,13 +99,15 @@ def _smaller(builder: GraphBuilder, level: str, places: Sequence[str], shares: S
     """The next level by bilinear interpolation, with dlib's products and its order of summation, from the left."""
     top, bottom, left, right = places
     top_share, bottom_share, left_share, right_share = shares
-    upper, lower = (builder.node("Gather", level, rows, axis=ROWS) for rows in (top, bottom))
+    upper, lower = (builder.node("Gather", level, rows, axis=ROWS_AXIS) for rows in (top, bottom))
     corners = []
     for row, row_share in ((upper, top_share), (lower, bottom_share)):
         row_share = builder.node("Unsqueeze", row_share, builder.constant(np.array([1])))
         for columns, column_share in ((left, left_share), (right, right_share)):
             share = builder.node("Mul", row_share, column_share)
-            corners.append(builder.node("Mul", builder.node("Gather", row, columns, axis=COLUMNS), share))
+            corners.append(
+                builder.node("Mul", builder.node("Gather", row, columns, axis=COLUMNS_AXIS), share)
+            )
     total, *others = corners
     for corner in others:
         total = builder.node("Add", total, corner)
@@ -123,13 +125,13 @@ def _tile(builder: GraphBuilder, levels: Sequence[str], blocks: Sequence[Sequenc
             *(
                 builder.node(
                     "Gather",
-                    builder.node("Gather", bordered[number], blocks[number][rows], axis=ROWS),
+                    builder.node("Gather", bordered[number], blocks[number][rows], axis=ROWS_AXIS),
                     blocks[number][columns],
-                    axis=COLUMNS,
+                    axis=COLUMNS_AXIS,
                 )
                 for number in numbers
             ),
-            axis=ROWS,
+            axis=ROWS_AXIS,
         )
 
     end, tile = builder.constant(LEVELS_END), builder.constant(np.array(0, np.float32))

@@ -10,9 +10,9 @@ from conversion.validation.pictures import Picture
 from service.recognition.contract import CHIP_SIDE
 
 ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".webp"))
-LARGEST_SIDE = 500
+MAXIMUM_PHOTO_SIDE = 500
 """Pixels; larger photos are scaled down, since dlib's wheels take 6 seconds per megapixel."""
-MOST_PHOTOS = 5
+MAXIMUM_PHOTOS = 5
 """Read from a folder: half a minute of a conversion, where a folder of thousands would take a day."""
 MARGIN = 0.25
 """Margin around a face, as a fraction of its side: the padding of a chip (face_recognition.cpp)."""
@@ -23,9 +23,9 @@ class PhotoError(Exception):
 
 
 def read_photos(folder: Path) -> list[Picture]:
-    """The first MOST_PHOTOS photos of a folder by name, scaled down to LARGEST_SIDE. Raises PhotoError."""
+    """The first MAXIMUM_PHOTOS photos of a folder by name, scaled down to MAXIMUM_PHOTO_SIDE. Raises PhotoError."""
     try:
-        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)[:MOST_PHOTOS]
+        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)[:MAXIMUM_PHOTOS]
     except OSError as error:
         raise PhotoError(f"cannot list the photos in {folder}: {error.strerror}") from error
     if not files:
@@ -61,5 +61,5 @@ def _read(file: Path) -> Picture:
             photo = image.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
         raise PhotoError(f"cannot read the photo {file}: {error}") from error
-    photo.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+    photo.thumbnail((MAXIMUM_PHOTO_SIDE, MAXIMUM_PHOTO_SIDE))
     return np.asarray(photo)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from model_store.models import MODELS
 from model_store.store import WeightStore
-from service import logs, processor, sandbox, settings
+from service import cpu_flags, logs, sandbox, settings
 from service.commands.errors import CommandError
 from service.supervision import process
 from service.web import keys
@@ -26,7 +26,7 @@ def run() -> int:
         )
     for warning in settings.unknown_variables(os.environ):
         log.warning(warning)
-    if lacking := processor.lacking(configuration.engine):
+    if lacking := cpu_flags.lacking(configuration.engine):
         raise CommandError(lacking)
     listeners = listening.listen(configuration)
     weights = WeightStore(configuration.store)

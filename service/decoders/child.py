@@ -39,7 +39,7 @@ def serve(connection: socket.socket, memory: limits.OwnMemory) -> None:
         upload = ipc.SealedMemory(*descriptors)
         with upload:
             result, pixels = answer(messages.request(packet), upload, memory)
-        grown = max(memory.held() - fresh - heap.KEPT, 0)
+        grown = max(memory.held() - fresh - heap.HEAP_KEPT, 0)
         reply = messages.Reply(result, grown).packet()
         if pixels is None:
             ipc.send(connection, reply)
@@ -54,7 +54,7 @@ def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
     try:
         return ipc.receive(connection)
     except TimeoutError:
-        heap.give_all_back()
+        heap.trim()
     finally:
         connection.settimeout(None)
     return ipc.receive(connection)

@@ -96,7 +96,7 @@ def _be_child(server: int, served: socket.socket) -> None:
         child.end(status)
 
 
-def _leave_standard_error_to_the_log() -> None:
+def _reserve_standard_error_for_the_log() -> None:
     """Discard output of libraries to standard error: libjpeg and libtiff describe each damaged image there."""
     if sys.stderr is None:  # closed by the parent
         return
@@ -114,7 +114,7 @@ def main() -> None:
         signal.SIGCHLD, signal.SIG_DFL
     )  # if ignored, the kernel would discard the status of a child
     ipc.end_with_parent(int(parent))
-    _leave_standard_error_to_the_log()
+    _reserve_standard_error_for_the_log()
     logs.configure(level, style)
     remove_denied_affinity()  # Pillow calls it for each AVIF file
     preloading.import_lazy_modules()

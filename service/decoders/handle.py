@@ -59,7 +59,7 @@ class Child:
             greeting, _ = await self._received()
             if not greeting:
                 return b"", []
-            self.restrictions = messages.greeted(greeting)
+            self.restrictions = messages.restrictions(greeting)
         return await self._received()
 
     async def _received(self) -> tuple[bytes, list[int]]:

@@ -10,16 +10,16 @@ from typing import Any
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.images.memory import CMYK_COMPONENTS, FORMATS, JPEG_COMPONENTS, Header
 from service.sandbox import Restrictions
-from service.text import LONGEST, encodable
+from service.text import MAXIMUM_MESSAGE, encodable
 
-LARGEST_SIDE = 1 << 64
+MAXIMUM_SIDE = 1 << 64
 """Largest width or height of a header, in pixels: BigTIFF has numbers of 64 bits."""
-LARGEST_SIZE = 1 << 48
+MAXIMUM_SIZE = 1 << 48
 """Upper bound of any size in bytes: the address space of a process."""
 
 CHANNELS = 3
 
-LARGEST_ABI = 1000
+MAXIMUM_ABI = 1000
 """Upper bound of Landlock's ABI version; 7 in Linux 6.15."""
 
 
@@ -75,7 +75,7 @@ class Reply:
 
     result: Result
     grown: int
-    """Growth of the child's memory since its fork in bytes, beyond heap.KEPT."""
+    """Growth of the child's memory since its fork in bytes, beyond heap.HEAP_KEPT."""
 
     def packet(self) -> bytes:
         """The message to send."""
@@ -101,11 +101,11 @@ def greeting(restrictions: Restrictions) -> bytes:
     return _packet(list(restrictions))
 
 
-def greeted(packet: bytes) -> Restrictions:
+def restrictions(packet: bytes) -> Restrictions:
     """Parse a greeting. Raises MalformedMessage."""
     match _parsed(packet):
         case [bool(privileges), landlock, bool(seccomp), bool(growth)]:
-            return Restrictions(privileges, _whole(landlock, 0, LARGEST_ABI), seccomp, growth)
+            return Restrictions(privileges, _whole(landlock, 0, MAXIMUM_ABI), seccomp, growth)
     raise MalformedMessage("a greeting of another form")
 
 
@@ -114,9 +114,9 @@ def request(packet: bytes) -> Request:
     match _parsed(packet):
         case [size, maximum_area, found, bool(honour_orientation)]:
             return Request(
-                _whole(size, 0, LARGEST_SIZE),
-                _whole(maximum_area, 0, LARGEST_SIZE),
-                None if found is None else _header(found, LARGEST_SIZE),
+                _whole(size, 0, MAXIMUM_SIZE),
+                _whole(maximum_area, 0, MAXIMUM_SIZE),
+                None if found is None else _header(found, MAXIMUM_SIZE),
                 honour_orientation,
             )
     raise MalformedMessage("a request of another form")
@@ -132,7 +132,7 @@ def reply(packet: bytes, asked: Request, memory: int) -> Reply:
             result = _result(rest, asked)
             if memory != (result.size if isinstance(result, Pixels) else 0):
                 raise MalformedMessage("memory of another size than the pixels")
-            return Reply(result, _whole(grown, 0, LARGEST_SIZE))
+            return Reply(result, _whole(grown, 0, MAXIMUM_SIZE))
     raise MalformedMessage("a reply of another form")
 
 
@@ -144,7 +144,7 @@ def _result(result: list[Any], asked: Request) -> Result:
             _area(rows, columns, min(asked.maximum_area, asked.header.area))
             return Pixels(rows, columns)
         case ["too large", width, height]:
-            width, height = _whole(width, 1, LARGEST_SIDE), _whole(height, 1, LARGEST_SIDE)
+            width, height = _whole(width, 1, MAXIMUM_SIDE), _whole(height, 1, MAXIMUM_SIDE)
             if width * height <= asked.maximum_area:
                 raise MalformedMessage("an image within the limit is refused as too large")
             return ImageTooLarge(width, height, asked.maximum_area)
@@ -167,7 +167,7 @@ def _header(found: Any, maximum_area: int) -> Header:
 
 
 def _area(width: Any, height: Any, maximum_area: int) -> None:
-    if _whole(width, 1, LARGEST_SIDE) * _whole(height, 1, LARGEST_SIDE) > maximum_area:
+    if _whole(width, 1, MAXIMUM_SIDE) * _whole(height, 1, MAXIMUM_SIDE) > maximum_area:
         raise MalformedMessage("an image of more pixels than the limit")
 
 
@@ -178,7 +178,7 @@ def _whole(value: Any, lowest: int, highest: int) -> int:
 
 
 def _message(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST or value != encodable(value):
+    if not isinstance(value, str) or len(value) > MAXIMUM_MESSAGE or value != encodable(value):
         raise MalformedMessage("no text of a refusal")
     return value
 

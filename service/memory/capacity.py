@@ -12,7 +12,7 @@ RESIDENT = 400 * 1024**2
 """Bytes of all processes before the first photo: libraries, weights and compiled loops (317 to 324 MiB for models 1, 3
 and 4, and up to 65 MiB more if the loops have just been compiled)."""
 
-KEPT = 96 * 1024**2
+SCRATCH_KEPT = 96 * 1024**2
 """Bytes of the scratch buffers that photos reuse (`recognition.compute.scratch`)."""
 KEPT_BY_PHOTO = 52 * 1024**2
 """Bytes that ONNX Runtime keeps for each photo that is computed by one core: 42 MiB for the detector's small strips, 10
@@ -60,7 +60,7 @@ class Capacity:
     @classmethod
     def of(cls, settings: Settings, cores: int) -> "Capacity":
         """Capacity from the settings, and from the memory and the cores of this machine."""
-        free = max(memory(settings) - RESIDENT - KEPT, 0)
+        free = max(memory(settings) - RESIDENT - SCRATCH_KEPT, 0)
         photos = most = settings.workers or PHOTOS[settings.engine](cores)
         if settings.engine == "onnx":
             # The memory kept for concurrent photos may take at most half of what is free; the rest is for the photos.

@@ -11,7 +11,7 @@ mixed sizes, three at a time, the process held 980 MB instead of 420, and 1,400 
 
 TRIM_THRESHOLD = -1
 """M_TRIM_THRESHOLD."""
-KEPT = 8 * 1024**2
+HEAP_KEPT = 8 * 1024**2
 """Bytes of free memory that a decoder keeps between two images, and its threshold instead of LARGE. Otherwise each
 image causes page faults for all of its memory: a progressive JPEG of 1.2 megapixels takes 10.1 ms instead of 5.9, and
 one of 0.3 megapixels 2.7 ms instead of 1.9."""
@@ -19,18 +19,18 @@ one of 0.3 megapixels 2.7 ms instead of 1.9."""
 _libc = ctypes.CDLL(None)
 
 
-def give_large_blocks_back(threshold: int = LARGE) -> bool:
+def map_large_blocks(threshold: int = LARGE) -> bool:
     """Fix the threshold of large blocks for this process. Returns False if the C library has no such threshold."""
     mallopt = getattr(_libc, "mallopt", None)
     return mallopt is not None and bool(mallopt(MMAP_THRESHOLD, threshold))
 
 
 def keep_between_images() -> bool:
-    """Keep up to KEPT bytes of free memory until `give_all_back`: for a decoder, which has one thread."""
-    return give_large_blocks_back(KEPT) and bool(_libc.mallopt(TRIM_THRESHOLD, KEPT))
+    """Keep up to HEAP_KEPT bytes of free memory until `trim`: for a decoder, which has one thread."""
+    return map_large_blocks(HEAP_KEPT) and bool(_libc.mallopt(TRIM_THRESHOLD, HEAP_KEPT))
 
 
-def give_all_back() -> None:
+def trim() -> None:
     """Return all free memory to the system (malloc_trim(3))."""
     trim = getattr(_libc, "malloc_trim", None)
     if trim is not None:

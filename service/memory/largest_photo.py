@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 from model_store.models import MODELS
 from service.images.memory import Header, decoding_bytes
-from service.memory.capacity import CONTAINER_SHARE, KEPT, KEPT_BY_PHOTO, RESIDENT, Capacity, hard_limit
+from service.memory.capacity import (
+    CONTAINER_SHARE,
+    KEPT_BY_PHOTO,
+    RESIDENT,
+    SCRATCH_KEPT,
+    Capacity,
+    hard_limit,
+)
 from service.recognition import memory
 from service.settings import Settings
 
@@ -19,7 +26,7 @@ MEBIBYTE = 1024**2
 AT_REST = 208 * MEBIBYTE
 """Bytes of all processes before the first photo that the kernel cannot reclaim: 186 to 192 MiB for models 1, 3 and 4,
 of which the worker has 140, the web process 30, and the fork server of the decoders 23."""
-LIBRARIES = 64 * MEBIBYTE
+LIBRARIES_IN_MEMORY = 64 * MEBIBYTE
 """Bytes of libraries and weights in constant use. The kernel can reclaim them, and the process then waits for the disk:
 not with 58 MiB left, while with 7 MiB left the next photo caused an out-of-memory kill (model 4, 3.6 and 4.2
 megapixels, limit 512 MiB). The reserve also covers the 63 MiB that the compilation of the loops at a first start takes
@@ -33,7 +40,7 @@ ENCODED = {"image/jpeg": 1, "image/png": 3}
 ROUND = 128 * MEBIBYTE
 """Bytes; recommended limits are rounded up to a multiple."""
 
-SMALLEST_AREA = 640 * 480
+MINIMUM_AREA = 640 * 480
 """Pixels; the smallest analysis area of the app (MINIMUM_ANALYSIS_IMAGE_AREA in its SettingsService.php)."""
 
 AREA_SLACK = 1 / 16
@@ -86,7 +93,7 @@ class MemoryPlan:
     @property
     def recommended_area(self) -> int:
         """The fitting area, but at least the smallest that the app can be set to."""
-        return min(max(self.fitting_area, SMALLEST_AREA), self.configured_area)
+        return min(max(self.fitting_area, MINIMUM_AREA), self.configured_area)
 
     def summary(self) -> str:
         """One line: the memory that is needed, and the areas that fit."""
@@ -131,15 +138,15 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
     model = MODELS[settings.model]
     kept = of_photo = 0
     if settings.engine == "onnx":
-        # KEPT includes such memory for one photo at a time (measured with one caller, up to 8.8 megapixels).
+        # SCRATCH_KEPT includes such memory for one photo at a time (measured with one caller, up to 8.8 megapixels).
         of_photo = KEPT_BY_PHOTO if model.detector == "cnn" else KEPT_FOR_FACES
-        kept = (KEPT if model.detector == "cnn" else 0) + of_photo * (capacity.at_once - 1)
+        kept = (SCRATCH_KEPT if model.detector == "cnn" else 0) + of_photo * (capacity.at_once - 1)
     recognizing = memory.recognition_bytes if settings.engine == "onnx" else memory.dlib_recognition_bytes
 
     def peak(area: int, mimetype: str, known: bool) -> int:
         decoding = decoding_bytes(Header(area, 1, "JPEG"))
         working = max(decoding, recognizing(model, 1, area, known=known))
-        return AT_REST + LIBRARIES + kept + working + ENCODED[mimetype] * area
+        return AT_REST + LIBRARIES_IN_MEMORY + kept + working + ENCODED[mimetype] * area
 
     def with_photo(area: int) -> int:
         return peak(with_slack(area), settings.preferred_mimetype, known=False)
@@ -155,7 +162,7 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
         alone = with_photo(largest) - of_photo * (capacity.at_once - 1)
         with_all = alone + of_photo * (capacity.most_at_once - 1)
         if settings.memory is None:
-            with_all = min(with_all, int((alone - (RESIDENT + KEPT) / 2) / (1 - CONTAINER_SHARE / 2)))
+            with_all = min(with_all, int((alone - (RESIDENT + SCRATCH_KEPT) / 2) / (1 - CONTAINER_SHARE / 2)))
         return -(-max(with_all, alone) // ROUND) * ROUND
 
     largest, largest_original = settings.maximum_area, settings.maximum_original_area

@@ -9,10 +9,10 @@ from typing import NamedTuple, NoReturn
 from service.messages import FACE_FIELD
 from service.recognition.geometry import Rectangle
 
-LARGEST_EDGE = 2**24
+MAXIMUM_EDGE = 2**24
 """Maximum distance from the origin in pixels: float32, the type of landmarks, represents all integers up to 2^24."""
 
-LONGEST_FACE = 1024**2
+MAXIMUM_FACE = 1024**2
 """Bytes. A face with landmarks and descriptor has 4 KiB; parsing holds the GIL for up to 40 ms a megabyte."""
 
 MAXIMUM_DEPTH = 100
@@ -36,8 +36,8 @@ def face_of(part: bytes | None) -> KnownFace:
     """Parse the form field `face`; None stands for a form without it. Raises BadFace."""
     if part is None:
         raise BadFace(f"the form has no field {FACE_FIELD!r}: send the face as JSON in it")
-    if len(part) > LONGEST_FACE:
-        raise BadFace(f"the field {FACE_FIELD!r} has {len(part)} bytes, the limit is {LONGEST_FACE}")
+    if len(part) > MAXIMUM_FACE:
+        raise BadFace(f"the field {FACE_FIELD!r} has {len(part)} bytes, the limit is {MAXIMUM_FACE}")
     return parse_face(part)
 
 
@@ -89,15 +89,15 @@ def _edge(face: dict[str, object], name: str) -> int:
         raise BadFace(f"the face has no edge {name!r}")
     value = face[name]
     # PHP writes an integer as 102, 102.0 or "102", depending on its source.
-    if isinstance(value, str) and len(value) <= len(str(-LARGEST_EDGE)):
+    if isinstance(value, str) and len(value) <= len(str(-MAXIMUM_EDGE)):
         with suppress(ValueError):
             value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadFace(f"the edge {name!r} is not an integer")
-    if abs(value) > LARGEST_EDGE:
-        raise BadFace(f"the edge {name!r} is more than {LARGEST_EDGE} pixels away from the photo's origin")
+    if abs(value) > MAXIMUM_EDGE:
+        raise BadFace(f"the edge {name!r} is more than {MAXIMUM_EDGE} pixels away from the photo's origin")
     return value
 
 

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from service.decoders.pool import DecoderPool
-from service.gauges import SECONDS, add_budget
+from service.gauges import DURATION_BUCKETS, add_budget
 from service.pipeline.originals import Originals
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import NotWarm, Readiness
@@ -34,7 +34,7 @@ class WorkerMetrics:
             "face_stage_seconds",
             "Time of each stage of a photo.",
             ("stage",),
-            buckets=SECONDS,
+            buckets=DURATION_BUCKETS,
             registry=registry,
         )
         self.faces = Counter("face_faces", "Faces found or described.", registry=registry)

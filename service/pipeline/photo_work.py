@@ -99,7 +99,7 @@ class PhotoWork:
             return await _without_frames(self._decode_and_recognize(fallback=True))
         except EngineError as error:
             if isinstance(error.__cause__, MemoryError | OutOfMemory):
-                log.error("%s: out of memory, although it was processed alone", self.photo)  # noqa: TRY400 - a traceback adds nothing
+                log.error("%s: out of memory, although it was processed alone: %s", self.photo, error)  # noqa: TRY400 - a traceback adds nothing
                 raise TooLittleMemory(TOO_LITTLE_MEMORY) from None
             raise
 

@@ -53,8 +53,11 @@ def open_recognizer(
         precision: precision of a device, a key of `DEVICE_PRECISIONS`. The answers are float32's in each.
 
     Raises:
+        ValueError: there is no such engine.
         RecognizerError: weights or graphs are missing or damaged, or the provider cannot run them.
     """
+    if engine not in ENGINES:
+        raise ValueError(f"no engine is called {engine!r}; there are {', '.join(ENGINES)}")
     try:
         weights = WeightStore(store)
         dlib = DlibEngine(

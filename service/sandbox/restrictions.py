@@ -75,7 +75,7 @@ def restrict_worker(writable: Sequence[Path]) -> Restrictions:
     allowed = [(DEVICES, FileRight.WRITE_FILE)]
     if SHARED_MEMORY.is_dir():
         allowed.append((SHARED_MEMORY, landlock.CHANGES))
-    allowed.extend((folder, landlock.CHANGES) for folder in writable if _made(folder))
+    allowed.extend((folder, landlock.CHANGES) for folder in writable if _create(folder))
     return _restrict(seccomp.WORKER, landlock.CHANGES, allowed)
 
 
@@ -141,7 +141,7 @@ def _threads() -> int:
         return 1
 
 
-def _made(folder: Path) -> bool:
+def _create(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

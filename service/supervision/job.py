@@ -1,4 +1,4 @@
-"""A photo in the web process's queue for the worker: its bytes, its answer, and its isolation after a worker's death."""
+"""A photo in the web process's queue: its bytes, its answer, and its isolation after a worker's death."""
 
 import asyncio
 from enum import IntEnum

@@ -15,9 +15,9 @@ from service.web.responses import error_response
 
 log = logging.getLogger(__name__)
 
-LONGEST_PATH = 100
+MAXIMUM_PATH = 100
 """Bytes of a path that are logged; the paths of the service are far shorter."""
-LONGEST_METHOD = 20
+MAXIMUM_METHOD = 20
 """Characters of a method that are logged. The longest registered one, UPDATEREDIRECTREF, has 17 (IANA)."""
 
 
@@ -63,7 +63,7 @@ class AccessLog:
             self._metrics.in_flight.dec()
             self._metrics.answered(scope["path"], status, seconds)
             fields = {
-                "method": scope["method"][:LONGEST_METHOD],
+                "method": scope["method"][:MAXIMUM_METHOD],
                 "path": _logged_path(scope),
                 "status": status,
                 "milliseconds": round(1000 * seconds),
@@ -79,4 +79,4 @@ class AccessLog:
 def _logged_path(scope: Scope) -> str:
     # The raw path is still percent-encoded, so that it cannot forge a line of the log.
     raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
-    return ascii(raw[:LONGEST_PATH])[2:-1]
+    return ascii(raw[:MAXIMUM_PATH])[2:-1]

@@ -17,7 +17,7 @@ from service.text import header_fault
 KEY_BYTES = 32
 """Random bytes of a generated key, as in upstream's recommended `openssl rand` command."""
 
-LARGEST_FILE = 64 * 1024
+MAXIMUM_FILE = 64 * 1024
 """Bytes of a key file; a bound for reading a device such as /dev/zero. A header, and so a key, is shorter."""
 COMMENT = "#"
 """Start of a comment line in the key file."""
@@ -53,7 +53,7 @@ def read_keys(settings: Settings) -> tuple[str, ...]:
     path = settings.api_key_file
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
+            data = file.read(MAXIMUM_FILE + 1)
     except FileNotFoundError:
         raise NoKey(_HOW_TO_PROVIDE_A_KEY.format(path=path)) from None
     except IsADirectoryError:
@@ -78,8 +78,8 @@ def read_keys(settings: Settings) -> tuple[str, ...]:
 
 def _lines(path: Path, data: bytes) -> Iterator[str]:
     """The keys in a key file. Raises NoKey."""
-    if len(data) > LARGEST_FILE:
-        raise NoKey(f"The key file {path} has more than {LARGEST_FILE} bytes: this is not a key file.")
+    if len(data) > MAXIMUM_FILE:
+        raise NoKey(f"The key file {path} has more than {MAXIMUM_FILE} bytes: this is not a key file.")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise NoKey(
             f"The key file {path} is UTF-16, the encoding of some Windows editors and PowerShell: save it as UTF-8."

@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from model_store.models import Model
-from service.gauges import SECONDS, add_budget
+from service.gauges import DURATION_BUCKETS, add_budget
 from service.supervision import Dispatch, Supervisor
 from service.versions import own_version
 from service.web.uploads import UploadBudget
@@ -35,7 +35,11 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter("face_requests", "Answers sent.", ("endpoint", "status"), registry=registry)
         self.request_seconds = Histogram(
-            "face_request_seconds", "From head to answer.", ("endpoint",), buckets=SECONDS, registry=registry
+            "face_request_seconds",
+            "From head to answer.",
+            ("endpoint",),
+            buckets=DURATION_BUCKETS,
+            registry=registry,
         )
         self.in_flight = Gauge("face_requests_in_flight", "Requests not answered yet.", registry=registry)
         self.cancelled = Counter(

@@ -25,9 +25,9 @@ def main(descriptor: int, parent: int) -> int:
     restrictions = confinement.confine()
     server = ForkServer(log_level=configuration.log_level, log_format=configuration.log_format)
     server.start()
-    from service.worker import computing
+    from service.worker import assembly
 
-    return computing.run(socket.socket(fileno=descriptor), configuration, server, restrictions)
+    return assembly.run(socket.socket(fileno=descriptor), configuration, server, restrictions)
 
 
 if __name__ == "__main__":  # the processes of dlib import this module as well

@@ -13,7 +13,7 @@ from service.sandbox import Restrictions
 OOM_SCORE_ADJ = 500
 """proc(5). If memory runs out, the kernel kills the worker, or its decoders, before the web process."""
 
-PACKAGE = Path(__file__).parent.parent
+SERVICE_FOLDER = Path(__file__).parent.parent
 """Folder of the package `service`: Python keeps the bytecode of each of its folders in `__pycache__`."""
 
 CONTROL_DEVICE = Path("/dev/nvidiactl")
@@ -61,7 +61,7 @@ def _bytecode_folders() -> list[Path]:
     """Bytecode folders of the service, including those that do not exist before the first start."""
     if sys.dont_write_bytecode:
         return []
-    return [package.parent / "__pycache__" for package in PACKAGE.glob("**/__init__.py")]
+    return [package.parent / "__pycache__" for package in SERVICE_FOLDER.glob("**/__init__.py")]
 
 
 def _may_write(folder: Path) -> bool:

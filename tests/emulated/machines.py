@@ -77,7 +77,7 @@ class Machine:
     def describe_processor(self) -> None:
         """Writes /proc/cpuinfo of the emulated processor, since QEMU 7.2 shows this machine's.
 
-        `service.processor` reads it, and ONNX Runtime for arm64 crashes on one of x86-64.
+        `service.cpu_flags` reads it, and ONNX Runtime for arm64 crashes on one of x86-64.
         """
         file = self.files / "proc" / "cpuinfo"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -98,4 +98,4 @@ def test_rejects_dlib_on_a_processor_without_avx(machine: Machine, tmp_path: Pat
     assert refused.stderr.startswith(f"this processor ({machine.processor.cpu}) lacks avx, which")
     assert refused.stderr.count("\n") == 1
     died = machine.run("-c", "import dlib", environment={})
-    assert died.returncode == -signal.SIGILL, "the wheels of dlib run without AVX now: service/processor.py"
+    assert died.returncode == -signal.SIGILL, "the wheels of dlib run without AVX now: service/cpu_flags.py"

@@ -31,11 +31,11 @@ def fail_every(number: int) -> None:
     compute = Session.compute
 
     def failing(
-        self: "Session", output: str, given: "Mapping[str, NDArray[np.generic]]"
+        self: "Session", output: str, inputs: "Mapping[str, NDArray[np.generic]]"
     ) -> "NDArray[np.float32]":
         if next(runs) % number == 0:
             raise EngineError("planted: failed to allocate memory")
-        return compute(self, output, given)
+        return compute(self, output, inputs)
 
     Session.compute = failing  # type: ignore[method-assign]
 

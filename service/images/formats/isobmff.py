@@ -63,7 +63,7 @@ MAXIMUM_PICTURES = 4096
 """Coded pictures in one image. libheif takes 0.2 ms for one of 64 x 64. A phone's 48 MP have 192 tiles of 512 x 512."""
 MAXIMUM_DEPTH = 8
 """Levels of derived images."""
-OVERLAP = 2
+MAXIMUM_PICTURE_OVERLAP = 2
 """Maximum bytes of all pictures, per byte of the file: once as items, and once as samples of a track. Each counts as
 often as a grid references it: a tile of 960 kB, referenced 56 times, took 3.6 s."""
 
@@ -74,7 +74,8 @@ PEAK_PER_PIXEL = 21
 PEAK_OF_THREADS = 16 << 20
 """Bytes of address space that decoding takes independent of the area: a thread's stack of 8 MiB, and buffers."""
 EXTRA_BYTES = 1 << 20
-"""Bytes in addition to OVERLAP, for blank tiles that a grid references often; a megabyte of HEVC takes 0.06 s."""
+"""Bytes in addition to MAXIMUM_PICTURE_OVERLAP, for blank tiles that a grid references often; a megabyte of HEVC
+takes 0.06 s."""
 
 
 class Cost(NamedTuple):
@@ -183,7 +184,7 @@ def _check_pictures(data: bytes, found: Container, kind: str) -> Collection[int]
         raise UndecodableImage(
             f"The {kind} file puts {pictures} pictures of {pixels} pixels together for an image of {area} pixels."
         )
-    if size > OVERLAP * len(data) + EXTRA_BYTES:
+    if size > MAXIMUM_PICTURE_OVERLAP * len(data) + EXTRA_BYTES:
         raise UndecodableImage(
             f"The {kind} file puts {size} bytes of pictures together, and has {len(data)}."
         )
@@ -212,7 +213,7 @@ def _cost(items: Mapping[int, Item], number: int, depth: int, known: dict[int, C
 def _check_overlap(data: bytes, pictures: Iterable[Extents]) -> None:
     """Raise UndecodableImage if data of pictures overlaps. Checked before any copy: extents may repeat all bytes."""
     stated = sum(length for extents in pictures for _, length in extents)
-    if stated > OVERLAP * len(data):
+    if stated > MAXIMUM_PICTURE_OVERLAP * len(data):
         raise UndecodableImage("The AVIF file is damaged: its pictures lie over one another.")
 
 

@@ -40,7 +40,7 @@ END_OF_IMAGE = b"\xff\xd9"
 """EOI. If a file ends, libjpeg's reader of files, which dlib uses, supplies it each time that more bytes are needed
 (jdatasrc.c, fill_input_buffer), so that the rest of the image is gray. A reader from memory, as OpenCV's, fails
 instead."""
-LONGEST_SEGMENT = 0xFFFF
+MAXIMUM_SEGMENT = 0xFFFF
 """Bytes, the two of the length included."""
 
 EXIF_IDENTIFIER = b"Exif\0\0"
@@ -154,7 +154,7 @@ def _end(size: int, last: Segment) -> bytes:
     Not more than required: libjpeg-turbo decodes the last 512 bytes of its input by other code, and damaged blocks
     there to other pixels (jdhuff.c, decode_mcu).
     """
-    return END_OF_IMAGE if last.end <= size else END_OF_IMAGE * (LONGEST_SEGMENT // 2 + 1)
+    return END_OF_IMAGE if last.end <= size else END_OF_IMAGE * (MAXIMUM_SEGMENT // 2 + 1)
 
 
 def exif(data: bytes) -> bytes:

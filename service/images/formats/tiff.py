@@ -81,7 +81,7 @@ OLD_JPEG_COMPRESSION = 6
 """JPEG of TIFF 6.0 (section 22), whose default is three samples a pixel."""
 JPEG_COMPRESSION = 7
 """JPEG of TIFF Technical Note 2: each strip or tile is a separate JPEG."""
-OVERLAP = 2
+MAXIMUM_STRILE_OVERLAP = 2
 """Maximum bytes of all distinct strips or tiles, per byte of the file."""
 PILLOW_GRAY_BITS = frozenset({1, 2, 4, 8})
 """Bits of gray samples that Pillow scales and inverts correctly."""
@@ -248,7 +248,7 @@ def _check_jpegs(data: bytes, found: Directory, striles: Striles) -> None:
     stated = np.zeros(len(offsets.values), np.int64)
     if lengths is not None:
         stated[: len(lengths.values)] = lengths.values[: len(stated)]
-    room = OVERLAP * len(data)
+    room = MAXIMUM_STRILE_OVERLAP * len(data)
     for start, length in set(zip(offsets.values.tolist(), stated.tolist(), strict=True)):
         jpeg_data = data[start : start + length if length else len(data)]
         room -= len(jpeg_data)

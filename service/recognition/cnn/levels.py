@@ -19,7 +19,7 @@ from service.recognition.compute.cores import Cores
 from service.recognition.compute.threads import run_all
 from service.recognition.geometry import Rectangle
 
-MIN_BAND_ROWS = 64
+MINIMUM_BAND_ROWS = 64
 """Rows of a level that are worth another thread."""
 
 Planes = NDArray[np.float32]
@@ -145,6 +145,6 @@ def _divided(memory: NDArray[np.float32], sizes: Sequence[tuple[int, int]]) -> l
 def _bands(first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
     """Split rows into at most `most` bands, each worth a thread."""
     rows = last - first
-    number = max(min(most, rows // MIN_BAND_ROWS), 1)
+    number = max(min(most, rows // MINIMUM_BAND_ROWS), 1)
     for band in range(number):
         yield first + rows * band // number, first + rows * (band + 1) // number

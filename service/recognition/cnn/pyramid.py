@@ -16,7 +16,7 @@ PADDING = 10
 """Pixels between two levels of a tile (input_rgb_image_pyramid::pyramid_padding, its default)."""
 OUTER_PADDING = 11
 """Pixels around a tile (input_rgb_image_pyramid::pyramid_outer_padding, its default)."""
-MIN_ROWS = 5
+MINIMUM_ROWS = 5
 """A level with fewer rows is left out (min_height in compute_tiled_image_pyramid_details)."""
 STEM_FIELD = 29
 """Receptive field of the stem, the three unpadded 5x5 convolutions of stride 2: a smaller tile has no score."""
@@ -73,7 +73,7 @@ def _level_sizes(rows: int, columns: int) -> list[tuple[int, int]]:
     rate = (RATE - 1.0) / RATE
     while True:
         rows, columns = math.floor(rate * rows), math.floor(rate * columns)
-        if rows * columns == 0 or rows < MIN_ROWS:
+        if rows * columns == 0 or rows < MINIMUM_ROWS:
             return sizes
         sizes.append((rows, columns))
 

@@ -16,7 +16,8 @@ from service.recognition.cnn.resampling import sample_grid
 from service.recognition.geometry import Rectangle
 
 LEVELS = 48
-"""Levels of the graph, the photo included: enough for a photo of 26,000 rows, whose 47th level is below `MIN_ROWS`."""
+"""Levels of the graph, the photo included: enough for a photo of 26,000 rows, whose 47th level is below
+`MINIMUM_ROWS`."""
 
 PLACES, PLACES_SIZES, SHARES, SHARES_SIZES = "places", "places_sizes", "shares", "shares_sizes"
 """Inputs of the graph: vectors one after another, and the length of each.

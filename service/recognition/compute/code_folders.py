@@ -4,9 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from service import recognition
-
-PACKAGE = Path(recognition.__file__).parent
+RECOGNITION_FOLDER = Path(__file__).parents[1]
 """The folder that holds every compiled loop, itself or in folders below."""
 
 _USERS_FOLDER = "accelerated-face-model"
@@ -14,7 +12,7 @@ _USERS_FOLDER = "accelerated-face-model"
 
 def folders() -> tuple[Path, ...]:
     """Folders of machine code in descending preference: the operator's, the package's, the user's cache."""
-    found = [PACKAGE / "__pycache__"]
+    found = [RECOGNITION_FOLDER / "__pycache__"]
     if named := os.environ.get("NUMBA_CACHE_DIR"):
         found.insert(0, Path(named))
     users = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")

@@ -82,7 +82,7 @@ class MachineCode(NullCache):
         try:
             with path.open("rb") as file:
                 owner, content = os.fstat(file.fileno()).st_uid, file.read()
-            trusted = (0, os.geteuid(), code_folders.PACKAGE.stat().st_uid)
+            trusted = (0, os.geteuid(), code_folders.RECOGNITION_FOLDER.stat().st_uid)
         except OSError:
             return None
         # The content is executed: only files of owners whose code runs here anyway are loaded.
@@ -99,7 +99,7 @@ class MachineCode(NullCache):
 def _sources() -> bytes:
     """SHA-256 of all modules of the package (3 ms): a loop contains constants and loops of other modules."""
     digest = hashlib.sha256()
-    for source in sorted(code_folders.PACKAGE.rglob("*.py")):
+    for source in sorted(code_folders.RECOGNITION_FOLDER.rglob("*.py")):
         digest.update(hashlib.sha256(source.read_bytes()).digest())
     return digest.digest()
 

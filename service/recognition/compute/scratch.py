@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Number = TypeVar("Number", bound=np.generic)
 
-KEPT = 24 << 20
+SCRATCH_FLOATS = 24 << 20
 """Floats that are kept, 100 MB: two photos of 1.3 megapixels need them, or one of 2.6."""
 
 
@@ -59,4 +59,4 @@ class ScratchPool(Generic[Number]):
 
 def float_pool() -> ScratchPool[np.float32]:
     """A pool for the levels of photos."""
-    return ScratchPool(lambda count: np.empty(count, np.float32), KEPT)
+    return ScratchPool(lambda count: np.empty(count, np.float32), SCRATCH_FLOATS)

@@ -23,7 +23,7 @@ from service.recognition.geometry import Rectangle, round_half_away
 Pixels = NDArray[np.uint8]
 """RGB, shape (rows, columns, 3)."""
 
-_LARGEST_AREA = CHIP_SIDE * CHIP_SIDE
+_MAXIMUM_AREA = CHIP_SIDE * CHIP_SIDE
 """Largest area in pixels of the halved square: while it is larger, the image is halved once more."""
 _FIRST_MARGIN = 2.0
 """Margin of the crop around the face in pixels; each halving but the first needs twice as many and two more."""
@@ -158,7 +158,7 @@ def _halved(image: Pixels, square: _Square) -> tuple[Pixels, Rectangle, _Square]
     """
     part = _crop(square, *image.shape[:2])
     square = square.shifted(-part.left, -part.top)
-    while (smaller := square.halved()).area > _LARGEST_AREA:
+    while (smaller := square.halved()).area > _MAXIMUM_AREA:
         image, square = _half(image, part), smaller
         part = Rectangle(0, 0, image.shape[1] - 1, image.shape[0] - 1)
     return image, part, square
@@ -168,7 +168,7 @@ def _crop(square: _Square, rows: int, columns: int) -> Rectangle:
     """The upright rectangle of whole pixels around a square, with a margin for the halving, inside the image."""
     margin = _FIRST_MARGIN
     halved = square.halved()
-    while halved.area > _LARGEST_AREA:
+    while halved.area > _MAXIMUM_AREA:
         halved = halved.halved()
         margin = 2 * margin + 2
     x, y = zip(*square.corners(), strict=True)

@@ -17,9 +17,9 @@ Point = tuple[float, float]
 """x, y."""
 
 _EPSILON = sys.float_info.epsilon
-_LEAST_SQUARE = sys.float_info.min / _EPSILON
+_MINIMUM_SQUARE = sys.float_info.min / _EPSILON
 """Sums of squares below it count as zero (svd4 in dlib/matrix/matrix_la.h, tol)."""
-_MOST_ITERATIONS = 300
+_MAXIMUM_ITERATIONS = 300
 
 
 class Affine(NamedTuple):
@@ -118,7 +118,7 @@ def _singular_values(a: float, b: float, c: float, d: float) -> tuple[_Rows, tup
     # The reflections leave the matrix (first, above; 0, second). They are kept in u meanwhile.
     first = above = second = 0.0
     square = a * a + c * c
-    if square >= _LEAST_SQUARE:
+    if square >= _MINIMUM_SQUARE:
         first = _opposite_root(square, a)
         divisor = a * first - square
         a -= first
@@ -128,7 +128,7 @@ def _singular_values(a: float, b: float, c: float, d: float) -> tuple[_Rows, tup
     largest = abs(first)
     v = [[1.0, 0.0], [0.0, 1.0]]
     square = b * b
-    if square >= _LEAST_SQUARE:
+    if square >= _MINIMUM_SQUARE:
         above = _opposite_root(square, b)
         divisor = b * above - square
         b -= above
@@ -136,7 +136,7 @@ def _singular_values(a: float, b: float, c: float, d: float) -> tuple[_Rows, tup
         # A reflection of one column: -1, but for rounding.
         v[1][1] += b * (b / (b * above))
     square = d * d
-    if square >= _LEAST_SQUARE:
+    if square >= _MINIMUM_SQUARE:
         second = _opposite_root(square, d)
         d -= second
     largest = max(largest, abs(second) + abs(above))
@@ -153,7 +153,7 @@ def _singular_values(a: float, b: float, c: float, d: float) -> tuple[_Rows, tup
     u = [[a + 1.0, b], [c, d]]
 
     negligible = _EPSILON * largest
-    for _ in range(_MOST_ITERATIONS):
+    for _ in range(_MAXIMUM_ITERATIONS):
         if abs(above) <= negligible:
             break
         if abs(first) <= negligible:

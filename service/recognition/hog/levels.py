@@ -18,7 +18,7 @@ from service.recognition.geometry import round_half_away
 from service.recognition.hog.crops import Area, Crop
 from service.recognition.pyramid_down import RATE, column_positions, point_down, row_positions
 
-LEAST_SIDE = 64
+MINIMUM_SIDE = 64
 """Pixels of the smallest level's sides (min_pyramid_layer_width and _height of the detector)."""
 _ONE = np.float32(1)
 _NEXT = np.uint64(1)
@@ -30,7 +30,7 @@ def sizes(rows: int, columns: int) -> list[tuple[int, int]]:
     """Rows and columns of every level for a photo of this size, the doubled photo first.
 
     The number of levels follows, as in dlib, from the photo's corners mapped down through the levels, not from the
-    sizes of the levels: near LEAST_SIDE the two differ.
+    sizes of the levels: near MINIMUM_SIDE the two differ.
     """
     # pyramid_up: the corner of the photo, mapped up by pyramid_down_2_1::point_up, is the last pixel.
     rows, columns = 2 * rows + 1, 2 * columns + 2
@@ -40,7 +40,7 @@ def sizes(rows: int, columns: int) -> list[tuple[int, int]]:
         found.append((rows, columns))
         edges = round_half_away(point_down(edges))
         left, top, right, bottom = edges.tolist()
-        if right - left + 1 < LEAST_SIDE or bottom - top + 1 < LEAST_SIDE:
+        if right - left + 1 < MINIMUM_SIDE or bottom - top + 1 < MINIMUM_SIDE:
             return found
         rows, columns = (RATE - 1) * rows // RATE, (RATE - 1) * columns // RATE
 

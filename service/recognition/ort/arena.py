@@ -7,7 +7,7 @@ from service.recognition.ort.runtime import onnxruntime
 
 SHARED = "session.use_env_allocators"
 """Session option: use the arena of the process (onnxruntime_session_options_config_keys.h)."""
-LARGEST_PIECE = 32 << 20
+MAXIMUM_PIECE = 32 << 20
 """Largest extension of the arena in bytes, after smaller ones; a layer that needs more at once gets the next power of
 two. By default each extension is twice the last one, up to 1 GiB (BFCArena::Extend)."""
 
@@ -32,5 +32,5 @@ def _register() -> None:
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
-    arena = onnxruntime.OrtArenaCfg({"max_power_of_two_extend_bytes": LARGEST_PIECE})
+    arena = onnxruntime.OrtArenaCfg({"max_power_of_two_extend_bytes": MAXIMUM_PIECE})
     onnxruntime.create_and_register_allocator(memory, arena)

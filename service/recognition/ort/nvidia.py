@@ -37,7 +37,7 @@ _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR (cuda.h)."""
 
 WHEELS = "onnxruntime-gpu[cuda,cudnn]"
-LIBRARIES: Mapping[str, str] = MappingProxyType(
+NVIDIA_LIBRARIES: Mapping[str, str] = MappingProxyType(
     {
         "libcudart.so.12": "the CUDA runtime",
         "libcublasLt.so.12": "cuBLAS",
@@ -176,7 +176,7 @@ def missing() -> str | None:
             f"kernels from {_dotted(COMPUTE_CAPABILITY)} on"
         )
     _preload()
-    for name, package in LIBRARIES.items():
+    for name, package in NVIDIA_LIBRARIES.items():
         try:
             ctypes.CDLL(name)
         except OSError as error:
@@ -197,6 +197,7 @@ def _preload() -> None:
 
     ONNX Runtime prints failures instead of raising them. They go to the log at level debug, and not to standard output.
     """
+    # The redirection holds for all threads of the process: only for its start, before other threads print.
     with redirect_stdout(io.StringIO()) as printed:
         onnxruntime.preload_dlls()
     for line in printed.getvalue().splitlines():

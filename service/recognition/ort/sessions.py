@@ -62,7 +62,7 @@ class Network(Protocol):
     def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
         """Run a graph of one input and one output. Raises EngineError."""
 
-    def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    def compute(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
         """Compute one output of a graph from all of its inputs by name. Raises EngineError."""
 
 
@@ -119,9 +119,9 @@ class SharedSessions:
         with self._cores.acquired() as width:
             return self._session(width).run(value)
 
-    def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    def compute(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
         with self._cores.acquired() as width:
-            return self._session(width).compute(output, given)
+            return self._session(width).compute(output, inputs)
 
     def _session(self, width: int) -> "Session":
         return self._sessions[max(fitting for fitting in self._sessions if fitting <= width)]
@@ -204,10 +204,10 @@ class Session:
 
     def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
         """Run a graph of one input and one output. Raises EngineError."""
-        (given,), (made,) = self._inputs, self._outputs
-        return self.compute(made, {given: value})
+        (name,), (output,) = self._inputs, self._outputs
+        return self.compute(output, {name: value})
 
-    def compute(self, output: str, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    def compute(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
         """Compute one output of a graph from all of its inputs by name.
 
         Raises:
@@ -215,12 +215,14 @@ class Session:
             OutOfMemory: out of memory, on the CPU too.
         """
         try:
-            (result,) = self.attempt([output], given)
+            (result,) = self.attempt([output], inputs)
         except OutOfMemory as error:
-            return self._compute_in_halves_or_on_cpu(output, given, error)
+            return self._compute_in_halves_or_on_cpu(output, inputs, error)
         return result
 
-    def attempt(self, outputs: Sequence[str], given: Mapping[str, NDArray[np.generic]]) -> list[NDArray[Any]]:
+    def attempt(
+        self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.generic]]
+    ) -> list[NDArray[Any]]:
         """Compute outputs of a graph from all of its inputs by name, without halving and without CPU fallback.
 
         Raises EngineError and OutOfMemory.
@@ -229,7 +231,7 @@ class Session:
             try:
                 # No I/O binding: it would copy the inputs with the GIL held, and outside of a run's order on the
                 # device. One graph takes the photos in and gives the candidates out, with no transfer between.
-                results = self._session.run(list(outputs), dict(given), self._run_options())
+                results = self._session.run(list(outputs), dict(inputs), self._run_options())
             except Exception as error:
                 self._was_out_of_memory = _is_out_of_memory(error)
                 kind = OutOfMemory if self._was_out_of_memory else EngineError
@@ -246,21 +248,21 @@ class Session:
         return options
 
     def _compute_in_halves_or_on_cpu(
-        self, output: str, given: Mapping[str, NDArray[np.generic]], error: OutOfMemory
+        self, output: str, inputs: Mapping[str, NDArray[np.generic]], error: OutOfMemory
     ) -> NDArray[np.float32]:
-        size = max(map(len, given.values()))
+        size = max(map(len, inputs.values()))
         if size > 1:
             log.warning("%s; %d are computed in halves", error, size)
             half = size // 2
             halves = (
-                {name: value[:half] for name, value in given.items()},
-                {name: value[half:] for name, value in given.items()},
+                {name: value[:half] for name, value in inputs.items()},
+                {name: value[half:] for name, value in inputs.items()},
             )
             return np.concatenate([self.compute(output, part) for part in halves])
         if self._device is None:
             raise error
         log.warning("%s; the CPU computes it", error)
-        result = self._on_cpu().compute(output, given)
+        result = self._on_cpu().compute(output, inputs)
         with self._cpu_fallback_lock:
             self._cpu_fallback_runs += 1
         return result

@@ -2,7 +2,7 @@
 
 import h11
 
-LONGEST_REASON = 200
+MAXIMUM_REASON = 200
 """Characters of h11's reason in an answer. It may quote a whole header line."""
 
 EMPTY_LINES = 8
@@ -72,7 +72,7 @@ class RequestParser(h11.Connection):
         """Status and reason of `fault`."""
         if self.fault is None:
             return 400, "not a valid HTTP/1.1 request"
-        reason = str(self.fault)[:LONGEST_REASON]
+        reason = str(self.fault)[:MAXIMUM_REASON]
         return self.fault.error_status_hint, f"not a valid HTTP/1.1 request: {reason}"
 
     @property

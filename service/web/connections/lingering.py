@@ -7,7 +7,7 @@ caller has not read yet. Therefore the service shuts down its side only, discard
 import asyncio
 from contextlib import suppress
 
-SECONDS = 30.0
+LINGERING_SECONDS = 30.0
 """Longest lingering close; nginx's lingering_time, Apache's MAX_SECS_TO_LINGER."""
 
 SILENT_SECONDS = 5.0
@@ -24,7 +24,7 @@ class Lingering:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._left = BYTES
-        self._deadline = self._loop.call_later(SECONDS, transport.abort)
+        self._deadline = self._loop.call_later(LINGERING_SECONDS, transport.abort)
         self._silence = self._loop.call_later(SILENT_SECONDS, transport.abort)
         # With a buffered rest of the answer, asyncio would shut down later, and log a traceback if the peer is gone.
         if not transport.get_write_buffer_size():

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from service.web.connections.rate_limited_warning import RateLimitedWarning
 
-MOST_IDLE = 2048
+MAXIMUM_IDLE = 2048
 """Most connections without a request in progress. Each takes some 7 KiB of the process (measured with 10,000), all of
 them 14 MiB. The app keeps no connection open, and a proxy in front keeps tens."""
 
@@ -67,7 +67,7 @@ class OpenConnections:
         """Mark a connection as one without a request in progress."""
         self.busy(connection)
         self._idle[connection] = self._clock()
-        while len(self._idle) > MOST_IDLE:
+        while len(self._idle) > MAXIMUM_IDLE:
             self.evict_oldest()
         self.changed()
 

@@ -22,7 +22,7 @@ from service.web.server.shutdown import Server, stop_on_signals
 
 log = logging.getLogger(__name__)
 
-LONGEST_HEADERS = 64 * 1024
+MAXIMUM_HEADERS = 64 * 1024
 """Largest headers of a request, in bytes; they are read before the key is checked."""
 
 
@@ -66,7 +66,7 @@ def server_of(app: Starlette, settings: Settings) -> Server:
             app,
             # Not httptools, which does not limit the size of headers.
             http=connection_class(settings.patience, hang_ups, open_connections),
-            h11_max_incomplete_event_size=LONGEST_HEADERS,
+            h11_max_incomplete_event_size=MAXIMUM_HEADERS,
             loop="asyncio",
             ws="none",
             lifespan="on",

@@ -62,16 +62,16 @@ def _inherited() -> list[Inherited]:
 
     Removes the variables, so that no child reads them. Raises ListenError.
     """
-    given = {name: os.environ.pop(name, "") for name in ACTIVATION}
-    if not given["LISTEN_PID"] or not given["LISTEN_FDS"]:
+    values = {name: os.environ.pop(name, "") for name in ACTIVATION}
+    if not values["LISTEN_PID"] or not values["LISTEN_FDS"]:
         return []
-    pid, count = (_positive(name, given[name]) for name in ("LISTEN_PID", "LISTEN_FDS"))
+    pid, count = (_positive(name, values[name]) for name in ("LISTEN_PID", "LISTEN_FDS"))
     if pid != os.getpid():
         log.warning(
             "inherited sockets are for process %d (LISTEN_PID) and are not used by %d", pid, os.getpid()
         )
         return []
-    return [_taken(descriptor) for descriptor in range(FIRST_INHERITED, FIRST_INHERITED + count)]
+    return [_inherited_socket(descriptor) for descriptor in range(FIRST_INHERITED, FIRST_INHERITED + count)]
 
 
 def _positive(name: str, value: str) -> int:
@@ -80,24 +80,24 @@ def _positive(name: str, value: str) -> int:
     return int(value)
 
 
-def _taken(descriptor: int) -> Inherited:
+def _inherited_socket(descriptor: int) -> Inherited:
     """The inherited descriptor as a socket that no child inherits. Raises ListenError for all but a TCP listener."""
     no_listener = ListenError(
         f"Inherited file descriptor {descriptor} (LISTEN_FDS) is no listening TCP socket."
     )
     try:
-        taken = Inherited(fileno=descriptor)
+        inherited = Inherited(fileno=descriptor)
     except OSError:
         raise no_listener from None
     if (
-        taken.family not in (socket.AF_INET, socket.AF_INET6)
-        or taken.type != socket.SOCK_STREAM
-        or not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        inherited.family not in (socket.AF_INET, socket.AF_INET6)
+        or inherited.type != socket.SOCK_STREAM
+        or not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     ):
-        taken.detach()
+        inherited.detach()
         raise no_listener
-    taken.set_inheritable(False)
-    return taken
+    inherited.set_inheritable(False)
+    return inherited
 
 
 def _bound(settings: Settings) -> list[socket.socket]:

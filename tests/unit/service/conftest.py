@@ -28,7 +28,7 @@ from service.supervision import Supervisor
 from service.web.app import create_app
 from service.web.keys import KeyRing
 from service.web.server.http_server import server_of
-from service.worker.computing import worker_parts
+from service.worker.assembly import worker_parts
 from service.worker.serving import WorkerParts, serve
 
 KEY = "tést key/+="

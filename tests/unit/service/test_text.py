@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from service.logs import FORMATTERS
-from service.text import LONGEST, encodable, printable
+from service.text import MAXIMUM_LINE, MAXIMUM_MESSAGE, encodable, printable
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_cuts_long_text() -> None:
 def test_encodable_text_escapes_lone_surrogates_within_its_limit() -> None:
     assert encodable("a\n\udcff") == "a\n\\udcff"
     assert encodable("abcdef", 3) == "ab…"
-    assert len(encodable("\ud800" * LONGEST)) == LONGEST
+    assert len(encodable("\ud800" * MAXIMUM_MESSAGE)) == MAXIMUM_MESSAGE
 
 
 @pytest.mark.parametrize("style", list(FORMATTERS))
@@ -36,7 +36,7 @@ def test_a_log_line_is_one_bounded_line_whatever_a_caller_sends(style: str) -> N
     record = logging.LogRecord("service", logging.WARNING, "", 0, "failed: %s", (forged,), None)
     line = FORMATTERS[style].format(record)
     assert line.isprintable()
-    assert len(line) < LONGEST + 200
+    assert len(line) < MAXIMUM_LINE + 200
 
 
 def test_keeps_the_lines_of_a_traceback() -> None:

@@ -62,7 +62,7 @@ def test_bounds_the_number_of_derived_pairs(folder: Path, monkeypatch: pytest.Mo
     (folder / "manifest.csv").write_text(
         "file,identity\n" + "".join(f"{n}.jpg,{n % 7}\n" for n in range(100))
     )
-    monkeypatch.setattr("benchmarks.harness.corpus.MOST_PAIRS", 500)
+    monkeypatch.setattr("benchmarks.harness.corpus.MAXIMUM_PAIRS", 500)
     pairs = read(folder).pairs
     assert 400 <= len(pairs) <= 500
     assert {pair.same for pair in pairs} == {True, False}

@@ -10,7 +10,7 @@ from service.decoders import messages
 from service.decoders.messages import MalformedMessage, OverLimit, Pixels, Reply, Request
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.images.memory import Header
-from service.text import LONGEST
+from service.text import MAXIMUM_MESSAGE
 
 HEADER = Header(64, 40, "JPEG", 4)
 TO_HEADER = Request(1000, 4000)
@@ -92,7 +92,7 @@ def test_a_long_refusal_is_cut(text: str) -> None:
     packet = Reply(UndecodableImage(text), 0).packet()
     assert len(packet) <= ipc.MAXIMUM_PACKET
     found = messages.reply(packet, TO_HEADER, 0).result
-    assert len(str(found)) == LONGEST
+    assert len(str(found)) == MAXIMUM_MESSAGE
     str(found).encode()
 
 
@@ -122,7 +122,7 @@ MALFORMED: list[Any] = [None, 1, {}, [], [0], ["header"], [0, "what"], [0, "over
         # texts
         (TO_HEADER, [0, "undecodable", 1], 0),
         (TO_HEADER, [0, "undecodable", "\ud800"], 0),
-        (TO_HEADER, [0, "no memory", "x" * (LONGEST + 1)], 0),
+        (TO_HEADER, [0, "no memory", "x" * (MAXIMUM_MESSAGE + 1)], 0),
     ],
 )
 def test_a_malformed_reply(asked: Request, values: Any, memory: int) -> None:

@@ -55,7 +55,7 @@ def test_divides_the_budget_of_the_setting() -> None:
     settings = Settings.model_validate({"FACE_MEMORY": "2GiB", "GUNICORN_WORKERS": 5})
     divided = Capacity.of(settings, cores=2)
     assert divided.photos == 5
-    itself = capacity.RESIDENT + capacity.KEPT + 2 * capacity.KEPT_BY_PHOTO
+    itself = capacity.RESIDENT + capacity.SCRATCH_KEPT + 2 * capacity.KEPT_BY_PHOTO
     assert itself + divided.upload_bytes + divided.photo_bytes == 2 * GIBIBYTE
     assert divided.upload_bytes == (2 * GIBIBYTE - itself) // 4
 

@@ -11,14 +11,14 @@ ROOT = Path(__file__).parents[4]
 _HELD = """
 import sys
 import numpy as np
-from service.memory.heap import give_large_blocks_back
+from service.memory.heap import map_large_blocks
 
 def resident():
     (line,) = (line for line in open("/proc/self/status") if line.startswith("VmRSS"))
     return int(line.split()[1])
 
 if sys.argv[1] == "yes":
-    assert give_large_blocks_back()
+    assert map_large_blocks()
 np.ones(31 << 20, np.uint8)  # freed at once: glibc raises its threshold to this size
 before = resident()
 large = [np.ones(20 << 20, np.uint8) for _ in range(10)]

@@ -4,7 +4,7 @@ from service.memory import capacity, largest_photo
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import MEBIBYTE, MemoryPlan, plan, with_slack
 from service.recognition.compute import cgroups
-from service.settings import ADVERTISED_AREA, LARGEST_ORIGINAL, Settings
+from service.settings import ADVERTISED_AREA, MAXIMUM_ORIGINAL, Settings
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_recommended_limit_is_sufficient(
 def test_advertises_no_area_below_the_apps_smallest() -> None:
     made = planned()
     assert made.fitting_area == 0
-    assert made.advertised_area == largest_photo.SMALLEST_AREA
+    assert made.advertised_area == largest_photo.MINIMUM_AREA
     assert planned(FACE_MAXIMUM_AREA=100).advertised_area == 100
 
 
@@ -103,7 +103,7 @@ def test_takes_the_machines_memory_without_a_limit(monkeypatch: pytest.MonkeyPat
     # FACE_MEMORY is a budget, no limit of the kernel.
     made = planned(FACE_MEMORY="400MiB")
     assert made.limit == 4096 * MEBIBYTE
-    assert (made.advertised_area, made.fitting_original) == (ADVERTISED_AREA, LARGEST_ORIGINAL)
+    assert (made.advertised_area, made.fitting_original) == (ADVERTISED_AREA, MAXIMUM_ORIGINAL)
 
 
 @pytest.mark.parametrize("limited", [4096], indirect=True)

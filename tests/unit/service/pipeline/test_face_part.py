@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.pipeline.answers import computed
-from service.pipeline.face_part import LARGEST_EDGE, MAXIMUM_DEPTH, BadFace, parse_face
+from service.pipeline.face_part import MAXIMUM_DEPTH, MAXIMUM_EDGE, BadFace, parse_face
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face
 
@@ -90,8 +90,8 @@ def test_rejects_bytes_that_are_not_text() -> None:
         1.5,
         [1],
         {},
-        LARGEST_EDGE + 1,
-        -LARGEST_EDGE - 1,
+        MAXIMUM_EDGE + 1,
+        -MAXIMUM_EDGE - 1,
         10**400,
         1e300,
         "9" * 5000,

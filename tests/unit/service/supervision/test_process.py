@@ -84,15 +84,15 @@ def test_a_worker_ends_at_once_whatever_its_threads_compute() -> None:
     script = f"""
 import asyncio, time
 from service.early_exit import exit_now
-from service.worker import computing
+from service.worker import assembly
 
 async def serve(*_):
     asyncio.get_running_loop().create_task(asyncio.to_thread(time.sleep, {LONG}))
     await asyncio.sleep(0)
     return {ENGINE_FAILED}
 
-computing.serve = serve
-exit_now(computing.run(None, None, None, None))
+assembly.serve = serve
+exit_now(assembly.run(None, None, None, None))
 """
 
     async def story() -> None:

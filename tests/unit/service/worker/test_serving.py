@@ -31,7 +31,7 @@ from service.messages import (
     worker_status,
 )
 from service.settings import Settings
-from service.worker.computing import worker_parts
+from service.worker.assembly import worker_parts
 from service.worker.serving import WorkerParts, serve
 from tests.unit.service.stories import run, settle
 

@@ -49,7 +49,7 @@ def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "below").mkdir(parents=True)
     (package / "below" / "neighbour.py").write_text("STEP = 1\n")
     (package / "loop.py").write_text(LOOP)
-    monkeypatch.setattr(code_folders, "PACKAGE", package)
+    monkeypatch.setattr(code_folders, "RECOGNITION_FOLDER", package)
     monkeypatch.syspath_prepend(tmp_path)
     # Python compares a source's time and size to judge bytecode, and the tests change neither.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -63,7 +63,7 @@ def start(loop: Path) -> Any:
     for name in [name for name in sys.modules if name.partition(".")[0] == "package"]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    parts = loop.relative_to(code_folders.PACKAGE.parent).with_suffix("").parts
+    parts = loop.relative_to(code_folders.RECOGNITION_FOLDER.parent).with_suffix("").parts
     return importlib.import_module(".".join(parts)).counted
 
 
@@ -151,7 +151,7 @@ def test_the_package_holds_every_compiled_loop() -> None:
     sources = Path(service.__file__).parent.rglob("*.py")
     loops = [source for source in sources if "\n@compiled(" in source.read_text(encoding="utf-8")]
     assert loops
-    assert all(source.is_relative_to(code_folders.PACKAGE) for source in loops)
+    assert all(source.is_relative_to(code_folders.RECOGNITION_FOLDER) for source in loops)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def _process(loop: Path) -> "subprocess.Popen[bytes]":
     code = f"""
 from pathlib import Path
 from service.recognition.compute import code_folders
-code_folders.PACKAGE = Path({str(loop.parent)!r})
+code_folders.RECOGNITION_FOLDER = Path({str(loop.parent)!r})
 from package.loop import counted
 print(counted(41), len(counted.stats.cache_misses))
 """

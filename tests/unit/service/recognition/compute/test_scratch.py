@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from service.recognition.compute.scratch import KEPT, float_pool
+from service.recognition.compute.scratch import SCRATCH_FLOATS, float_pool
 
 
 def test_reuses_a_released_array() -> None:
@@ -35,9 +35,9 @@ def test_a_larger_array_is_allocated_and_kept() -> None:
 
 def test_an_array_above_the_limit_is_not_kept() -> None:
     pool = float_pool()
-    with pool.acquired((KEPT + 1,)) as huge:
-        assert len(huge) == KEPT + 1
-    with pool.acquired((KEPT + 1,)) as another:
+    with pool.acquired((SCRATCH_FLOATS + 1,)) as huge:
+        assert len(huge) == SCRATCH_FLOATS + 1
+    with pool.acquired((SCRATCH_FLOATS + 1,)) as another:
         assert not np.shares_memory(huge, another)
 
 
@@ -51,7 +51,7 @@ def test_takes_the_smallest_array_that_is_large_enough() -> None:
 
 
 def test_drops_the_array_released_longest_ago() -> None:
-    pool, part = float_pool(), KEPT // 4
+    pool, part = float_pool(), SCRATCH_FLOATS // 4
     with ExitStack() as stack:
         first = [stack.enter_context(pool.acquired((part + number,))) for number in range(6)]
     with ExitStack() as stack:

@@ -152,7 +152,7 @@ def test_names_a_missing_library_and_its_product(
     driver: MakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     driver(VERSION=12000)  # older within the major version, which is supported
-    monkeypatch.setattr(nvidia, "LIBRARIES", {"libcublas_of_test.so.12": "cuBLAS"})
+    monkeypatch.setattr(nvidia, "NVIDIA_LIBRARIES", {"libcublas_of_test.so.12": "cuBLAS"})
     message = str(nvidia.missing())
     assert message.startswith("cuBLAS for CUDA 12 is missing (libcublas_of_test.so.12: ")
     assert message.endswith("pip install 'onnxruntime-gpu[cuda,cudnn]'")

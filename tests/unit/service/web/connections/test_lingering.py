@@ -63,7 +63,7 @@ def test_bounds_bytes_silence_and_time(serving: Server, monkeypatch: pytest.Monk
     refused = head(b"POST /detect", b"Content-Length: 999999999\r\n")
     monkeypatch.setattr(lingering, "BYTES", LARGE)
     monkeypatch.setattr(lingering, "SILENT_SECONDS", 0.3)
-    monkeypatch.setattr(lingering, "SECONDS", 1.0)
+    monkeypatch.setattr(lingering, "LINGERING_SECONDS", 1.0)
     with serving() as port:
         with connect(port) as caller:  # bytes
             caller.sendall(refused)

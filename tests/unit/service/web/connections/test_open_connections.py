@@ -23,7 +23,7 @@ def _idle(registry: OpenConnections, count: int) -> list[_Connection]:
 
 
 def test_evicts_the_oldest_idle_connections_and_no_busy_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_connections, "MOST_IDLE", 3)
+    monkeypatch.setattr(open_connections, "MAXIMUM_IDLE", 3)
     registry = OpenConnections(lambda: 0.0)
     busy, first, second = _idle(registry, 3)
     registry.busy(busy)

@@ -86,7 +86,7 @@ def large_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_evicts_no_connection_with_an_unsent_answer(
     serving: Server, monkeypatch: pytest.MonkeyPatch, headers: bytes
 ) -> None:
-    monkeypatch.setattr(open_connections, "MOST_IDLE", 2)
+    monkeypatch.setattr(open_connections, "MAXIMUM_IDLE", 2)
     with serving() as port, _connect(port) as caller, caller.makefile("rb") as stream:
         caller.sendall(head(b"GET /metrics", headers))
         while stream.readline().strip():

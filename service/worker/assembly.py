@@ -7,7 +7,7 @@ from functools import partial
 from service.decoders.handle import ForkServer
 from service.decoders.pool import DecoderPool
 from service.memory.capacity import Capacity
-from service.memory.heap import give_large_blocks_back
+from service.memory.heap import map_large_blocks
 from service.pipeline.engine_health import EngineHealth
 from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.originals import Originals
@@ -27,7 +27,7 @@ def run(connection: socket.socket, settings: Settings, server: ForkServer, restr
 
     `restrictions` are in force already.
     """
-    give_large_blocks_back()
+    map_large_blocks()
     # Not asyncio.run: it waits for photos in threads, up to the SIGKILL that hides the exit status. Their answers
     # can no longer be sent.
     loop = asyncio.new_event_loop()
