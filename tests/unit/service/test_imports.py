@@ -18,6 +18,7 @@ HTTP = {"starlette", "uvicorn", "h11", "python_multipart"}
     [
         ("service.web.server.http_server", DECODERS | COMPUTING | {"numpy"}, HTTP),
         ("service.supervision", DECODERS | COMPUTING | HTTP | {"numpy"}, {"pydantic"}),
+        ("service.commands.main", DECODERS | COMPUTING | HTTP | {"numpy"}, {"pydantic"}),
         ("service.worker.assembly", DECODERS | HTTP | {"dlib"}, {"numpy", "onnxruntime", "numba"}),
         ("service.decoders.fork_server", COMPUTING | HTTP | {"pydantic", "asyncio"}, DECODERS),
     ],

@@ -129,3 +129,8 @@ def test_rejects_weights_without_graphs_and_names_the_remedy(store: Path, tmp_pa
     with pytest.raises(RecognizerError, match="python -m conversion"):
         open_recognizer(MODELS[3], tmp_path)
     open_recognizer(MODELS[3], tmp_path, engine="dlib").close()
+
+
+def test_rejects_an_unknown_engine(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no engine is called 'onyx'; there are onnx, dlib"):
+        open_recognizer(MODELS[1], tmp_path, engine="onyx")
