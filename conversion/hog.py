@@ -101,7 +101,7 @@ def separated(detector: SavedDetector) -> HogFilters:
 
 
 def validate(filters: HogFilters, pictures: Sequence[Picture]) -> dict[str, float]:
-    """Compare boxes and scores with dlib's; returns the largest difference of each.
+    """Compare boxes and scores with dlib's, and return the largest difference of each.
 
     Raises:
         ValueMismatchError: a box, its part or the order differs, or a score differs by more than the tolerance.
@@ -126,7 +126,7 @@ def validate(filters: HogFilters, pictures: Sequence[Picture]) -> dict[str, floa
 
 
 def export(path: Path = hog_filters.PACKAGED) -> dict[str, float]:
-    """Export the installed dlib's detector to the array file; returns the differences of `validate`.
+    """Export the installed dlib's detector to the array file, and return the differences of `validate`.
 
     Raises DatError, ValueMismatchError, DlibUnavailableError, DlibError, or OSError, and then writes no file.
     """

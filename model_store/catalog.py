@@ -35,7 +35,7 @@ class Weight:
     licence: str
     licence_note: str
     sources: tuple[SourceName, ...]
-    """In order of preference; empty if the weight is not downloaded."""
+    """Sources in order of preference; empty if the weight is not downloaded."""
     variants: tuple[Variant, ...]
     """Preferred one first; empty if no hash is known, and then the weight is not downloaded."""
 

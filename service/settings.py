@@ -213,7 +213,7 @@ class Settings(BaseSettings):
         default=True,
         validation_alias="FACE_ORIENTATION",
         description="Turn a photo upright as Nextcloud does: JPEG by EXIF, TIFF by its tag, AVIF by its boxes (HEIC "
-        "is always turned). dlib turns none; the app's own uploads are upright.",
+        "is always turned). Dlib turns none; the app's own uploads are upright.",
     )
     preferred_mimetype: Annotated[Literal["image/jpeg", "image/png"], _AnyCase] = Field(
         default="image/jpeg",

@@ -27,9 +27,9 @@ class Options:
     out: Path
     plan: Literal["quick", "full"]
     only: Sequence[str]
-    """Of `PARTS`."""
+    """Names of `PARTS`."""
     models: Sequence[int]
-    """Of `NAMED`; empty: all models of the baseline."""
+    """Models of `NAMED`; empty: all models of the baseline."""
     against: str
     """Baseline: `DLIB`, a service's URL, or a recording's file."""
     candidate: str

@@ -1,6 +1,6 @@
 """Comparison of decoded pixels with dlib.load_rgb_image, file by file.
 
-A file that only dlib decodes counts as a difference, as does a file that crashes a decoder. dlib's JPEG decoder depends
+A file that only dlib decodes counts as a difference, as does a file that crashes a decoder. Dlib's JPEG decoder depends
 on its build: the IJG library of dlib-bin upsamples chroma differently from the libjpeg-turbo of this service and of a
 dlib built from source. Lossless formats must therefore be equal to the bit. For JPEG the mean difference is bounded,
 which separates another decoder from swapped channels or shifted rows.

@@ -1,7 +1,7 @@
 """Reference answers of dlib, called directly: the ground truth of the parity gates.
 
 Only the rectangle type is shared with the service's recognition. Each process computes one photo at a time, since
-dlib's objects are not thread-safe. Answers are cached: a hundred photos take minutes.
+Dlib's objects are not thread-safe. Answers are cached: a hundred photos take minutes.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ WEIGHTS = (DETECTOR, FIVE, SIXTY_EIGHT, NETWORK)
 
 @dataclass(frozen=True)
 class Reference:
-    """dlib's answers for one photo: faces of models 1 to 4, and the HOG faces that confirm those of model 4."""
+    """Dlib's answers for one photo: faces of models 1 to 4, and the HOG faces that confirm those of model 4."""
 
     models: Mapping[int, tuple[AnsweredFace, ...]]
     hog: tuple[Rectangle, ...]

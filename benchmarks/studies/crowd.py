@@ -97,7 +97,7 @@ class MinimumMemory:
         self._sampler.join()
 
     def forget(self) -> float:
-        """Minimum in MiB since the last call; starts a new one."""
+        """Return the minimum in MiB since the last call, and start a new one."""
         least, self._least = self._least, math.inf
         return least
 
@@ -146,7 +146,7 @@ def crowd(
     calls: int,
     callers: int,
 ) -> tuple[Findings, list[MemoryRange]]:
-    """Make the calls; returns their results and the memory over each quarter."""
+    """Make the calls, and return their results and the memory over each quarter."""
     found, quarters, least = Findings(), list[MemoryRange](), MinimumMemory(service.process.pid)
     order = random.Random(0)
     quarter = [order.randrange(len(photos)) for _ in range(calls // QUARTERS)]

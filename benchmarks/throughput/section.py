@@ -53,7 +53,7 @@ class _ThroughputPart:
         self._stack = stack
         self._open: dict[tuple[str, int], tuple[Side, ExitStack]] = {}
         self._uploads: list[bytes] = []
-        """Of the current scenario."""
+        """Uploads of the current scenario."""
         self._photos: list[jpeg_uploads.SourcePhoto] = []
 
     def steps(self) -> Iterator[Step]:

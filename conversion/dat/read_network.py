@@ -29,7 +29,7 @@ class MmodOptions:
 @dataclass(frozen=True)
 class Network:
     layers: tuple[Layer, ...]
-    """From the input to the output."""
+    """Layers from the input to the output."""
     options: MmodOptions | None
     """Options of a detector; None for a network with another loss."""
 

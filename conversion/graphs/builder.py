@@ -25,7 +25,7 @@ class Port:
 
     name: str
     type: str
-    """In onnxruntime's notation: 'tensor(uint8)', 'tensor(float)'."""
+    """Type in onnxruntime's notation: 'tensor(uint8)', 'tensor(float)'."""
     shape: tuple[int | str, ...]
     """A name instead of a number is a dynamic dimension."""
 

@@ -14,8 +14,8 @@ from conversion.dat.layers import Conv, ConvSpec, Input, Layer, Relu
 from conversion.dat.read_network import Network
 from conversion.graphs.builder import GraphBuilder, Port, folded
 from model_store.manifest import DetectorFacts
-from service.recognition.cnn import strips
 from service.recognition import pyramid_down
+from service.recognition.cnn import strips
 
 TILE = Port("tile", "tensor(float)", ("N", 3, "H", "W"))
 """Rows of a tile, RGB: (pixel - mean) / 256, normalised before resampling like dlib's. Gaps between levels: 0."""

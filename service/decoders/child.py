@@ -63,7 +63,7 @@ def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
 def answer(
     request: messages.Request, upload: ipc.SealedMemory, memory: limits.OwnMemory
 ) -> tuple[messages.Result, ipc.SealedMemory | None]:
-    """Process a request; returns the result and, for a decoded image, the memory with its pixels."""
+    """Process a request, and return the result and, for a decoded image, the memory with its pixels."""
     try:
         with limits.applied(memory, request.size, request.header):
             # A copy: the readers of `images` take bytes. 0.1 ms a megabyte.

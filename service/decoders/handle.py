@@ -50,7 +50,7 @@ class Child:
         return False
 
     async def exchange(self, packet: bytes, upload: ipc.SealedMemory) -> tuple[bytes, list[int]]:
-        """Send a request; returns the reply and its descriptors. An empty reply is the exit of the child.
+        """Send a request, and return the reply and its descriptors. An empty reply is the exit of the child.
 
         Raises MalformedPacket, MalformedMessage or ConnectionError.
         """
@@ -122,7 +122,7 @@ class ForkServer:
         return Child(number, ours)
 
     async def end(self, child: Child) -> int | None:
-        """End a child that has not exited by itself; returns its status of wait(2).
+        """End a child that has not exited by itself, and return its status of wait(2).
 
         None if there is no such child: the fork failed, or the fork server has ended.
         """

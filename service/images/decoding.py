@@ -11,7 +11,7 @@ decodes the rest:
 - TIFF: OpenCV rounds 16 bits and CMYK differently (off by 1), is no faster, and prints libtiff's messages.
 - HEIF: OpenCV does not read it; libheif does (pillow-heif).
 
-dlib's pixels are matched bit for bit, truncated JPEGs, CMYK and transparent PNGs included, with these exceptions:
+Dlib's pixels are matched bit for bit, truncated JPEGs, CMYK and transparent PNGs included, with these exceptions:
 
 - 16-bit PNG: scaled here; dlib keeps the low byte of colours, and cuts gray off at 255.
 - A CMYK JPEG is composed over black; dlib composes over the content of an uninitialised array.

@@ -82,7 +82,7 @@ def rgb(data: bytes) -> NDArray[np.uint8]:
 def over_black(colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W, 3) and (H, W, 1) to (H, W, 3) over black as dlib does it: colour * alpha >> 8, colour where alpha is 255.
 
-    dlib/pixel.h, assign from rgb_alpha_pixel to rgb_pixel. dlib converts a CMYK JPEG in the same way, with C, M, Y as
+    dlib/pixel.h, assign from rgb_alpha_pixel to rgb_pixel. Dlib converts a CMYK JPEG in the same way, with C, M, Y as
     colour and K as alpha (jpeg_loader::get_image). For Adobe's inverted values, this is the usual formula.
     """
     height, width, _ = colour.shape

@@ -134,7 +134,7 @@ class Channel:
                 return
 
     def _add_packet(self, packet: bytes, descriptors: list[int]) -> Message | None:
-        """Add a packet; returns the message that it completes, if any. Raises MalformedPacket or UnsealedMemory."""
+        """Add a packet, and return the message that it completes, if any. Raises MalformedPacket or UnsealedMemory."""
         if self._head is None:
             memory = SealedMemory(descriptors[0]) if descriptors else None
             if len(packet) < PREFIX.size:

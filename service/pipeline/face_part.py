@@ -65,7 +65,7 @@ def parse_face(text: str | bytes) -> KnownFace:
 def check_within(rectangles: Sequence[Rectangle], width: int, height: int) -> None:
     """Raise BadFace for a rectangle with no pixel in the upright photo of `width` x `height`.
 
-    dlib computes a descriptor of such a face without an error, from pixels repeated at the border: it would be that of
+    Dlib computes a descriptor of such a face without an error, from pixels repeated at the border: it would be that of
     no face. A rectangle that reaches over the border is valid.
     """
     photo = Rectangle(0, 0, width - 1, height - 1)

@@ -39,7 +39,7 @@ class PhotoPipeline:
     health: EngineHealth
 
     async def answer(self, photo: Photo, content: SealedMemory, begun: Callable[[Header], None]) -> bytes:
-        """Process a photo; returns the JSON of the response. `begun` is called when the photo is admitted.
+        """Process a photo, and return the JSON of the response. `begun` is called when the photo is admitted.
 
         Raises REFUSALS, or EngineError for any other failure of both attempts.
         """

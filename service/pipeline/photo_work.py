@@ -109,7 +109,7 @@ class PhotoWork:
         return await _without_frames(self.shared.queue.in_thread(self._recognize_cached))
 
     def keep(self) -> int:
-        """Cache the pixels for the next face; returns the number of the photo's bytes that stay granted for them."""
+        """Cache the pixels for the next face, and return the number of the photo's bytes that stay granted for them."""
         decoded, self._decoded = self._decoded, None
         if self.key is None or decoded is None:
             return 0

@@ -32,7 +32,7 @@ class Queue:
         needed_bytes: int = 0,
         keep: Callable[[], int] | None = None,
     ) -> Result:
-        """Run `work`, which needs `needed_bytes`; returns or raises what `work` does.
+        """Run `work`, which needs `needed_bytes`, and return or raise what `work` does.
 
         Cancelled while it waits, the work never runs. Cancelled later, the work is cancelled too, and this returns
         when the work has ended.

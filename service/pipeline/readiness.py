@@ -54,7 +54,7 @@ class Readiness:
         )
 
     async def recognizer(self) -> RecognizerInterface:
-        """Wait for the end of the warm-up; returns the recogniser.
+        """Wait for the end of the warm-up, and return the recogniser.
 
         If the warm-up fails, photos that wait here get no answer: the worker exits, and the next one gets them.
         """

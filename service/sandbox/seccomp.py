@@ -111,7 +111,7 @@ def _library() -> ctypes.CDLL:
 
 
 def restrict(refusals: Iterable[Refusal]) -> None:
-    """Refuse these calls to the calling thread and to all that it starts later; sets no_new_privs as well.
+    """Refuse these calls to the calling thread and to all that it starts later, and set no_new_privs as well.
 
     Calls by another architecture's numbers (32 bits, x32) end the process, since filters compare numbers.
 

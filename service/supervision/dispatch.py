@@ -113,7 +113,7 @@ class Dispatch:
         self._send()
 
     def died(self, death: Death, *, ready: bool) -> bool:
-        """Requeue or refuse the photos of a dead worker; returns True if it had any.
+        """Requeue or refuse the photos of a dead worker, and return True if it had any.
 
         `ready`: the worker was warm, so that a photo may be the cause.
         """

@@ -70,7 +70,7 @@ class Link:
         self.answered = False
 
     async def run(self) -> Death:
-        """Serve the connection until the worker has exited; returns its death."""
+        """Serve the connection until the worker has exited, and return its death."""
         if await self._connected_until_stuck():
             self._kill(STUCK)
         self.close()
@@ -101,7 +101,7 @@ class Link:
             del self._requests[number]
 
     async def _connected_until_stuck(self) -> bool:
-        """Wait; returns False at the end of the connection, True once the worker no longer answers."""
+        """Wait, and return False at the end of the connection, True once the worker no longer answers."""
         while True:
             try:
                 async with asyncio.timeout(CHECK_SECONDS):

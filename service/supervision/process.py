@@ -36,7 +36,7 @@ class WorkerProcess(Protocol):
         """Kill the process."""
 
     async def ended(self) -> int:
-        """Wait for the exit; returns the exit status, or the negative number of a signal."""
+        """Wait for the exit, and return the exit status, or the negative number of a signal."""
 
 
 class _Child:

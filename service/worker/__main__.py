@@ -11,7 +11,7 @@ from service.early_exit import exit_now, ignore_signals
 
 
 def main(descriptor: int, parent: int) -> int:
-    """Serve until the web process closes the connection; returns the exit status."""
+    """Serve until the web process closes the connection, and return the exit status."""
     ipc.end_with_parent(parent)
     # A terminal, and systemd by some settings, signal all processes of a service: the web process ends this one.
     ignore_signals()

@@ -23,7 +23,7 @@ from service.worker.serving import WorkerParts, serve
 
 
 def run(connection: socket.socket, settings: Settings, server: ForkServer, restrictions: Restrictions) -> int:
-    """Serve a connection; returns the exit status of `serve`, for a process that then exits at once.
+    """Serve a connection, and return the exit status of `serve`, for a process that then exits at once.
 
     `restrictions` are in force already.
     """

@@ -61,7 +61,7 @@ def rounds_of_trials(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and print; returns the exit status."""
+    """Measure and print, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.process_cost", description=__doc__)
     parser.add_argument("--before", type=Path, required=True, help="checkout with .venv and models")
     parser.add_argument("--now", type=Path, required=True, help="checkout to compare")

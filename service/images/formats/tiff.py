@@ -358,7 +358,7 @@ def _samples_of(
 def _undo_predictor(
     values: NDArray[Any], left: int, strile_width: int, before: NDArray[Any] | None
 ) -> NDArray[Any]:
-    """Undo the predictor in (rows, columns, samples), in place; returns the last column, which the next block needs.
+    """Undo the predictor in (rows, columns, samples), in place, and return the last column, which the next block needs.
 
     `before` is the last column of the block at the left. It is ignored if a tile starts at column `left`.
     """

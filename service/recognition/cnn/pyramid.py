@@ -31,7 +31,7 @@ class Layout:
     rows: int
     columns: int
     levels: tuple[Rectangle, ...]
-    """Rectangles of the levels, in pixels of the tile; the first is the photo itself."""
+    """Boxes in pixels of the tile; the first is the photo itself."""
 
 
 def layout(rows: int, columns: int) -> Layout | None:

@@ -1,1 +1,1 @@
-"""dlib's frontal face detector (HOG): pyramid levels, FHOG features, sliding-window scores, NMS, confirmation."""
+"""Dlib's frontal face detector (HOG): pyramid levels, FHOG features, sliding-window scores, NMS, confirmation."""

@@ -1,4 +1,4 @@
-"""dlib's frontal face detector (HOG) without dlib: the same boxes, in the same order, with the same scores.
+"""Dlib's frontal face detector (HOG) without dlib: the same boxes, in the same order, with the same scores.
 
 1. Pyramid (`levels`): the photo is doubled, then reduced to 5/6 until a side would be under 64 pixels.
    dlib/image_processing/scan_fhog_pyramid.h (create_fhog_pyramid), dlib/image_transforms/image_pyramid.h.

@@ -233,7 +233,7 @@ def _histograms(
     Returns:
         Shape (bottom - top, right - left, SENSITIVE), float32.
     """
-    # dlib's scalar code computes the columns from here on.
+    # Dlib's scalar code computes the columns from here on.
     lanes_end = 1 + max(visible_columns - 1, 0) // LANES * LANES
     first = max(1, left * CELL - CELL // 2)
     end = min(visible_columns, right * CELL + CELL // 2)

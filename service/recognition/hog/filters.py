@@ -1,6 +1,6 @@
 """Filters, thresholds and overlap rule of dlib's frontal face detector, read from the file in this package.
 
-dlib has them in its source code (dlib/image_processing/frontal_face_detector.h, Boost Software License 1.0,
+Dlib has them in its source code (dlib/image_processing/frontal_face_detector.h, Boost Software License 1.0,
 copyright Davis E. King). `python -m conversion.hog` exports them to the file.
 """
 

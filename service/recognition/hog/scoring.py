@@ -32,7 +32,7 @@ class Level:
     size: tuple[int, int]
     """Rows and columns, in pixels."""
     resampling: Resampling
-    """From the level before it; for the first level, from the photo."""
+    """Resampling from the level before it; for the first level, from the photo."""
     grid: WindowGrid
 
     def pixels_under(self, region: Region) -> Area:

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Acceptor:
-    """Accepts the connections of listening sockets and creates a protocol for each.
+    """Acceptor of connections on listening sockets, with a protocol for each connection.
 
     If all descriptors are in use, the oldest idle connection is closed. If no connection is idle, accepting pauses, and
     callers wait in the kernel's backlog until a connection is closed.

@@ -12,7 +12,7 @@ class _Watch(NamedTuple):
 
 
 class HangUps:
-    """Reports the end of a peer's input, and the end of its connection (epoll_ctl(2), EPOLLRDHUP and EPOLLHUP).
+    """Reports of the end of a peer's input, and of the end of its connection (epoll_ctl(2), EPOLLRDHUP and EPOLLHUP).
 
     asyncio detects either only when it reads, which back-pressure prevents. One epoll object serves all sockets, and is
     itself watched by the event loop.

@@ -15,7 +15,7 @@ from service.recognition.hog.windows import WindowGrid
 
 DETECTOR = hog_filters.load()
 FINEST = (73, 81)
-"""Sides of a window's box on the finest level; on all other levels they are larger. dlib measures from the centre of
+"""Sides of a window's box on the finest level; on all other levels they are larger. Dlib measures from the centre of
 one cell to that of another; left of the level it subtracts half a cell instead of adding it."""
 
 
