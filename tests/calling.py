@@ -1,6 +1,7 @@
 """HTTP client that sends the same bytes as the Nextcloud app."""
 
 import json
+import re
 import secrets
 import socket
 from collections.abc import Callable, Sequence
@@ -73,8 +74,13 @@ class Caller:
         return self.exchange(head, body, wait_for_100=b"Expect: 100-continue" in head, connection=connection)
 
     def metric(self, name: str) -> float:
-        """Sum of a metric over its labels, as `/metrics` reports it; 0 if it has no sample."""
-        families = text_string_to_metric_families(self.get("/metrics").body.decode())
+        """Sum of a metric over its labels, as `/metrics` reports it; 0 if its family has no sample.
+
+        Raises KeyError for a name of no family.
+        """
+        families = list(text_string_to_metric_families(self.get("/metrics").body.decode()))
+        if not any(re.fullmatch(f"{family.name}(_total|_sum|_count|_bucket)?", name) for family in families):
+            raise KeyError(name)
         return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
     def form(self, path: str, *parts: Part) -> tuple[bytes, bytes]:

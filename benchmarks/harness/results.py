@@ -89,7 +89,7 @@ class Key(_Frozen):
     """Identity of a figure. A part that is None or empty does not apply."""
 
     section: str
-    """parity, upstream's rule, accuracy, throughput, callers, stages, area, faces, roofline."""
+    """parity, accuracy, throughput, callers, stages, area, faces, roofline."""
     metric: str
     """One of `METRICS`."""
     stage: str = ""

@@ -17,7 +17,6 @@ from benchmarks.parity.comparison import Comparison, noted
 from benchmarks.parity.decoded_photos import Photo, decoded
 from benchmarks.parity.discrepancies import Discrepancy, cut_out
 from benchmarks.parity.stages import Stages
-from benchmarks.parity.upstream_rule import changed_verdicts
 from service.recognition.geometry import Rectangle
 from service.settings import ADVERTISED_AREA
 
@@ -117,8 +116,6 @@ class CorpusComparison:
         self.comparisons = {model: Comparison() for model in self.candidates if model in self.baseline.models}
         self._pixels = pixels.PixelDifferences()
         self._recall = MarkedFaceRecall(self.corpus.boxes or {})
-        self._changed = [0, 0]
-        """HOG verdicts of model 4: changed by upstream's overlap rule, and all."""
         self._recorded = [0, 0]
         """Photos with recorded pixels: all, and those now decoded to other pixels."""
         self._fallbacks: dict[int, int] = {}
@@ -156,11 +153,8 @@ class CorpusComparison:
         if pixels:
             self._recorded[0] += 1
             self._recorded[1] += pixels != photo.digest
-        if dlib is not None:
-            changed = changed_verdicts(dlib)
-            self._changed = [self._changed[0] + changed, self._changed[1] + len(dlib.models[4])]
-            if self.stages is not None:
-                self.stages.add(photo, dlib)
+        if dlib is not None and self.stages is not None:
+            self.stages.add(photo, dlib)
         for model, candidate in self.candidates.items():
             self._compare(photo, model, candidate, answers.get(model))
 
@@ -210,9 +204,6 @@ class CorpusComparison:
             result.note(
                 Key(section="parity", stage="recorded pixels", metric="photos differing"), self._recorded[1]
             )
-        if self._changed[1]:
-            result.note(Key(section="upstream's rule", metric="faces"), self._changed[1])
-            result.note(Key(section="upstream's rule", metric="verdicts differing"), self._changed[0])
 
     def discrepancies(self, *, crops: bool) -> list[Discrepancy]:
         """Largest differences for the report, with face crops if requested."""

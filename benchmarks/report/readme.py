@@ -9,7 +9,7 @@ END = "<!-- to here -->"
 
 OPPONENTS = {
     "library against dlib": ("the library", "dlib, in one process"),
-    "service against upstream": ("the service", "upstream's way: two processes of dlib"),
+    "service against upstream": ("the service", "upstream's two processes of dlib"),
     "service against remote": ("the service", "another service"),
 }
 """Names of both sides of a comparison in the README."""

@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks.report import history
 from benchmarks.report.page import page
-from tests import made_up_result
-from tests.made_up_result import rich
+from tests import synthetic_result
+from tests.synthetic_result import rich
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def browser() -> str:
 
 @pytest.fixture(scope="module")
 def report() -> str:
-    return page(rich(), made_up_result.discrepancies(made_up_result.HOSTILE, with_images=True))
+    return page(rich(), synthetic_result.discrepancies(synthetic_result.HOSTILE, with_images=True))
 
 
 def run(browser: str, folder: Path, document: str, *options: str) -> tuple[str, str]:
@@ -109,7 +109,7 @@ def test_the_page_makes_no_requests(browser: str, report: str, tmp_path: Path) -
 
 def test_the_policy_blocks_external_requests(browser: str, tmp_path: Path) -> None:
     """The page's content security policy blocks external requests, and the browser reports it."""
-    policy = re.search(r"<meta http-equiv[^>]*>", page(made_up_result.quick()))
+    policy = re.search(r"<meta http-equiv[^>]*>", page(synthetic_result.quick()))
     assert policy
     page_with_requests = (
         f'<!DOCTYPE html>{policy[0]}<img src="http://photos.invalid/a.jpg"><script>1</script>'

@@ -107,9 +107,11 @@ def _run(text: str, image: Image) -> None:
     registries = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith("PIP_") or name.endswith("_proxy")
+        if name.startswith("PIP_") or name.lower().endswith("_proxy")
     }
-    for certificates in filter(None, map(os.environ.get, CERTIFICATE_VARIABLES)):
+    given = (Path(os.environ.get(name) or "/") for name in CERTIFICATE_VARIABLES)
+    # requests and pip also accept a folder, which is of no use to the others.
+    for certificates in filter(Path.is_file, given):
         shutil.copy2(certificates, f"{image.root}{CERTIFICATES}")
         registries |= dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATES)
     inside = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", f"--root={image.root}"]

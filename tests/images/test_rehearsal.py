@@ -108,6 +108,8 @@ def test_answers_photos_as_its_user_from_a_read_only_tree(
     with closing(start(key, API_KEY="")) as container:
         user = container.image.stage.last("USER").split(":")[0]
         (face,) = _detect(container, portrait)[0].json["faces"]
+        stages = _info(container)["stages"]
+        assert {stage["engine"] for stage in stages.values()} == {"onnx", "compiled"}
         checked = container.run("python", "-m", "service.healthcheck")
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
         assert container.run("id", "-u").stdout == f"{user}\n"
@@ -130,6 +132,12 @@ def _detect(container: Container, *photos: bytes) -> list[Reply]:
     with ThreadPoolExecutor(CALLERS, initializer=container.enter_network) as threads:
         threads.submit(_wait_until_ready, caller, container).result()
         return list(threads.map(lambda photo: caller.post("/detect", caller.photo(photo)), photos))
+
+
+def _info(container: Container) -> Any:
+    """The answer of `/info`."""
+    with ThreadPoolExecutor(1, initializer=container.enter_network) as thread:
+        return thread.submit(Caller(5000).get, "/info").result().json
 
 
 def _wait_until_ready(caller: Caller, container: Container) -> None:

@@ -17,7 +17,7 @@ from service.recognition.faces import chips
 from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.geometry import Rectangle
 from service.settings import ADVERTISED_AREA
-from tests.unit.service.recognition import dlib_itself
+from tests.unit.service.recognition import dlib_reference
 
 SEARCHED_SIDE = 500
 """Pixels, the longer side of photos for face detection, since dlib's detector takes most of the time."""
@@ -34,7 +34,7 @@ def _faces(image: NDArray[np.uint8], state: np.random.Generator) -> list[Rectang
         side = box[2] - box[0]
         jitter = state.normal(0, 0.12 * side, (JITTERED, 4))
         faces += [Rectangle(*map(int, box + shift)) for shift in (np.zeros(4), *jitter)]
-    return faces + dlib_itself.jittered(state, image, JITTERED)
+    return faces + dlib_reference.jittered(state, image, JITTERED)
 
 
 def _check(photos: Iterable[Path], store: Path) -> int:
@@ -51,10 +51,10 @@ def _check(photos: Iterable[Path], store: Path) -> int:
         compared += len(faces)
         for name, find in landmarks.items():
             points = find(photo.image, faces)
-            expected = dlib_itself.points(store / "weights" / f"{name}.dat", photo.image, faces)
+            expected = dlib_reference.points(store / "weights" / f"{name}.dat", photo.image, faces)
             np.testing.assert_array_equal(points, expected, f"{name} in {photo.name}")
             cut = chips.cut(photo.image, points)
-            np.testing.assert_array_equal(cut, dlib_itself.chips(photo.image, points), photo.name)
+            np.testing.assert_array_equal(cut, dlib_reference.chips(photo.image, points), photo.name)
     return compared
 
 

@@ -1,5 +1,7 @@
 """Measurement of two checkouts: `python -m benchmarks.studies.process_cost --before FOLDER --now FOLDER [PHOTO ...]`.
 
+Each folder is a checkout with an environment in `.venv`; `models` is its model store unless FACE_STORE is set.
+
 First each side starts several times, one at a time: start to `/ready`, memory at idle, after 20 photos, and at the
 peak over photos of 0.1 to 8.3 megapixels. Then both services run at the same time and are measured alternately (before,
 now, before, now): latency of one caller, photos per second, CPU seconds, and small requests next to eight callers.

@@ -31,7 +31,7 @@ def test_encodable_text_escapes_lone_surrogates_within_its_limit() -> None:
 
 
 @pytest.mark.parametrize("style", list(FORMATTERS))
-def test_a_log_line_is_one_bounded_line_whatever_a_caller_sends(style: str) -> None:
+def test_a_log_line_of_any_text_is_one_bounded_line(style: str) -> None:
     forged = "photo\n2026-01-01 00:00:00,000 INFO service.web.access_log: GET / 200\x1b[2J" + "x" * 100_000
     record = logging.LogRecord("service", logging.WARNING, "", 0, "failed: %s", (forged,), None)
     line = FORMATTERS[style].format(record)

@@ -1,4 +1,4 @@
-"""The comparison detects every kind of difference; verdicts changed by upstream's overlap rule are counted."""
+"""The comparison detects every kind of difference."""
 
 import math
 from collections.abc import Callable
@@ -10,8 +10,6 @@ import pytest
 from benchmarks.harness.faces import AnsweredFace, matched, of_answer
 from benchmarks.harness.results import Result
 from benchmarks.parity.comparison import Comparison
-from benchmarks.parity.reference import Reference
-from benchmarks.parity.upstream_rule import changed_verdicts
 from service.recognition.geometry import Rectangle
 
 TRUTH = AnsweredFace(Rectangle(10, 20, 110, 120), 1.05, ((30, 40), (50, 60)), (0.25,) * 128)
@@ -105,17 +103,3 @@ def test_counts_an_unanswered_photo_and_its_faces() -> None:
     figures = {figure.key.name: figure.median for figure in result.figures}
     assert figures["parity/model 4/failed"] == 1
     assert figures["parity/model 4/faces"] == 1
-
-
-@pytest.mark.parametrize(
-    ("hog", "changed"),
-    [
-        (Rectangle(10, 20, 110, 120), 0),  # both confirm
-        (Rectangle(300, 300, 400, 400), 0),  # neither
-        (Rectangle(80, 90, 210, 220), 1),  # a corner shared: upstream takes it for a confirmation
-    ],
-)
-def test_counts_verdicts_changed_by_upstreams_overlap(hog: Rectangle, changed: int) -> None:
-    confirmed = hog == TRUTH.rectangle
-    judged = replace(TRUTH, confidence=1.05 if confirmed else 1.05 * 0.8)
-    assert changed_verdicts(Reference({1: (TRUTH,), 4: (judged,)}, (hog,), {})) == changed

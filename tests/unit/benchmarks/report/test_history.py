@@ -3,7 +3,7 @@
 import re
 
 from benchmarks.report.history import page
-from tests.made_up_result import HOSTILE, quick, rich
+from tests.synthetic_result import HOSTILE, quick, rich
 
 FIRST, SECOND, THIRD = "2026-01-05T10:00:00+00:00", "2026-02-05T10:00:00+02:00", "2026-03-05T10:00:00+00:00"
 

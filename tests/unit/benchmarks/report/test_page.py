@@ -10,8 +10,8 @@ from benchmarks.harness.results import Figure, Key, Result, Series, Verdict
 from benchmarks.report import plots
 from benchmarks.report.page import page
 from benchmarks.report.verdict import QUESTIONS
-from tests import made_up_result
-from tests.made_up_result import HOSTILE, quick, rich
+from tests import synthetic_result
+from tests.synthetic_result import HOSTILE, quick, rich
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -53,7 +53,7 @@ def banner(text: str) -> tuple[str, str]:
 
 @pytest.mark.not_quick
 def test_the_page_is_well_formed_and_self_contained() -> None:
-    parsed = Parsed(page(rich(), made_up_result.discrepancies(with_images=True)))
+    parsed = Parsed(page(rich(), synthetic_result.discrepancies(with_images=True)))
     assert not parsed.complaints
     assert not {"script", "link", "iframe", "object", "embed", "base"} & {tag for tag, _ in parsed.elements}
     references = [*parsed.having("src"), *parsed.having("href"), *parsed.having("xlink:href")]
@@ -74,7 +74,7 @@ def test_rendering_is_deterministic() -> None:
 def test_escapes_hostile_names() -> None:
     result = rich(processor=HOSTILE)
     result.verdicts.append(Verdict(gate=HOSTILE, question="same", status="red", says=HOSTILE))
-    text = page(result, made_up_result.discrepancies(HOSTILE, with_images=True))
+    text = page(result, synthetic_result.discrepancies(HOSTILE, with_images=True))
     parsed = Parsed(text)
     assert not parsed.complaints
     assert not parsed.having("onerror")
@@ -85,13 +85,13 @@ def test_escapes_hostile_names() -> None:
 def test_replaces_bytes_that_are_not_utf8_in_names() -> None:
     assert (
         "gr\N{REPLACEMENT CHARACTER}n.jpg"
-        in page(quick(), made_up_result.discrepancies("gr\udcfcn.jpg")).encode().decode()
+        in page(quick(), synthetic_result.discrepancies("gr\udcfcn.jpg")).encode().decode()
     )
 
 
 @pytest.mark.parametrize("with_images", [False, True])
 def test_shows_photos_only_on_request(with_images: bool) -> None:
-    text = page(quick(), made_up_result.discrepancies(with_images=with_images))
+    text = page(quick(), synthetic_result.discrepancies(with_images=with_images))
     assert ("<img" in text) == with_images
     assert ("base64" in text) == with_images
     assert "holiday.jpg" in text

@@ -36,7 +36,7 @@ def test_one_line_per_comparison() -> None:
     lines = made["speed"].splitlines()
     assert lines[0] == "A CPU, 2 cores; onnxruntime 1.32.0, dlib 20.0.1 without BLAS; 2026-01-02."
     assert (
-        "| model 4, 1.2 MP, 2 callers: the service | 3.1 ± 0.5 | upstream's way: two processes of dlib | 0.2 ± 0 "
+        "| model 4, 1.2 MP, 2 callers: the service | 3.1 ± 0.5 | upstream's two processes of dlib | 0.2 ± 0 "
         "| **15.5×** ± 2.5 | 500 / 3,000 |"
     ) in lines
 

@@ -54,11 +54,11 @@ ACTIONS: dict[str, Callable[[], object]] = {
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
 }
 
-LIES: dict[str, Callable[[], tuple[messages.Result, ipc.SealedMemory | None]]] = {
-    "lie: size": lambda: (messages.Pixels(40, 64), ipc.SealedMemory.of(b"few")),
-    "lie: none": lambda: (messages.Pixels(40, 64), None),
-    "lie: area": lambda: (messages.Pixels(1 << 40, 1 << 40), ipc.SealedMemory.of(b"few")),
-    "lie: kind": lambda: (decoding.Header(64, 40, "PNG"), None),
+MALFORMED: dict[str, Callable[[], tuple[messages.Result, ipc.SealedMemory | None]]] = {
+    "malformed: size": lambda: (messages.Pixels(40, 64), ipc.SealedMemory.of(b"few")),
+    "malformed: none": lambda: (messages.Pixels(40, 64), None),
+    "malformed: area": lambda: (messages.Pixels(1 << 40, 1 << 40), ipc.SealedMemory.of(b"few")),
+    "malformed: kind": lambda: (decoding.Header(64, 40, "PNG"), None),
 }
 
 _answer = child.answer
@@ -87,9 +87,9 @@ def answer(
     request: messages.Request, upload: ipc.SealedMemory, memory: limits.OwnMemory
 ) -> tuple[messages.Result, ipc.SealedMemory | None]:
     end = upload.read(max(request.size - 20, 0), min(request.size, 20))
-    lie = end.rpartition(b"#")[2].decode("latin-1")
-    if request.header is not None and lie in LIES:
-        return LIES[lie]()
+    reply = end.rpartition(b"#")[2].decode("latin-1")
+    if request.header is not None and reply in MALFORMED:
+        return MALFORMED[reply]()
     return _answer(request, upload, memory)
 
 

@@ -51,10 +51,10 @@ def test_a_transient_fault_is_retried(
         ("abort", "SIGABRT", "ended with SIGABRT"),
         ("exit", "exit status 7", "ended with exit status 7"),
         ("bomb", "memory limit", "far more memory"),
-        ("lie: size", "malformed reply", "cannot be right"),
-        ("lie: none", "malformed reply", "cannot be right"),
-        ("lie: area", "malformed reply", "cannot be right"),
-        ("lie: kind", "malformed reply", "cannot be right"),
+        ("malformed: size", "malformed reply", "cannot be right"),
+        ("malformed: none", "malformed reply", "cannot be right"),
+        ("malformed: area", "malformed reply", "cannot be right"),
+        ("malformed: kind", "malformed reply", "cannot be right"),
     ],
 )
 def test_a_repeated_fault_refuses_the_image(

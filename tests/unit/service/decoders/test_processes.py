@@ -134,7 +134,7 @@ def test_no_descriptor_is_left_open(
     encode: Encode, runner: asyncio.Runner, planted: DecoderPool, planted_server: ForkServer
 ) -> None:
     async def requests() -> None:
-        for action in ("segfault", "lie: size", "lie: area", "exit", "kill"):
+        for action in ("segfault", "malformed: size", "malformed: area", "exit", "kill"):
             with pytest.raises((decoding.UndecodableImage, MemoryError)):
                 await decoded(planted, encode("PNG") + f"#{action}".encode())
         await asyncio.gather(*(decoded(planted, encode("PNG")) for _ in range(5)))

@@ -12,7 +12,7 @@ import pytest
 from service import ipc
 from service.ipc import channel
 from service.ipc.channel import MAXIMUM_HEAD, PREFIX, Channel, Message
-from tests.unit.service.stories import run, settle
+from tests.unit.service.coroutines import run_async, settle
 
 
 def descriptors() -> int:
@@ -60,7 +60,7 @@ def test_messages_arrive_intact_and_in_order() -> None:
         there.channel.close()
 
     before = descriptors()
-    run(story)
+    run_async(story)
     assert descriptors() == before
 
 
@@ -79,7 +79,7 @@ def test_a_full_socket_keeps_the_order_while_its_reader_is_slow() -> None:
         sender.channel.close()
         await receiver.closed.wait()
 
-    run(story)
+    run_async(story)
 
 
 def test_memory_that_waits_for_room_is_sent() -> None:
@@ -97,7 +97,7 @@ def test_memory_that_waits_for_room_is_sent() -> None:
         sender.channel.close()
         receiver.channel.close()
 
-    run(story)
+    run_async(story)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_invalid_packets_end_the_connection(packets: list[bytes], caplog: pytest
             assert (end.messages.empty(), end.times_closed) == (True, 1)
             assert its.recv(1) == b""
 
-    run(story)
+    run_async(story)
     assert "the connection to another process is ended" in caplog.text
 
 
@@ -145,7 +145,7 @@ def test_a_descriptor_in_the_wrong_place_ends_the_connection_and_is_closed(place
             assert end.messages.empty()
 
     before = descriptors()
-    run(story)
+    run_async(story)
     assert descriptors() == before
 
 
@@ -159,7 +159,7 @@ def test_messages_sent_before_the_end_arrive() -> None:
         there.channel.send(b"too late")  # of no effect, and no error
         assert (here.times_closed, there.times_closed) == (0, 1)
 
-    run(story)
+    run_async(story)
 
 
 def test_messages_of_a_peer_with_unread_packets_arrive() -> None:
@@ -172,7 +172,7 @@ def test_messages_of_a_peer_with_unread_packets_arrive() -> None:
         await end.closed.wait()
         assert end.messages.get_nowait().head == b"last words"
 
-    run(story)
+    run_async(story)
 
 
 def test_sending_to_a_peer_that_is_gone_is_reported_by_the_reader() -> None:
@@ -188,7 +188,7 @@ def test_sending_to_a_peer_that_is_gone_is_reported_by_the_reader() -> None:
         await settle()
         assert end.times_closed == 1
 
-    run(story)
+    run_async(story)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ETOOMANYREFS, errno.ENOBUFS])
@@ -207,7 +207,7 @@ def test_a_message_that_cannot_be_sent_ends_the_connection(
         await there.closed.wait()
         assert here.times_closed == 1
 
-    run(story)
+    run_async(story)
     assert os.strerror(number) in caplog.text
 
 
@@ -227,7 +227,7 @@ def test_a_message_that_cannot_be_processed_ends_the_connection(
             its.send(PREFIX.pack(0) + b"head")
             await closed.wait()
 
-    run(story)
+    run_async(story)
     assert "planted" in caplog.text
     assert any(record.levelno == logging.ERROR and record.exc_info for record in caplog.records)
 
@@ -244,7 +244,7 @@ def test_nothing_is_called_after_close() -> None:
             await settle()
             assert (end.messages.empty(), end.times_closed) == (True, 0)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_receiver_may_close_in_the_middle_of_messages() -> None:
@@ -263,7 +263,7 @@ def test_a_receiver_may_close_in_the_middle_of_messages() -> None:
             await settle()
         assert came == [b"one"]
 
-    run(story)
+    run_async(story)
 
 
 @pytest.mark.parametrize(("head", "body"), [(MAXIMUM_HEAD + 1, 0), (1, channel.MAXIMUM_BODY + 1)])
@@ -276,4 +276,4 @@ def test_a_message_over_the_limits_is_an_error_of_its_sender(head: int, body: in
         await there.closed.wait()
         assert there.messages.empty()
 
-    run(story)
+    run_async(story)

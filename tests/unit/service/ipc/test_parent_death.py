@@ -70,7 +70,7 @@ def test_a_child_ends_with_the_thread_that_started_it() -> None:
 
 def test_a_child_whose_parent_is_gone_ends_at_once() -> None:
     not_the_parent = os.getpid() + 1
-    script = f"from service import ipc; ipc.end_with_parent({not_the_parent}); print('goes on')"
+    script = f"from service import ipc; ipc.end_with_parent({not_the_parent}); print('continues')"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=PATIENCE)
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, b"", b"")
 

@@ -35,7 +35,7 @@ def _held(by: str) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, asks glibc")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and statistics of glibc")
 def test_returns_large_blocks_to_the_system() -> None:
     assert _held("yes") < 20_000
     assert _held("no") > 100_000, "glibc returns them by default: service.memory.heap can be deleted"

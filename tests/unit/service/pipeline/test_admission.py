@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from service.pipeline.admission import Budget
-from tests.unit.service.stories import run, settle
+from tests.unit.service.coroutines import run_async, settle
 
 
 @asynccontextmanager
@@ -37,7 +37,7 @@ def test_requests_are_granted_in_order_of_arrival() -> None:
         assert order == ["first", "large", "small"]
         assert budget.granted == 9
 
-    run(story)
+    run_async(story)
 
 
 def test_more_than_the_total_is_granted_alone() -> None:
@@ -56,7 +56,7 @@ def test_more_than_the_total_is_granted_alone() -> None:
         await after
         assert budget.granted == 1
 
-    run(story)
+    run_async(story)
 
 
 def test_a_cancelled_request_lets_the_next_one_pass() -> None:
@@ -71,7 +71,7 @@ def test_a_cancelled_request_lets_the_next_one_pass() -> None:
         assert large.cancelled()
         assert (budget.waiting, budget.granted) == (0, 10)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_request_cancelled_when_granted_releases_its_units() -> None:
@@ -92,7 +92,7 @@ def test_a_request_cancelled_when_granted_releases_its_units() -> None:
             assert leaving.cancelled()
             assert (budget.waiting, budget.granted) == (0, 1)
 
-    run(story)
+    run_async(story)
 
 
 def test_random_requests_and_cancellations_keep_the_bound_and_starve_none() -> None:
@@ -126,4 +126,4 @@ def test_random_requests_and_cancellations_keep_the_bound_and_starve_none() -> N
             assert {type(result) for result in results} <= {type(None), asyncio.CancelledError}
             assert (budget.granted, budget.waiting) == (0, 0)
 
-    run(story)
+    run_async(story)

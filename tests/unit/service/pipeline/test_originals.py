@@ -13,7 +13,7 @@ from service.pipeline import originals
 from service.pipeline.admission import Budget
 from service.pipeline.originals import MAXIMUM_ORIGINALS, Originals, digest
 from service.pipeline.queue import Queue
-from tests.unit.service.stories import run
+from tests.unit.service.coroutines import run_async
 
 SIDE = 10
 BYTES = 3 * SIDE * SIDE
@@ -64,7 +64,7 @@ def test_held_originals_count_as_granted_and_are_read_only() -> None:
         await kept(held, budget, b"a")  # decoded twice, by photos in progress at the same time
         assert (budget.granted, held.bytes_held) == (2 * BYTES, 2 * BYTES)
 
-    run(story)
+    run_async(story)
 
 
 def test_memory_of_idle_originals_is_reclaimed_at_once() -> None:
@@ -83,7 +83,7 @@ def test_memory_of_idle_originals_is_reclaimed_at_once() -> None:
         assert (held.bytes_held, budget.granted) == (0, 100 * BYTES)
         assert not held.refresh(b"a")
 
-    run(story)
+    run_async(story)
 
 
 def test_nothing_is_evicted_for_a_photo_that_would_wait_anyway() -> None:
@@ -99,7 +99,7 @@ def test_nothing_is_evicted_for_a_photo_that_would_wait_anyway() -> None:
         await asking
         assert (held.bytes_held, budget.granted) == (0, 4 * BYTES)
 
-    run(story)
+    run_async(story)
 
 
 def test_an_original_with_readers_is_not_evicted() -> None:
@@ -126,7 +126,7 @@ def test_an_original_with_readers_is_not_evicted() -> None:
         assert queue.memory.granted == 0
         queue.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_the_number_of_originals_is_bounded() -> None:
@@ -138,7 +138,7 @@ def test_the_number_of_originals_is_bounded() -> None:
         assert held_keys(held, *keys) == keys[2:]
         assert budget.granted == held.bytes_held == MAXIMUM_ORIGINALS * BYTES
 
-    run(story)
+    run_async(story)
 
 
 def test_an_original_that_leaves_no_room_for_its_reader_is_not_held() -> None:
@@ -150,7 +150,7 @@ def test_an_original_that_leaves_no_room_for_its_reader_is_not_held() -> None:
         await budget.take(BYTES)
         assert held.keep(b"a", pixels(), reader_bytes=BYTES) == BYTES
 
-    run(story)
+    run_async(story)
 
 
 def test_an_idle_original_expires_and_releases_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_an_idle_original_expires_and_releases_its_memory(monkeypatch: pytest.Mo
         await given_back(budget)
         assert held.bytes_held == 0
 
-    run(story)
+    run_async(story)
 
 
 def test_use_postpones_expiry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +188,7 @@ def test_use_postpones_expiry(monkeypatch: pytest.MonkeyPatch) -> None:
             await asyncio.sleep(0.01)
         assert held_keys(held, b"a", b"b") == [b"a"]
 
-    run(story)
+    run_async(story)
 
 
 def test_random_photos_keep_the_bound_and_leak_nothing() -> None:
@@ -248,4 +248,4 @@ def test_random_photos_keep_the_bound_and_leak_nothing() -> None:
         await queue.memory.take(queue.memory.total)
         assert held.bytes_held == 0
 
-    run(story)
+    run_async(story)

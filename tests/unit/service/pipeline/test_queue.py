@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from service.pipeline.queue import Queue, TimeLimitExceeded
-from tests.unit.service.stories import run
+from tests.unit.service.coroutines import run_async
 
 Result = TypeVar("Result")
 
@@ -32,7 +32,7 @@ def test_results_and_exceptions_reach_their_caller() -> None:
             await in_place(queue, lambda: 1 // 0)
         queue.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_concurrency_is_bounded_and_all_work_runs() -> None:
@@ -55,7 +55,7 @@ def test_concurrency_is_bounded_and_all_work_runs() -> None:
         assert most == 3
         queue.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_work_cancelled_while_waiting_never_runs() -> None:
@@ -75,7 +75,7 @@ def test_work_cancelled_while_waiting_never_runs() -> None:
         assert ran == ["patient"]
         queue.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
@@ -98,7 +98,7 @@ def test_an_abandoned_photo_keeps_its_place_until_its_thread_ends() -> None:
         assert order == ["abandoned", "following"]
         queue.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_a_caller_that_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_once() -> None:
@@ -122,7 +122,7 @@ def test_a_caller_that_hangs_up_behind_an_abandoned_photo_frees_its_upload_at_on
         gate.set()
         queue.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_the_time_limit_excludes_waiting_for_a_place() -> None:
@@ -139,7 +139,7 @@ def test_the_time_limit_excludes_waiting_for_a_place() -> None:
         assert await second == "answered"
         queue.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_photos_wait_for_memory_and_keep_it_until_their_thread_ends() -> None:
@@ -163,7 +163,7 @@ def test_photos_wait_for_memory_and_keep_it_until_their_thread_ends() -> None:
         assert (queue.memory.granted, queue.places.granted) == (0, 0)
         queue.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_a_request_cancelled_while_waiting_for_memory_releases_its_place() -> None:
@@ -182,7 +182,7 @@ def test_a_request_cancelled_while_waiting_for_memory_releases_its_place() -> No
         await first
         queue.close()
 
-    run(story)
+    run_async(story)
 
 
 @pytest.mark.parametrize("outcome", ["done", "failed", "abandoned"])
@@ -208,7 +208,7 @@ def test_kept_bytes_stay_granted(outcome: str) -> None:
         assert (queue.memory.granted, queue.places.granted) == (30, 0)
         queue.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_work_cancelled_between_threads_stops() -> None:
@@ -229,7 +229,7 @@ def test_work_cancelled_between_threads_stops() -> None:
         assert (order, queue.memory.granted) == (["next"], 0)
         queue.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_every_thread_runs_before_the_first_photo() -> None:

@@ -11,7 +11,7 @@ from service.ipc.channel import Channel, Message
 from service.messages import Begun, from_worker
 from service.supervision import Dispatch, Job, Refused
 from service.supervision.deaths import Death
-from tests.unit.service.stories import settle
+from tests.unit.service.coroutines import settle
 from tests.unit.service.supervision.peer import Peer
 
 CRASH = Death("SIGSEGV")

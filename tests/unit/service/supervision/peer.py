@@ -19,7 +19,7 @@ from service.messages import (
     StatusRequest,
     from_web,
 )
-from tests.unit.service.stories import settle
+from tests.unit.service.coroutines import settle
 
 
 class Received(NamedTuple):

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from service.supervision import Job, Supervisor, WorkerProcess
-from tests.unit.service.stories import settle
+from tests.unit.service.coroutines import settle
 from tests.unit.service.supervision.peer import Worker
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from service.supervision import dispatch
 from service.supervision.deaths import Death
-from tests.unit.service.stories import run, settle
+from tests.unit.service.coroutines import run_async, settle
 from tests.unit.service.supervision.dispatched import CRASH, NAME, DispatchScenario, refusal
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leaks")
@@ -43,7 +43,7 @@ def test_photos_in_progress_at_a_death_are_resent_alone_and_first() -> None:
         assert [await answer for answer in answers] == [b"a", b"b", b"{}", b"{}", b"{}"]
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_suspect_waits_for_the_end_of_all_others() -> None:
@@ -66,7 +66,7 @@ def test_a_suspect_waits_for_the_end_of_all_others() -> None:
         await asyncio.gather(suspect, other, *later)
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_the_photo_that_is_alone_at_a_second_death_is_refused(caplog: pytest.LogCaptureFixture) -> None:
@@ -88,7 +88,7 @@ def test_the_photo_that_is_alone_at_a_second_death_is_refused(caplog: pytest.Log
         assert await harmless == b"harmless"
         await service.end(peer)
 
-    run(story)
+    run_async(story)
     (line,) = caplog.text.splitlines()
     for detail in ("7 bytes", "JPEG, 640 x 480", "SIGSEGV"):
         assert detail in line
@@ -111,7 +111,7 @@ def test_a_death_before_any_photo_is_in_progress_makes_all_of_them_suspects() ->
         await asyncio.gather(*answers)
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_out_of_memory_is_refused_after_a_low_memory_worker() -> None:
@@ -137,7 +137,7 @@ def test_out_of_memory_is_refused_after_a_low_memory_worker() -> None:
         assert service.replaced == 0  # each was of the right size
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_low_memory_worker_is_replaced_after_its_answer() -> None:
@@ -161,7 +161,7 @@ def test_a_low_memory_worker_is_replaced_after_its_answer() -> None:
         await waits
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_worker_with_the_wrong_settings_is_replaced() -> None:
@@ -185,7 +185,7 @@ def test_a_worker_with_the_wrong_settings_is_replaced() -> None:
         assert service.replaced == 2
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_crash_of_a_low_memory_worker_blames_the_image() -> None:
@@ -199,7 +199,7 @@ def test_a_crash_of_a_low_memory_worker_blames_the_image() -> None:
         assert (await refusal(large))[0] == 415
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_unrelated_kills_blame_a_photo_after_maximum_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +229,7 @@ def test_unrelated_kills_blame_a_photo_after_maximum_deaths(monkeypatch: pytest.
         await asyncio.gather(*pair[1:])
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_deaths_before_the_warm_up_blame_no_photo() -> None:
@@ -248,4 +248,4 @@ def test_deaths_before_the_warm_up_blame_no_photo() -> None:
         await asyncio.gather(*answers)
         await service.end(peer)
 
-    run(story)
+    run_async(story)

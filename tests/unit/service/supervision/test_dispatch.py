@@ -8,7 +8,7 @@ import pytest
 from service.ipc import SealedMemory
 from service.messages import Cancelled, Faulted, RefusedPhoto
 from service.supervision import NeverReady, WorkerFault, dispatch
-from tests.unit.service.stories import run, settle
+from tests.unit.service.coroutines import run_async, settle
 from tests.unit.service.supervision.dispatched import CRASH, NAME, DispatchScenario, job, refusal
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leaks")
@@ -31,7 +31,7 @@ def test_photos_are_sent_in_order_of_arrival_with_all_their_bytes() -> None:
         assert [await answer for answer in (*answers, known)] == [b"first", b"second", b"third"]
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_unanswered_photos_do_not_exceed_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_unanswered_photos_do_not_exceed_the_window(monkeypatch: pytest.MonkeyPa
         await asyncio.gather(*answers)
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_outcomes_reach_the_caller() -> None:
@@ -75,7 +75,7 @@ def test_outcomes_reach_the_caller() -> None:
             await given_up
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_hang_up_removes_a_waiting_photo() -> None:
@@ -93,7 +93,7 @@ def test_a_hang_up_removes_a_waiting_photo() -> None:
         await stays
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_photo_cancelled_at_the_moment_of_sending_is_not_sent() -> None:
@@ -109,7 +109,7 @@ def test_a_photo_cancelled_at_the_moment_of_sending_is_not_sent() -> None:
         await stays
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 @pytest.mark.parametrize("begun", [True, False])
@@ -132,7 +132,7 @@ def test_a_cancelled_photo_counts_until_its_processing_ends(
         await stays
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_cancelled_photo_is_not_resent() -> None:
@@ -154,7 +154,7 @@ def test_a_cancelled_photo_is_not_resent() -> None:
         assert len(service.resent) == 1
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_an_answer_after_its_caller_has_hung_up_is_dropped() -> None:
@@ -169,7 +169,7 @@ def test_an_answer_after_its_caller_has_hung_up_is_dropped() -> None:
         await settle()
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_hang_up_between_two_workers_removes_the_photo() -> None:
@@ -186,7 +186,7 @@ def test_a_hang_up_between_two_workers_removes_the_photo() -> None:
         assert service.resent == []
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_fail_ends_present_and_later_photos() -> None:
@@ -203,7 +203,7 @@ def test_fail_ends_present_and_later_photos() -> None:
                 await answer
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_photo_without_a_memory_file_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +225,7 @@ def test_a_photo_without_a_memory_file_waits_for_one(monkeypatch: pytest.MonkeyP
         await asyncio.gather(first, *rest)
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_photo_without_a_memory_file_is_refused_where_none_will_be_freed(
@@ -246,7 +246,7 @@ def test_a_photo_without_a_memory_file_is_refused_where_none_will_be_freed(
         await later
         await service.end(peer)
 
-    run(story)
+    run_async(story)
 
 
 def no_memory_file(*_: object) -> SealedMemory:
@@ -267,4 +267,4 @@ def test_the_bytes_of_a_photo_are_held_once() -> None:
         await answer
         await service.end(peer)
 
-    run(story)
+    run_async(story)

@@ -9,7 +9,7 @@ import pytest
 from service.messages import CannotStart
 from service.supervision import NeverReady, Refused
 from service.supervision.supervisor import MAXIMUM_BLAMED_PHOTOS, MAXIMUM_FAILED_STARTS
-from tests.unit.service.stories import run, settle
+from tests.unit.service.coroutines import run_async, settle
 from tests.unit.service.supervision.supervised import SupervisorScenario
 
 
@@ -36,7 +36,7 @@ def test_consecutive_failed_starts_end_the_service(caplog: pytest.LogCaptureFixt
             assert pause >= 0.01 * 2**number
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_a_successful_start_resets_the_count() -> None:
@@ -50,7 +50,7 @@ def test_a_successful_start_resets_the_count() -> None:
         assert it.failures == []
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_a_first_worker_that_cannot_start_ends_the_service_at_once() -> None:
@@ -66,7 +66,7 @@ def test_a_first_worker_that_cannot_start_ends_the_service_at_once() -> None:
         assert len(it.starts) == 1
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_a_worker_that_cannot_start_later_counts_as_a_failed_start(caplog: pytest.LogCaptureFixture) -> None:
@@ -95,7 +95,7 @@ def test_a_worker_that_cannot_start_later_counts_as_a_failed_start(caplog: pytes
         assert "the device is gone" in reason
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)
     assert "the device is away" in caplog.text
 
 
@@ -110,7 +110,7 @@ def test_a_process_that_cannot_be_started_is_a_failed_start() -> None:
         assert it.supervisor.restarts["not started: Resource temporarily unavailable"] >= 1
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_a_death_without_a_photo_counts_as_a_failed_start() -> None:
@@ -129,7 +129,7 @@ def test_a_death_without_a_photo_counts_as_a_failed_start() -> None:
         await settle()
         assert it.failures == ["the worker process died at 5 starts in a row (SIGSEGV)"]
 
-    run(story)
+    run_async(story)
 
 
 def test_consecutive_blamed_photos_end_the_service() -> None:
@@ -159,4 +159,4 @@ def test_consecutive_blamed_photos_end_the_service() -> None:
         with pytest.raises(NeverReady):
             await it.supervisor.networks_loaded()
 
-    run(story)
+    run_async(story)

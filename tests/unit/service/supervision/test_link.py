@@ -12,7 +12,7 @@ from service.messages import CannotStart, StatusReport, WorkerStatus
 from service.supervision import Dispatch, Job, deaths, link
 from service.supervision.deaths import MALFORMED, STUCK, UNENDED, Death
 from service.supervision.link import Link
-from tests.unit.service.stories import run, settle
+from tests.unit.service.coroutines import run_async, settle
 from tests.unit.service.supervision.peer import Worker
 
 STATUS = WorkerStatus(metrics="face_faces_total 1.0\n", stages=None, restrictions={})
@@ -56,7 +56,7 @@ def test_a_worker_gets_photos_as_soon_as_its_networks_are_loaded() -> None:
         it.worker.die(-11)
         assert await it.running == Death("SIGSEGV")
 
-    run(story)
+    run_async(story)
 
 
 def test_the_reason_of_a_failed_start_arrives_despite_unread_messages() -> None:
@@ -73,7 +73,7 @@ def test_the_reason_of_a_failed_start_arrives_despite_unread_messages() -> None:
         assert it.link.refusal == "no such device: naïve"
         assert await asking is None
 
-    run(story)
+    run_async(story)
 
 
 def test_a_status_arrives() -> None:
@@ -90,7 +90,7 @@ def test_a_status_arrives() -> None:
         await it.running
         assert await first is None
 
-    run(story)
+    run_async(story)
 
 
 def test_a_status_request_times_out() -> None:
@@ -104,7 +104,7 @@ def test_a_status_request_times_out() -> None:
         it.worker.die(0)
         await it.running
 
-    run(story)
+    run_async(story)
 
 
 def test_the_status_of_an_exited_worker_is_none() -> None:
@@ -118,7 +118,7 @@ def test_the_status_of_an_exited_worker_is_none() -> None:
         it.worker.die(0)
         await it.running
 
-    run(story)
+    run_async(story)
 
 
 def test_a_death_ends_a_status_request_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_a_death_ends_a_status_request_at_once(monkeypatch: pytest.MonkeyPatch) 
         it.worker.die(-9)
         await it.running
 
-    run(story)
+    run_async(story)
 
 
 def test_closing_ends_a_status_request_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_closing_ends_a_status_request_at_once(monkeypatch: pytest.MonkeyPatch) 
         it.link.close()
         assert (await it.running).cause == "exit status 0"
 
-    run(story)
+    run_async(story)
 
 
 @pytest.mark.usefixtures("short_timeouts")
@@ -163,7 +163,7 @@ def test_an_earlier_oom_kill_is_attributed_to_another_process(
         it.worker.die(-9)
         assert await it.running == Death("SIGKILL", unrelated=True)
 
-    run(story)
+    run_async(story)
 
 
 @pytest.mark.usefixtures("short_timeouts")
@@ -183,7 +183,7 @@ def test_a_stuck_worker_is_killed() -> None:
         answer.cancel()
         await settle()
 
-    run(story)
+    run_async(story)
 
 
 @pytest.mark.usefixtures("short_timeouts")
@@ -196,7 +196,7 @@ def test_a_worker_that_answers_is_not_stuck() -> None:
         it.worker.die(-6)
         assert await it.running == Death("SIGABRT")
 
-    run(story)
+    run_async(story)
 
 
 @pytest.mark.usefixtures("short_timeouts")
@@ -207,7 +207,7 @@ def test_a_worker_that_stays_without_a_connection_is_killed() -> None:
         assert await it.running == UNENDED
         assert it.worker.kills == 1
 
-    run(story)
+    run_async(story)
 
 
 def _no_json(worker: Worker) -> None:
@@ -236,7 +236,7 @@ def test_an_invalid_message_kills_the_worker(
         assert await it.running == MALFORMED
         assert it.worker.kills == 1
 
-    run(story)
+    run_async(story)
     assert "it sent an invalid message" in caplog.text
 
 
@@ -246,4 +246,4 @@ def test_an_invalid_packet_ends_the_worker() -> None:
         it.worker.channel._connection.send(PREFIX.pack(2**50))
         assert (await it.running).cause == "exit status 0"
 
-    run(story)
+    run_async(story)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.supervision import Refused
-from tests.unit.service.stories import run
+from tests.unit.service.coroutines import run_async
 from tests.unit.service.supervision.supervised import SupervisorScenario
 
 
@@ -37,7 +37,7 @@ def test_out_of_memory_retries_a_photo_in_a_low_memory_worker() -> None:
         assert it.supervisor.restarts == {"out of memory": 3}
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_a_low_memory_worker_is_replaced_after_its_answer() -> None:
@@ -63,4 +63,4 @@ def test_a_low_memory_worker_is_replaced_after_its_answer() -> None:
         assert it.supervisor.restarts["SIGSEGV"] == 1
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)

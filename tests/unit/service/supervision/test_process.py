@@ -15,7 +15,7 @@ from service.ipc.channel import Channel, Message
 from service.messages import ENGINE_FAILED
 from service.supervision import launch_worker
 from service.supervision.process import LOW_MEMORY_SETTINGS
-from tests.unit.service.stories import run
+from tests.unit.service.coroutines import run_async
 
 LONG = 20.0
 """Time that a thread computes."""
@@ -40,7 +40,7 @@ def test_the_status_of_a_process() -> None:
             assert await process.ended() == status
             process.connection.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_a_worker_has_its_connection_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ socket.socket(fileno=int(sys.argv[1])).send(PREFIX.pack(0) + names)
             await closed.wait()
             assert await process.ended() == 0
 
-    run(story)
+    run_async(story)
 
 
 def test_a_command_that_cannot_be_run_leaves_no_descriptor() -> None:
@@ -80,7 +80,7 @@ def test_a_command_that_cannot_be_run_leaves_no_descriptor() -> None:
 
 
 @pytest.mark.not_quick
-def test_a_worker_ends_at_once_whatever_its_threads_compute() -> None:
+def test_a_worker_ends_at_once_while_its_threads_compute() -> None:
     script = f"""
 import asyncio, time
 from service.early_exit import exit_now
@@ -101,4 +101,4 @@ exit_now(assembly.run(None, None, None, None))
             assert await process.ended() == ENGINE_FAILED
         process.connection.close()
 
-    run(story)
+    run_async(story)

@@ -9,7 +9,7 @@ import pytest
 from service.messages import StatusReport, WorkerStatus
 from service.supervision import NeverReady, NotReady, link, supervisor
 from service.supervision.link import Link
-from tests.unit.service.stories import run, settle
+from tests.unit.service.coroutines import run_async, settle
 from tests.unit.service.supervision.supervised import SupervisorScenario
 
 
@@ -32,7 +32,7 @@ def test_readiness_from_start_to_close() -> None:
         assert worker.closed.is_set()
         assert (it.failures, it.supervisor.restarts.total(), len(it.starts)) == ([], 0, 1)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_worker_that_dies_is_replaced_at_once_and_its_photo_is_answered(
@@ -54,7 +54,7 @@ def test_a_worker_that_dies_is_replaced_at_once_and_its_photo_is_answered(
         assert (it.supervisor.restarts, it.supervisor.resent) == ({"SIGSEGV": 1}, {"SIGSEGV": 1})
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)
     assert "the worker process died (SIGSEGV); another one is started" in caplog.text
 
 
@@ -68,7 +68,7 @@ def test_closing_ends_a_backoff_pause(monkeypatch: pytest.MonkeyPatch) -> None:
         await it.supervisor.close()
         assert len(it.starts) == 1
 
-    run(story)
+    run_async(story)
 
 
 def test_closing_ends_a_starting_worker() -> None:
@@ -79,7 +79,7 @@ def test_closing_ends_a_starting_worker() -> None:
         assert worker.closed.is_set()
         assert it.failures == []
 
-    run(story)
+    run_async(story)
 
 
 def test_a_stuck_worker_does_not_hold_up_closing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_a_stuck_worker_does_not_hold_up_closing(monkeypatch: pytest.MonkeyPatch
         await it.supervisor.close()
         assert worker.kills == 1
 
-    run(story)
+    run_async(story)
 
 
 def test_status_falls_back_to_the_last_known_one() -> None:
@@ -112,7 +112,7 @@ def test_status_falls_back_to_the_last_known_one() -> None:
             assert await it.supervisor.status() == status
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_supervision_that_fails_ends_the_service(
@@ -131,7 +131,7 @@ def test_supervision_that_fails_ends_the_service(
         assert "can't start new thread" in it.failures[0]
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)
     assert "the supervision of the worker process failed" in caplog.text
 
 
@@ -156,7 +156,7 @@ def test_photos_of_many_callers_survive_many_deaths() -> None:
         assert it.supervisor.restarts.keys() == {"SIGTERM"}
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)
 
 
 def test_a_worker_that_does_not_answer_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,4 +172,4 @@ def test_a_worker_that_does_not_answer_is_not_ready(monkeypatch: pytest.MonkeyPa
             await it.supervisor.check_answering()
         await it.supervisor.close()
 
-    run(story)
+    run_async(story)

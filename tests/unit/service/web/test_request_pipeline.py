@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.web.request_pipeline import CallerGone, cancelled_on_hang_up
-from tests.unit.service.stories import run
+from tests.unit.service.coroutines import run_async
 
 
 def test_passes_results_and_exceptions_on() -> None:
@@ -17,7 +17,7 @@ def test_passes_results_and_exceptions_on() -> None:
         with pytest.raises(ZeroDivisionError):
             await cancelled_on_hang_up(failing, hung_up)
 
-    run(story)
+    run_async(story)
 
 
 def test_cancels_the_work_when_the_caller_hangs_up() -> None:
@@ -32,4 +32,4 @@ def test_cancels_the_work_when_the_caller_hangs_up() -> None:
         await asyncio.wait([work])
         assert work.cancelled()
 
-    run(story)
+    run_async(story)

@@ -33,7 +33,7 @@ from service.messages import (
 from service.settings import Settings
 from service.worker.assembly import worker_parts
 from service.worker.serving import WorkerParts, serve
-from tests.unit.service.stories import run, settle
+from tests.unit.service.coroutines import run_async, settle
 
 if TYPE_CHECKING:
     from service.decoders.handle import ForkServer
@@ -126,7 +126,7 @@ def test_a_photo_is_begun_and_answered(worker: Worker, png: bytes) -> None:
             web.channel.close()
             assert await web.serving == 0
 
-    run(story)
+    run_async(story)
 
 
 def test_a_photo_cancelled_before_its_first_step_is_reported(worker: Worker, png: bytes) -> None:
@@ -144,7 +144,7 @@ def test_a_photo_cancelled_before_its_first_step_is_reported(worker: Worker, png
             web.post(4, png)
             assert (await web.next())[0] == Begun(number=4, format="PNG", width=64, height=48)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_photo_cancelled_in_a_thread_is_reported_when_the_thread_ends(
@@ -163,7 +163,7 @@ def test_a_photo_cancelled_in_a_thread_is_reported_when_the_thread_ends(
             recognizer.gate.set()
             assert await web.next() == (Cancelled(number=1), b"")
 
-    run(story)
+    run_async(story)
 
 
 def test_photos_that_wait_for_a_warm_up_that_fails_have_no_answer(
@@ -183,7 +183,7 @@ def test_photos_that_wait_for_a_warm_up_that_fails_have_no_answer(
             assert web.has_nothing()
             assert await web.serving == 1
 
-    run(story)
+    run_async(story)
 
 
 def test_a_status_is_reported_in_every_state(worker: Worker, recognizer: SteeredRecognizer) -> None:
@@ -203,7 +203,7 @@ def test_a_status_is_reported_in_every_state(worker: Worker, recognizer: Steered
             assert status.stages["cnn_detections"].provider == "test"
             assert "face_faces_total 0.0" in status.metrics
 
-    run(story)
+    run_async(story)
 
 
 def _no_json(web: Web, png: bytes) -> None:
@@ -254,5 +254,5 @@ def test_invalid_messages_end_the_worker(
             assert await web.serving == 0
             await settle()
 
-    run(story)
+    run_async(story)
     assert any(record.levelno == logging.ERROR for record in caplog.records)

@@ -137,7 +137,7 @@ def test_photos_at_the_same_time_do_not_share_memory(pyramids: Pyramids) -> None
             np.testing.assert_array_equal(tile, _tile(photo, layout))
 
 
-def test_raises_what_a_thread_raises(pyramids: Pyramids) -> None:
+def test_raises_the_error_of_a_thread(pyramids: Pyramids) -> None:
     image, layout = np.zeros((120, 90, 3), np.float64), _layout(120, 90)
     with pytest.raises(TypeError), pyramids.levels(image, layout):  # type: ignore[arg-type]
         pass

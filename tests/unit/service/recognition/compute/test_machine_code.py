@@ -32,7 +32,7 @@ def counted(start):
 
 CAPABILITY_VERSION = 0x20080522
 CAP_DAC_OVERRIDE = 1
-"""From linux/capability.h: root's right to write whatever the permissions of a file."""
+"""From linux/capability.h: root's right to write regardless of a file's permissions."""
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model_store.models import DLIB_RESNET, FIVE_POINTS, SIXTY_EIGHT_POINTS
 from service.recognition.faces import chips
-from tests.unit.service.recognition import dlib_itself
+from tests.unit.service.recognition import dlib_reference
 
 Pictures = dict[str, NDArray[np.uint8]]
 
@@ -55,7 +55,7 @@ def test_chips_of_faces_of_any_size_angle_and_place(name: str, points: int) -> N
     """Plain images show the last bit of every coordinate: (1 - t) 255 + t 255 may be 254."""
     image = IMAGES[name]
     faces = _faces(np.random.default_rng(points), points, image, 300)
-    np.testing.assert_array_equal(chips.cut(image, faces), dlib_itself.chips(image, faces))
+    np.testing.assert_array_equal(chips.cut(image, faces), dlib_reference.chips(image, faces))
 
 
 @pytest.mark.parametrize(
@@ -73,16 +73,16 @@ def test_white_pixels_round_as_in_dlib(landmarks: list[tuple[int, int]]) -> None
     faces = np.array([landmarks])
     cut = chips.cut(IMAGES["white"], faces)
     assert {254, 255} <= set(np.unique(cut).tolist())
-    np.testing.assert_array_equal(cut, dlib_itself.chips(IMAGES["white"], faces))
+    np.testing.assert_array_equal(cut, dlib_reference.chips(IMAGES["white"], faces))
 
 
 @pytest.mark.parametrize("weights", [FIVE_POINTS, SIXTY_EIGHT_POINTS])
 def test_chips_of_jittered_faces(weights: str, store: Path, pictures: Pictures) -> None:
     state = np.random.default_rng(8)
     for picture in pictures.values():
-        rectangles = dlib_itself.jittered(state, picture, 140)
-        faces = dlib_itself.points(store / "weights" / f"{weights}.dat", picture, rectangles)
-        np.testing.assert_array_equal(chips.cut(picture, faces), dlib_itself.chips(picture, faces))
+        rectangles = dlib_reference.jittered(state, picture, 140)
+        faces = dlib_reference.points(store / "weights" / f"{weights}.dat", picture, rectangles)
+        np.testing.assert_array_equal(chips.cut(picture, faces), dlib_reference.chips(picture, faces))
 
 
 @pytest.mark.parametrize(
@@ -102,23 +102,23 @@ def test_chips_of_jittered_faces(weights: str, store: Path, pictures: Pictures) 
 def test_chips_of_degenerate_landmarks(landmarks: list[tuple[int, int]]) -> None:
     faces = np.array([landmarks])
     for image in IMAGES.values():
-        np.testing.assert_array_equal(chips.cut(image, faces), dlib_itself.chips(image, faces))
+        np.testing.assert_array_equal(chips.cut(image, faces), dlib_reference.chips(image, faces))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (8, 900), (9, 9), (900, 2)])
 def test_chips_of_images_too_small_to_halve(shape: tuple[int, int]) -> None:
     image = _noise(*shape)
     faces = _faces(np.random.default_rng(9), 5, image, 100)
-    np.testing.assert_array_equal(chips.cut(image, faces), dlib_itself.chips(image, faces))
+    np.testing.assert_array_equal(chips.cut(image, faces), dlib_reference.chips(image, faces))
 
 
 def test_descriptor_of_a_chip_is_dlibs_descriptor_from_landmarks(store: Path, pictures: Pictures) -> None:
     network = dlib.face_recognition_model_v1(str(store / "weights" / f"{DLIB_RESNET}.dat"))
     picture = pictures["astronaut.png"]
-    rectangles = dlib_itself.jittered(np.random.default_rng(10), picture, 4)
-    faces = dlib_itself.points(store / "weights" / f"{FIVE_POINTS}.dat", picture, rectangles)
+    rectangles = dlib_reference.jittered(np.random.default_rng(10), picture, 4)
+    faces = dlib_reference.points(store / "weights" / f"{FIVE_POINTS}.dat", picture, rectangles)
     for face, chip in zip(faces, chips.cut(picture, faces), strict=True):
-        expected = network.compute_face_descriptor(picture, dlib_itself.shape(face))
+        expected = network.compute_face_descriptor(picture, dlib_reference.shape(face))
         assert list(network.compute_face_descriptor(chip)) == list(expected)
 
 

@@ -11,7 +11,7 @@ from model_store import manifest
 from model_store.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.geometry import Rectangle
-from tests.unit.service.recognition import dlib_itself
+from tests.unit.service.recognition import dlib_reference
 
 NAMES = (FIVE_POINTS, SIXTY_EIGHT_POINTS)
 Pictures = dict[str, NDArray[np.uint8]]
@@ -35,8 +35,8 @@ def weights(name: str, store: Path) -> Path:
 def test_landmarks_of_jittered_rectangles(landmarks: Landmarks, weights: Path, pictures: Pictures) -> None:
     state = np.random.default_rng(3)
     for picture in pictures.values():
-        rectangles = dlib_itself.jittered(state, picture, 140)
-        expected = dlib_itself.points(weights, picture, rectangles)
+        rectangles = dlib_reference.jittered(state, picture, 140)
+        expected = dlib_reference.points(weights, picture, rectangles)
         np.testing.assert_array_equal(landmarks(picture, rectangles), expected)
 
 
@@ -57,7 +57,7 @@ def test_landmarks_of_degenerate_rectangles(
     rectangle: Rectangle, landmarks: Landmarks, weights: Path, pictures: Pictures
 ) -> None:
     for picture in pictures.values():
-        expected = dlib_itself.points(weights, picture, [rectangle])
+        expected = dlib_reference.points(weights, picture, [rectangle])
         np.testing.assert_array_equal(landmarks(picture, [rectangle]), expected)
 
 
@@ -65,15 +65,15 @@ def test_landmarks_of_degenerate_rectangles(
 def test_landmarks_in_tiny_images(shape: tuple[int, int], landmarks: Landmarks, weights: Path) -> None:
     picture = np.random.default_rng(4).integers(0, 256, (*shape, 3), dtype=np.uint8)
     rectangles = [Rectangle(0, 0, shape[1] - 1, shape[0] - 1), Rectangle(-20, -20, 40, 40)]
-    expected = dlib_itself.points(weights, picture, rectangles)
+    expected = dlib_reference.points(weights, picture, rectangles)
     np.testing.assert_array_equal(landmarks(picture, rectangles), expected)
 
 
 def test_brightness_is_the_floored_mean_of_the_colours(landmarks: Landmarks, weights: Path) -> None:
     """Colours with small sums, for which another grey or another rounding gives another integer."""
     picture = np.random.default_rng(5).integers(0, 9, (200, 220, 3), dtype=np.uint8)
-    rectangles = dlib_itself.jittered(np.random.default_rng(6), picture, 60)
-    expected = dlib_itself.points(weights, picture, rectangles)
+    rectangles = dlib_reference.jittered(np.random.default_rng(6), picture, 60)
+    expected = dlib_reference.points(weights, picture, rectangles)
     np.testing.assert_array_equal(landmarks(picture, rectangles), expected)
 
 
@@ -84,7 +84,7 @@ def test_no_faces_give_no_landmarks(landmarks: Landmarks, name: str) -> None:
 
 def test_many_threads_get_the_results_of_one(landmarks: Landmarks, pictures: Pictures) -> None:
     picture = pictures["astronaut.png"]
-    rectangles = dlib_itself.jittered(np.random.default_rng(7), picture, 80)
+    rectangles = dlib_reference.jittered(np.random.default_rng(7), picture, 80)
     alone = landmarks(picture, rectangles)
     with ThreadPoolExecutor(8) as threads:
         together = list(threads.map(lambda rectangle: landmarks(picture, [rectangle])[0], rectangles))

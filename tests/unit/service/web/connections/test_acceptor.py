@@ -14,7 +14,7 @@ import pytest
 
 from service.web.connections import acceptor
 from tests.unit.service.conftest import PATIENCE
-from tests.unit.service.talking import answers, connect, head, photo
+from tests.unit.service.raw_http import answers, connect, head, photo
 
 if TYPE_CHECKING:
     from service.recognition.recognizer import Recognition

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.web.connections.framing import EMPTY_LINES
-from tests.unit.service.talking import FORM, answers, connect, head, photo
+from tests.unit.service.raw_http import FORM, answers, connect, head, photo
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Server

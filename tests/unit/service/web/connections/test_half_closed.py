@@ -12,7 +12,7 @@ import pytest
 from service.web.connections import transport
 from service.web.connections.transport import ANSWER_START
 from tests.unit.service.conftest import PATIENCE
-from tests.unit.service.talking import FORM, answers, connect, head, photo
+from tests.unit.service.raw_http import FORM, answers, connect, head, photo
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Server, SteeredRecognizer

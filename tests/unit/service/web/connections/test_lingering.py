@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.web.connections import lingering
-from tests.unit.service.talking import FORM, answers, connect, head
+from tests.unit.service.raw_http import FORM, answers, connect, head
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Server

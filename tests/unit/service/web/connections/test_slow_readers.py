@@ -12,7 +12,7 @@ import pytest
 from service.web.connections import open_connections
 from service.web.metrics import Metrics
 from tests.unit.service.conftest import PATIENCE
-from tests.unit.service.talking import connect, head
+from tests.unit.service.raw_http import connect, head
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Server

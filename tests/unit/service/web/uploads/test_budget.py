@@ -6,7 +6,7 @@ import random
 import pytest
 
 from service.web.uploads.budget import UploadBudget, UploadShare
-from tests.unit.service.stories import run, settle
+from tests.unit.service.coroutines import run_async, settle
 
 BLOCK = 4
 """Bytes; small, so that a test has many blocks."""
@@ -26,7 +26,7 @@ def test_releases_the_share_after_an_exception() -> None:
             await failing()
         assert budget.granted == 0
 
-    run(story)
+    run_async(story)
 
 
 def test_grants_one_block_to_an_upload_that_sends_nothing() -> None:
@@ -40,7 +40,7 @@ def test_grants_one_block_to_an_upload_that_sends_nothing() -> None:
             assert (budget.granted, budget.waiting) == (BLOCK + 86, 0)
         assert budget.granted == 0
 
-    run(story)
+    run_async(story)
 
 
 def test_grants_the_oldest_waiting_upload_first() -> None:
@@ -66,7 +66,7 @@ def test_grants_the_oldest_waiting_upload_first() -> None:
             # Now no complete upload is held, and one upload may exceed the total.
             assert (order, budget.granted) == (["older", "younger"], 12)
 
-    run(story)
+    run_async(story)
 
 
 def test_lets_one_upload_exceed_the_total_if_none_is_complete() -> None:
@@ -86,7 +86,7 @@ def test_lets_one_upload_exceed_the_total_if_none_is_complete() -> None:
             await waiting
             assert budget.granted == 6
 
-    run(story)
+    run_async(story)
 
 
 def test_admits_the_next_upload_after_a_cancelled_one() -> None:
@@ -111,7 +111,7 @@ def test_admits_the_next_upload_after_a_cancelled_one() -> None:
                 assert (budget.waiting, budget.granted) == (0, 5)
             assert budget.granted == 0
 
-    run(story)
+    run_async(story)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -157,7 +157,7 @@ def test_every_upload_ends_within_the_bound(seed: int) -> None:
         assert {type(result) for result in results} <= {type(None), asyncio.CancelledError}
         assert (budget.granted, budget.waiting) == (0, 0)
 
-    run(story)
+    run_async(story)
 
 
 def test_a_large_upload_is_not_starved_by_endless_small_ones() -> None:
@@ -185,4 +185,4 @@ def test_a_large_upload_is_not_starved_by_endless_small_ones() -> None:
 
         await asyncio.gather(large(), flood(), flood())
 
-    run(story)
+    run_async(story)

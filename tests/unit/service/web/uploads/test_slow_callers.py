@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.unit.service.conftest import PATIENCE, client
-from tests.unit.service.talking import FORM, answers, connect, head, photo
+from tests.unit.service.raw_http import FORM, answers, connect, head, photo
 from tests.unit.service.web.test_metrics import values
 
 if TYPE_CHECKING:

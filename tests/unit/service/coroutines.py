@@ -7,7 +7,7 @@ SECONDS = 30
 """Time-out of a test coroutine."""
 
 
-def run(story: Callable[[], Awaitable[None]]) -> None:
+def run_async(story: Callable[[], Awaitable[None]]) -> None:
     """Runs a test coroutine in a new event loop. Raises TimeoutError after SECONDS."""
 
     async def bounded() -> None:
