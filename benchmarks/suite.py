@@ -17,15 +17,15 @@ from benchmarks.harness.text_table import text_table
 from benchmarks.parity import candidates
 from benchmarks.parity.baselines import NoRecording
 from benchmarks.parity.candidates import Unanswered
+from benchmarks.parity.corpus_comparison import CorpusComparison
 from benchmarks.parity.part import ParityPart
 from benchmarks.parity.reference import DlibDied
-from benchmarks.parity.section import CorpusComparison
 from benchmarks.processes.cores import restrict_to
 from benchmarks.processes.running import ServiceDied
 from benchmarks.report.page import page
-from benchmarks.roofline import section as roofline
+from benchmarks.roofline import part as roofline
+from benchmarks.throughput import part as throughput
 from benchmarks.throughput import scenarios
-from benchmarks.throughput import section as throughput
 from benchmarks.throughput.sides import Remote, SideOptions
 from benchmarks.throughput.workers import WorkerFailed
 from conversion.validation import package_photos

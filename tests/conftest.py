@@ -18,7 +18,10 @@ NOT_QUICK = frozenset({"store", "photos", "photo_folder", "serving", "server", "
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `quick` each unit test with neither the marker `slow` or `not_quick` nor a fixture of NOT_QUICK."""
+    """Mark as `quick` each unit test with neither the marker `slow` or `not_quick` nor a fixture of NOT_QUICK.
+
+    The rule goes by the names of fixtures: a test that opens a port or starts a service itself needs `not_quick`.
+    """
     for item in items:
         fixtures: Iterable[str] = getattr(item, "fixturenames", ())
         marked = any(item.get_closest_marker(name) for name in ("slow", "not_quick"))

@@ -4,6 +4,7 @@ import numpy as np
 
 from benchmarks.harness.faces import AnsweredFace
 from benchmarks.harness.results import Key, Question, Result, Series, Status, Verdict
+from benchmarks.parity.comparison import Problem
 from benchmarks.parity.discrepancies import Discrepancy, cut_out
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from service.recognition.geometry import Rectangle
@@ -65,16 +66,11 @@ def discrepancies(photo: str = "holiday.jpg", *, with_images: bool = False) -> l
     ramp = np.linspace(40, 200, 400)[:, None, None] + np.linspace(-30, 30, 600)[None, :, None]
     pixels = np.clip(ramp + generator.normal(0, 8, (400, 600, 3)), 0, 255).astype(np.uint8)
     found = [_face(220, 120, 0.99012), _face(224, 122, 0.98984), _face(40, 260, 0.41)]
-    pairs = (
-        (found[0], found[1], "confidence differs by 2.8e-04"),
-        (found[2], None, "missing face at (40, 260, 139, 359)"),
+    problems = (
+        Problem(photo, "confidence differs by 2.8e-04", found[0], found[1]),
+        Problem(photo, "missing face at (40, 260, 139, 359)", found[2]),
     )
-    return [
-        cut_out(photo, summary, reference, candidate, pixels)
-        if with_images
-        else Discrepancy(photo, summary, reference, candidate)
-        for reference, candidate, summary in pairs
-    ]
+    return [cut_out(problem, pixels) if with_images else Discrepancy(problem) for problem in problems]
 
 
 def _face(left: int, top: int, confidence: float) -> AnsweredFace:
@@ -185,6 +181,9 @@ def _costs(result: Result) -> None:
             factor = {"cnn_detections": 14.2, "descriptors": 8.1}.get(stage, 3.4) if side == "dlib" else 1
             key = Key(section="stages", side=side, model=4, megapixels=1.2, stage=stage, metric="seconds")
             result.note(key, seconds * factor)
+    for faces, seconds in ((1, 0.21), (32, 0.3)):
+        key = Key(section="faces", side="library", model=4, megapixels=1.2, faces=faces, metric="seconds")
+        result.note(key, seconds, 1.01 * seconds)
     result.note(Key(section="roofline", metric="matrix product"), 205)
     result.note(Key(section="roofline", metric="memory bandwidth"), 31)
     for stage, speed, intensity in ((CNN_DETECTOR, 164, 58), (DLIB_RESNET, 121, 21)):

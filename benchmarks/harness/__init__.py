@@ -1,1 +1,1 @@
-"""Base of all measurements: photos, processes, load, machine facts, results and gates."""
+"""Base of all measurements: photos, load, machine facts, results and gates."""

@@ -13,7 +13,7 @@ PARTS: Mapping[str, Sequence[str]] = {
     "roofline": ("roofline",),
 }
 """Parts of a run, and the sections of the figures that each part measures."""
-NAMED = (1, 2, 3, 4)
+COMPARABLE_MODELS = (1, 2, 3, 4)
 """Comparable models. The weights of model 6 cannot be fetched; the converter's tests validate its network."""
 DLIB = "dlib"
 
@@ -29,7 +29,7 @@ class Options:
     only: Sequence[str]
     """Names of `PARTS`."""
     models: Sequence[int]
-    """Models of `NAMED`; empty: all models of the baseline."""
+    """Models of `COMPARABLE_MODELS`; empty: all models of the baseline."""
     against: str
     """Baseline: `DLIB`, a service's URL, or a recording's file."""
     candidate: str
@@ -91,7 +91,7 @@ def parse(arguments: Sequence[str]) -> Options:
         "--models",
         type=int,
         nargs="+",
-        choices=NAMED,
+        choices=COMPARABLE_MODELS,
         default=(),
         help="models of the parity part; default: all",
     )

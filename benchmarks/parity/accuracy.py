@@ -34,10 +34,10 @@ Descriptors = NDArray[np.float64]
 def note(result: Result, model: int, matches: Sequence[Match], pairs: Sequence[Pair]) -> None:
     """Add accuracy figures of the faces found by both sides to a result."""
 
-    def noted(metric: str, value: float, side: str = "") -> None:
+    def add(metric: str, value: float, side: str = "") -> None:
         result.note(Key(section="accuracy", model=model, side=side, metric=metric), value)
 
-    noted("faces", len(matches))
+    add("faces", len(matches))
     if not matches:
         return
     sides = {
@@ -45,12 +45,12 @@ def note(result: Result, model: int, matches: Sequence[Match], pairs: Sequence[P
         "candidate": [match.candidate for match in matches],
     }
     descriptors = {side: np.array([face.descriptor for face in faces]) for side, faces in sides.items()}
-    noted("all pairs", len(matches) * (len(matches) - 1) // 2)
+    add("all pairs", len(matches) * (len(matches) - 1) // 2)
     for threshold, crossed in zip(THRESHOLDS, crossings(*descriptors.values()), strict=True):
-        noted(f"pairs across {threshold}", crossed)
+        add(f"pairs across {threshold}", crossed)
 
     labelled_pairs = _widest(matches, pairs)
-    noted("pairs", len(labelled_pairs.same))
+    add("pairs", len(labelled_pairs.same))
     if len(labelled_pairs.same):
         distances = {side: labelled_pairs.distances(values) for side, values in descriptors.items()}
         for threshold in THRESHOLDS:
@@ -59,8 +59,8 @@ def note(result: Result, model: int, matches: Sequence[Match], pairs: Sequence[P
                 for side, of_side in distances.items()
             }
             for side, share in right.items():
-                noted(f"accuracy at {threshold}", share, side)
-            noted(f"accuracy lost at {threshold}", right["reference"] - right["candidate"])
+                add(f"accuracy at {threshold}", share, side)
+            add(f"accuracy lost at {threshold}", right["reference"] - right["candidate"])
     _note_histogram(result, model, descriptors["candidate"], labelled_pairs)
 
     grouped = [
@@ -70,8 +70,8 @@ def note(result: Result, model: int, matches: Sequence[Match], pairs: Sequence[P
     ]
     labels = {side: groups(values[grouped]) for side, values in descriptors.items()}
     for side, of_side in labels.items():
-        noted("groups", len(set(of_side)), side)
-    noted("pairs grouped otherwise", grouped_otherwise(*labels.values()))
+        add("groups", len(set(of_side)), side)
+    add("pairs grouped otherwise", grouped_otherwise(*labels.values()))
 
 
 @dataclass(frozen=True)

@@ -161,9 +161,9 @@ class Comparison:
             ("descriptors", "largest difference", self.descriptor),
         )
         for stage, metric, value in figures:
-            result.note(Key(section="parity", model=model, stage=stage, metric=metric), noted(value))
+            result.note(Key(section="parity", model=model, stage=stage, metric=metric), finite(value))
         if self.recomputed:
-            result.note(Key(section="parity", model=model, metric="compute difference"), noted(self.compute))
+            result.note(Key(section="parity", model=model, metric="compute difference"), finite(self.compute))
 
 
 def _relative(match: Match) -> tuple[float, str]:
@@ -188,6 +188,6 @@ INCOMPARABLE = 1e9
 """Stands for an infinite difference in a result: JSON has no infinity."""
 
 
-def noted(value: float) -> float:
+def finite(value: float) -> float:
     """Value for a result: infinity and NaN become `INCOMPARABLE`."""
     return min(float(value), INCOMPARABLE) if not math.isnan(value) else INCOMPARABLE

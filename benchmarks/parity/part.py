@@ -7,9 +7,9 @@ from pathlib import Path
 from benchmarks.harness import facts, steps
 from benchmarks.harness.corpus import Corpus
 from benchmarks.harness.library import open_library
-from benchmarks.harness.options import DLIB, NAMED, Options
+from benchmarks.harness.options import COMPARABLE_MODELS, DLIB, Options
 from benchmarks.harness.results import Result
-from benchmarks.parity import candidates, section
+from benchmarks.parity import candidates, corpus_comparison
 from benchmarks.parity.baselines import Baseline, DlibBaseline, RecordedBaseline, Recording, ServiceBaseline
 from benchmarks.parity.candidates import Candidate, Unanswered
 from benchmarks.parity.reference import WEIGHTS, References
@@ -30,13 +30,13 @@ class ParityPart:
         self._options = options
         self._photos = photos
         self._result = result
-        self._plan = section.PLANS[options.plan]
+        self._plan = corpus_comparison.PLANS[options.plan]
         self._recording = Recording()
-        self.comparison: section.CorpusComparison | None = None
+        self.comparison: corpus_comparison.CorpusComparison | None = None
 
     def part(self) -> steps.Part:
         """Part for `steps.run`."""
-        seconds = section.seconds(self._plan, self._photos, self._processes())
+        seconds = corpus_comparison.seconds(self._plan, self._photos, self._processes())
         return steps.Part("opening services and dlib", seconds, self._open)
 
     def note(self) -> None:
@@ -52,11 +52,11 @@ class ParityPart:
 
     def _open(self, stack: ExitStack) -> Sequence[steps.Step]:
         baseline = self._baseline(stack)
-        models = self._options.models or [model for model in NAMED if model in baseline.models]
+        models = self._options.models or [model for model in COMPARABLE_MODELS if model in baseline.models]
         opened = self._candidates(stack, models)
         if missing := sorted(opened.keys() - set(baseline.models)):
             raise Unanswered(f"{baseline.name} has no answers for model {', '.join(map(str, missing))}")
-        self.comparison = section.CorpusComparison(
+        self.comparison = corpus_comparison.CorpusComparison(
             self._photos,
             self._plan,
             baseline,

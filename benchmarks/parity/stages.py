@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.faces import AnsweredFace
 from benchmarks.harness.results import Key, Result
-from benchmarks.parity.comparison import largest_difference, noted
+from benchmarks.parity.comparison import finite, largest_difference
 from benchmarks.parity.decoded_photos import Photo
 from benchmarks.parity.reference import Reference
 from service.recognition.contract import Engine
@@ -66,7 +66,7 @@ class Stages:
         """Add the figures to a result."""
         for name, stage in self._stages.items():
             for metric, value in [*stage.counts.items(), *stage.largest.items()]:
-                result.note(Key(section="parity", stage=name, metric=metric), noted(value))
+                result.note(Key(section="parity", stage=name, metric=metric), finite(value))
 
     def _cnn(self, photo: Photo, truth: Sequence[AnsweredFace]) -> None:
         found = self._five.cnn_detections(photo.image)

@@ -41,7 +41,7 @@ DARK = {
 }
 """Colours of the dark page. All have a contrast of at least 3 to their background."""
 
-SIDES = {
+SIDE_COLOURS = {
     "service": "ours",
     "library": "ours",
     "candidate": "ours",
@@ -86,7 +86,7 @@ _STYLE: dict[RcKeyType, Any] = {
 
 def colour(side: str) -> str:
     """Light colour of a side, for matplotlib."""
-    return LIGHT[SIDES.get(side, "ink")]
+    return LIGHT[SIDE_COLOURS.get(side, "ink")]
 
 
 def svg(name: str, paint: Callable[[Axes], str | None]) -> tuple[Markup, str] | None:

@@ -13,7 +13,7 @@ from benchmarks.report.plots import RenderedPlot
 
 TRENDS = ("times as fast", "photos per second")
 """Metrics with a trend, for the default model; photos per second of the service alone."""
-IDENTITY = {"name": "", "processor": "", "cores": " cores", "accelerator": ""}
+IDENTITY = {"processor": "", "cores": " cores"}
 """Facts that identify a machine, and the units after them."""
 COLOURS = ("ours", "upstream", "remote", "one", "two", "dlib")
 """Colours of the machines, by name in the style sheet."""

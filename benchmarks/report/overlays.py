@@ -43,11 +43,11 @@ def shown(discrepancies: Sequence[Discrepancy]) -> list[DiscrepancyView]:
     return [
         DiscrepancyView(
             # A file name may contain bytes that are not UTF-8, which Python keeps as surrogates.
-            discrepancy.photo.encode(errors="surrogateescape").decode(errors="replace"),
-            discrepancy.summary,
+            discrepancy.problem.photo.encode(errors="surrogateescape").decode(errors="replace"),
+            discrepancy.problem.summary,
             (
-                _side("baseline", "dlib", discrepancy, discrepancy.reference),
-                _side("candidate", "ours", discrepancy, discrepancy.candidate),
+                _side("baseline", "dlib", discrepancy, discrepancy.problem.reference),
+                _side("candidate", "ours", discrepancy, discrepancy.problem.candidate),
             ),
         )
         for discrepancy in discrepancies

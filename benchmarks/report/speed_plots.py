@@ -7,7 +7,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from benchmarks.harness.results import Figure, Result
 from benchmarks.report import wording
-from benchmarks.report.drawing import SIDES, colour, from_zero
+from benchmarks.report.drawing import SIDE_COLOURS, colour, from_zero
 
 Line = list[tuple[float, Figure]]
 """Points of a side: x and figure, in ascending order of x."""
@@ -56,8 +56,8 @@ def area(axes: Axes, result: Result, model: int | None) -> str | None:
 
 
 def _lines(result: Result, section: str, metric: str, against: str, model: int | None) -> dict[str, Line]:
-    """One line per side with figures of this metric, in the order of `SIDES`."""
-    lines: dict[str, Line] = {side: [] for side in SIDES}
+    """One line per side with figures of this metric, in the order of `SIDE_COLOURS`."""
+    lines: dict[str, Line] = {side: [] for side in SIDE_COLOURS}
     for figure in result.find(section=section, metric=metric, model=model):
         at = getattr(figure.key, against)
         if at is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.harness.results import METRICS, Figure, Key, Result
 from benchmarks.report import wording
-from benchmarks.report.drawing import SIDES
+from benchmarks.report.drawing import SIDE_COLOURS
 
 LONG = 16
 """Number of rows beyond which a table is collapsed."""
@@ -22,7 +22,7 @@ class TableRow:
     @property
     def colour(self) -> str:
         """Name of the side's colour; empty for a row without a single side."""
-        return SIDES.get(self.side, "")
+        return SIDE_COLOURS.get(self.side, "")
 
     @property
     def about(self) -> str:

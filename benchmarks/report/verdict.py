@@ -22,7 +22,7 @@ ANSWERS: dict[str, dict[DisplayStatus, str]] = {
 DEFAULT_ANSWERS: dict[DisplayStatus, str] = {"abstains": "Not judged", "missing": "Not measured"}
 ORDER: tuple[DisplayStatus, ...] = ("red", "abstains", "green")
 """Order of display: problems first."""
-NAMED = 3
+NAMED_GATES = 3
 """Number of red gates named in the banner; the list below it has all of them."""
 
 
@@ -85,8 +85,8 @@ def banner(result: Result) -> Banner:
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    more = f" and {len(names) - NAMED_GATES} more" if len(names) > NAMED_GATES else ""
+    return ", ".join(names[:NAMED_GATES]) + more
 
 
 def _gates(count: int) -> str:

@@ -34,7 +34,7 @@ METRIC_NAMES = {
     "pairs grouped otherwise": "pairs clustered differently",
 }
 """Display names of metrics."""
-SIDES = {"reference": "baseline"}
+SIDE_NAMES = {"reference": "baseline"}
 """Display names of sides."""
 
 
@@ -97,7 +97,7 @@ def stage(name: str) -> str:
 
 
 def side(name: str) -> str:
-    return SIDES.get(name, name)
+    return SIDE_NAMES.get(name, name)
 
 
 def scenario(key: Key) -> str:

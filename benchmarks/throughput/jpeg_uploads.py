@@ -17,7 +17,7 @@ from service.images.decoding import ImageTooLarge, UndecodableImage
 Image = NDArray[np.uint8]
 """RGB, shape (rows, columns, 3)."""
 
-LARGEST = 10**9
+PIXEL_LIMIT = 10**9
 """Pixel limit of the corpus photos: none in practice."""
 SEARCHED = 40
 """Maximum number of photos in which faces are searched."""
@@ -77,7 +77,7 @@ def chosen(
 def _readable(paths: Iterable[Path]) -> Iterator[Image]:
     for path in paths:
         try:
-            yield decoding.decode(path.read_bytes(), maximum_area=LARGEST, honour_orientation=True)
+            yield decoding.decode(path.read_bytes(), maximum_area=PIXEL_LIMIT, honour_orientation=True)
         except (UndecodableImage, ImageTooLarge, OSError):
             continue
 

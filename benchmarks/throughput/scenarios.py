@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-LARGEST = 8.29
+LARGEST_MEGAPIXELS = 8.29
 """Megapixels of the largest photo that the app sends, 3840 x 2160, less a margin for rounding."""
 CROWDED = 1.2
 """Megapixels of a photo of many faces: each covers 1/36 of it, and the CNN detects faces from about 80 pixels on."""
@@ -70,7 +70,7 @@ FULL = LoadPlan(
         ),
         Scenario("throughput", AGAINST_DLIB, 4.0, photos=2),
         *(Scenario("area", AGAINST_DLIB, size) for size in (0.3, 0.6, 1.2)),
-        *(Scenario("area", ("library",), size, rounds=5) for size in (2.4, 4.8, LARGEST)),
+        *(Scenario("area", ("library",), size, rounds=5) for size in (2.4, 4.8, LARGEST_MEGAPIXELS)),
         *(Scenario("faces", ("library",), CROWDED, faces=number, rounds=5) for number in (1, 4, 16, 32)),
         *(
             Scenario("throughput", ("service",), size, model=model, callers=callers, photos=4)
@@ -84,7 +84,7 @@ FULL = LoadPlan(
             Scenario("callers", ("service",), 0.3, callers=number, photos=4, calls=100)
             for number in (1, 2, 4, 8, 16, 64)
         ),
-        Scenario("throughput", ("service",), LARGEST),
+        Scenario("throughput", ("service",), LARGEST_MEGAPIXELS),
     ),
 )
 """About a quarter of an hour on two cores."""

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from tests.paths import ROOT
+
 if TYPE_CHECKING:
     from benchmarks.processes.running import Service
     from tests.calling import Caller
 
-DECODED_BY_DLIB = Path(__file__).parents[1] / "parity" / "decoded_pixels.json"
+DECODED_BY_DLIB = ROOT / "tests" / "parity" / "decoded_pixels.json"
 BEYOND_DLIB = ("webp", "gif", "bmp", "tif", "avif", "heic")
 ACCEPTED_AREA = 8_812_800
 

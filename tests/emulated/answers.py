@@ -11,7 +11,7 @@ from typing import Any
 
 from llvmlite import binding
 
-from benchmarks.harness.options import NAMED
+from benchmarks.harness.options import COMPARABLE_MODELS
 from benchmarks.parity.decoded_photos import Photo, decoded
 from model_store.models import MODELS
 from service.recognition.factory import open_recognizer
@@ -21,7 +21,7 @@ from service.settings import ADVERTISED_AREA
 
 def main(store: Path, path: Path) -> None:
     (photo,) = decoded([path], ADVERTISED_AREA, [])
-    models = {model: _answer(model, store, photo) for model in NAMED}
+    models = {model: _answer(model, store, photo) for model in COMPARABLE_MODELS}
     report = {
         "features": sorted(name for name, there in binding.get_host_cpu_features().items() if there),
         "pixels": photo.digest,

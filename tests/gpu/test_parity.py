@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.harness.options import NAMED
+from benchmarks.harness.options import COMPARABLE_MODELS
 from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE, DESCRIPTOR_TOLERANCE
 from benchmarks.parity.decoded_photos import Photo
 from service.recognition.engines.device_precision import MIXED
@@ -25,7 +25,7 @@ def _assert_equal(faces: list[Face], expected: list[Face]) -> None:
         np.testing.assert_allclose(face.descriptor, other.descriptor, rtol=0, atol=DESCRIPTOR_TOLERANCE)
 
 
-@pytest.mark.parametrize("model", NAMED)
+@pytest.mark.parametrize("model", COMPARABLE_MODELS)
 def test_a_model_equals_dlib_and_reports_its_provider(model: int, store: Path, pictures: list[Photo]) -> None:
     with recognizer(model, store) as by_gpu, recognizer(model, store, engine="dlib") as by_dlib:
         for picture in pictures:

@@ -12,12 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.harness.corpus import photos_in
-from benchmarks.harness.options import NAMED
+from benchmarks.harness.options import COMPARABLE_MODELS
 from benchmarks.parity.candidates import started
 from benchmarks.parity.comparison import Comparison
+from benchmarks.parity.corpus_comparison import query
 from benchmarks.parity.decoded_photos import Photo, decoded
 from benchmarks.parity.reference import WEIGHTS, References
-from benchmarks.parity.section import query
 from model_store.store import WeightStore
 from service.settings import ADVERTISED_AREA
 from tests.paths import ROOT
@@ -78,8 +78,8 @@ def corpus_photos(photos: dict[str, Path]) -> list[Photo]:
 def _compare(photos: list[Photo], store: Path) -> dict[int, Comparison]:
     weights = WeightStore(store)
     references = References(ROOT / ".cache" / "reference", {name: weights.path(name) for name in WEIGHTS})
-    comparisons = {model: Comparison() for model in NAMED}
-    with started(NAMED, store) as services:
+    comparisons = {model: Comparison() for model in COMPARABLE_MODELS}
+    with started(COMPARABLE_MODELS, store) as services:
         for photo, reference in references.of(photos, processes=2):
             for model, service in services.items():
                 query(service, photo, reference.models[model], comparisons[model])

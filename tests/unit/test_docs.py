@@ -1,6 +1,7 @@
-"""Paths and links in the documentation exist."""
+"""Paths, links, modules and make targets in the documentation exist."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,41 @@ PATH = re.compile(r"`([\w.-]+/[\w./-]*|[\w.-]+\.(?:md|py|sh|toml))`")
 """A path from the root in backquotes: with a slash behind its first name, or with a suffix."""
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 """The file of a relative link."""
+NO_FILES = frozenset(
+    {"image/jpeg", "image/png", "benchmark/report.html", "benchmark/result.json", "fuzz-findings/"}
+)
+"""Media types, and outputs of a command."""
+MODULE = re.compile(r"python -m ([\w.]+)")
+TARGET = re.compile(r"(?:^\s*|`)(?:[A-Z_]+=\S+ )*(?:sudo -u \S+ )?make ([a-z-]+)", re.MULTILINE)
+"""The target of a command in backquotes or at the start of a line."""
 
 
-def test_paths_in_the_architecture_exist() -> None:
-    paths = PATH.findall((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
-    assert "service/web/" in paths
-    assert [path for path in paths if not (ROOT / path).exists()] == []
+def test_the_patterns_find_paths_modules_and_targets() -> None:
+    text = "`service/web/`, `ARGS=--full make bench`, `.venv/bin/python -m service check`\n  sudo -u x make convert"
+    assert PATH.findall(text) == ["service/web/"]
+    assert MODULE.findall(text) == ["service"]
+    assert TARGET.findall(text) == ["bench", "convert"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_exist(page: Path) -> None:
+    paths = PATH.findall(page.read_text(encoding="utf-8"))
+    assert [path for path in paths if path not in NO_FILES and not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_of_commands_exist(page: Path) -> None:
+    modules = MODULE.findall(page.read_text(encoding="utf-8"))
+    assert [module for module in modules if find_spec(module) is None] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert [
+        target for target in TARGET.findall(page.read_text(encoding="utf-8")) if target not in targets
+    ] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -6,11 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.throughput import jpeg_uploads
-from benchmarks.throughput.scenarios import LARGEST
+from benchmarks.throughput.scenarios import LARGEST_MEGAPIXELS
 
 TAKEN = 4
 """Maximum number of given photos in use: their sizes matter, not their number."""
-MIXED = (0.1, LARGEST, 0.3, 1.2, 2.4, 0.6, 4.8, LARGEST, 0.2, 1.2, 0.3, LARGEST)
+MIXED = (
+    0.1,
+    LARGEST_MEGAPIXELS,
+    0.3,
+    1.2,
+    2.4,
+    0.6,
+    4.8,
+    LARGEST_MEGAPIXELS,
+    0.2,
+    1.2,
+    0.3,
+    LARGEST_MEGAPIXELS,
+)
 """Megapixels of the photos for the peak memory: four callers send several of the largest concurrently."""
 MIXED_CALLERS = 4
 AFTER = 20

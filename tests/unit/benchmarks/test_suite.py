@@ -14,7 +14,7 @@ from benchmarks import suite
 from benchmarks.harness.options import parse
 from benchmarks.harness.results import Result, load
 from benchmarks.harness.steps import Step
-from benchmarks.roofline import section as roofline
+from benchmarks.roofline import part as roofline
 from service.recognition.contract import EngineError
 from tests.paths import ROOT
 

@@ -21,8 +21,7 @@ from model_store.models import (
     GRAPHS,
     RESCORED_DETECTOR,
 )
-
-ROOT = Path(__file__).parents[3]
+from tests.paths import ROOT
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ import pytest
 from model_store.__main__ import main
 from model_store.command import command
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS, SIXTY_EIGHT_POINTS, TAGUCHI_RESNET
-
-REPOSITORY = Path(__file__).parents[3]
+from tests.paths import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +103,7 @@ def test_add_prints_the_origin(tmp_path: Path, weights: Path, capsys: pytest.Cap
 def test_error_is_one_line_without_traceback(tmp_path: Path, arguments: list[str], message: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "model_store", *arguments],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env={**os.environ, "FACE_STORE": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -135,7 +134,7 @@ def test_terminal_shows_progress(tmp_path: Path, weights: Path) -> None:
     command = [sys.executable, "-m", "model_store", "fetch", CNN_DETECTOR, "--from", str(weights)]
     process = subprocess.Popen(
         command,
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env={**os.environ, "FACE_STORE": str(tmp_path)},
         stdout=subprocess.DEVNULL,
         stderr=writer,

@@ -4,16 +4,16 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from model_store.atomic import TEMPORARY_ENDING
 from model_store.models import FIVE_POINTS
 from model_store.store import WeightStore
+from tests.paths import ROOT
 from tests.unit.model_store.conftest import Server, send
+from tests.waiting import eventually
 
-REPOSITORY = Path(__file__).parents[3]
 TIMEOUT_S = 60
 
 FETCH = """
@@ -35,7 +35,7 @@ WeightStore(Path(root), catalog).fetch([name])
 def start_fetch(root: Path, server: Server) -> subprocess.Popen[str]:
     arguments = json.dumps([str(root), server.url, FIVE_POINTS])
     return subprocess.Popen(
-        [sys.executable, "-c", FETCH, arguments], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", FETCH, arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -53,11 +53,8 @@ def test_killed_fetch_leaves_the_weight_missing(
     server.responses[f"/{FIVE_POINTS}.dat.bz2"] = stall
     store = WeightStore(tmp_path, server.catalog())
     with start_fetch(tmp_path, server) as process:
-        deadline = time.monotonic() + TIMEOUT_S
-        while not half_written(store.folder):
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        eventually("a file or an exit", lambda: half_written(store.folder) or process.poll() is not None)
+        assert process.poll() is None, process.communicate()[1]
         process.kill()
         process.communicate()
 

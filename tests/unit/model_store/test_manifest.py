@@ -12,6 +12,7 @@ import pytest
 from model_store import manifest
 from model_store.command import command
 from model_store.manifest import CONVERTER_VERSION, DetectorFacts, GraphError, Manifest, Validation
+from tests.paths import ROOT
 
 NAME = "network"
 GRAPH = b"a graph"
@@ -103,6 +104,5 @@ def test_manifest_without_detector_facts(tmp_path: Path, written: Manifest) -> N
 
 def test_manifest_module_does_not_import_the_converter() -> None:
     script = "import sys, model_store.manifest; print([n for n in sys.modules if n.startswith(('onnx', 'conversion'))])"
-    root = Path(__file__).parents[3]
-    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr

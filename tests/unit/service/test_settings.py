@@ -5,8 +5,7 @@ from pydantic import ValidationError
 
 from service import settings
 from service.settings import Settings, SettingsError
-
-ROOT = Path(__file__).parents[3]
+from tests.paths import ROOT
 
 
 @pytest.fixture(autouse=True)

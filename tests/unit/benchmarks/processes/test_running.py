@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks.processes import running
 
+pytestmark = pytest.mark.not_quick  # each test starts a process
+
 _PARENT = """
 import subprocess, sys
 code = "import sys; print(1, file=sys.stderr, flush=True); sys.stdin.read()"

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.harness.faces import AnsweredFace
+from benchmarks.parity.comparison import Problem
 from benchmarks.parity.discrepancies import Discrepancy, cut_out
 from benchmarks.report.overlays import SIDE, shown
 from service.recognition.geometry import Rectangle
@@ -30,7 +31,7 @@ def pixels(case: Discrepancy, side: int) -> NDArray[np.uint8]:
 
 def test_draws_the_frame_at_the_face() -> None:
     photo = np.zeros((400, 600, 3), np.uint8)
-    case = cut_out("a.jpg", "", face(200, 100, 299, 199), None, photo)
+    case = cut_out(Problem("a.jpg", "", face(200, 100, 299, 199)), photo)
     assert case.corner == (141, 41)  # 0.6 of 99 pixels around
     assert case.image is not None
     assert case.image.shape == (218, 218, 3)
@@ -46,13 +47,13 @@ def test_draws_the_frame_at_the_face() -> None:
 @pytest.mark.parametrize("edges", [(-50, -60, 40, 30), (560, 380, 700, 520), (900, 900, 950, 950)])
 def test_shows_a_face_at_or_beyond_the_border(edges: tuple[int, int, int, int]) -> None:
     photo = np.full((400, 600, 3), 128, np.uint8)
-    case = cut_out("a.jpg", "", face(*edges), face(*edges), photo)
+    case = cut_out(Problem("a.jpg", "", face(*edges), face(*edges)), photo)
     assert case.image is not None
     assert max(pixels(case, 1).shape) == SIDE
 
 
 def test_a_crop_keeps_no_reference_to_the_photo() -> None:
     photo = np.zeros((400, 600, 3), np.uint8)
-    image = cut_out("a.jpg", "", face(10, 10, 50, 50), None, photo).image
+    image = cut_out(Problem("a.jpg", "", face(10, 10, 50, 50)), photo).image
     assert image is not None
     assert image.base is None

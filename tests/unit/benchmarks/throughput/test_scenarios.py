@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.throughput import scenarios, section
+from benchmarks.throughput import part, scenarios
 from benchmarks.throughput.scenarios import FULL, QUICK, LoadPlan, Scenario
 
 PLANS = pytest.mark.parametrize("plan", [QUICK, FULL], ids=["quick", "full"])
@@ -24,8 +24,8 @@ def test_every_side_has_three_rounds(plan: LoadPlan) -> None:
 
 
 def test_the_quick_plan_is_under_a_minute_and_the_full_one_a_quarter_of_an_hour() -> None:
-    assert section.seconds(QUICK) < 50
-    assert 500 < section.seconds(FULL) < 1000
+    assert part.seconds(QUICK) < 50
+    assert 500 < part.seconds(FULL) < 1000
 
 
 @PLANS

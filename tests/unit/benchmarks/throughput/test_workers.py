@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -13,10 +12,10 @@ import pytest
 from benchmarks.processes import process_tree
 from benchmarks.processes.running import ROOT
 from benchmarks.throughput import dlib_calls, library_calls
-from benchmarks.throughput.sides import SIDES as OPENERS
-from benchmarks.throughput.sides import Side, SideOptions, shared
+from benchmarks.throughput.sides import SIDES, Side, SideOptions, shared
 from benchmarks.throughput.workers import Worker, WorkerFailed
 from tests.unit.benchmarks.conftest import Upload
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -40,7 +39,7 @@ DLIBS = {"decode", "cnn_detections", "hog_detections", "landmarks", "chips and d
 def test_a_trial_has_faces_stages_cpu_seconds_and_memory(
     name: str, stages: set[str], store: Path, upload: Upload
 ) -> None:
-    with OPENERS[name](SideOptions(store), 4) as side:
+    with SIDES[name](SideOptions(store), 4) as side:
         trial = side.trial([upload(0.3)] * 2, 1)
         assert [len(answer.faces) for _, answer in trial.responses] == [1, 1]
         assert trial.stages.keys() == stages
@@ -53,7 +52,7 @@ def test_a_trial_has_faces_stages_cpu_seconds_and_memory(
 
 
 def test_the_library_serves_concurrent_callers(store: Path, upload: Upload) -> None:
-    with OPENERS["library"](SideOptions(store), 3) as side:
+    with SIDES["library"](SideOptions(store), 3) as side:
         trial = side.trial([upload(0.3)] * 6, 3)
     assert len(trial.latencies) == 6
     assert trial.faces == 6
@@ -61,7 +60,7 @@ def test_the_library_serves_concurrent_callers(store: Path, upload: Upload) -> N
 
 
 def test_upstreams_processes_share_a_list_of_photos(store: Path, upload: Upload) -> None:
-    with OPENERS["upstream"](SideOptions(store), 4) as side:
+    with SIDES["upstream"](SideOptions(store), 4) as side:
         assert len(side.processes) == 2
         trial = side.trial([upload(0.02)] * 5, 2)
         assert len(trial.latencies) == 5
@@ -79,7 +78,7 @@ def test_reports_why_a_side_cannot_be_opened(tmp_path: Path) -> None:
 
 def test_a_failed_photo_names_the_side(store: Path) -> None:
     with (
-        OPENERS["library"](SideOptions(store), 3) as side,
+        SIDES["library"](SideOptions(store), 3) as side,
         pytest.raises(WorkerFailed, match="library failed"),
     ):
         side.trial([b"no photo"], 1)
@@ -125,10 +124,7 @@ def test_a_worker_ends_with_its_parent_and_prints_nothing(
     finally:
         parent.kill()
     assert errors.count("Traceback") == (1 if number == signal.SIGINT else 0), "only the parent's own"
-    deadline = time.monotonic() + DEADLINE
-    while _runs(worker):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually("the worker has ended", lambda: not _runs(worker), DEADLINE)
 
 
 def _runs(process: int) -> bool:
@@ -140,7 +136,7 @@ def _runs(process: int) -> bool:
 
 
 def test_memory_covers_all_processes_of_a_side(store: Path) -> None:
-    with OPENERS["upstream"](SideOptions(store), 3) as side:
+    with SIDES["upstream"](SideOptions(store), 3) as side:
         peaks = [process_tree.peak_memory(process) for process in side.processes]
         assert side.peak_memory() == pytest.approx(sum(peaks), rel=0.1)
         assert Side("remote", side.run).peak_memory() is None

@@ -20,6 +20,7 @@ from conversion.dat.read_network import Network, read_network
 from conversion.dat.topologies import DESCRIPTOR, DETECTOR
 from model_store.models import FIVE_POINTS, SIXTY_EIGHT_POINTS
 from model_store.store import WeightStore
+from tests.paths import ROOT
 
 
 def test_reads_the_descriptor_with_29_convolutions(descriptor: Network) -> None:
@@ -163,7 +164,7 @@ def test_damage_is_a_dat_error_or_without_effect_in_bounded_memory(
         [sys.executable, "-c", textwrap.dedent(_FUZZ), kind, weights, str(rounds), str(allowed)],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[4],
+        cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
     # The other changes have no effect: learning rates, margins, flags of training.

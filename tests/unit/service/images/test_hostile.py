@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.paths import ROOT
 from tests.unit.service.images.conftest import Encode
 
-ROOT = Path(__file__).parents[4]
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 PATIENCE = 120
 """Seconds after which a decoder counts as hanging; the slowest suite here takes a few."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from service.recognition.contract import EngineError
 from service.recognition.memory import MEBIBYTE
 from tests.unit.service.conftest import PATIENCE, client
 from tests.unit.service.web.test_metrics import ready, values
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,9 +94,7 @@ def test_the_memory_is_released_after_expiry(
         ready(caller)
         for face in range(2):
             assert face_of(caller, original(50)) == 200
-            deadline = time.monotonic() + PATIENCE
-            while original_counters(caller)[2]:
-                assert time.monotonic() < deadline
+            eventually("no held original", lambda: not original_counters(caller)[2])
             assert values(caller)["face_photos_bytes_lent",] == 0
             assert len(decoded) == face + 1
 
@@ -120,9 +118,7 @@ def test_an_original_evicted_while_its_next_face_waited_is_decoded_again(
             return caller.post("/detect", files={"file": ("a", photo)}).status_code
 
         def wait_for(waiting: int) -> None:
-            deadline = time.monotonic() + PATIENCE
-            while values(caller)["face_photos_places_waiting",] < waiting:
-                assert time.monotonic() < deadline
+            eventually(f"{waiting} waiting", lambda: values(caller)["face_photos_places_waiting",] >= waiting)
 
         ready(caller)
         assert face_of(caller, original(50)) == 200

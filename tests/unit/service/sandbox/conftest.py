@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from service.sandbox import landlock, seccomp
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[4]
 PATIENCE = 60
 """Timeout of a program in seconds; no test depends on the speed of the machine."""
 

@@ -13,7 +13,8 @@ from pillow_heif import from_pillow
 
 from service.images.decoding import DECODERS
 from service.sandbox import landlock
-from tests.unit.service.sandbox.conftest import ROOT, RunProgram
+from tests.paths import ROOT
+from tests.unit.service.sandbox.conftest import RunProgram
 
 pytestmark = pytest.mark.not_quick
 

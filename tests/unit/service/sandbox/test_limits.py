@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.service.sandbox.conftest import PATIENCE, PRELUDE, ROOT, RunProgram
+from tests.paths import ROOT
+from tests.unit.service.sandbox.conftest import PATIENCE, PRELUDE, RunProgram
 
 
 def test_no_regular_file_grows(run: RunProgram, tmp_path: Path) -> None:

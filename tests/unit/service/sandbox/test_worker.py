@@ -8,7 +8,8 @@ import pytest
 
 from service.recognition.engines import dlib
 from service.sandbox import landlock
-from tests.unit.service.sandbox.conftest import PATIENCE, PRELUDE, ROOT, RunProgram
+from tests.paths import ROOT
+from tests.unit.service.sandbox.conftest import PATIENCE, PRELUDE, RunProgram
 
 pytestmark = pytest.mark.not_quick
 

@@ -6,8 +6,6 @@ import http.client
 import json
 import logging
 import socket
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -24,6 +22,7 @@ from service.supervision import Supervisor, launch_worker
 from service.web.app import PATHS, create_app
 from service.web.keys import KeyRing
 from tests.unit.service.conftest import PATIENCE, client
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Server, SteeredRecognizer
@@ -33,18 +32,11 @@ KEYED = [("POST", "/detect"), ("POST", "/compute"), ("GET", "/open"), ("GET", "/
 PUBLIC = ["/health", "/ready", "/metrics", "/welcome"]
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.01)
-
-
 def test_requires_a_key_for_each_route_but_the_public_ones(
     serving: Server, key_header: dict[bytes, bytes]
 ) -> None:
     with serving() as port, client(port) as caller:
-        until(lambda: caller.get("/ready").status_code == 200)
+        eventually("ready", lambda: caller.get("/ready").status_code == 200)
         for method, path in KEYED:
             for offered in (
                 {},
@@ -222,7 +214,9 @@ def test_does_not_compute_the_photo_of_a_caller_that_hung_up(
         with socket.create_connection(("127.0.0.1", port)) as caller:
             head = b"".join(name + b": " + value + b"\r\n" for name, value in request.headers.raw)
             caller.sendall(b"POST /detect HTTP/1.1\r\n" + head + b"\r\n" + request.read())
-        until(lambda: any(" 499 " in record.getMessage() for record in caplog.records))
+        eventually(
+            "status 499 in the log", lambda: any(" 499 " in record.getMessage() for record in caplog.records)
+        )
         recognizer.gate.set()
         assert first.result(PATIENCE).status_code == 200
     assert recognizer.photos == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -13,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.logs import JsonFormatter
 from tests.unit.service.conftest import PATIENCE, client
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     import pytest
@@ -43,9 +43,7 @@ def posted(port: int, headers: dict[bytes, bytes], photo: bytes) -> socket.socke
 
 
 def ready(caller: httpx.Client) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while caller.get("/ready").status_code != 200:
-        assert time.monotonic() < deadline
+    eventually("ready", lambda: caller.get("/ready").status_code == 200)
 
 
 def test_counts_and_times_photos(serving: Server, key_header: dict[bytes, bytes], png: bytes) -> None:
@@ -87,17 +85,15 @@ def test_reports_waiting_photos(
         before = values(caller)
         assert (before["face_photos_places_lent",], before["face_photos_places_limit",]) == (0, 1)
         waiting = [posted(port, key_header, png) for _ in range(3)]
-        deadline = time.monotonic() + PATIENCE
-        while (metrics := values(caller))["face_photos_places_waiting",] < 2:
-            assert time.monotonic() < deadline
+        eventually("two waiting photos", lambda: values(caller)["face_photos_places_waiting",] == 2)
+        metrics = values(caller)
         assert metrics["face_photos_places_lent",] == 1
         assert metrics["face_photos_bytes_lent",] > len(png)
         assert metrics["face_uploads_bytes_lent",] > 3 * len(png)
         assert metrics["face_uploads_bytes_limit",] > 2**26
         assert metrics["face_requests_in_flight",] == 4
         waiting[2].close()
-        while values(caller).get(("face_cancelled_total", "waiting")) != 1:
-            assert time.monotonic() < deadline
+        eventually("one left", lambda: values(caller).get(("face_cancelled_total", "waiting")) == 1)
         recognizer.gate.set()
         for connection in waiting[:2]:
             with connection:

@@ -18,9 +18,9 @@ from PIL import Image
 
 from service.images.decoding import UndecodableImage, decode
 from service.images.formats import png
+from tests.paths import ROOT
 from tests.unit.service.images.conftest import Encode
 
-ROOT = Path(__file__).parents[5]
 WIDTH, HEIGHT = 48, 40
 FRAME_WIDTH, FRAME_HEIGHT, FRAME_LEFT, FRAME_TOP = 24, 20, 16, 16
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

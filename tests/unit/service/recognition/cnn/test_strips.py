@@ -22,6 +22,7 @@ from service.recognition.cnn.strips import CHANNELS, CnnDetector, StripSizes, sc
 from service.recognition.compute.cores import Cores
 from service.recognition.nms import OverlapRule
 from service.recognition.ort.sessions import Session
+from tests.paths import ROOT
 
 MEAN = np.array([122.782, 117.001, 104.298], np.float32)
 WINDOW = DetectorWindow(80, 80, OverlapRule(0.3382761351109955, 1.0))
@@ -119,7 +120,7 @@ def test_photos_of_eight_megapixels_need_less_than_a_gigabyte(store: Path) -> No
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[5],
+        cwd=ROOT,
         env=os.environ,
     )
     assert int(done.stdout) < 1_000_000

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[5]
+from tests.paths import ROOT
 
 PROGRAM = """
 import sys

@@ -18,8 +18,7 @@ import pytest
 import service
 from service.recognition.compute import code_folders, machine_code
 from service.recognition.compute.code_folders import folders
-
-ROOT = Path(__file__).parents[5]
+from tests.paths import ROOT
 
 LOOP = """
 from service.recognition.compute.compiled import compiled

@@ -13,6 +13,7 @@ from service.web.connections import transport
 from service.web.connections.transport import ANSWER_START
 from tests.unit.service.conftest import PATIENCE
 from tests.unit.service.raw_http import FORM, answers, connect, head, photo
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Server, SteeredRecognizer
@@ -27,10 +28,7 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
 
 
 def _wait_for(caplog: pytest.LogCaptureFixture, text: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not any(text in record.getMessage() for record in caplog.records):
-        assert time.monotonic() < deadline, f"{text!r} was not logged"
-        time.sleep(0.01)
+    eventually(f"{text!r} is logged", lambda: any(text in entry.getMessage() for entry in caplog.records))
 
 
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
@@ -62,10 +60,7 @@ def test_answers_a_half_closed_caller_after_all_probes(
         second.sendall(photo(png))
         second.shutdown(socket.SHUT_WR)
         first.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + PATIENCE
-        while len(second.recv(100, socket.MSG_PEEK)) < len(ANSWER_START):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        eventually("a started answer", lambda: len(second.recv(100, socket.MSG_PEEK)) >= len(ANSWER_START))
         recognizer.gate.set()
         assert [answered.status for caller in (first, second) for answered in answers(caller)] == [200, 200]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tests.unit.service.conftest import PATIENCE, client
 from tests.unit.service.raw_http import FORM, answers, connect, head, photo
 from tests.unit.service.web.test_metrics import values
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Server, SteeredRecognizer
@@ -70,10 +71,8 @@ def test_a_chunked_upload_is_granted_bytes_as_they_arrive(
             head(b"POST /detect", FORM + b"Transfer-Encoding: chunked\r\nConnection: close\r\n")
         )
         connection.sendall(b"5\r\nhello\r\n")  # of a preamble
-        deadline = time.monotonic() + PATIENCE
-        while not (held := values(caller)["face_uploads_bytes_lent",]):
-            assert time.monotonic() < deadline
-        assert held <= 2 * 65536
+        eventually("bytes of an upload", lambda: values(caller)["face_uploads_bytes_lent",])
+        assert values(caller)["face_uploads_bytes_lent",] <= 2 * 65536
         connection.sendall(b"2\r\n\r\n\r\n%x\r\n" % len(rest) + rest + b"\r\n0\r\n\r\n")
         assert [answered.status for answered in answers(connection)] == [200]
         assert values(caller)["face_uploads_bytes_lent",] == 0

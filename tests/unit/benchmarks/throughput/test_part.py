@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.harness.results import Key, Result
 from benchmarks.processes.running import ROOT, serving
-from benchmarks.throughput import scenarios, section
+from benchmarks.throughput import part, scenarios
 from benchmarks.throughput.scenarios import AGAINST_DLIB, AGAINST_UPSTREAM, LoadPlan, Scenario
 from benchmarks.throughput.sides import Remote, SideOptions
 
@@ -28,7 +28,7 @@ def _result() -> Result:
 def _run(plan: LoadPlan, paths: list[Path], setting: SideOptions) -> Result:
     result = _result()
     with ExitStack() as stack:
-        for step in section.steps(plan, paths, setting, result, stack):
+        for step in part.steps(plan, paths, setting, result, stack):
             step.run()
     return result
 
@@ -114,7 +114,7 @@ def test_a_side_that_dies_ends_only_its_scenario(paths: list[Path], store: Path)
     )
     result = _result()
     with ExitStack() as stack:
-        for number, step in enumerate(section.steps(plan, paths, SideOptions(store), result, stack)):
+        for number, step in enumerate(part.steps(plan, paths, SideOptions(store), result, stack)):
             step.run()
             if number == 0:
                 for worker in multiprocessing.active_children():
@@ -132,14 +132,14 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 from benchmarks.harness.results import Result
-from benchmarks.throughput import section
+from benchmarks.throughput import part
 from benchmarks.throughput.scenarios import Scenario, LoadPlan
 from benchmarks.throughput.sides import SideOptions
 result = Result(made="now", plan="quick")
 plan = LoadPlan((Scenario("throughput", ("library", "dlib"), 0.05, model=3, rounds=100_000),), 0.0)
 try:
     with ExitStack() as stack:
-        for step in section.steps(plan, [Path(sys.argv[2])], SideOptions(Path(sys.argv[1])), result, stack):
+        for step in part.steps(plan, [Path(sys.argv[2])], SideOptions(Path(sys.argv[1])), result, stack):
             step.run()
             print(len(result.figures), flush=True)
 except KeyboardInterrupt:

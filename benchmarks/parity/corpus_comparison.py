@@ -1,4 +1,4 @@
-"""The parity part of a run: baseline and candidate on every photo, over HTTP and stage by stage."""
+"""Comparison of candidates with the baseline on every photo, over HTTP and stage by stage."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from benchmarks.harness.steps import Step
 from benchmarks.parity import accuracy, pixels
 from benchmarks.parity.baselines import Baseline, Expected, Recording
 from benchmarks.parity.candidates import Candidate, Unanswered
-from benchmarks.parity.comparison import Comparison, noted
+from benchmarks.parity.comparison import Comparison, finite
 from benchmarks.parity.decoded_photos import Photo, decoded
 from benchmarks.parity.discrepancies import Discrepancy, cut_out
 from benchmarks.parity.stages import Stages
@@ -46,14 +46,14 @@ OPENING = 8.0
 """Estimated seconds to start four services and dlib's processes."""
 
 
-def chosen(plan: PhotoSelection, corpus: Corpus) -> list[Path]:
+def selected(plan: PhotoSelection, corpus: Corpus) -> list[Path]:
     """Photos of the plan, evenly spaced over the corpus."""
     return spread(corpus.photos, max(int(min(plan.total / plan.area, len(corpus.photos))), 1))
 
 
 def seconds(plan: PhotoSelection, corpus: Corpus, processes: int) -> float:
     """Estimated duration without cached answers of dlib."""
-    return OPENING + len(chosen(plan, corpus)) * min(plan.area, TYPICAL) * DLIB_SECONDS / processes
+    return OPENING + len(selected(plan, corpus)) * min(plan.area, TYPICAL) * DLIB_SECONDS / processes
 
 
 def query(
@@ -112,7 +112,7 @@ class CorpusComparison:
     """Engines by model, as far as a service reports them."""
 
     def __post_init__(self) -> None:
-        self._paths = chosen(self.plan, self.corpus)
+        self._paths = selected(self.plan, self.corpus)
         self.comparisons = {model: Comparison() for model in self.candidates if model in self.baseline.models}
         self._pixels = pixels.PixelDifferences()
         self._recall = MarkedFaceRecall(self.corpus.boxes or {})
@@ -190,8 +190,8 @@ class CorpusComparison:
                     name="confidences",
                     model=model,
                     columns={
-                        "reference": [noted(match.reference.confidence) for match in comparison.matches],
-                        "candidate": [noted(match.candidate.confidence) for match in comparison.matches],
+                        "reference": [finite(match.reference.confidence) for match in comparison.matches],
+                        "candidate": [finite(match.candidate.confidence) for match in comparison.matches],
                     },
                 )
             )
@@ -210,19 +210,11 @@ class CorpusComparison:
         each = SHOWN_FACES // max(len(self.comparisons), 1)
         worst = [problem for comparison in self.comparisons.values() for problem in comparison.worst(each)]
         if not crops:
-            return [
-                Discrepancy(problem.photo, problem.summary, problem.reference, problem.candidate)
-                for problem in worst
-            ]
+            return [Discrepancy(problem) for problem in worst]
         names = {problem.photo for problem in worst}
         paths = [path for path in self._paths if self.corpus.name(path) in names]
         images = {photo.name: photo.image for photo in decoded(paths, self.plan.area, [], self.corpus.name)}
-        return [
-            cut_out(
-                problem.photo, problem.summary, problem.reference, problem.candidate, images[problem.photo]
-            )
-            for problem in worst
-        ]
+        return [cut_out(problem, images[problem.photo]) for problem in worst]
 
     def problems(self) -> Iterator[str]:
         """Differences beyond the tolerances, one line each."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.results import Result
-from benchmarks.roofline import section as roofline
+from benchmarks.roofline import part as roofline
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 
 
