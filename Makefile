@@ -53,7 +53,7 @@ image: convert
 	FACE_MODEL=3 $(BIN)/python -m service check
 	FACE_MODEL=4 $(BIN)/python -m service check
 
-## Unit tests for each save: under a minute on two cores, without weights or photos, and without a network after
+## Unit tests for each save: about a minute on two cores, without weights or photos, and without a network after
 ## `make test-environment`.
 quick: test-environment
 	$(BIN)/python -m pytest -m quick tests/unit $(ARGS)

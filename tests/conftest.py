@@ -80,4 +80,5 @@ def start_service(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.getreports("skipped")
     without = [report for report in skipped if "FACE_TEST_PHOTOS" in str(report.longrepr)]
-    terminalreporter.write_line(f"{len(without)} tests skipped: FACE_TEST_PHOTOS is not set")
+    if without:
+        terminalreporter.write_line(f"{len(without)} tests skipped: FACE_TEST_PHOTOS is not set")

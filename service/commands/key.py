@@ -6,6 +6,8 @@ from service.commands.errors import CommandError
 from service.commands.occ import print_occ_lines
 from service.web import keys
 
+DEFAULT_PORT = settings.Settings.model_fields["port"].default
+
 
 def run() -> int:
     """Make a random API key, unless there is one."""
@@ -23,5 +25,6 @@ def run() -> int:
             print_occ_lines(configuration, made)
             return 0
     keys.read_keys(configuration)
-    print(f"There is an API key. `{command('service occ')}` prints the commands for Nextcloud.")
+    port = "" if configuration.port == DEFAULT_PORT else f"PORT={configuration.port} "
+    print(f"There is an API key. `{port}{command('service occ')}` prints the commands for Nextcloud.")
     return 0

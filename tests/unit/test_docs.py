@@ -1,6 +1,9 @@
-"""Paths, links, modules and make targets in the documentation exist."""
+"""Paths, links, modules and make targets in the documentation exist, and README's program runs."""
 
+import os
 import re
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +23,8 @@ NO_FILES = frozenset(
 MODULE = re.compile(r"python -m ([\w.]+)")
 TARGET = re.compile(r"(?:^\s*|`)(?:[A-Z_]+=\S+ )*(?:sudo -u \S+ )?make ([a-z-]+)", re.MULTILINE)
 """The target of a command in backquotes or at the start of a line."""
+
+PROGRAM = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def test_the_patterns_find_paths_modules_and_targets() -> None:
@@ -54,3 +59,19 @@ def test_make_targets_exist(page: Path) -> None:
 def test_relative_links_exist(page: Path) -> None:
     links = LINK.findall(page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_program_in_readme_prints_a_face(store: Path, portrait: bytes, tmp_path: Path) -> None:
+    (program,) = PROGRAM.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "photo.jpg").write_bytes(portrait)
+    (tmp_path / "models").symlink_to(store.resolve())
+    printed = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stdout.count("Face(") == 1
