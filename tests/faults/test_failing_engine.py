@@ -38,10 +38,9 @@ def test_answers_every_photo_although_runs_fail(
     for number, reply in enumerate(replies):
         assert reply.status == 200, failing.log
         assert_same_answer(reply.json, expected[number % len(expected)])
-    assert caller.metric("face_retried_total") > 0, failing.log
-    if every == 2:
-        # Eight failed photos in a row replace the worker, and its counters start at 0.
-        assert caller.metric("face_worker_restarts_total") > 0
+    # Eight failed photos in a row replace the worker, and its counters start at 0.
+    restarts = caller.metric("face_worker_restarts_total")
+    assert restarts > 0 or (every != 2 and caller.metric("face_retried_total") > 0), failing.log
     assert caller.get("/ready").status == 200
     assert failing.stop() == 0
     assert "Traceback" not in failing.log

@@ -118,7 +118,8 @@ class DeviceDetector:
             if len(images) > 1:
                 raise
             log.warning("%s; the photo is searched in strips", out_of_memory)
-            # Under the lock, so that the memory that is released goes to these strips and not to the next photo.
+            # Under the lock, so that the memory that is released goes to these strips and not to the next photo. Strips
+            # acquire their own semaphore after this lock, here and above, and never before it.
             with self._device_lock:
                 self._release_memory()
                 return [self.in_strips(images[0])]
