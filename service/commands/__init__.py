@@ -1,1 +1,1 @@
-"""The command line: one module for each command of `python -m service`, and the healthcheck."""
+"""The command line: one module for each command of `python -m service`."""
