@@ -1,8 +1,8 @@
 """Processor instructions that the installed wheels need, checked before a wheel fails with "Illegal instruction".
 
-Found by running each wheel, and every stage of a model, on emulated processors. numpy needs x86-64-v2, and the other
-wheels run wherever numpy does, except dlib's: it runs on Sandy Bridge (AVX) and not on Nehalem. The wheels for arm64
-need no optional instructions.
+The requirements were found by running each wheel, and every stage of a model, on emulated processors. numpy needs
+x86-64-v2. The other wheels run wherever numpy does, except dlib's, which runs on Sandy Bridge (AVX) and not on Nehalem.
+The wheels for arm64 need no optional instructions.
 """
 
 import platform
@@ -13,14 +13,15 @@ from types import MappingProxyType
 CPUINFO = Path("/proc/cpuinfo")
 
 X86_64_V2 = ("cx16", "lahf_lm", "popcnt", "pni", "ssse3", "sse4_1", "sse4_2")
-"""Linux's names of the flags of this psABI level: Intel since 2008 (Nehalem), AMD since 2011 (Bulldozer)."""
+"""Linux's names of the CPU flags of this psABI level, which Intel has had since 2008 (Nehalem), and AMD since 2011
+(Bulldozer)."""
 
 NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType({"onnx": X86_64_V2, "dlib": (*X86_64_V2, "avx")})
 """FACE_ENGINE to the flags of /proc/cpuinfo that it needs."""
 
 
 def lacking(engine: str) -> str | None:
-    """One line with the flags that this processor lacks for an engine, and with a remedy; None if it lacks none."""
+    """Error line with the flags that an engine needs and this processor lacks, and a remedy; None if it lacks none."""
     if platform.machine() != "x86_64":
         return None
     try:

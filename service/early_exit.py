@@ -1,10 +1,10 @@
 """Exit at a signal that arrives before the server runs: at once, leaving no child process and no temporary file.
 
 The kernel drops a signal for process 1 of a container if it has no handler (pid_namespaces(7)): `docker stop` would
-wait its whole grace period. So the handlers are installed before the slow imports. They end the process immediately: an
-exception would be swallowed by imports and by callbacks from C, and a regular exit of the interpreter waits for its
-threads. Python calls a handler between two instructions of the main thread: within 0.15 s, measured during the
-compilation of the loops and the creation of the sessions.
+wait its whole grace period. So the handlers are installed before the slow imports. They end the process immediately. An
+exception instead would be swallowed by imports and by callbacks from C, and a regular exit of the interpreter waits for
+its threads. Python calls a handler between two instructions of the main thread. The delay was at most 0.15 s, measured
+while numba compiled the loops and ONNX Runtime created the sessions.
 """
 
 import os
@@ -24,7 +24,7 @@ SIGNALS = tuple(
 """Signals that stop the service."""
 
 TASKS = Path("/proc/self/task")
-"""A folder for each thread, with the ids of the children that it started (proc(5))."""
+"""A folder for each thread, whose file `children` has the ids of the processes that the thread started (proc(5))."""
 
 
 def on_signals(*, serving: bool) -> None:
@@ -59,7 +59,7 @@ def exit_now(status: int) -> NoReturn:
 
 
 def children() -> list[int]:
-    """Process ids of all children, zombies included, and those that `multiprocessing` does not list yet.
+    """Process ids of all child processes, including zombies and those that `multiprocessing` does not list yet.
 
     Empty without /proc: children detect the end of this process by themselves.
     """

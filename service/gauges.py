@@ -8,7 +8,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Gauge
 
 DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-"""Bucket bounds of histograms: from the chip of one face to a photo at the end of a long queue."""
+"""Bucket bounds of durations, in seconds: from the chip of one face to a photo at the end of a long queue."""
 
 
 class BudgetState(Protocol):

@@ -16,7 +16,7 @@ HOST = "localhost"
 ALL_ADDRESSES = ("", "*", "::")
 """Values of FACE_HOST with which the service listens on HOST, with IPv6 and without."""
 TIMEOUT_SECONDS = 4.0
-"""Time-out; Docker's own is 5 s. The service answers within 15 ms under any load."""
+"""Timeout of the request, below Docker's own of 5 s. The service answers within 15 ms under any load."""
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
@@ -39,7 +39,10 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def host_of(given: str) -> str:
-    """FACE_HOST as `service.web.server.listening` reads it: brackets and `%25` are those of a URL."""
+    """The host of a FACE_HOST, without a URL's brackets, and with `%` for `%25` within them; HOST for all addresses.
+
+    The same rules as in `service.web.server.listening`.
+    """
     given = given.strip()
     if given.startswith("[") and given.endswith("]"):
         given = given[1:-1].replace("%25", "%")

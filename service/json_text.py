@@ -1,4 +1,4 @@
-"""JSON of all answers. The app takes any other body as "no faces"."""
+"""JSON serialisation of all response bodies. The app takes any other body as "no faces"."""
 
 import json
 from collections.abc import Mapping

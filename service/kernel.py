@@ -1,4 +1,4 @@
-"""System calls: those that the standard library has no function for, by ctypes, and one that sandboxes deny."""
+"""System calls by ctypes that the standard library lacks, and a workaround for a call that sandboxes deny."""
 
 import ctypes
 import errno
@@ -15,7 +15,7 @@ def system_call(number: int, *arguments: int | bytes | None) -> int:
     Raises:
         OSError: the call failed, or the system is not Linux.
     """
-    _require_linux()  # the same numbers are other calls elsewhere
+    _require_linux()  # elsewhere, the same numbers are other calls
     words = [ctypes.c_long(word) if isinstance(word, int) else word for word in arguments]
     result: int = _libc.syscall(ctypes.c_long(number), *words)
     if result < 0:

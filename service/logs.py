@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from service.text import printable
 
 FIELDS = "fields"
-"""Name of the record attribute with additional fields of a line of JSON."""
+"""Name of the log record's attribute that holds additional fields of its JSON line."""
 
 LOGGERS = ("service", "uvicorn")
-"""Loggers with the level of FACE_LOG_LEVEL. The root logs warnings only: below, Pillow logs metadata of photos."""
+"""Loggers with the level of FACE_LOG_LEVEL. The root logger's is WARNING: below it, Pillow logs metadata of photos."""
 
 
 class TextFormatter(logging.Formatter):

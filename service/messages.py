@@ -24,7 +24,7 @@ ENGINE_FAILED = 75
 """Exit status of a worker whose engine fails for every photo (EX_TEMPFAIL of sysexits.h)."""
 
 TOO_LITTLE_MEMORY = "The memory of this service is too small for the image: send it smaller."
-"""Error text for a photo that failed alone, in a worker with the low-memory settings."""
+"""Error text for a photo that exhausted the memory although no other photo was in progress."""
 
 RefusalStatus = Literal[412, 415, 422, 503]
 """HTTP status of a refused photo."""
@@ -48,7 +48,7 @@ class _Message(BaseModel):
 
 
 class Photo(_Message):
-    """A photo to answer."""
+    """A photo to be processed."""
 
     kind: Literal["photo"] = "photo"
     number: NonNegativeInt
@@ -66,7 +66,7 @@ class Photo(_Message):
 
 
 class Cancel(_Message):
-    """The caller of a photo has hung up."""
+    """Cancellation of a photo, whose caller has hung up."""
 
     kind: Literal["cancel"] = "cancel"
     number: NonNegativeInt
@@ -118,7 +118,7 @@ class Answered(_Message):
 
 
 class RefusedPhoto(_Message):
-    """Rejection of a photo, by a fault of the request or a limit that the operator set."""
+    """Rejection of a photo, because of a fault of the request or a limit that the operator set."""
 
     kind: Literal["refused"] = "refused"
     number: NonNegativeInt

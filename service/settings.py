@@ -14,7 +14,7 @@ from model_store.models import MODELS
 from service.text import header_fault, printable
 
 ADVERTISED_AREA = 3840 * 2160
-"""Pixels. The area that the upstream service advertises: the app scales photos the same after a switch."""
+"""Pixels. The area that the upstream service advertises: after a switch, the app scales photos to the same size."""
 
 MAXIMUM_ORIGINAL = 256_000_000
 """Pixels, 768 MB decoded. `/compute` gets originals at full size, and no camera or phone makes larger ones."""
@@ -26,7 +26,7 @@ MAXIMUM_GRACE = 10**8
 """Seconds, three years. An integer without an upper bound would overflow a float of seconds."""
 
 MINIMUM_MEMORY = 384 * 1024**2
-"""Bytes. Less has room for the networks and for no photo."""
+"""Bytes. Less memory has room for the networks, but for no photo."""
 
 MINIMUM_GPU_MEMORY = 512 * 1024**2
 """Bytes. A strip of the detector takes some 100 MB on the CPU, and cuDNN takes a workspace in addition."""
@@ -288,7 +288,7 @@ def _message(fault: ErrorDetails) -> str:
     """One line: variable, value, and the reason why it is not possible."""
     if reason := _REASONS.get(fault["type"]):
         reason = reason.format(**fault.get("ctx", {}))
-    else:  # of a validator of this module
+    else:  # an error of a validator of this module
         reason = fault["msg"].removeprefix("Value error, ")
     name = str(fault["loc"][0])
     value = "" if name in _SECRETS else f"={printable(str(fault['input']), MAXIMUM_SHOWN)}"

@@ -1,12 +1,12 @@
-"""Foreign text: made printable for a log line, encodable for a message, and checked for an HTTP header."""
+"""External text: made printable for a log line, encodable for a message, and checked for an HTTP header."""
 
 import unicodedata
 
 MAXIMUM_LINE = 2000
-"""Characters of a printable line; the longest that the service itself writes have some 500."""
+"""Maximum number of characters of a printable line; the service's own lines have some 500 at most."""
 MAXIMUM_MESSAGE = 2000
-"""Characters of a text in a message between processes. A character takes at most six bytes of JSON, so that the text
-fits into a packet (ipc.packets.MAXIMUM_PACKET)."""
+"""Maximum number of characters of a text in a message between processes. A character takes at most six bytes of JSON,
+so that the text fits into a packet (ipc.packets.MAXIMUM_PACKET)."""
 CUT = "…"
 
 
@@ -27,7 +27,7 @@ def _escaped(character: str) -> str:
 
 
 def header_fault(text: str) -> str | None:
-    """Name of the first character of `text` that an HTTP header cannot carry (RFC 9110, 5.5), or None.
+    """Description of the first character of `text` that an HTTP header cannot carry (RFC 9110, 5.5), or None.
 
     A tab is allowed, and so is UTF-8, as the RFC's obs-text. A lone surrogate is Python's form of a byte that is not
     UTF-8.

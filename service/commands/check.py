@@ -1,4 +1,4 @@
-"""The command `check`: a model on this machine, without the service."""
+"""The command `check`: run every stage of the model on this machine, without the service."""
 
 import os
 import sys

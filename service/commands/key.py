@@ -1,4 +1,4 @@
-"""The command `key`: a first API key."""
+"""The command `key`: generate the first API key."""
 
 from model_store.command import command
 from service import settings

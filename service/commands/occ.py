@@ -13,8 +13,8 @@ APP_MODEL = 5
 """The app's number for every external model, whatever its FACE_MODEL."""
 
 _OUTSIDE_ADDRESSES = (
-    # Documentation addresses (RFC 5737, RFC 3849). connect(2) of a UDP socket sends nothing: it only looks up, in the
-    # routing table, the address of this machine that faces the outside.
+    # Documentation addresses (RFC 5737, RFC 3849). connect(2) of a UDP socket sends nothing: the kernel only looks up
+    # the route, and with it the address of this machine that faces the outside.
     (socket.AF_INET, "192.0.2.1"),
     (socket.AF_INET6, "2001:db8::1"),
 )

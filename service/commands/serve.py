@@ -38,8 +38,8 @@ def run() -> int:
         launch = process.launch_ahead()
     except OSError as error:
         raise CommandError(f"The worker process cannot be started: {error.strerror}.") from error
-    # Imported last: loading these libraries takes longer than a mistake should take to be reported. The worker, just
-    # started, loads its own at the same time.
+    # Imported last, so that a fault of the settings is reported before these slow imports. The worker, just started,
+    # loads its own libraries at the same time.
     from service.web.server import http_server
 
     with ExitStack() as closing:

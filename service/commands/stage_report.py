@@ -31,7 +31,8 @@ from service.worker.recognizer_from_settings import recognizer_from_settings
 RUNS = 3
 NOISE_ROWS, NOISE_COLUMNS = 960, 1280
 FACE_SHARE = 5
-"""Divisor of the photo's shorter side: the side of the box in its middle that stands for a face if none is detected."""
+"""Divisor of the photo's shorter side. The quotient is the side of a box in the photo's middle, which stands for a face
+if none is detected."""
 
 STATUS = Path("/proc/self/status")
 PRESENT, PEAK = "VmRSS", "VmHWM"
@@ -156,7 +157,10 @@ def _decoded(photo: Path, settings: Settings) -> NDArray[np.uint8]:
 
 
 def _memory(name: str) -> int:
-    """Bytes of this process, 0 if the system hides them. Not from getrusage(2), whose peak includes the parent's."""
+    """Memory of this process in bytes, by a field of STATUS (PRESENT or PEAK); 0 if the system hides it.
+
+    Not from getrusage(2), whose peak includes the parent's.
+    """
     with suppress(OSError):  # a sandbox may hide it
         for line in STATUS.read_text(encoding="ascii").splitlines():
             found, _, value = line.partition(":")

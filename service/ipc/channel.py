@@ -25,7 +25,7 @@ MAXIMUM_BODY = 256 * 1024**2
 """Bytes; an answer has some 3 KiB a face."""
 
 PACKETS_AT_ONCE = 64
-"""Packets that are read in one go, before the event loop serves other descriptors."""
+"""Maximum number of packets that are read in one go, before the event loop serves other descriptors."""
 
 
 class Message(NamedTuple):
@@ -46,7 +46,7 @@ class Channel:
 
     `received` is called for each message, `closed` once, at the end of the connection. The connection ends when the
     peer is gone, when it has sent an invalid message, when a message cannot be sent, and when `received` raises.
-    Neither is called after `close`.
+    Neither callback is called after `close`.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Channel:
             # The reader reports it, after the messages that the peer has sent before its end.
             self._unsent.clear()
         except OSError as error:
-            # The peer is alive, and would wait for this message for ever.
+            # The peer is alive, and would wait for this message forever.
             self._unsent.clear()
             self._loop.call_soon(self._end, f"a message cannot be sent ({error.strerror})")
         self._loop.remove_writer(self._connection.fileno())
@@ -161,7 +161,7 @@ class Channel:
         try:
             self._received(message)
         except Exception:
-            # asyncio would log it and go on: the sender of the message would wait for ever.
+            # asyncio would log it and go on: the sender of the message would wait forever.
             log.exception("a message could not be processed")
             self._end("a message could not be processed")
 

@@ -10,7 +10,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent(parent: int) -> None:
-    """Have the kernel kill this process with SIGKILL when the thread that started it ends, and so with its process.
+    """Have the kernel send this process SIGKILL when its parent ends, or the thread of the parent that started it.
 
     Exits at once if `parent`, the process id, has already ended. Raises OSError.
     """

@@ -9,8 +9,8 @@ from service.recognition.compute import cgroups
 from service.settings import Settings
 
 RESIDENT = 400 * 1024**2
-"""Bytes of all processes before the first photo: libraries, weights and compiled loops (317 to 324 MiB for models 1, 3
-and 4, and up to 65 MiB more if the loops have just been compiled)."""
+"""Bytes of all processes before the first photo: libraries, weights and compiled loops. They are 317 to 324 MiB for
+models 1, 3 and 4, and up to 65 MiB more if the loops have just been compiled."""
 
 SCRATCH_KEPT = 96 * 1024**2
 """Bytes of the scratch buffers that photos reuse (`recognition.compute.scratch`)."""
@@ -27,8 +27,8 @@ MACHINE_SHARE = 0.5
 """Default share of a machine's memory: other services run there too."""
 
 MACHINE_UNKNOWN = 2 * 1024**3
-"""Bytes that are assumed if the C library reads /proc/meminfo (glibc before 2.35) and a sandbox hides it: enough for
-every model and a photo of the default area."""
+"""Assumed memory of the machine in bytes, if a sandbox hides /proc/meminfo from a C library that reads it (glibc before
+2.35). It suffices for every model and a photo of the default area."""
 
 PHOTOS: Mapping[str, Callable[[int], int]] = MappingProxyType(
     {

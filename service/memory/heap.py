@@ -5,16 +5,16 @@ import ctypes
 MMAP_THRESHOLD = -3
 """M_MMAP_THRESHOLD of glibc's mallopt(3)."""
 LARGE = 1024**2
-"""Bytes. Larger blocks are mapped separately, and unmapped when they are freed. By default glibc raises the threshold
-up to 32 MB as such blocks are freed, and the arrays of photos then lie in heaps that cannot shrink. After 72 photos of
-mixed sizes, three at a time, the process held 980 MB instead of 420, and 1,400 at its peak instead of 1,060."""
+"""Bytes. Larger blocks are mapped separately, and unmapped when they are freed. By default, glibc raises this threshold
+up to 32 MB when it frees a mapped block, and the arrays of photos then lie in heaps that cannot shrink. After 72 photos
+of mixed sizes, three at a time, the process then held 980 MB instead of 420. Its peak was 1,400 MB instead of 1,060."""
 
 TRIM_THRESHOLD = -1
 """M_TRIM_THRESHOLD."""
 HEAP_KEPT = 8 * 1024**2
 """Bytes of free memory that a decoder keeps between two images, and its threshold instead of LARGE. Otherwise each
-image causes page faults for all of its memory: a progressive JPEG of 1.2 megapixels takes 10.1 ms instead of 5.9, and
-one of 0.3 megapixels 2.7 ms instead of 1.9."""
+image causes page faults for all of its memory. A progressive JPEG of 1.2 megapixels then takes 10.1 ms instead of 5.9,
+and one of 0.3 megapixels 2.7 ms instead of 1.9."""
 
 _libc = ctypes.CDLL(None)
 

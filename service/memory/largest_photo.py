@@ -1,8 +1,9 @@
 """Largest photo that fits under the memory limit, and the log lines about it at the start of the service.
 
-The kernel kills a process that exceeds the limit of its control group or the memory of the machine; that limit counts
-here. FACE_MEMORY is a budget for concurrent photos, which a single photo may exceed. If `/open` advertises a smaller
-area than the app is set to, the app stops with a message before it sends anything, and no photo is marked as failed.
+The limit that counts here is the kernel's: it kills a process that exceeds the limit of its control group, or the
+memory of the machine. FACE_MEMORY is a budget for concurrent photos, which a single photo may exceed. If `/open`
+advertises a smaller area than the app's setting, the app stops with a message before it sends anything. So no photo is
+marked as failed.
 """
 
 from bisect import bisect_right
@@ -24,13 +25,13 @@ from service.settings import Settings
 MEBIBYTE = 1024**2
 
 AT_REST = 208 * MEBIBYTE
-"""Bytes of all processes before the first photo that the kernel cannot reclaim: 186 to 192 MiB for models 1, 3 and 4,
-of which the worker has 140, the web process 30, and the fork server of the decoders 23."""
+"""Bytes that the kernel cannot reclaim, of all processes before the first photo: 186 to 192 MiB for models 1, 3 and 4.
+The worker has 140 of them, the web process 30, and the fork server of the decoders 23."""
 LIBRARIES_IN_MEMORY = 64 * MEBIBYTE
-"""Bytes of libraries and weights in constant use. The kernel can reclaim them, and the process then waits for the disk:
-not with 58 MiB left, while with 7 MiB left the next photo caused an out-of-memory kill (model 4, 3.6 and 4.2
-megapixels, limit 512 MiB). The reserve also covers the 63 MiB that the compilation of the loops at a first start takes
-and the kernel cannot reclaim."""
+"""Bytes of libraries and weights in constant use. The kernel can reclaim them, and the process then waits for the disk.
+With 58 MiB left it did not wait; with 7 MiB left, the next photo caused an out-of-memory kill (model 4, 3.6 and 4.2
+megapixels, limit 512 MiB). The reserve also covers the compilation of the loops at a first start, which takes 63 MiB
+that the kernel cannot reclaim."""
 KEPT_FOR_FACES = 10 * MEBIBYTE
 """Bytes; the part of KEPT_BY_PHOTO for a model without the CNN detector."""
 
@@ -38,14 +39,15 @@ ENCODED = {"image/jpeg": 1, "image/png": 3}
 """Upper bound of an upload's bytes per pixel, by its media type. A JPEG of quality 80 has 0.1 to 0.5."""
 
 ROUND = 128 * MEBIBYTE
-"""Bytes; recommended limits are rounded up to a multiple."""
+"""Bytes; recommended limits are rounded up to a multiple of it."""
 
 MINIMUM_AREA = 640 * 480
 """Pixels; the smallest analysis area of the app (MINIMUM_ANALYSIS_IMAGE_AREA in its SettingsService.php)."""
 
 AREA_SLACK = 1 / 16
-"""The app scales a photo to the advertised area and rounds both sides up, which adds about (w + h) / (w·h): less than
-a sixteenth for every photo whose shorter side has at least 17 pixels."""
+"""Share of the advertised area that the app's rounding may add. The app scales a photo to that area and rounds both
+sides up, which adds about (w + h) / (w·h). This is less than a sixteenth for every photo whose shorter side has at
+least 17 pixels."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class MemoryPlan:
     configured_area: int
     """FACE_MAXIMUM_AREA, set or default."""
     is_set: bool
-    """FACE_MAXIMUM_AREA is set, and therefore advertised in any case."""
+    """True if FACE_MAXIMUM_AREA is set, and therefore advertised in any case."""
     photo: int
     """Peak with a photo of the configured area in `/detect`."""
     sufficient_limit: int
@@ -138,7 +140,7 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
     model = MODELS[settings.model]
     kept = of_photo = 0
     if settings.engine == "onnx":
-        # SCRATCH_KEPT includes such memory for one photo at a time (measured with one caller, up to 8.8 megapixels).
+        # SCRATCH_KEPT includes the memory kept for one photo (measured with one caller, up to 8.8 megapixels).
         of_photo = KEPT_BY_PHOTO if model.detector == "cnn" else KEPT_FOR_FACES
         kept = (SCRATCH_KEPT if model.detector == "cnn" else 0) + of_photo * (capacity.at_once - 1)
     recognizing = memory.recognition_bytes if settings.engine == "onnx" else memory.dlib_recognition_bytes
@@ -155,9 +157,10 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
         return peak(area, "image/jpeg", known=True)
 
     def sufficient() -> int:
-        """A higher limit allows more concurrent photos, which take a part of it.
+        """A memory limit in bytes with which a photo of the configured area fits, a multiple of ROUND.
 
-        `Capacity.of` gives them at most half of the budget.
+        A higher limit allows more concurrent photos, which take a part of it: `Capacity.of` gives them at most half of
+        the budget.
         """
         alone = with_photo(largest) - of_photo * (capacity.at_once - 1)
         with_all = alone + of_photo * (capacity.most_at_once - 1)
@@ -181,7 +184,7 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
 
 
 def with_slack(area: int) -> int:
-    """`area` and the app's rounding."""
+    """`area`, and the pixels that the app's rounding may add (AREA_SLACK)."""
     return area + int(area * AREA_SLACK)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 class Budget:
     """A budget of `total` units, granted in order of arrival. For one event loop.
 
-    A request for more than `total` is granted once nothing else is: a photo that exceeds the whole budget waits for all
-    others and is still served. No request overtakes another, so that small ones do not starve a large one.
+    A request for more than `total` is granted once nothing else is granted. So a photo that exceeds the whole budget
+    waits for all others, and is still served. No request overtakes another, so that small requests do not starve a
+    large one.
 
     Attributes:
         granted: units that are granted at present.
@@ -30,7 +31,7 @@ class Budget:
 
     @property
     def requested(self) -> int:
-        """Sum of the units of those requests."""
+        """Sum of the units of the requests in the queue."""
         return sum(units for _, units in self._queue)
 
     async def take(self, units: int) -> None:

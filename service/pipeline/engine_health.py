@@ -1,6 +1,6 @@
 """Detection of an engine that fails for every photo, such as a GPU whose CUDA context is corrupt.
 
-A CUDA error such as an illegal address is sticky: every later run in this process fails too, and dlib would compute
+A CUDA error such as an illegal address is sticky: every later run in this process fails too. Dlib would then compute
 all further photos, many times slower. In a new process the device may work again.
 """
 
@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from service.recognition.contract import Stage
 
 FAILED_PHOTOS = 8
-"""Consecutive photos that needed the fallback (dlib), although each was processed alone."""
+"""Number of consecutive photos after which the engine counts as broken: photos that needed the fallback (dlib) although
+each was processed alone."""
 
 
 class EngineHealth:

@@ -13,11 +13,12 @@ MAXIMUM_EDGE = 2**24
 """Maximum distance from the origin in pixels: float32, the type of landmarks, represents all integers up to 2^24."""
 
 MAXIMUM_FACE = 1024**2
-"""Bytes. A face with landmarks and descriptor has 4 KiB; parsing holds the GIL for up to 40 ms a megabyte."""
+"""Bytes of the form field. A face with landmarks and descriptor has 4 KiB; parsing holds the GIL for up to 40 ms a
+megabyte."""
 
 MAXIMUM_DEPTH = 100
-"""Levels of nesting; a face with landmarks has 3. The response repeats the face one level deeper, and the depth that
-Python can serialise depends on its version and on the stack: some 1,000 levels in 3.11."""
+"""Levels of nesting; a face with landmarks has 3. The response repeats the face one level deeper. The depth that Python
+can serialise depends on its version and on the stack: some 1,000 levels in 3.11."""
 
 
 class BadFace(Exception):
@@ -65,8 +66,8 @@ def parse_face(text: str | bytes) -> KnownFace:
 def check_within(rectangles: Sequence[Rectangle], width: int, height: int) -> None:
     """Raise BadFace for a rectangle with no pixel in the upright photo of `width` x `height`.
 
-    Dlib computes a descriptor of such a face without an error, from pixels repeated at the border: it would be that of
-    no face. A rectangle that reaches over the border is valid.
+    Dlib computes a descriptor of such a face without an error, from pixels repeated at the border: it would describe no
+    face. A rectangle that reaches over the border is valid.
     """
     photo = Rectangle(0, 0, width - 1, height - 1)
     for rectangle in rectangles:

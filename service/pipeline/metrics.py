@@ -20,9 +20,10 @@ from service.pipeline.readiness import NotWarm, Readiness
 from service.recognition.timings import Timings
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Bucket bounds of the histogram of batch sizes, in photos."""
 
 NAMESPACE = "face_worker"
-"""Prefix of `process_…`, whose plain name is the web process's."""
+"""Prefix of the worker's `process_…` metrics; those of the web process have the plain names."""
 
 
 class WorkerMetrics:

@@ -1,10 +1,10 @@
 """LRU cache of originals, that is, of decoded photos, within the memory budget of photos.
 
-`occ face:migrate` uploads the same original to `/compute` once per face. Decoding is most of such a request (39 ms of
-43 at 12 megapixels, 141 of 145 at 48, one core): with cached pixels, a further face costs landmarks, chip and
-descriptor alone, which do not grow with the photo.
+`occ face:migrate` uploads the same original to `/compute` once per face. Decoding takes most of the time of such a
+request (39 ms of 43 at 12 megapixels, 141 of 145 at 48, one core). With cached pixels, a further face costs landmarks,
+chip and descriptor alone, which do not grow with the photo.
 
-Privacy: the pixels of a photo stay in memory after its response, for at most `SECONDS` after their last use, and are
+Privacy: the pixels of a photo stay in memory after its response, for at most `SECONDS` after their last use. They are
 never written or listed. A request reaches them only by the digest of its whole upload, that is, with the same file.
 """
 
@@ -24,7 +24,7 @@ from service.pipeline.admission import Budget
 
 SECONDS = 60.0
 """Time from the last use of an original to its eviction. The app sends the next face of a photo as soon as the last
-one is answered: this covers an upload of 10 MB at 1.3 Mbit/s, or the queue of a busy service."""
+face is answered. This time covers an upload of 10 MB at 1.3 Mbit/s, or the queue of a busy service."""
 
 MAXIMUM_ORIGINALS = 4
 """Capacity of the cache, for this number of concurrent migrations: each is one process with one request at a time.
@@ -54,8 +54,9 @@ class _Held:
 class Originals:
     """Decoded originals by digest, with LRU eviction.
 
-    The bytes of held originals count as granted by `budget`. For the first request in its queue, it reclaims the bytes
-    of originals that no thread reads: the cache delays no photo. All methods but `reading` are for the event loop.
+    The bytes of held originals count as granted by `budget`. For the first request in its queue, the budget reclaims
+    the bytes of originals that no thread reads, so that the cache delays no photo. All methods but `reading` are for
+    the event loop.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -85,7 +86,7 @@ class Originals:
 
     @contextmanager
     def reading(self, key: bytes) -> Iterator[NDArray[np.uint8] | None]:
-        """The pixels, not evicted within the block; None where they have been evicted before. Thread-safe."""
+        """The pixels, not evicted within the block; None if they have been evicted before. Thread-safe."""
         with self._lock:
             held = self._held.get(key)
             if held is not None:
@@ -103,8 +104,8 @@ class Originals:
     def keep(self, key: bytes, pixels: NDArray[np.uint8], reader_bytes: int) -> int:
         """Hold an original; returns the number of its photo's bytes that stay granted for it.
 
-        Returns 0 without holding it where it is held already, and where its next reader, which needs
-        `reader_bytes` in addition, would not fit into the budget.
+        Returns 0 without holding it if it is held already, or if its next reader would not fit into the budget:
+        `reader_bytes` is what a reader needs in addition.
         """
         with self._lock:
             if key in self._held or pixels.nbytes + reader_bytes > self._budget.total:
@@ -118,7 +119,7 @@ class Originals:
         return pixels.nbytes
 
     def _reclaim(self, wanted: int) -> int:
-        """Evict at least `wanted` bytes and return their number; evict nothing and return 0 where less is idle."""
+        """Evict at least `wanted` bytes and return their number; evict nothing and return 0 if less is idle."""
         with self._lock:
             chosen, size = list[bytes](), 0
             for key in self._idle():
@@ -158,5 +159,5 @@ class Originals:
         return [key for key, held in self._held.items() if not held.readers]
 
     def _evict(self, keys: Iterable[bytes]) -> int:
-        """Evict these; returns their bytes, which the caller releases to the budget."""
+        """Evict the originals of `keys`; returns their bytes, which the caller releases to the budget."""
         return sum(self._held.pop(key).pixels.nbytes for key in keys)

@@ -28,7 +28,7 @@ from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face
 
 FURTHER_FACE = memory.FACES_GIVEN.fixed
-"""Bytes for a known face of a cached original."""
+"""Bytes that the recognition of a known face takes in addition to the cached original."""
 
 log = logging.getLogger(__name__)
 
@@ -89,11 +89,11 @@ class PhotoWork:
     """RGB pixels, shape (rows, columns, 3), of a processed photo with a key, until `keep`."""
 
     async def first_try(self) -> bytes:
-        """Process the photo without the fallback of an engine that fails: in `last_try` the engine may succeed."""
+        """Process the photo without the engine's fallback: an engine that fails here may succeed in `last_try`."""
         return await _without_frames(self._decode_and_recognize(fallback=False))
 
     async def last_try(self) -> bytes:
-        """Process the photo, with the fallback of an engine that fails. Raises TooLittleMemory too."""
+        """Process the photo, with the fallback if the engine fails. Raises TooLittleMemory too."""
         gc.collect()  # failures before this one may still hold memory in reference cycles
         try:
             return await _without_frames(self._decode_and_recognize(fallback=True))
@@ -155,7 +155,7 @@ async def _without_frames(work: Awaitable[Result]) -> Result:
     """Await `work`, and clear the frames of its exception. An exception outside of REFUSALS becomes EngineError.
 
     The frames of a traceback would keep the pixels, and every array made of them, for as long as the exception is
-    kept; and exceptions that passed between threads keep each other.
+    kept. In addition, exceptions that passed between threads keep each other.
     """
     try:
         return await work

@@ -34,8 +34,8 @@ class Queue:
     ) -> Result:
         """Run `work`, which needs `needed_bytes`, and return or raise what `work` does.
 
-        Cancelled while it waits, the work never runs. Cancelled later, the work is cancelled too, and this returns
-        when the work has ended.
+        If this call is cancelled while it waits, the work never runs. If it is cancelled later, the work is cancelled
+        too, and the call returns when the work has ended.
 
         `keep` is called when the work has ended, by an exception too; it returns the number of bytes that stay
         granted. Raises TimeLimitExceeded.
@@ -71,7 +71,7 @@ class Queue:
         return running.result()
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
-        """Run blocking `work` in a thread. Threads cannot be stopped: cancelled, this returns when `work` has ended."""
+        """Run blocking `work` in a thread. Threads cannot be stopped: a cancelled call returns when `work` ends."""
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
             return await asyncio.shield(running)

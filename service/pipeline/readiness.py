@@ -45,7 +45,7 @@ class Readiness:
         self._warm = asyncio.Event()
 
     async def warm_up(self) -> None:
-        """Warm up the recogniser. Raises its exception."""
+        """Warm up the recogniser. Raises the exception of the warm-up."""
         await asyncio.wrap_future(_in_daemon_thread(self._recognizer.warm_up))
         self._warm.set()
         stages = self._recognizer.stages().items()

@@ -19,16 +19,16 @@ class Death(NamedTuple):
     out_of_memory: bool = False
     """True if the kernel's out-of-memory killer may be the cause."""
     unrelated: bool = False
-    """True if no photo can be the cause: SIGKILL or SIGTERM came from another process, the connection had ended, or
-    the engine needs a new process."""
+    """True if no photo can be the cause: another process sent SIGKILL or SIGTERM, the connection had ended, or the
+    engine needs a new process."""
 
 
 STUCK = Death("stuck")
-"""Killed by the web process, since its event loop no longer answered."""
+"""The web process killed the worker, whose event loop no longer answered."""
 MALFORMED = Death("malformed message")
-"""Killed by the web process, since it sent an invalid message."""
+"""The web process killed the worker, which had sent an invalid message."""
 UNENDED = Death("no end in time", unrelated=True)
-"""Killed by the web process, since it did not exit after the end of its connection."""
+"""The web process killed the worker, which did not exit after the end of its connection."""
 
 
 def death(status: int, oom_kills_before: int | None) -> Death:

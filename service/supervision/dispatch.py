@@ -1,7 +1,8 @@
 """FIFO queue of photos for the worker, with a window of unanswered photos and a retry after a worker's death.
 
 A photo that was in progress when the worker died is sent again, alone. If that worker dies too, the photo is the
-cause. It is refused with 415; or with 503 if memory was exhausted, in a worker with the low-memory settings too.
+cause. It is refused with 415. If memory was exhausted, a worker with the low-memory settings tries it before it is
+refused with 503.
 """
 
 import itertools
@@ -30,7 +31,8 @@ WINDOW = 64
 fewer at a time. Each takes a descriptor in both processes."""
 
 MAXIMUM_DEATHS = 10
-"""Deaths with a photo in progress after which it counts as the cause, even if each death seemed unrelated."""
+"""Number of deaths after which a photo that was in progress at each of them counts as the cause, even if each death
+seemed unrelated."""
 
 
 class Dispatch:
@@ -184,7 +186,7 @@ class Dispatch:
         insort(self._suspects if job.isolation else self._waiting, job)
 
     def _postpone(self, job: Job, error: OSError) -> bool:
-        """Requeue a photo for which no memory file can be made (returns True), or refuse it if none would be freed.
+        """Requeue a photo for which no memory file can be made (returns True), or refuse it if none will be freed.
 
         Each photo at the worker holds a descriptor and memory, and frees them with its answer.
         """

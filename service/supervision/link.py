@@ -30,8 +30,8 @@ STATUS_SECONDS = 1.0
 CHECK_SECONDS = 30.0
 """Interval of the checks that the worker's event loop runs."""
 STUCK_SECONDS = 300.0
-"""Timeout of such a check, after which the worker is killed. Its event loop is blocked for seconds while the networks
-are loaded, and computes nothing later: it is late only on a machine that swaps, and then by seconds."""
+"""Timeout of a check, after which the worker is killed. Its event loop is blocked for seconds while the networks are
+loaded, and computes nothing later. After that it answers late only on a machine that swaps, and then by seconds."""
 
 CLOSING_SECONDS = 5.0
 """Grace period for a worker to exit after its connection is closed."""
@@ -42,7 +42,7 @@ class Link:
 
     Attributes:
         ready: the worker is warmed up.
-        refusal: reason of the worker for not starting with these settings.
+        refusal: the reason why the worker cannot start with these settings; None without one.
         answered: the worker has answered a photo.
     """
 
@@ -83,7 +83,7 @@ class Link:
         return self._killed_for or death(status, self._oom_kills)
 
     def close(self) -> None:
-        """Close the connection, at which the worker exits."""
+        """Close the connection, which makes the worker exit."""
         self._channel.close()
         self._disconnected()
 
@@ -101,7 +101,7 @@ class Link:
             del self._requests[number]
 
     async def _connected_until_stuck(self) -> bool:
-        """Wait, and return False at the end of the connection, True once the worker no longer answers."""
+        """Wait until the connection ends (returns False) or the worker no longer answers (returns True)."""
         while True:
             try:
                 async with asyncio.timeout(CHECK_SECONDS):
@@ -109,7 +109,7 @@ class Link:
             except TimeoutError:
                 if await self.status(STUCK_SECONDS) is None and not self._closed.is_set():
                     return True
-                # Earlier kills ended other processes of the machine.
+                # Kills counted so far ended other processes of the machine.
                 self._oom_kills = oom_kills()
             else:
                 return False

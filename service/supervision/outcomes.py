@@ -2,7 +2,7 @@
 
 
 class Refused(Exception):
-    """Rejection of a photo, with an HTTP status: a fault of the request, or a limit that the operator set."""
+    """Rejection of a photo, with an HTTP status, because of a fault of the request or a limit that the operator set."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)

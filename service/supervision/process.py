@@ -76,7 +76,7 @@ def launch_worker(*, low_memory: bool, command: Sequence[str] | None = None) -> 
 
 
 def launch_ahead() -> Callable[..., WorkerProcess]:
-    """Start a worker now; the returned function is `launch_worker`, and hands this one out first. Raises OSError."""
+    """Start a worker now. The returned function is `launch_worker`, but returns this worker first. Raises OSError."""
     ahead = [launch_worker(low_memory=False)]
 
     def launch(*, low_memory: bool) -> WorkerProcess:
@@ -88,7 +88,7 @@ def launch_ahead() -> Callable[..., WorkerProcess]:
 def _collect_orphans(worker: int) -> None:
     """Reap every exited child except the worker, from now on: orphans of the previous worker.
 
-    They exit a moment after it (service/ipc/parent_death.py), and would stay as zombies.
+    The orphans exit a moment after that worker (service/ipc/parent_death.py), and would stay as zombies.
     """
 
     def collect(*_: object) -> None:

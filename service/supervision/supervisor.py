@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 MAXIMUM_FAILED_STARTS = 5
 """Consecutive failed starts after which the service exits."""
 MAXIMUM_BLAMED_PHOTOS = 5
-"""Consecutive photos that each killed two workers, after which the service exits: the fault is then not in the photos,
-and the app would mark each further one as failed."""
+"""Consecutive photos that each killed two workers, after which the service exits. The fault is then not in the photos,
+and the app would mark each further photo as failed."""
 FIRST_PAUSE = 0.5
 """Seconds before the start that follows a failed one; doubled after each further failure."""
 
@@ -77,13 +77,13 @@ class Supervisor:
             raise NotReady(LOADING)
 
     async def check_answering(self) -> None:
-        """As `check_ready`; also raises NotReady where the worker does not answer within STATUS_SECONDS."""
+        """As `check_ready`; also raises NotReady if the worker does not answer within STATUS_SECONDS."""
         self.check_ready()
         if self._link is None or await self._link.status() is None:
             raise NotReady(SILENT)
 
     async def status(self) -> WorkerStatus | None:
-        """The worker's metrics and stages; the last known ones where it does not answer in time."""
+        """The worker's metrics and stages; the last known ones if it does not answer in time."""
         if self._link is not None:
             self._last_status = await self._link.status() or self._last_status
         return self._last_status
@@ -126,7 +126,7 @@ class Supervisor:
             return
 
     async def _one_worker(self) -> tuple[Death, Link | None]:
-        """Start a worker and wait for its death. The link is None where no process could be started."""
+        """Start a worker and wait for its death. The link is None if no process could be started."""
         low_memory = self.dispatch.needs_low_memory
         try:
             process = self._launch(low_memory=low_memory)
@@ -152,7 +152,7 @@ class Supervisor:
             self._link.close()
 
     def _on_supervision_ended(self, running: asyncio.Task[None]) -> None:
-        """Stop the service where its supervision ended by an exception: photos would wait for ever."""
+        """Stop the service if its supervision ended with an exception: photos would wait forever."""
         if not running.cancelled() and (error := running.exception()):
             log.error("the supervision of the worker process failed", exc_info=error)
             self._give_up(f"the supervision of the worker process failed ({type(error).__name__}: {error})")

@@ -16,9 +16,9 @@ from service.web.responses import error_response
 log = logging.getLogger(__name__)
 
 MAXIMUM_PATH = 100
-"""Bytes of a path that are logged; the paths of the service are far shorter."""
+"""Maximum number of bytes of a path that are logged; the paths of the service are far shorter."""
 MAXIMUM_METHOD = 20
-"""Characters of a method that are logged. The longest registered one, UPDATEREDIRECTREF, has 17 (IANA)."""
+"""Maximum number of characters of a method that are logged. IANA's longest method, UPDATEREDIRECTREF, has 17."""
 
 
 class AccessLog:

@@ -1,4 +1,4 @@
-"""The application: routes, middleware, lifespan."""
+"""The ASGI application: routes, middleware, lifespan."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -19,7 +19,8 @@ from service.web.request_pipeline import RequestPipeline
 from service.web.responses import json_response
 
 INSTALL = "python -m model_store fetch"
-"""Not from `model_store.command`, which reveals a path of this machine: `/welcome` needs no key."""
+"""Command that fetches missing weights, for `/welcome`. Not from `model_store.command`, which reveals a path of this
+machine: `/welcome` needs no key."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ KEY_BYTES = 32
 """Random bytes of a generated key, as in upstream's recommended `openssl rand` command."""
 
 MAXIMUM_FILE = 64 * 1024
-"""Bytes of a key file; a bound for reading a device such as /dev/zero. A header, and so a key, is shorter."""
+"""Maximum bytes of a key file, so that reading a device such as /dev/zero ends. A header, and so a key, is shorter."""
 COMMENT = "#"
 """Start of a comment line in the key file."""
 

@@ -64,7 +64,7 @@ class RequestPipeline:
             return await self.dispatch.answer(photo.job)
 
     async def _job(self, request: Request, share: UploadShare, *, known: bool, maximum_area: int) -> Job:
-        """The complete upload. The only reference to its bytes is the job's, which moves them into a memory file."""
+        """Read the upload. The only reference to its bytes is that of the job, which moves them into a memory file."""
         settings = self.settings
         upload = await read_upload(
             request, share, maximum=settings.maximum_upload, patience=settings.patience

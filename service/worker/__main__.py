@@ -13,7 +13,7 @@ from service.early_exit import exit_now, ignore_signals
 def main(descriptor: int, parent: int) -> int:
     """Serve until the web process closes the connection, and return the exit status."""
     ipc.end_with_parent(parent)
-    # A terminal, and systemd by some settings, signal all processes of a service: the web process ends this one.
+    # A terminal, and systemd with some settings, signal all processes of a service: the web process ends this one.
     ignore_signals()
     # Imported here, after the signals are ignored; the fork server and this process load their libraries in parallel.
     from service import logs, settings

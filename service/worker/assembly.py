@@ -28,8 +28,8 @@ def run(connection: socket.socket, settings: Settings, server: ForkServer, restr
     `restrictions` are in force already.
     """
     map_large_blocks()
-    # Not asyncio.run: it waits for photos in threads, up to the SIGKILL that hides the exit status. Their answers
-    # can no longer be sent.
+    # Not asyncio.run: it would wait for photos in threads, whose answers can no longer be sent, until a SIGKILL hides
+    # the exit status.
     loop = asyncio.new_event_loop()
     return loop.run_until_complete(serve(connection, lambda: _parts(settings, server, restrictions)))
 

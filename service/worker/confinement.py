@@ -11,20 +11,24 @@ from service.recognition.compute import code_folders
 from service.sandbox import Restrictions
 
 OOM_SCORE_ADJ = 500
-"""proc(5). If memory runs out, the kernel kills the worker, or its decoders, before the web process."""
+"""Score of the out-of-memory killer (proc(5)). If memory runs out, the kernel kills the worker, or its decoders, before
+the web process."""
 
 SERVICE_FOLDER = Path(__file__).parent.parent
 """Folder of the package `service`: Python keeps the bytecode of each of its folders in `__pycache__`."""
 
 CONTROL_DEVICE = Path("/dev/nvidiactl")
-"""Exists with NVIDIA's driver, which keeps compiled kernels in COMPUTE_CACHE."""
+"""Device file of NVIDIA's driver, which keeps compiled kernels in COMPUTE_CACHE."""
 COMPUTE_CACHE = "~/.nv"
 COMPUTE_CACHE_PATH = "CUDA_CACHE_PATH"
-"""Environment variable for another folder (CUDA C++ Programming Guide, environment variables)."""
+"""Environment variable that replaces COMPUTE_CACHE (CUDA C++ Programming Guide, environment variables)."""
 
 
 def confine() -> Restrictions:
-    """Set the restrictions that no start and no photo violates. For a process with one thread, before large imports."""
+    """Set the restrictions that neither the start nor a photo violates.
+
+    For a process with one thread, before large imports.
+    """
     sandbox.raise_oom_score(OOM_SCORE_ADJ)
     return sandbox.restrict_worker(_writable())
 
@@ -35,7 +39,7 @@ def confine_when_warm(restrictions: Restrictions) -> Restrictions:
 
 
 def trial() -> str:
-    """The restrictions in force in a worker and in a decoder on this machine, a line each, from a separate process."""
+    """A line each about the restrictions of a worker and of a decoder on this machine, tried in a separate process."""
     command = [sys.executable, "-m", "service.worker.confinement"]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 

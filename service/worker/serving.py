@@ -58,8 +58,8 @@ class WorkerParts:
 async def serve(connection: socket.socket, open_parts: Callable[[], WorkerParts]) -> int:
     """Answer messages until the end of the connection; `open_parts` loads the networks, and blocks.
 
-    Returns the exit status: 0; 1 if the worker could not start, after a message with the reason; ENGINE_FAILED
-    if the engine needs a new process.
+    Returns the exit status: 0 at the end of the connection, 1 if the worker could not start, ENGINE_FAILED if the
+    engine needs a new process. Status 1 follows a message with the reason.
     """
     serving = _Serving(connection)
     try:
@@ -83,7 +83,7 @@ async def serve(connection: socket.socket, open_parts: Callable[[], WorkerParts]
 
 
 async def _first(task: asyncio.Task[Any], ended: asyncio.Task[Any]) -> bool:
-    """Wait for both; True if the connection ends before the task. Raises the task's exception."""
+    """Wait for the first of the two; True if the connection ends before the task. Raises the task's exception."""
     await asyncio.wait({task, ended}, return_when=asyncio.FIRST_COMPLETED)
     if not task.done():
         return True

@@ -1,7 +1,7 @@
 """Acceptance of connections in small batches, within the limit of open files.
 
-asyncio accepts as many connections at a time as the backlog holds, and on Python 3.11 reports every failure of such a
-batch with a traceback: 39,947 in ten seconds with 1,100 idle connections under `ulimit -n 1024`.
+asyncio accepts as many connections at a time as the backlog holds. On Python 3.11 it logs a traceback for every failure
+of such a batch: 39,947 in ten seconds with 1,100 idle connections under `ulimit -n 1024`.
 """
 
 import asyncio
@@ -15,19 +15,19 @@ from service.web.connections.open_connections import OpenConnections
 from service.web.connections.rate_limited_warning import RateLimitedWarning
 
 AT_ONCE = 16
-"""Connections accepted in one batch, before open ones are served again: 16 take 1.5 ms (measured). As many may be
-evicted at once, and keep their descriptors until the next iteration of the event loop."""
+"""Connections accepted in one batch, before open ones are served again: 16 take 1.5 ms (measured). As many
+connections may be evicted at once, and keep their descriptors until the next iteration of the event loop."""
 
 RESERVED = 128
 """File descriptors for all other purposes: files, and the memory files of photos in the worker
 (`supervision.dispatch.WINDOW`)."""
 
 USUAL_LIMIT = 1024
-"""Soft limit of open files if a sandbox hides it: the default of Linux and systemd."""
+"""Assumed soft limit of open files if a sandbox hides it: the default of Linux and systemd."""
 
 NEW_SECONDS = 1.0
 """Minimum age of an idle connection that is closed for lack of descriptors. A caller sends its head with the last
-packet of the handshake, so that it has been read by then unless that packet was lost."""
+packet of the handshake. At that age the head has been read, unless the packet was lost."""
 
 RETRY_SECONDS = 1.0
 """Delay after a failure of accept(2) itself, such as too few descriptors; asyncio's ACCEPT_RETRY_DELAY."""
@@ -68,8 +68,8 @@ class Acceptor:
     async def stop(self) -> None:
         """Stop accepting at once. Connections in the kernel's queues stay there, for the next process.
 
-        The listening sockets are blocking or not, as they were before. Returns when every accepted connection has its
-        protocol.
+        The listening sockets get back the blocking mode that they had before. Returns when every accepted connection
+        has its protocol.
         """
         self._stop_accepting()
         for listener, was_blocking in zip(self._listeners, self._were_blocking, strict=True):
@@ -83,8 +83,8 @@ class Acceptor:
         If descriptors are lacking, waits at most `seconds` for connections to be closed. Returns when every accepted
         connection has its protocol.
 
-        The system has no call that only stops new connections. One that enters the queue after the last accept(2) is
-        reset by the close.
+        The system has no call that only stops new connections. A connection that enters the queue after the last
+        accept(2) is reset by the close.
         """
         self._stop_accepting()
         deadline = self._loop.time() + seconds
@@ -140,7 +140,8 @@ class Acceptor:
 
         Raises OSError for a failure of accept(2) itself, such as too few descriptors.
         """
-        # The flag belongs to the open file description: another process with the inherited socket may have cleared it.
+        # O_NONBLOCK belongs to the open file description: another process with the inherited socket may have cleared
+        # it.
         listener.setblocking(False)
         for _ in range(AT_ONCE):
             if not self._may_accept():

@@ -41,9 +41,9 @@ HUNG_UP = "hung_up"
 """Name, in the request's state, of a future that is done when the caller has hung up."""
 
 uvicorns_log = logging.getLogger("uvicorn.error.connections")
-"""Logger for uvicorn's errors of the application, without its warnings about requests. Those are one line per request,
-unbounded and from callers without a key, and they advise to install a WebSocket library. `Connection.refusals` is used
-instead."""
+"""Logger for uvicorn's errors of the application, without its warnings about requests. The warnings are one line per
+request, unbounded and caused by callers without a key too, and they advise to install a WebSocket library.
+`Connection.refusals` is used instead."""
 uvicorns_log.setLevel(logging.ERROR)
 
 
@@ -72,8 +72,8 @@ class Connection(H11Protocol):
         )
         self._timer: asyncio.TimerHandle | None = None
         self._output = MinimumRate(self.patience)
-        """Minimum rate at which answers are read; for all answers of the connection together, so that endless
-        requests do not extend it."""
+        """Minimum rate at which the caller reads answers. It counts all answers of the connection together, so that
+        endless requests do not extend the time."""
         self._unacknowledged = 0
         """Bytes of answers that were not acknowledged at `_unacknowledged_since`."""
         self._unacknowledged_since = 0.0
@@ -90,7 +90,7 @@ class Connection(H11Protocol):
         super().connection_made(self._caller_transport)
         # An attribute of asyncio's own transports; another loop ignores it.
         transport.max_size = READ_AT_ONCE  # type: ignore[attr-defined]
-        # With 0, pause_writing and resume_writing report exactly if a part of an answer is still in this process.
+        # With 0, pause_writing and resume_writing report exactly whether this process still holds a part of an answer.
         transport.set_write_buffer_limits(high=0)
         connected = transport.get_extra_info("socket")
         with suppress(OSError):  # a sandbox may deny the option
@@ -276,8 +276,8 @@ class Connection(H11Protocol):
     def _unacknowledged_now(self) -> int:
         """Bytes of answers without an ACK, in this process and in the socket's buffer.
 
-        The buffer may hold megabytes, and asyncio can write again only when a third of it is free: at MINIMUM_RATE the
-        bytes in this process can be constant for many minutes.
+        The buffer may hold megabytes, and asyncio can write again only when a third of it is free. So at MINIMUM_RATE
+        the number of bytes in this process can be constant for many minutes.
         """
         in_kernel = fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4))
         return self.transport.get_write_buffer_size() + int.from_bytes(in_kernel, sys.byteorder)

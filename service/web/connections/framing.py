@@ -3,11 +3,11 @@
 import h11
 
 MAXIMUM_REASON = 200
-"""Characters of h11's reason in an answer. It may quote a whole header line."""
+"""Maximum number of characters of h11's reason in an answer. The reason may quote a whole header line."""
 
 EMPTY_LINES = 8
-"""Empty lines before a request line that are ignored. RFC 9112, section 2.2, requires at least one, since some old
-clients send one after a body."""
+"""Maximum number of empty lines that are ignored before a request line. RFC 9112, section 2.2, requires at least one,
+since some old clients send an empty line after a body."""
 
 
 class RequestParser(h11.Connection):
@@ -85,7 +85,7 @@ class RequestParser(h11.Connection):
 
 
 def _check(request: h11.Request) -> None:
-    """Reject a request whose end a proxy in front may see elsewhere. Raises h11.RemoteProtocolError."""
+    """Reject a request whose end a proxy in front may locate elsewhere. Raises h11.RemoteProtocolError."""
     if not request.http_version.startswith(b"1."):
         raise h11.RemoteProtocolError("only HTTP/1.1 and HTTP/1.0 are supported", error_status_hint=505)
     names = {name for name, _ in request.headers}

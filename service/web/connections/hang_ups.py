@@ -14,8 +14,8 @@ class _Watch(NamedTuple):
 class HangUps:
     """Reports of the end of a peer's input, and of the end of its connection (epoll_ctl(2), EPOLLRDHUP and EPOLLHUP).
 
-    asyncio detects either only when it reads, which back-pressure prevents. One epoll object serves all sockets, and is
-    itself watched by the event loop.
+    asyncio detects these only when it reads a socket, which back-pressure prevents. One epoll object serves all
+    sockets, and is itself watched by the event loop.
     """
 
     def __init__(self) -> None:
@@ -27,9 +27,9 @@ class HangUps:
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._report)
 
     def watch(self, descriptor: int, end_of_input: Callable[[], None], gone: Callable[[], None]) -> None:
-        """Call each at most once: `end_of_input` on a FIN, `gone` on a reset.
+        """Call each callback at most once: `end_of_input` on a FIN, `gone` on a reset.
 
-        A FIN alone does not show if the peer still reads: close(2) and shutdown(2) with SHUT_WR send the same.
+        A FIN alone does not show whether the peer still reads: close(2) and shutdown(2) with SHUT_WR send the same.
         """
         self._watched[descriptor] = _Watch(end_of_input, gone)
         self._epoll.register(descriptor, select.EPOLLRDHUP)

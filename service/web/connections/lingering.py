@@ -1,20 +1,21 @@
 """Lingering close (RFC 9112, section 9.6): an answer before the end of its request survives the close.
 
-A socket that is closed with unread bytes sends a reset, after which the peer's kernel may discard an answer that the
-caller has not read yet. Therefore the service shuts down its side only, discards further input, and then closes.
+A socket that is closed with unread bytes sends a reset. The peer's kernel may then discard an answer that the caller
+has not read yet. Therefore the service shuts down its side only, discards further input, and then closes.
 """
 
 import asyncio
 from contextlib import suppress
 
 LINGERING_SECONDS = 30.0
-"""Longest lingering close; nginx's lingering_time, Apache's MAX_SECS_TO_LINGER."""
+"""Maximum duration of a lingering close, as nginx's lingering_time and Apache's MAX_SECS_TO_LINGER."""
 
 SILENT_SECONDS = 5.0
-"""Longest time without a byte; nginx's lingering_timeout."""
+"""Maximum time without a byte, as nginx's lingering_timeout."""
 
 BYTES = 128 * 1024 * 1024
-"""Most bytes that are discarded: the default of FACE_MAXIMUM_UPLOAD, so that a caller within it can read its answer."""
+"""Maximum number of bytes that are discarded: the default of FACE_MAXIMUM_UPLOAD, so that a caller within that limit
+can read its answer."""
 
 
 class Lingering:

@@ -1,8 +1,8 @@
 """Minimum rate of a transfer, in either direction: a token bucket of seconds."""
 
 MINIMUM_RATE = 1024
-"""Bytes a second. GPRS, the slowest mobile network, has an uplink of 2 to 4 KiB a second; a faster uplink that several
-transfers share still has a few KiB for each."""
+"""Bytes a second. GPRS, the slowest mobile network, has an uplink of 2 to 4 KiB a second. A faster uplink that several
+transfers share still has a few KiB a second for each."""
 
 
 class MinimumRate:

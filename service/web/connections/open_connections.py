@@ -1,8 +1,8 @@
 """Bounds on connections without a request in progress; the oldest is closed first.
 
-Such a connection is new and silent, or has sent a part of a head, or is kept alive, or lingers after its answer. The
-kernel has all of its last answer, so that no answer is lost by its end. A connection whose answer is partly unsent is
-not idle: the output timer of `Connection` aborts it.
+Such a connection is new and silent, or has sent a part of a head, or is kept alive, or lingers after its answer. Its
+last answer is completely in the kernel, so that closing the connection loses no answer. A connection whose answer is
+partly unsent is not idle: the output timer of `Connection` aborts it.
 """
 
 import logging
@@ -13,12 +13,12 @@ from typing import Protocol
 from service.web.connections.rate_limited_warning import RateLimitedWarning
 
 MAXIMUM_IDLE = 2048
-"""Most connections without a request in progress. Each takes some 7 KiB of the process (measured with 10,000), all of
-them 14 MiB. The app keeps no connection open, and a proxy in front keeps tens."""
+"""Maximum number of connections without a request in progress. Each takes some 7 KiB of the process (measured with
+10,000), all of them 14 MiB. The app keeps no connection open, and a proxy in front keeps tens."""
 
 HEAD_BYTES = 16 * 1024 * 1024
-"""Most bytes of all incomplete heads together: 256 of the maximum size. The app's have some 300 bytes and arrive at
-once. Without this bound 10,000 heads of 60 kB took 616 MiB, with it 12 MiB."""
+"""Maximum bytes of all incomplete heads together: 256 heads of the maximum size. The app's heads have some 300 bytes
+and arrive at once. Without this bound 10,000 heads of 60 kB took 616 MiB, with it 12 MiB."""
 
 
 class Idle(Protocol):
@@ -29,7 +29,7 @@ class Idle(Protocol):
 
 
 class OpenConnections:
-    """Registry of a server's connections: their number, and the idle ones by the time since when they are."""
+    """Registry of a server's connections: their number, and the idle ones in the order in which they became idle."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.limit = sys.maxsize

@@ -10,8 +10,8 @@ ANSWER_START = b"HTTP/1.1 "
 """Start of every status line (RFC 9112, section 4), whatever its status and the version of the request."""
 
 PROBE_SECONDS = 0.5
-"""Interval of the probes. A closed peer resets the connection at the first. A relay of TCP connections, such as
-Docker's userland proxy, forwards the first, receives the reset at the second, and closes at the third."""
+"""Interval of the probes. A closed peer resets the connection at the first probe. A relay of TCP connections, such as
+Docker's userland proxy, forwards the first probe, receives the reset at the second, and closes at the third."""
 
 
 class CallerTransport(asyncio.Transport):
@@ -65,7 +65,7 @@ class CallerTransport(asyncio.Transport):
     def lost(self) -> None:
         """Cancel all timers, once the connection is closed, and break the reference cycle with the connection.
 
-        Without the latter, 10,000 closed connections kept 200 MiB of incomplete heads until the next full collection.
+        With that cycle, 10,000 closed connections kept 200 MiB of incomplete heads until the next full collection.
         """
         self._stop_probes()
         self._unread = bool

@@ -43,8 +43,9 @@ def listen(settings: Settings) -> list[socket.socket]:
     """
     listeners: list[socket.socket] = [*_inherited()] or _bound(settings)
     for listener in listeners:
-        # Accepted connections inherit it. asyncio sets it only for sockets created with a protocol number, which these
-        # are not. Without it an answer's body waits for the ACK of its head: 40 ms for every request after the first.
+        # Accepted connections inherit TCP_NODELAY. asyncio sets it only for sockets that were created with a protocol
+        # number, unlike these. Without it, the body of an answer waits for the ACK of its head: 40 ms for every request
+        # after the first.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listeners
 
@@ -118,7 +119,7 @@ def without_brackets(host: str | None) -> str:
 
 
 def literal(host: str) -> IPv4Address | IPv6Address | None:
-    """The IP address in any spelling (`127.1`, `0`); None for a name."""
+    """Parse an IP address in any spelling (`127.1`, `0`); None for a host name."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, ValueError):

@@ -20,15 +20,15 @@ from service.web.server.listening import Inherited
 log = logging.getLogger(__name__)
 
 ECHO_SECONDS = 1.0
-"""A second signal within this time counts as the first: a signal to a process group reaches the service directly, and
-again through the `make` that started it."""
+"""A second signal within this time counts as the first. A signal to a process group reaches the service twice:
+directly, and through the `make` that started it."""
 
 MARGIN_SECONDS = 15.0
 """Seconds after the grace period for threads, which cannot be stopped. Then the process ends without them."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, with `Acceptor`: uvicorn resets connections that wait in the kernel's queue at shutdown."""
+    """uvicorn's server, with `Acceptor`: uvicorn's own would reset connections in the kernel's queue at shutdown."""
 
     def __init__(self, config: uvicorn.Config, hang_ups: HangUps, open_connections: OpenConnections) -> None:
         super().__init__(config)

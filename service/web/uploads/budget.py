@@ -37,17 +37,18 @@ class _Growth:
 
 
 class UploadBudget:
-    """Grants bytes to uploads in the order of their arrival. For one event loop.
+    """Byte budget that is granted to uploads in the order of their arrival. For one event loop.
 
-    Granted are the bytes that have arrived and the next block of each upload, not the declared Content-Length. So a
+    The bytes that have arrived and the next block of each upload are granted, not the declared Content-Length. So a
     large declared length alone occupies nothing.
 
     Incomplete uploads can fill the budget so that none can continue. Therefore, while no complete upload is held, the
     oldest waiting upload may exceed the total until its end. So at most the total and one upload of the maximum size
     are granted, and an upload larger than the whole budget is still served.
 
-    No deadlock: while a request waits, either a complete upload is held, which is answered without more of this
-    budget, or one upload may exceed the total. No starvation: only older uploads and that one precede a request.
+    No deadlock: while a request waits, either a complete upload is held, or one upload may exceed the total. A complete
+    upload is answered without more of this budget. No starvation: only older uploads, and the upload that exceeds the
+    total, precede a request.
     """
 
     def __init__(self, total: int) -> None:
@@ -66,7 +67,7 @@ class UploadBudget:
 
     @property
     def requested(self) -> int:
-        """Bytes of the blocks that are waited for."""
+        """Bytes of the blocks for which uploads wait."""
         return sum(request.units for request in self._waiting)
 
     @contextmanager

@@ -19,7 +19,8 @@ from service.web.uploads.multipart import extended_filename, without_preamble
 PHOTO_FIELD = "file"
 
 MAXIMUM_PARTS = 32
-"""The app sends one or two. The bound is against bodies that consist of part headers."""
+"""Maximum number of files, and of other fields, in a form. The app sends one or two parts. The bound is against bodies
+that consist of part headers."""
 
 
 class MalformedUpload(Exception):
@@ -60,14 +61,14 @@ class _InMemoryParser(MultiPartParser):
         disposition = part.content_disposition or b""
         extended, name = extended_filename(disposition)
         if extended:
-            # A part with any file name is a file, and Starlette reads the plain `filename` only. Therefore
+            # A part with either form of file name is a file, but Starlette reads the plain `filename` only. Therefore
             #     form-data; name="file"; filename*=utf-8''%C3%A9.jpg
             # becomes
             #     form-data; filename=""; name="file"; filename*=utf-8''%C3%A9.jpg
             # and a plain `filename` of the sender, which comes after the empty one, overrides it.
             part.content_disposition = disposition.replace(b";", b'; filename="";', 1)
         super().on_headers_finished()
-        if name is not None and part.file is not None:  # RFC 6266, section 4.3: before the plain one
+        if name is not None and part.file is not None:  # RFC 6266, section 4.3: preferred to the plain one
             part.file.filename = name
 
     def on_end(self) -> None:

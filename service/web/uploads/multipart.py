@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from urllib.parse import unquote_to_bytes
 
 LONGEST_PADDING = 256
-"""Largest transport-padding of the first boundary line: spaces and tabs (RFC 2046, section 5.1.1)."""
+"""Maximum number of spaces and tabs after the first boundary (transport-padding: RFC 2046, section 5.1.1)."""
 
 CHARSETS = ("utf-8", "iso-8859-1")
 """Charsets of an extended value: that of RFC 8187, and the second one of its predecessor, RFC 5987."""
