@@ -2,6 +2,6 @@
 
 `handle.ForkServer` starts the fork server, `pool.DecoderPool` sends uploads to its children and validates the
 replies: both are for the worker, and load no decoder. `fork_server` is the program that loads the decoders and
-forks, `child` the loop of its children, `limits` their memory and CPU time, `messages` their packets, `faults`
-the causes of their failure.
+forks, and `child` is the loop of its children. `limits` has their memory and CPU time, `messages` their packets, and
+`faults` the causes of their failure.
 """

@@ -21,7 +21,7 @@ IDLE_SECONDS = 2.0
 def prepare() -> limits.OwnMemory:
     """Set up a new child: no core file, and default actions of the signals that end it.
 
-    Returns the only file that the child opens, so that it can be sandboxed afterwards.
+    Returns the holder of the only file that the child opens: the child can be sandboxed afterwards.
     """
     sandbox.forbid_core_files()
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
@@ -91,7 +91,10 @@ def _sealed(pixels: NDArray[np.uint8]) -> tuple[messages.Result, ipc.SealedMemor
 
 
 def _without_memory(request: messages.Request, error: MemoryError) -> messages.Result:
-    """Cause of a failed allocation, the limits lifted: the system has no memory, or the image exceeds its limit."""
+    """Cause of a failed allocation: the system has no memory, or the image exceeds its limit.
+
+    Called after the limits are lifted.
+    """
     try:
         pillow.check_allocation(limits.data_bytes(request.size, request.header))
     except MemoryError:
@@ -100,5 +103,5 @@ def _without_memory(request: messages.Request, error: MemoryError) -> messages.R
 
 
 def end(status: int) -> None:
-    """Exit the child at once: buffers and files of the fork server are not flushed or removed a second time."""
+    """Exit the child at once, so that buffers and files of the fork server are not flushed or removed a second time."""
     os._exit(status)

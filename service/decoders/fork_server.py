@@ -1,16 +1,16 @@
 """The fork server: `python -m service.decoders.fork_server DESCRIPTOR PARENT LOG_LEVEL LOG_FORMAT`.
 
-A process with one thread that loads the decoders and decodes nothing itself. Each child is ready after a fork, without
-imports, and shares its memory (copy-on-write).
+The fork server is a process with one thread that loads the decoders and decodes nothing itself. Each child is ready
+after a fork, without imports, and shares the fork server's memory (copy-on-write).
 
-It replaces multiprocessing's fork server, which binds a socket in a temporary folder (a read-only container has none),
-starts one more process (the resource tracker), and pickles.
+It replaces multiprocessing's fork server. That server binds a socket in a temporary folder (a read-only container has
+none), starts one more process (the resource tracker), and pickles.
 
-Commands are packets of JSON, each one number, in order:
+Each command is a packet with a number in JSON; the commands are executed in order:
 
 - a number with a descriptor: fork a child that serves the connection of that descriptor;
-- a number alone: end that child. The answer is [number, status], with the status of wait(2); null if there is no
-  such child.
+- a number alone: end the child of that number. The answer is [number, status], with the status of wait(2); null
+  if there is no such child.
 """
 
 import gc
@@ -90,7 +90,7 @@ def _be_child(server: int, served: socket.socket) -> None:
     except MemoryError:
         status = faults.NO_MEMORY_STATUS
     except BaseException as error:
-        # Its type alone: the text of an exception may contain image data.
+        # The type alone: the text of an exception may contain image data.
         log.exception("a decoder ended with %s", type(error).__name__, exc_info=False)
     finally:
         child.end(status)
@@ -109,7 +109,7 @@ def _reserve_standard_error_for_the_log() -> None:
 def main() -> None:
     """Serve the connection of the command line, until it or the parent ends."""
     descriptor, parent, level, style = sys.argv[1:]
-    ignore_signals()  # a terminal or systemd sends them to every process; the parent ends this one
+    ignore_signals()  # a terminal or systemd sends them to every process; the parent ends the fork server
     signal.signal(
         signal.SIGCHLD, signal.SIG_DFL
     )  # if ignored, the kernel would discard the status of a child

@@ -1,4 +1,4 @@
-"""Handle of the fork server, for the process that starts it."""
+"""Client side of the fork server: starts and ends it, forks and ends its children, exchanges packets with them."""
 
 import asyncio
 import itertools
@@ -73,7 +73,7 @@ class ForkServer:
     def __init__(
         self, *, log_level: str = "info", log_format: str = "text", program: Sequence[str] = PROGRAM
     ) -> None:
-        """`program` is the interpreter's arguments."""
+        """`program`: arguments of the Python interpreter that run the fork server."""
         self._command = (*program,)
         self._logging = (log_level, log_format)
         self._numbers = itertools.count()

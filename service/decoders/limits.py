@@ -26,6 +26,7 @@ FIXED_BYTES = (64 + 16 * (os.cpu_count() or 1)) * MEBIBYTE
 """Allowance in bytes for every image: buffers, and a stack of 8 MiB a core in two thread pools (libavif, libheif)."""
 
 BASE_SECONDS = 10.0
+"""CPU time that every image may take, whatever its size; `cpu_seconds` adds the terms below."""
 SECONDS_PER_MEGAPIXEL = 1.0
 """Valid photos take at most 25 ms a megapixel; a progressive CMYK JPEG without subsampling takes 50."""
 SECONDS_PER_MEGABYTE = 5.0
@@ -41,7 +42,7 @@ RESIDENT, SHARED, DATA = 1, 2, 5
 
 
 def data_bytes(size: int, header: Header | None) -> int:
-    """Bytes that decoding of an image of `size` bytes may allocate; without `header`, parsing of its header."""
+    """Bytes that decoding of an image of `size` bytes may allocate, or without `header` the parsing of its header."""
     pixels = int(HEADROOM * decoding_bytes(header)) if header is not None else 0
     return pixels + COPIES * size + FIXED_BYTES
 
@@ -63,7 +64,7 @@ class OwnMemory:
             self._statm = -1
 
     def data(self) -> int | None:
-        """Bytes that count for RLIMIT_DATA, and the stack; None without /proc."""
+        """Bytes that count for RLIMIT_DATA, plus the stack; None without /proc."""
         fields = self._fields()
         return fields[DATA] * self._page if fields else None
 
@@ -97,7 +98,7 @@ def applied(memory: OwnMemory, size: int, header: Header | None) -> Iterator[Non
 
 
 def _limit_data(memory: OwnMemory, allowed: int) -> tuple[int, int] | None:
-    """Set RLIMIT_DATA to `allowed` bytes above present usage; returns the former limits, None where denied."""
+    """Set RLIMIT_DATA to `allowed` bytes above present usage; returns the former limits, None if that is denied."""
     present = memory.data()
     if present is None:
         return None

@@ -29,7 +29,7 @@ class MalformedMessage(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """Request to parse an image's header or, with `header`, to decode its pixels. The upload's memory goes along."""
+    """Request to parse an image's header or, with `header`, to decode its pixels. It carries the upload's memory."""
 
     size: int
     """Bytes of the image, at the start of the memory."""

@@ -24,11 +24,11 @@ __all__ = ["DecoderPool", "DecodersUnavailable"]
 log = logging.getLogger(__name__)
 
 GROWTH = 16 << 20
-"""Allowed memory growth of a child in bytes, beyond heap.HEAP_KEPT. 200 photos of all formats, up to 8.3 megapixels,
-caused at most 5 MiB."""
+"""Allowed memory growth of a child in bytes, beyond heap.HEAP_KEPT; a child that exceeds it is replaced. 200 photos of
+all formats, up to 8.3 megapixels, caused at most 5 MiB."""
 
 TRIES = 2
-"""Children that try an image before it is refused."""
+"""Number of children that try an image before it is refused."""
 
 Replied = tuple[messages.Reply, ipc.SealedMemory | None]
 
@@ -69,7 +69,8 @@ class DecoderPool:
         """Decode the image in the first `size` bytes of an upload, as `images.decoding.decode` does.
 
         Returns (rows, columns, 3) uint8, RGB, C-contiguous and writable: a private mapping of the child's memory file.
-        A copy would take 1.7 ms more at 1.2 megapixels, and 7 at 8.3; first access to the mapping takes 0.3 and 2.
+        A copy would take 1.7 ms more at 1.2 megapixels, and 7 ms at 8.3. The first access to the mapping takes 0.3 and
+        2 ms.
         Raises UndecodableImage, ImageTooLarge, MemoryError or DecodersUnavailable.
         """
         request = messages.Request(size, maximum_area, header, honour_orientation)
@@ -134,7 +135,7 @@ class DecoderPool:
         return reply, memory
 
     def _used_child(self) -> Child:
-        """The idle child that was used last, or a new one. Raises Fault."""
+        """The idle child that was used most recently, or a new child. Raises Fault."""
         while self._idle:
             child = self._idle.pop()
             if child.is_idle:
@@ -143,7 +144,7 @@ class DecoderPool:
         return self._fresh_child()
 
     def _fresh_child(self) -> Child:
-        """A new child; an idle one is ended for it. Raises Fault."""
+        """A new child; an idle child is ended for it. Raises Fault."""
         if self._idle:
             self._end(self._idle.pop())
         try:

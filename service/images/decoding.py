@@ -1,11 +1,11 @@
 """Decoding of images to RGB arrays: header, limit, pixels as dlib decodes them, orientation.
 
 The table DECODERS assigns a library to each format. OpenCV 5.0 decodes JPEG, PNG, WebP and BMP. Its pixels equal
-those of dlib.load_rgb_image in a dlib built on libjpeg-turbo, and it is faster (ms per MP, one thread: JPEG 2.5 against
-Pillow's 3.5, progressive 5.7 against 6.5, PNG 21 against 25, WebP 5.5 against 7.7, BMP 0.7 against 1.7). Pillow 13
-decodes the rest:
+those of dlib.load_rgb_image in a dlib built on libjpeg-turbo. It is faster than Pillow, in ms per MP and one thread:
+JPEG 2.5 against 3.5, progressive 5.7 against 6.5, PNG 21 against 25, WebP 5.5 against 7.7, BMP 0.7 against 1.7.
+Pillow 13 decodes the rest:
 
-- CMYK JPEG: OpenCV's conversion differs by 1 from Pillow's and by more from dlib's, and it does not expose the four
+- CMYK JPEG: OpenCV's conversion differs by 1 from Pillow's and by more from dlib's. OpenCV does not expose the four
   channels that dlib's formula needs.
 - GIF and AVIF: the same pixels, but OpenCV takes 19 ms per MP for either, Pillow 6.4 and 6.7.
 - TIFF: OpenCV rounds 16 bits and CMYK differently (off by 1), is no faster, and prints libtiff's messages.
@@ -21,7 +21,7 @@ Dlib's pixels are matched bit for bit, truncated JPEGs, CMYK and transparent PNG
 
 JPEG 2000 and PPM are not accepted: cameras and phones do not write them, and their decoders are too expensive. A JPEG
 2000 file of 128 bytes with 65,535 tiles took 621 MB, a PPM with 1 MB of comments 24 s. No accepted format reaches these
-decoders: Pillow's TIFF reader and OpenCV's BMP reader have no such compression, and pillow-heif's libheif comes with a
+decoders. Pillow's TIFF reader and OpenCV's BMP reader have no such compression. The libheif of pillow-heif comes with a
 decoder for HEVC alone.
 """
 

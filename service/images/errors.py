@@ -15,7 +15,7 @@ class UndecodableImage(Exception):
 
 
 class ImageTooLarge(Exception):
-    """The image has more pixels than the limit (HTTP 412). Raised from the header, before any pixel is decoded."""
+    """The image has more pixels than the limit (HTTP 412). Raised once the header is parsed: no pixel is decoded."""
 
     def __init__(self, width: int, height: int, limit: int) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ def only_image_errors() -> Iterator[None]:
     """Convert exceptions other than UndecodableImage, ImageTooLarge and MemoryError to UndecodableImage.
 
     A parser that failed on a file fails on it again, so a retry helps only if memory was missing. The type and the
-    location of an unexpected exception are logged once a process: it is a defect of this package or of a decoder.
+    location of an unexpected exception are logged once per process: it is a defect of this package or of a decoder.
     """
     try:
         yield

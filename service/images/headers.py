@@ -1,8 +1,8 @@
 """Header parsing: format and size of an image.
 
-Pillow does not parse the headers of JPEG, PNG, GIF, TIFF and WebP. It rejects JPEGs and PNGs for faults that libjpeg
-and libpng tolerate, is slow for a JPEG of many segments, allocates a WebP's whole canvas on opening, and applies its
-own limit to a GIF before its size is known.
+The headers of JPEG, PNG, GIF, TIFF and WebP are parsed without Pillow. Pillow rejects JPEGs and PNGs for faults that
+libjpeg and libpng tolerate, and is slow for a JPEG of many segments. It allocates a WebP's whole canvas on opening, and
+applies its own limit to a GIF before its size is known.
 """
 
 import struct
@@ -13,7 +13,7 @@ from service.images.formats import gif, isobmff, jpeg, png, tiff
 from service.images.memory import Header
 
 ISO_MEDIA = "AVIF or HEIF"
-"""The ISO base media format: its content, not its signature, gives the image format, or shows a video."""
+"""The ISO base media format: its content, not its signature, gives the image format, or shows that it is a video."""
 # "BM" alone would match any text that starts with it: Pillow's reader checks the rest.
 SIGNATURES: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     ("JPEG", 0, (b"\xff\xd8\xff",)),

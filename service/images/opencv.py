@@ -24,12 +24,12 @@ from service.images.memory import CMYK_COMPONENTS
 BGRA_CHANNELS = 4
 OPAQUE = 255
 OUT_OF_MEMORY = (f"({cv2.Error.STS_NO_MEM}:", "bad_alloc")
-"""Parts of the text of an OpenCV error after a failed allocation. Its attributes are set on its class, and so shared
-by the errors of all threads."""
+"""Parts of the text of an OpenCV error after a failed allocation. The error's attributes are no alternative: they are
+set on its class, and so shared by the errors of all threads."""
 
 
 def jpeg(data: bytes) -> NDArray[np.uint8]:
-    """A JPEG to (H, W, 3) RGB as dlib::jpeg_loader decodes it with libjpeg-turbo; a missing end is gray.
+    """Decode a JPEG to (H, W, 3) RGB, as dlib::jpeg_loader does with libjpeg-turbo; a missing end is gray.
 
     Four channels (CMYK, YCCK) are converted by dlib's formula. OpenCV gives no access to them, so Pillow decodes.
     """
@@ -49,10 +49,10 @@ def _adobe_cmyk_to_rgb(strip: Image.Image) -> NDArray[np.uint8]:
 
 
 def png(data: bytes) -> NDArray[np.uint8]:
-    """A PNG to (H, W, 3) RGB as dlib::png_loader does: alpha over black, but dropped from gray.
+    """Decode a PNG to (H, W, 3) RGB, as dlib::png_loader does: alpha over black, but dropped from gray.
 
-    One exception: of 16 bits dlib keeps the LOW byte in colour, which is noise, and clips gray at 255, which is white,
-    so that it finds no face in either. Here the high byte is kept.
+    One exception, 16 bits: dlib keeps the LOW byte of colours, which is noise, and clips gray at 255, which is white.
+    So it finds no face in either. Here the high byte is kept.
     """
     colour_type = image_header(data).colour_type
     image = without_dropped_chunks(data)
@@ -68,19 +68,21 @@ def png(data: bytes) -> NDArray[np.uint8]:
 
 
 def _high_bytes(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """(H, W, C) of 16 bits to 8 bits, as a view, without a second array."""
+    """The high bytes of (H, W, C) of 16 bits, as a view, without a second array."""
     bytes_of_each = samples.view(np.uint8).reshape(*samples.shape, 2)
     return bytes_of_each[:, :, :, 1 if sys.byteorder == "little" else 0]
 
 
 def rgb(data: bytes) -> NDArray[np.uint8]:
-    """Any format of OpenCV's to (H, W, 3) uint8, RGB, without alpha, as stored (not oriented)."""
+    """Decode any of OpenCV's formats to (H, W, 3) uint8, RGB, without alpha, as stored (not oriented)."""
     pixels = _imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     return pixels.astype(np.uint8, copy=False)
 
 
 def over_black(colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 3) and (H, W, 1) to (H, W, 3) over black as dlib does it: colour * alpha >> 8, colour where alpha is 255.
+    """Composition over black as in dlib: colour * alpha >> 8, and colour where alpha is 255.
+
+    `colour` is (H, W, 3), `alpha` is (H, W, 1), the result (H, W, 3).
 
     dlib/pixel.h, assign from rgb_alpha_pixel to rgb_pixel. Dlib converts a CMYK JPEG in the same way, with C, M, Y as
     colour and K as alpha (jpeg_loader::get_image). For Adobe's inverted values, this is the usual formula.

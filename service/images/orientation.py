@@ -1,21 +1,21 @@
 """EXIF orientation, applied as in Nextcloud.
 
 `/compute` gets rectangles in the coordinates of the photo as the Face Recognition app oriented it. So orientation is
-applied here exactly where the app applies it. Sources: nextcloud/server (lib/private/Image.php at 01a1cde) and in
+applied here exactly where the app applies it. Sources: nextcloud/server (lib/private/Image.php at 01a1cde) and
 matiasdelellis/facerecognition (lib/Helper/TempImage.php, ImageUtil.php, Imaginary.php and
 lib/Command/MigrateCommand.php at v0.9.70 and at b6451bb, 0.9.95):
 
 - JPEG: `Image::getOrientation` reads IFD0 of EXIF (`exif_read_data`), and XMP never. `face:migrate` sends a JPEG with
   an orientation as an upright PNG without metadata, and any other JPEG unchanged.
 - PNG, WebP, GIF and BMP: `Image::getOrientation` returns -1 for every format but JPEG, so GD's pixels stay as stored. A
-  PNG's eXIf and a WebP's EXIF chunk do not count, and these files reach `/compute` unchanged (0.9.95 sends all but
-  JPEG and PNG as an upright PNG).
+  PNG's eXIf and a WebP's EXIF chunk do not count. These files reach `/compute` unchanged; 0.9.95 sends all but JPEG and
+  PNG as an upright PNG.
 - TIFF, HEIC and AVIF reach `/compute` unchanged from 0.9.70 alone, if the administrator allowed the format and
   Imaginary (libvips) reads it. HEIC and AVIF are transformed by their boxes irot and imir while decoding, and their
   EXIF does not count (ISO/IEC 23008-12). TIFF is transformed by its tag.
 
-Two cases differ, in which the app is inconsistent. With Imaginary, 0.9.70 transforms a PNG by its eXIf from orientation
-5 on, and ignores 2 to 4 in every format. GD ignores the boxes of AVIF.
+In two cases the app is inconsistent, and its orientation differs from this service's. With Imaginary, 0.9.70 transforms
+a PNG by its eXIf from orientation 5 on, and ignores 2 to 4 in every format. GD ignores the boxes of AVIF.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,7 +51,7 @@ none."""
 
 
 def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """(H, W, 3) as stored to (H, W, 3) or (W, H, 3) upright, C-contiguous."""
+    """Transform (H, W, 3) as stored to (H, W, 3) or (W, H, 3) upright, C-contiguous."""
     transform = TRANSFORMS.get(orientation)
     return pixels if transform is None else np.ascontiguousarray(transform(pixels))
 

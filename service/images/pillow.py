@@ -1,8 +1,8 @@
 """Decoding by Pillow: metadata, and the formats that OpenCV decodes differently from dlib or not at all.
 
-Pillow's global state is not changed. Its readers are constructed directly, without Image.open, which would warn above
-89 MP, fail above 179 MP and try formats that are not accepted (PostScript among them), and which reads HEIC only after
-a process-wide registration. Truncated files stay errors (LOAD_TRUNCATED_IMAGES keeps its default).
+Pillow's global state is not changed. Its readers are constructed directly, without Image.open. Image.open would
+warn above 89 MP, fail above 179 MP, and try formats that are not accepted (PostScript among them). It would read HEIC
+only after a process-wide registration. Truncated files stay errors (LOAD_TRUNCATED_IMAGES keeps its default).
 """
 
 import threading
@@ -94,8 +94,10 @@ def open_image(data: bytes, kind: str) -> Iterator[Image.Image]:
 
 
 def check_allocation(size: int) -> None:
-    """Raise MemoryError if `size` bytes cannot be allocated. Later, decoders would report a failed allocation as
-    damage."""
+    """Raise MemoryError if `size` bytes cannot be allocated.
+
+    For use before decoding: decoders report a failed allocation as damage.
+    """
     np.empty(size, np.uint8)
 
 

@@ -7,6 +7,6 @@ LAZY_MODULES = ("PIL.ImageCms", "numpy.ma")
 
 
 def import_lazy_modules() -> None:
-    """Import them, so that a process in the sandbox (service.sandbox) decodes every photo that another one decodes."""
+    """Import LAZY_MODULES, so that a process in the sandbox (service.sandbox) decodes the same photos as outside."""
     for name in LAZY_MODULES:
         import_module(name)

@@ -6,7 +6,7 @@ import signal
 from service.kernel import prctl
 
 PR_SET_PDEATHSIG = 1
-"""linux/prctl.h"""
+"""Option of prctl(2), from linux/prctl.h."""
 
 
 def end_with_parent(parent: int) -> None:

@@ -6,8 +6,8 @@ MMAP_THRESHOLD = -3
 """M_MMAP_THRESHOLD of glibc's mallopt(3)."""
 LARGE = 1024**2
 """Bytes. Larger blocks are mapped separately, and unmapped when they are freed. By default, glibc raises this threshold
-up to 32 MB when it frees a mapped block, and the arrays of photos then lie in heaps that cannot shrink. After 72 photos
-of mixed sizes, three at a time, the process then held 980 MB instead of 420. Its peak was 1,400 MB instead of 1,060."""
+up to 32 MB as such blocks are freed. The arrays of photos then lie in heaps that cannot shrink: after 72 photos of
+mixed sizes, three at a time, the process held 980 MB instead of 420. Its peak was 1,400 MB instead of 1,060."""
 
 TRIM_THRESHOLD = -1
 """M_TRIM_THRESHOLD."""

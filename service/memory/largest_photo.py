@@ -29,7 +29,7 @@ AT_REST = 208 * MEBIBYTE
 The worker has 140 of them, the web process 30, and the fork server of the decoders 23."""
 LIBRARIES_IN_MEMORY = 64 * MEBIBYTE
 """Bytes of libraries and weights in constant use. The kernel can reclaim them, and the process then waits for the disk.
-With 58 MiB left it did not wait; with 7 MiB left, the next photo caused an out-of-memory kill (model 4, 3.6 and 4.2
+With 58 MiB left it did not wait. With 7 MiB left, the next photo caused an out-of-memory kill (model 4, 3.6 and 4.2
 megapixels, limit 512 MiB). The reserve also covers the compilation of the loops at a first start, which takes 63 MiB
 that the kernel cannot reclaim."""
 KEPT_FOR_FACES = 10 * MEBIBYTE
@@ -65,7 +65,7 @@ class MemoryPlan:
     photo: int
     """Peak with a photo of the configured area in `/detect`."""
     sufficient_limit: int
-    """A limit with which a photo of the configured area fits, a multiple of ROUND."""
+    """Memory limit with which a photo of the configured area fits, a multiple of ROUND."""
     fitting_area: int
     """Largest advertised area for which every photo fits; 0 if there is none."""
     configured_original: int

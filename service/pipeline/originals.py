@@ -104,8 +104,8 @@ class Originals:
     def keep(self, key: bytes, pixels: NDArray[np.uint8], reader_bytes: int) -> int:
         """Hold an original; returns the number of its photo's bytes that stay granted for it.
 
-        Returns 0 without holding it if it is held already, or if its next reader would not fit into the budget:
-        `reader_bytes` is what a reader needs in addition.
+        Returns 0, and holds nothing new, if the original is held already, or if its next reader would not fit into the
+        budget. A reader needs `reader_bytes` in addition to the pixels.
         """
         with self._lock:
             if key in self._held or pixels.nbytes + reader_bytes > self._budget.total:

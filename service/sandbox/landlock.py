@@ -1,7 +1,7 @@
 """Landlock: a domain in which files, TCP ports and signals are refused unless a rule allows them (landlock(7)).
 
-Three system calls by ctypes: of the packages, py-landlock 0.1.1 is an alpha of two releases (January 2026) that starts
-programs to find the C library, and landlock 1.0.0.dev5 is a pre-release without types.
+Three system calls are made by ctypes. Of the packages, py-landlock 0.1.1 is an alpha of two releases (January 2026)
+that starts programs to find the C library. landlock 1.0.0.dev5 is a pre-release without types.
 """
 
 import errno
@@ -29,7 +29,7 @@ _TCP = 0b11
 _SCOPES = 0b11
 """LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and LANDLOCK_SCOPE_SIGNAL."""
 TRUNCATE_ABI, TCP_ABI, SCOPES_ABI = 3, 4, 6
-"""The first versions of the interface that have them: Linux 6.2, 6.7 and 6.12."""
+"""First versions of the interface with truncation, TCP and scopes: Linux 6.2, 6.7 and 6.12."""
 
 _NOT_OFFERED = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
 """Errors of a kernel without Landlock, of one that booted without it, and of a container's seccomp filter."""

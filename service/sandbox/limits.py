@@ -9,9 +9,10 @@ from pathlib import Path
 _log = logging.getLogger(__name__)
 
 OOM_SCORE = Path("/proc/self/oom_score_adj")
-"""proc(5): -1000 (never killed) to 1000 (killed first)."""
+"""Score of the out-of-memory killer (proc(5)): -1000 (never killed) to 1000 (killed first)."""
 
 LOG_DESCRIPTORS = (1, 2)
+"""Standard output and standard error."""
 
 NO_CORE = (1, 1)
 """RLIMIT_CORE, soft and hard. With 1, as with 0, no core file is written. In addition, Linux does not start the program
@@ -49,7 +50,7 @@ def forbid_file_growth() -> bool:
 
 
 def allow_file_growth() -> None:
-    """Raise the soft RLIMIT_FSIZE to the hard one, for a process that writes memory files.
+    """Raise the soft RLIMIT_FSIZE to the hard limit, for a process that writes memory files.
 
     If the system denies the call, the limit stays.
     """
@@ -61,7 +62,7 @@ def allow_file_growth() -> None:
 
 
 def raise_oom_score(score: int) -> bool:
-    """Raise this process's oom_score_adj to `score`; children inherit it. A higher one stays.
+    """Raise this process's oom_score_adj to `score`; children inherit it. A higher score stays.
 
     Args:
         score: 0 to 1000, in thousandths of the machine's memory, which count as used by the process in addition.

@@ -13,7 +13,7 @@ from service.sandbox.landlock import FileRight
 _log = logging.getLogger(__name__)
 
 PR_SET_NO_NEW_PRIVS = 38
-"""linux/prctl.h"""
+"""Option of prctl(2), from linux/prctl.h."""
 
 DEVICES = Path("/dev")
 SHARED_MEMORY = DEVICES / "shm"
@@ -26,7 +26,7 @@ LANDLOCK_COVERS = (
     (landlock.TCP_ABI, "TCP"),
     (landlock.SCOPES_ABI, "signals"),
 )
-"""First version of Landlock's interface, and the objects that it covers."""
+"""Version of Landlock's interface (ABI), and the objects that it covers from that version on."""
 
 
 class Restrictions(NamedTuple):
@@ -85,9 +85,9 @@ def restrict_decoder() -> Restrictions:
     Every module and shared library has to be loaded before (service.images.preloading). Threads and
     processes that the thread starts later inherit the restrictions; other threads do not change.
 
-    A call in each child takes 1.3 to 1.7 ms. One call in the fork server would take 1.1 ms for all children, but put
-    them into one domain, in which they can signal each other. A further call adds a layer; the maximum is 16, those of
-    the parents included.
+    A call in each child takes 1.3 to 1.7 ms. One call in the fork server would take 1.1 ms for all children, but they
+    could then signal each other in their common domain. A further call adds a layer; the maximum is 16, including the
+    layers of the parents.
     """
     return _restrict(seccomp.DECODER, landlock.EVERYTHING, ())
 

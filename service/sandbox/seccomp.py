@@ -1,8 +1,8 @@
 """A seccomp filter of refused system calls, by the system's libseccomp (seccomp(2)).
 
-Six functions of libseccomp by ctypes: pyseccomp 0.1.2 wraps the same library, but is of January 2021, untyped, and
-fails at import if the library is missing. The filter is a list of refused calls, not of allowed ones: an update of
-the C library, a decoder or a driver may start to use a new call.
+Six functions of libseccomp are called by ctypes. pyseccomp 0.1.2 wraps the same library, but is of January 2021,
+untyped, and fails at import if the library is missing. The filter lists refused calls, not allowed calls, since an
+update of the C library, a decoder or a driver may start to use a new call.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from socket import AF_UNIX
 from typing import NamedTuple
 
 LIBRARY = "libseccomp.so.2"
-"""The name in all versions since 2012. apt depends on it, so that Debian's and Ubuntu's slim images have it too."""
+"""The library's name in all versions since 2012. Debian's and Ubuntu's slim images have it too: apt depends on it."""
 
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000

@@ -27,7 +27,7 @@ COMPUTE_CACHE_PATH = "CUDA_CACHE_PATH"
 def confine() -> Restrictions:
     """Set the restrictions that neither the start nor a photo violates.
 
-    For a process with one thread, before large imports.
+    For a process with a single thread, before large imports.
     """
     sandbox.raise_oom_score(OOM_SCORE_ADJ)
     return sandbox.restrict_worker(_writable())

@@ -1,7 +1,7 @@
 """The first frame of a GIF, located as by browsers and giflib.
 
-Pillow decodes it from a copy without the blocks before it. Pillow itself searches the frame byte by byte, which takes a
-second for a megabyte of padding, and misreads an extension without content as the start of a longer one.
+Pillow decodes the frame from a copy without the blocks before it. Pillow's own search for the frame, byte by byte,
+takes a second for a megabyte of padding. It also misreads an extension without content as the start of a longer one.
 
 Section numbers are those of the GIF89a specification (CompuServe, 1990).
 """
@@ -61,7 +61,7 @@ def first_frame(data: bytes) -> Frame:
 
 
 def rgb(data: bytes) -> NDArray[np.uint8]:
-    """A GIF's first frame on its screen to (H, W, 3) RGB, without transparency. Raises UndecodableImage."""
+    """Decode a GIF's first frame on its screen to (H, W, 3) RGB, without transparency. Raises UndecodableImage."""
     frame = first_frame(data)
     flags = SCREEN.unpack_from(data, SCREEN_AT)[2]
     whole = memoryview(data)

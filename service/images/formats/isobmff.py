@@ -2,8 +2,8 @@
 
 The brands of a file (`ftyp`) do not determine its format: the major brand may be as general as `mif1`. The coding of
 the primary item does: Pillow (libavif) decodes AV1, pillow-heif (libheif) HEVC. Both libraries trust the container in
-part: libheif decodes a tile as often as grids reference it, and libavif scales a picture of 268 MP down to the 64 x 64
-of the container. So both costs are computed before decoding.
+part. libheif decodes a tile as often as grids reference it. libavif scales a picture of 268 MP down to the 64 x 64 of
+the container. So both costs are computed before decoding.
 
 Derived images (grid, overlay) are those of ISO/IEC 23008-12, 6.6; `isobmff_boxes.py` reads the container.
 """
@@ -56,13 +56,14 @@ OVERHEAD = 8
 """Maximum number of pixels to decode, per pixel of the image, with EXTRA_PIXELS in addition. Valid files need up to
 about four: a grid, its tiles with their margins, and an alpha plane."""
 FRAME_OVERHEAD = 2
-"""As OVERHEAD, for one AV1 frame of the image: no frame or tile is larger, except the tile of a thumbnail. libavif
-holds a whole frame in memory to scale it down: one of 74 MP took 375 MB for an image of 8.8 MP, whose budget is 156.
-"""
+"""As OVERHEAD, for one AV1 frame of the image: no frame or tile is larger, except the tile of a thumbnail. To scale a
+frame down, libavif holds all of it in memory. A frame of 74 MP took 375 MB for an image of 8.8 MP, whose budget is
+156 MB."""
 MAXIMUM_PICTURES = 4096
-"""Coded pictures in one image. libheif takes 0.2 ms for one of 64 x 64. A phone's 48 MP have 192 tiles of 512 x 512."""
+"""Maximum number of coded pictures in one image. libheif takes 0.2 ms for a picture of 64 x 64. A phone's 48 MP have
+192 tiles of 512 x 512."""
 MAXIMUM_DEPTH = 8
-"""Levels of derived images."""
+"""Maximum number of levels of derived images."""
 MAXIMUM_PICTURE_OVERLAP = 2
 """Maximum bytes of all pictures, per byte of the file: once as items, and once as samples of a track. Each counts as
 often as a grid references it: a tile of 960 kB, referenced 56 times, took 3.6 s."""
@@ -70,7 +71,7 @@ often as a grid references it: a tile of 960 kB, referenced 56 times, took 3.6 s
 OUT_OF_MEMORY = ("Out of memory", "bytes failed")
 """Parts of error texts of libavif and libheif; libheif's "Security limit exceeded" is a fault of the file."""
 PEAK_PER_PIXEL = 21
-"""Bytes: 10 bits with alpha and without subsampling (PEAK_PER_BYTE["HEIF"])."""
+"""Peak memory of decoding in bytes: 10 bits with alpha and without subsampling (PEAK_PER_BYTE["HEIF"])."""
 PEAK_OF_THREADS = 16 << 20
 """Bytes of address space that decoding takes independent of the area: a thread's stack of 8 MiB, and buffers."""
 EXTRA_BYTES = 1 << 20
@@ -90,7 +91,7 @@ def header(data: bytes) -> tuple[int, int, str]:
     """Parse the header: width and height in pixels as reported by the library, and AVIF or HEIF.
 
     Raises UndecodableImage for videos and other files without a still picture, and if the cost of decoding is out of
-    proportion to the image's area; struct.error or IndexError if the file ends early.
+    proportion to the image's area. Raises struct.error or IndexError if the file ends early.
     """
     named, found = brands(data), container(data)
     coding = _coding(found)
@@ -135,12 +136,15 @@ def open_image(data: bytes, kind: str) -> Iterator[Image.Image]:
 
 
 def avif(data: bytes) -> NDArray[np.uint8]:
-    """AVIF to (H, W, 3) RGB, not oriented, without alpha. Raises UndecodableImage or MemoryError."""
+    """Decode an AVIF to (H, W, 3) RGB, not oriented, without alpha. Raises UndecodableImage or MemoryError."""
     return _rgb(data, "AVIF")
 
 
 def heif(data: bytes) -> NDArray[np.uint8]:
-    """HEIF to (H, W, 3) RGB, oriented by libheif with the container's boxes. Raises UndecodableImage or MemoryError."""
+    """Decode a HEIF to (H, W, 3) RGB, oriented by libheif with the container's boxes.
+
+    Raises UndecodableImage or MemoryError.
+    """
     return _rgb(data, "HEIF")
 
 

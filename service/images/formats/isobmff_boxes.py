@@ -14,11 +14,12 @@ from service.images.errors import UndecodableImage
 LISTED_BYTES = 1024
 """Maximum bytes of compatible brands that are read; files list some 40 bytes."""
 MAXIMUM_BOXES = 20_000
-"""Sibling boxes, as in libheif (heif_security_limits, max_children_per_box). Each takes 1 us here."""
+"""Maximum number of sibling boxes, as in libheif (heif_security_limits, max_children_per_box). Each takes 1 us here."""
 MAXIMUM_TABLE = 1 << 20
-"""Bytes of a table of items (`iinf`, `iloc`, `ipma`, `iref`). 4,096 tiles take 90 kB in each; 1 MiB takes 0.5 s."""
+"""Maximum bytes of a table of items (`iinf`, `iloc`, `ipma`, `iref`). 4,096 tiles take 90 kB in each table; 1 MiB takes
+0.5 s."""
 MAXIMUM_EXTENTS = 32
-"""Extents of an item's data, as in libheif (heif_security_limits, max_iloc_extents_per_item)."""
+"""Maximum number of extents of an item's data, as in libheif (heif_security_limits, max_iloc_extents_per_item)."""
 
 CODED = frozenset({b"av01", b"hvc1"})
 """Types of items whose extents are read."""

@@ -26,28 +26,29 @@ SEGMENTS = FRAMES | TABLES | METADATA | {START_OF_SCAN, APP0, ADOBE_APP14}
 """Markers that two bytes of length follow, and after which libjpeg-turbo continues."""
 
 MAXIMUM_SEGMENTS = 10_000
-"""128 MiB of metadata fill 2,048 segments of the largest size; each one costs 0.5 us here, independent of its size."""
+"""Limit of `segments`. 128 MiB of metadata fill 2,048 segments of the largest size. Each segment costs 0.5 us here,
+independent of its size."""
 MAXIMUM_SCANS = 100
-"""A JPEG with more scans is refused as a decompression bomb: each scan costs a pass over the whole image (up to 0.5 ms
-per MP) and may have 20 bytes. Encoders write about 10 scans, libjpeg's script for four components 18 (jcparam.c)."""
+"""A JPEG with more scans is refused as a decompression bomb. A scan may have 20 bytes, and costs a pass over the whole
+image (up to 0.5 ms per MP). Encoders write about 10 scans, libjpeg's script for four components 18 (jcparam.c)."""
 MAXIMUM_ARITHMETIC_SCANS = 20
-"""As MAXIMUM_SCANS, for arithmetic coding. After the end of its data, decoding continues with zeros (jdarith.c), at the
-full cost of 63 coefficients a block, 10 ms per MP and scan. 16 kB with 98 scans of 8.8 MP took 8.5 s."""
+"""As MAXIMUM_SCANS, for arithmetic coding. After the end of its data, decoding continues with zeros (jdarith.c). It
+then has the full cost of 63 coefficients a block, 10 ms per MP and scan. 16 kB with 98 scans of 8.8 MP took 8.5 s."""
 SAMPLE_BITS = 8
 """The only supported sample precision."""
 
 END_OF_IMAGE = b"\xff\xd9"
-"""EOI. If a file ends, libjpeg's reader of files, which dlib uses, supplies it each time that more bytes are needed
-(jdatasrc.c, fill_input_buffer), so that the rest of the image is gray. A reader from memory, as OpenCV's, fails
+"""EOI. Dlib uses libjpeg's reader of files. At the end of a file, this reader supplies EOI each time that more bytes
+are needed (jdatasrc.c, fill_input_buffer). So the rest of the image is gray. A reader from memory, as OpenCV's, fails
 instead."""
 MAXIMUM_SEGMENT = 0xFFFF
-"""Bytes, the two of the length included."""
+"""Bytes of a segment after its marker, including the two bytes of its length."""
 
 EXIF_IDENTIFIER = b"Exif\0\0"
 
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
-"""A marker other than RSTn (D0 to D7), TEM (01) and the reserved 02 to BF, none of which has a length: libjpeg skips
-them, or stops decoding. Fill bytes (FF before a marker) and stuffed bytes (FF 00) do not match either."""
+"""A marker other than RSTn (D0 to D7), TEM (01) and the reserved 02 to BF. These have no length, and libjpeg skips them
+or stops decoding. Fill bytes (FF before a marker) and stuffed bytes (FF 00) do not match either."""
 
 
 class Segment(NamedTuple):

@@ -14,12 +14,13 @@ ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 """Chunks of an animated PNG. libpng, and so dlib, ignores them and decodes the default image. OpenCV 5 composes the
 frames, and writes past the end of its buffer for gray (grfmt_png.cpp, readData, disposal to the background)."""
 COMPRESSED_METADATA = frozenset({b"iCCP", b"iTXt", b"zTXt"})
-"""Chunks that no pixel depends on. libpng inflates each to up to 8 MB, and keeps all of them in memory: 1 MB of them
-took 6 s and 980 MB."""
+"""Chunks on which no pixel depends. libpng inflates each to up to 8 MB, and keeps all of them in memory. 1 MB of such
+chunks took 6 s and 980 MB."""
 DROPPED_CHUNKS = ANIMATION | COMPRESSED_METADATA
 
 MAXIMUM_CHUNKS = 200_000
-"""128 MiB in pieces of under 700 bytes; encoders write IDAT of 8 KiB and more. Each chunk costs 0.4 us here."""
+"""Limit of `chunks`: 128 MiB in pieces of under 700 bytes. Encoders write IDAT of 8 KiB and more. Each chunk costs
+0.4 us here."""
 
 
 class ImageHeader(NamedTuple):
@@ -54,8 +55,8 @@ def image_header(data: bytes) -> ImageHeader:
 def chunks(data: bytes) -> Iterator[Chunk]:
     """Chunks up to IEND, or to the end of a file without it.
 
-    Raises UndecodableImage for a chunk whose length exceeds the file (dlib refuses it too, and OpenCV would first
-    allocate that length, up to 2 GB), and above MAXIMUM_CHUNKS.
+    Raises UndecodableImage above MAXIMUM_CHUNKS, and for a chunk whose length exceeds the file. Dlib refuses such a
+    file too, and OpenCV would first allocate that length, up to 2 GB.
     """
     start, kind, number = len(SIGNATURE), b"", 0
     while kind != b"IEND" and start + 8 <= len(data):

@@ -4,10 +4,10 @@ Pillow and libtiff decode a copy of the file with a single new directory, which 
 pixels. So both libraries get the same sizes, and neither parses further directories, metadata, or more strips and
 tiles than the image has. The copy differs from the file as follows:
 
-- Gray of 16 bits and of depths that Pillow does not read (3, 5 to 7, 9 to 15), gray with further samples, colours of 9
-  to 15 bits, and colours of 16 bits with more than one further sample become 8-bit gray whose row is the bytes of a
-  row of samples; numpy unpacks them. Compressions of samples (JPEG, WebP, fax) cannot be read in this way, and are not
-  used for such samples.
+- Some samples become 8-bit gray, whose row is the bytes of a row of samples, and numpy unpacks them. These are gray of
+  16 bits and of depths that Pillow does not read (3, 5 to 7, 9 to 15), and gray with further samples. They are also
+  colours of 9 to 15 bits, and colours of 16 bits with more than one further sample. Compressions of samples (JPEG,
+  WebP, fax) cannot be read in this way, and are not used for such samples.
 - The orientation tag is dropped: `orientation.py` applies it.
 
 Section numbers are those of TIFF 6.0 (Adobe, 1992).
@@ -54,9 +54,9 @@ from service.images.formats.tiff_directory import (
 )
 
 MAXIMUM_STRILES = 100_000
-"""Maximum number of strips and tiles, counted in each plane. libtiff takes 2 us for each, Pillow 20 us for each
-without compression: two seconds at most. A photo of 256 MP has 4,000 tiles of 256 x 256, or
-48,000 strips of one row in three planes."""
+"""Maximum number of strips and tiles, counted in each plane. libtiff takes 2 us for each. Without compression, Pillow
+takes 20 us for each: two seconds at most. A photo of 256 MP has 4,000 tiles of 256 x 256, or 48,000 strips of one row
+in three planes."""
 
 EXTRA_TILE_PIXELS = 1 << 22
 """Maximum number of pixels of a tile beyond the image's area, as in a tile of 2048 x 2048 with a thumbnail."""
@@ -75,8 +75,8 @@ MAXIMUM_BITS = 16
 BYTEWISE_COMPRESSIONS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 """Compressions of bytes, not of samples: none, LZW, Deflate, PackBits, Deflate's old number, LZMA, Zstandard."""
 PREDICTED_COMPRESSIONS = frozenset({5, 8, 32946, 34925, 50000})
-"""Compressions for which libtiff has the tag Predictor: with others it ignores the tag (tif_lzw.c, tif_zip.c,
-tif_lzma.c and tif_zstd.c call TIFFPredictorInit)."""
+"""Compressions for which libtiff has the tag Predictor: with other compressions it ignores the tag (tif_lzw.c,
+tif_zip.c, tif_lzma.c and tif_zstd.c call TIFFPredictorInit)."""
 OLD_JPEG_COMPRESSION = 6
 """JPEG of TIFF 6.0 (section 22), whose default is three samples a pixel."""
 JPEG_COMPRESSION = 7
@@ -123,10 +123,10 @@ class Striles(NamedTuple):
 
 
 def rgb(data: bytes) -> NDArray[np.uint8]:
-    """A TIFF's first image to (H, W, 3) uint8, RGB, not oriented, without alpha.
+    """Decode a TIFF's first image to (H, W, 3) uint8, RGB, not oriented, without alpha.
 
-    Of more than 8 bits the highest 8 are kept, fewer are scaled to 0 to 255. Raises UndecodableImage, also for samples
-    in floating point, signed or of more than 16 bits, whose range is unknown.
+    Samples of more than 8 bits keep the highest 8; samples of fewer bits are scaled to 0 to 255. Raises
+    UndecodableImage, also for samples in floating point, signed or of more than 16 bits, whose range is unknown.
     """
     try:
         found = directory(data)
@@ -344,7 +344,7 @@ def _long(value: int) -> Field:
 def _samples_of(
     stored: NDArray[np.uint8], found: Directory, samples: Samples, columns: int
 ) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """(rows, bytes) to (rows, columns, samples) of `bits` bits each."""
+    """Unpack (rows, bytes) to (rows, columns, samples) of `bits` bits each."""
     values: NDArray[Any]
     if samples.bits == 8:
         values = stored.copy()
@@ -372,7 +372,7 @@ def _undo_predictor(
 
 
 def _unpack_bits(stored: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.uint16]:
-    """(rows, bytes) to (rows, count) of `bits` bits each, highest bit first in both byte orders (section 7)."""
+    """Unpack (rows, bytes) to (rows, count) of `bits` bits each, highest bit first in both byte orders (section 7)."""
     starts = np.arange(count) * bits
     at, shift = starts // 8, 24 - bits - starts % 8
     padded = np.pad(stored, ((0, 0), (0, 2)))

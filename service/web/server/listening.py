@@ -26,7 +26,7 @@ _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 
 class ListenError(Exception):
-    """No socket can be listened on. The one-line message names the address or the file descriptor."""
+    """The service cannot listen. The one-line message names the address or the file descriptor."""
 
 
 class Inherited(socket.socket):

@@ -18,5 +18,5 @@ def raise_limit() -> None:
         if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError) as error:
-        # A sandbox may forbid the call, or another process may lower the limit in between.
+        # A sandbox may forbid the calls, or another process may lower the limit between them.
         log.debug("the limit of open files is unchanged: %s", error)

@@ -43,7 +43,7 @@ class UploadBudget:
     large declared length alone occupies nothing.
 
     Incomplete uploads can fill the budget so that none can continue. Therefore, while no complete upload is held, the
-    oldest waiting upload may exceed the total until its end. So at most the total and one upload of the maximum size
+    oldest waiting upload may exceed the total until its end. So at most the total plus one upload of the maximum size
     are granted, and an upload larger than the whole budget is still served.
 
     No deadlock: while a request waits, either a complete upload is held, or one upload may exceed the total. A complete
