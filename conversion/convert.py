@@ -1,4 +1,4 @@
-"""Conversions of one command, with a progress bar."""
+"""Conversion of several weight files under one lock, with a progress bar."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -35,14 +35,14 @@ def export(
 
     Args:
         store: root of the model store.
-        name: of the graph, a key of SPECIFICATIONS.
+        name: name of the graph, a key of SPECIFICATIONS.
         weights: the verified file.
         photos: RGB photos for validation, in addition to the synthetic pictures.
         progress: called at the start of each step.
-        specification: of the graph; by default that of SPECIFICATIONS.
+        specification: specification of the graph; by default that of SPECIFICATIONS.
 
     Raises:
-        DatError: the file is another one, or corrupt.
+        DatError: the file is of another kind, or corrupt.
         ValidationFailedError, DlibError: the graph was not validated, and nothing was written.
         OSError: the store cannot be written.
     """

@@ -40,6 +40,7 @@ _MINIMUM_SINGULAR_VALUE = 1e-4
 _MINIMUM_SINGULAR_SHARE = 0.001
 """Singular values under either bound are dropped (build_fhog_filterbank)."""
 SCORE_TOLERANCE = 1e-5
+"""Largest accepted difference of a score from dlib's."""
 
 
 @dataclass(frozen=True)

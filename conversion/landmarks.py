@@ -24,7 +24,7 @@ from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.geometry import Rectangle
 
 TOLERANCE: Mapping[str, float] = MappingProxyType({"points": 0.0})
-"""Landmarks are integers."""
+"""Landmarks are integers, which must be equal."""
 
 RECTANGLES = 40
 """Number of compared rectangles per picture: from a few pixels to its size, inside and partly outside of it."""
@@ -41,7 +41,7 @@ class WeightFile:
 
 
 def landmark_arrays(predictor: ShapePredictor) -> Predictor:
-    """The service's class for a predictor read from a .dat, with the same arrays."""
+    """Convert a predictor read from a .dat to the service's class, which has the same arrays."""
     return Predictor(**vars(predictor))
 
 
@@ -64,7 +64,7 @@ def export(
         build: makes the arrays.
 
     Raises:
-        DatError: the file is another one, or corrupt.
+        DatError: the file is of another kind, or corrupt.
         ValidationFailedError, DlibError: the arrays were not validated, and nothing was written.
         OSError: the store cannot be written.
     """

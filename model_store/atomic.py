@@ -19,7 +19,7 @@ TEMPORARY_ENDING = ".afm-part"
 _unfinished: set[Path] = set()
 """Temporary files of this process."""
 _creating = threading.RLock()
-"""Held while one is created. Reentrant: the signal handler that discards may interrupt the thread that creates."""
+"""Held while a temporary file is created. Reentrant: a signal handler may call `discard_unfinished` meanwhile."""
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def discard_unfinished() -> None:
-    """Delete the temporary files of this process before it ends; from then on none is created."""
+    """Delete the temporary files of this process before it ends; the lock stays held, so that no other is created."""
     _creating.acquire()
     for temporary in tuple(_unfinished):
         with suppress(OSError):

@@ -39,7 +39,7 @@ class Validation:
     largest_difference: dict[str, float]
     """Largest absolute difference, by name of the compared values."""
     tolerance: dict[str, float]
-    """Upper bound of each."""
+    """Upper bound of each difference."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def load(store: Path, name: str, source_sha256: str | None = None) -> Manifest:
 
     Args:
         store: root of the model store.
-        name: of the converted file.
+        name: name of the converted file.
         source_sha256: required hash of its weights, if given.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Progress bars, one a file, on a terminal only."""
+"""Progress bars, one per file, on a terminal only."""
 
 import sys
 from collections.abc import Iterator

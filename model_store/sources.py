@@ -1,6 +1,6 @@
 """Sources of weights: a folder, dlib-models, an sdist. Each yields the uncompressed bytes of a .dat in chunks.
 
-Hashes and files are the store's part. A failure of a source is a SourceError with the reason.
+The store checks the hashes and writes the files. A failure of a source is a SourceError with the reason.
 """
 
 import bz2

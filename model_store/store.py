@@ -162,7 +162,7 @@ class WeightStore:
         return self._status(weight)
 
     def _fetch_one(self, weight: Weight, sources: list[Source], progress: Progress) -> None:
-        """Raises a StoreError that lists the reason of each source."""
+        """Fetch one weight from the first source that has it. Raises a StoreError with the reason of each source."""
         status = self._status(weight)  # again, under the lock: another process may have fetched it meanwhile
         if status.state == "verified":
             return

@@ -59,7 +59,7 @@ def libraries() -> Facts:
 
 
 def _blas_of_dlib() -> str:
-    """BLAS of dlib, "yes" or "none": with one it is several times faster than with its own matrix loops."""
+    """BLAS of dlib, "yes" or "none": a dlib with a BLAS is several times faster than one with its own matrix loops."""
     import dlib
 
     return "yes" if dlib.DLIB_USE_BLAS else "none"

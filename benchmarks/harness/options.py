@@ -14,7 +14,7 @@ PARTS: Mapping[str, Sequence[str]] = {
 }
 """Parts of a run, and the sections of the figures that each part measures."""
 COMPARABLE_MODELS = (1, 2, 3, 4)
-"""Comparable models. The weights of model 6 cannot be fetched; the converter's tests validate its network."""
+"""Models with a baseline. The weights of model 6 cannot be fetched; the converter's tests validate its network."""
 DLIB = "dlib"
 
 
@@ -37,7 +37,7 @@ class Options:
     beside: str
     """Remote side of the throughput part: a service's URL; empty: none."""
     key: str
-    """API key of those services."""
+    """API key of the services at these URLs."""
     record: Path | None
     crops: bool
     threads: int

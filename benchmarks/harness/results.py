@@ -161,7 +161,7 @@ NOTHING_DONE = 2
 
 
 class Verdict(_Frozen):
-    """Verdict of one gate."""
+    """Verdict of one gate; `says` is the reason for its status, in words."""
 
     gate: str
     question: Question
@@ -176,7 +176,7 @@ class Result(BaseModel):
 
     format: Literal[1] = FORMAT
     made: str
-    """UTC, ISO 8601."""
+    """Start of the run, UTC, ISO 8601."""
     plan: str
     """quick or full."""
     complete: bool = False

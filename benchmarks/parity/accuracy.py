@@ -19,11 +19,13 @@ from benchmarks.parity.comparison import GROUPING_CONFIDENCE, Match
 THRESHOLDS = (0.4, 0.6)
 """Distances below which two faces count as one person: the app's default and dlib's."""
 GROUPING_DISTANCE = 0.4
+"""Distance threshold of the clustering: the app's default."""
 GROUPING_SIDE = 40
 """Minimum face size in pixels for clustering."""
 BIN = 0.02
 """Bin width of the histogram of distances."""
 MAXIMUM_DISTANCE = 1.6
+"""Upper end of the histogram of distances."""
 ROWS = 1024
 """Rows of the distance matrix per block: 16 MB for 2,000 faces."""
 
@@ -107,7 +109,7 @@ def _widest(matches: Sequence[Match], pairs: Iterable[Pair]) -> LabelledPairs:
 
 
 def crossings(reference: Descriptors, candidate: Descriptors) -> list[int]:
-    """Number of pairs whose two distances lie on different sides, for each of `THRESHOLDS`."""
+    """Number of pairs with the two sides' distances on different sides of a threshold, for each of `THRESHOLDS`."""
     crossed = [0] * len(THRESHOLDS)
     for before, after in zip(_all_distances(reference), _all_distances(candidate), strict=True):
         for number, threshold in enumerate(THRESHOLDS):

@@ -14,6 +14,7 @@ from benchmarks.parity.reference import Reference, References
 from model_store.atomic import atomic_file
 
 RECORDED_FORMAT = 1
+"""Format version of a recording's file."""
 
 Answers = Mapping[int, Sequence[AnsweredFace]]
 """Reference faces by model."""

@@ -10,8 +10,9 @@ from benchmarks.harness.faces import AnsweredFace, matched
 from benchmarks.harness.results import Key, Result
 
 CONFIDENCE_TOLERANCE = 1e-5
+"""Largest accepted difference of a confidence."""
 DESCRIPTOR_TOLERANCE = 1e-5
-"""Tolerance of each of the 128 values."""
+"""Largest accepted difference of each of the 128 values."""
 SAME_DESCRIPTOR = 1e-6
 """Tolerance between `/detect` and `/compute` of the same service for the same face."""
 GROUPING_CONFIDENCE = 0.99
@@ -50,7 +51,7 @@ class Comparison:
     failed: int = 0
     """Photos with any answer but 200."""
     moved: int = 0
-    """Faces that only one side has, with another rectangle, or in another order."""
+    """Faces that only one side has, that have another rectangle, or that are in another order."""
     landmarks: int = 0
     """Faces with different landmarks."""
     confidence: float = 0.0

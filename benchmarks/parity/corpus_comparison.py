@@ -66,8 +66,8 @@ def query(
 
     Args:
         candidate: a running service.
-        photo: to send.
-        expected: reference faces; None if the baseline has none.
+        photo: the photo to send.
+        expected: reference faces; None if the baseline has no answer for the photo.
         comparison: receives the differences and the failure.
     """
     try:

@@ -2,7 +2,7 @@
 
 A file that only dlib decodes counts as a difference, as does a file that crashes a decoder. Dlib's JPEG decoder depends
 on its build: the IJG library of dlib-bin upsamples chroma differently from the libjpeg-turbo of this service and of a
-dlib built from source. Lossless formats must therefore be equal to the bit. For JPEG the mean difference is bounded,
+dlib built from source. Lossless formats must therefore be equal bit for bit. For JPEG the mean difference is bounded,
 which separates another decoder from swapped channels or shifted rows.
 """
 
@@ -22,7 +22,7 @@ from service.images import decoding
 from service.settings import MAXIMUM_ORIGINAL
 
 LEVELS = 255.0
-"""Largest possible difference; also stands for images of different sizes."""
+"""Largest possible difference of two bytes; also the value for images of different sizes."""
 LOSSLESS = frozenset({"PNG", "BMP", "GIF"})
 
 
@@ -76,7 +76,7 @@ class DecoderComparison:
         self._pool = _pool()
 
     def difference(self, path: Path) -> tuple[str, float | None] | None:
-        """Format and mean difference in levels, the latter None if only dlib decodes the file. None: dlib does not."""
+        """Format and mean difference in levels (None: only dlib decodes the file); None if dlib does not decode it."""
         try:
             return self._pool.submit(difference, path).result()
         except BrokenProcessPool:

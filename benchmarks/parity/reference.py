@@ -1,7 +1,7 @@
 """Reference answers of dlib, called directly: the ground truth of the parity gates.
 
 Only the rectangle type is shared with the service's recognition. Each process computes one photo at a time, since
-Dlib's objects are not thread-safe. Answers are cached: a hundred photos take minutes.
+dlib's objects are not thread-safe. Answers are cached: a hundred photos take minutes.
 """
 
 import hashlib
@@ -25,11 +25,14 @@ from model_store.atomic import atomic_file
 from service.recognition.geometry import Rectangle
 
 VERSION = 2
-"""Version of the cached answers: incremented when this module computes something else."""
+"""Version of the cached answers: incremented when the answers that this module computes change."""
 
 OVERLAP = 0.35
+"""IoU from which a HOG face confirms a CNN face."""
 FACTOR = 0.8
+"""Factor of the confidence of a CNN face that no HOG face confirms."""
 HOG_CONFIDENCE = 1.1
+"""Confidence of a HOG face in model 3."""
 CHIP_SIDE = 150
 CHIP_PADDING = 0.25
 

@@ -1,7 +1,7 @@
 """Comparison of each stage with dlib's on dlib's own input, to locate the origin of a difference.
 
-Every stage receives the input that dlib had there, so that an error does not propagate. The CNN detector and its
-pyramid are one stage, because dlib does not expose the pyramid.
+Every stage receives the input of dlib's stage, so that an error in an earlier stage does not propagate. The CNN
+detector and its pyramid are one stage, because dlib does not expose the pyramid.
 """
 
 import hashlib

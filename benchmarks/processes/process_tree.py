@@ -37,9 +37,9 @@ def command_line(process: int) -> tuple[str, ...]:
 def peak_memory(process: int, *, forget: bool = False) -> float:
     """Peak memory of a process tree in MiB, since its start or the last reset: an upper bound.
 
-    The sum of each process's peak (VmHWM), less the pages that are shared now: exact for one process; for several, the
-    peak if all reached theirs at the same time. Processes that have ended do not count. `forget` also resets each peak
-    to the current resident set.
+    The sum of each process's peak (VmHWM), less the pages that are shared now: exact for one process. For several
+    processes, it is reached only if all have their peaks at the same time. Processes that have ended do not count.
+    `forget` also resets each peak to the current resident set.
 
     Raises:
         ProcessLookupError: the process has ended, and its parent has not read its exit status.

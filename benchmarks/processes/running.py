@@ -23,7 +23,9 @@ SERVE = (sys.executable, "-m", "service", "serve")
 START_SECONDS = 300.0
 """Deadline for a service to become ready; the usual start takes about one second."""
 STOP_SECONDS = 120.0
+"""Deadline for the exit of a service."""
 LOG_SECONDS = 60.0
+"""Deadline for a text to appear in the log."""
 READY_PAUSE = 0.01
 """Seconds between two polls of `/ready`: a start takes one to two, and a difference of 50 ms must be measurable."""
 WORKER = "service.worker"
@@ -41,7 +43,7 @@ class Service:
 
     Args:
         environment: all its environment variables; without PORT, a free port is chosen.
-        command: what to run instead.
+        command: the command to run.
         folder: the working directory, this checkout or another one.
         pass_fds: file descriptors to inherit in addition to the standard ones.
     """
@@ -151,7 +153,7 @@ def serving(
 
     Args:
         environment: the settings.
-        command: what to run, for example with the interpreter of another checkout.
+        command: the command to run, for example with the interpreter of another checkout.
         folder: this checkout, or another one.
 
     Raises:

@@ -2,8 +2,8 @@
 
 Forked processes share pages until one of them writes, and all processes share the code of their libraries. The
 proportional set size (PSS) divides a page by all processes that map it, unrelated ones included: next to a second
-service on the same libraries, a service of 351 MiB had a PSS of 279. PSS is therefore used for anonymous pages alone,
-which only fork shares. Pages of files and memfds are compared within the given processes, mapping by mapping.
+service on the same libraries, a service of 351 MiB had a PSS of 279 MiB. PSS is therefore used for anonymous pages
+alone, which only fork shares. Pages of files and memfds are compared within the given processes, mapping by mapping.
 """
 
 import re

@@ -11,11 +11,12 @@ from benchmarks.report import wording
 from benchmarks.report.drawing import LIGHT, from_zero, threshold
 
 CLOSE = max(THRESHOLDS)
+"""Distance below which the caption counts pairs."""
 KNOWN = (("same", "one", "the same person", "right"), ("different", "two", "different people", "left"))
 UNKNOWN = (("all", "ours", "all faces", "left"),)
 """Columns of the histogram: colour, name, and alignment of the name at the peak."""
 POINT = 0.002
-"""Grid of the points, as a confidence and as a share of the largest difference: equal points are drawn once."""
+"""Grid step of the points, in confidence (x) and as a share of the y limit (y): equal points are drawn once."""
 
 
 def distances(axes: Axes, result: Result, model: int | None) -> str | None:

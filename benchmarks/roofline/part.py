@@ -1,7 +1,7 @@
 """The roofline part of a run: share of the machine's matrix product and memory bandwidth that the two networks reach.
 
 Operations and minimum bytes are those of dlib's original networks (networks.py), regardless of the runtime's kernels. A
-network with many operations per byte is bounded by the matrix product, one with few by the bandwidth.
+network with many operations per byte is bounded by the matrix product, a network with few by the bandwidth.
 
 The detector's network is timed alone, without the pyramid around it. No public interface separates the two, hence the
 imports from `service.recognition.cnn`, `compute` and `ort`.

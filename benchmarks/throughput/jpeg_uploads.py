@@ -53,7 +53,7 @@ def chosen(
 
     Args:
         paths: candidates; at most `SEARCHED` of them are decoded.
-        number: of photos; fewer are returned if fewer are readable.
+        number: number of photos; fewer are returned if fewer are readable.
         find: detects the faces of an encoded photo, in descending confidence.
 
     Raises:
@@ -83,7 +83,7 @@ def _readable(paths: Iterable[Path]) -> Iterator[Image]:
 
 
 def scaled(image: Image, megapixels: float) -> Image:
-    """Scale a photo to at most this area and nearly that: the app limits the area."""
+    """Scale a photo, up or down, to this area or slightly less: the app limits the area."""
     rows, columns = image.shape[:2]
     factor = math.sqrt(megapixels * 1e6 / (rows * columns))
     size = (max(int(columns * factor), 1), max(int(rows * factor), 1))

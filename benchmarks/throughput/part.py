@@ -64,7 +64,7 @@ class _ThroughputPart:
                 yield Step(label, estimate.round, partial(self._round, scenario, round_))
 
     def _prepare(self, number: int) -> None:
-        """Open the sides of a scenario, close those of no later one, make the uploads, warm up."""
+        """Open the sides of a scenario, close the sides that no later scenario needs, make the uploads, warm up."""
         needed = {
             (name, scenario.model) for scenario in self._plan.scenarios[number:] for name in scenario.sides
         }

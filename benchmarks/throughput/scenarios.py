@@ -39,8 +39,8 @@ class LoadPlan:
     trial_seconds: float
     """Minimum duration of a trial, reached by repeating photos.
 
-    The first call runs with the caches of the other side, whose BLAS threads may still be spinning: a bias that only
-    calls of seconds may ignore."""
+    The first call runs with the other side's data in the caches, and the other side's BLAS threads may still be
+    spinning. Only calls of several seconds may ignore this bias."""
 
 
 AGAINST_DLIB = ("library", "dlib")
@@ -95,7 +95,7 @@ MAXIMUM_WARM_UP = 2.0
 
 
 def against_remote(plan: LoadPlan, model: int) -> LoadPlan:
-    """The plan, with a comparison against the remote service for each one against upstream."""
+    """The plan, plus a comparison with the remote service for each comparison with upstream."""
     remote = (
         Scenario(
             scenario.section,
@@ -125,7 +125,7 @@ OPENING: Mapping[str, float] = MappingProxyType(
 )
 """Estimated seconds to open a side and warm it up."""
 AT_ONCE: Mapping[str, int] = MappingProxyType({"upstream": 2, "remote": 2})
-"""Photos that a side processes concurrently without slowing each other; otherwise 1."""
+"""Number of photos that a side computes concurrently without slowing each other; 1 for a side not listed."""
 
 
 @dataclass(frozen=True)

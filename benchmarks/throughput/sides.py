@@ -116,7 +116,8 @@ def _remote(options: SideOptions, model: int) -> Iterator[Side]:
 SIDES: Mapping[str, Callable[[SideOptions, int], AbstractContextManager[Side]]] = MappingProxyType(
     {"library": _library, "dlib": _dlib, "upstream": _upstream, "service": _service, "remote": _remote}
 )
-"""Openers by side name, for a FACE_MODEL. They raise WorkerFailed, ServiceDied or StoreError."""
+"""Context managers that open a side, by side name, for a FACE_MODEL. They raise WorkerFailed, ServiceDied or
+StoreError."""
 
 
 def shared(workers: Sequence[Worker], photos: Sequence[bytes]) -> Trial:

@@ -1,4 +1,4 @@
-"""Worker process of a side: its memory and CPU time can be measured alone, and no GIL is shared with it."""
+"""Worker process of a side, so that its memory and CPU time are measured alone, and it shares no GIL."""
 
 import multiprocessing
 import os
@@ -33,9 +33,9 @@ class Worker:
     Create it in the main thread, the only one that can change signal handlers.
 
     Args:
-        name: of the side, for errors.
+        name: name of the side, for errors.
         opener: opens the side.
-        arguments: of the opener.
+        arguments: arguments of the opener.
     """
 
     def __init__(self, name: str, opener: Opener, *arguments: object) -> None:

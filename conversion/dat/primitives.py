@@ -21,7 +21,7 @@ _SIGN_BIT = 0x80
 _RESERVED_BITS = 0x70
 _SIZE_BITS = 0x0F
 _MAXIMUM_INTEGER = 8
-"""Bytes. The control byte before an integer: sign, three reserved bits (zero), and the number of bytes that follow."""
+"""Most bytes of an integer. The control byte before them: sign, three reserved bits (zero), and their number."""
 
 _INFINITY, _NEGATIVE_INFINITY, _NAN = 32000, 32001, 32002
 """Exponents of infinities and NaN (float_details::is_inf and its neighbours)."""
@@ -63,7 +63,7 @@ class Reader:
     """Sequential reader of a file's bytes.
 
     Every method takes `what`, the name of the value for error messages, and raises DatError with the position if the
-    bytes end early or are no such value.
+    bytes end early or do not encode such a value.
     """
 
     def __init__(self, data: bytes) -> None:

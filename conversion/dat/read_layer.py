@@ -55,7 +55,7 @@ def read_input(reader: Reader) -> Input:
 
 
 def read_layer(reader: Reader, expected: Spec) -> Layer:
-    """Read one layer's own part. `expected` gives the tag of an add_prev, which no file has.
+    """Read one layer's own part. `expected` gives the tag of an add_prev, which a file does not store.
 
     Raises DatError for an unknown layer, or for inconsistent numbers.
     """

@@ -1,4 +1,4 @@
-"""Reader of a network's file, against its topology.
+"""Reader of a network's .dat file, which checks it against a topology.
 
 Source: dlib/dnn/core.h (deserialize of add_loss_layer, add_layer, add_tag_layer and add_skip_layer) and
 dlib/dnn/loss.h (mmod_options).

@@ -23,7 +23,7 @@ Topology = tuple[Spec, ...]
 
 
 def _conv(channels: int, filters: int, kernel: int, stride: int = 1) -> ConvSpec:
-    """Dlib's default padding: half of the kernel, or none for a stride over 1 (con_, layers.h)."""
+    """A convolution with dlib's default padding: half of the kernel, or none for a stride over 1 (con_, layers.h)."""
     return ConvSpec(channels, filters, kernel, stride, kernel // 2 if stride == 1 else 0)
 
 

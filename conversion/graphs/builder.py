@@ -1,4 +1,4 @@
-"""Shared by all graphs: a thin builder of ONNX nodes, and changes of layers before they become nodes."""
+"""ONNX graph builder, and the layer transformations (folding, casts) that precede it; shared by all graphs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from conversion.dat.layers import Affine, Conv, Layer
 
 OPSET = 17
 IR_VERSION = 8
-"""The version of that opset's release; every onnxruntime since 1.12 supports both."""
+"""IR version of the ONNX release with that opset; every onnxruntime since 1.12 supports both."""
 
 NORMALISATION_SCALE = np.array(256, np.float32)
 """Pixels minus the mean are divided by 256, not 255 (to_tensor of dlib/dnn/input.h)."""
@@ -51,7 +51,7 @@ def folded(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def with_weights_as(dtype: DTypeLike, layers: Sequence[Layer]) -> list[Layer]:
-    """The layers with the weights and biases of all convolutions cast."""
+    """The layers, with the weights and biases of all convolutions cast to a dtype."""
     return [
         replace(layer, weights=layer.weights.astype(dtype), bias=layer.bias.astype(dtype))
         if isinstance(layer, Conv)

@@ -14,7 +14,7 @@ from service.recognition.contract import CHIP_SIDE, DESCRIPTOR_LENGTH
 CHIPS = Port("chips", "tensor(uint8)", ("N", CHIP_SIDE, CHIP_SIDE, 3))
 """Face chips, RGB."""
 DESCRIPTORS = Port("descriptors", "tensor(float)", ("N", DESCRIPTOR_LENGTH))
-"""Not normalised, like dlib's."""
+"""Descriptors, not normalised, like dlib's."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _scale_folded(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def _cropped_for_one_pixel(conv: Conv, size: int) -> Conv:
-    """The centre tap as a 1x1 kernel if the input is one pixel. The other taps meet zeros, and have 2 MB to read."""
+    """The centre tap as a 1x1 kernel if the input is one pixel: the other taps, 2 MB to read, meet only padding."""
     spec = conv.spec
     if size > 1 or spec.kernel != 2 * spec.padding + 1:
         return conv

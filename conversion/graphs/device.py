@@ -1,4 +1,4 @@
-"""The CNN face detector for a GPU: one graph from photos to candidates, with all values between on the device.
+"""The CNN face detector for a GPU: one graph from photos to candidates; all values between stay on the device.
 
 The graph builds the pyramid itself. Sampling positions and places of its levels depend on the photo's size alone, and
 are inputs: tables (service.recognition.cnn.pyramid_tables).
@@ -48,7 +48,7 @@ ROWS_AXIS, COLUMNS_AXIS = 2, 3
 """Axes of (photos, colours, rows, columns)."""
 GAP, LEVELS_END = np.array(1e30, np.float32), np.array(1e29, np.float32)
 """Value of the gaps between levels, and an upper bound of pixels. A level of the right column overlays one of the left.
-Two values, since a device reads one from host memory and the other from its own."""
+They are two constants, since a device reads one from host memory and the other from its own memory."""
 FORM = (
     "whole photos: the pyramid, dlib's network and its threshold",
     *detector.FORM[1:],

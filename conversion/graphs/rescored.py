@@ -66,7 +66,7 @@ def rescored_graph(network: Network) -> bytes:
 
 def _blocks_above(builder: GraphBuilder, scores: str) -> str:
     """Photo, 0, row and column of each block with a score above the floor, (K, 4)."""
-    # Padded to complete the last block; BLOCK_SIDE - 1 rows and columns never make one more.
+    # Padded to complete the last block; BLOCK_SIDE - 1 rows and columns never add a whole block.
     pads = builder.constant(np.array([0, 0, 0, 0, 0, 0, BLOCK_SIDE - 1, BLOCK_SIDE - 1]))
     least = builder.constant(np.array(np.finfo(np.float32).min, np.float32))
     highest = builder.node(

@@ -1,7 +1,7 @@
 """Subprocess that runs dlib for validation; a script, started by `reference.py`.
 
-On a processor without AVX, dlib's wheels die of an illegal instruction. That ends this process only, and the converter
-reports it. Arrays are passed as .npz through pipes, so that no picture is written to disk.
+On a processor without AVX, dlib's wheels crash with an illegal instruction. The crash ends this process only, and the
+converter reports it. Arrays are passed as .npz through pipes, so that no picture is written to disk.
 
     python dlib_process.py version
     python dlib_process.py descriptors WEIGHTS    chips -> descriptors (N, 128), one call per chip

@@ -13,7 +13,7 @@ ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 MAXIMUM_PHOTO_SIDE = 500
 """Pixels; larger photos are scaled down, since dlib's wheels take 6 seconds per megapixel."""
 MAXIMUM_PHOTOS = 5
-"""Read from a folder: half a minute of a conversion, where a folder of thousands would take a day."""
+"""Number of photos read from a folder: they take half a minute of a conversion; thousands would take a day."""
 MARGIN = 0.25
 """Margin around a face, as a fraction of its side: the padding of a chip (face_recognition.cpp)."""
 

@@ -47,12 +47,12 @@ def validate_graph(
     """Compare a graph with dlib, or with recorded values of dlib if it cannot run.
 
     Args:
-        name: of the graph.
-        specification: of the graph.
+        name: name of the graph.
+        specification: specification of the graph.
         graph: serialised ONNX model.
         weights: file for dlib.
         network: read from that file.
-        photos: of the user, RGB; they need dlib itself.
+        photos: photos of the user, RGB; they need dlib itself.
 
     Raises:
         ValidationFailedError: one of its subclasses.
@@ -86,7 +86,7 @@ def dlib_values(
     Args:
         run_dlib: computes the values by dlib.
         name, weights, pictures: keys of recorded values.
-        photos: of the user, for which no values are recorded.
+        photos: photos of the user, for which no values are recorded.
 
     Raises:
         NoReferenceError: dlib cannot run, and there are photos, or no recorded values.

@@ -1,6 +1,6 @@
 """Face recognition as a library: an RGB array in, faces out; no HTTP and no asyncio.
 
-Entry points: `factory.open_recognizer`, which gives a `recognizer.Recognizer`.
+Entry point: `factory.open_recognizer`, which returns a `recognizer.Recognizer`.
 """
 
 from service.kernel import remove_denied_affinity

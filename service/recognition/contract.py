@@ -43,7 +43,7 @@ class Stage:
     on_cpu: int = 0
     """Runs of its network by CPU fallback: the provider's device was out of memory (ort/sessions.py)."""
     batches: Mapping[int, int] = field(default_factory=dict)
-    """Number of photos in a run of its network -> number of such runs."""
+    """Number of runs of its network, by their number of photos."""
 
 
 class Engine(Protocol):
@@ -65,7 +65,7 @@ class Engine(Protocol):
         """Points of each face, shape (faces, 5 or 68, 2): x, y in pixels of the photo."""
 
     def chips(self, image: NDArray[np.uint8], landmarks: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Each face upright, RGB, shape (faces, 150, 150, 3)."""
+        """Face chips: each face upright, RGB, shape (faces, 150, 150, 3)."""
 
     def descriptors(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptors of chips, shape (faces, 128), not normalised."""

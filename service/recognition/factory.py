@@ -39,18 +39,18 @@ def open_recognizer(
     device_memory: int | None = None,
     precision: str = FLOAT32,
 ) -> Recognizer:
-    """Open a recogniser; `warm_up` makes it load the rest.
+    """Open a recogniser. Its `warm_up` loads what the first photo would otherwise load.
 
     Args:
         model: one of `models.MODELS`.
         store: the root of the model store, with weights and, for `onnx`, their converted graphs.
         engine: one of `ENGINES`.
         workers: number of photos that are recognised concurrently.
-        threads: cores of each photo; 0: all of them for a photo that is alone, else its share.
+        threads: cores of each photo; 0: all cores for a single photo, a share of them for each of several.
         provider: ONNX Runtime's provider, `auto` or a key of `providers.PROVIDERS`.
         allow_fallback: allow CPU fallback if that provider cannot be used; `auto` always allows it.
         device_memory: bytes of a device for both networks together; None: no limit.
-        precision: precision of a device, a key of `DEVICE_PRECISIONS`. The answers are float32's in each.
+        precision: precision of a device, a key of `DEVICE_PRECISIONS`. Each gives the answers of float32.
 
     Raises:
         ValueError: there is no such engine.

@@ -1,4 +1,4 @@
-"""Dlib's pyramid_down<6> and its bilinear sample positions, which the CNN and the HOG pyramid share, to the bit.
+"""Dlib's pyramid_down<6> and its bilinear sample positions, shared by the CNN and HOG pyramids, bit for bit.
 
 Level sizes are not here: dlib computes those of a tiled pyramid in float64, and those of pyramid_down in integers.
 
@@ -29,7 +29,7 @@ def point_down(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
 def row_positions(source: int, target: int) -> NDArray[np.float64]:
     """Position of each of `target` rows among `source` rows with the same corners (resize_image).
 
-    The step is added up in float64, one row after the other: a product would round otherwise.
+    The step is added up in float64, one row after the other: a product would round differently.
     """
     step = _step(source, target)
     return _added_up(-step, step, target)

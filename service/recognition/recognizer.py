@@ -26,7 +26,7 @@ class Face:
 
     rectangle: Rectangle
     confidence: float
-    """The CNN detector's score (0.8 of it on a face that HOG does not confirm), or 1.1 for a HOG face."""
+    """The CNN detector's score (0.8 of it for a face that HOG does not confirm), 1.1 for a HOG face, 1.0 if given."""
     landmarks: NDArray[np.int64]
     """Shape (5 or 68, 2): x, y."""
     descriptor: NDArray[np.float32]

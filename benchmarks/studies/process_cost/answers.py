@@ -32,7 +32,7 @@ class ByteComparison:
 
 
 def compare(before: Sequence[Exchange], now: Sequence[Exchange]) -> ByteComparison:
-    """Compare all answers of two sides. The first answer of each photo is the one alone."""
+    """Compare all answers of two sides. The first answer of each photo is that of the photo alone."""
     alone = [dict(reversed(side)) for side in (before, now)]
     both = alone[0].keys() & alone[1].keys()
     moved = [

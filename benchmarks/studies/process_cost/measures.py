@@ -20,6 +20,7 @@ from benchmarks.studies.process_cost.workloads import (
 )
 
 SMALL = ("/health", "/open")
+"""Paths of the small requests."""
 PAUSE = 0.02
 """Seconds between two small requests."""
 

@@ -1,7 +1,7 @@
-"""Pixels of a tiled pyramid, made row by row when strips of the tile are read.
+"""Pixels of a tiled pyramid, computed row by row when strips of the tile are read.
 
-The whole tile of an 8 megapixel photo would take 370 MB. Only its levels from the third on are kept here, 160 MB; the
-first, which is the photo, and the second are made again for each strip.
+The whole tile of an 8 megapixel photo would take 370 MB. Only its levels from the third on are kept here, 160 MB. The
+first level, which is the photo, and the second are computed again for each strip.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,14 +20,14 @@ from service.recognition.compute.threads import run_all
 from service.recognition.geometry import Rectangle
 
 MINIMUM_BAND_ROWS = 64
-"""Rows of a level that are worth another thread."""
+"""Minimum rows of a band: fewer are not worth another thread."""
 
 Planes = NDArray[np.float32]
 """Shape (3, rows, columns), RGB, normalised."""
 
 
 class Pyramids:
-    """A maker of the levels of photos. Safe to call from many threads.
+    """Factory of the pyramid levels of photos. Safe to call from many threads.
 
     Args:
         mean: the detector's mean colour, RGB, float32, shape (3,).
@@ -70,7 +70,7 @@ class Levels:
         self._in_bands(first, last, lambda begin, end: self._fill(into, first, begin, end))
 
     def _fill(self, tile: Planes, first: int, begin: int, end: int) -> None:
-        """Rows `begin` to `end` - 1 of the whole tile into `tile`, which begins with row `first`."""
+        """Write rows `begin` to `end` - 1 of the whole tile to `tile`, which begins with row `first`."""
         for gap in gaps(self._layout):
             top, bottom = max(begin, gap.top), min(end, gap.bottom + 1)
             if top < bottom:
@@ -89,7 +89,7 @@ class Levels:
                 into[...] = self._smaller[number - 2][:, rows[0] : rows[1]]
 
     def _resample(self) -> None:
-        """Make the levels from the third on. The second is half of all their pixels, and cheap to make again."""
+        """Compute the levels from the third on. The second has half as many pixels, and is cheap to compute again."""
         if not self._smaller:
             return
         rows, columns = self._layout.levels[1].size
@@ -99,13 +99,13 @@ class Levels:
                 self._in_bands(0, target.shape[1], _from_level(source, target))
 
     def _second(self, target: Planes, top: int, left: int, first: int, last: int) -> None:
-        """Rows `first` to `last` - 1 of the second level into `target` at top, left."""
+        """Write rows `first` to `last` - 1 of the second level to `target`, from row `top` and column `left` on."""
         photo, level = self._layout.levels[:2]
         grid = sample_grid(photo.size, level.size)
         resample_photo(self._image, self._pyramids.mean, target, top, left, first, last, grid)
 
     def _in_bands(self, first: int, last: int, make: Callable[[int, int], None]) -> None:
-        """Call make(first row, last row) for bands of these rows, on all cores of the photo.
+        """Call make(first, end), half-open, for bands of these rows, on all cores of the photo.
 
         There are twice as many bands as cores, since another photo may take one of the cores meanwhile.
         """

@@ -27,7 +27,7 @@ ImageBatch = NDArray[np.uint8]
 """Photos of one size in one array, RGB, uint8, shape (photos, rows, columns, 3)."""
 
 SMALLEST_BATCH = np.zeros((1, 32, 32, 3), np.uint8)
-"""A photo that needs almost no memory."""
+"""A batch of one photo that needs almost no memory."""
 
 STAGING_BYTES = 64 << 20
 """Bytes of the staging buffers that are kept for the next photos: two photos of 8.8 megapixels."""
@@ -118,8 +118,8 @@ class DeviceDetector:
             if len(images) > 1:
                 raise
             log.warning("%s; the photo is searched in strips", out_of_memory)
-            # Under the lock, so that the memory that is released goes to these strips and not to the next photo. Strips
-            # acquire their own semaphore after this lock, here and above, and never before it.
+            # Under the lock, so that the released memory goes to these strips and not to the next photo. Lock order:
+            # strips acquire their own semaphore after this lock, here and above, and never before it.
             with self._device_lock:
                 self._release_memory()
                 return [self.in_strips(images[0])]

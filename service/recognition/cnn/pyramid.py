@@ -3,7 +3,7 @@
 Levels are only 10 pixels apart, and the network's receptive field is 189 pixels: a level changes its neighbours'
 scores. So the layout is part of the result and equals dlib's to the pixel.
 
-Source: dlib/image_transforms/image_pyramid.h (compute_tiled_image_pyramid_details). `levels` makes the pixels.
+Source: dlib/image_transforms/image_pyramid.h (compute_tiled_image_pyramid_details). `levels` computes the pixels.
 """
 
 import math
@@ -81,8 +81,8 @@ def _level_sizes(rows: int, columns: int) -> list[tuple[int, int]]:
 def _first_column_height(sizes: list[tuple[int, int]]) -> int:
     """Rows of the left column of levels, which ends where the next level fits to the right of the one above it.
 
-    Dlib compares unsigned numbers here: a difference below zero wraps around to a huge one, and the column ends a
-    level earlier or later than the formula reads. The tile's height follows from it, so that is kept.
+    Dlib compares unsigned numbers here: a difference below zero wraps around to a huge one, and the column ends a level
+    earlier or later than the formula reads. The wrap-around is reproduced, since the tile's height follows from it.
     """
     first_rows, first_columns = sizes[0]
     total = sum(level_rows + PADDING for level_rows, _ in sizes) - 2 * PADDING

@@ -28,7 +28,7 @@ a gap and 1 the level's first row or column.
 
 `shares`, float32: for each level from the second on, the weights of `top`, `bottom`, `left` and `right`."""
 OF_SOURCES, OF_BLOCKS = 4 * (LEVELS - 1), 4 * LEVELS
-"""Number of vectors in `places`: those of the levels' samples, as many as in `shares`, then those of their blocks."""
+"""Number of vectors in `places`: first for the levels' samples (`shares` has as many), then for the levels' blocks."""
 
 _ONE = np.float32(1)
 _A_PIXEL = Rectangle(0, 0, 0, 0)
@@ -36,7 +36,7 @@ _A_PIXEL = Rectangle(0, 0, 0, 0)
 Vectors = list[NDArray[Any]]
 
 
-@lru_cache(maxsize=4)  # of an 8 megapixel photo 2 MB
+@lru_cache(maxsize=4)  # an entry for 8 megapixels takes 2 MB
 def tables(layout: Layout) -> Mapping[str, NDArray[Any]]:
     """The inputs of the graph in addition to the photos, for a layout of at most LEVELS levels."""
     unused = LEVELS - len(layout.levels)

@@ -1,4 +1,4 @@
-"""Dlib's normalisation, and its bilinear resampling of one level of the tiled pyramid to the next, to the bit.
+"""Dlib's normalisation, and its bilinear resampling of one tiled pyramid level to the next, bit for bit.
 
 Source: dlib/image_transforms/interpolation.h (resize_image for grayscale images with interpolate_bilinear: the
 detector's tensor is resampled plane by plane) and dlib/dnn/input.h (input_rgb_image_pyramid::to_tensor).
@@ -31,7 +31,7 @@ class SampleGrid(NamedTuple):
     right_weight: NDArray[np.float32]
     """Shape (columns,), as `left` and `right`. The weight of `left` is 1 minus it."""
     in_lanes: int
-    """Number of columns that are interpolated in float32; the last ones are in float64."""
+    """Number of columns that are interpolated in float32; the rest, at the right, are in float64."""
 
 
 @lru_cache(maxsize=64)  # the levels of two photos; an entry of the largest takes 100 kB
@@ -54,7 +54,7 @@ def sample_grid(source: tuple[int, int], target: tuple[int, int]) -> SampleGrid:
 
 
 _PHOTO = types.Array(types.uint8, 3, "C", readonly=True)
-"""Shape (rows, columns, 3), read-only or not: numba's type for the former takes the latter too."""
+"""Shape (rows, columns, 3). Numba's type for read-only arrays accepts writable ones too."""
 _MEAN = types.Array(types.float32, 1, "C", readonly=True)
 _PLANES = types.float32[:, :, ::1]
 _GRID = types.NamedTuple(  # type: ignore[no-untyped-call]

@@ -21,8 +21,9 @@ BLOCK_SIDE = 12
 PATCH_SIDE = BLOCK_SIDE + 2 * HEAD_RADIUS
 """Side of a patch, in scores; the side of the whole map if that is shorter."""
 SLACK = 0.1
-"""A float16 score that is lower than the threshold by less than this still has its block recomputed. The largest error
-of a score in the validation, with the device's float16 rounding emulated, is 0.006."""
+"""Margin below the threshold, in units of the score: a block is recomputed if a float16 score in it exceeds the
+threshold minus this. The largest error of a score in the validation, with the device's float16 rounding emulated,
+is 0.006."""
 ERROR_LIMIT_SHARE = 1 / 8
 """Largest score error that validation accepts, as a share of SLACK (conversion/validation/specifications.py)."""
 

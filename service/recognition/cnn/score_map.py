@@ -67,7 +67,7 @@ def detections_of_candidates(
     """Faces of all scores above the threshold, in descending confidence.
 
     Args:
-        candidates: those scores.
+        candidates: the scores, with their rows and columns in the map.
         layout: the layout of the tile.
         window: the detector's window and overlap rule.
     """
@@ -93,7 +93,7 @@ def _boxes_in_photo(
 
 
 def _nearest_levels(points: NDArray[np.int64], levels: Boxes) -> NDArray[np.int64]:
-    """Number of the level of each point (x, y in the tile); in a gap, of the nearest (nearest_rect, rectangle.h)."""
+    """Number of the level at each point (x, y in the tile); in a gap, the nearest level (nearest_rect, rectangle.h)."""
     points = points[:, None]
     away = np.minimum(np.maximum(points, levels[:, :2]), levels[:, 2:]) - points
     return np.asarray((away**2).sum(axis=2).argmin(axis=1), np.int64)

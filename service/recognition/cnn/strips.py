@@ -34,9 +34,9 @@ class StripSizes(NamedTuple):
     """Area of a strip in each half of the network."""
 
     tile: int
-    """Pixels of the tile, or one row of features if that is more: 12 bytes per pixel, 24 within the stem."""
+    """Pixels of a strip of the tile, at least those of one row of features: 12 bytes per pixel, 24 within the stem."""
     scores: int
-    """Scores, or one row of them if that is more: 190 bytes per score in each layer of the head. Two or three layers
+    """Scores of a strip, at least one row of them: 190 bytes per score in each layer of the head. Two or three layers
     are in memory at a time."""
 
 

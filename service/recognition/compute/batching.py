@@ -1,9 +1,9 @@
-"""Batches of the calls of many threads: an idle device runs a call at once, a busy one gathers.
+"""Dynamic batching of calls from many threads: an idle device runs a call at once, a busy one gathers calls.
 
 - The device is idle: the call runs at once, alone. No run waits for its batch to fill.
 - The device is busy: calls wait, and the next run takes as many of them as fit its budget.
-- The callers' threads compute: when a run ends, the call that has waited longest runs the next batch. A thread of the
-  batcher's could die with calls in its care.
+- The callers' threads compute: when a run ends, the call that has waited longest runs the next batch. The batcher has
+  no thread of its own, which could die and leave its calls waiting.
 - A batch that fails is halved, down to single calls, so that one bad item fails alone.
 """
 
@@ -83,7 +83,7 @@ class Batcher(Generic[Item, Result]):
             batch = [call]
             for other in self._waiting:
                 if other.woken.is_set() or self._kind(other.item) != kind:
-                    continue  # the first in a batch about to run, or of another kind
+                    continue  # already woken to run a batch, or of another kind
                 if (cost := self._cost(other.item)) <= left:
                     batch.append(other)
                     left -= cost
@@ -97,7 +97,7 @@ class Batcher(Generic[Item, Result]):
         try:
             results = self._run([call.item for call in batch])
             assert len(results) == len(batch), f"{len(results)} results for a batch of {len(batch)}"
-        except BaseException as error:  # of any kind: the other callers of this batch would wait for ever
+        except BaseException as error:  # of any kind: else the batch's other callers wait for ever
             if len(batch) == 1:
                 batch[0].fail(error)
                 return

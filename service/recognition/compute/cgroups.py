@@ -13,7 +13,7 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def memory_limit() -> float:
-    """Bytes: docker's --memory or systemd's MemoryMax; or infinity."""
+    """Memory limit in bytes (docker's --memory, systemd's MemoryMax); infinity without one."""
     limits = (
         word
         for group in _groups("memory")
@@ -25,14 +25,14 @@ def memory_limit() -> float:
 
 @cache
 def core_limit() -> float:
-    """Cores: docker's --cpus or systemd's CPUQuota; or infinity. Read once per process."""
+    """Limit in cores (docker's --cpus, systemd's CPUQuota); infinity without one. Read once per process."""
     shares = []
     for group in _groups("cpu"):
         quota = _words(group / "cpu.max") or _words(group / "cpu.cfs_quota_us") + _words(
             group / "cpu.cfs_period_us"
         )
         match quota:
-            case [time, period] if time.isdecimal():  # otherwise "max", or -1
+            case [time, period] if time.isdecimal():  # "max" and -1: no limit
                 shares.append(int(time) / int(period))
     return min(shares, default=math.inf)
 

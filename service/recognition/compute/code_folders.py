@@ -1,17 +1,17 @@
-"""Folders of the machine code of compiled loops. Imports no numba."""
+"""Cache folders for the machine code of compiled loops. Imports no numba."""
 
 import os
 from contextlib import suppress
 from pathlib import Path
 
 RECOGNITION_FOLDER = Path(__file__).parents[1]
-"""The folder that holds every compiled loop, itself or in folders below."""
+"""Folder of all modules with compiled loops, its subfolders included."""
 
 _USERS_FOLDER = "accelerated-face-model"
 
 
 def folders() -> tuple[Path, ...]:
-    """Folders of machine code in descending preference: the operator's, the package's, the user's cache."""
+    """Folders of machine code in descending preference: NUMBA_CACHE_DIR, the package's, the user's cache."""
     found = [RECOGNITION_FOLDER / "__pycache__"]
     if named := os.environ.get("NUMBA_CACHE_DIR"):
         found.insert(0, Path(named))

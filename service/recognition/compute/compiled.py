@@ -1,4 +1,4 @@
-"""Numba's compiler for loops that must round as dlib does; machine code is kept on the disk for the next start."""
+"""Numba compilation of loops that must round as dlib does, with an on-disk cache of the machine code."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast

@@ -42,11 +42,11 @@ def computing_cores() -> int:
 
 
 def _processors() -> list[int]:
-    """Logical processors that this process may run on, in ascending order. All of the machine if affinity is
+    """Logical processors that this process may run on, in ascending order. All processors of the machine if affinity is
     unsupported or forbidden."""
     try:
         return sorted(os.sched_getaffinity(0))
-    except (AttributeError, OSError):  # no such call here, or a sandbox forbids it
+    except (AttributeError, OSError):  # the platform has no such call, or a sandbox forbids it
         return list(range(os.cpu_count() or 1))
 
 

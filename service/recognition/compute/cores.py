@@ -1,7 +1,8 @@
-"""Division of the cores among the photos in work: one photo alone gets all of them, of many each gets one.
+"""Division of the cores among concurrent photos: a single photo gets all cores, many photos get one core each.
 
-Threads that compute one photo wait for each other many times a second, threads with a photo each never do: on two
-cores, two photos on one core each are done a quarter sooner than one after the other on both (benchmarks.throughput).
+Threads that compute one photo together wait for each other many times a second; threads with one photo each never wait.
+On two cores, two photos on one core each take a quarter less time than one after the other on both cores
+(benchmarks.throughput).
 """
 
 import threading
@@ -17,7 +18,7 @@ class Cores:
     """The cores of this process, and the threads that use them. Safe to use from many threads.
 
     Args:
-        threads: cores of every photo, however many are in work; 0 for a share of all cores.
+        threads: cores of every photo, for any number of concurrent photos; 0 for a share of all cores.
 
     Attributes:
         total: number of cores that can be acquired at the same time.
@@ -35,12 +36,12 @@ class Cores:
 
     @property
     def share(self) -> int:
-        """Number of cores for each of the photos now in work."""
+        """Number of cores for each of the photos that are computed now."""
         return self._widest(self.total // max(self._photos, 1))
 
     @contextmanager
     def photo(self) -> Iterator[None]:
-        """Count a photo as in work, for the time of a stage that could use all cores."""
+        """Count a photo as being computed, for the time of a stage that could use all cores."""
         with self._released:
             self._photos += 1
         try:

@@ -3,8 +3,8 @@
 Faults of numba's own cache (`cache=True`), with any locator (found with 0.68.1):
 - A damaged file ends every later start with EOFError or UnpicklingError (numba issue 10434). A wrong bit is executed.
 - The index is written before the code. A process killed in between leaves old code under the stamp of the new source.
-- Files are numbered. Of two processes that each add a signature at once, one's code runs for the other's signature:
-  f(1.5) was computed as f(1), in later starts too.
+- Files are numbered. If two processes each add a signature at the same time, the code of one runs for the signature of
+  the other: f(1.5) was computed as f(1), in later starts too.
 - It has one folder, and its failed write fails the call of the loop.
 Here a file holds one signature and a checksum over code and sources, and a rename publishes it.
 """
@@ -42,7 +42,7 @@ class MachineCode(NullCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = f"{function.__module__}.{function.__qualname__}"
-        # Now, not at the first call: an update may have replaced the files until then.
+        # Hashed now, not at the first call: by then an update may have replaced the files.
         self._sources = _sources()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:

@@ -17,7 +17,7 @@ def packed(image: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 
 _PHOTO = types.Array(types.uint8, 3, "A", readonly=True)
-"""An image of any strides, read-only or not: numba's type for the former takes the latter too."""
+"""An image of any strides. Numba's type for read-only arrays accepts writable ones too."""
 
 
 @compiled(types.void(_PHOTO, types.uint32[:, ::1]))

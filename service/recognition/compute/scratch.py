@@ -1,4 +1,4 @@
-"""Pools of scratch arrays, used again for the next photo: each page of new memory costs a page fault."""
+"""Pools of scratch arrays that photos reuse: each page of new memory costs a page fault."""
 
 import math
 import threading
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Number = TypeVar("Number", bound=np.generic)
 
 SCRATCH_FLOATS = 24 << 20
-"""Floats that are kept, 100 MB: two photos of 1.3 megapixels need them, or one of 2.6."""
+"""Number of float32 values that a pool keeps, 100 MB: the need of two photos of 1.3 megapixels, or one of 2.6."""
 
 
 class ScratchPool(Generic[Number]):

@@ -1,4 +1,4 @@
-"""Thread pools whose threads all run from the start, and groups of tasks that end together."""
+"""Thread pools whose threads are all started in advance, and groups of tasks that end together."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -19,13 +19,13 @@ class InlineExecutor(Executor):
         done = Future[Result]()
         try:
             done.set_result(task(*args, **kwargs))
-        except Exception as error:  # the future's to raise, as from a pool's thread
+        except Exception as error:  # raised by Future.result, as with a pool's thread
             done.set_exception(error)
         return done
 
 
 def start_pool(threads: int, name: str) -> ThreadPoolExecutor:
-    """Start a thread pool with all of its threads: one started later, when memory is short, would fail its photo.
+    """Start a thread pool with all of its threads: a start that fails later, for lack of memory, would fail a photo.
 
     Raises:
         RuntimeError: the system refuses that many threads. One line: what to do.
@@ -36,7 +36,7 @@ def start_pool(threads: int, name: str) -> ThreadPoolExecutor:
         for _ in range(threads):
             pool.submit(all_started.wait)
     except RuntimeError as error:
-        all_started.abort()  # the other threads would wait for ever, and the end of the process for them
+        all_started.abort()  # else the started threads and the process's exit wait for ever
         pool.shutdown(wait=False)
         raise RuntimeError(
             f"{threads} threads cannot be started ({error}): lower GUNICORN_WORKERS, or set FACE_THREADS to 1, or let "
@@ -46,7 +46,7 @@ def start_pool(threads: int, name: str) -> ThreadPoolExecutor:
 
 
 def run_all(pool: Executor, task: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """The task's results, in the order of the items; when this returns or raises, no task is still running.
+    """Run a task on all items and return its results in their order; no task still runs when this returns or raises.
 
     A task still running would write into memory that its photo has released.
     """

@@ -167,7 +167,7 @@ class _Worker:
         spawning = multiprocessing.get_context("spawn")
         try:
             self._pipe, worker_end = spawning.Pipe()
-            with worker_end:  # the process has a copy; an open one here would hide the death of the process
+            with worker_end:  # the process has a copy; an open end here would hide its death
                 self._process = spawning.Process(target=_work, args=(worker_end, self._paths), daemon=True)
                 self._process.start()
         except (OSError, RuntimeError) as error:
@@ -183,8 +183,8 @@ class _Worker:
 
 def _work(pipe: "_PipeEnd", paths: Mapping[str, str | None]) -> None:
     """Answer calls with (True, result) or (False, reason) until the pipe is closed."""
-    # A terminal signals the whole group, but only the calling process may end the work. SIGTERM keeps its effect:
-    # multiprocessing ends its children by it at the exit of a program that closed nothing.
+    # A terminal sends its signals to the whole process group, but only the calling process may end the work. SIGTERM
+    # keeps its effect: multiprocessing sends it to its children at the exit of a program that closed nothing.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     from service.recognition.engines.dlib_stages import DlibStages

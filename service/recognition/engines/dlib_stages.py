@@ -48,7 +48,7 @@ class DlibStages:
         return dlib.face_recognition_model_v1(self._paths["network"])
 
     def ping(self) -> None:
-        """Return; a call shows that dlib can be loaded."""
+        """Do nothing: a successful call shows that dlib can be loaded."""
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
         if pyramid.layout(*image.shape[:2]) is None:

@@ -62,7 +62,7 @@ def build_onnx_engine(
     provider: Provider,
     device_memory: int | None,
 ) -> OnnxEngine:
-    """The ONNX engine of a model on a provider; a device has passed its warm-up check.
+    """Build the ONNX engine of a model on a provider; a device must pass its warm-up check.
 
     Args:
         model: one of `models.MODELS`.
@@ -94,7 +94,7 @@ def build_onnx_engine(
                 manifest.graph_path(weights.root, model.network),
                 provider,
                 cores,
-                # Each session holds its weights, 42 MB: sessions for all cores and for the fewest are enough.
+                # Each session copies the weights, 42 MB: only the smallest and the largest width get a session.
                 widths=(cores.widths[0], cores.widths[-1]),
                 memory=limits.descriptors,
                 device_lock=shared.device_lock,

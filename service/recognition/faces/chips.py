@@ -28,7 +28,7 @@ _MAXIMUM_AREA = CHIP_SIDE * CHIP_SIDE
 _FIRST_MARGIN = 2.0
 """Margin of the crop around the face in pixels; each halving but the first needs twice as many and two more."""
 _TOO_SMALL_TO_HALVE = 8
-"""Most rows or columns that dlib's pyramid_down<2> reduces to none (dlib/image_transforms/image_pyramid.h)."""
+"""Largest side in pixels that dlib's pyramid_down<2> reduces to none (dlib/image_transforms/image_pyramid.h)."""
 
 _FIVE_POINTS: Sequence[Point] = (
     (0.8595674595992, 0.2134981538014),
@@ -121,7 +121,7 @@ class _Square(NamedTuple):
 
 
 def _mean_faces() -> dict[int, tuple[Sequence[int], list[Point]]]:
-    """Number of landmarks -> indices of those that are used, and their positions in a chip."""
+    """Number of landmarks -> indices of the landmarks that a chip uses, and their positions in it."""
     factor = 2 * CHIP_PADDING + 1
     # Dlib divides five points as vectors, by multiplication with the reciprocal, and the others as numbers.
     five = [

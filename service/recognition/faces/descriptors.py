@@ -16,7 +16,7 @@ Descriptors = NDArray[np.float32]
 
 
 class DescriptorNetwork:
-    """Descriptors of chips, with those of concurrent calls in one batch. Safe to call from many threads.
+    """The descriptor network, with the chips of concurrent calls in one batch. Safe to call from many threads.
 
     Args:
         network: the graph, Chips to Descriptors.

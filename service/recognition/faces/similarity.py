@@ -1,7 +1,7 @@
 """Dlib's similarity and affine transforms between points, bit for bit.
 
 Coordinates that differ in their last bit can give different chips: on evenly white pixels, dlib's interpolation gives
-254.99999999999997 or 255 by that bit, and truncates it. So this is not the textbook's formula, but the sequence of
+254.99999999999997 or 255 by that bit, and truncates it. So the code is not the textbook formula, but the sequence of
 float64 operations of a dlib without LAPACK.
 """
 
@@ -39,7 +39,7 @@ class Affine(NamedTuple):
 def similarity(source: Sequence[Point], target: Sequence[Point]) -> Affine:
     """The similarity transform (rotation, scale, shift) of `source` to `target` with the least squared error.
 
-    At least two points each.
+    Each has at least two points.
 
     Source: find_similarity_transform in dlib/geometry/point_transforms.h, after Umeyama's equations 34 to 43.
     """

@@ -49,7 +49,7 @@ SCORED_SHARE = 0.8
 
 @dataclass(frozen=True)
 class HogFace:
-    """A detection."""
+    """A detection of the HOG detector."""
 
     rectangle: Rectangle
     """Box in pixels of the photo."""

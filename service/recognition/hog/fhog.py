@@ -74,7 +74,7 @@ def scores(
     Args:
         crop: crop of the level that holds `pixels_under` these windows.
         size: rows and columns of the level, in pixels.
-        filters: those of all parts.
+        filters: the filters of all parts.
         top, bottom, left, right: within `windows` of the level.
 
     Returns:

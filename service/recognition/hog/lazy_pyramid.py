@@ -28,7 +28,7 @@ TASK_PIXELS = 4 * CHUNK_PIXELS
 def doubled(image: NDArray[np.uint8], resampling: Resampling, area: Area) -> Crop:
     """An area of the first level, the doubled photo, resampled at every read.
 
-    It is cheap to compute, and cached it would take 133 MB for an 8 megapixel photo.
+    It is cheap to compute, and its cache would take 133 MB for an 8 megapixel photo.
 
     Args:
         image: RGB, uint8, shape (rows, columns, 3).
@@ -135,7 +135,7 @@ class LazyPyramid:
 
 
 def _include(areas: list[Area], requested: Area) -> None:
-    """Grow one of the areas around the requested one, or append that: the cheaper in pixels."""
+    """Add a requested area: grow an existing area to hold it, or append it, whichever adds fewer pixels."""
     least, host = requested.pixels, len(areas)
     for number, area in enumerate(areas):
         growth = area.bounding(requested).pixels - area.pixels

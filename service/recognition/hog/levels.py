@@ -63,7 +63,7 @@ class Resampling:
     """Number of columns, from the left, that dlib computes in float32; the rest are computed in float64."""
 
     def source(self, area: Area) -> Area:
-        """Area of the level before that an area of this one, which is not empty, is computed from."""
+        """Area of the level before from which a non-empty area of this level is computed."""
         return Area(
             int(self.tops[area.top]),
             int(self.bottoms[area.bottom - 1]) + 1,

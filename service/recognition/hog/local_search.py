@@ -88,7 +88,7 @@ class LocalSearch:
             self._windows.update(windows)
 
     def _claim_unscored(self, number: int, region: Region) -> Region | None:
-        """Bounding region of the windows of a region without a score; marks all of the region as scored."""
+        """Bounding region of those windows of a region that have no score yet; marks the whole region as scored."""
         scored = self._scored[number][region.top : region.bottom, region.left : region.right]
         rows, columns = np.flatnonzero(~scored.all(axis=1)), np.flatnonzero(~scored.all(axis=0))
         if not rows.size:

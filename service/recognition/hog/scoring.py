@@ -19,8 +19,8 @@ from service.recognition.hog.window_nms import Window
 from service.recognition.hog.windows import Region, WindowGrid
 
 STRIP_ROWS = 96
-"""Rows of windows that one task scores: few enough for a core's cache. They are also enough that the nine rows of
-cells that neighbouring tasks compute twice weigh little."""
+"""Rows of windows that one task scores: few enough for a core's cache. More rows per task make the nine rows of cells
+that two neighbouring tasks both compute a smaller share."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Level:
         return fhog.pixels_under(*region, *self.size)
 
 
-@lru_cache(maxsize=8)  # of an 8 megapixel photo 2 MB
+@lru_cache(maxsize=8)  # an entry for 8 megapixels takes 2 MB
 def pyramid_levels(rows: int, columns: int) -> tuple[Level, ...]:
     """The pyramid's levels for a photo of this size in pixels, the doubled photo first."""
     sizes = hog_levels.sizes(rows, columns)

@@ -38,7 +38,7 @@ def filtered(
 
     Args:
         features: shape (planes, rows + TAPS - 1, columns + TAPS - 1).
-        filters: those of all parts.
+        filters: the filters of all parts.
         vector_columns: number of columns, from the left, that dlib computes with vectors. The rest are computed one
             by one, with sums in another order.
 

@@ -46,15 +46,15 @@ class LocalNms:
 
     Args:
         rule: the overlap rule.
-        overlapping: returns all windows above the threshold that overlap a given window by the rule. More may be
-            among them, also the window itself.
+        overlapping: returns all windows above the threshold that overlap a given window by the rule. The result may
+            include other windows, and the window itself.
     """
 
     def __init__(self, rule: OverlapRule, overlapping: Callable[[Window], Iterable[Window]]) -> None:
         self._rule = rule
         self._overlapping = overlapping
         self._kept: dict[Window, bool] = {}
-        """Results of the windows that are decided."""
+        """Decided windows: True if NMS keeps the window."""
 
     def keeps(self, window: Window) -> bool:
         """True if `suppress` of all windows of the photo keeps this one."""

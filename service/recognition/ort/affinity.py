@@ -13,8 +13,8 @@ from service.recognition.compute.core_count import physical_cores
 def worker_cores(threads: int) -> str:
     """The value of `session.intra_op_thread_affinities` for a session of `threads` threads.
 
-    The calling thread is one of them and has no affinity. Each of the others gets one physical core; cores are counted
-    from 1 and separated by semicolons. The value is empty, for no affinity, in three cases:
+    The calling thread is one of these threads and has no affinity. Each of the others gets one physical core; cores are
+    counted from 1 and separated by semicolons. The value is empty, for no affinity, in three cases:
     - one thread, or a number other than that of the cores;
     - 0 threads, for which ONNX Runtime chooses cores itself;
     - a sandbox that forbids affinities, which ONNX Runtime would report as an error for each thread.

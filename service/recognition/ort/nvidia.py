@@ -1,4 +1,4 @@
-"""NVIDIA's driver interface: GPU memory, pinned (page-locked) staging buffers, and missing parts in one line."""
+"""NVIDIA's driver API: GPU memory, pinned (page-locked) staging buffers, and missing parts in one line."""
 
 import ctypes
 import io
@@ -62,7 +62,7 @@ class Memory(NamedTuple):
 
 
 class Driver:
-    """The driver's interface, whose errors are clearer than a provider's. It and its methods raise DriverError."""
+    """NVIDIA's driver API; its errors are clearer than a provider's. Constructor and methods raise DriverError."""
 
     def __init__(self) -> None:
         try:
@@ -99,13 +99,13 @@ class Driver:
     def page_locked(self, count: int) -> NDArray[np.uint8]:
         """Allocate pinned (page-locked) memory of this machine, uint8, shape (count,), freed with the array.
 
-        CUDA has to be in use before, and to stay so: the memory is lost with the context.
+        CUDA has to be in use before the call, and to stay in use: the memory is lost with the context.
         """
         start = ctypes.c_void_p()
         with self._context():
             self._call("cuMemHostAlloc", ctypes.byref(start), ctypes.c_size_t(count), _PORTABLE)
         memory = (ctypes.c_uint8 * count).from_address(start.value or 0)
-        # At the end of the process the driver frees it, and may be unloaded.
+        # At the end of the process the driver frees the memory itself, and may already be unloaded.
         weakref.finalize(memory, self._free, start).atexit = False
         return np.ctypeslib.as_array(memory)
 
@@ -193,11 +193,11 @@ def missing() -> str | None:
 
 
 def _preload() -> None:
-    """Load NVIDIA's libraries by ONNX Runtime: from its wheels, or else from the loader's path.
+    """Load NVIDIA's libraries by ONNX Runtime: from NVIDIA's wheels, or else from the loader's path.
 
     ONNX Runtime prints failures instead of raising them. They go to the log at level debug, and not to standard output.
     """
-    # The redirection holds for all threads of the process: only for its start, before other threads print.
+    # The redirection affects all threads: call this only at the start of the process, before other threads print.
     with redirect_stdout(io.StringIO()) as printed:
         onnxruntime.preload_dlls()
     for line in printed.getvalue().splitlines():

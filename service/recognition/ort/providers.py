@@ -76,7 +76,7 @@ class Provider:
     """Batch sizes of the descriptor network, ascending. A batch is padded to the next size; more faces than the last
     size take several runs."""
     missing: Callable[[], str | None]
-    """Missing part on this machine in one line, the wheel apart; None if complete."""
+    """Missing part on this machine in one line, apart from the wheel; None if complete."""
     device: Device | None
     """None: the CPU, with concurrent runs that share its cores."""
 
@@ -93,7 +93,7 @@ def _prepare_cpu(options: onnxruntime.SessionOptions, threads: int) -> None:
     """ONNX Runtime's own threads compute."""
     options.intra_op_num_threads = threads
     arena.share(options)
-    # A network has a layer every 0.1 ms: threads that slept between two would be woken late. They spin until the run
+    # A network has a layer every 0.1 ms: threads that sleep between two layers would wake late. They spin until the run
     # ends, and not between two photos, when a photo being decoded needs the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -115,10 +115,10 @@ def _cuda_options(memory: int | None, has_float16: bool) -> Options:
         # "0" keeps convolutions in float16 off the tensor cores too (onnxruntime's cuda/nn/conv.cc): for a graph with
         # float16, the environment alone keeps TF32 off (runtime.py).
         "use_tf32": "1" if has_float16 else "0",
-        # Photos have many shapes. EXHAUSTIVE, the default, runs every algorithm for each layer at each shape, with the
-        # memory of the one that needs most; HEURISTIC takes cuDNN's choice, which needs no run.
+        # Photos have many shapes. EXHAUSTIVE, the default, runs every algorithm for each layer at each shape, and takes
+        # the memory of the most expensive algorithm; HEURISTIC takes cuDNN's choice, which needs no run.
         "cudnn_conv_algo_search": "HEURISTIC",
-        # By default the arena doubles whenever it grows, and its unused part is missing to other processes.
+        # By default the arena doubles whenever it grows, and other processes cannot use its unused part.
         "arena_extend_strategy": "kSameAsRequested",
     }
     return options if memory is None else {**options, "gpu_mem_limit": str(memory)}
@@ -130,8 +130,8 @@ CPU = Provider(
     requirements="requirements/cpu.txt",
     options=_no_options,
     prepare=_prepare_cpu,
-    # The network's weights pass through the cache once a run: a face takes two thirds of the time among 8 or more that
-    # it takes alone, and no less among 64 (benchmarks.throughput).
+    # The network's weights pass through the cache once a run. In a batch of 8, a face takes two thirds of the time that
+    # it takes alone, and no less in a batch of 64 (benchmarks.throughput).
     descriptor_batches=tuple(range(1, 9)),
     missing=_nothing_missing,
     device=None,  # each photo runs alone: a batch would take the sum of their times
@@ -140,7 +140,8 @@ CPU = Provider(
 GPU = Device(
     arena="gpu:0",
     staging=nvidia.page_locked,
-    # 110 billion operations. Small photos of one size share a run: a GPU would idle between runs of one photo.
+    # A batch of this size takes 110 billion operations. Small photos of one size share a run: a GPU would idle between
+    # runs of one photo.
     detector_pixels=1 << 22,
     # While one batch is computed, the next is staged, or the results of the last become faces. A third would only take
     # photos that could share a batch.
@@ -154,8 +155,8 @@ CUDA = Provider(
     requirements="requirements/cuda.txt",
     options=_cuda_options,
     prepare=_prepare_device,
-    # 9 billion operations. ONNX Runtime plans all convolutions again whenever the size of a batch changes (last_x_dims
-    # in its cuda/nn/conv.cc), which takes longer than those. Chosen, not measured yet.
+    # A batch takes 9 billion operations. ONNX Runtime plans all convolutions again whenever the size of a batch changes
+    # (last_x_dims in its cuda/nn/conv.cc), which takes longer than the operations. Chosen, not measured yet.
     descriptor_batches=(16,),
     missing=nvidia.missing,
     device=GPU,

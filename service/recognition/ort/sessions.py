@@ -93,7 +93,7 @@ def load_network(
 
 
 class SharedSessions:
-    """A Network in one session for each number of cores: a run gets its photo's share, or fewer that are free.
+    """A Network with one session per number of cores: a run gets its photo's share, or fewer cores if fewer are free.
 
     Args:
         graph: an .onnx file.
@@ -275,7 +275,7 @@ class Session:
 
 
 _CUDA_FAILURE = re.compile(r"(CUDA|CUDNN|CUBLAS) failure [^;]+")
-"""The cause, in a message of a thousand letters between C++ and the host's name."""
+"""The cause in a message of a thousand characters, where it stands between C++ code and the host's name."""
 
 
 def _one_line(error: Exception) -> str:
