@@ -35,7 +35,7 @@ def convert(store: WeightStore, weights: Mapping[str, Path], photos: Path | None
             tqdm(total=len(weights) * len(STEPS), disable=None, leave=False) as bar,
         ):
             for name, file in weights.items():
-                # Another process may have converted it while this one waited for the lock.
+                # Another process may have converted the file while this process waited for the lock.
                 if force or not manifest.is_current(
                     store.root, name, store.sha256(weights_of(name)), bool(pictures)
                 ):

@@ -53,7 +53,7 @@ class Gate(_Rule):
         if red:
             return self._verdict("red", f"{_listed(red)}; {self._bound()}")
         open_ = [figure for figure, status in statuses if status == "abstains"]
-        # A model without a face must not silence the gate for the others; accuracy and speed need all figures.
+        # A model without a face must not silence the gate for the other models; accuracy and speed need all figures.
         if open_ and (self.question != "same" or len(open_) == len(figures)):
             return self._verdict("abstains", self._reason(open_, result))
         worst = max(

@@ -61,7 +61,7 @@ class Options:
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """Parse the options; an invalid one ends the program with status 2 and a one-line error."""
+    """Parse the options; an invalid option ends the program with status 2 and a one-line error."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Compare this checkout with dlib on your photos: same answers, accuracy, speed.",

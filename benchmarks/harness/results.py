@@ -78,7 +78,7 @@ METRICS: dict[str, Metric] = {
 """All metrics by name."""
 
 _T95 = (math.inf, 12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""Two-sided 95 % quantiles of Student's t by degrees of freedom; the last one also serves for more than 9."""
+"""Two-sided 95 % quantiles of Student's t by degrees of freedom; the last value also serves for more than 9."""
 
 
 class _Frozen(BaseModel):
@@ -115,7 +115,7 @@ class Key(_Frozen):
 
 
 class Figure(_Frozen):
-    """Measured quantity: one value per round, or a single one."""
+    """Measured quantity: one value per round, or a single value."""
 
     key: Key
     values: list[float] = Field(min_length=1)

@@ -117,7 +117,7 @@ class CorpusComparison:
         self._pixels = pixels.PixelDifferences()
         self._recall = MarkedFaceRecall(self.corpus.boxes or {})
         self._recorded = [0, 0]
-        """Photos with recorded pixels: all, and those now decoded to other pixels."""
+        """Numbers of photos with recorded pixels: all, and the photos that now decode to other pixels."""
         self._fallbacks: dict[int, int] = {}
         """Number of a service's stages with fallbacks to another engine, by model."""
 
@@ -236,7 +236,7 @@ class MarkedFaceRecall:
     def add(
         self, photo: Photo, model: int, expected: Sequence[AnsweredFace], faces: Sequence[AnsweredFace]
     ) -> None:
-        """Match both sides' faces of a photo with the marked ones."""
+        """Match both sides' faces of a photo with the marked faces."""
         boxes = [
             AnsweredFace(Rectangle(*(round(edge * photo.scale) for edge in box)), 1.0, (), ())
             for box in self._boxes.get(photo.name, ())

@@ -209,7 +209,7 @@ def _described(image: NDArray[np.uint8], edges: tuple[int, ...], predictor: str)
 
 
 def _confirmed(face: tuple[int, ...], hog: Sequence[tuple[int, ...]]) -> bool:
-    """True if a HOG face has an IoU of `OVERLAP` or more with this one; widths are right - left, without + 1."""
+    """True if a HOG face has an IoU of `OVERLAP` or more with a face; widths are right - left, without + 1."""
     left, top, right, bottom = face
     for other_left, other_top, other_right, other_bottom in hog:
         width = min(right, other_right) - max(left, other_left)

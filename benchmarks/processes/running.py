@@ -122,7 +122,8 @@ class Service:
     def worker_pid(self) -> int:
         """Process ID of the worker, or of the service itself if it has none. Linux only.
 
-        The worker is found by its command line. Its forked children have the same one; the first match is the parent.
+        The worker is found by its command line. Its forked children have the same command line; the first match is the
+        parent.
         """
         workers = (member for member in self.family() if WORKER in process_tree.command_line(member))
         return next(workers, self.process.pid)

@@ -29,8 +29,8 @@ def shared_memory(processes: Sequence[int]) -> float:
     """Overcount in MiB of the sum of resident sets: a page of n processes counts n - 1 times here.
 
     Of several mappings of the same part of a file, the largest stands for all: their pages are assumed to be the same.
-    A process counts as sharing nothing if it has ended, may not be read, or runs on a kernel before 5.0, which has no
-    PSS of anonymous pages. Takes 5 to 15 ms per process.
+    A process counts as sharing nothing if it has ended or may not be read. The same holds on a kernel before 5.0, which
+    has no PSS of anonymous pages. Takes 5 to 15 ms per process.
     """
     if len(processes) < 2:
         return 0.0

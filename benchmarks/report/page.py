@@ -38,8 +38,8 @@ def page(result: Result, discrepancies: Sequence[Discrepancy] = ()) -> str:
 
     Args:
         result: complete or interrupted.
-        discrepancies: the largest first. Their photos' names are shown, and the photos of those with an image: such a
-            page shows people's faces to all its readers.
+        discrepancies: the largest first. The names of their photos are shown, and of a discrepancy with an image also
+            the photo: that page shows people's faces to all its readers.
 
     Raises:
         ValueError: the result's `made` is not an ISO 8601 time.

@@ -13,7 +13,7 @@ from benchmarks.report.roofline import roofline
 
 @dataclass(frozen=True)
 class Plot:
-    """Plot of one model: `wording.DEFAULT_MODEL` if measured, else the first one.
+    """Plot of one model: `wording.DEFAULT_MODEL` if measured, else the first model.
 
     Args:
         question: of its chapter, as of a verdict.

@@ -29,7 +29,7 @@ class Remote:
     url: str
     key: str
     model: int
-    """FACE_MODEL of that service; ours runs the same one."""
+    """FACE_MODEL of that service; our service runs the same model."""
 
 
 @dataclass(frozen=True)

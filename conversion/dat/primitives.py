@@ -62,7 +62,7 @@ class Tensor:
 class Reader:
     """Sequential reader of a file's bytes.
 
-    Every method takes `what`, the name of the value for error messages, and raises DatError with the position if the
+    Every method takes `what`, the name of the value for error messages. It raises DatError with the position if the
     bytes end early or do not encode such a value.
     """
 

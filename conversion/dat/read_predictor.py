@@ -117,7 +117,7 @@ def _forest(reader: Reader, coordinates: int) -> _Forest:
 
 
 def _column(reader: Reader, rows: int, what: str) -> bytes:
-    """Packed matrix of one column. Its size is stored as negative numbers, or as positive ones in older files."""
+    """Packed matrix of one column. Its size is stored as negative numbers, in older files as positive numbers."""
     size = reader.integer(f"rows of {what}"), reader.integer(f"columns of {what}")
     if size not in ((-rows, -1), (rows, 1)):
         _inconsistent(f"{what} has the size {size} instead of {rows} rows and a column")

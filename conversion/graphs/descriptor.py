@@ -84,7 +84,7 @@ def _pooled(builder: GraphBuilder, value: _Value, pool: Pool) -> _Value:
 
 
 def _added(builder: GraphBuilder, first: _Value, second: _Value) -> _Value:
-    """add_prev: the sum, the smaller one zero-padded in channels and at right and bottom (tt::add, cpu_dlib.cpp)."""
+    """add_prev: a sum, the smaller term zero-padded in channels and at right and bottom (tt::add, cpu_dlib.cpp)."""
     channels, size = max(first.channels, second.channels), max(first.size, second.size)
 
     def extended(value: _Value) -> str:

@@ -1,7 +1,7 @@
 """The CNN face detector for the CPU: an ONNX graph of two halves, so that memory stays bounded.
 
 The first half downsamples the tile by eight, the second computes scores. They are not connected: the caller runs the
-first over strips of the tile, keeps the downsampled rows, and runs the second over strips of those. So memory is
+first over strips of the tile, keeps the downsampled rows, and runs the second over strips of these rows. So memory is
 bounded, and no row is computed twice; strips of the undivided network would overlap by 181 rows. Both halves are in one
 graph to share threads and buffers; the idle half has an empty batch as its input.
 """
@@ -31,15 +31,15 @@ THRESHOLD = 0.0
 """adjust_threshold's default in loss_mmod_::to_label, which dlib's Python module never changes."""
 
 BLOCK = 16
-"""Channels of a block in ONNX Runtime's blocked CPU layout (AVX-512; 8 on AVX2); other numbers leave it."""
+"""Channels of a block in ONNX Runtime's blocked CPU layout (AVX-512; 8 on AVX2); other numbers leave that layout."""
 
 FORM = (
     "two halves, of which the caller runs the first over strips",
     f"channels padded to a multiple of {BLOCK}",
     "9x9 to one channel as 1x9 to nine, and a 9x1 that sums them",
 )
-"""Changes of dlib's network, each exact. Without the last two the network takes 1.3 to 1.5 times as long on a CPU with
-AVX-512; the first one bounds the memory."""
+"""Changes of dlib's network, each exact. Without the last two changes the network takes 1.3 to 1.5 times as long on a
+CPU with AVX-512; the first change bounds the memory."""
 
 
 def detector_graph(network: Network) -> bytes:

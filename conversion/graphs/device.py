@@ -3,8 +3,8 @@
 The graph builds the pyramid itself. Sampling positions and places of its levels depend on the photo's size alone, and
 are inputs: tables (service.recognition.cnn.pyramid_tables).
 
-The pyramid is equal to dlib's to the last bit, except in up to seven columns at the right of a level: dlib interpolates
-those in float64 (service/recognition/cnn/resampling.py).
+The pyramid is equal to dlib's to the last bit, except in up to seven columns at the right of a level, which dlib
+interpolates in float64 (service/recognition/cnn/resampling.py).
 """
 
 from collections.abc import Sequence

@@ -126,7 +126,7 @@ def detections_of_rescored_graph(
 ) -> Values:
     """`faces` and `confidences` with all blocks rescored, and `scores` of the emulated float16 scan.
 
-    The scan's scores are sorted by the rescored ones, in descending order. So their difference from dlib's is the
+    The scan's scores are in the order of the rescored scores, descending. So their difference from dlib's is the
     scan's error at each position of the map.
     """
     emulated_scan = onnxruntime.InferenceSession(

@@ -36,7 +36,7 @@ class _Ellipse:
 
 
 def face_chips() -> list[Picture]:
-    """CHIP_COUNT pictures of 150x150: drawn faces and noise in turn, the noise from fine to coarse."""
+    """CHIP_COUNT pictures of 150x150: drawn faces and noise alternately, the noise from fine to coarse."""
     state = np.random.RandomState(SEED)
     chips = []
     for number in range(CHIP_COUNT):

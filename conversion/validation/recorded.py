@@ -13,7 +13,7 @@ from model_store.atomic import atomic_file
 
 FOLDER = Path(__file__).with_name("reference_values")
 _VALUE = "value_"
-"""Prefix of the names of value arrays in a file; three more arrays state what they belong to."""
+"""Prefix of the names of value arrays in a file; three more arrays identify dlib, the network and the pictures."""
 
 
 class Weights(Protocol):

@@ -81,7 +81,7 @@ def dlib_values(
     pictures: Sequence[Picture],
     photos: Sequence[Picture],
 ) -> tuple[str, Values]:
-    """Dlib's values, or the recorded ones if dlib cannot run; with their source for the manifest.
+    """Dlib's values, or recorded values if dlib cannot run; with their source for the manifest.
 
     Args:
         run_dlib: computes the values by dlib.

@@ -1,6 +1,6 @@
 """Dlib's pyramid_down<6> and its bilinear sample positions, shared by the CNN and HOG pyramids, bit for bit.
 
-Level sizes are not here: dlib computes those of a tiled pyramid in float64, and those of pyramid_down in integers.
+Level sizes are not here: dlib computes a tiled pyramid's sizes in float64, and pyramid_down's in integers.
 
 Source: dlib/image_transforms/image_pyramid.h (pyramid_down) and dlib/image_transforms/interpolation.h (resize_image).
 """

@@ -1,6 +1,6 @@
 """Checkouts of this project as sides: each runs as a service with its own code and interpreter.
 
-The load comes from http.client, not httpx: the measuring threads share the cores with the service, and a connection of
+The load comes from http.client, not httpx: the measuring threads share the cores with the service. A connection of
 httpx takes a millisecond, as long as the differences that are measured.
 """
 

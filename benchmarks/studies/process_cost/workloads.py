@@ -52,7 +52,7 @@ class Uploads:
     """Photos in all sizes, encoded as by the app.
 
     Args:
-        paths: photos; of the first `TAKEN`, those that are readable.
+        paths: photos, of which the readable photos among the first `TAKEN` are used.
 
     Raises:
         ValueError: none of them is readable.

@@ -53,7 +53,7 @@ class Pyramids:
 
 
 class Levels:
-    """The levels of one photo. `smaller` is memory for those from the third on."""
+    """The levels of one photo. `smaller` is memory for the levels from the third on."""
 
     def __init__(
         self, pyramids: Pyramids, image: NDArray[np.uint8], layout: Layout, smaller: Sequence[Planes]

@@ -37,8 +37,8 @@ class Layout:
 def layout(rows: int, columns: int) -> Layout | None:
     """The layout for a photo of `rows` x `columns`; None if dlib's detector can find no face in such a photo.
 
-    None has two causes. The tile is too small for one score. Or the photo is such a narrow strip that dlib would
-    place levels outside of the tile (its release builds then write out of bounds).
+    None has two causes. Either the tile is too small for one score. Or the photo is so narrow that dlib would place
+    levels outside of the tile (its release builds then write out of bounds).
     """
     sizes = _level_sizes(rows, columns)
     height = _first_column_height(sizes)
@@ -79,7 +79,7 @@ def _level_sizes(rows: int, columns: int) -> list[tuple[int, int]]:
 
 
 def _first_column_height(sizes: list[tuple[int, int]]) -> int:
-    """Rows of the left column of levels, which ends where the next level fits to the right of the one above it.
+    """Rows of the left column of levels, which ends where the next level fits to the right of the level above.
 
     Dlib compares unsigned numbers here: a difference below zero wraps around to a huge one, and the column ends a level
     earlier or later than the formula reads. The wrap-around is reproduced, since the tile's height follows from it.

@@ -71,8 +71,8 @@ def _right(layout: Layout) -> Sequence[int]:
 def _column(layout: Layout, stacked: Sequence[int]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
     """The rows and columns of each level's block; the blocks of a column of levels, stacked, cover the tile.
 
-    A block includes the gap above its level, and the last one the rest of the tile. A column without levels is one
-    gap, the block of level 0.
+    A block includes the gap above its level, and the last block also the rest of the tile. A column without levels is
+    one gap, the block of level 0.
     """
     rows = [np.zeros(0, np.int32)] * LEVELS
     columns = [np.zeros(layout.columns, np.int32)] * LEVELS

@@ -25,11 +25,11 @@ class SampleGrid(NamedTuple):
     top: NDArray[np.int64]
     bottom: NDArray[np.int64]
     bottom_weight: NDArray[np.float64]
-    """Shape (rows,), as `top` and `bottom`. The weight of `top` is 1 minus it."""
+    """Shape (rows,), as `top` and `bottom`. The weight of `top` is 1 minus this weight."""
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     right_weight: NDArray[np.float32]
-    """Shape (columns,), as `left` and `right`. The weight of `left` is 1 minus it."""
+    """Shape (columns,), as `left` and `right`. The weight of `left` is 1 minus this weight."""
     in_lanes: int
     """Number of columns that are interpolated in float32; the rest, at the right, are in float64."""
 

@@ -19,8 +19,8 @@ from service.recognition.pyramid_down import point_up
 STRIDE = 8
 """Pixels of the tile between two scores: three convolutions of stride 2."""
 FIRST_CENTRE = 14
-"""Score (c, r) is centred on tile pixel (8c + 14, 8r + 14): three unpadded 5x5 convolutions of stride 2, then
-padded ones (output_tensor_to_input_tensor in dlib/dnn/core.h)."""
+"""Score (c, r) is centred on tile pixel (8c + 14, 8r + 14): three unpadded 5x5 convolutions of stride 2, then padded
+convolutions (output_tensor_to_input_tensor in dlib/dnn/core.h)."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Batcher(Generic[Item, Result]):
             return dict(self._sizes)
 
     def _batch_of(self, call: "_Call[Item, Result]") -> list["_Call[Item, Result]"]:
-        """Take a waiting call, and the later ones of its kind that fit the budget with it."""
+        """Take a waiting call, and the later calls of its kind that fit the budget with it."""
         with self._lock:
             kind, left = self._kind(call.item), self._budget - self._cost(call.item)
             batch = [call]

@@ -1,4 +1,4 @@
-"""Memory and core limits of the control groups around this process: those of a container or a systemd unit.
+"""Memory and core limits of this process's control groups (cgroups), as a container or a systemd unit sets them.
 
 Both versions of cgroups(7); the lowest limit of all groups up to the root holds.
 """

@@ -27,8 +27,8 @@ def usable_processors() -> int:
 def physical_cores() -> list[int]:
     """The first logical processor of each physical core that this process may run on, in ascending order.
 
-    Two processors of one core share its execution units: a second thread there slows the first one by as
-    much as it adds.
+    Two processors of one core share its execution units: a second thread there slows the first thread by as much as it
+    adds.
     """
     first: dict[str, int] = {}
     for processor in _processors():

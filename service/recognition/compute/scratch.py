@@ -16,7 +16,7 @@ SCRATCH_FLOATS = 24 << 20
 
 
 class ScratchPool(Generic[Number]):
-    """A pool of arrays, which keeps released ones up to a limit. Safe to use from many threads.
+    """A pool of arrays, which keeps released arrays up to a limit. Safe to use from many threads.
 
     Args:
         allocate: makes an array of that many numbers, uninitialised.

@@ -1,6 +1,6 @@
 """The dlib engine: the reference, and the fallback of the ONNX engine.
 
-Dlib's objects are not thread-safe (shared ones gave wrong faces and segmentation faults), and its calls hold the GIL
+Dlib's objects are not thread-safe (shared objects gave wrong faces and segmentation faults), and its calls hold the GIL
 for seconds. So it runs in worker processes, each for one call at a time. A crash costs that call a retry, and the
 calling process goes on.
 """

@@ -26,7 +26,7 @@ from service.recognition.ort.providers import Provider
 from service.recognition.ort.sessions import NO_LOCK, DeviceLock, Session, load_network
 
 DETECTOR_SHARE = 3 / 4
-"""Detector's share of the device's memory. Its layers are larger than those of a batch of faces."""
+"""The detector's share of the device's memory. Its layers are larger than the layers of a batch of faces."""
 STRIPS_SHARE = 1 / 6
 """Share of the detector's memory for its graph in strips, which computes photos that do not fit as a whole."""
 

@@ -1,7 +1,7 @@
 """Dlib's landmarks: a cascade of regression trees moves the points of a mean face to those of a face in the photo.
 
-A stage of the cascade reads a few hundred pixels only, so that the time grows with the number of faces and not with the
-photo. The cascade is a compiled loop: the arrays of one face are too short for numpy, which took thirty times as long
+A stage of the cascade reads only a few hundred pixels, so the time grows with the number of faces, not with the photo.
+The cascade is a compiled loop: the arrays of one face are too short for numpy, which took thirty times as long
 as dlib.
 
 Source: dlib/image_processing/shape_predictor.h, with float32 where dlib has it, in the same order of operations.

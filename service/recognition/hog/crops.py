@@ -42,7 +42,7 @@ class Area(NamedTuple):
         )
 
     def minus(self, inner: "Area") -> Iterator["Area"]:
-        """Up to four areas that cover this one except for an area inside of it."""
+        """Up to four areas that cover this area except for `inner`, an area inside of it."""
         above, below = self._replace(bottom=inner.top), self._replace(top=inner.bottom)
         left = Area(inner.top, inner.bottom, self.left, inner.left)
         right = Area(inner.top, inner.bottom, inner.right, self.right)

@@ -40,7 +40,7 @@ from service.recognition.hog.windows import in_photo
 BAND_ROWS = 128
 """Rows of pixels that one task resamples."""
 LOCAL_PIXELS = 700_000
-"""Pixels of all levels that a local search scores for one face, without those that grow with the face's box."""
+"""Pixels of all levels that a local search scores for one face, apart from the pixels that grow with the face's box."""
 LOCAL_FACTOR = 18
 """Pixels of the finer levels that it scores in addition, per pixel of the face's box."""
 SCORED_SHARE = 0.8

@@ -3,8 +3,8 @@
 - A face is confirmed by a detection, that is, by a window that NMS keeps and whose IoU with the face is high enough.
   On each level, only windows of one region around the face can reach that IoU (`WindowGrid.could_confirm`).
 - NMS drops such a window only for a kept window of a higher score that overlaps it. These windows lie in one region
-  of each level too (`WindowGrid.could_overlap`). Each of them may be dropped in the same way, by a window of a still
-  higher score, and is checked likewise (`LocalNms`).
+  of each level too (`WindowGrid.could_overlap`). NMS may drop each of them in the same way, by a window of a still
+  higher score, so each is checked too (`LocalNms`).
 - Both regions are upper bounds: an unnecessary window costs time, and no necessary window is missing. A window's score
   is equal to that of the whole scan, bit for bit (`fhog`). So the results are equal.
 

@@ -1,4 +1,4 @@
-"""Dlib's non-maximum suppression (NMS) of sliding windows: of all windows, and of a single one.
+"""Dlib's non-maximum suppression (NMS) of sliding windows: of all windows of a photo, and of a single window.
 
 Source: dlib/image_processing/object_detector.h (object_detector::operator()).
 """
@@ -32,7 +32,7 @@ class Window(NamedTuple):
 
 
 def suppress(windows: Iterable[Window], rule: OverlapRule) -> list[Window]:
-    """NMS of all windows of a photo: the kept ones by descending score."""
+    """NMS of all windows of a photo: the kept windows by descending score."""
     descending = sorted(windows)
     return [descending[number] for number in rule.non_maximum_suppression(_boxes(descending))]
 
@@ -41,8 +41,8 @@ class LocalNms:
     """NMS of a single window, from only the windows that its result depends on.
 
     NMS keeps a window unless it keeps a window of a higher score that overlaps it. So the result depends on the
-    overlapping windows of higher scores, on those that overlap these, and so on; no other window matters. This is a
-    depth-first search of a graph without cycles, since scores rise along every path.
+    overlapping windows of higher scores, on the windows that overlap them, and so on; no other window matters. This is
+    a depth-first search of a graph without cycles, since scores rise along every path.
 
     Args:
         rule: the overlap rule.

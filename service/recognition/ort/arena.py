@@ -8,8 +8,8 @@ from service.recognition.ort.runtime import onnxruntime
 SHARED = "session.use_env_allocators"
 """Session option: use the arena of the process (onnxruntime_session_options_config_keys.h)."""
 MAXIMUM_PIECE = 32 << 20
-"""Largest extension of the arena in bytes, after smaller ones; a layer that needs more at once gets the next power of
-two. By default each extension is twice the last one, up to 1 GiB (BFCArena::Extend)."""
+"""Largest extension of the arena in bytes, after smaller extensions; a layer that needs more at once gets the next
+power of two. By default each extension is twice the one before, up to 1 GiB (BFCArena::Extend)."""
 
 _registering = threading.Lock()
 
@@ -17,9 +17,9 @@ _registering = threading.Lock()
 def share(options: onnxruntime.SessionOptions) -> None:
     """Set the options of a session so that it uses the shared arena.
 
-    An arena per session keeps the memory of its session's largest run. Four of them (two networks, on all cores and on
-    one) kept 235 MiB after photos of 0.3 to 8.2 megapixels from up to 64 callers; one shared arena keeps 100. It
-    belongs to the process: the memory of a closed session stays for the other sessions.
+    An arena per session keeps the memory of its session's largest run. Measured after photos of 0.3 to 8.2 megapixels
+    from up to 64 callers: four arenas (two networks, on all cores and on one core) kept 235 MiB, and one shared arena
+    keeps 100 MiB. The shared arena belongs to the process: the memory of a closed session stays for the other sessions.
     """
     with _registering:
         _register()
@@ -28,7 +28,7 @@ def share(options: onnxruntime.SessionOptions) -> None:
 
 @cache
 def _register() -> None:
-    """Register the arena, once per process: ONNX Runtime refuses a second one for the same memory."""
+    """Register the arena, once per process: ONNX Runtime refuses a second arena for the same memory."""
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )

@@ -157,7 +157,7 @@ def page_locked(count: int) -> NDArray[np.uint8]:
 def missing() -> str | None:
     """Missing part of the CUDA provider on this machine, in one line with the remedy; None if complete.
 
-    Loads NVIDIA's libraries: those of its wheels lie outside the loader's path.
+    Loads NVIDIA's libraries, since the libraries of its wheels lie outside the loader's path.
     """
     try:
         driver = Driver()

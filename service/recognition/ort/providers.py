@@ -102,7 +102,7 @@ def _prepare_cpu(options: onnxruntime.SessionOptions, threads: int) -> None:
 
 
 def _prepare_device(options: onnxruntime.SessionOptions, threads: int) -> None:
-    """A device computes: ONNX Runtime's own threads would only spin meanwhile."""
+    """A device computes: ONNX Runtime's own threads would only spin."""
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Otherwise the CPU computes a node that the provider does not support, and nothing is logged.
@@ -130,8 +130,8 @@ CPU = Provider(
     requirements="requirements/cpu.txt",
     options=_no_options,
     prepare=_prepare_cpu,
-    # The network's weights pass through the cache once a run. In a batch of 8, a face takes two thirds of the time that
-    # it takes alone, and no less in a batch of 64 (benchmarks.throughput).
+    # The network's weights pass through the cache once a run. In a batch of 8 or more, a face takes two thirds of its
+    # time alone, and no less in a batch of 64 (benchmarks.throughput).
     descriptor_batches=tuple(range(1, 9)),
     missing=_nothing_missing,
     device=None,  # each photo runs alone: a batch would take the sum of their times

@@ -81,7 +81,7 @@ def load_network(
         graph: an .onnx file.
         provider: the provider of the sessions.
         cores: the CPU's cores, which a device needs for CPU fallback alone.
-        widths: those of `cores.widths` that get a session. Empty: all.
+        widths: members of `cores.widths` that get a session. Empty: all.
         memory, device_lock: as for `Session`.
 
     Raises:
