@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from conversion.dat.read_predictor import ShapePredictor, read_predictor
+from conversion.dat.read_predictor import read_predictor
 from conversion.validation import recorded, reference
 from conversion.validation.pictures import SEED, Picture, scenes
 from conversion.validation.validate import compare, dlib_values
@@ -40,18 +40,13 @@ class WeightFile:
         return self.sha256
 
 
-def landmark_arrays(predictor: ShapePredictor) -> Predictor:
-    """Convert a predictor read from a .dat to the service's class, which has the same arrays."""
-    return Predictor(**vars(predictor))
-
-
 def export(
     store: Path,
     name: str,
     weights: Path,
     photos: Sequence[Picture] = (),
     progress: Callable[[str], None] = lambda step: None,
-    build: Callable[[ShapePredictor], Predictor] = landmark_arrays,
+    build: Callable[[Predictor], Predictor] = lambda predictor: predictor,
 ) -> Manifest:
     """Convert one predictor to an array file with its manifest.
 
@@ -61,7 +56,7 @@ def export(
         weights: the verified file.
         photos: RGB photos for validation, in addition to the synthetic pictures.
         progress: called at the start of each of `export.STEPS`.
-        build: makes the arrays.
+        build: changes the arrays that were read.
 
     Raises:
         DatError: the file is of another kind, or corrupt.

@@ -5,7 +5,6 @@ split_feature; dlib/matrix/matrix.h for matrices.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, TypeVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from conversion.dat.kinds import describe
 from conversion.dat.primitives import DatError, Reader, unpacked
+from service.recognition.faces.landmarks import Predictor
 
 Item = TypeVar("Item", bound=np.generic)
 
@@ -21,26 +21,7 @@ _MAXIMUM_COUNT = 2**16
 """Upper bound of stages, trees per stage, splits per tree, and pixels per stage: 15, 500, 15 and 800 in the files."""
 
 
-@dataclass(frozen=True, eq=False)
-class ShapePredictor:
-    """A cascade of regression trees: all stages with the same number of trees, splits and pixels."""
-
-    initial: NDArray[np.float32]
-    """Mean shape (initial_shape), shape (points, 2): x, y as fractions of the face's rectangle."""
-    anchors: NDArray[np.int32]
-    """Nearest point of each pixel (anchor_idx), shape (stages, pixels)."""
-    offsets: NDArray[np.float32]
-    """Offset of each pixel from that point (deltas), shape (stages, pixels, 2)."""
-    first: NDArray[np.int32]
-    second: NDArray[np.int32]
-    """Indices of the two pixels of a split (idx1, idx2), shape (stages, trees, splits)."""
-    thresholds: NDArray[np.float32]
-    """A split goes left if pixel `first` is brighter than `second` by more than this; shape as `first`."""
-    leaves: NDArray[np.float32]
-    """Shift of the points by each leaf (leaf_values), shape (stages, trees, splits + 1, 2 x points)."""
-
-
-def read_predictor(data: bytes, points: int) -> ShapePredictor:
+def read_predictor(data: bytes, points: int) -> Predictor:
     """Read a shape predictor with this number of points.
 
     Raises DatError for another kind of file, another number of points, trees of several sizes, and inconsistent
@@ -66,7 +47,7 @@ def read_predictor(data: bytes, points: int) -> ShapePredictor:
         _inconsistent(f"{offsets.shape[1]} offsets of {pixels} pixels")
     if max(first.max(), second.max()) >= pixels:
         _inconsistent(f"a split has a pixel beyond the {pixels} of its stage")
-    return ShapePredictor(initial.reshape(points, 2), anchors, offsets, first, second, thresholds, leaves)
+    return Predictor(initial.reshape(points, 2), anchors, offsets, first, second, thresholds, leaves)
 
 
 def _check_kind(data: bytes, points: int) -> None:
@@ -76,7 +57,7 @@ def _check_kind(data: bytes, points: int) -> None:
 
 
 class _Forest(NamedTuple):
-    """Trees of one stage: arrays of a ShapePredictor without their first dimension."""
+    """Trees of one stage: arrays of a Predictor without their first dimension."""
 
     first: NDArray[np.int32]
     second: NDArray[np.int32]

@@ -36,18 +36,18 @@ class Predictor:
     """A shape predictor as arrays. Coordinates are relative to the face's rectangle: (0, 0) to (1, 1)."""
 
     initial: NDArray[np.float32]
-    """The mean face, shape (points, 2): x, y."""
+    """The mean face (initial_shape), shape (points, 2): x, y."""
     anchors: NDArray[np.int32]
-    """Index of the landmark next to each pixel of a stage, shape (stages, pixels)."""
+    """Index of the landmark next to each pixel of a stage (anchor_idx), shape (stages, pixels)."""
     offsets: NDArray[np.float32]
-    """Offset of the pixel from that landmark in the mean face, shape (stages, pixels, 2): x, y."""
+    """Offset of the pixel from that landmark in the mean face (deltas), shape (stages, pixels, 2): x, y."""
     first: NDArray[np.int32]
     second: NDArray[np.int32]
-    """Indices of the two pixels whose brightness a split compares, shape (stages, trees, splits)."""
+    """Indices of the two pixels whose brightness a split compares (idx1, idx2), shape (stages, trees, splits)."""
     thresholds: NDArray[np.float32]
     """A split goes left if the first pixel exceeds the second by more than this, shape as `first`."""
     leaves: NDArray[np.float32]
-    """Shift of the points at each leaf, shape (stages, trees, splits + 1, 2 x points)."""
+    """Shift of the points at each leaf (leaf_values), shape (stages, trees, splits + 1, 2 x points)."""
 
     def record(self) -> NDArray[np.void]:
         """All arrays as the fields of one structured array, for `numpy.save`."""

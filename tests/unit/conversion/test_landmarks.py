@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from conversion import landmarks
 from conversion.dat.primitives import DatError
-from conversion.dat.read_predictor import ShapePredictor, read_predictor
+from conversion.dat.read_predictor import read_predictor
 from conversion.validation import recorded
 from conversion.validation.pictures import scenes
 from conversion.validation.reference import DlibError
@@ -61,9 +61,7 @@ def _offsets_rounded(predictor: Predictor) -> Predictor:
 @pytest.mark.parametrize("fault", [_leaf_shifted, _pixels_swapped, _offsets_rounded])
 def test_fault_writes_no_file(fault: Callable[[Predictor], Predictor], tmp_path: Path, weights: Path) -> None:
     with pytest.raises(ValueMismatchError, match=r"points: .* away from dlib, 0 is allowed"):
-        landmarks.export(
-            tmp_path, FIVE_POINTS, weights, build=lambda read: fault(landmarks.landmark_arrays(read))
-        )
+        landmarks.export(tmp_path, FIVE_POINTS, weights, build=fault)
     assert list(tmp_path.glob("arrays/*")) == []
 
 
@@ -71,7 +69,7 @@ def test_fault_writes_no_file(fault: Callable[[Predictor], Predictor], tmp_path:
 def test_without_dlib_photos_and_other_weights_have_no_reference(tmp_path: Path, weights: Path) -> None:
     with pytest.raises(NoReferenceError, match="photos can be compared with dlib only"):
         landmarks.export(tmp_path, FIVE_POINTS, weights, scenes()[:1])
-    predictor = landmarks.landmark_arrays(read_predictor(weights.read_bytes(), 5))
+    predictor = read_predictor(weights.read_bytes(), 5)
     with pytest.raises(NoReferenceError, match="no values are recorded for these weights"):
         landmarks.validate_landmarks(FIVE_POINTS, predictor, weights, landmarks.WeightFile("0" * 64))
 
@@ -85,9 +83,9 @@ def test_weights_that_dlib_rejects_are_not_converted(tmp_path: Path, weights: Pa
     copy = tmp_path / "weights.dat"
     copy.write_bytes(weights.read_bytes())
 
-    def replaced(predictor: ShapePredictor) -> Predictor:
+    def replaced(predictor: Predictor) -> Predictor:
         copy.write_bytes(b"replaced")
-        return landmarks.landmark_arrays(predictor)
+        return predictor
 
     with pytest.raises(DlibError, match="dlib failed with status 1"):
         landmarks.export(tmp_path, FIVE_POINTS, copy, build=replaced)
