@@ -36,12 +36,28 @@ class SettingsError(Exception):
     """A setting has an impossible value. The message has a line for each: variable, value, and reason."""
 
 
-def _known_model(number: int) -> int:
+def _known_model(value: object) -> int:
+    """The number of a model, also from text: a name such as `hog` needs the list of numbers most."""
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = 0
     if number not in MODELS:
         choices = "; ".join(f"{model.number} ({model.description})" for model in MODELS.values())
         note = "5 is the app's number for every external model; " if number == 5 else ""
         raise ValueError(f"{note}the models are {choices}")
     return number
+
+
+def _at_least(minimum: int) -> AfterValidator:
+    """A lower bound in bytes, with a message in the unit that the setting accepts."""
+
+    def check(given: ByteSize) -> ByteSize:
+        if given < minimum:
+            raise ValueError(f"it has to be at least {minimum // 1024**2}MiB")
+        return given
+
+    return AfterValidator(check)
 
 
 def _lower_case(value: object) -> object:
@@ -82,7 +98,7 @@ class Settings(BaseSettings):
         "replaced without an interruption. A line that begins with `#` is a comment; a key that begins with `#` has "
         "to be given as `API_KEY`.",
     )
-    model: Annotated[int, AfterValidator(_known_model)] = Field(
+    model: Annotated[int, BeforeValidator(_known_model)] = Field(
         default=4,
         validation_alias="FACE_MODEL",
         description=f"Number of the model: {', '.join(map(str, MODELS))}. The 68 landmarks of model 2 are licensed for "
@@ -110,9 +126,8 @@ class Settings(BaseSettings):
         description="Photos in work at the same time; further photos wait. 0: one more than there are cores, which "
         "gives the highest throughput; 1 with `FACE_ENGINE=dlib`.",
     )
-    memory: ByteSize | None = Field(
+    memory: Annotated[ByteSize, _at_least(MINIMUM_MEMORY)] | None = Field(
         default=None,
-        ge=MINIMUM_MEMORY,
         validation_alias="FACE_MEMORY",
         description="Memory budget of all processes together, in bytes (or `2GiB`; at least 384MiB). Uploads and "
         "photos beyond it wait. A photo that needs more by itself is computed alone, and exceeds the budget. Unset: "
@@ -159,9 +174,8 @@ class Settings(BaseSettings):
         validation_alias="FACE_ALLOW_FALLBACK",
         description="Compute on the CPU if the provider that `FACE_PROVIDERS` names is not available.",
     )
-    gpu_memory: ByteSize | None = Field(
+    gpu_memory: Annotated[ByteSize, _at_least(MINIMUM_GPU_MEMORY)] | None = Field(
         default=None,
-        ge=MINIMUM_GPU_MEMORY,
         validation_alias="FACE_GPU_MEMORY",
         description="GPU memory of both networks together, in bytes (or `2GiB`; at least 512MiB), in addition to "
         "CUDA's own. A batch that needs more is halved; what does not fit then is computed on the CPU. Unset: the "
@@ -240,13 +254,17 @@ OTHER_VARIABLES = frozenset({"FACE_WEIGHTS", "FACE_TEST_PHOTOS"})
 
 def unknown_variables(environment: Iterable[str]) -> list[str]:
     """A warning for each variable with PREFIX that is no setting, with the closest name of a setting."""
-    known = variables()
+    # Compared without PREFIX, which would make every name of four letters similar to FACE_HOST.
+    known = {name.removeprefix(PREFIX): name for name in variables()}
     unknown = sorted(
-        name for name in environment if name.startswith(PREFIX) and name not in OTHER_VARIABLES.union(known)
+        name
+        for name in environment
+        if name.startswith(PREFIX) and name not in OTHER_VARIABLES.union(known.values())
     )
+    close = {name: difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1) for name in unknown}
     return [
         f"{printable(name, MAXIMUM_SHOWN)} is no setting and is ignored"
-        + (f"; did you mean {close[0]}?" if (close := difflib.get_close_matches(name, known, n=1)) else "")
+        + (f"; did you mean {known[close[name][0]]}?" if close[name] else "")
         for name in unknown
     ]
 

@@ -56,6 +56,13 @@ def test_check_reports_a_misspelt_setting(tmp_path: Path) -> None:
     assert f"Run: {sys.executable} -m model_store fetch" in missing
 
 
+def test_settings_warns_of_a_misspelt_setting_beside_the_table(tmp_path: Path) -> None:
+    printed = command(tmp_path, "settings", FACE_THREDS="2")
+    assert printed.returncode == 0
+    assert printed.stderr == "FACE_THREDS is no setting and is ignored; did you mean FACE_THREADS?\n"
+    assert printed.stdout.startswith("| Variable | Default | Meaning |\n")
+
+
 IMPOSSIBLE: list[tuple[list[str], dict[str, str], bytes | None, str]] = [
     # Commands, settings, the key file's bytes, and a part of the error line.
     (

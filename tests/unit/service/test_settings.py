@@ -57,12 +57,13 @@ def test_reads_no_variable_of_another_program(monkeypatch: pytest.MonkeyPatch) -
         ("FACE_MODEL", "0", "4 (CNN detector confirmed by HOG"),
         ("FACE_MODEL", "5", "5 is the app's number for every external model; the models are 1 (CNN"),
         ("FACE_MODEL", "7", ": the models are 1 (CNN"),
-        ("FACE_MODEL", "four", "a whole number"),
+        ("FACE_MODEL", "hog", ": the models are 1 (CNN"),
+        ("FACE_MODEL", "4.0", ": the models are 1 (CNN"),
         ("PORT", "70000", "65535"),
         ("PORT", "http", "a whole number"),
         ("GUNICORN_WORKERS", "-1", "at least 0"),
         ("FACE_MEMORY", "a lot", "such as 2147483648 or 2GiB"),
-        ("FACE_MEMORY", "1MB", "at least 402653184"),
+        ("FACE_MEMORY", "1MB", "at least 384MiB"),
         ("FACE_PATIENCE", "0", "greater than 0"),
         ("FACE_GRACE", "0", "at least 1"),
         ("REQ_TIMEOUT", "-1", "at least 0"),
@@ -71,7 +72,7 @@ def test_reads_no_variable_of_another_program(monkeypatch: pytest.MonkeyPatch) -
         ("FACE_ENGINE", "cuda", "'onnx' or 'dlib'"),
         ("FACE_PROVIDERS", "cuda,cpu", "'auto', 'cpu' or 'cuda'"),
         ("FACE_PRECISION", "float16", "'float32' or 'mixed'"),
-        ("FACE_GPU_MEMORY", "100MB", "at least 536870912"),
+        ("FACE_GPU_MEMORY", "100MB", "at least 512MiB"),
         ("FACE_ORIENTATION", "maybe", "true or false"),
         ("FACE_PREFERRED_MIMETYPE", "image/webp", "'image/jpeg' or 'image/png'"),
         ("FACE_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
@@ -143,10 +144,11 @@ def test_readme_documents_each_setting(row: str) -> None:
 
 
 def test_reports_unknown_variables_with_the_closest_name() -> None:
-    environment = ["FACE_MODLE", "FACE_MODEL", "FACE_WEIGHTS", "FACEBOOK", "PATH", "FACE_XYZZY"]
+    environment = ["FACE_MODLE", "FACE_MODEL", "FACE_WEIGHTS", "FACEBOOK", "PATH", "FACE_FOO", "FACE_PORT"]
     assert settings.unknown_variables(environment) == [
+        "FACE_FOO is no setting and is ignored",
         "FACE_MODLE is no setting and is ignored; did you mean FACE_MODEL?",
-        "FACE_XYZZY is no setting and is ignored",
+        "FACE_PORT is no setting and is ignored; did you mean PORT?",
     ]
 
 
