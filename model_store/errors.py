@@ -1,6 +1,10 @@
 """Errors of the weight store; each message names the remedy."""
 
+import errno
+import os
 from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 
 class StoreError(Exception):
@@ -25,6 +29,26 @@ class RefusedFileError(StoreError):
 
 class SourceError(StoreError):
     """One source failed for one weight; the message is the reason, without the source's name."""
+
+
+class StorageError(SourceError):
+    """A folder of this machine cannot be written, so that another source or another attempt would not help."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        """`number`: the error number (errno) of the failed call."""
+        super().__init__(
+            f"{folder} cannot be written: {os.strerror(number)}. {_REMEDIES.get(number, _ANOTHER_FOLDER)}"
+        )
+
+
+_ANOTHER_FOLDER = "Let FACE_STORE name a folder that this user can write"
+_FREE_SPACE = (
+    "Free some space there (a download takes 100 MB), or let FACE_STORE name a folder on another disk"
+)
+_REMEDIES: Mapping[int, str] = MappingProxyType({errno.ENOSPC: _FREE_SPACE, errno.EDQUOT: _FREE_SPACE})
+
+NOT_WRITABLE = frozenset({*_REMEDIES, errno.EACCES, errno.EPERM, errno.EROFS})
+"""Error numbers of a write that fails for lack of space or of a right."""
 
 
 class FetchError(StoreError):

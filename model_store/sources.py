@@ -7,6 +7,7 @@ import bz2
 import http.client
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from model_store.catalog import Catalog, SourceName, Weight
-from model_store.errors import SourceError
+from model_store.errors import NOT_WRITABLE, SourceError, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ CHUNK_BYTES = 1 << 20
 # Limit for each read of a connection, not for the download: a slow but steady one may take any time.
 NETWORK_TIMEOUT_S = 30
 PIP_REASON_CHARACTERS = 400
+# Of a file, not of a connection: the latter follows the name of urllib3's class.
+PIP_OS_ERROR = re.compile(r"(?:OSError|PermissionError): \[Errno (\d+)\]")
 WORKSPACE_PREFIX = ".sdist-"
 
 
@@ -125,7 +128,7 @@ class Sdist:
             check=False,
         )
         if done.returncode != 0:
-            raise SourceError(_pip_reason(done.stderr))
+            raise _pip_error(done.stderr, self.workspace.parent)
         return next(self.workspace.glob("*.tar.gz"))
 
 
@@ -174,8 +177,12 @@ def _reasons(subject: str) -> Iterator[None]:
         raise SourceError(f"{subject}: {error or type(error).__name__}") from error
 
 
-def _pip_reason(stderr: str) -> str:
+def _pip_error(stderr: str, folder: Path) -> SourceError:
+    """The reason of a failed pip that writes below `folder`. An unexpected exception ends pip with a traceback."""
+    if (found := PIP_OS_ERROR.search(stderr)) and (number := int(found[1])) in NOT_WRITABLE:
+        return StorageError(folder, number)
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    reason = " ".join(errors or lines[-1:]) or "pip failed without a message"
-    return reason[:PIP_REASON_CHARACTERS]
+    if not errors or errors == ["Exception:"]:
+        errors = lines[-1:]
+    return SourceError((" ".join(errors) or "pip failed without a message")[:PIP_REASON_CHARACTERS])

@@ -7,6 +7,7 @@
 Reading needs no lock and writes nothing, so a filled store may be read-only.
 """
 
+import errno
 import fcntl
 import logging
 import os
@@ -25,6 +26,7 @@ from model_store.errors import (
     MissingWeightError,
     RefusedFileError,
     SourceError,
+    StorageError,
     StoreError,
 )
 from model_store.hashing import copy_hashed, sha256_of
@@ -112,14 +114,18 @@ class WeightStore:
         """Fetch missing and corrupt weights, by default all with a known hash.
 
         `source_folder` is tried before the catalogue's sources. If all weights are verified, nothing is written. Raises
-        UnknownWeightError; FetchError if some weights could not be fetched, after trying all; OSError if the store
+        UnknownWeightError; FetchError if some weights could not be fetched, after trying all; StorageError if the store
         cannot be written.
         """
         weights = [
             self.catalog.weight(name) for name in (self.catalog.downloadable() if names is None else names)
         ]
         if any(self._status(weight).state != "verified" for weight in weights):
-            with self._lock(), source_list(self.catalog, self.folder, source_folder) as sources_of:
+            with (
+                self._writing(),
+                self._lock(),
+                source_list(self.catalog, self.folder, source_folder) as sources_of,
+            ):
                 failures: dict[str, str] = {}
                 for weight in weights:
                     try:
@@ -134,10 +140,10 @@ class WeightStore:
         """Copy NAME.dat or NAME.dat.bz2 of a weight in the catalogue into the store.
 
         If the catalogue has no hash, the hash found is recorded and verified from then on. Raises UnknownWeightError;
-        RefusedFileError for an unreadable file or another hash; OSError if the store cannot be written.
+        RefusedFileError for an unreadable file or another hash; StorageError if the store cannot be written.
         """
         weight = self.catalog.weight(file.name.removesuffix(".bz2").removesuffix(".dat"))
-        with self._lock():
+        with self._writing(), self._lock():
             recorded = self._recorded(weight)
 
             def check(found: str) -> None:
@@ -178,17 +184,21 @@ class WeightStore:
                     f"wrong content, deleted (sha256 {found}; the catalogue has {_valid_hashes(weight)})"
                 )
 
-        reasons = []
+        reasons, not_writable = [], ""
         for source in sources:
             try:
                 found = self._write_verified(weight, source.read(weight), check, progress)
             except SourceError as error:
                 log.warning("%s from %s: %s", weight.file_name, source.label, error)
                 reasons.append(f"{source.label}: {error}")
+                if isinstance(error, StorageError):
+                    not_writable = str(error)
                 continue
             if found != weight.variants[0].sha256:
                 log.warning("%s is from %s", weight.file_name, self._status(weight).origin)
             return
+        if not_writable:  # no fault of the sources
+            raise SourceError(not_writable)
         raise SourceError(
             f"all sources failed ({'; '.join(reasons)}). Download {self.catalog.url(weight)} by hand and run:"
             f" {command(f'model_store add {weight.file_name}.bz2')}"
@@ -251,6 +261,14 @@ class WeightStore:
 
     def _record(self, weight: Weight) -> Path:
         return self.folder / f"{weight.name}.sha256"
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn errors of writing into a StorageError. Errors of reading a source are SourceErrors already."""
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(self.folder, error.errno or errno.EIO) from error
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

@@ -102,6 +102,9 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         print(f"the photos could not be downloaded: pip ended with {error.returncode}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"the photos cannot be stored in {folder}: {error.strerror}", file=sys.stderr)
+        return 1
     print(f"{len(photos)} photos in {folder}")
     return 0
 

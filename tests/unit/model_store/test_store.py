@@ -18,6 +18,7 @@ from model_store.errors import (
     FetchError,
     MissingWeightError,
     RefusedFileError,
+    StorageError,
     UnknownWeightError,
 )
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS, TAGUCHI_RESNET
@@ -313,5 +314,5 @@ def test_filled_store_may_be_read_only(weights: Path) -> None:
             hashing._hash.cache_clear()
             assert store.fetch([FIVE_POINTS])[0].state == "verified"
             assert store.path(FIVE_POINTS).is_file()
-            with pytest.raises(PermissionError):
+            with pytest.raises(StorageError, match="Permission denied"):
                 store.fetch([CNN_DETECTOR], weights)
