@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from service.settings import Settings
@@ -21,6 +21,11 @@ FIRST_INHERITED = 3
 
 ACTIVATION = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 """Variables of socket activation. They are meant for one process, and a child must not read them."""
+
+UNPRIVILEGED = 1024
+"""The first port that every account can bind."""
+LAST_PORT = 65535
+PORTS_TRIED = 100
 
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
@@ -103,13 +108,34 @@ def _inherited_socket(descriptor: int) -> Inherited:
 
 def _bound(settings: Settings) -> list[socket.socket]:
     """New sockets on the addresses of the settings. Raises ListenError."""
-    host = without_brackets(settings.host)
     try:
-        return [_on_all_addresses(settings.port)] if is_everywhere(host) else _on_host(host, settings.port)
-    except OSError as error:
+        return _on_port(settings, settings.port)
+    except socket.gaierror as error:
         raise _listen_error(settings, error.strerror or str(error)) from None
+    except OSError as error:
+        # Not its own text, to which `create_server` adds the address once more.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise _listen_error(settings, reason, _free_port(settings, error.errno)) from None
     except ValueError as error:  # a..b, or a label of 64 letters: UnicodeError of Python's codec "idna"
         raise _listen_error(settings, f"this is no host name ({error})") from None
+
+
+def _on_port(settings: Settings, port: int) -> list[socket.socket]:
+    host = without_brackets(settings.host)
+    return [_on_all_addresses(port)] if is_everywhere(host) else _on_host(host, port)
+
+
+def _free_port(settings: Settings, number: int | None) -> int | None:
+    """A port to use instead, if this one is in use or needs a privilege (error number `number`)."""
+    if number not in (errno.EADDRINUSE, errno.EACCES):
+        return None
+    first = max(settings.port + 1, UNPRIVILEGED)
+    for port in range(first, min(first + PORTS_TRIED, LAST_PORT + 1)):
+        with suppress(OSError):
+            for listener in _on_port(settings, port):
+                listener.close()
+            return port
+    return None
 
 
 def without_brackets(host: str | None) -> str:
@@ -171,6 +197,7 @@ def _on_host(host: str, port: int) -> list[socket.socket]:
     return listeners
 
 
-def _listen_error(settings: Settings, reason: str) -> ListenError:
+def _listen_error(settings: Settings, reason: str, free_port: int | None = None) -> ListenError:
     where = f"{settings.host or 'all addresses'}, port {settings.port}"
-    return ListenError(printable(f"Cannot listen on {where} (FACE_HOST, PORT): {reason}."))
+    remedy = f" Port {free_port} is free: `PORT={free_port} make serve`." if free_port else ""
+    return ListenError(printable(f"Cannot listen on {where} (FACE_HOST, PORT): {reason}.{remedy}"))

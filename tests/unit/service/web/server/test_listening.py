@@ -1,10 +1,11 @@
 import errno
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
 
@@ -96,6 +97,35 @@ def test_names_a_port_in_use() -> None:
         pytest.raises(ListenError, match=rf"127\.0\.0\.1, port {settings.port}.*in use"),
     ):
         listen(settings)
+
+
+def test_offers_the_next_free_port_for_one_in_use() -> None:
+    settings = _settings({"FACE_HOST": "127.0.0.1"})
+    with _listening(settings), pytest.raises(ListenError) as refusal:
+        listen(settings)
+    message = str(refusal.value)
+    offered = re.fullmatch(
+        rf"Cannot listen on 127\.0\.0\.1, port {settings.port} \(FACE_HOST, PORT\): Address already in use\. "
+        r"Port (\d+) is free: `PORT=\1 make serve`\.",
+        message,
+    )
+    assert offered is not None, message
+    assert int(offered[1]) > settings.port
+    with _listening(settings.model_copy(update={"port": int(offered[1])})):
+        assert _reaches("127.0.0.1", int(offered[1]))
+
+
+def test_offers_an_unprivileged_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    create = socket.create_server
+
+    def unprivileged(address: tuple[str, int], **named: Any) -> socket.socket:
+        if 0 < address[1] < 1024:
+            raise PermissionError(errno.EACCES, "Permission denied (while attempting to bind)")
+        return create(address, **named)
+
+    monkeypatch.setattr(socket, "create_server", unprivileged)
+    with pytest.raises(ListenError, match=r"port 80 .*: Permission denied\. Port 1\d\d\d is free"):
+        listen(_settings({"FACE_HOST": "127.0.0.1", "PORT": 80}))
 
 
 def test_rejects_an_address_of_another_machine() -> None:
