@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import mmap
 import os
 import sys
 
@@ -32,6 +33,17 @@ def prctl(option: int, argument: int) -> None:
     _require_linux()
     words = [ctypes.c_ulong(word) for word in (argument, 0, 0, 0)]
     if _libc.prctl(option, *words) != 0:
+        raise _last_error()
+
+
+def protect(memory: mmap.mmap, protection: int) -> None:
+    """Change the protection of a mapping (mprotect(2)), to PROT_ constants of `mmap`.
+
+    Raises:
+        OSError: the call failed.
+    """
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    if _libc.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(len(memory)), protection) != 0:
         raise _last_error()
 
 
