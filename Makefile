@@ -28,7 +28,7 @@ export FACE_STORE := $(STORE)
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
 serve: environment
-	@$(BIN)/python -m service settings > /dev/null # report an invalid setting before any download
+	@$(BIN)/python -m service preflight # report a fault of settings, port, key or provider before any download
 	@$(MAKE) --no-print-directory convert
 	@$(BIN)/python -m service key
 	@exec $(BIN)/python -m service serve

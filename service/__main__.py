@@ -1,4 +1,4 @@
-"""The command line: python -m service serve | check | key | occ | settings."""
+"""The command line: python -m service serve | check | preflight | key | occ | settings."""
 
 import sys
 

@@ -4,7 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from service import cpu_flags, settings
+from service import settings
+from service.commands import machine
 from service.commands.errors import CommandError
 
 
@@ -13,7 +14,7 @@ def run(photo: Path | None = None) -> int:
     configuration = settings.load()
     for warning in settings.unknown_variables(os.environ):
         print(warning, file=sys.stderr)
-    if lacking := cpu_flags.lacking(configuration.engine):
+    for lacking in machine.lacking(configuration):
         raise CommandError(lacking)
     # Imported last: it loads numpy, which crashes on a processor without the instructions that it needs.
     from service.commands.stage_report import stage_report

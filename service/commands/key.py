@@ -2,7 +2,6 @@
 
 from model_store.command import command
 from service import settings
-from service.commands.errors import CommandError
 from service.commands.occ import print_occ_lines
 from service.web import keys
 
@@ -19,7 +18,7 @@ def run() -> int:
         except FileExistsError:
             pass
         except OSError as error:
-            raise CommandError(f"The key file {path} cannot be written: {error.strerror}.") from error
+            raise keys.not_writable(path, error) from error
         else:
             print(f"New API key in {path}. To use this service, run in the folder of your Nextcloud:")
             print_occ_lines(configuration, made)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from model_store.errors import StoreError
-from service.commands import check, key, occ, serve, settings_table
+from service.commands import check, key, occ, preflight, serve, settings_table
 from service.commands.errors import CommandError
 from service.settings import SettingsError
 from service.web.keys import NoKey
@@ -16,6 +16,7 @@ from service.web.server.listening import ListenError
 COMMANDS: dict[str, Callable[..., int]] = {
     "serve": serve.run,
     "check": check.run,
+    "preflight": preflight.run,
     "key": key.run,
     "occ": occ.run,
     "settings": settings_table.run,

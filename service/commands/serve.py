@@ -6,7 +6,8 @@ from contextlib import ExitStack
 
 from model_store.models import MODELS
 from model_store.store import WeightStore
-from service import cpu_flags, logs, sandbox, settings
+from service import logs, sandbox, settings
+from service.commands import machine
 from service.commands.errors import CommandError
 from service.supervision import process
 from service.web import keys
@@ -26,8 +27,9 @@ def run() -> int:
         )
     for warning in settings.unknown_variables(os.environ):
         log.warning(warning)
-    if lacking := cpu_flags.lacking(configuration.engine):
+    for lacking in machine.lacking(configuration):
         raise CommandError(lacking)
+    machine.log_unused_gpu(configuration)
     listeners = listening.listen(configuration)
     weights = WeightStore(configuration.store)
     for name in MODELS[configuration.model].weights:

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -99,6 +100,23 @@ def _lines(path: Path, data: bytes) -> Iterator[str]:
                 f"No HTTP header can carry the key in line {number} of the key file {path}: it contains {fault}."
             )
         yield key
+
+
+def check_writable(path: Path) -> None:
+    """Raise NoKey unless a key file can be made at `path`."""
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise not_writable(path, error) from None
+
+
+def not_writable(path: Path, error: OSError) -> NoKey:
+    """The error of a key file that cannot be made."""
+    return NoKey(
+        f"The key file {path} cannot be written: {error.strerror}. Let API_KEY_FILE name a file in a folder that this "
+        "user can write."
+    )
 
 
 def make_key_file(path: Path) -> str:

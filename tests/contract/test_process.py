@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -47,6 +48,46 @@ def test_serve_without_a_key_fails_and_explains_how_to_set_one(tmp_path: Path) -
     assert "Traceback" not in refused.stderr
 
 
+def test_preflight_accepts_what_serve_and_key_can_use(tmp_path: Path) -> None:
+    port = str(free_port())
+    accepted = command(tmp_path, "preflight", PORT=port, FACE_HOST="127.0.0.1", FACE_THREDS="2")
+    assert (accepted.returncode, accepted.stdout) == (0, "")
+    assert accepted.stderr == "FACE_THREDS is no setting and is ignored; did you mean FACE_THREADS?\n"
+    assert list(tmp_path.iterdir()) == []
+    with socket.create_server(("127.0.0.1", int(port))):
+        pass  # it has released the port
+
+
+def test_preflight_names_every_fault_in_a_line(tmp_path: Path, caller: Caller) -> None:
+    (tmp_path / "api.key").write_text("# only a comment\n")
+    refused = command(tmp_path, "preflight", PORT=str(caller.port))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    key, port = refused.stderr.splitlines()
+    assert key.startswith("The key file api.key contains no key")
+    assert port.startswith(f"Cannot listen on all addresses, port {caller.port}")
+    assert re.search(r"Port \d+ is free: `PORT=\d+ make serve`", port)
+
+
+def test_preflight_names_a_folder_without_room_for_a_key(tmp_path: Path) -> None:
+    refused = command(tmp_path, "preflight", API_KEY_FILE="missing/api.key", PORT=str(free_port()))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("The key file missing/api.key cannot be written: No such file")
+
+
+@pytest.mark.parametrize("name", ["preflight", "serve", "check"])
+def test_a_sandbox_that_refuses_threads_ends_with_one_line(tmp_path: Path, name: str) -> None:
+    """As the filter of Docker before 20.10.10."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import errno\nfrom service.sandbox import seccomp\n"
+        'seccomp.restrict([seccomp.Refusal("clone3", errno.EPERM)])\n'
+    )
+    path = os.pathsep.join((str(tmp_path), str(ROOT)))
+    refused = command(tmp_path, name, API_KEY="k", PORT=str(free_port()), PYTHONPATH=path)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    (line,) = refused.stderr.splitlines()
+    assert "--security-opt seccomp=unconfined" in line
+
+
 def test_check_reports_a_misspelt_setting(tmp_path: Path) -> None:
     refused = command(tmp_path, "check", FACE_STORE=str(tmp_path), FACE_THREDS="2")
     assert refused.returncode == 1
@@ -72,7 +113,7 @@ IMPOSSIBLE: list[tuple[list[str], dict[str, str], bytes | None, str]] = [
         "API_KEY is not possible: no HTTP",
     ),
     (["serve", "occ"], {"API_KEY": "two\nlines"}, None, "U+000A"),
-    (["serve", "key", "occ"], {}, "clé\n".encode("latin-1"), "is not UTF-8 in line 1"),
+    (["serve", "key", "occ", "preflight"], {}, "clé\n".encode("latin-1"), "is not UTF-8 in line 1"),
     (["serve", "key", "occ"], {}, "key\r\n".encode("utf-16"), "is UTF-16"),
     (["serve"], {"API_KEY": "k", "FACE_HOST": "a..b"}, None, "Cannot listen on a..b, port"),
     (["serve"], {"API_KEY": "k", "FACE_HOST": "\udcff"}, None, r"Cannot listen on \udcff, port"),
@@ -119,7 +160,7 @@ def test_a_port_in_use_ends_with_one_line(caller: Caller, tmp_path: Path) -> Non
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
     assert line.startswith(
-        f"Cannot listen on all addresses, port {caller.port} (FACE_HOST, PORT): Address already"
+        f"Cannot listen on all addresses, port {caller.port} (FACE_HOST, PORT): Address already in use."
     )
 
 
@@ -167,7 +208,10 @@ def test_occ_without_a_key_fails(tmp_path: Path) -> None:
 def test_key_names_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     refused = command(tmp_path, "key", API_KEY_FILE="missing/api.key")
     assert refused.returncode == 1
-    assert refused.stderr == "The key file missing/api.key cannot be written: No such file or directory.\n"
+    assert refused.stderr == (
+        "The key file missing/api.key cannot be written: No such file or directory. Let "
+        "API_KEY_FILE name a file in a folder that this user can write.\n"
+    )
 
 
 def test_sigterm_finishes_requests_in_flight(
@@ -230,12 +274,12 @@ def test_check_without_a_photo_runs_every_stage_on_noise(store: Path) -> None:
 
 
 @pytest.mark.skipif(missing(CUDA) is None, reason="this machine has what CUDA needs")
-@pytest.mark.parametrize("name", ["serve", "check"])
+@pytest.mark.parametrize("name", ["serve", "check", "preflight"])
 def test_a_requested_gpu_that_is_missing_ends_with_one_line(store: Path, tmp_path: Path, name: str) -> None:
     settings = {
         "FACE_STORE": str(store.absolute()),
         "FACE_MODEL": "3",
-        "FACE_LOG_LEVEL": "error",  # the service listens, and logs it, before it loads its networks
+        "FACE_LOG_LEVEL": "error",  # with a driver alone missing, the service listens, and logs it
         "API_KEY": "secret",
         "PORT": str(free_port()),
     }
@@ -243,6 +287,7 @@ def test_a_requested_gpu_that_is_missing_ends_with_one_line(store: Path, tmp_pat
     assert (refused.returncode, refused.stdout) == (1, "")
     (line,) = refused.stderr.splitlines()
     assert line.startswith("FACE_PROVIDERS=cuda is not possible here: ")
+    assert line.endswith("Or set FACE_PROVIDERS=cpu, or FACE_ALLOW_FALLBACK=true")
 
 
 @pytest.mark.skipif(missing(CUDA) is None, reason="this machine has what CUDA needs")

@@ -7,8 +7,9 @@ To add a provider:
 3. Environment variables that its libraries read when they are loaded: runtime.py.
 4. Its device files and its cache of compiled kernels, which stays writable: `service/worker/confinement.py`.
 5. Its name in the Literal of FACE_PROVIDERS in `service/settings.py`, which test_providers.py compares with PROVIDERS.
-6. Its wheel, since the wheels exclude each other: an extra in `pyproject.toml`, `requirements/compile.sh`, ONE_OF in
-   `requirements/environment.py`, LIBRARIES in `service/versions.py`, and ON_DEVICE in the Makefile.
+6. Its wheel, since the wheels exclude each other: LIBRARIES in installed.py, an extra in `pyproject.toml`,
+   `requirements/compile.sh`, ONE_OF in `requirements/environment.py`, LIBRARIES in `service/versions.py`, and ON_DEVICE
+   in the Makefile.
 7. Its image: a Dockerfile, and services and profiles in `compose.yaml`, with and without HAProxy.
 8. The used memory of a device in `service/commands/stage_report.py`, where CUDA's is printed.
 9. README.md: the tables of images, settings and requirements.
@@ -20,14 +21,13 @@ To add a provider:
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.contract import EngineError
-from service.recognition.ort import arena, nvidia
+from service.recognition.ort import arena, installed, nvidia
 from service.recognition.ort.affinity import worker_cores
 from service.recognition.ort.runtime import onnxruntime
 
@@ -65,8 +65,6 @@ class Provider:
     """Value of FACE_PROVIDERS."""
     official: str
     """ONNX Runtime's name."""
-    requirements: str
-    """Requirements file whose onnxruntime wheel was built with it."""
     options: Callable[[int | None, bool], Options]
     """Provider options of a session. Arguments: bytes of a device for it (None: no limit), and True for a graph with
     layers in float16."""
@@ -127,7 +125,6 @@ def _cuda_options(memory: int | None, has_float16: bool) -> Options:
 CPU = Provider(
     name="cpu",
     official="CPUExecutionProvider",
-    requirements="requirements/cpu.txt",
     options=_no_options,
     prepare=_prepare_cpu,
     # The network's weights pass through the cache once a run. In a batch of 8 or more, a face takes two thirds of its
@@ -152,7 +149,6 @@ GPU = Device(
 CUDA = Provider(
     name="cuda",
     official="CUDAExecutionProvider",
-    requirements="requirements/cuda.txt",
     options=_cuda_options,
     prepare=_prepare_device,
     # A batch takes 9 billion operations. ONNX Runtime plans all convolutions again whenever the size of a batch changes
@@ -171,13 +167,7 @@ AUTO_ORDER = (CUDA,)
 
 def missing(provider: Provider) -> str | None:
     """Missing part of a provider on this machine, in one line with the remedy; None if complete."""
-    if not has_wheel(provider):
-        return (
-            f"the onnxruntime wheel installed (version {onnxruntime.__version__}) has no {provider.official}: "
-            f"install {provider.requirements} instead, as ACCELERATOR={Path(provider.requirements).stem} make serve "
-            "does"
-        )
-    return provider.missing()
+    return provider.missing() if has_wheel(provider) else installed.without_wheel(provider.name)
 
 
 def has_wheel(provider: Provider) -> bool:
@@ -204,9 +194,9 @@ def choose(name: str, *, allow_fallback: bool) -> Provider:
         if missing_part is None:
             return provider
         if name != AUTO:
-            refusal = f"FACE_PROVIDERS={name} is not possible here: {missing_part}"
+            refusal = installed.refusal(name, missing_part)
             if not allow_fallback:
-                raise ProviderMissing(refusal)
+                raise ProviderMissing(f"{refusal}. {installed.ALTERNATIVES}")
             log.error("%s. The CPU computes instead, as FACE_ALLOW_FALLBACK allows.", refusal)
         elif has_wheel(provider):
             log.warning("the CPU computes, since %s cannot: %s", provider.name, missing_part)

@@ -24,6 +24,7 @@ sys.exit(status)
         ("check", {"FACE_ENGINE": "onx"}, "FACE_ENGINE=onx is not possible: it has to be 'onnx' or 'dlib'\n"),
         ("serve", {"API_KEY_FILE": "/nowhere/api.key"}, "There is no API key"),
         ("serve", {"API_KEY": "k", "FACE_HOST": "a..b"}, "Cannot listen on a..b"),
+        ("preflight", {"API_KEY": "k", "FACE_HOST": "a..b"}, "Cannot listen on a..b"),
         ("occ", {"PORT": "0"}, "PORT=0 is not possible: it has to be at least 1\n"),
     ],
 )

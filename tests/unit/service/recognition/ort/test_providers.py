@@ -11,7 +11,7 @@ import pytest
 from model_store.models import MODELS
 from service.recognition.engines.device_precision import DEVICE_PRECISIONS, FLOAT32, MIXED
 from service.recognition.factory import RecognizerError, open_recognizer
-from service.recognition.ort import providers
+from service.recognition.ort import installed, providers
 from service.recognition.ort.providers import (
     CPU,
     CUDA,
@@ -52,8 +52,16 @@ def test_setting_allows_the_names_of_its_table(setting: str, names: tuple[str, .
     assert get_args(Settings.model_fields[setting].annotation) == names
 
 
-def test_requirements_of_every_provider_exist() -> None:
-    assert all((ROOT / provider.requirements).is_file() for provider in PROVIDERS.values())
+def test_lock_and_dockerfile_of_every_provider_exist() -> None:
+    """Messages name both."""
+    assert all((ROOT / "requirements" / f"{name}.txt").is_file() for name in PROVIDERS)
+    assert all((ROOT / f"Dockerfile.{name}").is_file() for name in PROVIDERS)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
+def test_files_of_the_wheel_tell_what_onnx_runtime_tells(provider: providers.Provider) -> None:
+    assert (provider.device is None) is (provider.name not in installed.LIBRARIES)
+    assert installed.has_wheel(provider.name) is providers.has_wheel(provider)
 
 
 def test_auto_chooses_the_cpu_silently_if_the_wheel_has_no_other_provider(
@@ -88,8 +96,9 @@ def test_rejects_a_named_provider_without_wheel_and_names_the_requirements(
     with pytest.raises(ProviderMissing) as refusal:
         choose("cuda", allow_fallback=False)
     message = str(refusal.value)
-    assert message.startswith("FACE_PROVIDERS=cuda is not possible here")
-    assert f"has no {CUDA.official}: install {CUDA.requirements}" in message
+    assert message.startswith("FACE_PROVIDERS=cuda is not possible here: the installed onnxruntime wheel")
+    assert "`ACCELERATOR=cuda make serve`" in message
+    assert message.endswith("Or set FACE_PROVIDERS=cpu, or FACE_ALLOW_FALLBACK=true")
     assert "\n" not in message
 
 

@@ -1,0 +1,32 @@
+"""Requirements on this machine, checked without a library that computes: processor, system calls, wheel."""
+
+import logging
+from collections.abc import Iterator
+
+from service import cpu_flags
+from service.recognition.ort import installed
+from service.sandbox import refused_calls
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def lacking(settings: Settings) -> Iterator[str]:
+    """A line with the remedy for each requirement of these settings that the machine does not meet."""
+    if flags := cpu_flags.lacking(settings.engine):
+        yield flags
+    yield from refused_calls.explained()
+    name = settings.providers
+    if needs_provider(settings) and not installed.has_wheel(name):
+        yield f"{installed.refusal(name, installed.without_wheel(name))}. {installed.ALTERNATIVES}"
+
+
+def needs_provider(settings: Settings) -> bool:
+    """True if the service does not start without the provider that FACE_PROVIDERS names."""
+    return settings.engine == "onnx" and settings.providers != "auto" and not settings.allow_fallback
+
+
+def log_unused_gpu(settings: Settings) -> None:
+    """Log that there is a GPU, and how to use it, if FACE_PROVIDERS leaves the choice to the service."""
+    if settings.engine == "onnx" and settings.providers == "auto" and (line := installed.unused_gpu()):
+        log.info(line)

@@ -1,0 +1,46 @@
+"""Requirements of the settings on this machine."""
+
+import logging
+
+import pytest
+
+from service.commands import machine
+from service.recognition.ort import installed
+from service.settings import Settings
+
+GPU = "there is a GPU"
+
+
+@pytest.mark.parametrize(
+    ("values", "logged"),
+    [({}, [GPU]), ({"FACE_PROVIDERS": "cpu"}, []), ({"FACE_ENGINE": "dlib"}, [])],
+)
+def test_logs_an_unused_gpu_if_the_service_chooses_the_provider(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    values: dict[str, str],
+    logged: list[str],
+) -> None:
+    monkeypatch.setattr(installed, "unused_gpu", lambda: GPU)
+    with caplog.at_level(logging.INFO):
+        machine.log_unused_gpu(Settings.model_validate(values))
+    assert [record.getMessage() for record in caplog.records] == logged
+
+
+@pytest.mark.parametrize(
+    ("values", "lacks"),
+    [
+        ({"FACE_PROVIDERS": "cuda"}, True),
+        ({"FACE_PROVIDERS": "cuda", "FACE_ALLOW_FALLBACK": "true"}, False),
+        ({"FACE_PROVIDERS": "cuda", "FACE_ENGINE": "dlib"}, False),
+        ({"FACE_PROVIDERS": "auto"}, False),
+        ({"FACE_PROVIDERS": "cpu"}, False),
+    ],
+)
+def test_needs_the_wheel_of_a_named_provider(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, str], lacks: bool
+) -> None:
+    monkeypatch.setattr(installed, "LIBRARIES", {"cuda": "capi/no_such_library.so"})
+    lines = [*machine.lacking(Settings.model_validate(values))]
+    assert bool(lines) is lacks
+    assert all(line.startswith("FACE_PROVIDERS=cuda is not possible here: the installed") for line in lines)
