@@ -30,6 +30,8 @@ RefusalStatus = Literal[412, 415, 422, 503]
 """HTTP status of a refused photo."""
 Reason = Annotated[str, Field(max_length=MAXIMUM_MESSAGE)]
 """A sentence for the caller or the log."""
+ErrorName = Annotated[str, Field(max_length=100)]
+"""Name of an exception's class, for the access log, which contains no text from a photo."""
 
 
 class MalformedMessage(Exception):
@@ -123,6 +125,7 @@ class RefusedPhoto(_Message):
     kind: Literal["refused"] = "refused"
     number: NonNegativeInt
     status: RefusalStatus
+    error: ErrorName
     reason: Reason
 
 

@@ -107,7 +107,7 @@ class Dispatch:
                     self.blamed = 0
                     job.result.set_result(body)
                 case RefusedPhoto():
-                    job.result.set_exception(Refused(message.status, message.reason))
+                    job.result.set_exception(Refused(message.status, message.reason, message.error))
                 case Faulted():
                     job.result.set_exception(WorkerFault(message.reason))
                 case _:  # Cancelled, of a photo whose caller has not hung up

@@ -4,9 +4,11 @@
 class Refused(Exception):
     """Rejection of a photo, with an HTTP status, because of a fault of the request or a limit that the operator set."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, error: str = "Refused") -> None:
+        """`error`: name of the worker's exception, for the access log."""
         super().__init__(reason)
         self.status = status
+        self.error = error
 
 
 class WorkerFault(RuntimeError):

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.logs import FIELDS
 from service.web.metrics import Metrics
-from service.web.responses import error_response
+from service.web.responses import ERROR_NAME, error_response
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ MAXIMUM_METHOD = 20
 
 class AccessLog:
     """Middleware: logs and counts method, path, status, duration and an id, which is the header `x-request-id`.
+
+    An error adds the name of its class: a 415 is an `UndecodableImage` or an `EmptyUpload`.
 
     An exception without a handler is logged with its traceback and answered with 500.
     """
@@ -69,8 +71,12 @@ class AccessLog:
                 "milliseconds": round(1000 * seconds),
                 "request": request_id,
             }
+            line = "%(method)s %(path)s %(status)d %(milliseconds)d ms %(request)s"
+            if error := scope.get("state", {}).get(ERROR_NAME):
+                fields["error"] = error
+                line += " %(error)s"
             log.info(
-                "%(method)s %(path)s %(status)d %(milliseconds)d ms %(request)s",
+                line,
                 fields,
                 extra={FIELDS: fields},
             )

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from service.supervision import NeverReady, NotReady, Refused
 from service.web.authentication import WrongKey
 from service.web.request_pipeline import CallerGone
-from service.web.responses import error_response
+from service.web.responses import ERROR_NAME, error_response
 from service.web.uploads import EmptyUpload, MalformedUpload, Stalled, UploadTooLarge
 
 CLIENT_CLOSED_REQUEST = 499
@@ -30,14 +30,16 @@ STATUS: Mapping[type[Exception], int] = {
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-async def _from_table(_: Request, error: Exception) -> Response:
+async def _from_table(request: Request, error: Exception) -> Response:
+    setattr(request.state, ERROR_NAME, type(error).__name__)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     return error_response(status, str(error))
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     """The worker's refusal of a photo."""
     assert isinstance(error, Refused)
+    setattr(request.state, ERROR_NAME, error.error)
     return error_response(error.status, str(error))
 
 

@@ -6,6 +6,9 @@ from starlette.responses import Response
 
 from service.json_text import MEDIA_TYPE, serialised
 
+ERROR_NAME = "error_name"
+"""Item of a request's state: name of the class of the exception that was answered, for the access log."""
+
 
 def json_response(content: Mapping[str, object]) -> Response:
     """A result, with status 200."""

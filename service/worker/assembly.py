@@ -1,6 +1,7 @@
 """Assembly of the worker's parts from the settings, and its event loop."""
 
 import asyncio
+import logging
 import socket
 from functools import partial
 
@@ -21,6 +22,8 @@ from service.worker.confinement import confine_when_warm
 from service.worker.recognizer_from_settings import recognizer_from_settings
 from service.worker.serving import WorkerParts, serve
 
+log = logging.getLogger(__name__)
+
 
 def run(connection: socket.socket, settings: Settings, server: ForkServer, restrictions: Restrictions) -> int:
     """Serve a connection, and return the exit status of `serve`, for a process that then exits at once.
@@ -36,6 +39,7 @@ def run(connection: socket.socket, settings: Settings, server: ForkServer, restr
 
 def _parts(settings: Settings, server: ForkServer, restrictions: Restrictions) -> WorkerParts:
     """The parts of the worker. Raises RuntimeError with one line if the settings cannot be met."""
+    log.info("loading the networks")
     capacity = Capacity.of(settings, usable_processors())
     decoders = DecoderPool(server, capacity.photos + 1)
     work = worker_parts(settings, capacity, recognizer_from_settings(settings, capacity.photos), decoders)

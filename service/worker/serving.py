@@ -148,7 +148,8 @@ class _Serving:
             last = Answered(number=number)
         except REFUSALS as error:
             status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-            last = RefusedPhoto(number=number, status=status, reason=encodable(str(error)))
+            name, reason = type(error).__name__, encodable(str(error))
+            last = RefusedPhoto(number=number, status=status, error=name, reason=reason)
         except Exception as error:
             log.exception("a photo could not be computed")
             known = isinstance(error, EngineError)

@@ -92,6 +92,17 @@ def test_ignores_sighup_when_started_by_nohup(start_service: StartService) -> No
     end(service, service.process.pid, signal.SIGTERM)
 
 
+def test_logs_the_stages_of_a_start(start_service: StartService) -> None:
+    service = start_service(FACE_MODEL="3", GUNICORN_WORKERS="2", FACE_MEMORY="2GiB", FACE_PROVIDERS="cpu")
+    service.wait_until_ready()
+    assert (
+        " at most 2 photos in work (GUNICORN_WORKERS), in 2,048 MiB of memory (FACE_MEMORY)\n" in service.log
+    )
+    stages = ("listening on", "loading the networks", "warming up: one run of every stage", "ready: ")
+    places = [service.log.index(stage) for stage in stages]
+    assert places == sorted(places)
+
+
 def test_ends_dlib_processes_on_a_signal_during_the_start(start_service: StartService) -> None:
     service = start_service(FACE_MODEL="3", FACE_ENGINE="dlib")
     eventually("a process for dlib", lambda: any(map(is_of_dlib, service.family())))

@@ -54,6 +54,7 @@ class MachineCode(NullCache):
             code = self._read(folder / name)
             if code is not None:
                 return CompileResult._rebuild(target_context, *pickle.loads(code))  # type: ignore[no-untyped-call]
+        _log_compilation()
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -102,6 +103,11 @@ def _sources() -> bytes:
     for source in sorted(code_folders.RECOGNITION_FOLDER.rglob("*.py")):
         digest.update(hashlib.sha256(source.read_bytes()).digest())
     return digest.digest()
+
+
+@cache
+def _log_compilation() -> None:
+    log.info("compiling loops for this processor: some seconds, at the first start alone")
 
 
 @cache

@@ -42,12 +42,13 @@ def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launc
     server = server_of(app, settings)
     stop_on_signals(server)
     log.info(
-        "listening on %s, model %d: %s; %d photos at once, %d MiB",
+        "listening on %s, with model %d: %s; at most %d photos in work (GUNICORN_WORKERS), in %s MiB of memory "
+        "(FACE_MEMORY)",
         listening.described(settings, listeners),
         model.number,
         model.description,
         capacity.photos,
-        memory(settings) // 1024**2,
+        f"{memory(settings) // 1024**2:,}",
     )
     log.info(plan.summary())
     for warning in plan.warnings():

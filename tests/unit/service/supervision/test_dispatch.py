@@ -64,7 +64,7 @@ def test_outcomes_reach_the_caller() -> None:
         peer = service.start()
         refused, faulted, given_up = service.post(b"refused", b"faulted", b"given up")
         numbers = [(await peer.photo()).number for _ in range(3)]
-        peer.send(RefusedPhoto(number=numbers[0], status=412, reason="too large"))
+        peer.send(RefusedPhoto(number=numbers[0], status=412, error="ImageTooLarge", reason="too large"))
         peer.send(Faulted(number=numbers[1], reason="no device"))
         peer.send(Cancelled(number=numbers[2]))
         peer.send(Cancelled(number=1000))  # of no photo

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import re
 import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -12,10 +14,16 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from service.logs import FIELDS
 from tests.unit.service.conftest import PATIENCE, client
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Server, SteeredRecognizer
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    fields: dict[str, object] = getattr(record, FIELDS)
+    return fields
 
 
 def test_rejects_photos_over_the_area(serving: Server, key_header: dict[bytes, bytes]) -> None:
@@ -111,6 +119,26 @@ def test_rejects_a_damaged_photo_without_a_retry(
         assert "face_retried_total 0.0" in caller.get("/metrics").text
         assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
     assert recognizer.photos == 1
+
+
+def test_logs_the_class_of_an_error_and_nothing_of_a_photo(
+    serving: Server, key_header: dict[bytes, bytes], png: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "service")
+    with serving() as port, client(port, key_header) as caller:
+        caller.post("/detect", files={"file": ("secret.jpg", b"P6 private")})
+        caller.post("/detect", files={"file": ("secret.jpg", b"")})
+        caller.post("/compute", files={"file": ("secret.jpg", png)})
+        caller.post("/detect", files={"file": ("secret.jpg", png)}, headers={"x-api-key": "wrong"})
+        caller.post("/detect", files={"file": ("secret.jpg", png)})
+    records = [record for record in caplog.records if record.name == "service.web.access_log"]
+    assert [(fields["status"], fields.get("error")) for fields in map(_fields, records)] == [
+        (415, "UndecodableImage"), (415, "EmptyUpload"), (422, "BadFace"), (401, "WrongKey"), (200, None),
+    ]  # fmt: skip
+    assert re.fullmatch(r"POST /detect 415 \d+ ms \w+ UndecodableImage", records[0].getMessage())
+    assert re.fullmatch(r"POST /detect 200 \d+ ms \w+", records[-1].getMessage())
+    assert "secret" not in caplog.text
+    assert "private" not in caplog.text
 
 
 def test_rejects_malformed_faces(

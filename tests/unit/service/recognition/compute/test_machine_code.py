@@ -59,6 +59,7 @@ def start(loop: Path) -> Any:
     """The loop, loaded as by a new process."""
     machine_code._sources.cache_clear()
     machine_code._warn.cache_clear()
+    machine_code._log_compilation.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "package"]:
         del sys.modules[name]
     importlib.invalidate_caches()
@@ -104,6 +105,16 @@ def test_the_second_start_compiles_nothing(loop: Path) -> None:
     assert compiles(loop)
     assert not compiles(loop)
     assert start(loop)(41) == 42
+
+
+def test_the_first_start_alone_logs_that_it_compiles(loop: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            counted = start(loop)
+            assert (counted(1), counted(1.5)) == (2, 2.5)
+    assert [record.getMessage() for record in caplog.records] == [
+        "compiling loops for this processor: some seconds, at the first start alone"
+    ]
 
 
 def test_each_kind_of_argument_has_its_own_code(loop: Path) -> None:
