@@ -1,11 +1,14 @@
 """The command `key`: generate the first API key."""
 
+import os
+
 from model_store.command import command
 from service import settings
-from service.commands.occ import print_occ_lines
+from service.commands.occ import print_commands
 from service.web import keys
 
-DEFAULT_PORT = settings.Settings.model_fields["port"].default
+OF_OCC = ("PORT", "FACE_HOST", "API_KEY_FILE")
+"""Variables that change what the command `occ` prints. API_KEY does too, and is not printed."""
 
 
 def run() -> int:
@@ -21,9 +24,12 @@ def run() -> int:
             raise keys.not_writable(path, error) from error
         else:
             print(f"New API key in {path}. To use this service, run in the folder of your Nextcloud:")
-            print_occ_lines(configuration, made)
+            print_commands(configuration, made)
             return 0
     keys.read_keys(configuration)
-    port = "" if configuration.port == DEFAULT_PORT else f"PORT={configuration.port} "
-    print(f"There is an API key. `{port}{command('service occ')}` prints the commands for Nextcloud.")
+    given = {name: value for name in OF_OCC if (value := os.environ.get(name))}
+    print(
+        "There is an API key. The commands for Nextcloud, and one to try the service from there, are printed by:"
+    )
+    print(f"  {command('service occ', given)}")
     return 0

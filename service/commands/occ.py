@@ -1,8 +1,9 @@
-"""The command `occ`: the `occ` commands that make a Nextcloud use this service."""
+"""The command `occ`: the `occ` commands that make a Nextcloud use this service, and a command that tries it."""
 
 import shlex
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 
 from service import settings
 from service.settings import Settings
@@ -11,6 +12,9 @@ from service.web.server import listening
 
 APP_MODEL = 5
 """The app's number for every external model, whatever its FACE_MODEL."""
+
+CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""Files that Docker and Podman make in each container."""
 
 _OUTSIDE_ADDRESSES = (
     # Documentation addresses (RFC 5737, RFC 3849). connect(2) of a UDP socket sends nothing: the kernel only looks up
@@ -23,25 +27,49 @@ _OUTSIDE_ADDRESSES = (
 def run() -> int:
     """Print the commands that make a Nextcloud use this service."""
     configuration = settings.load()
-    print_occ_lines(configuration, keys.read_keys(configuration)[0])
+    print_commands(configuration, keys.read_keys(configuration)[0])
     return 0
 
 
-def print_occ_lines(configuration: Settings, key: str) -> None:
-    """Print the commands, indented."""
+def print_commands(configuration: Settings, key: str) -> None:
+    """Print the commands, indented, and the expected answer."""
+    lines = [
+        *("  " + line for line in occ_lines(configuration, key)),
+        "face:setup succeeds whatever the address and the key are. Try both from the host of that Nextcloud:",
+        "  " + trial_line(configuration, key),
+        f'The running service answers {{"preferred_mimetype":"{configuration.preferred_mimetype}","maximum_area":...}}',
+    ]
+    host = listening.without_brackets(configuration.host)
+    if _reachable(host) != host and any(file.exists() for file in CONTAINER_FILES):
+        lines.append(
+            f"{_address(configuration)} is the address of this container: outside of its network, replace it by the "
+            "host's address and the published port."
+        )
     # One string: if one character cannot be encoded, nothing is printed.
-    print("\n".join("  " + line for line in occ_lines(configuration, key)))
+    print("\n".join(lines))
+
+
+def trial_line(configuration: Settings, key: str) -> str:
+    """A command that asks the service as the app does. curl shows the reason of each failure."""
+    return (
+        f"curl -H {shlex.quote(f'x-api-key: {key}')} {shlex.quote(f'http://{_address(configuration)}/open')}"
+    )
 
 
 def occ_lines(configuration: Settings, key: str) -> list[str]:
     """The three commands, to be run in Nextcloud's folder."""
-    address = f"{_in_url(_reachable(listening.without_brackets(configuration.host)))}:{configuration.port}"
+    address = _address(configuration)
     setting = "php occ config:system:set facerecognition.external_model_"
     return [
         f"{setting}url --value {shlex.quote(address)}",
         f"{setting}api_key --value {shlex.quote(key)}",
         f"php occ face:setup -m {APP_MODEL}",
     ]
+
+
+def _address(configuration: Settings) -> str:
+    """Host and port for callers."""
+    return f"{_in_url(_reachable(listening.without_brackets(configuration.host)))}:{configuration.port}"
 
 
 def _reachable(host: str) -> str:

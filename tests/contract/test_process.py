@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from benchmarks.processes.running import free_port
 from service.recognition.ort.providers import CUDA, missing
+from tests.calling import KEY
 from tests.paths import ROOT
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ def test_check_reports_a_misspelt_setting(tmp_path: Path) -> None:
     misspelt, missing = refused.stderr.splitlines()
     assert "FACE_THREDS" in misspelt
     assert "did you mean FACE_THREADS?" in misspelt
-    assert f"Run: {sys.executable} -m model_store fetch" in missing
+    assert f"Run: cd {tmp_path} && {sys.executable} -m model_store fetch" in missing
 
 
 def test_settings_warns_of_a_misspelt_setting_beside_the_table(tmp_path: Path) -> None:
@@ -186,11 +188,35 @@ def test_key_is_created_once_and_prints_the_commands_for_nextcloud(tmp_path: Pat
         f"php occ config:system:set facerecognition.external_model_api_key --value {key}",
         "php occ face:setup -m 5",
     ]
-    again = command(tmp_path, "key")
+    again = command(tmp_path, "key", PORT="8080", FACE_HOST="192.168.1.123")
     assert (again.returncode, path.read_text().strip()) == (0, key)
     assert key not in again.stdout
-    printed = command(tmp_path, "occ", PORT="8080", FACE_HOST="192.168.1.123")
-    assert [line.strip() for line in printed.stdout.splitlines()] == lines
+    # The command that is printed then, from another folder.
+    printed = subprocess.run(
+        again.stdout.splitlines()[-1],
+        shell=True,
+        cwd="/",
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stdout.splitlines() == made.stdout.splitlines()[1:]
+
+
+def test_the_printed_trial_gets_the_printed_answer(caller: Caller, tmp_path: Path) -> None:
+    printed = command(tmp_path, "occ", API_KEY=KEY, PORT=str(caller.port), FACE_HOST="127.0.0.1")
+    *_, trial, expected = printed.stdout.splitlines()
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    tried = subprocess.run(trial, shell=True, capture_output=True, text=True, check=True)
+    start = expected.removeprefix("The running service answers ").removesuffix("...}")
+    assert tried.stdout.startswith(start)
+    assert start.startswith('{"preferred_mimetype":"image/jpeg"')
+    wrong = subprocess.run(
+        trial.replace(KEY, "wrong"), shell=True, capture_output=True, text=True, check=True
+    )
+    assert wrong.stdout == '{"error":"missing or wrong API key: send a valid one in the header x-api-key"}'
 
 
 def test_key_creates_no_file_if_api_key_is_set(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import shlex
 import socket
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,31 @@ def test_quotes_for_the_shell() -> None:
     url, key, _ = occ.occ_lines(settings, "it's $HOME")
     assert shlex.split(url)[-1] == "[fd00::7]:5000"
     assert shlex.split(key)[-1] == "it's $HOME"
+
+
+def test_quotes_the_trial_for_the_shell() -> None:
+    settings = Settings.model_validate({"FACE_HOST": "fd00::7"})
+    assert shlex.split(occ.trial_line(settings, "it's $HOME")) == [
+        "curl", "-H", "x-api-key: it's $HOME", "http://[fd00::7]:5000/open",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "hinted"), [(None, True), ("0.0.0.0", True), ("10.0.0.7", False)])
+def test_says_in_a_container_that_an_address_is_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    host: str | None,
+    hinted: bool,
+) -> None:
+    settings = Settings.model_validate({"FACE_HOST": host})
+    monkeypatch.setattr(occ, "CONTAINER_FILES", (tmp_path / ".dockerenv", tmp_path / ".containerenv"))
+    occ.print_commands(settings, "abc")
+    assert "container" not in capsys.readouterr().out
+    (tmp_path / ".containerenv").touch()
+    occ.print_commands(settings, "abc")
+    hint = f"{occ.own_address()}:5000 is the address of this container: outside of its network, replace it by"
+    assert (hint in capsys.readouterr().out) is hinted
 
 
 @pytest.mark.parametrize("host", [None, "0.0.0.0", "0", "::", "[::]", "::0", "*"])
