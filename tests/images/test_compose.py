@@ -67,8 +67,16 @@ def test_port_and_health_check_come_from_the_image(name: str) -> None:
     assert "healthcheck" not in SERVICES[name]
 
 
+def test_no_file_of_settings_moves_the_inner_port(name: str) -> None:
+    """`environment` has precedence over `env_file`; the health check reads the same variable."""
+    service = SERVICES[name]
+    assert service["env_file"] == [{"path": "face-model.env", "required": False}]
+    assert service["environment"] == {"PORT": str(PORT)}
+
+
 def test_one_container_of_a_profile_publishes_the_port() -> None:
-    published = [name for name, service in SERVICES.items() if service.get("ports") == [f"{PORT}:{PORT}"]]
+    ports = [f"${{PORT:-{PORT}}}:{PORT}"]
+    published = [name for name, service in SERVICES.items() if service.get("ports") == ports]
     assert published == ["cpu", "cuda", "front"]
     assert not any("ports" in service for name, service in SERVICES.items() if name not in published)
 
