@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 
+from service.text import without_brackets
+
 PORT = 5000
 """The default of the setting PORT."""
 HOST = "localhost"
@@ -39,14 +41,9 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def host_of(given: str) -> str:
-    """The host of a FACE_HOST, without a URL's brackets, and with `%` for `%25` within them; HOST for all addresses.
-
-    The same rules as in `service.web.server.listening`.
-    """
-    given = given.strip()
-    if given.startswith("[") and given.endswith("]"):
-        given = given[1:-1].replace("%25", "%")
-    return HOST if given in ALL_ADDRESSES else given
+    """The host that answers for a FACE_HOST; HOST for all addresses."""
+    host = without_brackets(given)
+    return HOST if host in ALL_ADDRESSES else host
 
 
 def _escaped(value: object) -> str:

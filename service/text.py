@@ -1,4 +1,4 @@
-"""External text: made printable for a log line, encodable for a message, and checked for an HTTP header."""
+"""External text: printable for a log line, encodable for a message, valid in an HTTP header; names of hosts."""
 
 import unicodedata
 
@@ -39,3 +39,9 @@ def header_fault(text: str) -> str | None:
             case "Cc" if character != "\t" and character.isascii():
                 return f"the control character U+{ord(character):04X}"
     return None
+
+
+def without_brackets(host: str | None) -> str:
+    """FACE_HOST for system calls: without the brackets and the `%25` of a URL (RFC 3986, RFC 6874)."""
+    host = (host or "").strip()
+    return host[1:-1].replace("%25", "%") if host.startswith("[") and host.endswith("]") else host

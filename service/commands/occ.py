@@ -7,6 +7,7 @@ from pathlib import Path
 
 from service import settings
 from service.settings import Settings
+from service.text import without_brackets
 from service.web import keys
 from service.web.server import listening
 
@@ -39,7 +40,7 @@ def print_commands(configuration: Settings, key: str) -> None:
         "  " + trial_line(configuration, key),
         f'The running service answers {{"preferred_mimetype":"{configuration.preferred_mimetype}","maximum_area":...}}',
     ]
-    host = listening.without_brackets(configuration.host)
+    host = without_brackets(configuration.host)
     if _reachable(host) != host and any(file.exists() for file in CONTAINER_FILES):
         lines.append(
             f"{_address(configuration)} is the address of this container: outside of its network, replace it by the "
@@ -69,7 +70,7 @@ def occ_lines(configuration: Settings, key: str) -> list[str]:
 
 def _address(configuration: Settings) -> str:
     """Host and port for callers."""
-    return f"{_in_url(_reachable(listening.without_brackets(configuration.host)))}:{configuration.port}"
+    return f"{_in_url(_reachable(without_brackets(configuration.host)))}:{configuration.port}"
 
 
 def _reachable(host: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from service.settings import Settings
-from service.text import printable
+from service.text import printable, without_brackets
 
 log = logging.getLogger(__name__)
 
@@ -136,12 +136,6 @@ def _free_port(settings: Settings, number: int | None) -> int | None:
                 listener.close()
             return port
     return None
-
-
-def without_brackets(host: str | None) -> str:
-    """FACE_HOST for system calls: without the brackets and the `%25` of a URL (RFC 3986, RFC 6874)."""
-    host = (host or "").strip()
-    return host[1:-1].replace("%25", "%") if host.startswith("[") and host.endswith("]") else host
 
 
 def literal(host: str) -> IPv4Address | IPv6Address | None:
