@@ -22,6 +22,7 @@ from model_store.models import (
     RESCORED_DETECTOR,
 )
 from tests.paths import ROOT
+from tests.processes import restricted_by
 
 
 @pytest.fixture
@@ -162,6 +163,20 @@ def test_error_is_one_line_with_the_remedy(own_store: Path, arguments: list[str]
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.not_quick
+def test_full_disk_is_an_error_of_one_line(own_store: Path) -> None:
+    folder = own_store / "onnx"
+    folder.mkdir()
+    inside = 'mount -t tmpfs -o size=64k tmpfs "$0" && exec "$@"'
+    full = restricted_by("unshare", "--mount", "sh", "-c", inside, str(folder))
+    done = subprocess.run(
+        [*full, *_command(own_store, CNN_DETECTOR)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {own_store} cannot be written: No space left on device. Free some space")
 
 
 def test_empty_store_is_an_error(tmp_path: Path) -> None:
