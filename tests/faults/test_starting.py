@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import time
@@ -15,6 +16,7 @@ import pytest
 from benchmarks.processes.process_tree import command_line, family
 from benchmarks.processes.running import SERVE
 from model_store.atomic import TEMPORARY_ENDING
+from service.recognition.ort import installed
 from tests.calling import Caller
 from tests.processes import handles_signal, is_running, restricted_by, state
 from tests.waiting import eventually
@@ -90,6 +92,21 @@ def test_ignores_sighup_when_started_by_nohup(start_service: StartService) -> No
     time.sleep(1)  # a stopping service has closed its socket by then
     assert Caller(service.port).get("/health").status == 200
     end(service, service.process.pid, signal.SIGTERM)
+
+
+@pytest.mark.skipif(installed.has_wheel("cuda"), reason="this wheel uses the GPU")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="no wheel for CUDA")
+def test_names_a_gpu_that_the_wheel_does_not_use(start_service: StartService) -> None:
+    """With a file of NVIDIA's driver in a mount namespace."""
+    driver = (
+        "mount -t tmpfs tmpfs /proc/driver && mkdir /proc/driver/nvidia && touch /proc/driver/nvidia/version"
+    )
+    planted = restricted_by("unshare", "--mount", "sh", "-c", f'{driver} && exec "$@"', "sh")
+    service = start_service(command=(*planted, *SERVE), FACE_MODEL="3")
+    service.wait_for_log(
+        "the CPU computes, although this machine has an NVIDIA driver: `ACCELERATOR=cuda make serve`"
+    )
+    assert service.stop() == 0
 
 
 def test_logs_the_stages_of_a_start(start_service: StartService) -> None:
