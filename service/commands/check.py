@@ -14,7 +14,7 @@ def run(photo: Path | None = None) -> int:
     configuration = settings.load()
     for warning in settings.unknown_variables(os.environ):
         print(warning, file=sys.stderr)
-    for lacking in machine.lacking(configuration):
+    if lacking := next(machine.lacking(configuration), None):
         raise CommandError(lacking)
     # Imported last: it loads numpy, which crashes on a processor without the instructions that it needs.
     from service.commands.stage_report import stage_report

@@ -27,7 +27,7 @@ def run() -> int:
         )
     for warning in settings.unknown_variables(os.environ):
         log.warning(warning)
-    for lacking in machine.lacking(configuration):
+    if lacking := next(machine.lacking(configuration), None):
         raise CommandError(lacking)
     machine.log_unused_gpu(configuration)
     listeners = listening.listen(configuration)
