@@ -70,7 +70,8 @@ def server() -> Iterator[Server]:
 
     http_server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.url = f"http://127.0.0.1:{http_server.server_port}"
-    thread = threading.Thread(target=http_server.serve_forever)
+    # The default interval would add half a second to the end of every test.
+    thread = threading.Thread(target=http_server.serve_forever, args=(0.01,))
     thread.start()
     yield state
     state.released.set()
