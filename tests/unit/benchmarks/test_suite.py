@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from benchmarks import suite
 from benchmarks.harness.options import parse
-from benchmarks.harness.results import Result, load
+from benchmarks.harness.results import Key, Result, load
 from benchmarks.harness.steps import Step
 from benchmarks.roofline import part as roofline
 from service.recognition.contract import EngineError
@@ -139,11 +140,11 @@ def test_keeps_the_figures_measured_before_a_failure(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One round of the roofline is measured, and the second one fails."""
-    real = roofline.steps
+    """The first step records a figure, and the second one fails."""
 
     def steps(rounds: int, store: Path, result: Result, stack: ExitStack) -> list[Step]:
-        return [*real(1, store, result, stack), Step("the next", 1.0, fail)]
+        first = partial(result.note, Key(section="roofline", metric="matrix product"), 100.0)
+        return [Step("the first", 1.0, first), Step("the next", 1.0, fail)]
 
     def fail() -> None:
         raise error
@@ -170,13 +171,20 @@ def test_keeps_the_figures_measured_before_a_failure(
     ],
 )
 def test_an_invalid_run_ends_with_a_one_line_error(
-    arguments: list[str], message: str, photos: dict[str, Path], store: Path, tmp_path: Path
+    arguments: list[str],
+    message: str,
+    photos: dict[str, Path],
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     del photos  # fills the cache, so that the run does not download them
-    run = _run(*arguments, "--store", store, "--out", tmp_path, API_KEY="key")
-    assert run.returncode == 2
-    assert message in run.stderr
-    assert "Traceback" not in run.stderr
+    monkeypatch.setenv("API_KEY", "key")
+    assert suite.main([*arguments, "--store", str(store), "--out", str(tmp_path)]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert "Traceback" not in printed
     assert list(tmp_path.iterdir()) == []
 
 
