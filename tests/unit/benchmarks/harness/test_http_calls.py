@@ -4,21 +4,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import httpx
 import pytest
 
 from benchmarks.harness import http_calls
 from benchmarks.harness.closed_loop import run_closed_loop
-from benchmarks.processes.running import free_port, serving
+from benchmarks.processes.running import free_port
 from tests.unit.benchmarks.conftest import Upload
-
-
-@pytest.fixture(scope="module")
-def service(store: Path) -> Iterator[httpx.Client]:
-    with serving({"FACE_STORE": str(store.resolve()), "FACE_MODEL": "3"}) as (_, client):
-        yield client
 
 
 def test_photos_latencies_and_faces_are_counted(service: httpx.Client, upload: Upload) -> None:
@@ -91,7 +84,8 @@ def _server(answer: bytes) -> Iterator[tuple[int, list[tuple[int, str | None, by
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        # The default interval would add half a second to the end of every test.
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server.server_port, requests

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import httpx
 import pytest
 
 from benchmarks.harness.results import Key, Result
-from benchmarks.processes.running import ROOT, serving
+from benchmarks.processes.running import ROOT
 from benchmarks.throughput import part, scenarios
 from benchmarks.throughput.scenarios import AGAINST_DLIB, AGAINST_UPSTREAM, LoadPlan, Scenario
 from benchmarks.throughput.sides import Remote, SideOptions
@@ -80,17 +79,11 @@ def test_records_all_figures_of_each_scenario(paths: list[Path], store: Path) ->
     assert rounds == {"throughput": 1, "stages": 1, "area": 2, "faces": 1, "callers": 1}
 
 
-@pytest.fixture(scope="module")
-def running(store: Path) -> Iterator[httpx.Client]:
-    with serving({"FACE_STORE": str(store.resolve()), "FACE_MODEL": "3"}) as (_, client):
-        yield client
-
-
 @pytest.mark.parametrize("right", [True, False], ids=["right key", "wrong key"])
 def test_measures_a_remote_service_and_its_failures(
-    right: bool, running: httpx.Client, paths: list[Path], store: Path
+    right: bool, service: httpx.Client, paths: list[Path], store: Path
 ) -> None:
-    remote = Remote(str(running.base_url), running.headers["x-api-key"] if right else "wrong", 3)
+    remote = Remote(str(service.base_url), service.headers["x-api-key"] if right else "wrong", 3)
     upstream = LoadPlan((Scenario("throughput", AGAINST_UPSTREAM, 0.05, callers=2, photos=2, rounds=1),), 0.0)
     plan = scenarios.against_remote(upstream, remote.model)
     result = _run(LoadPlan(plan.scenarios[1:], 0.0), paths, SideOptions(store, remote))
