@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -27,7 +28,7 @@ from PIL import Image
 from service.images import decoding
 
 photo = io.BytesIO()
-Image.fromarray(np.zeros((8000, 8000, 3), np.uint8)).save(photo, sys.argv[1], **eval(sys.argv[3]))
+Image.fromarray(np.zeros((5000, 5000, 3), np.uint8)).save(photo, sys.argv[1], **eval(sys.argv[3]))
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + int(sys.argv[2]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -137,10 +138,12 @@ print(decode(sys.argv[2]), peak() - before)
 """
 
 
+@cache
 def png_of_16_bits_with_alpha(side: int) -> bytes:
     return cv2.imencode(".png", np.zeros((side, side, 4), np.uint16))[1].tobytes()
 
 
+@cache
 def animated_webp(side: int) -> bytes:
     frames = [Image.new("RGBA", (side, side), (level, 0, 0, 128)) for level in (0, 255)]
     file = io.BytesIO()
@@ -160,15 +163,18 @@ def deflated_tiff(width: int, height: int, bits: int, *further: int) -> bytes:
     return tiffs.file("<", entries, content)
 
 
+@cache
 def tiff_of_six_samples(side: int) -> bytes:
     return deflated_tiff(side, side, 16, 2, 0, 0)
 
 
+@cache
 def tiff_of_one_wide_row(side: int) -> bytes:
     """15 bits, which numpy unpacks."""
     return deflated_tiff(side * side, 1, 15, 2)
 
 
+@cache
 def progressive_cmyk_jpeg(side: int) -> bytes:
     file = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (side // 8, side // 8, 4), np.uint8)
@@ -177,6 +183,7 @@ def progressive_cmyk_jpeg(side: int) -> bytes:
     return file.getvalue()
 
 
+@cache
 def heif_with_alpha(side: int) -> bytes:
     """10 bits in four planes of full size."""
     samples = np.full((side, side, 4), 12_345, np.uint16)
@@ -185,6 +192,7 @@ def heif_with_alpha(side: int) -> bytes:
     return file.getvalue()
 
 
+@cache
 def avif_with_alpha(side: int) -> bytes:
     file = io.BytesIO()
     Image.new("RGBA", (side, side), (9, 99, 199, 200)).save(file, "AVIF", subsampling="4:4:4", speed=10)

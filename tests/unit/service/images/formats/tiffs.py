@@ -4,6 +4,7 @@ import lzma
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ def packbits(data: bytes) -> bytes:
     return b"".join(bytes([len(run) - 1]) + run for run in runs)
 
 
+@cache
 def lzw(data: bytes) -> bytes:
     """Codes of nine bits alone: the table is cleared before it would need ten."""
     codes: list[int] = []
@@ -72,7 +74,7 @@ ENCODERS: Mapping[int, Callable[[bytes], bytes]] = {
     LZW: lzw,
     DEFLATE: zlib.compress,
     PACKBITS: packbits,
-    LZMA: lzma.compress,
+    LZMA: cache(lzma.compress),
 }
 
 
