@@ -4,6 +4,7 @@ The Taguchi file is in no registry. Dlib's descriptor network has the same topol
 changed; dlib loads this file too.
 """
 
+import itertools
 import os
 import subprocess
 import sys
@@ -31,9 +32,10 @@ PHOTOS = ("astronaut.png", "800px-Katherine_Maher.jpg")
 def store_of_six(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the file of model 6, added and converted by the commands of the README."""
     root = tmp_path_factory.mktemp("six")
-    (root / "weights").mkdir()
-    (root / "onnx").mkdir()
-    for path in [*(store / "weights").glob("*.dat"), *(store / "onnx").glob("mmod*")]:
+    for folder in ("weights", "onnx", "arrays"):
+        (root / folder).mkdir()
+    others = ("weights/*.dat", "onnx/mmod*", "arrays/*")
+    for path in itertools.chain.from_iterable(map(store.glob, others)):
         (root / path.relative_to(store)).symlink_to(path.resolve())
     data = WeightStore(store).path(DLIB_RESNET).read_bytes()
     file = root / f"{TAGUCHI_RESNET}.dat"
