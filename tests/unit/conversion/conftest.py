@@ -20,6 +20,7 @@ from tests.perturbed import perturbed
 
 CHIPS = 104
 """More than the hundred of the parity criterion."""
+FEW_CHIPS = 12
 PADDINGS = (0.25, 0.1, 0.4, 0.2, 0.3, 0.15, 0.35, 0.05, 0.45, 0.5)
 """Margins around a face, as fractions of its size, so that few faces give many chips."""
 PHOTO_SIDE = 600
@@ -46,25 +47,42 @@ def detector(detector_weights: Path) -> Network:
 
 
 @pytest.fixture(scope="session")
-def pictures(photos: dict[str, Path]) -> list[NDArray[np.uint8]]:
-    """Photos, RGB, at most PHOTO_SIDE pixels wide and high; with those of FACE_TEST_PHOTOS if set."""
-    files = sorted(photos.values())
-    if folder := os.environ.get("FACE_TEST_PHOTOS"):
-        files += photos_in(Path(folder) / "dev")
-    return [_picture(file) for file in files]
+def package_pictures(photos: dict[str, Path]) -> list[NDArray[np.uint8]]:
+    """Photos of packages, RGB, at most PHOTO_SIDE pixels wide and high."""
+    return [_picture(file) for file in sorted(photos.values())]
+
+
+@pytest.fixture(scope="session")
+def pictures(package_pictures: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """The same, and those of FACE_TEST_PHOTOS if set."""
+    folder = os.environ.get("FACE_TEST_PHOTOS")
+    return package_pictures + [_picture(file) for file in (photos_in(Path(folder) / "dev") if folder else [])]
 
 
 @pytest.fixture(scope="session")
 def real_chips(store: Path, pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Aligned chips of real faces by dlib: (CHIPS, 150, 150, 3), RGB."""
+    chips = _chips(store, pictures)
+    assert len(chips) >= CHIPS
+    return np.stack(chips[:CHIPS])
+
+
+@pytest.fixture(scope="session")
+def few_chips(store: Path, photos: dict[str, Path]) -> NDArray[np.uint8]:
+    """The same from two photos, in a second instead of ten: (FEW_CHIPS, 150, 150, 3), RGB."""
+    chips = _chips(store, [_picture(photos[name]) for name in ("obama2.jpg", "biden.jpg")])
+    assert len(chips) >= FEW_CHIPS
+    return np.stack(chips[:FEW_CHIPS])
+
+
+def _chips(store: Path, pictures: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Chips of every face in these pictures, with each of PADDINGS."""
     detector = dlib.get_frontal_face_detector()
     landmarks = dlib.shape_predictor(str(WeightStore(store).path(FIVE_POINTS)))
     faces = [(picture, landmarks(picture, box)) for picture in pictures for box in detector(picture)]
-    chips = [
+    return [
         dlib.get_face_chip(picture, face, 150, padding) for padding in PADDINGS for picture, face in faces
     ]
-    assert len(chips) >= CHIPS
-    return np.stack(chips[:CHIPS])
 
 
 @pytest.fixture

@@ -101,20 +101,24 @@ from conversion.__main__ import main
 main(["--store", *sys.argv[1:]])
 """
 _KILL = "lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)"
+_PATCHES = {
+    "while validating": f"import conversion.export as e; e.validate_graph = {_KILL}",
+    "while writing the graph": f"os.fsync = {_KILL}",
+    "before the manifest": f"from model_store import manifest; manifest.write = {_KILL}",
+}
 
 
 @pytest.mark.usefixtures("without_dlib")
 @pytest.mark.parametrize(
-    "patch",
+    ("moment", "earlier"),
     [
-        f"import conversion.export as e; e.validate_graph = {_KILL}",
-        f"os.fsync = {_KILL}",
-        f"from model_store import manifest; manifest.write = {_KILL}",
+        *((moment, False) for moment in _PATCHES),
+        *(pytest.param(moment, True, marks=pytest.mark.slow) for moment in [*_PATCHES][:-1]),
+        ([*_PATCHES][-1], True),
     ],
-    ids=["while validating", "while writing the graph", "before the manifest"],
 )
-@pytest.mark.parametrize("earlier", [False, True], ids=["first time", "over an earlier graph"])
-def test_killed_conversion_leaves_no_usable_graph(own_store: Path, patch: str, earlier: bool) -> None:
+def test_killed_conversion_leaves_no_usable_graph(own_store: Path, moment: str, earlier: bool) -> None:
+    """`earlier`: over a graph of an earlier converter."""
     if earlier:
         assert main(["--store", str(own_store), CNN_DETECTOR]) == 0
         path = manifest.manifest_path(own_store, CNN_DETECTOR)
@@ -122,7 +126,7 @@ def test_killed_conversion_leaves_no_usable_graph(own_store: Path, patch: str, e
             path.read_text().replace(f'"converter": {manifest.CONVERTER_VERSION}', '"converter": 0')
         )
     killed = subprocess.run(
-        [sys.executable, "-c", _KILLED.format(patch=patch), own_store, CNN_DETECTOR],
+        [sys.executable, "-c", _KILLED.format(patch=_PATCHES[moment]), own_store, CNN_DETECTOR],
         cwd=ROOT,
         capture_output=True,
     )

@@ -1,7 +1,8 @@
 """Export of landmark predictors: written arrays are usable, and wrong ones are not written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,26 @@ from model_store.store import WeightStore
 from service.recognition.faces.landmarks import Predictor
 from service.recognition.geometry import Rectangle
 
+_read = cache(read_predictor)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """Reads each weight file once for all tests, which takes a second for five points and several for 68."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landmarks, "read_predictor", _read)
+        yield
+
 
 @pytest.fixture(scope="module")
 def weights(store: Path) -> Path:
     return WeightStore(store).path(FIVE_POINTS)
 
 
-def test_validates_on_photos_too(tmp_path: Path, weights: Path, pictures: list[NDArray[np.uint8]]) -> None:
-    written = landmarks.export(tmp_path, FIVE_POINTS, weights, pictures[:2])
+def test_validates_on_photos_too(
+    tmp_path: Path, weights: Path, package_pictures: list[NDArray[np.uint8]]
+) -> None:
+    written = landmarks.export(tmp_path, FIVE_POINTS, weights, package_pictures[:2])
     assert manifest.load(tmp_path, FIVE_POINTS, written.source_sha256) == written
     assert (written.validation.inputs, written.validation.photos) == (len(scenes()) + 2, 2)
     assert written.validation.largest_difference == {"points": 0.0}
@@ -36,7 +49,7 @@ def test_validates_on_photos_too(tmp_path: Path, weights: Path, pictures: list[N
 
 
 @pytest.mark.usefixtures("without_dlib")
-@pytest.mark.parametrize("name", [FIVE_POINTS, SIXTY_EIGHT_POINTS])
+@pytest.mark.parametrize("name", [FIVE_POINTS, pytest.param(SIXTY_EIGHT_POINTS, marks=pytest.mark.slow)])
 def test_without_dlib_validates_against_recorded_values(name: str, tmp_path: Path, store: Path) -> None:
     written = landmarks.export(tmp_path, name, WeightStore(store).path(name))
     assert written.validation.reference == "recorded values of dlib 20.0.1"
@@ -69,7 +82,7 @@ def test_fault_writes_no_file(fault: Callable[[Predictor], Predictor], tmp_path:
 def test_without_dlib_photos_and_other_weights_have_no_reference(tmp_path: Path, weights: Path) -> None:
     with pytest.raises(NoReferenceError, match="photos can be compared with dlib only"):
         landmarks.export(tmp_path, FIVE_POINTS, weights, scenes()[:1])
-    predictor = read_predictor(weights.read_bytes(), 5)
+    predictor = _read(weights.read_bytes(), 5)
     with pytest.raises(NoReferenceError, match="no values are recorded for these weights"):
         landmarks.validate_landmarks(FIVE_POINTS, predictor, weights, landmarks.WeightFile("0" * 64))
 

@@ -44,9 +44,9 @@ def test_facts_are_those_of_the_file(detector: Network) -> None:
 
 @pytest.mark.slow
 def test_faces_and_score_maps_of_photos(
-    detector: Network, detector_weights: Path, pictures: list[NDArray[np.uint8]]
+    detector: Network, detector_weights: Path, package_pictures: list[NDArray[np.uint8]]
 ) -> None:
-    small = [np.ascontiguousarray(picture[::3, ::3]) for picture in pictures[:12]] + scenes()
+    small = [np.ascontiguousarray(picture[::3, ::3]) for picture in package_pictures[:12]] + scenes()
     expected = detections_of_dlib(detector_weights, detector, small)
     computed = detections_of_graph(_session(detector), detector, small)
     assert len(expected["faces"]) > 5
