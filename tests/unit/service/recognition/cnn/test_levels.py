@@ -97,7 +97,7 @@ def _made(
 
 
 @pytest.mark.not_quick
-@pytest.mark.parametrize(("rows", "columns"), SIZES)
+@pytest.mark.parametrize(("rows", "columns"), [*SIZES[:-1], pytest.param(*SIZES[-1], marks=pytest.mark.slow)])
 def test_a_tile_equals_dlibs_to_the_bit(rows: int, columns: int, pyramids: Pyramids) -> None:
     image, layout = _photo(rows, columns), _layout(rows, columns)
     np.testing.assert_array_equal(_made(image, layout, pyramids, 0, layout.rows), _tile(image, layout))

@@ -42,7 +42,7 @@ print(before, forms(), faces)
 """
 
 
-@pytest.mark.parametrize("model", [1, 2, 3, 4])
+@pytest.mark.parametrize("model", [*(pytest.param(model, marks=pytest.mark.slow) for model in (1, 2)), 3, 4])
 def test_no_photo_compiles_a_loop(model: int, store: Path, photos: dict[str, Path]) -> None:
     given = [str(photos[name]) for name in ("astronaut.png", "chelsea.png")]
     done = subprocess.run(
