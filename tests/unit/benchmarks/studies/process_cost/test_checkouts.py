@@ -63,6 +63,7 @@ def test_a_trial_yields_figures_and_answers(running: RunningCheckout, uploads: U
     assert b'"faces-count":1' in body.replace(b" ", b"")
 
 
+@pytest.mark.slow
 def test_times_small_requests_under_load(running: RunningCheckout, uploads: Uploads) -> None:
     found = measures.probed(running, uploads)
     assert [name.partition(" ")[0] for name in found] == ["/health", "/open"]
