@@ -140,6 +140,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_finished_rounds_and_prints_nothing(store: Path, photos: dict[str, Path]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", _INTERRUPTED, str(store.resolve()), str(photos["astronaut.png"])],

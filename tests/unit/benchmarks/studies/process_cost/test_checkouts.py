@@ -70,6 +70,7 @@ def test_times_small_requests_under_load(running: RunningCheckout, uploads: Uplo
     assert min(found.values()) > 0
 
 
+@pytest.mark.slow
 def test_memory_of_a_fresh_service(running: RunningCheckout, uploads: Uploads) -> None:
     small = copy.copy(uploads)
     small.mixed = uploads.of(WORKLOAD)
