@@ -69,6 +69,7 @@ def test_second_run_converts_nothing(own_store: Path) -> None:
     assert written == (graph.stat().st_mtime_ns, graph.stat().st_ino)
 
 
+@pytest.mark.slow
 def test_validates_on_photos_of_a_folder_too(
     own_store: Path, photos: dict[str, Path], tmp_path: Path
 ) -> None:

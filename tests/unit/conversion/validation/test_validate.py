@@ -84,10 +84,11 @@ def _built(name: str, fault: Fault) -> Callable[[Network], bytes]:
     ("name", "fault"),
     [
         (DLIB_RESNET, _wrong_mean),  # the mean is not part of the detector graph
+        (DLIB_RESNET, _bgr),
+        *((CNN_DETECTOR, fault) for fault in (_bgr, _affine_dropped, _beta_dropped, _mirrored_kernel)),
         *(
-            (name, fault)
-            for name in (CNN_DETECTOR, DLIB_RESNET)
-            for fault in (_bgr, _affine_dropped, _beta_dropped, _mirrored_kernel)
+            pytest.param(DLIB_RESNET, fault, marks=pytest.mark.slow)
+            for fault in (_affine_dropped, _beta_dropped, _mirrored_kernel)
         ),
     ],
 )
