@@ -1,32 +1,90 @@
-"""requirements/environment.py and bare.py, run as by the Makefile, on locks without packages for speed."""
+"""requirements/environment.py and bare.py, run as by the Makefile, on locks of nothing or of one small package."""
 
+import ast
+import errno
+import hashlib
+import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
+import tomllib
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.paths import ROOT
 
+SCRIPT = ROOT / "requirements" / "environment.py"
+PYTHON = (sys.executable,)
+FAKED = "import {imports}, runpy, sys; {fake}; sys.argv[0:1] = []; runpy.run_path(sys.argv[0], run_name='__main__')"
+"""Python's code that runs a script after the statement `fake`."""
+WITHOUT_PRIVILEGES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+"""The words before a command for which the permissions of files hold for root, too."""
+
 
 @pytest.fixture
-def script(tmp_path: Path) -> Path:
-    shutil.copy(ROOT / "requirements" / "environment.py", tmp_path)
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    shutil.copy(SCRIPT, tmp_path)
     for name in ("one", "two"):
         (tmp_path / f"{name}.txt").write_text("# nothing\n")
     return tmp_path / "environment.py"
 
 
-def _run(script: Path, *locks: str) -> str:
+@pytest.fixture
+def registry(script: Path) -> Path:
+    """A folder with the wheel of the package `small`, for which there is a lock."""
+    folder = script.parent / "registry"
+    folder.mkdir()
+    wheel = folder / "small-1.0-py3-none-any.whl"
+    metadata = {
+        "METADATA": "Metadata-Version: 2.1\nName: small\nVersion: 1.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files = {"small.py": "", **{f"small-1.0.dist-info/{name}": text for name, text in metadata.items()}}
+    record = "".join(f"{name},,\n" for name in (*files, "small-1.0.dist-info/RECORD"))
+    with zipfile.ZipFile(wheel, "w") as file:
+        for name, text in {**files, "small-1.0.dist-info/RECORD": record}.items():
+            file.writestr(name, text)
+    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (script.parent / "small.txt").write_text(f"small==1.0 \\\n    --hash=sha256:{sha256}\n")
+    return folder
+
+
+def _run(script: Path, *locks: str, **variables: str) -> str:
     command = [sys.executable, str(script), str(script.parent / "venv"), *locks]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **variables}, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def _failure(script: Path, *locks: str, before: Sequence[str] = PYTHON, folder: Path | None = None) -> str:
+    """The one line of a run that fails; `before`: the words before the script."""
+    command = [*before, str(script), str(folder or script.parent / "venv"), *locks]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def _faked(fake: str, imports: str = "os") -> tuple[str, ...]:
+    return (sys.executable, "-c", FAKED.format(fake=fake, imports=imports))
+
+
+def _packages(script: Path) -> Path:
+    return next((script.parent / "venv").glob("lib/python*/site-packages"))
 
 
 @pytest.mark.not_quick
 def test_unchanged_locks_install_nothing(script: Path) -> None:
-    assert "making the environment" in _run(script, "one")
+    assert _run(script, "one") == f"making the environment {script.parent / 'venv'}\ninstalling one\n"
     assert _run(script, "one") == ""
     (script.parent / "one.txt").write_text("# something else\n")
     assert _run(script, "one") == "installing one\n"
@@ -44,7 +102,7 @@ def test_another_accelerator_rebuilds_the_environment(script: Path) -> None:
     for name in ("cpu", "cuda"):
         (script.parent / f"{name}.txt").write_text("# nothing\n")
     _run(script, "cpu", "one")
-    assert "making the environment" in _run(script, "cuda")
+    assert "again: another accelerator's wheel would overwrite files" in _run(script, "cuda")
     assert _run(script, "one") == "installing cuda, one\n"
     assert _run(script, "cuda") == ""
 
@@ -53,7 +111,7 @@ def test_another_accelerator_rebuilds_the_environment(script: Path) -> None:
 def test_bare_removes_all_packages_outside_of_the_locks(script: Path) -> None:
     shutil.copy(ROOT / "requirements" / "bare.py", script.parent)
     _run(script, "one")
-    packages = next((script.parent / "venv").glob("lib/python*/site-packages"))
+    packages = _packages(script)
     assert (packages / "pip").exists()
     for name in ("Wanted_Package", "unwanted"):
         metadata = packages / f"{name}-1.0.dist-info"
@@ -73,7 +131,7 @@ def test_an_interrupted_installation_rebuilds_the_environment(script: Path) -> N
     _run(script, "one")
     (script.parent / "venv" / "installed.json").unlink()
     (script.parent / "venv" / "bin" / "pip").write_text("cut off")
-    assert "making the environment" in _run(script, "one")
+    assert "again: its installation was not finished" in _run(script, "one")
     pip = script.parent / "venv" / "bin" / "pip"
     subprocess.run([pip, "--version"], check=True, stdout=subprocess.DEVNULL)
 
@@ -85,3 +143,145 @@ def test_two_processes_at_once_install_once(script: Path) -> None:
     printed = [process.communicate()[0].decode() for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sorted("making the environment" in text for text in printed) == [False, True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by_file", [False, True])
+def test_options_of_pip_apply_for_the_registry_alone(script: Path, registry: Path, by_file: bool) -> None:
+    elsewhere = str(script.parent / "elsewhere")
+    redirections = {
+        **dict.fromkeys(("target", "root", "prefix"), elsewhere),
+        **dict.fromkeys(("dry-run", "quiet", "no-deps"), "1"),
+        "python": "/nonexistent",
+    }
+    options = {**redirections, "no-index": "1", "find-links": str(registry)}
+    if by_file:
+        file = script.parent / "pip.conf"
+        file.write_text("\n".join(["[global]", *(f"{name} = {value}" for name, value in options.items())]))
+        variables = {"PIP_CONFIG_FILE": str(file)}
+    else:
+        variables = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in options.items()}
+    _run(script, "small", **variables)
+    assert (_packages(script) / "small.py").exists()
+    assert not Path(elsewhere).exists()
+
+
+@pytest.mark.slow
+def test_packages_of_another_installation_do_not_count(script: Path, registry: Path) -> None:
+    other = script.parent / "other"
+    with zipfile.ZipFile(next(registry.iterdir())) as wheel:
+        wheel.extractall(other)
+    _run(script, "small", PYTHONPATH=str(other), PIP_FIND_LINKS=str(registry), PIP_NO_INDEX="1")
+    assert (_packages(script) / "small.py").exists()
+
+
+@pytest.mark.slow
+def test_a_removed_package_rebuilds_the_environment(script: Path, registry: Path) -> None:
+    variables = {"PIP_FIND_LINKS": str(registry), "PIP_NO_INDEX": "1"}
+    _run(script, "small", **variables)
+    (_packages(script) / "small.py").unlink()
+    assert "again: it lacks small.py\n" in _run(script, "small", **variables)
+    assert (_packages(script) / "small.py").exists()
+    assert _run(script, "small") == ""
+
+
+@pytest.mark.slow
+def test_a_replaced_python_rebuilds_the_environment(script: Path) -> None:
+    _run(script, "one")
+    python = script.parent / "venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nonexistent/python3")
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert f"again: its Python {version} does not start\n" in _run(script, "one")
+    python.unlink()
+    python.write_text("#!/bin/sh\necho 3.99\n")
+    python.chmod(0o755)
+    assert f"again: its Python {version} was replaced by 3.99\n" in _run(script, "one")
+    stamp = script.parent / "venv" / "installed.json"
+    stamp.write_text(json.dumps({**json.loads(stamp.read_text()), "python": "3.10"}))
+    assert f"again: it has Python 3.10, and {sys.executable} is {version}\n" in _run(script, "one")
+
+
+@pytest.mark.slow
+def test_a_complete_environment_needs_no_writable_tree(script: Path) -> None:
+    _run(script, "one")
+    (script.parent / "venv.lock").unlink()
+    script.parent.chmod(0o500)
+    command = [*WITHOUT_PRIVILEGES, sys.executable, str(script), str(script.parent / "venv"), "one"]
+    assert subprocess.run(command, check=True, capture_output=True).stdout == b""
+    script.parent.chmod(0o700)
+
+
+@pytest.mark.slow
+def test_a_failed_installation_is_one_line_and_leaves_no_stamp(script: Path, registry: Path) -> None:
+    folder = script.parent / "venv"
+    refused = ("env", "PIP_INDEX_URL=http://127.0.0.1:1/", "PIP_RETRIES=1", *PYTHON)
+    line = _failure(script, "small", before=refused)
+    assert line.startswith(f"The packages are not installed in {folder}: no connection to the registry: ")
+    assert "PIP_PROXY=" in line
+    (script.parent / "small.txt").write_text(f"small==1.0 --hash=sha256:{'0' * 64}\n")
+    tampered = ("env", f"PIP_FIND_LINKS={registry}", "PIP_NO_INDEX=1", *PYTHON)
+    assert ": THESE PACKAGES DO NOT MATCH THE HASHES" in _failure(script, "small", before=tampered)
+    assert not (folder / "installed.json").exists()
+
+
+@pytest.mark.not_quick
+def test_a_full_disk_is_one_line(script: Path) -> None:
+    full = script.parent / "full"
+    full.mkdir()
+    mounted = 'mount -t tmpfs -o size=1m tmpfs "$1" && shift && exec "$@"'
+    before = ("unshare", "--mount", "--map-root-user", "sh", "-c", mounted, "sh", str(full), *PYTHON)
+    trial = subprocess.run([*before, "-c", ""], capture_output=True, text=True, check=False)
+    if trial.returncode:
+        pytest.skip(f"nothing can be mounted here: {trial.stderr.strip()}")
+    line = _failure(script, "one", before=before, folder=full / "venv")
+    assert "No space left on device" in line
+    assert "free some space there and in TMPDIR" in line
+
+
+def test_supported_pythons_are_those_of_the_project() -> None:
+    constants = runpy.run_path(str(SCRIPT))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (oldest, newest) = constants["OLDEST"], constants["NEWEST"]
+    assert project["requires-python"] == f">={oldest[0]}.{oldest[1]},<{newest[0]}.{newest[1] + 1}"
+
+
+@pytest.mark.parametrize("version", [(3, 6), (3, 10), (3, 15)])
+def test_another_python_is_one_line(script: Path, version: tuple[int, int]) -> None:
+    ast.parse(script.read_text(encoding="utf-8"), feature_version=min(version, (3, 11)))
+    line = _failure(script, "one", before=_faked(f"sys.version_info = ({version[0]}, {version[1]}, 0)"))
+    assert f" is Python {version[0]}.{version[1]}; required is 3.11 to 3.14." in line
+    assert "PYTHON=python3.12 make serve" in line
+
+
+def test_a_python_without_ensurepip_is_one_line(script: Path) -> None:
+    line = _failure(script, "one", before=_faked("sys.modules['ensurepip'] = None"))
+    assert line.endswith(f": apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv\n")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_one_line(script: Path, number: int) -> None:
+    fake = f"fcntl.flock = lambda *_: exec('raise OSError({number}, os.strerror({number}))')"
+    line = _failure(script, "one", before=_faked(fake, "fcntl, os"))
+    assert "this file system has no file locks; name a folder elsewhere, as in: VENV=" in line
+
+
+def test_a_tree_that_cannot_be_written_is_one_line(script: Path) -> None:
+    script.parent.chmod(0o500)
+    line = _failure(script, "one", before=(*WITHOUT_PRIVILEGES, *PYTHON))
+    script.parent.chmod(0o700)
+    assert f"{script.parent / 'venv.lock'}: Permission denied: give the folder to this account" in line
+
+
+def test_a_folder_with_other_files_is_not_cleared(script: Path) -> None:
+    kept = script.parent / "venv" / "letter.txt"
+    kept.parent.mkdir()
+    kept.touch()
+    assert "venv holds other files than an environment: remove it, or" in _failure(script, "one")
+    assert kept.exists()
+
+
+def test_a_path_with_a_colon_is_one_line(script: Path) -> None:
+    folder = script.parent / "a:b"
+    shutil.copytree(script.parent, folder)
+    assert "cannot hold a colon" in _failure(folder / script.name, "one")
