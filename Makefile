@@ -18,10 +18,12 @@ SECONDS ?= 300
 FACE_WEIGHTS ?=
 CACHE := .cache
 
-BIN := $(VENV)/bin
+BIN := "$(VENV)/bin"
 # pip-audit and the writer of SBOMs, apart from the service's packages.
 AUDIT := $(CACHE)/audit
 export FACE_STORE := $(STORE)
+# Packages of another installation, which would hide those of the environment.
+unexport PYTHONPATH PYTHONHOME
 
 .PHONY: serve quick test test-slow fuzz bench parity check format lock convert convert-all clean image rehearse-images emulated
 .PHONY: environment test-environment bench-environment audit sbom audit-environment
@@ -29,19 +31,24 @@ export FACE_STORE := $(STORE)
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
 serve: environment
 	@$(BIN)/python -m service preflight # report a fault of settings, port, key or provider before any download
-	@$(MAKE) --no-print-directory convert
+	$(CONVERT)
 	@$(BIN)/python -m service key
 	@exec $(BIN)/python -m service serve
 
-## Download the weights of FACE_MODEL, convert its networks and validate them against dlib. Seconds if up to date.
-convert: environment $(CACHE)/photos/.complete
-	@$(BIN)/python -m model_store fetch --model $(MODEL) $(FROM)
-	@$(BIN)/python -m conversion --model $(MODEL) $(ON_DEVICE) --photos $(CACHE)/photos
+## Download the weights of FACE_MODEL, convert its networks and validate them against dlib. Seconds if up to date, and
+## then without a network.
+convert: environment
+	$(CONVERT)
+
+define CONVERT
+@$(BIN)/python -m model_store fetch --model $(MODEL) $(FROM)
+@$(BIN)/python -m conversion --model $(MODEL) $(ON_DEVICE) --package-photos $(CACHE)/photos
+endef
 
 ## The same for every model whose weights can be downloaded.
-convert-all: environment $(CACHE)/photos/.complete
+convert-all: environment
 	@$(BIN)/python -m model_store fetch $(FROM)
-	@$(BIN)/python -m conversion --photos $(CACHE)/photos
+	@$(BIN)/python -m conversion --package-photos $(CACHE)/photos
 
 ON_DEVICE = $(if $(filter cuda,$(ACCELERATOR)),--device)
 FROM = $(if $(FACE_WEIGHTS),--from "$(FACE_WEIGHTS)")
@@ -50,7 +57,7 @@ FROM = $(if $(FACE_WEIGHTS),--from "$(FACE_WEIGHTS)")
 ## loop of every model, so that its machine code is in the package, also for a read-only tree.
 ## In a checkout, the next make rebuilds the environment.
 image: convert
-	@$(PYTHON) requirements/bare.py $(VENV) $(ACCELERATOR) dlib
+	@$(PYTHON) requirements/bare.py "$(VENV)" $(ACCELERATOR) dlib
 	@$(BIN)/python -m compileall -q service model_store
 	FACE_MODEL=3 $(BIN)/python -m service check
 	FACE_MODEL=4 $(BIN)/python -m service check
@@ -76,7 +83,7 @@ fuzz: test-environment
 ## Build both images without Docker, from their own lines in a Debian, and send them photos. Needs root, debootstrap and
 ## a Debian mirror; skipped with the reason if one is missing. Takes minutes, and for CUDA some gigabytes.
 ## ARGS="-k cpu" for one.
-rehearse-images: test-environment $(CACHE)/photos/.complete
+rehearse-images: test-environment
 	$(BIN)/python -m pytest -m images $(ARGS)
 
 ## Models 1 to 4 on emulated processors: AVX2, no AVX, arm64. Needs qemu-user-static; for arm64 root and debootstrap.
@@ -118,21 +125,17 @@ sbom: audit-environment
 	$(AUDIT)/bin/python -m requirements.sbom sbom/cuda.cdx.json cuda dlib
 
 clean:
-	rm -rf $(VENV) $(VENV).lock $(CACHE)
+	rm -rf "$(VENV)" "$(VENV).lock" $(CACHE)
 
 environment:
-	@$(PYTHON) requirements/environment.py $(VENV) $(ACCELERATOR) dlib convert
+	@$(PYTHON) requirements/environment.py "$(VENV)" $(ACCELERATOR) dlib convert
 
 bench-environment: environment
-	@$(PYTHON) requirements/environment.py $(VENV) bench
+	@$(PYTHON) requirements/environment.py "$(VENV)" bench
 
 test-environment: environment
-	@$(PYTHON) requirements/environment.py $(VENV) test images
+	@$(PYTHON) requirements/environment.py "$(VENV)" test images
 
 audit-environment:
 	@mkdir -p $(CACHE)
 	@$(PYTHON) requirements/environment.py $(AUDIT) audit
-
-$(CACHE)/photos/.complete: requirements/photos.txt conversion/validation/package_photos.py | environment
-	$(BIN)/python -m conversion.validation.package_photos $(CACHE)/photos
-	@touch $@

@@ -1,7 +1,6 @@
 """Benchmark run: parity, throughput and roofline, then verdicts, `result.json` and `report.html`."""
 
 import signal
-import subprocess
 import sys
 import time
 import traceback
@@ -30,7 +29,7 @@ from benchmarks.throughput.sides import Remote, SideOptions
 from benchmarks.throughput.workers import WorkerFailed
 from conversion.validation import package_photos
 from model_store.atomic import atomic_file
-from model_store.errors import StoreError
+from model_store.errors import SourceError, StoreError
 from model_store.manifest import GraphError
 from service.recognition.contract import EngineError
 from service.recognition.factory import RecognizerError
@@ -84,7 +83,7 @@ def _run(options: Options) -> int:
         remote = _remote(options)
         for folder in (options.out, *([options.record.parent] if options.record else [])):
             folder.mkdir(parents=True, exist_ok=True)
-    except (corpus.CorpusError, ValueError, subprocess.CalledProcessError, Unanswered, OSError) as error:
+    except (corpus.CorpusError, ValueError, SourceError, Unanswered, OSError) as error:
         print(error, file=sys.stderr)
         return NOTHING_DONE
     result = Result(made=datetime.now(UTC).isoformat(timespec="seconds"), plan=options.plan)

