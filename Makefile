@@ -54,13 +54,15 @@ ON_DEVICE = $(if $(filter cuda,$(ACCELERATOR)),--device)
 FROM = $(if $(FACE_WEIGHTS),--from "$(FACE_WEIGHTS)")
 
 ## For the Dockerfiles: the service, converted, and without packages that only the build needs. The checks run every
-## loop of every model, so that its machine code is in the package, also for a read-only tree.
+## loop of every model, so that its machine code is in the package, also for a read-only tree. The image's user has to
+## read the files, whatever the umask of the checkout.
 ## In a checkout, the next make rebuilds the environment.
 image: convert
 	@$(PYTHON) requirements/bare.py "$(VENV)" $(ACCELERATOR) dlib
 	@$(BIN)/python -m compileall -q service model_store
 	FACE_MODEL=3 $(BIN)/python -m service check
 	FACE_MODEL=4 $(BIN)/python -m service check
+	@chmod -R a+rX "$(VENV)" "$(STORE)" pyproject.toml service model_store
 
 ## Unit tests for each save: about a minute on two cores, without weights or photos, and without a network after
 ## `make test-environment`.

@@ -88,6 +88,7 @@ def _carry_out(stage: Stage, root: Path, checkout: Path, built: Path) -> Image:
 
 
 def _copy(words: list[str], directory: Path, checkout: Path, built: Path) -> None:
+    """Files of the checkout get the modes of a checkout made with umask 077."""
     *flags, source, target = words
     if flags:
         assert flags == ["--from=build"]
@@ -96,9 +97,11 @@ def _copy(words: list[str], directory: Path, checkout: Path, built: Path) -> Non
         assert source in kept_by_dockerignore(checkout)
         origin, ignored = checkout / source, shutil.ignore_patterns("__pycache__")
     if origin.is_dir():
-        shutil.copytree(origin, directory / target, symlinks=True, ignore=ignored)
+        copied: str | Path = shutil.copytree(origin, directory / target, symlinks=True, ignore=ignored)
     else:
-        shutil.copy2(origin, directory / target)
+        copied = shutil.copy2(origin, directory / target)
+    if not flags:
+        subprocess.run(["chmod", "--recursive", "go=", copied], check=True)
 
 
 def _run(text: str, image: Image) -> None:

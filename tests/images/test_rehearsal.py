@@ -92,7 +92,8 @@ def test_the_image_has_no_key_no_build_tool_and_no_file_for_root_alone(image: Im
     assert packages >= {"onnxruntime", "numba", "starlette"}
     assert not packages & {"pip", "onnx", "setuptools", "tqdm"}
     assert list(app.glob("service/recognition/__pycache__/*.code"))
-    hidden = ["find", str(app), "-not", "-type", "l", "-not", "-perm", "-o=r"]
+    hidden = ["find", str(app), "(", "-type", "d", "-not", "-perm", "-o=rx", "-or"]
+    hidden += ["-type", "f", "-not", "-perm", "-o=r", ")"]
     assert subprocess.run(hidden, check=True, capture_output=True).stdout == b""
 
 
