@@ -33,10 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         ]
     except StoreError as error:
         return _failed(str(error))
-    for name in names:
-        if name not in stale:
-            print(f"{name}: up to date")
     if not stale:
+        print(f"converted files up to date in {store.root}: {len(names)}")
         return 0
 
     try:

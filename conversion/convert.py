@@ -34,14 +34,14 @@ def convert(store: WeightStore, weights: Mapping[str, Path], photos: Path | None
             conversion_lock(store.root),
             tqdm(total=len(weights) * len(STEPS), disable=None, leave=False) as bar,
         ):
+            tqdm.write(
+                f"files to convert and compare with dlib: {len(weights)} ({len(pictures)} additional photos)"
+            )
             for name, file in weights.items():
                 # Another process may have converted the file while this process waited for the lock.
                 if force or not manifest.is_current(
                     store.root, name, store.sha256(weights_of(name)), bool(pictures)
                 ):
-                    tqdm.write(
-                        f"{name}: converting, and comparing with dlib ({len(pictures)} additional photos)"
-                    )
                     tqdm.write(f"{name}: {_convert_one(store.root, name, file, pictures, bar)}")
                 else:
                     tqdm.write(f"{name}: up to date")
@@ -66,7 +66,7 @@ def _convert_one(store: Path, name: str, file: Path, pictures: list[Picture], ba
         raise ConversionError(f"{name} was not converted: {error}") from error
     differences = validation.largest_difference.items()
     figures = ", ".join(f"{values} {largest:.1e}" for values, largest in differences)
-    return f"converted; largest difference from {validation.reference} on {validation.inputs} pictures: {figures}"
+    return f"largest difference from {validation.reference} on {validation.inputs} pictures: {figures}"
 
 
 def record_reference_values(weights: Mapping[str, Path]) -> None:

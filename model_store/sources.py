@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,7 +77,7 @@ class Upstream:
     def read(self, weight: Weight) -> Iterator[bytes]:
         url = self.catalog.url(weight)
         log.info("downloading %s", url)
-        with _reasons(url), urllib.request.urlopen(url, timeout=NETWORK_TIMEOUT_S) as response:
+        with _reasons(), urllib.request.urlopen(url, timeout=NETWORK_TIMEOUT_S) as response:
             yield from _decompressed(response)
 
 
@@ -179,12 +180,14 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def _reasons(subject: str) -> Iterator[None]:
+def _reasons(subject: str = "") -> Iterator[None]:
     """Turn errors of reading into a SourceError. EOFError: a truncated .bz2; KeyError: no such member of the sdist."""
     try:
         yield
     except (OSError, EOFError, KeyError, tarfile.TarError, http.client.HTTPException) as error:
-        raise SourceError(f"{subject}: {error or type(error).__name__}") from error
+        # As text: a variable that holds the error would keep its connection open.
+        reason = str(error.reason if type(error) is urllib.error.URLError else error)
+        raise SourceError(f"{subject}{subject and ': '}{reason or type(error).__name__}") from error
 
 
 def _pip_error(stderr: str, folder: Path) -> SourceError:

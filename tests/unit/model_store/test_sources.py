@@ -145,7 +145,7 @@ def test_fetch_error_has_the_reason_of_each_source(tmp_path: Path, server: Serve
 
     reason = caught.value.failures[FIVE_POINTS]
     assert f"folder {tmp_path}: has neither {FIVE_POINTS}.dat nor {FIVE_POINTS}.dat.bz2" in reason
-    assert f"dlib-models: {server.url}/{FIVE_POINTS}.dat.bz2: HTTP Error 404" in reason
+    assert "dlib-models: HTTP Error 404" in reason
     assert f"python -m model_store add {FIVE_POINTS}.dat.bz2" in reason
 
 
@@ -191,7 +191,7 @@ def test_broken_connection_leaves_no_file(tmp_path: Path, server: Server, five_p
     server.responses[f"/{FIVE_POINTS}.dat.bz2"] = lambda handler: send(handler, half, len(five_points_bz2))
     store = WeightStore(tmp_path, server.catalog())
 
-    with pytest.raises(FetchError, match=rf"dlib-models: {server.url}"):
+    with pytest.raises(FetchError, match=r"dlib-models: .*ended before"):
         store.fetch([FIVE_POINTS])
 
     assert [path.name for path in store.folder.iterdir()] == [".lock"]
