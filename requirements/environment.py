@@ -51,8 +51,15 @@ REPAIRS = {
     errno.EROFS: NOT_WRITABLE,
 }
 CONNECTION = (
-    "connect this machine, or set pip's proxy or mirror, as in: PIP_PROXY=http://proxy:3128 make serve"
+    "no connection to the registry; set pip's proxy or mirror, as in: PIP_PROXY=http://proxy:3128 make serve"
 )
+REGISTRY_REPAIRS = {
+    "WARNING: Retrying": CONNECTION,
+    "WARNING: Could not fetch URL": CONNECTION,
+    "No matching distribution": "a mirror has to hold all packages; their platforms are amd64 and arm64 with glibc",
+    "DO NOT MATCH THE HASHES": "the registry's file is not the lock's: empty pip's cache, or change the mirror",
+}
+"""Text in pip's output to the repair; the first one applies."""
 
 REGISTRY = {
     *("index-url", "extra-index-url", "find-links", "no-index", "keyring-provider"),
@@ -140,7 +147,9 @@ def _make(folder: Path) -> None:
     try:
         venv.create(folder, clear=True, with_pip=True)
     except subprocess.CalledProcessError as error:
-        raise Failure(_reason("pip cannot be installed", (error.output or b"").decode())) from error
+        raise Failure(
+            _reason("pip cannot be installed", (error.output or b"").decode(errors="replace"))
+        ) from error
 
 
 def _install(folder: Path, names: list[str]) -> None:
@@ -181,18 +190,18 @@ def _pip(folder: Path, configuration: dict[str, str], *arguments: str) -> "subpr
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
 
 
 def _reason(what: str, output: str) -> str:
     """One line: what failed, the cause in pip's output, and the repair."""
-    numbers = [int(number) for number in re.findall(r"\[Errno (\d+)\]", output)]
-    repair = next((REPAIRS[number] for number in numbers if number in REPAIRS), "")
     errors = re.findall(r"^ERROR: (.*)", output, re.MULTILINE) or output.splitlines()[-1:]
-    if "WARNING: Retrying" in output:
-        errors, repair = ["no connection to the registry"], repair or CONNECTION
-    return ": ".join(filter(None, [what, " ".join(errors).strip()[:400], repair]))
+    numbers = map(int, re.findall(r"^ERROR: .*\[Errno (\d+)\]", output, re.MULTILINE))
+    repairs = [REPAIRS[number] for number in numbers if number in REPAIRS]
+    repairs += [repair for text, repair in REGISTRY_REPAIRS.items() if text in output]
+    return ": ".join([what, " ".join(errors).strip()[:400], *repairs[:1]])
 
 
 def _content(folder: Path) -> set[str]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -217,8 +218,8 @@ def test_a_failed_installation_is_one_line_and_leaves_no_stamp(script: Path, reg
     folder = script.parent / "venv"
     refused = ("env", "PIP_INDEX_URL=http://127.0.0.1:1/", "PIP_RETRIES=1", *PYTHON)
     line = _failure(script, "small", before=refused)
-    assert line.startswith(f"The packages are not installed in {folder}: no connection to the registry: ")
-    assert "PIP_PROXY=" in line
+    assert line.startswith(f"The packages are not installed in {folder}: ")
+    assert ": no connection to the registry; set pip's proxy or mirror, as in: PIP_PROXY=" in line
     (script.parent / "small.txt").write_text(f"small==1.0 --hash=sha256:{'0' * 64}\n")
     tampered = ("env", f"PIP_FIND_LINKS={registry}", "PIP_NO_INDEX=1", *PYTHON)
     assert ": THESE PACKAGES DO NOT MATCH THE HASHES" in _failure(script, "small", before=tampered)
@@ -285,3 +286,21 @@ def test_a_path_with_a_colon_is_one_line(script: Path) -> None:
     folder = script.parent / "a:b"
     shutil.copytree(script.parent, folder)
     assert "cannot hold a colon" in _failure(folder / script.name, "one")
+
+
+def test_serve_runs_its_steps_in_order_with_the_python_of_the_environment() -> None:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    printed = subprocess.run(
+        ["make", "--dry-run", "serve"],
+        cwd=ROOT,
+        env={**variables, "VENV": "/a folder/venv"},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    made, *steps = (shlex.split(line, comments=True) for line in printed.splitlines())
+    assert made[1:3] == ["requirements/environment.py", "/a folder/venv"]
+    steps[-1].remove("exec")
+    assert {python for python, *_ in steps} == {"/a folder/venv/bin/python"}
+    modules = ["service", "model_store", "conversion", "service", "service"]
+    assert [module for _, _, module, *_ in steps] == modules
