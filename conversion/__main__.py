@@ -59,19 +59,19 @@ def main(arguments: list[str] | None = None) -> int:
 def _names(options: argparse.Namespace, store: WeightStore) -> list[str]:
     """Requested files; by default all whose weights are in the store. Raises StoreError."""
     if options.model:
+        weights = {name for model in options.model for name in MODELS[model].weights}
         return [
             name
             for name in CONVERTIBLE
-            if weights_of(name) in MODELS[options.model].weights
-            and (options.device or name == weights_of(name))
+            if weights_of(name) in weights and (options.device or name == weights_of(name))
         ]
     unknown = [name for name in options.names if name not in CONVERTIBLE]
     if unknown:
         raise StoreError(f"{unknown[0]} cannot be converted; names are {', '.join(CONVERTIBLE)}")
     if options.names:
         return list(dict.fromkeys(options.names))
-    weights = dict.fromkeys(map(weights_of, CONVERTIBLE))
-    present = [status.weight.name for status in store.status(weights) if status.state != "missing"]
+    known = dict.fromkeys(map(weights_of, CONVERTIBLE))
+    present = [status.weight.name for status in store.status(known) if status.state != "missing"]
     if not present:
         raise StoreError(f"no weights are in {store.folder}; run: {command('model_store fetch')}")
     return [name for name in CONVERTIBLE if weights_of(name) in present]
@@ -90,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     selection = parser.add_mutually_exclusive_group()
     selection.add_argument("names", nargs="*", metavar="NAME", default=[], help=", ".join(CONVERTIBLE))
-    selection.add_argument("--model", type=int, choices=sorted(MODELS), help="all files of this FACE_MODEL")
+    selection.add_argument(
+        "--model", type=int, nargs="+", choices=sorted(MODELS), help="all files of these FACE_MODELs"
+    )
     parser.add_argument("--device", action="store_true", help="with --model: also its graphs for a GPU")
     parser.add_argument(
         "--store",

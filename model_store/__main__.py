@@ -77,8 +77,8 @@ def _add(store: WeightStore, options: argparse.Namespace) -> int:
 
 def _names(options: argparse.Namespace) -> tuple[str, ...] | None:
     """Requested weights without duplicates; None if none was named."""
-    of_model = MODELS[options.model].weights if options.model is not None else ()
-    names = (name.removesuffix(".dat") for name in (*options.names, *of_model))
+    of_models = (name for model in options.model for name in MODELS[model].weights)
+    names = (name.removesuffix(".dat") for name in (*options.names, *of_models))
     return tuple(dict.fromkeys(names)) or None
 
 
@@ -99,7 +99,14 @@ def _parser() -> argparse.ArgumentParser:
 
     selection = argparse.ArgumentParser(add_help=False)
     selection.add_argument("names", nargs="*", metavar="NAME", help="weights by name (default: all)")
-    selection.add_argument("--model", type=int, choices=sorted(MODELS), help="the weights of this FACE_MODEL")
+    selection.add_argument(
+        "--model",
+        type=int,
+        nargs="+",
+        default=(),
+        choices=sorted(MODELS),
+        help="the weights of these FACE_MODELs",
+    )
 
     listing = commands.add_parser(
         "list", parents=[selection], help="state, origin and licence of each weight"

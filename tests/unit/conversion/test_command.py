@@ -71,6 +71,14 @@ def test_second_run_converts_nothing(own_store: Path) -> None:
     assert written == (graph.stat().st_mtime_ns, graph.stat().st_ino)
 
 
+@pytest.mark.parametrize(("device", "files"), [([], 4), (["--device"], 6)])
+def test_several_models_share_their_files_and_have_graphs_for_a_gpu_only_on_request(
+    device: list[str], files: int, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--store", str(store), "--model", "1", "2", "3", "4", *device]) == 0
+    assert capsys.readouterr().out == f"converted files up to date in {store}: {files}\n"
+
+
 @pytest.mark.slow
 def test_validates_on_photos_of_a_folder_too(
     own_store: Path, photos: dict[str, Path], tmp_path: Path

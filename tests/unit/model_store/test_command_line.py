@@ -52,6 +52,16 @@ def test_model_option_selects_its_weights(
     assert "commercial" not in capsys.readouterr().err
 
 
+def test_model_option_takes_several_models(weights: Path, root: Path) -> None:
+    assert main(["fetch", "--model", "3", "4", "--from", str(weights)]) == 0
+
+    assert {path.stem for path in (root / "weights").glob("*.dat")} == {
+        CNN_DETECTOR,
+        FIVE_POINTS,
+        DLIB_RESNET,
+    }
+
+
 def test_fetching_68_points_prints_their_licence(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", SIXTY_EIGHT_POINTS, "--from", str(weights)]) == 0
 
