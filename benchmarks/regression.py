@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.harness import gates
+from benchmarks.harness import gates, wording
 from benchmarks.harness.results import METRICS, Figure, Result, Status, Verdict, together
 
-Change = Literal["better", "worse", "within noise", "only in one", ""]
+Change = Literal["better", "worse", "within noise", "one round, no spread", "only in one", ""]
 
 
 @dataclass(frozen=True)
@@ -18,16 +18,23 @@ class FigureChange:
     before: Figure | None
     after: Figure | None
     ratio: float | None
-    """Improvement factor: above 1 means that the second result is better. None without a meaningful ratio."""
-    noise: float
-    """Half-width of the ratio's 95 % interval, from the uncertainties of both medians."""
+    """Improvement factor of a speed or memory, above 1 if the second result is better; None for other figures."""
+    noise: float | None
+    """Half-width of the ratio's 95 % interval, from the uncertainties of both medians; None with one round."""
     change: Change
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
         """Name, both figures, the ratio and the kind of change, as text."""
-        ratio = f"{self.ratio:.2f} ± {self.noise:.2f}" if self.ratio is not None else ""
-        return self.name, str(self.before or "–"), str(self.after or "–"), ratio, self.change
+        before, after = (wording.spread(figure) if figure else "–" for figure in (self.before, self.after))
+        return self.name, before, after, self.ratio_text, self.change
+
+    @property
+    def ratio_text(self) -> str:
+        """Ratio with its noise; empty without a ratio."""
+        if self.ratio is None:
+            return ""
+        return f"{self.ratio:.2f} " + (wording.ONE_ROUND if self.noise is None else f"± {self.noise:.2f}")
 
 
 def rows(before: Result, after: Result) -> Iterator[FigureChange]:
@@ -43,13 +50,20 @@ def _row(before: Figure | None, after: Figure | None) -> FigureChange:
     assert figure is not None
     name = figure.key.name
     if before is None or after is None:
-        return FigureChange(name, before, after, None, 0.0, "only in one")
+        return FigureChange(name, before, after, None, None, "only in one")
     better = METRICS[figure.key.metric].better
-    if better == "neither" or before.median <= 0 or after.median <= 0:
+    if better == "neither" or not figure.scatters or before.median <= 0 or after.median <= 0:
         return FigureChange(
-            name, before, after, None, 0.0, "" if before.values == after.values else _direction(before, after)
+            name,
+            before,
+            after,
+            None,
+            None,
+            "" if before.values == after.values else _direction(before, after),
         )
     ratio = after.median / before.median if better == "higher" else before.median / after.median
+    if 1 in (len(before.values), len(after.values)):
+        return FigureChange(name, before, after, ratio, None, "one round, no spread")
     relative = (before.uncertainty / before.median) ** 2 + (after.uncertainty / after.median) ** 2
     noise = ratio * relative**0.5
     if abs(ratio - 1) <= noise:
@@ -60,11 +74,11 @@ def _row(before: Figure | None, after: Figure | None) -> FigureChange:
 
 
 def _direction(before: Figure, after: Figure) -> Change:
-    """Change of a count or a difference, for which a ratio to 0 has no meaning."""
+    """Change of a count or a difference, which has no spread and may be 0."""
     better = METRICS[before.key.metric].better
-    if better == "neither" or before.median == after.median:
+    if better == "neither" or before.value == after.value:
         return ""
-    return "better" if (after.median > before.median) == (better == "higher") else "worse"
+    return "better" if (after.value > before.value) == (better == "higher") else "worse"
 
 
 def verdicts(before: Result, after: Result) -> list[Verdict]:
@@ -112,11 +126,17 @@ def _verdict(rule: gates.RatioRule, named: Sequence[FigureChange], same_machine:
         return verdict("abstains", "measured on different machines")
     if not named:
         return verdict("abstains", "not measured in both results")
-    worse = [row for row in named if _ratio(row) + row.noise < rule.ratio_at_least]
+    bound = rule.ratio_at_least
+    worse = [row for row in named if row.noise is not None and _ratio(row) + row.noise < bound]
     if worse:
-        return verdict("red", ", ".join(f"{row.name} {_ratio(row):.2f} ± {row.noise:.2f}" for row in worse))
-    worst = min(named, key=_ratio)
-    return verdict("green", f"worst: {worst.name} {_ratio(worst):.2f} ± {worst.noise:.2f}")
+        return verdict("red", ", ".join(f"{row.name} {row.ratio_text}" for row in worse))
+    unclear = [row for row in named if row.noise is None or _ratio(row) - row.noise < bound]
+    if unclear:
+        first = min(unclear, key=_ratio)
+        more = f" and {len(unclear) - 1} more" if unclear[1:] else ""
+        return verdict("abstains", f"the spread reaches the bound: {first.name} {first.ratio_text}{more}")
+    lowest = min(named, key=_ratio)
+    return verdict("green", f"{lowest.name} {lowest.ratio_text}, the lowest of {len(named)}")
 
 
 def _ratio(row: FigureChange) -> float:

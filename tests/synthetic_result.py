@@ -30,13 +30,13 @@ def rich(
     _throughput(result, times)
     _costs(result)
     gates: tuple[tuple[str, Question, Status, str], ...] = (
-        ("faces", "same", "green", "4 figures, worst: 0 faces; at most 0"),
-        ("landmarks", "same", "green", "4 figures, worst: 0 faces; at most 0"),
-        ("confidences", "same", "green", "4 figures, worst: 3.2e-06; at most 1e-05"),
-        ("descriptors", "same", "green", "4 figures, worst: 4.9e-07; at most 1e-05"),
-        ("accuracy", "accurate", "abstains", "too few to judge: 31 pairs, 50 needed"),
-        ("throughput", "faster", "green", "2 figures, worst: 14.1 ± 0.9 ×; at least 1"),
-        ("memory", "faster", "green", "2 figures, worst: 7.2 ± 0.4 ×; at least 1"),
+        ("faces", "same", "green", "faces differing 0 in all 4 cases; allowed: at most 0"),
+        ("landmarks", "same", "green", "faces differing 0 in all 4 cases; allowed: at most 0"),
+        ("confidences", "same", "green", "confidence difference 3.2e-6; allowed: at most 1e-05"),
+        ("descriptors", "same", "green", "largest difference 4.9e-7; allowed: at most 1e-05"),
+        ("accuracy", "accurate", "abstains", "too few to judge: 31 labelled pairs (50 needed)"),
+        ("throughput", "faster", "green", "times as fast 14.1 ± 0.9×; required: at least 1"),
+        ("memory", "faster", "green", "times less memory 7.2 ± 0.4×; required: at least 1"),
     )
     result.verdicts = [
         Verdict(gate=gate, question=question, status=status, says=says)

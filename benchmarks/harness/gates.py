@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from benchmarks.harness import wording
 from benchmarks.harness.results import Figure, Question, Result, Status, Verdict
 
 RULES = Path(__file__).parent / "gates.toml"
@@ -34,8 +35,6 @@ class Gate(_Rule):
     share_of: str = ""
     needs: Mapping[str, float] = {}
     optional: bool = False
-    within_noise: bool = False
-    """Abstain if the bound lies within the figure's own uncertainty."""
 
     @model_validator(mode="after")
     def _one_bound(self) -> "Gate":
@@ -47,7 +46,7 @@ class Gate(_Rule):
         """Verdict on a result; None if the gate is optional and none of its figures was measured."""
         figures = self.of(result)
         if not figures:
-            return None if self.optional else self._verdict("abstains", "not measured")
+            return None if self.optional else self._verdict("abstains", self._unmeasured())
         statuses = [(figure, self._status(figure, result)) for figure in figures]
         red = [figure for figure, status in statuses if status == "red"]
         if red:
@@ -56,16 +55,13 @@ class Gate(_Rule):
         # A model without a face must not silence the gate for the other models; accuracy and speed need all figures.
         if open_ and (self.question != "same" or len(open_) == len(figures)):
             return self._verdict("abstains", self._reason(open_, result))
-        worst = max(
-            figures, key=lambda figure: self._value(figure, result) * (1 if self.at_least is None else -1)
-        )
-        return self._verdict("green", f"{len(figures)} figures, worst: {worst}; {self._bound()}")
+        return self._verdict("green", f"{self._summed_up(figures, result)}; {self._bound()}")
 
     def _status(self, figure: Figure, result: Result) -> Status:
         lacks = any(self._lacking(figure, result))
-        if self.question == "accurate" and lacks:
+        if (self.question == "accurate" and lacks) or _one_round(figure):
             return "abstains"
-        noise = figure.uncertainty if self.within_noise else 0.0
+        noise = _spread(figure)
         if not self._holds(self._value(figure, result), noise):
             return "red"
         return "abstains" if lacks or not self._holds(self._value(figure, result), -noise) else "green"
@@ -73,11 +69,28 @@ class Gate(_Rule):
     def _reason(self, figures: Sequence[Figure], result: Result) -> str:
         lacking = sorted({text for figure in figures for text in self._lacking(figure, result)})
         if not lacking:
-            return f"within the noise: {_listed(figures)}; {self._bound()}"
+            why = "too few rounds" if any(map(_one_round, figures)) else "the spread reaches the bound"
+            return f"{why}: {_listed(figures)}; {self._bound()}"
         # A breach on few faces is reported, but is no verdict.
         beyond = [figure for figure in figures if not self._holds(self._value(figure, result), 0.0)]
         breach = f"; beyond the bound: {_listed(beyond)}" if beyond else ""
         return f"too few to judge: {', '.join(lacking)}{breach}"
+
+    def _unmeasured(self) -> str:
+        needs = ", ".join(f"{least:g} {wording.metric(metric)}" for metric, least in self.needs.items())
+        return f"not measured; needs {needs}" if needs else "not measured"
+
+    def _summed_up(self, figures: Sequence[Figure], result: Result) -> str:
+        """Metric with its value, or with the value nearest to the bound and its case."""
+        sign = 1 if self.at_least is None else -1
+        worst = max(figures, key=lambda figure: sign * self._value(figure, result) + _spread(figure))
+        about = f"{wording.metric(worst.key.metric)} {wording.spread(worst)}"
+        if len(figures) == 1:
+            return about
+        if len({tuple(figure.values) for figure in figures}) == 1:
+            return f"{about} in all {len(figures)} cases"
+        extreme = "highest" if self.at_least is None else "lowest"
+        return f"{about}, the {extreme} of {len(figures)} cases ({wording.title(worst.key)})"
 
     def _holds(self, value: float, slack: float) -> bool:
         """True if the value, improved by `slack`, is within the bound."""
@@ -88,19 +101,20 @@ class Gate(_Rule):
 
     def _value(self, figure: Figure, result: Result) -> float:
         if not self.share_of:
-            return figure.median
+            return figure.value
         whole = _companion(figure, self.share_of, result)
-        return figure.median / whole if whole else float(figure.median > 0)
+        return figure.value / whole if whole else float(figure.value > 0)
 
     def _lacking(self, figure: Figure, result: Result) -> Iterator[str]:
         for metric, least in self.needs.items():
             there = _companion(figure, metric, result)
             if there < least:
-                yield f"{there:g} {metric}, {least:g} needed"
+                yield f"{there:g} {wording.metric(metric)} ({least:g} needed)"
 
     def _bound(self) -> str:
-        bound = f"at most {self.at_most:g}" if self.at_most is not None else f"at least {self.at_least:g}"
-        return f"{bound} of {self.share_of}" if self.share_of else bound
+        if self.at_least is not None:
+            return f"required: at least {self.at_least:g}"
+        return f"allowed: at most {self.at_most:g}" + (f" of {self.share_of}" if self.share_of else "")
 
     def _verdict(self, status: Status, says: str) -> Verdict:
         return Verdict(gate=self.name, question=self.question, status=status, says=says)
@@ -143,6 +157,18 @@ def _companion(figure: Figure, metric: str, result: Result) -> float:
     return 0.0
 
 
+def _spread(figure: Figure) -> float:
+    """Half-width of the spread that `wording.spread` shows; 0 for an exact figure."""
+    return figure.noise if figure.scatters else 0.0
+
+
+def _one_round(figure: Figure) -> bool:
+    return figure.scatters and len(figure.values) == 1
+
+
 def _listed(figures: Sequence[Figure]) -> str:
-    shown = [f"{figure.key.name} {figure}" for figure in figures[:4]]
+    shown = [
+        f"{wording.metric(figure.key.metric)} {wording.spread(figure)} ({wording.title(figure.key)})"
+        for figure in figures[:4]
+    ]
     return ", ".join(shown) + (f" and {len(figures) - 4} more" if len(figures) > 4 else "")

@@ -26,6 +26,8 @@ class Metric(NamedTuple):
 
     unit: str
     better: Better
+    scatters: bool = False
+    """True for a measured speed or memory: its rounds differ. Counts and differences of answers are exact."""
 
 
 METRICS: dict[str, Metric] = {
@@ -57,22 +59,22 @@ METRICS: dict[str, Metric] = {
     "groups": Metric("groups", "neither"),
     "pairs grouped otherwise": Metric("pairs", "lower"),
     # throughput: one value per round
-    "photos per second": Metric("photos/s", "higher"),
-    "median latency": Metric("s", "lower"),
-    "95 % latency": Metric("s", "lower"),
-    "99 % latency": Metric("s", "lower"),
-    "seconds": Metric("s", "lower"),
-    "CPU seconds per photo": Metric("s", "lower"),
-    "peak memory": Metric("MiB", "lower"),
-    "times as fast": Metric("×", "higher"),
-    "times less memory": Metric("×", "higher"),
-    "ready after": Metric("s", "lower"),
+    "photos per second": Metric("photos/s", "higher", scatters=True),
+    "median latency": Metric("s", "lower", scatters=True),
+    "95 % latency": Metric("s", "lower", scatters=True),
+    "99 % latency": Metric("s", "lower", scatters=True),
+    "seconds": Metric("s", "lower", scatters=True),
+    "CPU seconds per photo": Metric("s", "lower", scatters=True),
+    "peak memory": Metric("MiB", "lower", scatters=True),
+    "times as fast": Metric("×", "higher", scatters=True),
+    "times less memory": Metric("×", "higher", scatters=True),
+    "ready after": Metric("s", "lower", scatters=True),
     # roofline
-    "matrix product": Metric("GFLOP/s", "neither"),
-    "memory bandwidth": Metric("GB/s", "neither"),
-    "network": Metric("GFLOP/s", "higher"),
-    "share of matrix product": Metric("", "higher"),
-    "share of bandwidth": Metric("", "neither"),
+    "matrix product": Metric("GFLOP/s", "neither", scatters=True),
+    "memory bandwidth": Metric("GB/s", "neither", scatters=True),
+    "network": Metric("GFLOP/s", "higher", scatters=True),
+    "share of matrix product": Metric("", "higher", scatters=True),
+    "share of bandwidth": Metric("", "neither", scatters=True),
     "operations per byte": Metric("FLOP/B", "neither"),
 }
 """All metrics by name."""
@@ -125,6 +127,19 @@ class Figure(_Frozen):
         return statistics.median(self.values)
 
     @property
+    def scatters(self) -> bool:
+        """True if the rounds of this metric differ by chance."""
+        return METRICS[self.key.metric].scatters
+
+    @property
+    def value(self) -> float:
+        """Median of the rounds; the worst one of a count or a difference, where each round counts."""
+        better = METRICS[self.key.metric].better
+        if self.scatters or better == "neither":
+            return self.median
+        return max(self.values) if better == "lower" else min(self.values)
+
+    @property
     def noise(self) -> float:
         """Half-width of the 95 % prediction interval of another round around the median (Student's t)."""
         return self._deviation * math.sqrt(1 + 1 / len(self.values))
@@ -138,11 +153,6 @@ class Figure(_Frozen):
     def _deviation(self) -> float:
         count = len(self.values)
         return _T95[min(count - 1, len(_T95) - 1)] * statistics.stdev(self.values) if count > 1 else 0.0
-
-    def __str__(self) -> str:
-        unit = METRICS[self.key.metric].unit
-        spread = f" ± {self.noise:.2g}" if len(self.values) > 1 else ""
-        return f"{self.median:.4g}{spread} {unit}".strip()
 
 
 class Series(_Frozen):

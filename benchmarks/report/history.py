@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
+from benchmarks.harness import wording
 from benchmarks.harness.results import METRICS, Figure, Key, Result
-from benchmarks.report import drawing, verdict, wording
+from benchmarks.report import drawing, verdict
 from benchmarks.report.page import TEMPLATES
 from benchmarks.report.plots import RenderedPlot
 
@@ -107,7 +108,6 @@ def _trend(axes: Axes, results: Sequence[Result], machines: dict[str, Machine], 
     last = []
     for name, line in lines.items():
         machine = machines[name]
-        newest = line[-1][1].median
         axes.errorbar(
             [at for at, _ in line],
             [figure.median for _, figure in line],
@@ -117,7 +117,7 @@ def _trend(axes: Axes, results: Sequence[Result], machines: dict[str, Machine], 
             elinewidth=1,
             label=machine.letter,
         )
-        last.append(f"{machine.letter} {wording.quantity(newest, key.metric)}")
+        last.append(f"{machine.letter} {wording.spread(line[-1][1])}")
     locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from benchmarks.harness import wording
 from benchmarks.harness.results import METRICS, Figure, Result
 from benchmarks.parity.discrepancies import Discrepancy
-from benchmarks.report import drawing, overlays, plots, tables, verdict, wording
+from benchmarks.report import drawing, overlays, plots, tables, verdict
 
 HEADLINES = 4
 """Number of ratios shown in large type; a table has all of them."""
@@ -63,14 +64,13 @@ def _headlines(result: Result) -> list[tuple[str, str, str]]:
         return "upstream" not in key.side, key.model != wording.DEFAULT_MODEL, -(key.megapixels or 0)
 
     ratios = [one for one in result.find(section="throughput") if METRICS[one.key.metric].unit == "×"]
-    return [
-        (
-            wording.quantity(one.median, one.key.metric),
-            one.key.metric.removeprefix("times "),
-            wording.title(one.key),
-        )
-        for one in sorted(ratios, key=rank)[:HEADLINES]
-    ]
+    found = []
+    for one in sorted(ratios, key=rank)[:HEADLINES]:
+        value, about = wording.spread(one), wording.title(one.key)
+        if len(one.values) == 1:  # the words would be in large type
+            value, about = wording.quantity(one.median, one.key.metric), f"{about} ({wording.ONE_ROUND})"
+        found.append((value, one.key.metric.removeprefix("times "), about))
+    return found
 
 
 def _chapter(result: Result, assessment: verdict.Assessment) -> Chapter:

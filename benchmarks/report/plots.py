@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
+from benchmarks.harness import wording
 from benchmarks.harness.results import Result
-from benchmarks.report import drawing, quality_plots, speed_plots, wording
+from benchmarks.report import drawing, quality_plots, speed_plots
 from benchmarks.report.roofline import roofline
 
 

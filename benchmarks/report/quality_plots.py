@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from benchmarks.harness import wording
 from benchmarks.harness.results import Result, Series
 from benchmarks.parity.accuracy import BIN, THRESHOLDS
 from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE, GROUPING_CONFIDENCE
-from benchmarks.report import wording
 from benchmarks.report.drawing import LIGHT, from_zero, threshold
 
 CLOSE = max(THRESHOLDS)

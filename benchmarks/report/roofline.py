@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from benchmarks.harness.results import Result
-from benchmarks.report import wording
+from benchmarks.harness import wording
+from benchmarks.harness.results import Figure, Result
 from benchmarks.report.drawing import LIGHT
 
 
@@ -15,17 +15,18 @@ def roofline(axes: Axes, result: Result, model: int | None) -> str | None:
         figure.key.metric: figure.median for figure in result.find(section="roofline", stage="", model=model)
     }
     peak, bandwidth = machine.get("matrix product"), machine.get("memory bandwidth")
-    speeds = {figure.key.stage: figure.median for figure in result.find(section="roofline", metric="network")}
+    networks = {figure.key.stage: figure for figure in result.find(section="roofline", metric="network")}
+    speeds = {name: figure.median for name, figure in networks.items()}
     intensities = {
         figure.key.stage: figure.median
         for figure in result.find(section="roofline", metric="operations per byte")
     }
-    networks = [name for name in speeds if name in intensities]
-    if not peak or not bandwidth or not networks:
+    names = [name for name in speeds if name in intensities]
+    if not peak or not bandwidth or not names:
         return None
     ridge = peak / bandwidth
-    left = min(ridge, *(intensities[name] for name in networks)) / 4
-    right = max(ridge, *(intensities[name] for name in networks)) * 6
+    left = min(ridge, *(intensities[name] for name in names)) / 4
+    right = max(ridge, *(intensities[name] for name in names)) * 6
     roof = np.array([left, ridge, right])
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -34,7 +35,7 @@ def roofline(axes: Axes, result: Result, model: int | None) -> str | None:
         roof, np.minimum(peak, bandwidth * roof), 1e-9, color=LIGHT["soft"], alpha=0.08, linewidth=0
     )
     axes.set_xlim(left, right)
-    bottom = min(bandwidth * left, *(speeds[name] for name in networks)) / 2
+    bottom = min(bandwidth * left, *(speeds[name] for name in names)) / 2
     axes.set_ylim(bottom, peak * 2.2)
     axes.text(
         right,
@@ -52,10 +53,10 @@ def roofline(axes: Axes, result: Result, model: int | None) -> str | None:
         va="bottom",
     )
     shares = []
-    for name in networks:
+    for name in names:
         x, y = intensities[name], speeds[name]
-        share = wording.quantity(y / min(peak, bandwidth * x), "share of matrix product")
-        outwards = -1 if x == min(intensities[other] for other in networks) else 1
+        share = _share(networks[name], min(peak, bandwidth * x))
+        outwards = -1 if x == min(intensities[other] for other in names) else 1
         axes.plot([x], [y], "o", color=LIGHT["ours"], markersize=8)
         axes.annotate(
             f"{wording.stage(name)}\n{share}",
@@ -74,3 +75,9 @@ def roofline(axes: Axes, result: Result, model: int | None) -> str | None:
     axes.set_xlabel("operations per byte of memory traffic")
     axes.set_ylabel("GFLOP/s")
     return f"Share of the machine's measured limit: {', '.join(shares)}."
+
+
+def _share(network: Figure, limit: float) -> str:
+    """Share of the limit that a network reaches, with the spread of its rounds."""
+    key = network.key.model_copy(update={"metric": "share of matrix product"})
+    return wording.spread(Figure(key=key, values=[value / limit for value in network.values]))

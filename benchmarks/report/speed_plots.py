@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from benchmarks.harness import wording
 from benchmarks.harness.results import Figure, Result
-from benchmarks.report import wording
 from benchmarks.report.drawing import SIDE_COLOURS, colour, from_zero
 
 Line = list[tuple[float, Figure]]
@@ -96,8 +96,5 @@ def _at_the_end(lines: dict[str, Line], begin: Callable[[float], str]) -> str:
     if not shared:
         return "The sides were not measured at a common point."
     at = max(shared)
-    values: Sequence[str] = [
-        f"{side} {wording.quantity(dict(line)[at].median, line[0][1].key.metric)}"
-        for side, line in lines.items()
-    ]
+    values: Sequence[str] = [f"{side} {wording.spread(dict(line)[at])}" for side, line in lines.items()]
     return f"{begin(at)} {', '.join(values)}."

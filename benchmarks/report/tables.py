@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from benchmarks.harness import wording
 from benchmarks.harness.results import METRICS, Figure, Key, Result
-from benchmarks.report import wording
 from benchmarks.report.drawing import SIDE_COLOURS
 
 LONG = 16

@@ -49,7 +49,25 @@ def test_reports_a_change_beyond_the_noise(after: list[float], change: str) -> N
 
 def test_slower_beyond_the_noise_is_red_and_within_it_is_not() -> None:
     assert status(verdicts(_result(3.0, 3.01, 2.99), _result(2.0, 2.01, 1.99))) == "red"
-    assert status(verdicts(_result(3.0, 3.01, 2.99), _result(2.4, 3.4, 2.6))) == "green"
+    judged = verdicts(_result(3.0, 3.01, 2.99), _result(2.4, 3.4, 2.6))
+    assert status(judged) == "green"
+    (times,) = (one for one in judged if one.gate.startswith("throughput/*/times as fast"))
+    assert times.status == "abstains"
+    assert times.says == f"the spread reaches the bound: {TIMES.name} 0.87 ± 0.44"
+
+
+def test_one_round_has_a_ratio_without_a_spread_and_no_verdict() -> None:
+    before, after = _result(3.0, 3.01, 2.99), _result(1.0)
+    row = next(row for row in rows(before, after) if row.name == TIMES.name)
+    assert (row.ratio_text, row.change) == ("0.33 one round, no spread", "one round, no spread")
+    judged = [one for one in verdicts(before, after) if "before" in one.gate and "throughput" in one.gate]
+    assert {one.status for one in judged} == {"abstains"}
+
+
+def test_exact_differences_have_no_ratio() -> None:
+    before, after = _result(3.0, differing=1.0), _result(3.0, differing=2.0)
+    row = next(row for row in rows(before, after) if row.name.endswith("4/faces differing"))
+    assert (row.ratio_text, row.change) == ("", "worse")
 
 
 def test_rates_of_different_machines_are_not_compared() -> None:

@@ -112,17 +112,64 @@ def test_a_photo_missing_from_the_baseline_is_red() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "status"),
-    [((1.5, 1.5, 1.5), "green"), ((0.5, 0.5, 0.5), "red"), ((0.2, 1.1, 2.0), "abstains")],
+    ("rounds", "status", "says"),
+    [
+        ((1.5, 1.5, 1.5), "green", "times as fast 1.5 ± 0×; required: at least 1"),
+        ((0.5, 0.5, 0.5), "red", "times as fast 0.5 ± 0× (CASE); required: at least 1"),
+        (
+            (10.0, 13.0, 19.0),
+            "abstains",
+            "the spread reaches the bound: times as fast 13 ± 23× (CASE); required: at least 1",
+        ),
+        (
+            (0.5, 0.9, 0.4),
+            "abstains",
+            "the spread reaches the bound: times as fast 0.5 ± 1.3× (CASE); required: at least 1",
+        ),
+        (
+            (9.0,),
+            "abstains",
+            "too few rounds: times as fast 9× (one round, no spread) (CASE); required: at least 1",
+        ),
+    ],
 )
-def test_abstains_if_the_bound_is_within_the_noise(rounds: tuple[float, ...], status: Status) -> None:
+@pytest.mark.parametrize("metric", ["times as fast", "times less memory"])
+def test_a_speed_gate_decides_only_if_the_spread_is_on_one_side_of_its_bound(
+    metric: str, rounds: tuple[float, ...], status: Status, says: str
+) -> None:
     result = Result(made="", plan="quick", complete=True)
-    key = Key(
-        section="throughput", model=4, megapixels=1.2, callers=1, side="library against dlib", metric="failed"
-    )
-    result.note(key.model_copy(update={"metric": "times as fast"}), *rounds)
-    (verdict,) = (one for one in verdicts(result, ["throughput"]) if one.gate.startswith("faster than"))
+    side = "service against upstream"
+    key = Key(section="throughput", model=4, megapixels=1.2, callers=1, side=side, metric=metric)
+    result.note(key, *rounds)
+    (verdict,) = (one for one in verdicts(result, ["throughput"]) if one.says != "not measured")
+    case = "model 4, 1.2 MP, 1 caller: service against upstream"
     assert verdict.status == status
+    assert verdict.says == says.replace("CASE", case).replace("times as fast", metric)
+
+
+def test_one_lost_photo_of_three_rounds_is_red() -> None:
+    result = Result(made="", plan="quick", complete=True)
+    key = Key(section="callers", model=4, megapixels=0.3, callers=8, side="service", metric="failed")
+    result.note(key, 0, 1, 0)
+    (verdict,) = (one for one in verdicts(result, ["callers"]) if one.gate == "no photo lost to many callers")
+    assert verdict.status == "red"
+    assert verdict.says == "failed photos 1 (model 4, 0.3 MP, 8 callers: service); allowed: at most 0"
+
+
+def test_a_green_gate_states_its_extreme_figure_and_its_bound() -> None:
+    result = _result()
+    for metric, value in (("confidence difference", 3e-6), ("faces differing", 0.0)):
+        result.note(Key(section="parity", model=1, metric=metric), value)
+        result.note(Key(section="parity", model=1, metric="faces"), 9)
+    says = {verdict.gate: verdict.says for verdict in verdicts(result, ["parity"])}
+    assert (
+        says["confidences"]
+        == "confidence difference 3e-6, the highest of 2 cases (model 1); allowed: at most 1e-05"
+    )
+    assert says["faces and boxes"] == "faces differing 0 in all 2 cases; allowed: at most 0"
+    assert (
+        says["every photo known to the baseline"] == "photos without baseline answers 0; allowed: at most 0"
+    )
 
 
 def test_the_bounds_equal_the_tolerances_of_problems() -> None:
@@ -139,7 +186,7 @@ def test_abstains_without_figures() -> None:
     empty = Result(made="", plan="quick", complete=True)
     found = verdicts(empty, ["parity", "accuracy", "throughput"])
     assert {verdict.status for verdict in found} == {"abstains"}
-    assert {verdict.says for verdict in found} == {"not measured"}
+    assert all(verdict.says.startswith("not measured") for verdict in found)
 
 
 def test_a_share_is_relative_to_its_companion_metric() -> None:

@@ -20,7 +20,7 @@ def test_the_table_starts_with_the_newest_run_and_the_trend_with_the_oldest() ->
 
 def test_one_line_per_machine() -> None:
     text = page([rich(FIRST), rich(SECOND, processor=HOSTILE)])
-    assert re.search(r"Latest: A [\d.]+×, B [\d.]+×", text)
+    assert re.search(r"Latest: A [\d.]+ ± [\d.]+×, B [\d.]+ ± [\d.]+×", text)
     assert "<b>A</b> AMD EPYC 9354, 2 cores</li>" in text
     assert HOSTILE not in text
     assert "&lt;img src=x" in text

@@ -186,7 +186,7 @@ def test_a_table_shows_the_noise_and_leaves_gaps_empty() -> None:
     ):
         result.note(Key(section="throughput", side=side, metric=metric, model=4, callers=1), *values)
     cells = re.findall(r"<td>(.*?)</td>", page(result))
-    assert cells == ["100 ± 86 ms", "960 MiB", "4 s", ""]
+    assert cells == ["100 ± 86 ms", "960 MiB (one round, no spread)", "4 s (one round, no spread)", ""]
     assert Figure(key=Key(section="area", metric="seconds"), values=[1.0]).noise == 0
 
 
@@ -225,9 +225,18 @@ def test_headlines_start_with_upstream_and_the_default_model() -> None:
         ]
     ):
         key = Key(section="throughput", metric="times as fast", side=side, model=model, megapixels=megapixels)
-        result.note(key, number + 1)
+        result.note(key, *[number + 1] * 3)
     result.note(Key(section="stages", metric="times as fast", side="library against dlib"), 99)
-    assert re.findall(r"<strong>(\d+)× <small>as fast</small>", page(result)) == ["4", "3", "2", "1"]
+    assert re.findall(r"<strong>(\d+) ± 0× <small>as fast</small>", page(result)) == ["4", "3", "2", "1"]
+
+
+def test_a_headline_of_one_round_says_so_in_small_type() -> None:
+    result = Result(made="2026-03-01", plan="quick")
+    key = Key(section="throughput", metric="times as fast", side="library against dlib", model=4)
+    result.note(key, 15.4)
+    text = page(result)
+    assert re.search(r"<strong>15.4× <small>as fast</small>", text)
+    assert '<p class="soft">model 4: library against dlib (one round, no spread)</p>' in text
 
 
 def test_plots_the_default_model_if_measured() -> None:
@@ -238,7 +247,7 @@ def test_plots_the_default_model_if_measured() -> None:
     assert [one.model for one in plots.rendered(result, "faster")] == [4]
     result.figures.pop()
     (drawn,) = plots.rendered(result, "faster")
-    assert (drawn.model, drawn.caption) == (1, "A photo of 1.2 MP: library 1 s.")
+    assert (drawn.model, drawn.caption) == (1, "A photo of 1.2 MP: library 1 s (one round, no spread).")
 
 
 def test_a_long_table_is_collapsed() -> None:

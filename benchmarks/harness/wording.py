@@ -1,4 +1,4 @@
-"""Text of figures: three significant digits, a unit of fitting size, and the noise."""
+"""Text of figures: three significant digits, a unit of fitting size, and the spread of the rounds."""
 
 from datetime import UTC, datetime
 
@@ -31,9 +31,12 @@ METRIC_NAMES = {
     "pairs across 0.4": "pairs on different sides of distance 0.4",
     "pairs across 0.6": "pairs on different sides of distance 0.6",
     "groups": "clusters",
+    "pairs": "labelled pairs",
     "pairs grouped otherwise": "pairs clustered differently",
 }
 """Display names of metrics."""
+ONE_ROUND = "one round, no spread"
+"""Stands where the spread of a figure of one round would."""
 SIDE_NAMES = {"reference": "baseline"}
 """Display names of sides."""
 
@@ -68,12 +71,15 @@ def quantity(value: float, metric: str) -> str:
 
 
 def spread(figure: Figure) -> str:
-    """Median with the noise of a round: `187 ± 4 ms`."""
-    factor, unit = scale(figure.median, figure.key.metric)
-    noise = f" ± {figure.noise * factor:.2g}" if len(figure.values) > 1 else ""
-    if "e" in noise:
-        noise = f" ± {number(figure.noise * factor)}"
-    return number(figure.median * factor) + noise + unit
+    """Median with the noise of a round: `187 ± 4 ms`. Counts and differences are exact and have none."""
+    factor, unit = scale(figure.value, figure.key.metric)
+    middle = number(figure.value * factor)
+    if not figure.scatters:
+        return middle + unit
+    if len(figure.values) == 1:
+        return f"{middle}{unit} ({ONE_ROUND})"
+    noise = f"{figure.noise * factor:.2g}"
+    return f"{middle} ± {number(figure.noise * factor) if 'e' in noise else noise}{unit}"
 
 
 def moment(made: str) -> str:

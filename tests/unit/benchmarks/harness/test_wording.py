@@ -1,7 +1,7 @@
 import pytest
 
+from benchmarks.harness import wording
 from benchmarks.harness.results import Figure, Key
-from benchmarks.report import wording
 
 
 @pytest.mark.parametrize(
