@@ -95,7 +95,8 @@ emulated: test-environment convert-all
 # Models with a baseline (benchmarks/harness/options.py); their graphs for a GPU only with ACCELERATOR=cuda.
 bench parity: MODEL := 1 2 3 4
 
-## Benchmarks before an upgrade: PHOTOS against dlib, in two minutes, with a report in OUT; ARGS=--full for all.
+## Benchmarks before an upgrade: PHOTOS against dlib, in two minutes after the installation, with a report in OUT;
+## ARGS=--full for all.
 bench: bench-environment convert
 	$(BIN)/python -m benchmarks $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" $(ARGS)
 

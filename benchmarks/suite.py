@@ -1,5 +1,6 @@
 """Benchmark run: parity, throughput and roofline, then verdicts, `result.json` and `report.html`."""
 
+import math
 import signal
 import sys
 import time
@@ -12,7 +13,6 @@ from pathlib import Path
 from benchmarks.harness import corpus, facts, gates, steps
 from benchmarks.harness.options import PARTS, Options, parse
 from benchmarks.harness.results import EXIT, NOTHING_DONE, Result
-from benchmarks.harness.text_table import text_table
 from benchmarks.parity import candidates
 from benchmarks.parity.baselines import NoRecording
 from benchmarks.parity.candidates import Unanswered
@@ -20,8 +20,10 @@ from benchmarks.parity.corpus_comparison import CorpusComparison
 from benchmarks.parity.part import ParityPart
 from benchmarks.parity.reference import DlibDied
 from benchmarks.processes.cores import restrict_to
+from benchmarks.processes.machine_load import LoadMeter, sampled
 from benchmarks.processes.running import ServiceDied
 from benchmarks.report.page import page
+from benchmarks.report.summary import summary
 from benchmarks.roofline import part as roofline
 from benchmarks.throughput import part as throughput
 from benchmarks.throughput import scenarios
@@ -35,6 +37,10 @@ from service.recognition.contract import EngineError
 from service.recognition.factory import RecognizerError
 
 THROUGHPUT = {"quick": scenarios.QUICK, "full": scenarios.FULL}
+LIMITS = {"quick": 120.0, "full": math.inf}
+"""Time limit of a run in seconds, from its start to its report."""
+OTHER_SECONDS = 15.0
+"""Share of the limit for what is not a step: loading the libraries, ending the processes, and the report."""
 ROOFLINE_ROUNDS = {"quick": 3, "full": 5}
 PACKAGE_PHOTOS = Path(".cache/photos")
 SHOWN_PROBLEMS = 20
@@ -94,10 +100,14 @@ def _run(options: Options) -> int:
         "settings": facts.settings(),
         "run": {"command": options.command},
     }
+    average, before, meter = facts.load_average(), sampled(), LoadMeter()
     parity = ParityPart(options, photos, result) if "parity" in options.only else None
+    limit = LIMITS[options.plan]
     start = time.monotonic()
-    outcome = steps.run(list(_parts(options, photos, result, parity, remote)))
+    outcome = steps.run(list(_parts(options, photos, result, parity, remote)), limit - OTHER_SECONDS)
     result.seconds = round(time.monotonic() - start, 1)
+    result.facts["load"] = facts.load(average, before, meter.read())
+    result.facts["run"] |= _time_facts(limit, outcome.left_out)
     if parity is not None:
         try:
             parity.note()
@@ -112,12 +122,21 @@ def _run(options: Options) -> int:
         return NOTHING_DONE
     result.verdicts = gates.verdicts(result, [section for part in options.only for section in PARTS[part]])
     _write(options, result, parity)
-    print(_summary(options, result))
+    print(summary(result))
+    print(f"Report: {options.out / 'report.html'}; figures: {options.out / 'result.json'}")
     if outcome.interrupted:
         return INTERRUPTED
     if parity is None and result.status == "abstains":
         return EXIT["green"]
     return EXIT[result.status]
+
+
+def _time_facts(limit: float, left_out: Sequence[str]) -> facts.Facts:
+    """Time limit, and what was left out for it, at least in part: labels of steps up to the last colon."""
+    if math.isinf(limit):
+        return {}
+    names = dict.fromkeys(label.rpartition(": ")[0] for label in left_out)
+    return {"time limit, s": limit, "left out for lack of time": "; ".join(names) or "nothing"}
 
 
 def _message(error: Exception) -> str:
@@ -182,19 +201,3 @@ def _differences(found: CorpusComparison) -> Iterator[str]:
     yield from (f"not compared, undecodable: {line}" for line in found.undecodable)
     if found.unknown:
         yield f"{found.unknown} photos have no answers in the baseline"
-
-
-def _summary(options: Options, result: Result) -> str:
-    """One line per verdict and per speed ratio, then the paths of the report and the result."""
-    lines = [(verdict.status, verdict.gate, verdict.says) for verdict in result.verdicts]
-    ratios = [(figure.key.name, str(figure)) for figure in result.find(metric="times as fast")]
-    end = "" if result.complete else ", incomplete: parts that were not measured have no verdict"
-    return "\n".join(
-        [
-            text_table(lines),
-            *(["", text_table(ratios)] if ratios else []),
-            "",
-            f"{result.status} after {result.seconds:.0f} s{end}",
-            f"{options.out / 'report.html'} is the report, {options.out / 'result.json'} holds the figures",
-        ]
-    )

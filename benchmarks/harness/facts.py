@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.harness.corpus import Corpus
+from benchmarks.processes.machine_load import MachineLoad
 from benchmarks.processes.running import ROOT
 from model_store.errors import StoreError
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
@@ -69,6 +70,27 @@ def available_memory() -> int:
     """Bytes of memory available now (proc(5), MemAvailable), within the container's limit."""
     available = int(dict(_pairs(Path("/proc/meminfo")))["MemAvailable"].split()[0]) * 1024
     return int(min(available, cgroups.memory_limit()))
+
+
+def load_average() -> str:
+    """Load average of the last 1, 5 and 15 minutes: the number of running and waiting threads."""
+    return ", ".join(f"{value:.2f}" for value in os.getloadavg())
+
+
+def load(average: str, before: MachineLoad, during: MachineLoad) -> Facts:
+    """Load of the machine by others, before a run and during it, in processors (machine_load.py)."""
+    return {
+        "processors": os.cpu_count() or 1,
+        "load average before (1, 5, 15 min)": average,
+        **{
+            f"{name}, {when}": round(value, 2)
+            for when, measured in (("before", before), ("during", during))
+            for name, value in (
+                ("busy with other processes", measured.others),
+                ("withheld by the hypervisor", measured.steal),
+            )
+        },
+    }
 
 
 def recognition(recognizer: Recognizer, store: Path) -> Facts:

@@ -84,7 +84,7 @@ class Gate(_Rule):
         """Metric with its value, or with the value nearest to the bound and its case."""
         sign = 1 if self.at_least is None else -1
         worst = max(figures, key=lambda figure: sign * self._value(figure, result) + _spread(figure))
-        about = f"{wording.metric(worst.key.metric)} {wording.spread(worst)}"
+        about = f"{wording.metric(worst.key.metric)}: {wording.spread(worst)}"
         if len(figures) == 1:
             return about
         if len({tuple(figure.values) for figure in figures}) == 1:
@@ -114,7 +114,7 @@ class Gate(_Rule):
     def _bound(self) -> str:
         if self.at_least is not None:
             return f"required: at least {self.at_least:g}"
-        return f"allowed: at most {self.at_most:g}" + (f" of {self.share_of}" if self.share_of else "")
+        return f"allowed: at most {self.at_most:g}" + (f" of the {self.share_of}" if self.share_of else "")
 
     def _verdict(self, status: Status, says: str) -> Verdict:
         return Verdict(gate=self.name, question=self.question, status=status, says=says)
@@ -168,7 +168,7 @@ def _one_round(figure: Figure) -> bool:
 
 def _listed(figures: Sequence[Figure]) -> str:
     shown = [
-        f"{wording.metric(figure.key.metric)} {wording.spread(figure)} ({wording.title(figure.key)})"
+        f"{wording.metric(figure.key.metric)}: {wording.spread(figure)} ({wording.title(figure.key)})"
         for figure in figures[:4]
     ]
     return ", ".join(shown) + (f" and {len(figures) - 4} more" if len(figures) > 4 else "")

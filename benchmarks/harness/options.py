@@ -60,74 +60,140 @@ class Options:
         return " ".join(filter(None, words))
 
 
+COMMANDS = """\
+commands on results (each has --help):
+  compare A B      changes from result.json A to B, and a verdict: is B safe to switch to?
+  history FOLDER   one page with the trends of all results in a folder
+  report RESULT    the report of a result.json again
+  table RESULT     Markdown tables of a result.json
+  picture RESULT   picture of the speed by photo size (SVG)
+
+exit status:
+  0  same answers as the baseline, and no gate is red
+  1  a gate is red, or a part failed
+  2  nothing was measured
+  3  too little data to judge the answers
+"""
+
+
 def parse(arguments: Sequence[str]) -> Options:
     """Parse the options; an invalid option ends the program with status 2 and a one-line error."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Compare this checkout with dlib on your photos: same answers, accuracy, speed.",
-        epilog="Also: python -m benchmarks compare A B | history FOLDER | report RESULT | table RESULT",
+        usage="%(prog)s [PHOTOS] [options]\n       %(prog)s COMMAND ...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Compare this service with dlib on your photos and this machine: are the answers the same,\n"
+        "is it as accurate, is it faster? Prints the verdicts and writes a report. Takes two minutes.",
+        epilog=COMMANDS,
     )
-    add = parser.add_argument
-    add("photos", type=Path, nargs="?", help="folder; default: sample photos of PyPI packages")
-    add("--out", type=Path, default=Path("benchmark"), help="folder for result.json and report.html")
-    lengths = parser.add_mutually_exclusive_group()
-    lengths.add_argument(
+    parser.add_argument(
+        "photos",
+        type=Path,
+        nargs="?",
+        metavar="PHOTOS",
+        help="folder of photos, searched with its subfolders; default: sample photos of PyPI packages",
+    )
+    run = parser.add_argument_group("what is measured")
+    run.add_argument(
         "--quick",
         dest="plan",
         action="store_const",
         const="quick",
-        help="a few photos, scaled down (default)",
+        help="default: up to 20 photos, scaled down to 0.22 megapixels, and a few loads, as far as two minutes suffice",
     )
-    lengths.add_argument(
+    run.add_argument(
         "--full",
         dest="plan",
         action="store_const",
         const="full",
-        help="every photo at its full size, and more load scenarios",
+        help="every photo at its own size, and more sizes, models and loads, without a time limit",
     )
     parser.set_defaults(plan="quick")
-    add("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    add(
+    run.add_argument(
+        "--only",
+        nargs="+",
+        choices=PARTS,
+        default=list(PARTS),
+        metavar="PART",
+        help="parts of the run: parity (same answers, accuracy), throughput (speed, memory), roofline (speed of the "
+        "networks as a share of what the processor can do); default: all",
+    )
+    run.add_argument(
         "--models",
         type=int,
         nargs="+",
         choices=COMPARABLE_MODELS,
         default=(),
-        help="models of the parity part; default: all",
+        metavar="MODEL",
+        help="FACE_MODEL numbers of the parity part, of 1 to 4; default: all",
     )
-    add(
-        "--against",
-        default=DLIB,
-        metavar="WHAT",
-        help="baseline: dlib, a file written by --record, or a service's URL",
+    run.add_argument(
+        "--threads",
+        type=int,
+        default=0,
+        metavar="CORES",
+        help="use this number of processor cores, for dlib too; default: all",
     )
-    add(
-        "--candidate",
-        default="",
-        metavar="URL",
-        help="check the parity of this service instead of this checkout's",
-    )
-    add(
-        "--beside",
-        default="",
-        metavar="URL",
-        help="running service to include in the throughput part",
-    )
-    add(
-        "--key-file",
+    files = parser.add_argument_group("files")
+    files.add_argument(
+        "--out",
         type=Path,
-        help="file with the API key of those services; default: API_KEY, or the file api.key",
+        default=Path("benchmark"),
+        metavar="FOLDER",
+        help="folder for report.html (to read) and result.json (for the commands below); default: benchmark",
     )
-    add(
+    files.add_argument(
+        "--crops",
+        action="store_true",
+        help="show the faces with the largest differences in the report, which then contains parts of your photos",
+    )
+    files.add_argument(
         "--record",
         type=Path,
         metavar="FILE",
-        help="save the candidate's answers as a baseline; they are as private as the photos",
+        help="also save this service's answers to your photos in FILE. A later run with --against FILE compares with "
+        "them, for example after an upgrade or on another machine. FILE is as private as the photos",
     )
-    add("--crops", action="store_true", help="show the faces that differ most in the report")
-    add("--threads", type=int, default=0, help="number of cores for all sides; default: all")
-    add("--store", type=Path, default=Path(os.environ.get("FACE_STORE") or "models"))
-    add("--cache", type=Path, default=Path(".cache"), help="folder for cached answers of dlib")
+    files.add_argument(
+        "--store",
+        type=Path,
+        default=Path(os.environ.get("FACE_STORE") or "models"),
+        metavar="FOLDER",
+        help="folder of weights and converted networks; default: FACE_STORE, or models",
+    )
+    files.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(".cache"),
+        metavar="FOLDER",
+        help="folder in which dlib's answers are kept, which makes the next run faster; as private as the photos; "
+        "default: .cache",
+    )
+    services = parser.add_argument_group("running services")
+    services.add_argument(
+        "--against",
+        default=DLIB,
+        metavar="BASELINE",
+        help="expected answers: dlib (default), a file that --record saved, or the URL of a running service",
+    )
+    services.add_argument(
+        "--candidate",
+        default="",
+        metavar="URL",
+        help="check the answers of the service at this URL instead of this checkout's",
+    )
+    services.add_argument(
+        "--beside",
+        default="",
+        metavar="URL",
+        help="also measure the speed of the service at this URL, in alternation with this checkout's",
+    )
+    services.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the API key of the services at these URLs; default: the variable API_KEY, or the file api.key",
+    )
     given = vars(parser.parse_args(arguments))
     key_file, key = given.pop("key_file"), ""
     if given["candidate"] or given["beside"] or "://" in given["against"]:

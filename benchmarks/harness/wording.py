@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from benchmarks.harness.results import METRICS, Figure, Key
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 
-COUNTS = {"photos", "faces", "pairs", "groups", "photos/s"}
+COUNTS = {"photos", "faces", "pairs", "groups", "photos/s", "stages"}
 """Units that are omitted, since the metric's name contains them."""
 SHARES = ("share", "accuracy", "marked faces found")
 """Prefixes of metrics that are shown in percent."""

@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from benchmarks.harness.corpus import Corpus, spread
 from benchmarks.harness.faces import AnsweredFace, matched
 from benchmarks.harness.results import Key, Result, Series
-from benchmarks.harness.steps import Step
+from benchmarks.harness.steps import Need, Step
 from benchmarks.parity import accuracy, pixels
 from benchmarks.parity.baselines import Baseline, Expected, Recording
 from benchmarks.parity.candidates import Candidate, Unanswered
@@ -36,6 +37,8 @@ PLANS: Mapping[str, PhotoSelection] = {
     "full": PhotoSelection(area=ADVERTISED_AREA, total=math.inf),
 }
 
+LEAST_PHOTOS = 6
+"""Number of photos that are compared however long it takes."""
 TYPICAL = 1.5e6
 """Assumed pixels of a photo of unknown size, for the estimate."""
 DLIB_SECONDS = 7.5e-6
@@ -47,8 +50,10 @@ OPENING = 8.0
 
 
 def selected(plan: PhotoSelection, corpus: Corpus) -> list[Path]:
-    """Photos of the plan, evenly spaced over the corpus."""
-    return spread(corpus.photos, max(int(min(plan.total / plan.area, len(corpus.photos))), 1))
+    """Photos of the plan, evenly spaced over the corpus, as are the first `LEAST_PHOTOS` of them."""
+    photos = spread(corpus.photos, max(int(min(plan.total / plan.area, len(corpus.photos))), 1))
+    first = spread(photos, LEAST_PHOTOS)
+    return [*first, *(photo for photo in photos if photo not in set(first))]
 
 
 def seconds(plan: PhotoSelection, corpus: Corpus, processes: int) -> float:
@@ -122,18 +127,19 @@ class CorpusComparison:
         """Number of a service's stages with fallbacks to another engine, by model."""
 
     def steps(self, stack: ExitStack) -> list[Step]:
-        """One step per photo, then decoding and engines. Resources are registered on the stack."""
+        """Steps per photo, then the engines. Resources are registered on the stack."""
         photos = decoded(self._paths, self.plan.area, self.undecodable, self.corpus.name)
         expected = self.baseline.of(photos)
         stack.callback(getattr(expected, "close", lambda: None))
-        found = [Step("parity", 1.0, lambda: self._next(expected)) for _ in self._paths]
-        if self.stages is not None:
-            decoders = stack.enter_context(closing(pixels.DecoderComparison()))
-            found += [
-                Step("decoded pixels", 0.1, lambda path=path: self._decode(decoders, path))  # type: ignore[misc]
-                for path in self._paths
-            ]
-        return [*found, Step("engines", 0.1, self._check_engines)]
+        decoders = (
+            stack.enter_context(closing(pixels.DecoderComparison())) if self.stages is not None else None
+        )
+        found: list[Step] = []
+        for number, path in enumerate(self._paths, 1):
+            need = Need.MUST if number <= LEAST_PHOTOS else Need.SHOULD
+            label = f"parity: photo {number} of {len(self._paths)}"
+            found.append(Step(label, 1.0, partial(self._photo, expected, decoders, path), need))
+        return [*found, Step("parity: engines", 0.1, self._check_engines)]
 
     def _check_engines(self) -> None:
         """Count stages with fallbacks: answers that dlib itself computed do not show parity."""
@@ -143,6 +149,14 @@ class CorpusComparison:
                 engines = {stage["engine"] for stage in stages.values()}
                 self._fallbacks[model] = sum(stage["fallbacks"] > 0 for stage in stages.values())
                 self.computed_by[f"model {model}"] = ", ".join(sorted(engines))
+
+    def _photo(
+        self, expected: Iterator[Expected], decoders: pixels.DecoderComparison | None, path: Path
+    ) -> None:
+        """Compare the answers to the next decodable photo, and the decoded pixels of a file."""
+        self._next(expected)
+        if decoders is not None:
+            self._decode(decoders, path)
 
     def _next(self, expected: Iterator[Expected]) -> None:
         entry = next(expected, None)

@@ -67,7 +67,11 @@ class ParityPart:
             self._recording,
             self._processes(),
         )
-        self._result.facts["run"] |= {"baseline": baseline.name, "models": " ".join(map(str, opened))}
+        self._result.facts["run"] |= {
+            "baseline": baseline.name,
+            "models": " ".join(map(str, opened)),
+            "largest photo, MP": self._plan.area / 1e6,
+        }
         return self.comparison.steps(stack)
 
     def _baseline(self, stack: ExitStack) -> Baseline:

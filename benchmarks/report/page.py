@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from benchmarks.harness import wording
 from benchmarks.harness.results import METRICS, Figure, Result
 from benchmarks.parity.discrepancies import Discrepancy
-from benchmarks.report import drawing, overlays, plots, tables, verdict
+from benchmarks.report import drawing, overlays, plots, summary, tables, verdict
 
 HEADLINES = 4
 """Number of ratios shown in large type; a table has all of them."""
@@ -49,6 +49,8 @@ def page(result: Result, discrepancies: Sequence[Discrepancy] = ()) -> str:
         result=result,
         made=wording.moment(result.made),
         banner=verdict.banner(result),
+        load=summary.load(result),
+        warning=summary.warning(result),
         headlines=_headlines(result),
         chapters=[_chapter(result, assessment) for assessment in verdict.assessments(result)],
         discrepancies=overlays.shown(discrepancies),

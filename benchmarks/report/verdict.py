@@ -69,7 +69,7 @@ def banner(result: Result) -> Banner:
         return Banner(
             "red",
             "Incomplete: do not switch",
-            "The run was interrupted, or a part failed. The figures measured until then are below. Run it again.",
+            "The run was interrupted, or a part failed. The figures measured until then are kept. Run it again.",
         )
     statuses = {one.name: one.status for one in assessments(result)}
     if result.status != "green" or statuses["same"] != "green":

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.results import Key, Result
-from benchmarks.harness.steps import Step
+from benchmarks.harness.steps import Need, Step
 from benchmarks.roofline.machine import TRIES, MatrixProduct, MemoryBandwidth, best
 from benchmarks.roofline.networks import work
 from conversion.dat.topologies import DESCRIPTOR, DETECTOR
@@ -69,7 +69,7 @@ def steps(rounds: int, store: Path, result: Result, stack: ExitStack) -> list[St
     """
     roofline = _Roofline(store, result, stack)
     return [
-        Step(f"roofline: round {number} of {rounds}", ROUND_SECONDS, roofline.round)
+        Step(f"roofline: round {number} of {rounds}", ROUND_SECONDS, roofline.round, Need.SHOULD)
         for number in range(1, rounds + 1)
     ]
 

@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from benchmarks.harness import wording
 from benchmarks.harness.closed_loop import FaceBox
 from benchmarks.harness.results import Key, Result
-from benchmarks.harness.steps import Step
+from benchmarks.harness.steps import Need, Step
 from benchmarks.throughput import jpeg_uploads, scenarios
 from benchmarks.throughput.figures import MeasuredTrial, note, note_failure
 from benchmarks.throughput.scenarios import LoadPlan, Scenario
@@ -52,16 +53,21 @@ class _ThroughputPart:
         self._result = result
         self._stack = stack
         self._open: dict[tuple[str, int], tuple[Side, ExitStack]] = {}
+        self._prepared: Scenario | None = None
+        """Current scenario."""
         self._uploads: list[bytes] = []
-        """Uploads of the current scenario."""
+        """Its uploads."""
         self._photos: list[jpeg_uploads.SourcePhoto] = []
 
     def steps(self) -> Iterator[Step]:
         for number, (scenario, estimate) in enumerate(scenarios.estimates(self._plan)):
-            yield Step(f"{_title(scenario)}: warm-up", estimate.opening, partial(self._prepare, number))
-            for round_ in range(1, scenario.rounds + 1):
-                label = f"{_title(scenario)}: round {round_} of {scenario.rounds}"
-                yield Step(label, estimate.round, partial(self._round, scenario, round_))
+            prepare = partial(self._prepare, number)
+            yield Step(f"{_title(scenario)}: warm-up", estimate.opening, prepare, scenario.need)
+            rounds = scenario.rounds + scenario.more_rounds
+            for round_ in range(1, rounds + 1):
+                label = f"{_title(scenario)}: round {round_} of {rounds}"
+                need = scenario.need if round_ <= scenario.rounds else Need.MAY
+                yield Step(label, estimate.round, partial(self._round, scenario, round_), need)
 
     def _prepare(self, number: int) -> None:
         """Open the sides of a scenario, close the sides that no later scenario needs, make the uploads, warm up."""
@@ -74,7 +80,7 @@ class _ThroughputPart:
         for name in scenario.sides:
             if (name, scenario.model) not in self._open:
                 self._open_side(name, scenario.model)
-        self._uploads = self._make_uploads(scenario)
+        self._prepared, self._uploads = scenario, self._make_uploads(scenario)
         if self._uploads:
             warm_up = {name: scenarios.warm_up_calls(scenario, name) for name in scenario.sides}
             self._trials(scenario, {name: calls for name, calls in warm_up.items() if calls})
@@ -104,7 +110,9 @@ class _ThroughputPart:
 
     def _round(self, scenario: Scenario, number: int) -> None:
         """Trials of all sides, in reverse order in every second round, to cancel effects of the order."""
-        if self._uploads:
+        if (
+            self._uploads and self._prepared is scenario
+        ):  # for lack of time, the warm-up may have been left out
             order = scenario.sides if number % 2 else scenario.sides[::-1]
             calls = {name: scenarios.calls(scenario, name, self._plan.trial_seconds) for name in order}
             if trials := self._trials(scenario, calls):
@@ -138,5 +146,13 @@ def _detected(side: Side, photo: bytes) -> tuple[FaceBox, ...]:
 
 
 def _title(scenario: Scenario) -> str:
-    load = f"{scenario.faces} faces" if scenario.faces is not None else f"{scenario.callers} callers"
-    return f"{' against '.join(scenario.sides)}, model {scenario.model}, {scenario.megapixels:g} MP, {load}"
+    key = Key(
+        section=scenario.section,
+        metric="",
+        side=" against ".join(scenario.sides),
+        model=scenario.model,
+        megapixels=scenario.megapixels,
+        callers=scenario.callers if scenario.faces is None else None,
+        faces=scenario.faces,
+    )
+    return wording.title(key)

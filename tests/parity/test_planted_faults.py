@@ -151,9 +151,9 @@ def _no_face_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (_wrong_mean, {"CNN detector and its pyramid, boxes", "CNN detector and its pyramid, confidences"}),
         (_hog_without_doubling, {"HOG detector"}),
-        (_no_face_confirmed, {"HOG's verdicts on CNN faces"}),
+        (_no_face_confirmed, {"CNN faces confirmed by HOG"}),
         (_landmarks_one_pixel_off, {"landmarks"}),
-        (_chips_by_another_filter, {"chips"}),
+        (_chips_by_another_filter, {"aligned face crops (chips)"}),
         (_swapped_channel, {"descriptors"}),
     ],
 )

@@ -54,7 +54,7 @@ def done(folder: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) ->
     run = _run(folder, "--only", "parity", "--store", store, "--out", out, "--record", out / "answers")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "not compared, undecodable: damaged.jpg" in run.stderr
-    assert "green after" in run.stdout
+    assert "Not judged: is it accurate?" in run.stdout
     return out
 
 
@@ -125,7 +125,7 @@ def test_a_baseline_without_the_photos_is_red(
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (KeyboardInterrupt(), 130, "incomplete"),
+        (KeyboardInterrupt(), 130, "Incomplete"),
         (EngineError("the device went away"), 1, "the device went away"),
         (ZeroDivisionError(), 1, "Traceback"),
     ],

@@ -114,22 +114,22 @@ def test_a_photo_missing_from_the_baseline_is_red() -> None:
 @pytest.mark.parametrize(
     ("rounds", "status", "says"),
     [
-        ((1.5, 1.5, 1.5), "green", "times as fast 1.5 ± 0×; required: at least 1"),
-        ((0.5, 0.5, 0.5), "red", "times as fast 0.5 ± 0× (CASE); required: at least 1"),
+        ((1.5, 1.5, 1.5), "green", "times as fast: 1.5 ± 0×; required: at least 1"),
+        ((0.5, 0.5, 0.5), "red", "times as fast: 0.5 ± 0× (CASE); required: at least 1"),
         (
             (10.0, 13.0, 19.0),
             "abstains",
-            "the spread reaches the bound: times as fast 13 ± 23× (CASE); required: at least 1",
+            "the spread reaches the bound: times as fast: 13 ± 23× (CASE); required: at least 1",
         ),
         (
             (0.5, 0.9, 0.4),
             "abstains",
-            "the spread reaches the bound: times as fast 0.5 ± 1.3× (CASE); required: at least 1",
+            "the spread reaches the bound: times as fast: 0.5 ± 1.3× (CASE); required: at least 1",
         ),
         (
             (9.0,),
             "abstains",
-            "too few rounds: times as fast 9× (one round, no spread) (CASE); required: at least 1",
+            "too few rounds: times as fast: 9× (one round, no spread) (CASE); required: at least 1",
         ),
     ],
 )
@@ -153,7 +153,7 @@ def test_one_lost_photo_of_three_rounds_is_red() -> None:
     result.note(key, 0, 1, 0)
     (verdict,) = (one for one in verdicts(result, ["callers"]) if one.gate == "no photo lost to many callers")
     assert verdict.status == "red"
-    assert verdict.says == "failed photos 1 (model 4, 0.3 MP, 8 callers: service); allowed: at most 0"
+    assert verdict.says == "failed photos: 1 (model 4, 0.3 MP, 8 callers: service); allowed: at most 0"
 
 
 def test_a_green_gate_states_its_extreme_figure_and_its_bound() -> None:
@@ -164,11 +164,11 @@ def test_a_green_gate_states_its_extreme_figure_and_its_bound() -> None:
     says = {verdict.gate: verdict.says for verdict in verdicts(result, ["parity"])}
     assert (
         says["confidences"]
-        == "confidence difference 3e-6, the highest of 2 cases (model 1); allowed: at most 1e-05"
+        == "confidence difference: 3e-6, the highest of 2 cases (model 1); allowed: at most 1e-05"
     )
-    assert says["faces and boxes"] == "faces differing 0 in all 2 cases; allowed: at most 0"
+    assert says["same faces and boxes"] == "faces differing: 0 in all 2 cases; allowed: at most 0"
     assert (
-        says["every photo known to the baseline"] == "photos without baseline answers 0; allowed: at most 0"
+        says["every photo known to the baseline"] == "photos without baseline answers: 0; allowed: at most 0"
     )
 
 

@@ -100,6 +100,19 @@ def test_a_faces_scenario_needs_a_photo_with_a_face(photos: dict[str, Path], sto
     assert _run(plan, [photos["coffee.png"]], SideOptions(store)).figures == []
 
 
+def test_rounds_without_their_warm_up_measure_nothing(paths: list[Path], store: Path) -> None:
+    """A time limit may leave out the warm-up of a scenario, and with it the scenario."""
+    plan = LoadPlan(
+        tuple(Scenario("area", ("library",), size, model=3, rounds=1) for size in (0.05, 0.06)), 0.0
+    )
+    result = _result()
+    with ExitStack() as stack:
+        first_warm_up, first, _, second = part.steps(plan, paths, SideOptions(store), result, stack)
+        for step in (first_warm_up, first, second):
+            step.run()
+    assert {figure.key.megapixels for figure in result.find(section="area")} == {0.05}
+
+
 def test_a_side_that_dies_ends_only_its_scenario(paths: list[Path], store: Path) -> None:
     plan = LoadPlan(
         tuple(Scenario("throughput", AGAINST_DLIB, size, model=3, rounds=2) for size in (0.05, 0.06)),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.harness.steps import Need
 from benchmarks.throughput import part, scenarios
 from benchmarks.throughput.scenarios import FULL, QUICK, LoadPlan, Scenario
 
@@ -26,6 +27,17 @@ def test_every_side_has_three_rounds(plan: LoadPlan) -> None:
 def test_the_quick_plan_is_under_a_minute_and_the_full_one_a_quarter_of_an_hour() -> None:
     assert part.seconds(QUICK) < 50
     assert 500 < part.seconds(FULL) < 1000
+
+
+def test_the_scenarios_of_the_gates_take_half_a_minute_of_the_quick_plan() -> None:
+    must = [scenario for scenario in QUICK.scenarios if scenario.need is Need.VERDICT]
+    assert {(scenario.section, scenario.sides) for scenario in must} == {
+        ("throughput", scenarios.AGAINST_DLIB),
+        ("throughput", scenarios.AGAINST_UPSTREAM),
+        ("callers", ("service",)),
+    }
+    assert part.seconds(LoadPlan(tuple(must), QUICK.trial_seconds)) < 35
+    assert all(scenario.need is Need.MUST and not scenario.more_rounds for scenario in FULL.scenarios)
 
 
 @PLANS
