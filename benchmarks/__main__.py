@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: `python -m benchmarks [PHOTOS]`, `... compare A B`, `... history FOLDER`.
+"""Command line of the benchmarks: `python -m benchmarks [PHOTOS]`, and commands on results, as `... compare A B`.
 
 A run decides whether an upgrade is safe on this machine with these photos: same answers as dlib, same accuracy, speed.
 """
@@ -15,6 +15,7 @@ def main(arguments: Sequence[str]) -> int:
         "compare": commands.compare,
         "history": commands.history,
         "report": commands.report,
+        "picture": commands.picture,
         "table": commands.table,
     }
     command = named.get(arguments[0]) if arguments else None

@@ -1,4 +1,4 @@
-"""Commands on results: compare two, plot the history of many, render the report or the README's tables of one."""
+"""Commands on results: compare two, plot the history of many, render the report, tables or picture of one."""
 
 import argparse
 import sys
@@ -17,8 +17,8 @@ from model_store.atomic import atomic_file
 def compare(arguments: Sequence[str]) -> int:
     """Compare two results by gates.toml: is the second safe to switch to? Exit status: 0 yes, 1 no, 3 not judged."""
     parser = _parser("compare", compare)
-    parser.add_argument("before", type=Path, help="a result.json")
-    parser.add_argument("after", type=Path, help="a later one")
+    parser.add_argument("before", type=Path, metavar="A", help="a result.json")
+    parser.add_argument("after", type=Path, metavar="B", help="a later result.json")
     options = parser.parse_args(arguments)
     try:
         before, after = load(options.before), load(options.after)
@@ -41,8 +41,12 @@ def compare(arguments: Sequence[str]) -> int:
 def history(arguments: Sequence[str]) -> int:
     """Render all results below a folder as one page with trends over time."""
     parser = _parser("history", history)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("history.html"))
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder with result.json files of any name"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("history.html"), metavar="FILE", help="default: history.html"
+    )
     options = parser.parse_args(arguments)
     results: list[Result] = []
     for path in sorted(options.folder.rglob("*.json")):
@@ -62,8 +66,10 @@ def history(arguments: Sequence[str]) -> int:
 def report(arguments: Sequence[str]) -> int:
     """Render the report of a result again, without photo names and crops: a result has neither."""
     parser = _parser("report", report)
-    parser.add_argument("result", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("report.html"))
+    parser.add_argument("result", type=Path, metavar="RESULT", help="a result.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html"
+    )
     options = parser.parse_args(arguments)
     try:
         _write(options.out, page(load(options.result)))
@@ -74,10 +80,18 @@ def report(arguments: Sequence[str]) -> int:
 
 
 def table(arguments: Sequence[str]) -> int:
-    """Print the README's tables of a result, or write them between their marks in a file."""
+    """Print the Markdown tables of a result: summary, speed and parity. Or write them into a file, between their marks.
+
+    A file may have the marks of some of the tables.
+    """
     parser = _parser("table", table)
-    parser.add_argument("result", type=Path)
-    parser.add_argument("--into", type=Path, help="a file with the marks")
+    parser.add_argument("result", type=Path, metavar="RESULT", help="a result.json")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="FILE",
+        help=f"a Markdown file with marks, for example `{readme.BEGIN.format('speed')}` and `{readme.END}`",
+    )
     options = parser.parse_args(arguments)
     try:
         made = readme.tables(load(options.result))
@@ -86,6 +100,24 @@ def table(arguments: Sequence[str]) -> int:
         else:
             _write(options.into, readme.replaced(options.into.read_text(encoding="utf-8"), made))
     except (NoResult, readme.NoMarks) as error:
+        print(error, file=sys.stderr)
+        return NOTHING_DONE
+    return 0
+
+
+def picture(arguments: Sequence[str]) -> int:
+    """Draw a result as an SVG file: photos a second of this service and of dlib by photo size."""
+    parser = _parser("picture", picture)
+    parser.add_argument(
+        "result", type=Path, metavar="RESULT", help="a result.json with a full run's throughput"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("speed.svg"), metavar="FILE", help="default: speed.svg"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        _write(options.out, readme.picture(load(options.result)))
+    except (NoResult, readme.NoFigures) as error:
         print(error, file=sys.stderr)
         return NOTHING_DONE
     return 0

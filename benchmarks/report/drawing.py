@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -54,6 +54,8 @@ SIDE_COLOURS = {
 
 WIDTH, HEIGHT, FONT = 460.0, 310.0, 11.0
 """Size of a plot and its text in points: readable on a telephone at a width of 340 pixels."""
+PICTURE_WIDTH, PICTURE_HEIGHT = 560.0, 340.0
+"""Size of a picture in points, for a width of 700 pixels."""
 
 _STYLE: dict[RcKeyType, Any] = {
     "svg.fonttype": "none",
@@ -107,10 +109,36 @@ def svg(name: str, paint: Callable[[Axes], str | None]) -> tuple[Markup, str] | 
     return Markup(_inline(written.getvalue(), name)), caption
 
 
+def document(name: str, paint: Callable[[Axes], str | None]) -> str | None:
+    """SVG file of a plot on white, for light and dark pages; equal data give equal bytes. None without data.
+
+    Args:
+        name: seed of the element IDs.
+        paint: draws the plot and returns its title for screen readers; None without data.
+    """
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = Figure(figsize=(PICTURE_WIDTH / 72, PICTURE_HEIGHT / 72), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
+        title = paint(figure.subplots())
+        if title is None:
+            return None
+        written = io.StringIO()
+        figure.savefig(written, format="svg", facecolor="white", metadata={"Date": None})
+    text = _without(written.getvalue(), r"<metadata>.*?</metadata>", r"<!--.*?-->", r"[ \t]+(?=\n)")
+    text = re.sub(r"'DejaVu Sans'(, [^;\"]*)?", "sans-serif", text)
+    return re.sub(r"(<svg[^>]*)>", rf'\1 role="img">\n <title>{escape(title)}</title>', text, count=1)
+
+
+def _without(text: str, *patterns: str) -> str:
+    for pattern in patterns:
+        text = re.sub(pattern, "", text, flags=re.DOTALL)
+    return text
+
+
 def _inline(document: str, name: str) -> str:
     """SVG element alone, without global styles, metadata and IDs that could occur twice in the page."""
     body = document[document.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
+    body = _without(body, r"<metadata>.*?</metadata>", r"<style.*?</style>", r"<!--.*?-->")
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     for word, value in LIGHT.items():
         body = body.replace(value, f"var(--{word})")

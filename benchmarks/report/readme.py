@@ -1,8 +1,12 @@
-"""The README's tables of measured figures, generated from a result and placed between two marks."""
+"""Tables and picture of measured figures for the documentation, generated from a result; tables stand between marks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from matplotlib.axes import Axes
+
+from benchmarks.harness import wording
 from benchmarks.harness.results import Figure, Key, Result
+from benchmarks.report import drawing, speed_plots
 
 BEGIN = "<!-- made by `python -m benchmarks table`, {}: from here -->"
 END = "<!-- to here -->"
@@ -12,7 +16,9 @@ OPPONENTS = {
     "service against upstream": ("the service", "upstream's two processes of dlib"),
     "service against remote": ("the service", "another service"),
 }
-"""Names of both sides of a comparison in the README."""
+"""Names of both sides of a comparison."""
+WITH_DLIB, WITH_UPSTREAM = "library against dlib", "service against upstream"
+LEGEND = "Medians ± where 95 % of further rounds are expected."
 
 
 COMPARED = (
@@ -29,25 +35,54 @@ COMPARED = (
 
 
 class NoMarks(ValueError):
-    """A file lacks the marks around a table. One line."""
+    """A file has no marks around a table. One line."""
+
+
+class NoFigures(ValueError):
+    """A result lacks the figures of the picture. One line."""
 
 
 def tables(result: Result) -> dict[str, str]:
-    """Markdown tables by name, `speed` and `parity`, as far as the result has their figures."""
-    made = {"speed": _speed(result), "parity": _parity(result)}
+    """Markdown tables by name, `summary`, `speed` and `parity`, as far as the result has their figures."""
+    made = {"summary": _summary(result), "speed": _speed(result), "parity": _parity(result)}
     return {name: f"{_basis(result)}\n\n{table}" for name, table in made.items() if table}
 
 
+def marked(text: str, names: Iterable[str]) -> list[str]:
+    """Names of the tables that a text has marks for."""
+    return [name for name in names if BEGIN.format(name) in text]
+
+
 def replaced(text: str, made: Mapping[str, str]) -> str:
-    """Replace the tables between their marks. Raises NoMarks."""
-    for name, table in made.items():
+    """Replace the tables that have marks in the text. Raises NoMarks if none has."""
+    names = marked(text, made)
+    for name in names:
         begin = BEGIN.format(name)
-        before, found, rest = text.partition(begin)
+        before, _, rest = text.partition(begin)
         _, end, after = rest.partition(END)
-        if not found or not end:
-            raise NoMarks(f"missing marks: {begin} ... {END}")
-        text = f"{before}{begin}\n{table}\n{END}{after}"
+        if not end:
+            raise NoMarks(f"no end mark after {begin}: add {END}")
+        text = f"{before}{begin}\n{made[name]}\n{END}{after}"
+    if not names:
+        marks = " or ".join(BEGIN.format(name) for name in made)
+        raise NoMarks(f"there is no mark for a table: add {marks}, and {END}")
     return text
+
+
+def picture(result: Result) -> str:
+    """SVG document: photos a second of this service's library and of dlib by photo size. Raises NoFigures."""
+
+    def paint(axes: Axes) -> str | None:
+        caption = speed_plots.by_size(axes, result, wording.DEFAULT_MODEL)
+        axes.set_xlabel(f"photo size\n\n{_basis(result)}")
+        return caption
+
+    made = drawing.document("speed", paint)
+    if made is None:
+        raise NoFigures(
+            f"the result has no comparison with dlib by photo size for model {wording.DEFAULT_MODEL}"
+        )
+    return made
 
 
 def _basis(result: Result) -> str:
@@ -59,14 +94,41 @@ def _basis(result: Result) -> str:
     )
 
 
+def _summary(result: Result) -> str:
+    """Default model by photo size, one photo at a time, and the service over HTTP against upstream."""
+    ratios = [
+        figure
+        for figure in result.find(section="throughput", metric="times as fast", model=wording.DEFAULT_MODEL)
+        if figure.key.side in (WITH_DLIB, WITH_UPSTREAM)
+    ]
+    rows = [
+        f"| {_size(figure.key)} | {_rates(result, figure)} | {_ratio(figure)} |"
+        for figure in ratios
+        if figure.key.side == WITH_DLIB
+    ]
+    if not rows:
+        return ""
+    over_http = [figure for figure in ratios if figure.key.side == WITH_UPSTREAM][-1:]
+    rows += [
+        f"| {_size(figure.key)}, {_callers(figure.key)}, over HTTP; dlib in two processes "
+        f"| {_rates(result, figure)} | {_ratio(figure)} |"
+        for figure in over_http
+    ]
+    lines = [
+        "| Photo | this service, photos a second | dlib, photos a second | times as fast |",
+        "|---|---|---|---|",
+    ]
+    about = f"Model {wording.DEFAULT_MODEL}, the default; one photo at a time unless stated. {LEGEND}"
+    return "\n".join([*lines, *rows, "", about])
+
+
 def _speed(result: Result) -> str:
     lines = [
         "| | photos a second | against | photos a second | times as fast | memory, MiB |",
         "|---|---|---|---|---|---|",
     ]
     rows = list(_comparisons(result))
-    legend = "\n\nMedians ± where 95 % of further rounds are expected."
-    return "\n".join([*lines, *rows]) + legend if rows else ""
+    return "\n".join([*lines, *rows, "", LEGEND]) if rows else ""
 
 
 def _parity(result: Result) -> str:
@@ -101,7 +163,7 @@ def _comparisons(result: Result) -> Iterator[str]:
             _number(rates[0]),
             names[1],
             _number(rates[1]),
-            f"**{figure.median:.1f}×** ± {figure.noise:.1f}",
+            _ratio(figure),
         ]
         cells.append(" / ".join(f"{one.median:,.0f}" for one in memory if one is not None))
         yield f"| {' | '.join(cells)} |"
@@ -111,8 +173,28 @@ def _figure(result: Result, key: Key, side: str, metric: str) -> Figure | None:
     return result.at(key.model_copy(update={"side": side, "metric": metric}))
 
 
+def _rates(result: Result, ratio: Figure) -> str:
+    """Cells with the photos per second of both sides."""
+    sides = ratio.key.side.split(" against ")
+    return " | ".join(_number(_figure(result, ratio.key, side, "photos per second")) for side in sides)
+
+
 def _number(figure: Figure | None) -> str:
-    return "" if figure is None else f"{figure.median:.3g} ± {figure.noise:.2g}"
+    if figure is None:
+        return ""
+    return f"{figure.median:.3g} {_spread(figure, f'{figure.noise:.2g}')}"
+
+
+def _ratio(figure: Figure) -> str:
+    return f"**{figure.median:.1f}×** {_spread(figure, f'{figure.noise:.1f}')}"
+
+
+def _spread(figure: Figure, noise: str) -> str:
+    return f"± {noise}" if len(figure.values) > 1 else f"({wording.ONE_ROUND})"
+
+
+def _size(key: Key) -> str:
+    return f"{key.megapixels:g} MP"
 
 
 def _callers(key: Key) -> str:

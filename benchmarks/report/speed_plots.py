@@ -55,6 +55,63 @@ def area(axes: Axes, result: Result, model: int | None) -> str | None:
     return _at_the_end(lines, lambda at: f"A photo of {at:g} MP:")
 
 
+def by_size(axes: Axes, result: Result, model: int | None) -> str | None:
+    """Photos per second by size on a logarithmic scale: this recogniser, dlib, and the ratio of each size."""
+    about = {"section": "throughput", "model": model, "callers": 1}
+    ratios = sorted(
+        result.find(metric="times as fast", side="library against dlib", **about),
+        key=lambda figure: figure.key.megapixels or 0,
+    )
+    if not ratios:
+        return None
+    sizes = [figure.key.megapixels for figure in ratios]
+    places = range(len(sizes))
+    rates = {
+        side: [
+            next(result.find(metric="photos per second", side=side, megapixels=size, **about))
+            for size in sizes
+        ]
+        for side in ("library", "dlib")
+    }
+    axes.set_yscale("log")
+    for place, ours, theirs, ratio in zip(places, rates["library"], rates["dlib"], ratios, strict=True):
+        axes.plot([place] * 2, [theirs.median, ours.median], color=colour("dlib"), linewidth=0.8, zorder=1)
+        middle = (ours.median * theirs.median) ** 0.5
+        axes.text(place + 0.03, middle, f"{wording.spread(ratio)} as fast", va="center", fontweight="bold")
+    for side, name, above in (("library", "this service", 1), ("dlib", "dlib", -1)):
+        medians = [figure.median for figure in rates[side]]
+        low = [
+            figure.median - max(figure.median - figure.noise, min(figure.values)) for figure in rates[side]
+        ]
+        high = [
+            min(figure.median + figure.noise, max(figure.values)) - figure.median for figure in rates[side]
+        ]
+        axes.errorbar(places, medians, [low, high], color=colour(side), marker="o", elinewidth=1.2, capsize=3)
+        for place, figure in zip(places, rates[side], strict=True):
+            words = f"{name}: " if place == 0 else ""
+            axes.annotate(
+                f"{words}{wording.number(figure.median)}",
+                (place, figure.median),
+                xytext=(0, 11 * above),
+                textcoords="offset points",
+                ha="center",
+                va="bottom" if above > 0 else "top",
+                color=colour(side),
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )
+    axes.set_xticks(places, [f"{size:g} MP" for size in sizes])
+    axes.set_xlim(-0.4, len(sizes) - 0.35)
+    values = [figure.median for line in rates.values() for figure in line]
+    axes.set_ylim(min(values) / 2.2, max(values) * 2.6)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylabel("photos a second, logarithmic")
+    axes.set_title(
+        f"Photos a second by photo size, model {model}, one photo at a time, without HTTP", loc="left"
+    )
+    return "Photos a second of this service and of dlib by photo size."
+
+
 def _lines(result: Result, section: str, metric: str, against: str, model: int | None) -> dict[str, Line]:
     """One line per side with figures of this metric, in the order of `SIDE_COLOURS`."""
     lines: dict[str, Line] = {side: [] for side in SIDE_COLOURS}
