@@ -1,6 +1,7 @@
 """A run from the command line: files, exit status, and figures kept after a failure."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import suite
+from benchmarks.__main__ import main
 from benchmarks.harness.options import parse
 from benchmarks.harness.results import Key, Result, load
 from benchmarks.harness.steps import Step
@@ -192,3 +194,15 @@ def test_requires_the_key_of_a_running_service(tmp_path: Path, capsys: pytest.Ca
     with pytest.raises(SystemExit):
         parse(["--beside", "http://localhost", "--key-file", str(tmp_path / "absent")])
     assert "API key of the service is missing" in capsys.readouterr().err
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    listed = re.findall(r"^  ([a-z]+) +[A-Z]+", capsys.readouterr().out, re.MULTILINE)
+    assert listed == ["compare", "history", "report", "table", "picture"]
+    for name in listed:
+        with pytest.raises(SystemExit) as ended:
+            main([name, "--help"])
+        assert ended.value.code == 0
+        assert f"python -m benchmarks {name}" in capsys.readouterr().out
