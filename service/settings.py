@@ -332,7 +332,7 @@ def _written(default: object) -> str:
 
 
 def markdown_rows() -> list[str]:
-    """The rows of the README's table of settings."""
+    """The rows of the table of settings in docs/guide/configuration.md."""
     return [
         f"| `{variable}` | {f'`{default}`' if default else ''} | {meaning} |"
         for variable, (default, meaning) in variables().items()

@@ -1,5 +1,5 @@
 """HTML reports: self-contained pages with the verdict first, then plots and tables.
 
-`page.page` renders one result, `history.page` the trends of many, `readme.tables` the README's tables. A page names the
-photos that differ most, and shows them only if it receives their pixels.
+`page.page` renders one result, `history.page` the trends of many, `readme.tables` the documentation's tables. A
+page names the photos that differ most, and shows them only if it receives their pixels.
 """

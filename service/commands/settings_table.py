@@ -1,4 +1,4 @@
-"""The command `settings`: the README's table of settings."""
+"""The command `settings`: the documentation's table of settings."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from service import settings
 
 
 def run() -> int:
-    """Print the table of settings for the README, after a check of those in the environment."""
+    """Print the table of settings for the documentation, after a check of those in the environment."""
     settings.load()
     for warning in settings.unknown_variables(os.environ):
         print(warning, file=sys.stderr)

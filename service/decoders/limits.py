@@ -30,8 +30,9 @@ BASE_SECONDS = 10.0
 SECONDS_PER_MEGAPIXEL = 1.0
 """Valid photos take at most 25 ms a megapixel; a progressive CMYK JPEG without subsampling takes 50."""
 SECONDS_PER_MEGABYTE = 5.0
-"""The most expensive file that the readers of `images` accept takes 1.7 s (docs/limits.md). For every photo, the sum of
-the three terms (`cpu_seconds`) suffices for a processor ten times slower than that of these measurements."""
+"""The most expensive file that the readers of `images` accept takes 1.7 s (docs/reference/formats-and-limits.md). For
+every photo, the sum of the three terms (`cpu_seconds`) suffices for a processor ten times slower than that of
+these measurements."""
 
 WALL_SECONDS_PER_CPU_SECOND = 20
 """Timeout of a child's reply, in seconds per second of allowed CPU time: more than an overloaded machine needs."""

@@ -107,7 +107,9 @@ def test_requests_wait_longer_than_a_shutdown() -> None:
     assert retries > Settings.model_fields["grace"].default + MARGIN_SECONDS
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/restarts.md", "compose.yaml"])
+@pytest.mark.parametrize(
+    "file", ["README.md", "docs/guide/install.md", "docs/guide/restarts.md", "compose.yaml"]
+)
 def test_documented_profiles_and_services_exist(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
     profiles = {profile for service in SERVICES.values() for profile in service["profiles"]}

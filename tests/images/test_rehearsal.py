@@ -32,7 +32,7 @@ READY_SECONDS = 600.0
 NO_DRIVER = "the CPU computes, since cuda cannot: there is no NVIDIA driver"
 """The only warning of the CUDA image: the container has no driver, even on a machine with one."""
 CLOSE = 1e-5
-"""The bound on a confidence and on a descriptor's value (README, "Parity")."""
+"""The bound on a confidence and on a descriptor's value (docs/reference/parity.md)."""
 
 Start = Callable[..., Container]
 
@@ -67,7 +67,7 @@ def image(name: str) -> Iterator[Image]:
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    """A key file as described in README.md: readable by all users."""
+    """A key file as described in docs/guide/install.md: readable by all users."""
     file = tmp_path / "api.key"
     file.write_text(f"{KEY}\n")
     file.chmod(0o644)

@@ -30,7 +30,7 @@ PHOTOS = ("astronaut.png", "800px-Katherine_Maher.jpg")
 
 @pytest.fixture(scope="module")
 def store_of_six(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the file of model 6, added and converted by the commands of the README."""
+    """A store with the file of model 6, added and converted by the documented commands."""
     root = tmp_path_factory.mktemp("six")
     for folder in ("weights", "onnx", "arrays"):
         (root / folder).mkdir()

@@ -1,21 +1,6 @@
 """ONNX Runtime's execution providers as a table: options, requirements, batch sizes.
 
-To add a provider:
-1. Here: a Provider in PROVIDERS, and in AUTO_ORDER if `auto` may choose it. For a device: its missing parts and its
-   staging memory as in nvidia.py.
-2. The texts of its errors in sessions.py: OUT_OF_MEMORY, and `_CUDA_FAILURE` for a message in one line.
-3. Environment variables that its libraries read when they are loaded: runtime.py.
-4. Its device files and its cache of compiled kernels, which stays writable: `service/worker/confinement.py`.
-5. Its name in the Literal of FACE_PROVIDERS in `service/settings.py`, which test_providers.py compares with PROVIDERS.
-6. Its wheel, since the wheels exclude each other: LIBRARIES in installed.py, an extra in `pyproject.toml`,
-   `requirements/compile.sh`, ONE_OF in `requirements/environment.py`, LIBRARIES in `service/versions.py`, and ON_DEVICE
-   in the Makefile.
-7. Its image: a Dockerfile, and services and profiles in `compose.yaml`, with and without HAProxy.
-8. The used memory of a device in `service/commands/stage_report.py`, where CUDA's is printed.
-9. README.md: the tables of images, settings and requirements.
-10. Tests that name the providers: `tests/images/` (test_compose.py, test_dockerfiles.py, test_rehearsal.py),
-    `tests/unit/test_environment.py`, `tests/unit/service/test_settings.py`, `tests/contract/test_process.py`, and
-    `tests/gpu/`, which runs on the device.
+docs/internals/developing.md lists the places to touch for a new provider.
 """
 
 import logging

@@ -5,7 +5,6 @@ from pydantic import ValidationError
 
 from service import settings
 from service.settings import Settings, SettingsError
-from tests.paths import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -134,13 +133,6 @@ def test_settings_are_immutable_and_hide_the_key() -> None:
     with pytest.raises(ValidationError):
         given.port = 1
     assert "very secret" not in repr(given) + str(given)
-
-
-@pytest.mark.parametrize("row", settings.markdown_rows(), ids=list(settings.variables()))
-def test_readme_documents_each_setting(row: str) -> None:
-    assert row in (ROOT / "README.md").read_text(encoding="utf-8").splitlines(), (
-        "paste what `python -m service settings` prints into README.md"
-    )
 
 
 def test_reports_unknown_variables_with_the_closest_name() -> None:

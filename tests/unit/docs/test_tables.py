@@ -1,0 +1,72 @@
+"""Tables and programs of the documentation equal the code."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness.results import EXIT, NOTHING_DONE
+from benchmarks.suite import INTERRUPTED
+from service import settings
+from service.messages import RefusalStatus
+from service.web import app, errors
+from tests import documentation
+from tests.documentation import DOCS
+from tests.paths import ROOT
+
+
+@pytest.mark.parametrize("row", settings.markdown_rows(), ids=list(settings.variables()))
+def test_each_setting_is_documented(row: str) -> None:
+    assert row in documentation.text_of(DOCS / "guide" / "configuration.md").splitlines(), (
+        "paste what `python -m service settings` prints into docs/guide/configuration.md"
+    )
+
+
+def test_each_endpoint_is_documented() -> None:
+    table = documentation.rows(documentation.text_of(DOCS / "reference" / "http-api.md"), "HTTP API")
+    assert sorted(cells[0].strip("`").split()[1] for cells in table) == sorted(app.PATHS)
+
+
+def _statuses_in_code() -> Iterator[int]:
+    yield from errors.STATUS.values()
+    yield from RefusalStatus.__args__  # type: ignore[attr-defined]
+    for file in ("framing.py", "../access_log.py"):
+        source = (ROOT / "service" / "web" / "connections" / file).read_text(encoding="utf-8")
+        yield from map(int, re.findall(r"\b(?:return |hint=|error_response\()([45]\d\d)\b", source))
+
+
+def test_each_status_is_documented() -> None:
+    text = documentation.text_of(DOCS / "reference" / "http-api.md")
+    table = documentation.rows(text, "Errors")
+    documented = {int(status) for cells in table for status in cells[0].split(", ")}
+    assert set(_statuses_in_code()) - {errors.CLIENT_CLOSED_REQUEST} <= documented
+    assert {404, 405, 431, 501} <= documented, "of Starlette and h11"
+    assert str(errors.CLIENT_CLOSED_REQUEST) in text
+
+
+def test_exit_statuses_of_the_benchmarks_are_documented() -> None:
+    table = documentation.rows(
+        documentation.text_of(DOCS / "guide" / "benchmarking.md"), "Benchmark before an upgrade"
+    )
+    assert {int(cells[0]) for cells in table} == {*EXIT.values(), NOTHING_DONE, INTERRUPTED}
+
+
+def test_the_program_of_the_library_prints_a_face(store: Path, portrait: bytes, tmp_path: Path) -> None:
+    page = documentation.text_of(DOCS / "reference" / "python-library.md")
+    (program,) = documentation.code_blocks(page, "python")
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "photo.jpg").write_bytes(portrait)
+    (tmp_path / "models").symlink_to(store.resolve())
+    printed = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stdout.count("Rectangle(") == 1
