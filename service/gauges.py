@@ -29,10 +29,10 @@ class BudgetState(Protocol):
 def add_budget(registry: CollectorRegistry, name: str, unit: str, budget: BudgetState) -> None:
     """Add four gauges of a budget, read at each scrape."""
     for suffix, meaning, value in (
-        ("lent", "granted", lambda: budget.granted),
+        ("granted", "granted", lambda: budget.granted),
         ("limit", "the most that is granted at the same time", lambda: budget.total),
         ("waiting", "number of requests that wait", lambda: budget.waiting),
-        ("asked", "units requested by waiting requests", lambda: budget.requested),
+        ("requested", "units requested by waiting requests", lambda: budget.requested),
     ):
         gauge = Gauge(
             f"face_{name}_{unit}_{suffix}", f"{name.capitalize()}, {unit}: {meaning}.", registry=registry

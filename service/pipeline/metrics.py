@@ -55,7 +55,7 @@ class WorkerMetrics:
         """Add gauges of the budgets and counters of the decoders, which are read at each scrape."""
         Gauge(
             "face_originals_bytes",
-            "Bytes of decoded originals that are held, part of face_photos_bytes_lent.",
+            "Bytes of decoded originals that are held, part of face_photos_bytes_granted.",
             registry=self.registry,
         ).set_function(lambda: originals.bytes_held)
         for unit, budget in (("bytes", queue.memory), ("places", queue.places)):

@@ -78,7 +78,7 @@ def test_each_metric_is_documented(caller: Caller) -> None:
     documented: set[str] = set()
     for cells in table:
         names = documentation.inline_code(cells[0])
-        base = names[0].removesuffix("_lent")
+        base = names[0].removesuffix("_granted")
         documented |= {base + name if name.startswith("_") else name for name in names}
     exported = {name for name in exported if not name.endswith("_created") and not name.startswith(PREFIXES)}
     assert exported == {name for name in documented if not name.endswith("*")}

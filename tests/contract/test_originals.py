@@ -124,5 +124,5 @@ def test_caches_no_original_without_memory_for_it(start_service: StartService, p
     answers = {migration.face(portrait, FACES[0]) for _ in range(3)}
     assert len(answers) == 1
     assert not answers.pop()[1]
-    assert migration.caller.metric("face_photos_bytes_lent") == 0
+    assert migration.caller.metric("face_photos_bytes_granted") == 0
     assert service.stop() == 0

@@ -79,7 +79,7 @@ def test_an_original_is_decoded_once_for_all_its_faces(
         assert [face_of(caller, photo, left) for left in range(4) for photo in (one, other)] == [200] * 8
         assert sorted(decoded) == [50, 200]
         assert original_counters(caller) == (6, 2, 2 * BYTES)
-        assert values(caller)["face_photos_bytes_lent",] == 2 * BYTES
+        assert values(caller)["face_photos_bytes_granted",] == 2 * BYTES
         assert values(caller)["face_stage_seconds_count", "decode"] == 2
         assert caller.post("/detect", files={"file": ("a", one)}).status_code == 200
         assert caller.post("/detect", files={"file": ("a", one)}).status_code == 200
@@ -95,7 +95,7 @@ def test_the_memory_is_released_after_expiry(
         for face in range(2):
             assert face_of(caller, original(50)) == 200
             eventually("no held original", lambda: not original_counters(caller)[2])
-            assert values(caller)["face_photos_bytes_lent",] == 0
+            assert values(caller)["face_photos_bytes_granted",] == 0
             assert len(decoded) == face + 1
 
 
@@ -151,7 +151,7 @@ def test_callers_with_the_same_original_at_once(
         hits, misses, held = original_counters(caller)
         assert (hits + misses, misses, held) == (40, len(decoded), BYTES)
         assert misses <= 8
-        assert values(caller)["face_photos_bytes_lent",] == BYTES
+        assert values(caller)["face_photos_bytes_granted",] == BYTES
 
 
 def test_a_retried_face_has_the_whole_budget(
@@ -167,7 +167,7 @@ def test_a_retried_face_has_the_whole_budget(
         assert original_counters(caller) == (1, 3, BYTES)  # the other one gave way
         recognizer.failures = [EngineError("no"), EngineError("and no again")]
         assert face_of(caller, original(50)) == 500
-        assert original_counters(caller)[2] == values(caller)["face_photos_bytes_lent",] == 0
+        assert original_counters(caller)[2] == values(caller)["face_photos_bytes_granted",] == 0
         assert face_of(caller, original(50)) == 200
 
 
@@ -179,4 +179,4 @@ def test_an_undecodable_file_holds_no_memory(serving: Server, key_header: dict[b
         for _ in range(2):
             assert face_of(caller, file.getvalue()[:100]) == 415
         assert original_counters(caller) == (0, 0, 0)
-        assert values(caller)["face_photos_bytes_lent",] == 0
+        assert values(caller)["face_photos_bytes_granted",] == 0

@@ -83,13 +83,13 @@ def test_reports_waiting_photos(
     with serving(FACE_MEMORY="1GiB") as port, client(port, key_header) as caller:
         ready(caller)
         before = values(caller)
-        assert (before["face_photos_places_lent",], before["face_photos_places_limit",]) == (0, 1)
+        assert (before["face_photos_places_granted",], before["face_photos_places_limit",]) == (0, 1)
         waiting = [posted(port, key_header, png) for _ in range(3)]
         eventually("two waiting photos", lambda: values(caller)["face_photos_places_waiting",] == 2)
         metrics = values(caller)
-        assert metrics["face_photos_places_lent",] == 1
-        assert metrics["face_photos_bytes_lent",] > len(png)
-        assert metrics["face_uploads_bytes_lent",] > 3 * len(png)
+        assert metrics["face_photos_places_granted",] == 1
+        assert metrics["face_photos_bytes_granted",] > len(png)
+        assert metrics["face_uploads_bytes_granted",] > 3 * len(png)
         assert metrics["face_uploads_bytes_limit",] > 2**26
         assert metrics["face_requests_in_flight",] == 4
         waiting[2].close()
@@ -98,7 +98,7 @@ def test_reports_waiting_photos(
         for connection in waiting[:2]:
             with connection:
                 assert connection.recv(12) == b"HTTP/1.1 200"
-        assert values(caller)["face_uploads_bytes_lent",] == 0
+        assert values(caller)["face_uploads_bytes_granted",] == 0
 
 
 def test_logs_a_request_as_one_json_object(

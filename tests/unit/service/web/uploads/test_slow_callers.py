@@ -47,7 +47,7 @@ def test_stalled_uploads_hold_few_bytes_and_are_answered_with_408(
             connection.sendall(declared + START)
         assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
         seen = values(caller)
-        assert 0 < seen["face_uploads_bytes_lent",] < 4 * 2 * 65536
+        assert 0 < seen["face_uploads_bytes_granted",] < 4 * 2 * 65536
         assert seen["face_uploads_bytes_limit",] < 4 * MAXIMUM
         assert seen["face_uploads_bytes_waiting",] == 0
         statuses: list[list[int]] = []
@@ -57,7 +57,7 @@ def test_stalled_uploads_hold_few_bytes_and_are_answered_with_408(
         for thread in threads:
             thread.join(PATIENCE)
         assert statuses == [[408]] * 4
-        assert values(caller)["face_uploads_bytes_lent",] == 0
+        assert values(caller)["face_uploads_bytes_granted",] == 0
         for connection in dripping:
             connection.close()
 
@@ -71,11 +71,11 @@ def test_a_chunked_upload_is_granted_bytes_as_they_arrive(
             head(b"POST /detect", FORM + b"Transfer-Encoding: chunked\r\nConnection: close\r\n")
         )
         connection.sendall(b"5\r\nhello\r\n")  # of a preamble
-        eventually("bytes of an upload", lambda: values(caller)["face_uploads_bytes_lent",])
-        assert values(caller)["face_uploads_bytes_lent",] <= 2 * 65536
+        eventually("bytes of an upload", lambda: values(caller)["face_uploads_bytes_granted",])
+        assert values(caller)["face_uploads_bytes_granted",] <= 2 * 65536
         connection.sendall(b"2\r\n\r\n\r\n%x\r\n" % len(rest) + rest + b"\r\n0\r\n\r\n")
         assert [answered.status for answered in answers(connection)] == [200]
-        assert values(caller)["face_uploads_bytes_lent",] == 0
+        assert values(caller)["face_uploads_bytes_granted",] == 0
 
 
 def test_reads_a_chunked_upload_byte_by_byte(serving: Server, png: bytes) -> None:
