@@ -1,5 +1,6 @@
 """Readers of the documentation: its pages, code blocks, commands, links and tables."""
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -16,12 +17,13 @@ PAGES = [
 ]
 
 CODE_BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 INLINE_CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 ASSIGNMENT = re.compile(r'([A-Z][A-Z_]*)=("[^"]*"|\S*)')
 PROGRAM = re.compile(
-    r'(?:[A-Z_]+=(?:"[^"]*"|\S*) )*(?:sudo -u \S+ )?(?:make|\.venv/bin/python|docker|php|curl)\b'
+    r'(?:[A-Z_]+=(?:"[^"]*"|\S*) )*(?:sudo -u \S+ )?(?:make|(?:\.venv/bin/)?python3?|docker|php|curl|openssl|cp)(?= |$)'
 )
 """The start of a command in inline code."""
 
@@ -32,7 +34,7 @@ class Command(NamedTuple):
     variables: dict[str, str]
     """Variables that are set in front of it."""
     words: list[str]
-    """Program and arguments."""
+    """Program and arguments, without a redirection of the output."""
     line: str
     """The text as documented, without its comment."""
 
@@ -52,8 +54,8 @@ def code_blocks(text: str, language: str) -> list[str]:
 
 
 def prose(text: str) -> str:
-    """The text without fenced blocks."""
-    return CODE_BLOCK.sub("", text)
+    """The text without fenced blocks and comments."""
+    return COMMENT.sub("", CODE_BLOCK.sub("", text))
 
 
 def inline_code(text: str) -> list[str]:
@@ -68,10 +70,10 @@ def shell_lines(text: str) -> list[str]:
 
 
 def commands(text: str) -> Iterator[Command]:
-    """Commands of `sh` blocks, and those in inline code."""
+    """Commands of `sh` blocks, and those in inline code; each of a pipeline on its own."""
     inline = [code for code in inline_code(text) if PROGRAM.match(code)]
     for line in [*shell_lines(text), *inline]:
-        for part in re.split(r"\s*(?:;|&&|\|\|)\s+", line):
+        for part in re.split(r"\s*(?:;|&&|\|\|?)\s+", line):
             yield _command(part)
 
 
@@ -105,4 +107,5 @@ def _command(line: str) -> Command:
     while match := ASSIGNMENT.match(rest):
         variables[match[1]] = match[2].strip('"')
         rest = rest[match.end() :].lstrip()
-    return Command(variables, shlex.split(rest), line)
+    words = itertools.takewhile(lambda word: word != ">", shlex.split(rest))
+    return Command(variables, list(words), line)

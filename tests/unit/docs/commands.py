@@ -1,28 +1,22 @@
-"""Documented commands: whether each would start, by the targets, parsers and profiles of the code."""
+"""Documented commands: whether each would start, by the targets, parsers, services and files of the project."""
 
-import argparse
-import itertools
 import re
-import runpy
 import shlex
-import sys
-from importlib.util import find_spec
-from typing import NoReturn
-
-import pytest
-import yaml
+from collections.abc import Callable
 
 from service import settings
 from service.web import app
 from tests import documentation
-from tests.documentation import Command
 from tests.paths import ROOT
+from tests.unit.docs import docker
+from tests.unit.docs.modules import MODULES, parses
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = frozenset(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
-MAKE_VARIABLES = frozenset(re.findall(r"\$\(([A-Z_]+)\)", MAKEFILE))
-COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
-PROFILES = frozenset(profile for service in COMPOSE["services"].values() for profile in service["profiles"])
+_USED = frozenset(re.findall(r"\$\(([A-Z_]+)\)", MAKEFILE))
+_SET = frozenset(re.findall(r"^(?:export |define )?([A-Z_]+)(?: :?=|$)", MAKEFILE, re.MULTILINE))
+MAKE_VARIABLES = frozenset(re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.MULTILINE)) | (_USED - _SET)
+"""Variables that a caller may set: those with a default, and those that the Makefile only uses, such as ARGS."""
 
 OCC = {
     "config:system:set": {"--value"},
@@ -35,94 +29,90 @@ OCC = {
 }
 """occ's commands and their documented options (facerecognition 0.9.95, lib/Command)."""
 SYSTEM_PROGRAMS = frozenset(
-    "[ cd chmod chown cp docker gh git jq openssl python3 systemctl useradd".split()  # noqa: SIM905 - readable
+    "[ cd chmod chown gh git jq openssl systemctl useradd".split()  # noqa: SIM905 - readable
 )
-"""Programs in `sh` blocks that are not this project's."""
-PARSED_MODULES = frozenset(
-    {
-        "benchmarks",
-        "benchmarks.studies.crowd",
-        "benchmarks.studies.process_cost",
-        "conversion",
-        "model_store",
-        "service",
-        "tests.fuzz",
-    }
-)
-"""Modules whose documented arguments are parsed by their own parser."""
-PLACEHOLDERS = {"TARGET": "png"}
-"""Words of documented commands that stand for one of several choices, and one of them."""
-
-
-class _Parsed(Exception):
-    """A module's parser accepted its arguments."""
-
-
-def _parse_and_stop(
-    self: argparse.ArgumentParser, args: list[str] | None = None, namespace: None = None
-) -> NoReturn:
-    rest = self.parse_known_args(args, namespace)[1]
-    if rest:
-        self.error(f"unrecognized arguments: {rest}")
-    raise _Parsed
+"""Programs in `sh` blocks that are not this project's; their arguments are not checked."""
+ADDRESS = re.compile(r"(?:https?://[^/]+|[\w.-]+:\d+)(/[^?]*)?")
+CHECKOUT = "/opt/face-model/"
+"""Folder of the documented installation as a system service."""
 
 
 def failing_commands(text: str) -> list[str]:
-    """Commands that would fail at once: no such target, module, option, profile or program."""
-    return [command.line for command in documentation.commands(text) if not _would_start(command)]
+    """Commands that would fail at once: no such target, module, option, service, file or program."""
+    return [command.line for command in documentation.commands(text) if not _starts(_words(command))]
 
 
-def _would_start(command: Command) -> bool:
-    match command.words:
-        case ["make"]:  # the program, in a sentence
-            return True
-        case ["make", *rest]:
-            target = next((word for word in rest if "=" not in word), "")
-            given = command.variables | dict(
-                word.split("=", 1) for word in rest if re.match(r"[A-Z]+=", word)
-            )
-            options = shlex.split(given.get("ARGS", ""))
-            unknown = given.keys() - MAKE_VARIABLES - settings.variables().keys()
-            benchmarks = target in ("bench", "parity")
-            return target in TARGETS and not unknown and (not benchmarks or _parses("benchmarks", options))
-        case [".venv/bin/python" | "python", "-m", "pytest", *paths]:
-            return all((ROOT / path).exists() for path in paths)
-        case [".venv/bin/python" | "python", "-m", module, *arguments]:
-            return find_spec(module) is not None and (
-                module not in PARSED_MODULES or _parses(module, arguments)
-            )
-        case [".venv/bin/python", *_]:
-            return True
-        case ["docker", "compose", *rest]:
-            asked = {profile for flag, profile in itertools.pairwise(rest) if flag == "--profile"}
-            return asked <= PROFILES
-        case ["docker", "build", "-f", file, *_]:
-            return (ROOT / file).exists()
-        case ["php", "occ", "…"]:
-            return True
-        case ["php", "occ", name, *options]:
+def _words(command: documentation.Command) -> list[str]:
+    """The command with the variables in front of `make` as its arguments: for make they are the same."""
+    variables = command.variables if command.words[:1] == ["make"] else {}
+    return [*command.words, *(f"{name}={value}" for name, value in variables.items())]
+
+
+def _starts(words: list[str]) -> bool:
+    if not words or words[-1] == "…" or re.match(r"[a-z]+=", words[0]):  # an abbreviation; a shell's variable
+        return True
+    program, *arguments = words
+    return program in PROGRAMS and (not arguments or PROGRAMS[program](arguments))
+
+
+def _make(words: list[str]) -> bool:
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    targets = {word for word in words if "=" not in word}
+    options = shlex.split(given.get("ARGS", ""))
+    return (
+        targets <= TARGETS
+        and given.keys() <= MAKE_VARIABLES | settings.variables().keys()
+        and (targets.isdisjoint({"bench", "parity"}) or parses("benchmarks", options))
+    )
+
+
+def _python(words: list[str]) -> bool:
+    match words:
+        case ["-m", "pytest", *paths]:
+            return all(map(_exists, paths))
+        case ["-m", module, *arguments]:  # without arguments, a module's name in a sentence
+            return module in MODULES and (not arguments or parses(module, arguments))
+    return _exists(words[0])
+
+
+def _docker(words: list[str]) -> bool:
+    return docker.starts(words) and _starts(docker.inner_command(words))
+
+
+def _occ(words: list[str]) -> bool:
+    match words:
+        case ["occ", name, *options]:
             flags = {option.partition("=")[0] for option in options if option.startswith("-")}
             return name in OCC and flags <= OCC[name]
-        case ["curl", *rest]:
-            address = next(
-                (word for word in rest if word.startswith("http://")), "http://localhost:5000/open"
-            )
-            return "/" + address.split("/", 3)[3] in app.PATHS if address.count("/") > 2 else False
-        case [program, *_]:
-            return program in SYSTEM_PROGRAMS or re.match(r"[a-z]+=", program) is not None  # a shell variable
+    return False
+
+
+def _curl(words: list[str]) -> bool:
+    paths = [match[1] for word in words if (match := ADDRESS.fullmatch(word))]
+    return bool(paths) and all(path in app.PATHS for path in paths)
+
+
+def _cp(words: list[str]) -> bool:
+    return all(_exists(word) for word in words[:-1] if not word.startswith("-"))
+
+
+def _exists(path: str) -> bool:
+    """True if a path or pattern matches a file of the project; other absolute paths are not checked."""
+    path = path.removeprefix(CHECKOUT)
+    return path[:1] in ("", "/") or any(ROOT.glob(path))
+
+
+def _unchecked(_: list[str]) -> bool:
     return True
 
 
-def _parses(module: str, arguments: list[str]) -> bool:
-    patch = pytest.MonkeyPatch()
-    with patch.context() as patched:
-        patched.setattr(argparse.ArgumentParser, "parse_args", _parse_and_stop)
-        patched.setattr(sys, "argv", [module, *(PLACEHOLDERS.get(word, word) for word in arguments)])
-        patched.setenv("API_KEY", "a-key")
-        try:
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
-        except _Parsed:
-            return True
-        except SystemExit as ended:
-            return not ended.code
-    return True
+PROGRAMS: dict[str, Callable[[list[str]], bool]] = {
+    "make": _make,
+    **dict.fromkeys(("python", "python3", ".venv/bin/python"), _python),
+    "docker": _docker,
+    "php": _occ,
+    "curl": _curl,
+    "cp": _cp,
+    **dict.fromkeys(SYSTEM_PROGRAMS, _unchecked),
+}
+"""Check of each program's arguments."""

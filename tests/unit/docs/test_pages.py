@@ -9,6 +9,7 @@ from tests import documentation
 from tests.documentation import DOCS, PAGES, README
 from tests.unit.docs.checks import dead_links, missing_paths, unknown_endpoints, unknown_settings
 from tests.unit.docs.commands import failing_commands
+from tests.unit.docs.modules import parses
 
 
 @pytest.fixture(params=PAGES, ids=documentation.name_of)
@@ -69,6 +70,10 @@ def test_readme_is_short() -> None:
         (unknown_endpoints, "`/tmp`", "`GET /tmp`"),
         (failing_commands, "`make bench ARGS=--full`", "`make benches`"),
         (failing_commands, "`make bench OUT=x`", "`make bench OUTPUT=x`"),
+        (failing_commands, "`make serve quick`", "`make serve quick nosuch`"),
+        (failing_commands, "`make check ARGS=x`", "`make check BIN=x`"),
+        (failing_commands, "`make fuzz SEED=1`", "`make fuzz CONVERT=1`"),
+        (failing_commands, "`openssl rand | make check`", "`openssl rand | make nosuch`"),
         (failing_commands, '`make bench ARGS="--only parity"`', '`make bench ARGS="--solely parity"`'),
         (failing_commands, "`.venv/bin/python -m service check`", "`.venv/bin/python -m service chek`"),
         (failing_commands, "`.venv/bin/python -m model_store list`", "`.venv/bin/python -m model_shop list`"),
@@ -78,6 +83,36 @@ def test_readme_is_short() -> None:
             "`.venv/bin/python -m benchmarks --part parity`",
         ),
         (failing_commands, "`docker compose --profile cpu up`", "`docker compose --profile gpu up`"),
+        (
+            failing_commands,
+            "`docker compose exec cpu python -m service check`",
+            "`docker compose exec gpu python -m service check`",
+        ),
+        (
+            failing_commands,
+            "`docker compose exec -e FACE_MODEL=3 cpu python -m service check`",
+            "`docker compose exec -e FACE_MODEL=3 cpu python -m service chek`",
+        ),
+        (failing_commands, "`docker compose up`", "`docker compose upp`"),
+        (failing_commands, "`docker compose up --build`", "`docker compose up --biuld`"),
+        (
+            failing_commands,
+            "`docker compose --profile cpu-front restart cpu-behind-front`",
+            "`docker compose --profile cpu-front restart cpu-behind-frnt`",
+        ),
+        (failing_commands, "`docker build . -f Dockerfile.cpu`", "`docker build . -f Dockerfile.gpu`"),
+        (
+            failing_commands,
+            "`docker buildx build . --file Dockerfile.cpu`",
+            "`docker buildx build . --file Dockerfile.nope`",
+        ),
+        (failing_commands, "`docker build`", "`docker build .`"),
+        (
+            failing_commands,
+            "`python3 .github/scripts/release_notes.py v1.2.3 > notes.md`",
+            "`python3 .github/scripts/nosuch.py v1.2.3`",
+        ),
+        (failing_commands, "`.venv/bin/python requirements/sbom.py`", "`.venv/bin/python nosuch.py`"),
         (failing_commands, "`php occ face:setup -m 5`", "`php occ face:setup --modell 5`"),
         (failing_commands, "```sh\ngit pull\n```", "```sh\ngti pull\n```"),
         (
@@ -85,12 +120,36 @@ def test_readme_is_short() -> None:
             "```sh\ncurl http://localhost:5000/open\n```",
             "```sh\ncurl http://localhost:5000/opne\n```",
         ),
+        (
+            failing_commands,
+            "```sh\ncurl https://localhost:5000/ready\n```",
+            "```sh\ncurl https://localhost:5000/redy\n```",
+        ),
+        (
+            failing_commands,
+            "```sh\ncp deploy/systemd/face-model.* /etc/\n```",
+            "```sh\ncp deploy/systemd/face-modle.* /etc/\n```",
+        ),
+        (
+            failing_commands,
+            "```sh\ncp /opt/face-model/deploy/haproxy/haproxy.cfg /etc/\n```",
+            "```sh\ncp /opt/face-model/deploy/haproxy.cfg /etc/\n```",
+        ),
     ],
 )
 @pytest.mark.not_quick
 def test_a_planted_fault_is_found(check: Callable[[str], list[str]], sound: str, planted: str) -> None:
     assert check(sound) == []
     assert len(check(planted)) == 1
+
+
+@pytest.mark.parametrize("program", ["", "raise SystemExit", "import sys; sys.exit(0)"])
+def test_a_module_that_parses_no_arguments_is_found(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "parses_nothing.py").write_text(program)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not parses("parses_nothing", ["--nosuch"])
 
 
 def test_a_planted_dead_link_is_found() -> None:

@@ -1,0 +1,56 @@
+"""Arguments of `python -m`: accepted by the module's own parser, without running the module."""
+
+import argparse
+import runpy
+import sys
+from typing import NoReturn
+
+import pytest
+
+MODULES = frozenset(
+    {
+        "benchmarks",
+        "benchmarks.studies.crowd",
+        "benchmarks.studies.process_cost",
+        "conversion",
+        "model_store",
+        "service",
+        "tests.fuzz",
+    }
+)
+"""Modules of the documentation. Each parses its arguments before anything else."""
+PLACEHOLDERS = {"TARGET": "png"}
+"""Words of documented commands that stand for one of several choices, and one of them."""
+
+
+class _Parsed(Exception):
+    """A module's parser accepted its arguments."""
+
+
+def _parse_and_stop(
+    self: argparse.ArgumentParser, args: list[str] | None = None, namespace: None = None
+) -> NoReturn:
+    try:
+        rest = self.parse_known_args(args, namespace)[1]
+    except SystemExit as ended:
+        if ended.code:
+            raise
+        rest = []  # --help
+    if rest:
+        self.error(f"unrecognized arguments: {rest}")
+    raise _Parsed
+
+
+def parses(module: str, arguments: list[str]) -> bool:
+    """True if the module's parser accepts the arguments; False also for a module that parses none."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(argparse.ArgumentParser, "parse_args", _parse_and_stop)
+        patched.setattr(sys, "argv", [module, *(PLACEHOLDERS.get(word, word) for word in arguments)])
+        patched.setenv("API_KEY", "a-key")
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        except _Parsed:
+            return True
+        except SystemExit:
+            return False
+    return False
