@@ -50,7 +50,7 @@ class Gate(_Rule):
         statuses = [(figure, self._status(figure, result)) for figure in figures]
         red = [figure for figure, status in statuses if status == "red"]
         if red:
-            return self._verdict("red", f"{_listed(red)}; {self._bound()}")
+            return self._verdict("red", f"{self._listed(red, result)}; {self._bound()}")
         open_ = [figure for figure, status in statuses if status == "abstains"]
         # A model without a face must not silence the gate for the other models; accuracy and speed need all figures.
         if open_ and (self.question != "same" or len(open_) == len(figures)):
@@ -70,27 +70,43 @@ class Gate(_Rule):
         lacking = sorted({text for figure in figures for text in self._lacking(figure, result)})
         if not lacking:
             why = "too few rounds" if any(map(_one_round, figures)) else "the spread reaches the bound"
-            return f"{why}: {_listed(figures)}; {self._bound()}"
+            return f"{why}: {self._listed(figures, result)}; {self._bound()}"
         # A breach on few faces is reported, but is no verdict.
         beyond = [figure for figure in figures if not self._holds(self._value(figure, result), 0.0)]
-        breach = f"; beyond the bound: {_listed(beyond)}" if beyond else ""
+        breach = f"; beyond the bound: {self._listed(beyond, result)}" if beyond else ""
         return f"too few to judge: {', '.join(lacking)}{breach}"
 
     def _unmeasured(self) -> str:
-        needs = ", ".join(f"{least:g} {wording.metric(metric)}" for metric, least in self.needs.items())
-        return f"not measured; needs {needs}" if needs else "not measured"
+        needs = " and ".join(wording.counted(least, metric) for metric, least in self.needs.items())
+        return f"not measured; needs at least {needs}" if needs else "not measured"
 
     def _summed_up(self, figures: Sequence[Figure], result: Result) -> str:
         """Metric with its value, or with the value nearest to the bound and its case."""
         sign = 1 if self.at_least is None else -1
         worst = max(figures, key=lambda figure: sign * self._value(figure, result) + _spread(figure))
-        about = f"{wording.metric(worst.key.metric)}: {wording.spread(worst)}"
+        about = self._named(worst, result)
         if len(figures) == 1:
             return about
-        if len({tuple(figure.values) for figure in figures}) == 1:
+        if len({(self._value(figure, result), _spread(figure)) for figure in figures}) == 1:
             return f"{about} in all {len(figures)} cases"
         extreme = "highest" if self.at_least is None else "lowest"
         return f"{about}, the {extreme} of {len(figures)} cases ({wording.title(worst.key)})"
+
+    def _listed(self, figures: Sequence[Figure], result: Result) -> str:
+        shown = [f"{self._named(figure, result)} ({wording.title(figure.key)})" for figure in figures[:4]]
+        return ", ".join(shown) + (f" and {len(figures) - 4} more" if len(figures) > 4 else "")
+
+    def _named(self, figure: Figure, result: Result) -> str:
+        """Metric with its value, or with the share that the bound is on."""
+        shown = (
+            f"{wording.number(self._value(figure, result))}{self._whole()}"
+            if self.share_of
+            else wording.spread(figure)
+        )
+        return f"{wording.metric(figure.key.metric)}: {shown}"
+
+    def _whole(self) -> str:
+        return f" of {wording.metric(self.share_of)}" if self.share_of else ""
 
     def _holds(self, value: float, slack: float) -> bool:
         """True if the value, improved by `slack`, is within the bound."""
@@ -109,12 +125,13 @@ class Gate(_Rule):
         for metric, least in self.needs.items():
             there = _companion(figure, metric, result)
             if there < least:
-                yield f"{there:g} {wording.metric(metric)} ({least:g} needed)"
+                yield f"{wording.counted(there, metric)} ({least:g} needed)"
 
     def _bound(self) -> str:
         if self.at_least is not None:
-            return f"required: at least {self.at_least:g}"
-        return f"allowed: at most {self.at_most:g}" + (f" of the {self.share_of}" if self.share_of else "")
+            return f"required: at least {wording.number(self.at_least)}{self._whole()}"
+        assert self.at_most is not None
+        return f"allowed: at most {wording.number(self.at_most)}{self._whole()}"
 
     def _verdict(self, status: Status, says: str) -> Verdict:
         return Verdict(gate=self.name, question=self.question, status=status, says=says)
@@ -164,11 +181,3 @@ def _spread(figure: Figure) -> float:
 
 def _one_round(figure: Figure) -> bool:
     return figure.scatters and len(figure.values) == 1
-
-
-def _listed(figures: Sequence[Figure]) -> str:
-    shown = [
-        f"{wording.metric(figure.key.metric)}: {wording.spread(figure)} ({wording.title(figure.key)})"
-        for figure in figures[:4]
-    ]
-    return ", ".join(shown) + (f" and {len(figures) - 4} more" if len(figures) > 4 else "")

@@ -98,6 +98,11 @@ def metric(name: str) -> str:
     return METRIC_NAMES.get(name, name)
 
 
+def counted(count: float, name: str) -> str:
+    """Count with its metric, in the singular or plural: `1 face`, `50 labelled pairs`."""
+    return f"{count:g} {metric(name).removesuffix('s') if count == 1 else metric(name)}"
+
+
 def stage(name: str) -> str:
     return STAGES.get(name, name.replace("_", " "))
 

@@ -76,6 +76,11 @@ def test_accuracy_abstains_with_few_faces_or_pairs(faces: int, pairs: int) -> No
     )
 
 
+def test_a_single_face_is_in_the_singular() -> None:
+    says = [verdict.says for verdict in _result(1, 50).verdicts if verdict.question == "accurate"]
+    assert set(says) == {"too few to judge: 1 face (200 needed)"}
+
+
 def test_accuracy_reports_a_breach_on_few_faces() -> None:
     result = _result(199, 50, lost=1.0)
     assert _statuses(result, "accurate") == {"abstains"}
@@ -164,7 +169,7 @@ def test_a_green_gate_states_its_extreme_figure_and_its_bound() -> None:
     says = {verdict.gate: verdict.says for verdict in verdicts(result, ["parity"])}
     assert (
         says["confidences"]
-        == "confidence difference: 3e-6, the highest of 2 cases (model 1); allowed: at most 1e-05"
+        == "confidence difference: 3e-6, the highest of 2 cases (model 1); allowed: at most 1e-5"
     )
     assert says["same faces and boxes"] == "faces differing: 0 in all 2 cases; allowed: at most 0"
     assert (
@@ -186,7 +191,12 @@ def test_abstains_without_figures() -> None:
     empty = Result(made="", plan="quick", complete=True)
     found = verdicts(empty, ["parity", "accuracy", "throughput"])
     assert {verdict.status for verdict in found} == {"abstains"}
-    assert all(verdict.says.startswith("not measured") for verdict in found)
+    assert {verdict.says for verdict in found} == {
+        "not measured",
+        "not measured; needs at least 1 photo",
+        "not measured; needs at least 1 face",
+        "not measured; needs at least 200 faces and 50 labelled pairs",
+    }
 
 
 def test_a_share_is_relative_to_its_companion_metric() -> None:
@@ -195,10 +205,33 @@ def test_a_share_is_relative_to_its_companion_metric() -> None:
     )
     result = Result(made="", plan="quick")
     result.note(Key(section="parity", stage="chips", metric="faces"), 800)
-    result.note(Key(section="parity", stage="chips", metric="faces differing"), 4)
-    assert gate.verdict(result).status == "green"  # type: ignore[union-attr]
+    result.note(Key(section="parity", stage="chips", metric="faces differing"), 2)
+    verdict = gate.verdict(result)
+    assert verdict is not None
+    assert verdict.status == "green"
+    assert verdict.says == "faces differing: 0.0025 of faces; allowed: at most 0.005 of faces"
     result.note(Key(section="parity", stage="chips", metric="faces differing"), 6, 6)
-    assert gate.verdict(result).status == "red"  # type: ignore[union-attr]
+    verdict = gate.verdict(result)
+    assert verdict is not None
+    assert verdict.status == "red"
+    assert verdict.says == "faces differing: 0.0075 of faces (chips); allowed: at most 0.005 of faces"
+
+
+def test_the_highest_of_several_shares_is_stated() -> None:
+    gate = Gate(
+        name="", question="same", figures="accuracy/*/pairs across *", at_most=5e-6, share_of="all pairs"
+    )
+    result = Result(made="", plan="quick")
+    for model, pairs in ((1, 2_000_000), (4, 1_000_000)):
+        about = Key(section="accuracy", model=model, metric="all pairs")
+        result.note(about, pairs)
+        result.note(about.model_copy(update={"metric": "pairs across 0.4"}), 3)
+    verdict = gate.verdict(result)
+    assert verdict is not None
+    assert verdict.says == (
+        "pairs on different sides of distance 0.4: 3e-6 of all pairs, the highest of 2 cases (model 4); "
+        "allowed: at most 5e-6 of all pairs"
+    )
 
 
 def test_rejects_a_gate_without_exactly_one_bound() -> None:
