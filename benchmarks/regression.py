@@ -7,7 +7,8 @@ from typing import Literal
 from benchmarks.harness import gates, wording
 from benchmarks.harness.results import METRICS, Figure, Result, Status, Verdict, together
 
-Change = Literal["better", "worse", "within noise", "one round, no spread", "only in one", ""]
+Change = Literal["better", "worse", "within noise", "not judged", "only in one", ""]
+"""Kind of a change; not judged: one of both figures has one round."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class FigureChange:
         """Ratio with its noise; empty without a ratio."""
         if self.ratio is None:
             return ""
-        return f"{self.ratio:.2f} " + (wording.ONE_ROUND if self.noise is None else f"± {self.noise:.2f}")
+        return f"{self.ratio:.2f} " + (
+            f"({wording.ONE_ROUND})" if self.noise is None else f"± {self.noise:.2f}"
+        )
 
 
 def rows(before: Result, after: Result) -> Iterator[FigureChange]:
@@ -63,7 +66,7 @@ def _row(before: Figure | None, after: Figure | None) -> FigureChange:
         )
     ratio = after.median / before.median if better == "higher" else before.median / after.median
     if 1 in (len(before.values), len(after.values)):
-        return FigureChange(name, before, after, ratio, None, "one round, no spread")
+        return FigureChange(name, before, after, ratio, None, "not judged")
     relative = (before.uncertainty / before.median) ** 2 + (after.uncertainty / after.median) ** 2
     noise = ratio * relative**0.5
     if abs(ratio - 1) <= noise:
@@ -134,7 +137,8 @@ def _verdict(rule: gates.RatioRule, named: Sequence[FigureChange], same_machine:
     if unclear:
         first = min(unclear, key=_ratio)
         more = f" and {len(unclear) - 1} more" if unclear[1:] else ""
-        return verdict("abstains", f"the spread reaches the bound: {first.name} {first.ratio_text}{more}")
+        why = wording.undecided(one_round=first.noise is None)
+        return verdict("abstains", f"{why}: {first.name} {first.ratio_text}{more}")
     lowest = min(named, key=_ratio)
     return verdict("green", f"{lowest.name} {lowest.ratio_text}, the lowest of {len(named)}")
 

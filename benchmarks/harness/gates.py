@@ -69,7 +69,7 @@ class Gate(_Rule):
     def _reason(self, figures: Sequence[Figure], result: Result) -> str:
         lacking = sorted({text for figure in figures for text in self._lacking(figure, result)})
         if not lacking:
-            why = "too few rounds" if any(map(_one_round, figures)) else "the spread reaches the bound"
+            why = wording.undecided(one_round=any(map(_one_round, figures)))
             return f"{why}: {self._listed(figures, result)}; {self._bound()}"
         # A breach on few faces is reported, but is no verdict.
         beyond = [figure for figure in figures if not self._holds(self._value(figure, result), 0.0)]

@@ -82,6 +82,11 @@ def spread(figure: Figure) -> str:
     return f"{middle} ± {number(figure.noise * factor) if 'e' in noise else noise}{unit}"
 
 
+def undecided(one_round: bool) -> str:
+    """Reason for which a figure that scatters has no verdict."""
+    return "too few rounds" if one_round else "the spread reaches the bound"
+
+
 def moment(made: str) -> str:
     """Time of a result for display: `1 March 2026, 09:30 UTC`. Raises ValueError if it is not ISO 8601."""
     time = utc(made)

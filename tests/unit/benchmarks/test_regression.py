@@ -59,9 +59,11 @@ def test_slower_beyond_the_noise_is_red_and_within_it_is_not() -> None:
 def test_one_round_has_a_ratio_without_a_spread_and_no_verdict() -> None:
     before, after = _result(3.0, 3.01, 2.99), _result(1.0)
     row = next(row for row in rows(before, after) if row.name == TIMES.name)
-    assert (row.ratio_text, row.change) == ("0.33 one round, no spread", "one round, no spread")
+    assert (row.ratio_text, row.change) == ("0.33 (one round, no spread)", "not judged")
     judged = [one for one in verdicts(before, after) if "before" in one.gate and "throughput" in one.gate]
     assert {one.status for one in judged} == {"abstains"}
+    (times,) = (one for one in judged if "times as fast" in one.gate)
+    assert times.says == f"too few rounds: {TIMES.name} 0.33 (one round, no spread)"
 
 
 def test_exact_differences_have_no_ratio() -> None:
