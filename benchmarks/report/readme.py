@@ -19,6 +19,7 @@ OPPONENTS = {
 """Names of both sides of a comparison."""
 WITH_DLIB, WITH_UPSTREAM = "library against dlib", "service against upstream"
 LEGEND = "Medians ± where 95 % of further rounds are expected."
+PICTURE_LEGEND = "Medians; bars and ±: where 95 % of further rounds are expected."
 
 
 COMPARED = (
@@ -74,7 +75,7 @@ def picture(result: Result) -> str:
 
     def paint(axes: Axes) -> str | None:
         caption = speed_plots.by_size(axes, result, wording.DEFAULT_MODEL)
-        axes.set_xlabel(f"photo size\n\n{_basis(result)}")
+        axes.set_xlabel(f"photo size\n\n{PICTURE_LEGEND}\n{_basis(result)}")
         return caption
 
     made = drawing.document("speed", paint)
@@ -180,17 +181,11 @@ def _rates(result: Result, ratio: Figure) -> str:
 
 
 def _number(figure: Figure | None) -> str:
-    if figure is None:
-        return ""
-    return f"{figure.median:.3g} {_spread(figure, f'{figure.noise:.2g}')}"
+    return wording.spread(figure) if figure is not None else ""
 
 
 def _ratio(figure: Figure) -> str:
-    return f"**{figure.median:.1f}×** {_spread(figure, f'{figure.noise:.1f}')}"
-
-
-def _spread(figure: Figure, noise: str) -> str:
-    return f"± {noise}" if len(figure.values) > 1 else f"({wording.ONE_ROUND})"
+    return f"**{wording.spread(figure)}**"
 
 
 def _size(key: Key) -> str:

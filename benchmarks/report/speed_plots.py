@@ -1,6 +1,7 @@
 """Plots of throughput and latency by number of callers, and of time per photo by size."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -11,6 +12,8 @@ from benchmarks.report.drawing import SIDE_COLOURS, colour, from_zero
 
 Line = list[tuple[float, Figure]]
 """Points of a side: x and figure, in ascending order of x."""
+ROOM = 2.5
+"""Factor from the smallest and the largest median to the ends of a logarithmic axis, for spreads and labels."""
 
 
 def latency(axes: Axes, result: Result, model: int | None) -> str | None:
@@ -19,7 +22,7 @@ def latency(axes: Axes, result: Result, model: int | None) -> str | None:
     worst = _lines(result, "callers", "99 % latency", "callers", model)
     if not median:
         return None
-    axes.set_yscale("log")
+    _logarithmic(axes, [figure for lines in (median, worst) for line in lines.values() for _, figure in line])
     for lines, words, style in ((median, "median", "-"), (worst, "99 %", (0, (1.5, 1.5)))):
         for side, line in lines.items():
             _draw(axes, line, side, label=f"{side}, {words}", linestyle=style)
@@ -73,36 +76,29 @@ def by_size(axes: Axes, result: Result, model: int | None) -> str | None:
         ]
         for side in ("library", "dlib")
     }
-    axes.set_yscale("log")
+    _logarithmic(axes, [figure for line in rates.values() for figure in line])
     for place, ours, theirs, ratio in zip(places, rates["library"], rates["dlib"], ratios, strict=True):
         axes.plot([place] * 2, [theirs.median, ours.median], color=colour("dlib"), linewidth=0.8, zorder=1)
         middle = (ours.median * theirs.median) ** 0.5
         axes.text(place + 0.03, middle, f"{wording.spread(ratio)} as fast", va="center", fontweight="bold")
-    for side, name, above in (("library", "this service", 1), ("dlib", "dlib", -1)):
+    # A label is beside its bar, on the side that is free of the falling line.
+    beside: dict[str, Any] = {"xytext": (7, 2), "ha": "left", "va": "bottom"}
+    below: dict[str, Any] = {"xytext": (-7, -2), "ha": "right", "va": "top"}
+    for side, name, position in (("library", "this service", beside), ("dlib", "dlib", below)):
         medians = [figure.median for figure in rates[side]]
-        low = [
-            figure.median - max(figure.median - figure.noise, min(figure.values)) for figure in rates[side]
-        ]
-        high = [
-            min(figure.median + figure.noise, max(figure.values)) - figure.median for figure in rates[side]
-        ]
-        axes.errorbar(places, medians, [low, high], color=colour(side), marker="o", elinewidth=1.2, capsize=3)
+        noise = [figure.noise for figure in rates[side]]
+        axes.errorbar(places, medians, noise, color=colour(side), marker="o", elinewidth=1.2, capsize=3)
         for place, figure in zip(places, rates[side], strict=True):
             words = f"{name}: " if place == 0 else ""
             axes.annotate(
                 f"{words}{wording.number(figure.median)}",
                 (place, figure.median),
-                xytext=(0, 11 * above),
                 textcoords="offset points",
-                ha="center",
-                va="bottom" if above > 0 else "top",
                 color=colour(side),
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+                **position,
             )
     axes.set_xticks(places, [f"{size:g} MP" for size in sizes])
     axes.set_xlim(-0.4, len(sizes) - 0.35)
-    values = [figure.median for line in rates.values() for figure in line]
-    axes.set_ylim(min(values) / 2.2, max(values) * 2.6)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylabel("photos a second, logarithmic")
@@ -133,9 +129,20 @@ def _draw(axes: Axes, line: Line, side: str, **style: object) -> None:
     positions = [at for at, _ in line]
     values = [figure.median for _, figure in line]
     axes.plot(positions, values, color=colour(side), marker="o", markersize=4.5, **style)  # type: ignore[arg-type]
-    low = [max(figure.median - figure.noise, min(figure.values)) for _, figure in line]
-    high = [min(figure.median + figure.noise, max(figure.values)) for _, figure in line]
+    low, high = ([figure.median + sign * figure.noise for _, figure in line] for sign in (-1, 1))
     axes.fill_between(positions, low, high, color=colour(side), alpha=0.15, linewidth=0)
+
+
+def _logarithmic(axes: Axes, figures: Sequence[Figure]) -> None:
+    """Logarithmic y axis for these figures with their spreads.
+
+    Its bottom depends on the medians only: the lower end of a wide spread may be 0 or less, which the axis cannot show.
+    The bar or band then leaves the plot at the bottom, without an end.
+    """
+    medians = [figure.median for figure in figures]
+    highest = max(figure.median + figure.noise for figure in figures)
+    axes.set_yscale("log", nonpositive="clip")
+    axes.set_ylim(min(medians) / ROOM, max(max(medians) * ROOM, highest * 1.1))
 
 
 def _callers(axes: Axes, lines: dict[str, Line]) -> None:
