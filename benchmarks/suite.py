@@ -136,7 +136,7 @@ def _time_facts(limit: float, left_out: Sequence[str]) -> facts.Facts:
     if math.isinf(limit):
         return {}
     names = dict.fromkeys(label.rpartition(": ")[0] for label in left_out)
-    return {"time limit, s": limit, "left out for lack of time": "; ".join(names) or "nothing"}
+    return {facts.TIME_LIMIT: limit, facts.LEFT_OUT: "; ".join(names) or facts.NOTHING}
 
 
 def _message(error: Exception) -> str:

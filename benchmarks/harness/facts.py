@@ -18,6 +18,25 @@ from service.versions import versions
 
 Facts = dict[str, str | int | float]
 
+# Names of the facts that the reports read.
+BASELINE = "baseline"
+LARGEST_PHOTO = "largest photo, MP"
+"""Photos above it are scaled down."""
+TIME_LIMIT = "time limit, s"
+LEFT_OUT = "left out for lack of time"
+NOTHING = "nothing"
+"""Value of `LEFT_OUT` if the time sufficed."""
+PHOTOS = "photos"
+PROCESSORS = "processors"
+LOAD_AVERAGE = "load average before (1, 5, 15 min)"
+BUSY = "busy with other processes"
+WITHHELD = "withheld by the hypervisor"
+WHEN = ("before", "during")
+"""Times of `BUSY` and `WITHHELD`: before the run and during it."""
+PROCESSOR = "processor"
+CORES = "cores"
+DLIB_BLAS = "dlib's BLAS"
+
 PLACES = ("FACE_STORE", "FACE_WEIGHTS", "FACE_TEST_PHOTOS")
 """Settings with local paths, which a shared result must not contain."""
 FLAGS = (
@@ -42,8 +61,8 @@ def machine() -> Facts:
     there = info.get("flags", info.get("Features", "")).split()
     bytes_ = min(int(memory.split()[0]) * 1024, cgroups.memory_limit())
     return {
-        "processor": info.get("model name", info.get("CPU part", "unknown")),
-        "cores": usable_processors(),
+        PROCESSOR: info.get("model name", info.get("CPU part", "unknown")),
+        CORES: usable_processors(),
         "memory, GiB": round(bytes_ / 2**30),
         "instructions": " ".join(flag for flag in FLAGS if flag in there),
     }
@@ -55,7 +74,7 @@ def libraries() -> Facts:
     if found_commit := commit():
         found["commit"] = found_commit
     if "dlib" in found:
-        found["dlib's BLAS"] = _blas_of_dlib()
+        found[DLIB_BLAS] = _blas_of_dlib()
     return found
 
 
@@ -80,17 +99,19 @@ def load_average() -> str:
 def load(average: str, before: MachineLoad, during: MachineLoad) -> Facts:
     """Load of the machine by others, before a run and during it, in processors (machine_load.py)."""
     return {
-        "processors": os.cpu_count() or 1,
-        "load average before (1, 5, 15 min)": average,
+        PROCESSORS: os.cpu_count() or 1,
+        LOAD_AVERAGE: average,
         **{
-            f"{name}, {when}": round(value, 2)
-            for when, measured in (("before", before), ("during", during))
-            for name, value in (
-                ("busy with other processes", measured.others),
-                ("withheld by the hypervisor", measured.steal),
-            )
+            at(name, when): round(value, 2)
+            for when, measured in zip(WHEN, (before, during), strict=True)
+            for name, value in ((BUSY, measured.others), (WITHHELD, measured.steal))
         },
     }
+
+
+def at(name: str, when: str) -> str:
+    """Name of `BUSY` or `WITHHELD` at one of the times of `WHEN`."""
+    return f"{name}, {when}"
 
 
 def recognition(recognizer: Recognizer, store: Path) -> Facts:
@@ -119,7 +140,7 @@ def settings() -> Facts:
 def photos(corpus: Corpus) -> Facts:
     """Numbers of photos, labelled pairs and marked faces."""
     return {
-        "photos": len(corpus.photos),
+        PHOTOS: len(corpus.photos),
         "labelled pairs": len(corpus.pairs),
         "marked faces": sum(map(len, (corpus.boxes or {}).values())),
     }

@@ -68,9 +68,9 @@ class ParityPart:
             self._processes(),
         )
         self._result.facts["run"] |= {
-            "baseline": baseline.name,
+            facts.BASELINE: baseline.name,
             "models": " ".join(map(str, opened)),
-            "largest photo, MP": self._plan.area / 1e6,
+            facts.LARGEST_PHOTO: self._plan.area / 1e6,
         }
         return self.comparison.steps(stack)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
-from benchmarks.harness import wording
+from benchmarks.harness import facts, wording
 from benchmarks.harness.results import METRICS, Figure, Key, Result
 from benchmarks.report import drawing, verdict
 from benchmarks.report.page import TEMPLATES
@@ -14,7 +14,7 @@ from benchmarks.report.plots import RenderedPlot
 
 TRENDS = ("times as fast", "photos per second")
 """Metrics with a trend, for the default model; photos per second of the service alone."""
-IDENTITY = {"processor": "", "cores": " cores"}
+IDENTITY = {facts.PROCESSOR: "", facts.CORES: " cores"}
 """Facts that identify a machine, and the units after them."""
 COLOURS = ("ours", "upstream", "remote", "one", "two", "dlib")
 """Colours of the machines, by name in the style sheet."""
@@ -65,9 +65,9 @@ def page(results: Iterable[Result]) -> str:
 
 def machine_name(result: Result) -> str:
     """Name of a result's machine in one line, equal for all its runs."""
-    facts = result.facts.get("machine", {})
-    known = [name for name in IDENTITY if name in facts] or list(facts)
-    return ", ".join(f"{facts[name]}{IDENTITY.get(name, '')}" for name in known) or "unknown machine"
+    machine = result.facts.get("machine", {})
+    known = [name for name in IDENTITY if name in machine] or list(machine)
+    return ", ".join(f"{machine[name]}{IDENTITY.get(name, '')}" for name in known) or "unknown machine"
 
 
 def _machines(results: Sequence[Result]) -> dict[str, Machine]:

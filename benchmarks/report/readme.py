@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from matplotlib.axes import Axes
 
-from benchmarks.harness import wording
+from benchmarks.harness import facts, wording
 from benchmarks.harness.results import Figure, Key, Result
 from benchmarks.report import drawing, speed_plots
 
@@ -88,9 +88,9 @@ def picture(result: Result) -> str:
 
 def _basis(result: Result) -> str:
     machine, versions = result.facts.get("machine", {}), result.facts.get("versions", {})
-    blas = {"none": " without BLAS", "yes": " with a BLAS"}.get(str(versions.get("dlib's BLAS")), "")
+    blas = {"none": " without BLAS", "yes": " with a BLAS"}.get(str(versions.get(facts.DLIB_BLAS)), "")
     return (
-        f"{machine.get('processor', 'unknown processor')}, {machine.get('cores', '?')} cores; "
+        f"{machine.get(facts.PROCESSOR, 'unknown processor')}, {machine.get(facts.CORES, '?')} cores; "
         f"onnxruntime {versions.get('onnxruntime', '?')}, dlib {versions.get('dlib', '?')}{blas}; {result.made[:10]}."
     )
 

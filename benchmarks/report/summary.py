@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from benchmarks.harness import wording
+from benchmarks.harness import facts, wording
 from benchmarks.harness.results import Result
 from benchmarks.harness.text_table import text_table
 from benchmarks.report import verdict
@@ -39,49 +39,51 @@ def summary(result: Result) -> str:
 
 def _compared(result: Result) -> Iterator[str]:
     """Number and size of the photos whose answers were compared."""
-    run, photos = result.facts.get("run", {}), result.facts.get("corpus", {}).get("photos", "?")
+    run, photos = result.facts.get("run", {}), result.facts.get("corpus", {}).get(facts.PHOTOS, "?")
     compared = {
         figure.key.model: figure.value
         for figure in result.find(section="parity", metric="photos", stage="")
         if figure.key.model is not None
     }
     if compared:
-        models = (
-            f"model{'s' if compared.keys() - {min(compared)} else ''} {', '.join(map(str, sorted(compared)))}"
-        )
+        models = f"model{'s' if len(compared) > 1 else ''} {', '.join(map(str, sorted(compared)))}"
         yield (
-            f"Compared with {run.get('baseline', 'the baseline')}: {max(compared.values()):.0f} of {photos} photos, at "
-            f"most {run.get('largest photo, MP', '?')} megapixels each (larger ones scaled down), {models}."
+            f"Compared with {run.get(facts.BASELINE, 'the baseline')}: {max(compared.values()):.0f} of {photos} "
+            f"photos, at most {run.get(facts.LARGEST_PHOTO, '?')} megapixels each (larger ones scaled down), {models}."
         )
 
 
 def _circumstances(result: Result) -> Iterator[str]:
     """Duration, steps that were left out, and load."""
     run = result.facts.get("run", {})
-    limit = f" (limit: {run['time limit, s']:g} s with the report)" if "time limit, s" in run else ""
+    limit = f" (limit: {run[facts.TIME_LIMIT]:g} s with the report)" if facts.TIME_LIMIT in run else ""
     yield f"Measured in {result.seconds:.0f} s{limit}."
-    if (left_out := run.get("left out for lack of time", "nothing")) != "nothing":
+    if (left_out := run.get(facts.LEFT_OUT, facts.NOTHING)) != facts.NOTHING:
         yield f"Left out for lack of time, at least in part: {left_out}."
-    yield from filter(None, (load(result), f"WARNING: {warning(result)}" if warning(result) else ""))
+    if about := load(result):
+        yield about
+    if busy := warning(result):
+        yield f"WARNING: {busy}"
 
 
 def load(result: Result) -> str:
     """Load before and during the run in one line; empty for a result without these facts."""
-    facts = result.facts.get("load", {})
-    if not facts:
+    measured = result.facts.get("load", {})
+    if not measured:
         return ""
-    average = facts["load average before (1, 5, 15 min)"]
+    before, during = (_busy(measured, when) for when in facts.WHEN)
     return (
-        f"Load: of {facts['processors']} processors, other processes kept {_busy(result, 'before')} busy before the "
-        f"run and {_busy(result, 'during')} during it. Load average before: {average} (1, 5, 15 min)."
+        f"Load: of {measured[facts.PROCESSORS]} processors, other processes kept {before} busy before the run and "
+        f"{during} during it. Load average before: {measured[facts.LOAD_AVERAGE]} (1, 5, 15 min)."
     )
 
 
 def warning(result: Result) -> str:
     """Warning in one line; empty if the machine was idle, or if the result does not have these facts."""
-    facts = result.facts.get("load", {})
-    most = max((_taken(result, when) for when in ("before", "during")), default=0.0) if facts else 0.0
-    if most <= IDLE * float(facts.get("processors", 1)):
+    measured = result.facts.get("load", {})
+    if not measured:
+        return ""
+    if max(_taken(measured, when) for when in facts.WHEN) <= IDLE * float(measured[facts.PROCESSORS]):
         return ""
     return (
         "The machine was not idle: speeds are lower and scatter more than on an idle machine. "
@@ -89,16 +91,12 @@ def warning(result: Result) -> str:
     )
 
 
-def _busy(result: Result, when: str) -> str:
+def _busy(measured: facts.Facts, when: str) -> str:
     """Processors busy with others, and those withheld by the hypervisor, if any."""
-    facts = result.facts["load"]
-    withheld = facts[f"withheld by the hypervisor, {when}"]
+    withheld = measured[facts.at(facts.WITHHELD, when)]
     stolen = f" (and the hypervisor withheld {withheld})" if withheld else ""
-    return f"{facts[f'busy with other processes, {when}']}{stolen}"
+    return f"{measured[facts.at(facts.BUSY, when)]}{stolen}"
 
 
-def _taken(result: Result, when: str) -> float:
-    facts = result.facts["load"]
-    return float(facts[f"busy with other processes, {when}"]) + float(
-        facts[f"withheld by the hypervisor, {when}"]
-    )
+def _taken(measured: facts.Facts, when: str) -> float:
+    return sum(float(measured[facts.at(name, when)]) for name in (facts.BUSY, facts.WITHHELD))

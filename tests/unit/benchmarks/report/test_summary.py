@@ -2,12 +2,14 @@
 
 import pytest
 
+from benchmarks.harness import facts
 from benchmarks.harness.results import Key, Result
+from benchmarks.processes.machine_load import MachineLoad
 from benchmarks.report.page import page
 from benchmarks.report.summary import summary
 from tests.synthetic_result import rich
 
-LOAD: dict[str, str | int | float] = {
+LOAD: facts.Facts = {
     "processors": 2,
     "load average before (1, 5, 15 min)": "0.04, 0.10, 0.20",
     "busy with other processes, before": 0.01,
@@ -50,6 +52,12 @@ def test_states_photos_verdicts_speed_time_and_load() -> None:
         assert line in text.splitlines()
     assert text.splitlines()[-1].startswith("Safe to switch. ")
     assert "WARNING" not in text
+
+
+def test_the_load_of_a_result_has_these_names() -> None:
+    """The names are part of result.json: those of earlier results have to remain readable."""
+    load = facts.load("0.04, 0.10, 0.20", MachineLoad(0.01, 0.0), MachineLoad(0.09, 0.0))
+    assert {**load, "processors": 2} == LOAD
 
 
 @pytest.mark.parametrize("load", [{"before": 0.11}, {"during": 0.5}, {"during": 0.06, "stolen": 0.05}])
