@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.harness import corpus, facts, gates, steps
 from benchmarks.harness.options import PARTS, Options, parse
-from benchmarks.harness.results import EXIT, NOTHING_DONE, Result
+from benchmarks.harness.results import EXIT, INTERRUPTED, NOTHING_DONE, Result
 from benchmarks.parity import candidates
 from benchmarks.parity.baselines import NoRecording
 from benchmarks.parity.candidates import Unanswered
@@ -46,7 +46,6 @@ PACKAGE_PHOTOS = Path(".cache/photos")
 SHOWN_PROBLEMS = 20
 """Number of differences on standard error; the report shows the worst of them."""
 
-INTERRUPTED = 130
 ONE_LINE_ERRORS = (
     NoRecording,
     Unanswered,
@@ -64,11 +63,7 @@ ONE_LINE_ERRORS = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the benchmarks and return the exit status.
-
-    0: the answers are the same and no gate is red (without the parity part: no gate is red). 1: a gate is red or a part
-    failed. 2: nothing was measured. 3: too little data to judge the answers. 130: interrupted.
-    """
+    """Run the benchmarks and return the exit status, one of `options.EXIT_STATUSES`."""
     options = parse(arguments)
     gates.rules()  # a mistake in gates.toml shows now and not after an hour
     # SIGTERM stops the child processes and keeps the figures, as Ctrl-C does.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.harness.results import EXIT, INTERRUPTED, NOTHING_DONE
+
 PARTS: Mapping[str, Sequence[str]] = {
     "parity": ("parity", "accuracy"),
     "throughput": ("throughput", "callers", "area", "faces", "stages"),
@@ -60,7 +62,16 @@ class Options:
         return " ".join(filter(None, words))
 
 
-COMMANDS = """\
+EXIT_STATUSES: Mapping[int, str] = {
+    EXIT["green"]: "same answers as the baseline (if they were compared), and no gate is red",
+    EXIT["red"]: "a gate is red, or a part failed",
+    NOTHING_DONE: "nothing was measured, or an option is invalid",
+    EXIT["abstains"]: "too little data to judge the answers",
+    INTERRUPTED: "interrupted; the figures measured until then are kept",
+}
+"""Exit statuses of a run, and their meanings."""
+_STATUS_LINES = "\n".join(f"  {status:<5}{meaning}" for status, meaning in EXIT_STATUSES.items())
+EPILOG = f"""\
 commands on results (each has --help):
   compare A B      changes from result.json A to B, and a verdict: is B safe to switch to?
   history FOLDER   one page with the trends of all results in a folder
@@ -69,10 +80,9 @@ commands on results (each has --help):
   picture RESULT   picture of the speed by photo size (SVG)
 
 exit status:
-  0  same answers as the baseline, and no gate is red
-  1  a gate is red, or a part failed
-  2  nothing was measured
-  3  too little data to judge the answers
+{_STATUS_LINES}
+
+`make bench` and `make parity` end with make's own 2 instead of 1 and 3.
 """
 
 
@@ -84,7 +94,7 @@ def parse(arguments: Sequence[str]) -> Options:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Compare this service with dlib on your photos and this machine: are the answers the same,\n"
         "is it as accurate, is it faster? Prints the verdicts and writes a report. Takes two minutes.",
-        epilog=COMMANDS,
+        epilog=EPILOG,
     )
     parser.add_argument(
         "photos",

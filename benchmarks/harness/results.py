@@ -168,6 +168,8 @@ EXIT: Mapping[Status, int] = {"green": 0, "red": 1, "abstains": 3}
 """Exit status of a command by its verdict."""
 NOTHING_DONE = 2
 """Exit status if nothing was measured or read, or the command line is invalid."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C or SIGTERM, as in a shell."""
 
 
 class Verdict(_Frozen):

@@ -196,6 +196,14 @@ def test_requires_the_key_of_a_running_service(tmp_path: Path, capsys: pytest.Ca
     assert "API key of the service is missing" in capsys.readouterr().err
 
 
+def test_help_names_every_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    epilog = capsys.readouterr().out.partition("exit status:\n")[2]
+    stated = [int(status) for status in re.findall(r"^  (\d+) +\S", epilog, re.MULTILINE)]
+    assert stated == [0, 1, 2, 3, 130]
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--help"])

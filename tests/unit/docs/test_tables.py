@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.results import EXIT, NOTHING_DONE
-from benchmarks.suite import INTERRUPTED
+from benchmarks.harness.options import EXIT_STATUSES
 from service import settings
 from service.messages import RefusalStatus
 from service.web import app, errors
@@ -52,7 +51,7 @@ def test_exit_statuses_of_the_benchmarks_are_documented() -> None:
     table = documentation.rows(
         documentation.text_of(DOCS / "guide" / "benchmarking.md"), "Benchmark before an upgrade"
     )
-    assert {int(cells[0]) for cells in table} == {*EXIT.values(), NOTHING_DONE, INTERRUPTED}
+    assert {int(cells[0]) for cells in table} == EXIT_STATUSES.keys()
 
 
 def test_the_program_of_the_library_prints_a_face(store: Path, portrait: bytes, tmp_path: Path) -> None:
