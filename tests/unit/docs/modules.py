@@ -47,6 +47,8 @@ def parses(module: str, arguments: list[str]) -> bool:
         patched.setattr(argparse.ArgumentParser, "parse_args", _parse_and_stop)
         patched.setattr(sys, "argv", [module, *(PLACEHOLDERS.get(word, word) for word in arguments)])
         patched.setenv("API_KEY", "a-key")
+        # runpy warns of a module that another test has imported.
+        patched.delitem(sys.modules, f"{module}.__main__", raising=False)
         try:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         except _Parsed:
