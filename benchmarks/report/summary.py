@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from benchmarks.harness import facts, wording
-from benchmarks.harness.results import Result
+from benchmarks.harness.results import Figure, Result
 from benchmarks.harness.text_table import text_table
 from benchmarks.report import verdict
 
@@ -18,10 +18,10 @@ IDLE = 0.05
 
 
 def summary(result: Result) -> str:
-    """Compared photos, a line per gate and per speed ratio, load and time of the run, and the overall verdict."""
+    """Compared photos, a line per gate and per speed ratio (with its rate), load, time of the run, and the verdict."""
     gates = [(one.status, one.gate, one.says) for one in result.verdicts]
     ratios = [
-        (wording.title(figure.key), f"{wording.spread(figure)} as fast")
+        (wording.title(figure.key), f"{wording.spread(figure)} as fast", _rate(result, figure))
         for figure in sorted(
             result.find(metric="times as fast"), key=lambda figure: figure.key.section == "stages"
         )
@@ -35,6 +35,13 @@ def summary(result: Result) -> str:
         f"{banner.headline}. {banner.reason}",
     ]
     return "\n\n".join(filter(None, paragraphs))
+
+
+def _rate(result: Result, ratio: Figure) -> str:
+    """Photos a second of this service; empty for the ratio of a stage."""
+    own, _, _ = ratio.key.side.partition(" against ")
+    rate = result.at(ratio.key.model_copy(update={"metric": "photos per second", "side": own}))
+    return f"{wording.spread(rate)} photos a second" if rate is not None else ""
 
 
 def _compared(result: Result) -> Iterator[str]:

@@ -46,7 +46,7 @@ class Readiness:
 
     async def warm_up(self) -> None:
         """Warm up the recogniser. Raises the exception of the warm-up."""
-        log.info("warming up: one run of every stage; photos wait")
+        log.info("warming up: one run of every stage, up to 20 s at the first start; photos wait")
         await asyncio.wrap_future(_in_daemon_thread(self._recognizer.warm_up))
         self._warm.set()
         stages = self._recognizer.stages().items()

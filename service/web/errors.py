@@ -48,7 +48,9 @@ async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     allowed = (error.headers or {}).get("Allow")
     message = (
-        f"{request.method} is not allowed here; allowed: {allowed}" if allowed else "there is no such path"
+        f"{request.method} is not allowed here; allowed: {allowed}"
+        if allowed
+        else "there is no such path; /welcome answers without a key"
     )
     return error_response(error.status_code, message, error.headers)
 

@@ -77,6 +77,8 @@ def test_a_ratio_has_a_spread_or_one_round() -> None:
     assert "model 4, 0.3 MP: library against dlib  14× (one round, no spread) as fast" in summary(result)
     result.note(key, 14.2, 15.0)
     assert "model 4, 0.3 MP: library against dlib  14.2 ± 2.6× as fast" in summary(result)
+    result.note(key.model_copy(update={"metric": "photos per second", "side": "library"}), 7.5)
+    assert "14.2 ± 2.6× as fast  7.5 (one round, no spread) photos a second" in summary(result)
 
 
 def test_a_result_without_load_or_figures_has_a_summary() -> None:
