@@ -129,9 +129,12 @@ def _check_place(folder: Path) -> None:
     """Raise Failure for a folder that must not be cleared, or that `venv` refuses."""
     if os.pathsep in str(folder.absolute()):
         raise Failure(f"An environment's path cannot hold a colon, as {folder.absolute()} does: {ELSEWHERE}")
-    ours = (folder / "pyvenv.cfg", _beside(folder, ".lock"))
+    # Not pyvenv.cfg, which a user's own environment has, too. An interrupted installation leaves the file lock.
+    ours = (folder / "installed.json", _beside(folder, ".lock"))
     if folder.exists() and next(folder.iterdir(), None) and not any(path.exists() for path in ours):
-        raise Failure(f"{folder} holds other files than an environment: remove it, or {ELSEWHERE}")
+        raise Failure(
+            f"{folder} was not made by this script, so it is not cleared: remove it, or {ELSEWHERE}"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
 
 

@@ -278,7 +278,16 @@ def test_a_folder_with_other_files_is_not_cleared(script: Path) -> None:
     kept = script.parent / "venv" / "letter.txt"
     kept.parent.mkdir()
     kept.touch()
-    assert "venv holds other files than an environment: remove it, or" in _failure(script, "one")
+    assert "venv was not made by this script, so it is not cleared: remove it" in _failure(script, "one")
+    assert kept.exists()
+
+
+def test_an_environment_of_the_user_is_not_cleared(script: Path) -> None:
+    folder = script.parent / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    kept = _packages(script) / "own.py"
+    kept.touch()
+    assert f"{folder} was not made by this script, so it is not cleared" in _failure(script, "one")
     assert kept.exists()
 
 
