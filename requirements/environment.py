@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -35,6 +36,8 @@ LOCKS = Path(__file__).parent
 
 ONE_OF = {"cpu", "cuda"}
 """Locks whose onnxruntime wheels share an import package, so that a folder holds one of them."""
+CUDA_PLATFORM = "linux x86_64"
+"""The marker of onnxruntime in cuda.txt. On another platform pip would install the rest and report success."""
 
 ELSEWHERE = "name a folder elsewhere, as in: VENV=/var/tmp/face-venv make serve"
 NO_SPACE = f"free some space there and in TMPDIR, or {ELSEWHERE}"
@@ -79,6 +82,11 @@ class Failure(Exception):
 def main(folder: Path, names: list[str]) -> None:
     """Make or extend the environment in `folder`. Raises Failure, or OSError."""
     wanted = {name: hashlib.sha256((LOCKS / f"{name}.txt").read_bytes()).hexdigest() for name in names}
+    if "cuda" in names and f"{sys.platform} {platform.machine()}" != CUDA_PLATFORM:
+        raise Failure(
+            f"cuda.txt locks onnxruntime for {CUDA_PLATFORM} alone, and this machine is {sys.platform} "
+            f"{platform.machine()}; use the CPU, as in: ACCELERATOR=cpu make serve"
+        )
     # First without the file lock: a complete environment is usable in a tree that cannot be written.
     if wanted.items() <= _installed(folder)[0].items():
         return

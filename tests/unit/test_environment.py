@@ -5,6 +5,8 @@ import errno
 import hashlib
 import json
 import os
+import platform
+import re
 import runpy
 import shlex
 import shutil
@@ -99,6 +101,7 @@ def test_another_lock_is_added_to_the_environment(script: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="cuda.txt is for x86-64")
 def test_another_accelerator_rebuilds_the_environment(script: Path) -> None:
     for name in ("cpu", "cuda"):
         (script.parent / f"{name}.txt").write_text("# nothing\n")
@@ -289,6 +292,21 @@ def test_an_environment_of_the_user_is_not_cleared(script: Path) -> None:
     kept.touch()
     assert f"{folder} was not made by this script, so it is not cleared" in _failure(script, "one")
     assert kept.exists()
+
+
+def test_cuda_on_another_processor_is_one_line(script: Path) -> None:
+    (script.parent / "cuda.txt").write_text("# nothing\n")
+    line = _failure(script, "cuda", before=_faked("platform.machine = lambda: 'aarch64'", "platform"))
+    assert line.startswith("cuda.txt locks onnxruntime for linux x86_64 alone, and this machine is ")
+    assert line.endswith(" aarch64; use the CPU, as in: ACCELERATOR=cpu make serve\n")
+    assert not (script.parent / "venv").exists()
+
+
+def test_the_platform_for_cuda_is_that_of_its_lock() -> None:
+    lock = (ROOT / "requirements" / "cuda.txt").read_text(encoding="utf-8")
+    marker = r"^onnxruntime-gpu==\S+ ; platform_machine == '(\w+)' and sys_platform == '(\w+)' "
+    ((machine, system),) = re.findall(marker, lock, re.MULTILINE)
+    assert runpy.run_path(str(SCRIPT))["CUDA_PLATFORM"] == f"{system} {machine}"
 
 
 def test_a_path_with_a_colon_is_one_line(script: Path) -> None:
