@@ -119,8 +119,8 @@ format: test-environment
 lock:
 	sh requirements/compile.sh
 
-## Known vulnerabilities of every locked package, from PyPI; ARGS="-s osv" asks osv.dev. Exit status 1 for a finding, and
-## for a package that could not be looked up. Packages for another Python or machine than this one are left out.
+## Known vulnerabilities of the locked packages of this Python and machine, from PyPI; ARGS="-s osv" takes them from
+## osv.dev. Exit status 1 for a finding, and for a package that could not be looked up.
 audit: audit-environment
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
 		$(patsubst %,-r %,$(sort $(wildcard requirements/*.txt)) model_store/face_recognition_models.txt) $(ARGS)
@@ -143,5 +143,4 @@ test-environment: environment
 	@$(PYTHON) requirements/environment.py "$(VENV)" test images
 
 audit-environment:
-	@mkdir -p $(CACHE)
 	@$(PYTHON) requirements/environment.py $(AUDIT) audit
