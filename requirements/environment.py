@@ -3,7 +3,7 @@
 `python3 requirements/environment.py FOLDER LOCK...`; a lock is the name of a .txt file next to this script. The
 environment has the Python that runs this script. A stamp, removed before each change and written last, names the
 installed locks and the content of the folder of packages; an environment that differs from its stamp is made again. A
-file lock admits one process at a time. Each failure is one line on stderr that names the repair.
+file lock admits one process at a time. Each failure is one line on stderr that names the remedy.
 
 Needs the standard library alone. The syntax is that of Python 3.6, so that an old Python prints its line too.
 """
@@ -42,27 +42,31 @@ CUDA_PLATFORM = "linux x86_64"
 ELSEWHERE = "name a folder elsewhere, as in: VENV=/var/tmp/face-venv make serve"
 NO_SPACE = f"free some space there and in TMPDIR, or {ELSEWHERE}"
 NO_LOCKS = f"this file system has no file locks; {ELSEWHERE}"
-NOT_WRITABLE = f"give the folder to this account (chown), or {ELSEWHERE}"
-REPAIRS = {
+NO_RIGHT = f"give the folder to this account (chown), or {ELSEWHERE}"
+REMEDIES = {
     errno.ENOSPC: NO_SPACE,
     errno.EDQUOT: NO_SPACE,
     errno.ENOLCK: NO_LOCKS,
     errno.EOPNOTSUPP: NO_LOCKS,
     errno.ENOSYS: NO_LOCKS,
-    errno.EACCES: NOT_WRITABLE,
-    errno.EPERM: NOT_WRITABLE,
-    errno.EROFS: NOT_WRITABLE,
+    errno.EACCES: NO_RIGHT,
+    errno.EPERM: NO_RIGHT,
+    errno.EROFS: NO_RIGHT,
 }
 CONNECTION = (
     "no connection to the registry; set pip's proxy or mirror, as in: PIP_PROXY=http://proxy:3128 make serve"
 )
-REGISTRY_REPAIRS = {
+REGISTRY_REMEDIES = {
     "WARNING: Retrying": CONNECTION,
     "WARNING: Could not fetch URL": CONNECTION,
     "No matching distribution": "a mirror has to hold all packages; their platforms are amd64 and arm64 with glibc",
     "DO NOT MATCH THE HASHES": "the registry's file is not the lock's: empty pip's cache, or change the mirror",
 }
-"""Text in pip's output to the repair; the first one applies."""
+"""Text in pip's output to the remedy; the first one applies."""
+OS_ERROR = re.compile(r"(?:OSError|PermissionError): \[Errno (\d+)\]")
+"""Error number of a file in pip's output. That of a connection follows the name of urllib3's class."""
+REASON_CHARACTERS = 400
+"""Limit for pip's reason, which can list all versions of a package."""
 
 REGISTRY = {
     *("index-url", "extra-index-url", "find-links", "no-index", "keyring-provider"),
@@ -76,7 +80,7 @@ CONFIGURED = re.compile(r"^(global|install)\.([a-z-]+)=(['\"].*['\"])$", re.MULT
 
 
 class Failure(Exception):
-    """The environment cannot be made. One line, with the repair."""
+    """The environment cannot be made. One line, with the remedy."""
 
 
 def main(folder: Path, names: list[str]) -> None:
@@ -159,7 +163,7 @@ def _make(folder: Path) -> None:
         venv.create(folder, clear=True, with_pip=True)
     except subprocess.CalledProcessError as error:
         raise Failure(
-            _reason("pip cannot be installed", (error.output or b"").decode(errors="replace"))
+            reason("pip cannot be installed", (error.output or b"").decode(errors="replace"))
         ) from error
 
 
@@ -169,7 +173,7 @@ def _install(folder: Path, names: list[str]) -> None:
     for rest in ([], ["--dry-run", "--no-index"]):
         done = _pip(folder, _registry(folder), "install", "--quiet", "--require-hashes", *locks, *rest)
         if done.returncode:
-            raise Failure(_reason(f"The packages are not installed in {folder}", done.stderr))
+            raise Failure(reason(f"The packages are not installed in {folder}", done.stderr))
 
 
 def _registry(folder: Path) -> dict[str, str]:
@@ -206,13 +210,19 @@ def _pip(folder: Path, configuration: dict[str, str], *arguments: str) -> "subpr
     )
 
 
-def _reason(what: str, output: str) -> str:
-    """One line: what failed, the cause in pip's output, and the repair."""
-    errors = re.findall(r"^ERROR: (.*)", output, re.MULTILINE) or output.splitlines()[-1:]
-    numbers = map(int, re.findall(r"^ERROR: .*\[Errno (\d+)\]", output, re.MULTILINE))
-    repairs = [REPAIRS[number] for number in numbers if number in REPAIRS]
-    repairs += [repair for text, repair in REGISTRY_REPAIRS.items() if text in output]
-    return ": ".join([what, " ".join(errors).strip()[:400], *repairs[:1]])
+def reason(what: str, output: str) -> str:
+    """One line: what failed, the cause in pip's output, and the remedy.
+
+    An unexpected exception ends pip with a traceback. The rules for the cause are those of model_store/sources.py.
+    """
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line[len("ERROR:") :].strip() for line in lines if line.startswith("ERROR:")]
+    if not errors or errors == ["Exception:"]:
+        errors = lines[-1:]
+    cause = (" ".join(errors) or "pip failed without a message")[:REASON_CHARACTERS]
+    remedies = [REMEDIES.get(int(number), "") for number in OS_ERROR.findall(output)[:1]]
+    remedies += [remedy for text, remedy in REGISTRY_REMEDIES.items() if text in output]
+    return ": ".join([what, cause, *filter(None, remedies)][:3])
 
 
 def _content(folder: Path) -> set[str]:
@@ -238,7 +248,7 @@ if __name__ == "__main__":
     except Failure as failure:
         sys.exit(str(failure))
     except OSError as error:
-        repair = REPAIRS.get(error.errno or 0, "")
-        sys.exit(": ".join(filter(None, [f"{error.filename or sys.argv[1]}", error.strerror, repair])))
+        remedy = REMEDIES.get(error.errno or 0, "")
+        sys.exit(": ".join(filter(None, [f"{error.filename or sys.argv[1]}", error.strerror, remedy])))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -19,7 +19,14 @@ from pathlib import Path
 
 import pytest
 
+from model_store import errors, sources
 from tests.paths import ROOT
+from tests.unit.model_store.test_sources import (
+    PIP_ON_A_FULL_DISK,
+    PIP_WITH_A_DEFECT,
+    PIP_WITHOUT_A_NETWORK,
+    PIP_WITHOUT_A_RIGHT,
+)
 
 SCRIPT = ROOT / "requirements" / "environment.py"
 PYTHON = (sys.executable,)
@@ -230,17 +237,57 @@ def test_a_failed_installation_is_one_line_and_leaves_no_stamp(script: Path, reg
 
 
 @pytest.mark.not_quick
-def test_a_full_disk_is_one_line(script: Path) -> None:
+@pytest.mark.parametrize("folder", ["full/venv", "venv"])
+def test_a_full_disk_is_one_line(script: Path, folder: str) -> None:
+    """Of the environment and of temporary files, or of the latter alone, where pip's installer meets it."""
     full = script.parent / "full"
     full.mkdir()
     mounted = 'mount -t tmpfs -o size=1m tmpfs "$1" && shift && exec "$@"'
-    before = ("unshare", "--mount", "--map-root-user", "sh", "-c", mounted, "sh", str(full), *PYTHON)
+    in_full = ("sh", "-c", mounted, "sh", str(full), "env", f"TMPDIR={full}")
+    before = ("unshare", "--mount", "--map-root-user", *in_full, *PYTHON)
     trial = subprocess.run([*before, "-c", ""], capture_output=True, text=True, check=False)
     if trial.returncode:
         pytest.skip(f"nothing can be mounted here: {trial.stderr.strip()}")
-    line = _failure(script, "one", before=before, folder=full / "venv")
+    line = _failure(script, "one", before=before, folder=script.parent / folder)
     assert "No space left on device" in line
     assert "free some space there and in TMPDIR" in line
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        (
+            PIP_ON_A_FULL_DISK,
+            "X: OSError: [Errno 28] No space left on device: '/tmp/pip-unpack-yf15/a.tar.gz' -> '/models/a.tar.gz'"
+            ": {NO_SPACE}",
+        ),
+        (
+            PIP_WITHOUT_A_RIGHT,
+            "X: Could not install packages due to an OSError: [Errno 13] Permission denied: '/models/weights'"
+            ": {NO_RIGHT}",
+        ),
+        (PIP_WITH_A_DEFECT, "X: ValueError: planted"),
+        (
+            PIP_WITHOUT_A_NETWORK,
+            "X: No matching distribution found for face_recognition_models==0.3.0: {CONNECTION}",
+        ),
+        ("", "X: pip failed without a message"),
+    ],
+)
+def test_the_reason_of_a_failed_pip_is_that_of_the_weights_sources(output: str, line: str) -> None:
+    constants = runpy.run_path(str(SCRIPT))
+    assert constants["reason"]("X", output) == line.format_map(constants)
+    error = sources._pip_error(output, Path("/models"))
+    of_the_disk = line.endswith(("{NO_SPACE}", "{NO_RIGHT}"))
+    assert isinstance(error, errors.StorageError) is of_the_disk
+    assert of_the_disk or line.startswith(f"X: {error}")
+
+
+def test_constants_for_a_failed_pip_are_those_of_the_weight_store() -> None:
+    constants = runpy.run_path(str(SCRIPT))
+    assert constants["REMEDIES"].keys() == errors.NOT_WRITABLE
+    assert constants["OS_ERROR"] == sources.PIP_OS_ERROR
+    assert constants["REASON_CHARACTERS"] == sources.PIP_REASON_CHARACTERS
 
 
 def test_supported_pythons_are_those_of_the_project() -> None:
