@@ -168,22 +168,30 @@ def _make(folder: Path) -> None:
 
 
 def _install(folder: Path, names: list[str]) -> None:
-    """Install the packages of the locks; then pip has to find nothing left to install. Raises Failure."""
+    """Install the packages of the locks. Raises Failure."""
     locks = [word for name in names for word in ("--requirement", str(LOCKS / f"{name}.txt"))]
-    for rest in ([], ["--dry-run", "--no-index"]):
-        done = _pip(folder, _registry(folder), "install", "--quiet", "--require-hashes", *locks, *rest)
-        if done.returncode:
-            raise Failure(reason(f"The packages are not installed in {folder}", done.stderr))
+    done = _pip(folder, _registry(folder), "install", "--quiet", "--require-hashes", *locks)
+    if done.returncode:
+        raise Failure(reason(f"The packages are not installed in {folder}", done.stderr))
 
 
 def _registry(folder: Path) -> dict[str, str]:
-    """Environment variables of pip for the user's registry, proxy and certificates, from all of its configuration."""
+    """Environment variables of pip for the user's registry, proxy and certificates, from all of its configuration.
+
+    Raises Failure for a configuration that cannot be read.
+    """
     files = {name: value for name, value in os.environ.items() if name == "PIP_CONFIG_FILE"}
     # A file's "python" would run another pip, and its "quiet" hide the list.
-    listed = _pip(folder, files, "--python", str(_python(folder)), "config", "list", "-vvv").stdout
+    listed = _pip(folder, files, "--python", str(_python(folder)), "config", "list", "-vvv")
+    if listed.returncode:
+        raise Failure(
+            f"pip's configuration is not readable: {' '.join(listed.stderr.split())[:REASON_CHARACTERS]}: correct the "
+            "file, or ignore all of pip's files, as in: PIP_CONFIG_FILE=/dev/null make serve"
+        )
     # Sorted: a value in the section "install" replaces one in "global", and a variable both.
     options = {
-        _variable(name): ast.literal_eval(value) for _, name, value in sorted(CONFIGURED.findall(listed))
+        _variable(name): ast.literal_eval(value)
+        for _, name, value in sorted(CONFIGURED.findall(listed.stdout))
     }
     kept = {
         name: value for name, value in {**options, **os.environ}.items() if name in map(_variable, REGISTRY)

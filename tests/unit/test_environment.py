@@ -156,9 +156,16 @@ def test_two_processes_at_once_install_once(script: Path) -> None:
     assert sorted("making the environment" in text for text in printed) == [False, True]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("by_file", [False, True])
-def test_options_of_pip_apply_for_the_registry_alone(script: Path, registry: Path, by_file: bool) -> None:
+@pytest.mark.parametrize(
+    "by_file", [pytest.param(False, marks=pytest.mark.not_quick), pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_neither_options_of_pip_nor_other_packages_redirect_an_installation(
+    script: Path, registry: Path, by_file: bool
+) -> None:
+    """Options for the registry apply. A package in PYTHONPATH does not count as installed."""
+    other = script.parent / "other"
+    with zipfile.ZipFile(next(registry.iterdir())) as wheel:
+        wheel.extractall(other)
     elsewhere = str(script.parent / "elsewhere")
     redirections = {
         **dict.fromkeys(("target", "root", "prefix"), elsewhere),
@@ -172,18 +179,26 @@ def test_options_of_pip_apply_for_the_registry_alone(script: Path, registry: Pat
         variables = {"PIP_CONFIG_FILE": str(file)}
     else:
         variables = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in options.items()}
-    _run(script, "small", **variables)
+    _run(script, "small", PYTHONPATH=str(other), **variables)
     assert (_packages(script) / "small.py").exists()
     assert not Path(elsewhere).exists()
 
 
-@pytest.mark.slow
-def test_packages_of_another_installation_do_not_count(script: Path, registry: Path) -> None:
-    other = script.parent / "other"
-    with zipfile.ZipFile(next(registry.iterdir())) as wheel:
-        wheel.extractall(other)
-    _run(script, "small", PYTHONPATH=str(other), PIP_FIND_LINKS=str(registry), PIP_NO_INDEX="1")
-    assert (_packages(script) / "small.py").exists()
+def test_an_unreadable_configuration_of_pip_is_a_failure(
+    script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = script.parent / "pip.conf"
+    file.write_text("[global\nproxy = http://proxy:3128\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
+    functions = runpy.run_path(str(script))
+    with pytest.raises(functions["Failure"]) as caught:
+        functions["_registry"](Path(sys.prefix))
+    line = str(caught.value)
+    assert line.startswith("pip's configuration is not readable: ")
+    assert "File contains no section headers" in line
+    assert str(file) in line
+    assert line.endswith("PIP_CONFIG_FILE=/dev/null make serve")
+    assert "\n" not in line
 
 
 @pytest.mark.slow
