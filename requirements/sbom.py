@@ -23,6 +23,7 @@ from packageurl import PackageURL
 
 from model_store.catalog import load_catalog
 from model_store.models import MODELS
+from requirements.environment import Failure, reason
 from service.versions import DISTRIBUTION, own_version
 
 LOCKS = Path(__file__).parent
@@ -31,6 +32,7 @@ IN_IMAGES = MODELS[4].weights
 
 
 def main(output: Path, names: list[str]) -> int:
+    """Write the file, and return the exit status. Raises Failure if the packages cannot be looked up."""
     service = Component(
         name=DISTRIBUTION,
         version=own_version(),
@@ -56,8 +58,10 @@ def _packages(names: list[str]) -> Iterator[Component]:
     locks = [word for name in names for word in ("-r", str(LOCKS / f"{name}.txt"))]
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     dry_run = ["--dry-run", "--ignore-installed", "--report", "-", "--require-hashes", "--only-binary=:all:"]
-    report = subprocess.run([*pip, *dry_run, *locks], check=True, stdout=subprocess.PIPE).stdout
-    for package in loads(report)["install"]:
+    done = subprocess.run([*pip, *dry_run, *locks], capture_output=True, check=False)
+    if done.returncode:
+        raise Failure(reason("The packages cannot be looked up", done.stderr.decode(errors="replace")))
+    for package in loads(done.stdout)["install"]:
         metadata = package["metadata"]
         yield Component(
             name=metadata["name"],
@@ -99,4 +103,7 @@ def _sha256(digest: str) -> HashType:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
+    try:
+        sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
+    except Failure as failure:
+        sys.exit(str(failure))
