@@ -134,6 +134,7 @@ clean:
 	rm -rf "$(VENV)" "$(VENV).lock" $(CACHE)
 
 environment:
+	@command -v $(PYTHON) > /dev/null || { echo 'PYTHON=$(PYTHON) is not found: name one of Python 3.11 to 3.14' >&2; exit 1; }
 	@$(PYTHON) requirements/environment.py "$(VENV)" $(ACCELERATOR) dlib convert
 
 bench-environment: environment
@@ -143,4 +144,5 @@ test-environment: environment
 	@$(PYTHON) requirements/environment.py "$(VENV)" test images
 
 audit-environment:
+	@command -v $(PYTHON) > /dev/null || { echo 'PYTHON=$(PYTHON) is not found: name one of Python 3.11 to 3.14' >&2; exit 1; }
 	@$(PYTHON) requirements/environment.py $(AUDIT) audit

@@ -19,6 +19,7 @@ OUTPUTS = frozenset(
         "image/jpeg",
         "image/png",
         "multipart/form-data",
+        "service/recognition/__pycache__",
     }
 )
 """Outputs of commands, and media types: like a path in form."""
