@@ -14,7 +14,7 @@ from conversion.validation.reference import DlibError, DlibUnavailableError
 from conversion.validation.user_photos import PhotoError, read_photos
 from conversion.validation.validate import ValidationFailedError
 from model_store import manifest
-from model_store.errors import NOT_WRITABLE, StorageError, StoreError
+from model_store.errors import StoreError
 from model_store.models import LANDMARK_POINTS, weights_of
 from model_store.store import WeightStore
 
@@ -46,11 +46,7 @@ def convert(store: WeightStore, weights: Mapping[str, Path], photos: Path | None
                 else:
                     tqdm.write(f"{name}: up to date")
                     bar.update(len(STEPS))
-    except OSError as error:
-        number = error.errno or 0
-        reason = StorageError(store.root, number) if number in NOT_WRITABLE else error
-        raise ConversionError(str(reason)) from error
-    except (PhotoError, StoreError) as error:
+    except (OSError, PhotoError, StoreError) as error:
         raise ConversionError(str(error)) from error
 
 

@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from conversion.dat.read_network import read_network
@@ -13,6 +13,7 @@ from conversion.validation.pictures import Picture
 from conversion.validation.specifications import SPECIFICATIONS, GraphSpecification
 from conversion.validation.validate import validate_graph
 from model_store import manifest
+from model_store.errors import writing
 from model_store.manifest import Manifest
 from model_store.models import weights_of
 
@@ -44,7 +45,7 @@ def export(
     Raises:
         DatError: the file is of another kind, or corrupt.
         ValidationFailedError, DlibError: the graph was not validated, and nothing was written.
-        OSError: the store cannot be written.
+        StorageError: the store cannot be written.
     """
     specification = specification or SPECIFICATIONS[name]
     progress("reading")
@@ -81,9 +82,14 @@ def record(name: str, weights: Path) -> Path:
 
 @contextmanager
 def conversion_lock(store: Path) -> Iterator[None]:
-    """Exclusive lock for conversions, between processes; the kernel releases the lock of a killed one."""
+    """Exclusive lock for conversions, between processes; the kernel releases the lock of a killed one.
+
+    Raises StorageError.
+    """
     folder = store / "onnx"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as closing:
+        with writing(store):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = closing.enter_context((folder / ".lock").open("wb"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -61,7 +61,7 @@ def export(
     Raises:
         DatError: the file is of another kind, or corrupt.
         ValidationFailedError, DlibError: the arrays were not validated, and nothing was written.
-        OSError: the store cannot be written.
+        StorageError: the store cannot be written.
     """
     progress("reading")
     data = weights.read_bytes()

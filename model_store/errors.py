@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -34,18 +35,17 @@ class SourceError(StoreError):
 class StorageError(SourceError):
     """A folder of this machine cannot be written, so that another source or another attempt would not help."""
 
-    def __init__(self, folder: Path, number: int) -> None:
-        """`number`: the error number (errno) of the failed call."""
-        super().__init__(
-            f"{folder} cannot be written: {os.strerror(number)}. {_REMEDIES.get(number, _ANOTHER_FOLDER)}"
-        )
+    def __init__(self, folder: Path, number: int, variable: str = "FACE_STORE") -> None:
+        """`number`: the error number (errno) of the failed call; `variable`: the one that names the folder."""
+        remedy = _REMEDIES.get(number, _ANOTHER_FOLDER).format(variable=variable)
+        super().__init__(f"{folder} cannot be written: {os.strerror(number)}. {remedy}")
 
 
-_ANOTHER_FOLDER = "Let FACE_STORE name a folder that this user can write"
+_ANOTHER_FOLDER = "Let {variable} name a folder that this user can write"
 _FREE_SPACE = (
-    "Free some space there (a download takes 100 MB), or let FACE_STORE name a folder on another disk"
+    "Free some space there (a download takes up to 100 MB), or let {variable} name a folder on another disk"
 )
-_NO_LOCKS = "Its file system has no file locks: let FACE_STORE name a folder on another disk"
+_NO_LOCKS = "Its file system has no file locks: let {variable} name a folder on another disk"
 _REMEDIES: Mapping[int, str] = MappingProxyType(
     {
         errno.ENOSPC: _FREE_SPACE,
@@ -56,8 +56,17 @@ _REMEDIES: Mapping[int, str] = MappingProxyType(
     }
 )
 
-NOT_WRITABLE = frozenset({*_REMEDIES, errno.EACCES, errno.EPERM, errno.EROFS})
+WRITE_ERRORS = frozenset({*_REMEDIES, errno.EACCES, errno.EPERM, errno.EROFS})
 """Error numbers of a write that fails for lack of space, of file locks or of a right."""
+
+
+@contextmanager
+def writing(folder: Path, variable: str = "FACE_STORE") -> Iterator[None]:
+    """Turn errors of writing to a folder, which `variable` names, into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(folder, error.errno or errno.EIO, variable) from error
 
 
 class FetchError(StoreError):

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from model_store.atomic import atomic_file
 from model_store.command import command
+from model_store.errors import writing
 from model_store.models import LANDMARK_POINTS
 
 CONVERTER_VERSION = 4
@@ -109,7 +110,7 @@ def publish(
     """Write the bytes of a converted file, then its manifest.
 
     Between the two writes an older manifest has another hash than the new file, so that `load` rejects both. Raises
-    OSError.
+    StorageError.
     """
     manifest = Manifest(
         name=name,
@@ -120,9 +121,10 @@ def publish(
         validation=validation,
         detector=detector,
     )
-    with atomic_file(graph_path(store, name)) as file:
-        file.write(data)
-    write(store, manifest)
+    with writing(store):
+        with atomic_file(graph_path(store, name)) as file:
+            file.write(data)
+        write(store, manifest)
     return manifest
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from model_store.catalog import Catalog, SourceName, Weight
-from model_store.errors import NOT_WRITABLE, SourceError, StorageError
+from model_store.errors import WRITE_ERRORS, SourceError, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,11 @@ NETWORK_TIMEOUT_S = 30
 PIP_REASON_CHARACTERS = 400
 # Of a file, not of a connection: the latter follows the name of urllib3's class.
 PIP_OS_ERROR = re.compile(r"(?:OSError|PermissionError): \[Errno (\d+)\]")
+# pip's warnings about a connection.
+NO_CONNECTION = ("WARNING: Retrying", "WARNING: Could not fetch URL")
+NO_CONNECTION_REMEDY = (
+    "no connection to the registry; set pip's proxy or mirror, as in: PIP_PROXY=http://proxy:3128 make serve"
+)
 WORKSPACE_PREFIX = ".sdist-"
 
 
@@ -124,9 +129,16 @@ class Sdist:
 
 
 def pip_download(
-    lock: Path, folder: Path, options: Sequence[str], variables: Mapping[str, str] | None = None
+    lock: Path,
+    folder: Path,
+    options: Sequence[str],
+    variables: Mapping[str, str] | None = None,
+    place: str = "FACE_STORE",
 ) -> None:
-    """Download the files of a lock to `folder` with pip. Raises SourceError with pip's reason, or StorageError."""
+    """Download the files of a lock to `folder` with pip. `place`: the variable that names the folder around it.
+
+    Raises SourceError with pip's reason, or StorageError.
+    """
     fixed = ("--no-deps", "--require-hashes", "--quiet", "--disable-pip-version-check")
     done = subprocess.run(
         [
@@ -140,7 +152,7 @@ def pip_download(
         check=False,
     )
     if done.returncode != 0:
-        raise _pip_error(done.stderr, folder.parent)
+        raise _pip_error(done.stderr, folder.parent, place)
 
 
 @contextmanager
@@ -190,12 +202,17 @@ def _reasons(subject: str = "") -> Iterator[None]:
         raise SourceError(f"{subject}{subject and ': '}{reason or type(error).__name__}") from error
 
 
-def _pip_error(stderr: str, folder: Path) -> SourceError:
-    """The reason of a failed pip that writes below `folder`. An unexpected exception ends pip with a traceback."""
-    if (found := PIP_OS_ERROR.search(stderr)) and (number := int(found[1])) in NOT_WRITABLE:
-        return StorageError(folder, number)
+def _pip_error(stderr: str, folder: Path, place: str) -> SourceError:
+    """The reason of a failed pip that writes below `folder`, which `place` names.
+
+    An unexpected exception ends pip with a traceback.
+    """
+    if (found := PIP_OS_ERROR.search(stderr)) and (number := int(found[1])) in WRITE_ERRORS:
+        return StorageError(folder, number, place)
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
     if not errors or errors == ["Exception:"]:
         errors = lines[-1:]
-    return SourceError((" ".join(errors) or "pip failed without a message")[:PIP_REASON_CHARACTERS])
+    reason = (" ".join(errors) or "pip failed without a message")[:PIP_REASON_CHARACTERS]
+    offline = any(warning in stderr for warning in NO_CONNECTION)
+    return SourceError(f"{reason}: {NO_CONNECTION_REMEDY}" if offline else reason)

@@ -7,7 +7,6 @@
 Reading needs no lock and writes nothing, so a filled store may be read-only.
 """
 
-import errno
 import fcntl
 import logging
 import os
@@ -28,6 +27,7 @@ from model_store.errors import (
     SourceError,
     StorageError,
     StoreError,
+    writing,
 )
 from model_store.hashing import copy_hashed, sha256_of
 from model_store.sources import Source, read_file, source_list
@@ -87,14 +87,14 @@ class WeightStore:
         try:
             found = sha256_of(path)
         except FileNotFoundError:
-            raise MissingWeightError(f"{path} is missing. {self._advice(weight)}") from None
+            raise MissingWeightError(f"{path} is missing. {self._remedy(weight)}") from None
         except OSError as error:
             raise CorruptWeightError(f"{path} cannot be read: {error.strerror}") from error
         if weight.variants:
             if weight.variant(found) is None:
                 raise CorruptWeightError(
                     f"{path} has the wrong content (sha256 {found}; the catalogue has {_valid_hashes(weight)})."
-                    f" {self._advice(weight)}"
+                    f" {self._remedy(weight)}"
                 )
         else:
             self._check_record(weight, found)
@@ -121,8 +121,9 @@ class WeightStore:
             self.catalog.weight(name) for name in (self.catalog.downloadable() if names is None else names)
         ]
         if any(self._status(weight).state != "verified" for weight in weights):
+            # Errors of reading a source are SourceErrors already.
             with (
-                self._writing(),
+                writing(self.folder),
                 self._lock(),
                 source_list(self.catalog, self.folder, source_folder) as sources_of,
             ):
@@ -143,7 +144,7 @@ class WeightStore:
         RefusedFileError for an unreadable file or another hash; StorageError if the store cannot be written.
         """
         weight = self.catalog.weight(file.name.removesuffix(".bz2").removesuffix(".dat"))
-        with self._writing(), self._lock():
+        with writing(self.folder), self._lock():
             recorded = self._recorded(weight)
 
             def check(found: str) -> None:
@@ -184,21 +185,19 @@ class WeightStore:
                     f"wrong content, deleted (sha256 {found}; the catalogue has {_valid_hashes(weight)})"
                 )
 
-        reasons, not_writable = [], ""
+        reasons = []
         for source in sources:
             try:
                 found = self._write_verified(weight, source.read(weight), check, progress)
+            except StorageError:  # no fault of the source
+                raise
             except SourceError as error:
                 log.warning("%s from %s: %s", weight.file_name, source.label, error)
                 reasons.append(f"{source.label}: {error}")
-                if isinstance(error, StorageError):
-                    not_writable = str(error)
                 continue
             if found != weight.variants[0].sha256:
                 log.warning("%s is from %s", weight.file_name, self._status(weight).origin)
             return
-        if not_writable:  # no fault of the sources
-            raise SourceError(not_writable)
         raise SourceError(
             f"all sources failed ({'; '.join(reasons)}). Download {self.catalog.url(weight)} by hand and run:"
             f" {command(f'model_store add {weight.file_name}.bz2')}"
@@ -248,7 +247,7 @@ class WeightStore:
                 f"{self._record(weight)} holds no sha256. Remove it and add {weight.file_name} again"
             ) from None
 
-    def _advice(self, weight: Weight) -> str:
+    def _remedy(self, weight: Weight) -> str:
         if weight.variants:
             return f"Run: {command(f'model_store fetch {weight.name}')}"
         return (
@@ -261,14 +260,6 @@ class WeightStore:
 
     def _record(self, weight: Weight) -> Path:
         return self.folder / f"{weight.name}.sha256"
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Turn errors of writing into a StorageError. Errors of reading a source are SourceErrors already."""
-        try:
-            yield
-        except OSError as error:
-            raise StorageError(self.folder, error.errno or errno.EIO) from error
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

@@ -11,9 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from model_store.atomic import atomic_file
+from model_store.errors import writing
 from model_store.sources import pip_download
 
 LOCK = Path(__file__).parents[2] / "requirements" / "photos.txt"
+
+FOLDER_VARIABLE = "`make serve CACHE=...`"
+"""The variable of make that names the folder of photos, as messages show it."""
 
 PHOTOS: dict[str, tuple[str, ...]] = {
     "face_recognition": (
@@ -41,14 +45,14 @@ def fetch(folder: Path) -> list[Path]:
 
     Raises:
         SourceError: a download failed, or a hash is wrong.
-        OSError: the folder cannot be written.
+        StorageError: the folder, or the one for temporary files, cannot be written.
     """
     paths = [folder / name for names in PHOTOS.values() for name in names]
     if not all(path.exists() for path in paths):
         with tempfile.TemporaryDirectory() as downloads:
             _download(Path(downloads))
             for name, data in _members(Path(downloads)):
-                with atomic_file(folder / name) as file:
+                with writing(folder, FOLDER_VARIABLE), atomic_file(folder / name) as file:
                     file.write(data)
     return paths
 
@@ -64,6 +68,7 @@ def _download(folder: Path) -> None:
             *("--python-version", "3.11", "--implementation", "cp"),
             *(part for platform in platforms for part in ("--platform", platform)),
         ],
+        place="TMPDIR",
     )
 
 

