@@ -18,7 +18,7 @@ def lacking(settings: Settings) -> Iterator[str]:
     yield from refused_calls.explained()
     name = settings.providers
     if needs_provider(settings) and not installed.has_wheel(name):
-        yield f"{installed.refusal(name, installed.without_wheel(name))}. {installed.ALTERNATIVES}"
+        yield f"{installed.refusal(name, installed.without_wheel(name))}. {installed.CPU_REMEDY}"
 
 
 def needs_provider(settings: Settings) -> bool:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
-LIBRARIES: Mapping[str, str] = MappingProxyType({"cuda": "capi/libonnxruntime_providers_cuda.so"})
+PROVIDER_FILES: Mapping[str, str] = MappingProxyType({"cuda": "capi/libonnxruntime_providers_cuda.so"})
 """Value of FACE_PROVIDERS to a file that only a wheel with this provider has. The CPU is in every wheel."""
 
 DRIVER_FILES = (
@@ -19,37 +19,41 @@ DRIVER_FILES = (
 )
 """Files of NVIDIA's driver. One of them is enough."""
 
-ALTERNATIVES = "Or set FACE_PROVIDERS=cpu, or FACE_ALLOW_FALLBACK=true"
+CPU_REMEDY = "Or set FACE_PROVIDERS=cpu, or FACE_ALLOW_FALLBACK=true"
 
 
 def has_wheel(name: str) -> bool:
-    """True if the installed wheel was built with this provider; `providers.has_wheel` asks ONNX Runtime itself."""
+    """True if the installed wheel was built with this provider. Its driver and libraries may still be missing."""
     package = find_spec("onnxruntime")
     folders = (package.submodule_search_locations if package else None) or ()
-    return name not in LIBRARIES or any(Path(folder, LIBRARIES[name]).exists() for folder in folders)
+    return name not in PROVIDER_FILES or any(
+        Path(folder, PROVIDER_FILES[name]).exists() for folder in folders
+    )
 
 
 def without_wheel(name: str) -> str:
     """The missing part of a provider whose wheel is not installed, with the remedy."""
-    return f"the installed onnxruntime wheel was built without {name}: {_other_wheel(name)} installs the one with it"
+    lacking = f"the installed onnxruntime wheel was built without {name}"
+    if command := _other_wheel(name):
+        return f"{lacking}: {command} installs the one with it"
+    return f"{lacking}, and the one with it is for x86-64 only: use a machine with such a processor"
 
 
 def refusal(name: str, missing_part: str) -> str:
-    """The error line of a FACE_PROVIDERS that cannot be used, without ALTERNATIVES."""
+    """The error line of a FACE_PROVIDERS that cannot be used, without CPU_REMEDY."""
     return f"FACE_PROVIDERS={name} is not possible here: {missing_part}"
 
 
 def unused_gpu() -> str | None:
-    """A line about an NVIDIA GPU that the installed wheel does not use; None without a GPU, or with its wheel."""
-    # The wheel for CUDA exists for this architecture alone.
-    if platform.machine() != "x86_64" or has_wheel("cuda"):
+    """A line about an NVIDIA GPU that another wheel would use; None without a GPU, or without such a wheel."""
+    command = _other_wheel("cuda")
+    if command is None or has_wheel("cuda") or not any(file.exists() for file in DRIVER_FILES):
         return None
-    if not any(file.exists() for file in DRIVER_FILES):
-        return None
-    return (
-        f"the CPU computes, although this machine has an NVIDIA driver: {_other_wheel('cuda')} uses its GPU"
-    )
+    return f"the CPU computes, although this machine has an NVIDIA driver: {command} uses its GPU"
 
 
-def _other_wheel(name: str) -> str:
+def _other_wheel(name: str) -> str | None:
+    """The command that installs the wheel for a GPU; None if there is none for this processor."""
+    if platform.machine() != "x86_64":
+        return None
     return f"`ACCELERATOR={name} make serve` (with Docker, the image of Dockerfile.{name})"

@@ -96,7 +96,7 @@ def _cuda_options(memory: int | None, has_float16: bool) -> Options:
     options = {
         # TF32 rounds the factors of every product to 10 bits, which is 5e-4 of each; parity is 1e-5 of a descriptor.
         # "0" keeps convolutions in float16 off the tensor cores too (onnxruntime's cuda/nn/conv.cc): for a graph with
-        # float16, the environment alone keeps TF32 off (runtime.py).
+        # float16, only the environment keeps TF32 off (runtime.py).
         "use_tf32": "1" if has_float16 else "0",
         # Photos have many shapes. EXHAUSTIVE, the default, runs every algorithm for each layer at each shape, and takes
         # the memory of the most expensive algorithm; HEURISTIC takes cuDNN's choice, which needs no run.
@@ -152,12 +152,9 @@ AUTO_ORDER = (CUDA,)
 
 def missing(provider: Provider) -> str | None:
     """Missing part of a provider on this machine, in one line with the remedy; None if complete."""
-    return provider.missing() if has_wheel(provider) else installed.without_wheel(provider.name)
-
-
-def has_wheel(provider: Provider) -> bool:
-    """True if the installed wheel was built with a provider. Its driver and libraries may still be missing."""
-    return provider.official in onnxruntime.get_available_providers()
+    return (
+        provider.missing() if installed.has_wheel(provider.name) else installed.without_wheel(provider.name)
+    )
 
 
 def choose(name: str, *, allow_fallback: bool) -> Provider:
@@ -181,8 +178,8 @@ def choose(name: str, *, allow_fallback: bool) -> Provider:
         if name != AUTO:
             refusal = installed.refusal(name, missing_part)
             if not allow_fallback:
-                raise ProviderMissing(f"{refusal}. {installed.ALTERNATIVES}")
+                raise ProviderMissing(f"{refusal}. {installed.CPU_REMEDY}")
             log.error("%s. The CPU computes instead, as FACE_ALLOW_FALLBACK allows.", refusal)
-        elif has_wheel(provider):
+        elif installed.has_wheel(provider.name):
             log.warning("the CPU computes, since %s cannot: %s", provider.name, missing_part)
     return CPU

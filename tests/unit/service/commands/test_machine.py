@@ -40,7 +40,7 @@ def test_logs_an_unused_gpu_if_the_service_chooses_the_provider(
 def test_needs_the_wheel_of_a_named_provider(
     monkeypatch: pytest.MonkeyPatch, values: dict[str, str], lacks: bool
 ) -> None:
-    monkeypatch.setattr(installed, "LIBRARIES", {"cuda": "capi/no_such_library.so"})
+    monkeypatch.setattr(installed, "PROVIDER_FILES", {"cuda": "capi/no_such_library.so"})
     lines = [*machine.lacking(Settings.model_validate(values))]
     assert bool(lines) is lacks
     assert all(line.startswith("FACE_PROVIDERS=cuda is not possible here: the installed") for line in lines)

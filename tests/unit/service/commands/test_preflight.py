@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.processes.running import free_port
 from service.commands import preflight
-from service.recognition.ort import installed, providers
+from service.recognition.ort import installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +26,10 @@ def test_names_a_missing_driver(
 
     monkeypatch.setattr(ctypes, "CDLL", without_driver)
     monkeypatch.setattr(installed, "has_wheel", lambda _: True)
-    monkeypatch.setattr(providers, "has_wheel", lambda _: True)
     monkeypatch.setenv("FACE_PROVIDERS", "cuda")
     monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "api.key"))
     monkeypatch.setenv("PORT", str(free_port()))
     assert preflight.run() == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("FACE_PROVIDERS=cuda is not possible here: there is no NVIDIA driver (")
-    assert line.endswith(installed.ALTERNATIVES)
+    assert line.endswith(installed.CPU_REMEDY)

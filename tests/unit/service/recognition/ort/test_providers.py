@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -25,10 +26,8 @@ from service.settings import Settings
 from tests.paths import ROOT
 
 
-def _wheel_with(monkeypatch: pytest.MonkeyPatch, *official: str) -> None:
-    monkeypatch.setattr(
-        onnxruntime, "get_available_providers", lambda: [*official, CPU.official], raising=True
-    )
+def _wheel_with(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    monkeypatch.setattr(installed, "has_wheel", lambda name: name in (*names, CPU.name))
 
 
 def _with(monkeypatch: pytest.MonkeyPatch, provider: providers.Provider) -> None:
@@ -60,8 +59,8 @@ def test_lock_and_dockerfile_of_every_provider_exist() -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
 def test_files_of_the_wheel_tell_what_onnx_runtime_tells(provider: providers.Provider) -> None:
-    assert (provider.device is None) is (provider.name not in installed.LIBRARIES)
-    assert installed.has_wheel(provider.name) is providers.has_wheel(provider)
+    assert (provider.device is None) is (provider.name not in installed.PROVIDER_FILES)
+    assert installed.has_wheel(provider.name) is (provider.official in onnxruntime.get_available_providers())
 
 
 def test_auto_chooses_the_cpu_silently_if_the_wheel_has_no_other_provider(
@@ -75,7 +74,7 @@ def test_auto_chooses_the_cpu_silently_if_the_wheel_has_no_other_provider(
 def test_auto_falls_back_to_the_cpu_and_warns_of_the_missing_part(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _wheel_with(monkeypatch, CUDA.official)
+    _wheel_with(monkeypatch, CUDA.name)
     _with(monkeypatch, replace(CUDA, missing=lambda: "there is no driver"))
     assert choose("auto", allow_fallback=False) is CPU
     assert [record.getMessage() for record in caplog.records] == [
@@ -84,7 +83,7 @@ def test_auto_falls_back_to_the_cpu_and_warns_of_the_missing_part(
 
 
 def test_auto_chooses_a_complete_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    _wheel_with(monkeypatch, CUDA.official)
+    _wheel_with(monkeypatch, CUDA.name)
     _with(monkeypatch, replace(CUDA, missing=lambda: None))
     assert choose("auto", allow_fallback=False).official == CUDA.official
 
@@ -93,6 +92,7 @@ def test_rejects_a_named_provider_without_wheel_and_names_the_requirements(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _wheel_with(monkeypatch)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     with pytest.raises(ProviderMissing) as refusal:
         choose("cuda", allow_fallback=False)
     message = str(refusal.value)
@@ -112,7 +112,7 @@ def test_named_provider_falls_back_to_the_cpu_with_an_error_in_the_log_if_allowe
     assert "FACE_PROVIDERS=cuda is not possible here" in record.getMessage()
 
 
-@pytest.mark.skipif(providers.has_wheel(CUDA), reason="this wheel has CUDA, and needs no fallback")
+@pytest.mark.skipif(installed.has_wheel(CUDA.name), reason="this wheel has CUDA, and needs no fallback")
 def test_silent_fallback_of_a_session_stops_the_start(
     store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,7 +123,7 @@ def test_silent_fallback_of_a_session_stops_the_start(
         recognizer.close()
         return recognizer.stages()["descriptors"].provider
 
-    monkeypatch.setattr(providers, "has_wheel", lambda _: True)
+    _wheel_with(monkeypatch, CUDA.name)
     _with(monkeypatch, replace(CUDA, missing=lambda: None))
     with (
         pytest.warns(UserWarning, match=CUDA.official),
@@ -142,7 +142,7 @@ def test_memory_limit_is_passed_to_cuda() -> None:
     assert "gpu_mem_limit" not in CUDA.options(None, False)
 
 
-def test_tf32_is_off_by_the_environment_alone_for_graphs_with_float16() -> None:
+def test_tf32_is_off_only_by_the_environment_for_graphs_with_float16() -> None:
     assert CUDA.options(None, False)["use_tf32"] == "0"
     assert CUDA.options(None, True)["use_tf32"] == "1"
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"

@@ -13,7 +13,8 @@ import pytest
 from model_store import manifest
 from model_store.models import CNN_DETECTOR, DEVICE_DETECTOR, DLIB_RESNET
 from service.recognition.contract import EngineError, OutOfMemory
-from service.recognition.ort.providers import CPU, CUDA, has_wheel
+from service.recognition.ort import installed
+from service.recognition.ort.providers import CPU, CUDA
 from service.recognition.ort.sessions import Session
 from tests.paths import ROOT
 
@@ -141,7 +142,7 @@ def test_other_failures_are_neither_halved_nor_computed_by_cpu_fallback(
     assert session.cpu_fallback_runs == 0
 
 
-@pytest.mark.skipif(has_wheel(CUDA), reason="this wheel has CUDA")
+@pytest.mark.skipif(installed.has_wheel(CUDA.name), reason="this wheel has CUDA")
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
