@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from service import kernel
 
 CLONE3 = 435
-"""Number of clone3(2) on every architecture."""
+"""Number of clone3(2) on x86-64 and arm64."""
 
 
 def explained() -> Iterator[str]:
@@ -39,7 +39,7 @@ def _threads() -> str | None:
     try:
         thread.start()
     except RuntimeError:
-        if _clone3_error() == errno.EPERM:  # glibc falls back to clone(2) after ENOSYS alone
+        if _clone3_error() == errno.EPERM:  # glibc falls back to clone(2) only after ENOSYS
             return (
                 "the system refuses new threads: its filter of system calls (seccomp) answers clone3 with 'Operation "
                 "not permitted'. Update Docker to 20.10.10 or newer and libseccomp on the host, or start the container "

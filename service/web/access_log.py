@@ -24,7 +24,7 @@ MAXIMUM_METHOD = 20
 class AccessLog:
     """Middleware: logs and counts method, path, status, duration and an id, which is the header `x-request-id`.
 
-    An error adds the name of its class: a 415 is an `UndecodableImage` or an `EmptyUpload`.
+    Errors other than 404, 405 and 500 add the name of their class: a 415 is an `UndecodableImage` or an `EmptyUpload`.
 
     An exception without a handler is logged with its traceback and answered with 500.
     """

@@ -37,7 +37,7 @@ _CHECKSUM_BYTES = hashlib.sha256().digest_size
 class MachineCode(NullCache):
     """The machine code of one function's signatures, instead of numba's `FunctionCache`.
 
-    If no folder is writable, the code is kept for this process alone, and one warning is logged.
+    If no folder is writable, the code is kept only for this process, and one warning is logged.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -107,7 +107,7 @@ def _sources() -> bytes:
 
 @cache
 def _log_compilation() -> None:
-    log.info("compiling loops for this processor: some seconds, at the first start alone")
+    log.info("compiling loops for this processor: some seconds, at the first start only")
 
 
 @cache

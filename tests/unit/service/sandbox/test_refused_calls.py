@@ -1,31 +1,17 @@
 """Checks of system calls that a sandbox around the service refuses, in processes that refuse them for real."""
 
-import ctypes
 import threading
 
 import pytest
 
 from service.sandbox import refused_calls
+from tests.refusals import NO_THREADS, NO_WRITTEN_CODE, needs_mdwe
 from tests.unit.service.sandbox.conftest import RunProgram
 
 PRINTED = """
 from service.sandbox import refused_calls
 print(*refused_calls.explained(), sep="\\n", end="")
 """
-
-PR_GET_MDWE = 66
-NO_WRITTEN_CODE = """
-import ctypes
-PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN = 65, 1
-assert ctypes.CDLL(None).prctl(PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0
-"""
-"""As MemoryDenyWriteExecute=yes of systemd, on Linux 6.3 and newer."""
-
-NO_THREADS = """
-from service.sandbox import seccomp
-seccomp.restrict([seccomp.Refusal("clone3", errno.EPERM)])
-"""
-"""As the filter of Docker before 20.10.10."""
 
 OLD_KERNEL = """
 from service.sandbox import seccomp
@@ -38,9 +24,7 @@ def test_finds_nothing_refused_on_this_machine(run: RunProgram) -> None:
 
 
 @pytest.mark.not_quick
-@pytest.mark.skipif(
-    ctypes.CDLL(None).prctl(PR_GET_MDWE, 0, 0, 0, 0) < 0, reason="the kernel has no PR_SET_MDWE"
-)
+@needs_mdwe
 def test_names_what_refuses_executable_memory(run: RunProgram) -> None:
     (line,) = run(NO_WRITTEN_CODE + PRINTED).stdout.splitlines()
     assert line.startswith(
