@@ -2,4 +2,4 @@
 
 
 class CommandError(Exception):
-    """A command failed. `main` prints the message, which is one line, and exits with status 1."""
+    """A command failed. `main` prints the message, a line for each fault, and exits with status 1."""

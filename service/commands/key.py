@@ -7,8 +7,8 @@ from service import settings
 from service.commands.occ import print_commands
 from service.web import keys
 
-OF_OCC = ("PORT", "FACE_HOST", "API_KEY_FILE")
-"""Variables that change what the command `occ` prints. API_KEY does too, and is not printed."""
+OF_OCC = ("PORT", "FACE_HOST", "FACE_PREFERRED_MIMETYPE", "API_KEY_FILE")
+"""Variables that change what the command `occ` prints. API_KEY does too, and is not shown in its command line."""
 
 
 def run() -> int:
@@ -21,15 +21,17 @@ def run() -> int:
         except FileExistsError:
             pass
         except OSError as error:
-            raise keys.not_writable(path, error) from error
+            raise keys.unwritable_file(path, error) from error
         else:
             print(f"New API key in {path}. To use this service, run in the folder of your Nextcloud:")
             print_commands(configuration, made)
             return 0
     keys.read_keys(configuration)
     given = {name: value for name in OF_OCC if (value := os.environ.get(name))}
+    shell = "" if configuration.api_key is None else ", in a shell with the same API_KEY"
     print(
-        "There is an API key. The commands for Nextcloud, and one to try the service from there, are printed by:"
+        "There is an API key. The commands for Nextcloud, and one to try the service from there, are printed by "
+        f"this command{shell}:"
     )
     print(f"  {command('service occ', given)}")
     return 0

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 from service import cpu_flags
+from service.commands.errors import CommandError
 from service.recognition.ort import installed
 from service.sandbox import refused_calls
 from service.settings import Settings
@@ -11,7 +12,13 @@ from service.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def lacking(settings: Settings) -> Iterator[str]:
+def require(settings: Settings) -> None:
+    """Raise CommandError if the machine does not meet the requirements of these settings."""
+    if lines := [*_lacking(settings)]:
+        raise CommandError("\n".join(lines))
+
+
+def _lacking(settings: Settings) -> Iterator[str]:
     """A line with the remedy for each requirement of these settings that the machine does not meet."""
     if flags := cpu_flags.lacking(settings.engine):
         yield flags

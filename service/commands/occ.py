@@ -51,7 +51,7 @@ def print_commands(configuration: Settings, key: str) -> None:
 
 
 def trial_line(configuration: Settings, key: str) -> str:
-    """A command that asks the service as the app does. curl shows the reason of each failure."""
+    """A command that sends the app's request to the service. curl shows the reason of each failure."""
     return (
         f"curl -H {shlex.quote(f'x-api-key: {key}')} {shlex.quote(f'http://{_address(configuration)}/open')}"
     )
@@ -79,7 +79,7 @@ def _reachable(host: str) -> str:
         return own_address()
     address = listening.literal(host)
     if address is not None and address.is_unspecified:
-        return own_address(_OUTSIDE_ADDRESSES[:1])  # 0.0.0.0: by IPv4 alone
+        return own_address(_OUTSIDE_ADDRESSES[:1])  # 0.0.0.0: only by IPv4
     return host
 
 

@@ -27,8 +27,7 @@ def run() -> int:
         )
     for warning in settings.unknown_variables(os.environ):
         log.warning(warning)
-    if lacking := next(machine.lacking(configuration), None):
-        raise CommandError(lacking)
+    machine.require(configuration)
     machine.log_unused_gpu(configuration)
     listeners = listening.listen(configuration)
     weights = WeightStore(configuration.store)

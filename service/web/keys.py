@@ -108,10 +108,10 @@ def check_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise not_writable(path, error) from None
+        raise unwritable_file(path, error) from None
 
 
-def not_writable(path: Path, error: OSError) -> NoKey:
+def unwritable_file(path: Path, error: OSError) -> NoKey:
     """The error of a key file that cannot be made."""
     return NoKey(
         f"The key file {path} cannot be written: {error.strerror}. Let API_KEY_FILE name a file in a folder that this "

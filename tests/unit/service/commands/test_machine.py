@@ -1,10 +1,12 @@
 """Requirements of the settings on this machine."""
 
 import logging
+from contextlib import nullcontext
 
 import pytest
 
 from service.commands import machine
+from service.commands.errors import CommandError
 from service.recognition.ort import installed
 from service.settings import Settings
 
@@ -41,6 +43,6 @@ def test_needs_the_wheel_of_a_named_provider(
     monkeypatch: pytest.MonkeyPatch, values: dict[str, str], lacks: bool
 ) -> None:
     monkeypatch.setattr(installed, "PROVIDER_FILES", {"cuda": "capi/no_such_library.so"})
-    lines = [*machine.lacking(Settings.model_validate(values))]
-    assert bool(lines) is lacks
-    assert all(line.startswith("FACE_PROVIDERS=cuda is not possible here: the installed") for line in lines)
+    refused = pytest.raises(CommandError, match=r"^FACE_PROVIDERS=cuda is not possible here: the installed")
+    with refused if lacks else nullcontext():
+        machine.require(Settings.model_validate(values))

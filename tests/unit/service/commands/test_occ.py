@@ -56,7 +56,7 @@ def test_names_an_own_address_if_the_service_listens_on_all(host: str | None) ->
     assert occ.own_address() in url
 
 
-def test_names_no_ipv6_address_if_the_service_listens_on_ipv4_alone(
+def test_names_no_ipv6_address_if_the_service_listens_only_on_ipv4(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(

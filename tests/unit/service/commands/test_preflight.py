@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.processes.running import free_port
 from service.commands import preflight
+from service.commands.errors import CommandError
 from service.recognition.ort import installed
 
 if TYPE_CHECKING:
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.not_quick
-def test_names_a_missing_driver(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_names_a_missing_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     load = ctypes.CDLL
 
     def without_driver(name: str | None, **named: bool) -> ctypes.CDLL:
@@ -29,7 +28,9 @@ def test_names_a_missing_driver(
     monkeypatch.setenv("FACE_PROVIDERS", "cuda")
     monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "api.key"))
     monkeypatch.setenv("PORT", str(free_port()))
-    assert preflight.run() == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    with pytest.raises(CommandError) as refused:
+        preflight.run()
+    line = str(refused.value)
     assert line.startswith("FACE_PROVIDERS=cuda is not possible here: there is no NVIDIA driver (")
     assert line.endswith(installed.CPU_REMEDY)
+    assert "\n" not in line
