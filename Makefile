@@ -16,6 +16,8 @@ TARGET ?= all
 SECONDS ?= 300
 # A folder of .dat files, used before downloads.
 FACE_WEIGHTS ?=
+# Photos for the conversion, and the tools of `make audit`. `make serve CACHE=/a/folder` names another; `make clean`
+# removes it, so a variable of the environment does not count.
 CACHE := .cache
 
 BIN := "$(VENV)/bin"
@@ -30,7 +32,7 @@ unexport PYTHONPATH PYTHONHOME
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
 serve: environment
-	@$(BIN)/python -m service preflight # report a fault of settings, port, key or provider before any download
+	@$(BIN)/python -m service preflight # reports a fault before any download
 	$(CONVERT)
 	@$(BIN)/python -m service key
 	@exec $(BIN)/python -m service serve

@@ -64,8 +64,8 @@ def read_keys(settings: Settings) -> tuple[str, ...]:
         ) from None
     except PermissionError:
         raise NoKey(
-            f"The key file {path} cannot be read by user {os.getuid()}, the user of this service: make it readable "
-            "(chmod 644), or run the container as its owner (docker run --user)."
+            f"The key file {path} cannot be read by user {os.getuid()}, the user of this service: give it to that "
+            "user (chown); a key file for a container may be readable by all (chmod 644)."
         ) from None
     except OSError as error:
         raise NoKey(f"The key file {path} cannot be read: {error.strerror}.") from None

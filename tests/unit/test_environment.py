@@ -291,16 +291,17 @@ def test_a_full_disk_is_one_line(script: Path, folder: str) -> None:
 )
 def test_the_reason_of_a_failed_pip_is_that_of_the_weights_sources(output: str, line: str) -> None:
     constants = runpy.run_path(str(SCRIPT))
-    assert constants["reason"]("X", output) == line.format_map(constants)
-    error = sources._pip_error(output, Path("/models"))
+    expected = line.format_map(constants)
+    assert constants["reason"]("X", output) == expected
+    error = sources._pip_error(output, Path("/models"), "FACE_STORE")
     of_the_disk = line.endswith(("{NO_SPACE}", "{NO_RIGHT}"))
     assert isinstance(error, errors.StorageError) is of_the_disk
-    assert of_the_disk or line.startswith(f"X: {error}")
+    assert of_the_disk or expected == f"X: {error}"
 
 
 def test_constants_for_a_failed_pip_are_those_of_the_weight_store() -> None:
     constants = runpy.run_path(str(SCRIPT))
-    assert constants["REMEDIES"].keys() == errors.NOT_WRITABLE
+    assert constants["REMEDIES"].keys() == errors.WRITE_ERRORS
     assert constants["OS_ERROR"] == sources.PIP_OS_ERROR
     assert constants["REASON_CHARACTERS"] == sources.PIP_REASON_CHARACTERS
 
@@ -387,7 +388,8 @@ def test_serve_runs_its_steps_in_order_with_the_python_of_the_environment() -> N
         capture_output=True,
         text=True,
     ).stdout
-    made, *steps = (shlex.split(line, comments=True) for line in printed.splitlines())
+    found, made, *steps = (shlex.split(line, comments=True) for line in printed.splitlines())
+    assert found[:2] == ["command", "-v"]
     assert made[1:3] == ["requirements/environment.py", "/a folder/venv"]
     steps[-1].remove("exec")
     assert {python for python, *_ in steps} == {"/a folder/venv/bin/python"}

@@ -15,7 +15,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = frozenset(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 _USED = frozenset(re.findall(r"\$\(([A-Z_]+)\)", MAKEFILE))
 _SET = frozenset(re.findall(r"^(?:export |define )?([A-Z_]+)(?: :?=|$)", MAKEFILE, re.MULTILINE))
-MAKE_VARIABLES = frozenset(re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.MULTILINE)) | (_USED - _SET)
+MAKE_VARIABLES = frozenset(re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.MULTILINE)) | (_USED - _SET) | {"CACHE"}
 """Variables that a caller may set: those with a default, and those that the Makefile only uses, such as ARGS."""
 
 OCC = {
