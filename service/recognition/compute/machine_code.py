@@ -107,7 +107,7 @@ def _sources() -> bytes:
 
 @cache
 def _log_compilation() -> None:
-    log.info("compiling loops for this processor: some seconds, at the first start only")
+    log.info("compiling loops for this processor: up to 20 seconds")
 
 
 @cache

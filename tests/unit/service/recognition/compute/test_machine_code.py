@@ -113,7 +113,7 @@ def test_the_first_start_alone_logs_that_it_compiles(loop: Path, caplog: pytest.
             counted = start(loop)
             assert (counted(1), counted(1.5)) == (2, 2.5)
     assert [record.getMessage() for record in caplog.records] == [
-        "compiling loops for this processor: some seconds, at the first start only"
+        "compiling loops for this processor: up to 20 seconds"
     ]
 
 
