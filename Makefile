@@ -100,11 +100,11 @@ bench parity: MODEL := 1 2 3 4
 ## Benchmarks before an upgrade: PHOTOS against dlib, in two minutes after the installation, with a report in OUT;
 ## ARGS=--full for all.
 bench: bench-environment convert
-	$(BIN)/python -m benchmarks $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" $(ARGS)
+	$(BIN)/python -m benchmarks $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" --cache "$(CACHE)" $(ARGS)
 
 ## Parity alone, for every photo at its size, models 1 to 4.
 parity: bench-environment convert
-	$(BIN)/python -m benchmarks $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" --full --only parity $(ARGS)
+	$(BIN)/python -m benchmarks $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" --cache "$(CACHE)" --full --only parity $(ARGS)
 
 ## Types, style, and the imports between packages.
 check: test-environment
@@ -135,8 +135,12 @@ sbom: audit-environment
 clean:
 	rm -rf "$(VENV)" "$(VENV).lock" $(CACHE)
 
+define FIND_PYTHON
+@command -v $(PYTHON) > /dev/null || { echo 'PYTHON=$(PYTHON) is not found: name one of Python 3.11 to 3.14' >&2; exit 1; }
+endef
+
 environment:
-	@command -v $(PYTHON) > /dev/null || { echo 'PYTHON=$(PYTHON) is not found: name one of Python 3.11 to 3.14' >&2; exit 1; }
+	$(FIND_PYTHON)
 	@$(PYTHON) requirements/environment.py "$(VENV)" $(ACCELERATOR) dlib convert
 
 bench-environment: environment
@@ -146,5 +150,5 @@ test-environment: environment
 	@$(PYTHON) requirements/environment.py "$(VENV)" test images
 
 audit-environment:
-	@command -v $(PYTHON) > /dev/null || { echo 'PYTHON=$(PYTHON) is not found: name one of Python 3.11 to 3.14' >&2; exit 1; }
+	$(FIND_PYTHON)
 	@$(PYTHON) requirements/environment.py $(AUDIT) audit

@@ -42,7 +42,6 @@ LIMITS = {"quick": 120.0, "full": math.inf}
 OTHER_SECONDS = 15.0
 """Share of the limit for what is not a step: loading the libraries, ending the processes, and the report."""
 ROOFLINE_ROUNDS = {"quick": 3, "full": 5}
-PACKAGE_PHOTOS = Path(".cache/photos")
 SHOWN_PROBLEMS = 20
 """Number of differences on standard error; the report shows the worst of them."""
 
@@ -80,7 +79,7 @@ def _run(options: Options) -> int:
     try:
         if options.threads:
             restrict_to(options.threads)
-        photos = corpus.read(options.photos or _package_photos())
+        photos = corpus.read(options.photos or _package_photos(options.cache / "photos"))
         remote = _remote(options)
         for folder in (options.out, *([options.record.parent] if options.record else [])):
             folder.mkdir(parents=True, exist_ok=True)
@@ -169,9 +168,9 @@ def _parts(
         yield steps.Part("roofline", roofline.seconds(rounds), open_networks)
 
 
-def _package_photos() -> Path:
-    package_photos.fetch(PACKAGE_PHOTOS)
-    return PACKAGE_PHOTOS
+def _package_photos(folder: Path) -> Path:
+    package_photos.fetch(folder)
+    return folder
 
 
 def _write(options: Options, result: Result, parity: ParityPart | None) -> None:

@@ -133,9 +133,9 @@ def pip_download(
     folder: Path,
     options: Sequence[str],
     variables: Mapping[str, str] | None = None,
-    place: str = "FACE_STORE",
+    variable: str = "FACE_STORE",
 ) -> None:
-    """Download the files of a lock to `folder` with pip. `place`: the variable that names the folder around it.
+    """Download the files of a lock to `folder` with pip. `variable`: the one that names the folder around it.
 
     Raises SourceError with pip's reason, or StorageError.
     """
@@ -152,7 +152,7 @@ def pip_download(
         check=False,
     )
     if done.returncode != 0:
-        raise _pip_error(done.stderr, folder.parent, place)
+        raise _pip_error(done.stderr, folder.parent, variable)
 
 
 @contextmanager
@@ -202,13 +202,13 @@ def _reasons(subject: str = "") -> Iterator[None]:
         raise SourceError(f"{subject}{subject and ': '}{reason or type(error).__name__}") from error
 
 
-def _pip_error(stderr: str, folder: Path, place: str) -> SourceError:
-    """The reason of a failed pip that writes below `folder`, which `place` names.
+def _pip_error(stderr: str, folder: Path, variable: str) -> SourceError:
+    """The reason of a failed pip that writes below `folder`, which `variable` names.
 
     An unexpected exception ends pip with a traceback.
     """
     if (found := PIP_OS_ERROR.search(stderr)) and (number := int(found[1])) in WRITE_ERRORS:
-        return StorageError(folder, number, place)
+        return StorageError(folder, number, variable)
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
     if not errors or errors == ["Exception:"]:

@@ -131,6 +131,8 @@ class WeightStore:
                 for weight in weights:
                     try:
                         self._fetch_one(weight, sources_of(weight), progress)
+                    except StorageError:  # another weight would fail likewise
+                        raise
                     except StoreError as error:
                         failures[weight.name] = str(error)
             if failures:

@@ -5,7 +5,7 @@ environment has the Python that runs this script. A stamp, removed before each c
 installed locks and the content of the folder of packages; an environment that differs from its stamp is made again. A
 file lock admits one process at a time. Each failure is one line on stderr that names the remedy.
 
-Needs the standard library alone. The syntax is that of Python 3.6, so that an old Python prints its line too.
+Needs only the standard library. The syntax is that of Python 3.6, so that an old Python prints its line too.
 """
 
 import ast
@@ -88,7 +88,7 @@ def main(folder: Path, names: list[str]) -> None:
     wanted = {name: hashlib.sha256((LOCKS / f"{name}.txt").read_bytes()).hexdigest() for name in names}
     if "cuda" in names and f"{sys.platform} {platform.machine()}" != CUDA_PLATFORM:
         raise Failure(
-            f"cuda.txt locks onnxruntime for {CUDA_PLATFORM} alone, and this machine is {sys.platform} "
+            f"cuda.txt locks onnxruntime for {CUDA_PLATFORM} only, and this machine is {sys.platform} "
             f"{platform.machine()}; use the CPU, as in: ACCELERATOR=cpu make serve"
         )
     # First without the file lock: a complete environment is usable in a tree that cannot be written.

@@ -31,8 +31,8 @@ IN_IMAGES = MODELS[4].weights
 """Weights that `make image` downloads: those of the default model, which contain those of models 1 and 3."""
 
 
-def main(output: Path, names: list[str]) -> int:
-    """Write the file, and return the exit status. Raises Failure if the packages cannot be looked up."""
+def main(output: Path, names: list[str]) -> None:
+    """Write the file. Raises Failure."""
     service = Component(
         name=DISTRIBUTION,
         version=own_version(),
@@ -46,12 +46,10 @@ def main(output: Path, names: list[str]) -> int:
     bom.register_dependency(service, contents)
     text = JsonV1Dot6(bom).output_as_string(indent=2)
     if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
-        print(f"{output}: not valid CycloneDX: {error}", file=sys.stderr)
-        return 1
+        raise Failure(f"{output}: not valid CycloneDX: {error}")
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text + "\n", encoding="utf-8")
     print(f"{output}: {len(contents)} components")
-    return 0
 
 
 def _packages(names: list[str]) -> Iterator[Component]:
@@ -104,6 +102,6 @@ def _sha256(digest: str) -> HashType:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
+        main(Path(sys.argv[1]), sys.argv[2:])
     except Failure as failure:
         sys.exit(str(failure))

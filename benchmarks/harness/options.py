@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.harness.results import EXIT, INTERRUPTED, NOTHING_DONE
+from model_store.store import default_root
 
 PARTS: Mapping[str, Sequence[str]] = {
     "parity": ("parity", "accuracy"),
@@ -167,7 +168,7 @@ def parse(arguments: Sequence[str]) -> Options:
     files.add_argument(
         "--store",
         type=Path,
-        default=Path(os.environ.get("FACE_STORE") or "models"),
+        default=default_root(),
         metavar="FOLDER",
         help="folder of weights and converted networks; default: FACE_STORE, or models",
     )
@@ -176,8 +177,8 @@ def parse(arguments: Sequence[str]) -> Options:
         type=Path,
         default=Path(".cache"),
         metavar="FOLDER",
-        help="folder in which dlib's answers are kept, which makes the next run faster; as private as the photos; "
-        "default: .cache",
+        help="folder of dlib's answers, which make the next run faster and are as private as the photos, and of the "
+        "sample photos; default: .cache",
     )
     services = parser.add_argument_group("running services")
     services.add_argument(

@@ -125,19 +125,7 @@ def run(parts: Sequence[Part], limit: float = math.inf) -> Outcome:
             for part in parts:
                 deadline = start + limit * (done + part.seconds) / (total or 1.0)
                 try:
-                    with ExitStack() as stack:
-                        _show(bar, part.label, start, done, limit)
-                        steps = part.open(stack)
-                        pace = _Pace(part, steps, deadline)
-                        for number, step in enumerate(steps):
-                            if pace.fits(number):
-                                _show(bar, step.label, start, bar.n, limit)
-                                step.run()
-                                pace.finished(step)
-                            elif step.need < Need.MAY:
-                                outcome.left_out.append(step.label)
-                            if step.need < Need.MAY:
-                                bar.update(step.seconds * pace.scale)
+                    _run_part(part, deadline, outcome, bar, lambda label: _show(bar, label, start, limit))
                 except Exception as error:  # the figures of the other parts are worth keeping
                     outcome.failures.append(error)
                 done += part.seconds
@@ -147,9 +135,28 @@ def run(parts: Sequence[Part], limit: float = math.inf) -> Outcome:
     return outcome
 
 
-def _show(bar: "tqdm[Any]", label: str, start: float, done: float, limit: float) -> None:
+def _run_part(
+    part: Part, deadline: float, outcome: Outcome, bar: "tqdm[Any]", show: Callable[[str], None]
+) -> None:
+    """Run the steps that fit before the deadline. Raises the error of a step."""
+    with ExitStack() as stack:
+        show(part.label)
+        steps = part.open(stack)
+        pace = _Pace(part, steps, deadline)
+        for number, step in enumerate(steps):
+            if pace.fits(number):
+                show(step.label)
+                step.run()
+                pace.finished(step)
+            elif step.need < Need.MAY:
+                outcome.left_out.append(step.label)
+            if step.need < Need.MAY:
+                bar.update(step.seconds * pace.scale)
+
+
+def _show(bar: "tqdm[Any]", label: str, start: float, limit: float) -> None:
     """Show the step and the estimated total time, corrected by the pace so far."""
     elapsed, total = time.monotonic() - start, bar.total or 0.0
-    pace = (elapsed + PRIOR * total) / (done + PRIOR * total) if total else 0.0
+    pace = (elapsed + PRIOR * total) / (bar.n + PRIOR * total) if total else 0.0
     bar.set_description_str(label, refresh=False)
     bar.set_postfix_str(tqdm.format_interval(round(max(min(pace * total, limit), elapsed))))

@@ -118,11 +118,11 @@ def side(name: str) -> str:
 
 def scenario(key: Key) -> str:
     """Scenario of a figure: `model 4, 1.2 MP, 8 callers`."""
-    counted = ((key.callers, "caller"), (key.faces, "face"))
+    counts = ((key.callers, "callers"), (key.faces, "faces"))
     parts = [
         f"model {key.model}" if key.model is not None else "",
         f"{key.megapixels:g} MP" if key.megapixels is not None else "",
-        *(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counted if count is not None),
+        *(counted(count, name) for count, name in counts if count is not None),
     ]
     return ", ".join(part for part in parts if part)
 

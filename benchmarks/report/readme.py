@@ -11,16 +11,15 @@ from benchmarks.report import drawing, speed_plots
 BEGIN = "<!-- made by `python -m benchmarks table`, {}: from here -->"
 END = "<!-- to here -->"
 
+WITH_DLIB, WITH_UPSTREAM = "library against dlib", "service against upstream"
 OPPONENTS = {
-    "library against dlib": ("the library", "dlib, in one process"),
-    "service against upstream": ("the service", "upstream's two processes of dlib"),
+    WITH_DLIB: ("the library", "dlib, in one process"),
+    WITH_UPSTREAM: ("the service", "upstream's two processes of dlib"),
     "service against remote": ("the service", "another service"),
 }
 """Names of both sides of a comparison."""
-WITH_DLIB, WITH_UPSTREAM = "library against dlib", "service against upstream"
 LEGEND = "Medians ± where 95 % of further rounds are expected."
 PICTURE_LEGEND = "Medians; bars and ±: where 95 % of further rounds are expected."
-
 
 COMPARED = (
     ("", "photos"),
@@ -158,7 +157,7 @@ def _comparisons(result: Result) -> Iterator[str]:
         names = OPPONENTS[figure.key.side]
         rates = [_figure(result, figure.key, side, "photos per second") for side in (ours, theirs)]
         memory = [_figure(result, figure.key, side, "peak memory") for side in (ours, theirs)]
-        case = f"model {figure.key.model}, {figure.key.megapixels:g} MP, {_callers(figure.key)}: {names[0]}"
+        case = f"model {figure.key.model}, {_size(figure.key)}, {_callers(figure.key)}: {names[0]}"
         cells = [
             case,
             _number(rates[0]),

@@ -68,7 +68,7 @@ def _download(folder: Path) -> None:
             *("--python-version", "3.11", "--implementation", "cp"),
             *(part for platform in platforms for part in ("--platform", platform)),
         ],
-        place="TMPDIR",
+        variable="TMPDIR",
     )
 
 

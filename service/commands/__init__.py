@@ -1,1 +1,1 @@
-"""The command line: one module for each command of `python -m service`."""
+"""The command line: a module for each command of `python -m service`, and what they share."""

@@ -22,10 +22,10 @@ def _lacking(settings: Settings) -> Iterator[str]:
     """A line with the remedy for each requirement of these settings that the machine does not meet."""
     if flags := cpu_flags.lacking(settings.engine):
         yield flags
-    yield from refused_calls.explained()
+    yield from refused_calls.refusals()
     name = settings.providers
     if needs_provider(settings) and not installed.has_wheel(name):
-        yield f"{installed.refusal(name, installed.without_wheel(name))}. {installed.CPU_REMEDY}"
+        yield f"{installed.refusal(name, installed.missing_wheel(name))}. {installed.CPU_REMEDY}"
 
 
 def needs_provider(settings: Settings) -> bool:

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from service import settings
+from service.commands import loading
 from service.settings import Settings
 from service.text import without_brackets
 from service.web import keys
@@ -27,7 +27,7 @@ _OUTSIDE_ADDRESSES = (
 
 def run() -> int:
     """Print the commands that make a Nextcloud use this service."""
-    configuration = settings.load()
+    configuration = loading.settings_with_warnings()
     print_commands(configuration, keys.read_keys(configuration)[0])
     return 0
 

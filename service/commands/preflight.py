@@ -14,7 +14,7 @@ from service.web.server import listening
 
 
 def run() -> int:
-    """Check what `serve` needs before its weights: settings, processor, system calls, provider, key file and port."""
+    """Check what `serve` requires apart from weights: settings, processor, system calls, provider, key file, port."""
     configuration = settings.load()
     faults = []
     for check in (_machine, _key, _port):

@@ -15,14 +15,14 @@ CLONE3 = 435
 """Number of clone3(2) on x86-64 and arm64."""
 
 
-def explained() -> Iterator[str]:
+def refusals() -> Iterator[str]:
     """A line with the remedy for each call that is refused to this process."""
     if sys.platform == "linux":
         yield from filter(None, (_executable_memory(), _threads()))
 
 
 def _executable_memory() -> str | None:
-    """Compiled loops are written to memory, which then becomes executable, as LLVM does it."""
+    """A line if written memory cannot become executable, as LLVM needs it for compiled loops."""
     with mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         try:
             kernel.protect(memory, mmap.PROT_READ | mmap.PROT_EXEC)

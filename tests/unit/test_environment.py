@@ -254,7 +254,7 @@ def test_a_failed_installation_is_one_line_and_leaves_no_stamp(script: Path, reg
 @pytest.mark.not_quick
 @pytest.mark.parametrize("folder", ["full/venv", "venv"])
 def test_a_full_disk_is_one_line(script: Path, folder: str) -> None:
-    """Of the environment and of temporary files, or of the latter alone, where pip's installer meets it."""
+    """Of the environment and of temporary files, or only of the latter, where pip's installer meets it."""
     full = script.parent / "full"
     full.mkdir()
     mounted = 'mount -t tmpfs -o size=1m tmpfs "$1" && shift && exec "$@"'
@@ -360,7 +360,7 @@ def test_an_environment_of_the_user_is_not_cleared(script: Path) -> None:
 def test_cuda_on_another_processor_is_one_line(script: Path) -> None:
     (script.parent / "cuda.txt").write_text("# nothing\n")
     line = _failure(script, "cuda", before=_faked("platform.machine = lambda: 'aarch64'", "platform"))
-    assert line.startswith("cuda.txt locks onnxruntime for linux x86_64 alone, and this machine is ")
+    assert line.startswith("cuda.txt locks onnxruntime for linux x86_64 only, and this machine is ")
     assert line.endswith(" aarch64; use the CPU, as in: ACCELERATOR=cpu make serve\n")
     assert not (script.parent / "venv").exists()
 

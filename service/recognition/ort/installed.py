@@ -31,10 +31,10 @@ def has_wheel(name: str) -> bool:
     )
 
 
-def without_wheel(name: str) -> str:
+def missing_wheel(name: str) -> str:
     """The missing part of a provider whose wheel is not installed, with the remedy."""
     lacking = f"the installed onnxruntime wheel was built without {name}"
-    if command := _other_wheel(name):
+    if command := _install_command(name):
         return f"{lacking}: {command} installs the one with it"
     return f"{lacking}, and the one with it is for x86-64 only: use a machine with such a processor"
 
@@ -46,13 +46,13 @@ def refusal(name: str, missing_part: str) -> str:
 
 def unused_gpu() -> str | None:
     """A line about an NVIDIA GPU that another wheel would use; None without a GPU, or without such a wheel."""
-    command = _other_wheel("cuda")
+    command = _install_command("cuda")
     if command is None or has_wheel("cuda") or not any(file.exists() for file in DRIVER_FILES):
         return None
     return f"the CPU computes, although this machine has an NVIDIA driver: {command} uses its GPU"
 
 
-def _other_wheel(name: str) -> str | None:
+def _install_command(name: str) -> str | None:
     """The command that installs the wheel for a GPU; None if there is none for this processor."""
     if platform.machine() != "x86_64":
         return None

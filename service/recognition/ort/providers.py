@@ -153,7 +153,7 @@ AUTO_ORDER = (CUDA,)
 def missing(provider: Provider) -> str | None:
     """Missing part of a provider on this machine, in one line with the remedy; None if complete."""
     return (
-        provider.missing() if installed.has_wheel(provider.name) else installed.without_wheel(provider.name)
+        provider.missing() if installed.has_wheel(provider.name) else installed.missing_wheel(provider.name)
     )
 
 

@@ -24,7 +24,7 @@ OUTPUTS = frozenset(
 )
 """Outputs of commands, and media types: like a path in form."""
 PATH = re.compile(r"^(?:[\w.-]+/[\w./-]*|[\w-]+\.(?:md|py|sh|toml|yaml)|Dockerfile\.\w+)$")
-ENDPOINT = re.compile(r"^(GET |POST )?(/\w+)$")
+ENDPOINT = re.compile(r"^(?:GET |POST )?(/\w+)$")
 
 
 def missing_paths(text: str) -> list[str]:
@@ -57,6 +57,6 @@ def unknown_settings(text: str) -> list[str]:
 
 
 def unknown_endpoints(text: str) -> list[str]:
-    """Endpoints in inline code that the service does not have; a folder of the system, such as `/tmp`, is none."""
-    named = [match.groups() for code in documentation.inline_code(text) if (match := ENDPOINT.match(code))]
-    return [path for method, path in named if path not in app.PATHS and (method or not Path(path).exists())]
+    """Endpoints in inline code that the service does not have."""
+    named = [match[1] for code in documentation.inline_code(text) if (match := ENDPOINT.match(code))]
+    return [path for path in named if path not in app.PATHS]

@@ -10,9 +10,15 @@ from tests.paths import ROOT
 SERVICES = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
 PROFILES = frozenset(profile for service in SERVICES.values() for profile in service["profiles"])
 COMMANDS = frozenset(
-    "build buildx compose exec login pull run stop".split()  # noqa: SIM905 - readable
+    "build buildx compose exec login logs pull rm run stop".split()  # noqa: SIM905 - readable
 )
-COMPOSE_COMMANDS = {"up": ["--detach", "--build"], "down": ["--rmi="], "restart": [], "exec": ["-e="]}
+COMPOSE_COMMANDS = {
+    "up": ["--detach", "--build"],
+    "down": ["--rmi="],
+    "restart": [],
+    "logs": [],
+    "exec": ["-e="],
+}
 """Compose's commands and their documented options; an equals sign marks an option with a value."""
 BUILD_OPTIONS = ["-t=", "--sbom=", "--provenance=", "--metadata-file=", "--output="]
 """Documented options of `docker build` and `docker buildx build`, in addition to the Dockerfile."""

@@ -67,7 +67,6 @@ def test_readme_is_short() -> None:
         (missing_paths, "`Dockerfile.cpu`", "`Dockerfile.nope`"),
         (unknown_endpoints, "`GET /open`", "`GET /opened`"),
         (unknown_endpoints, "`/ready`", "`/redy`"),
-        (unknown_endpoints, "`/tmp`", "`GET /tmp`"),
         (failing_commands, "`make bench ARGS=--full`", "`make benches`"),
         (failing_commands, "`make bench OUT=x`", "`make bench OUTPUT=x`"),
         (failing_commands, "`make serve quick`", "`make serve quick nosuch`"),

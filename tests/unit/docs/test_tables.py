@@ -33,8 +33,8 @@ def test_each_endpoint_is_documented() -> None:
 def _statuses_in_code() -> Iterator[int]:
     yield from errors.STATUS.values()
     yield from RefusalStatus.__args__  # type: ignore[attr-defined]
-    for file in ("framing.py", "../access_log.py"):
-        source = (ROOT / "service" / "web" / "connections" / file).read_text(encoding="utf-8")
+    for file in ("connections/framing.py", "access_log.py"):
+        source = (ROOT / "service" / "web" / file).read_text(encoding="utf-8")
         yield from map(int, re.findall(r"\b(?:return |hint=|error_response\()([45]\d\d)\b", source))
 
 

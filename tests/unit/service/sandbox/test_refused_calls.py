@@ -10,7 +10,7 @@ from tests.unit.service.sandbox.conftest import RunProgram
 
 PRINTED = """
 from service.sandbox import refused_calls
-print(*refused_calls.explained(), sep="\\n", end="")
+print(*refused_calls.refusals(), sep="\\n", end="")
 """
 
 OLD_KERNEL = """
@@ -53,5 +53,5 @@ def test_names_the_limits_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    (line,) = refused_calls.explained()
+    (line,) = refused_calls.refusals()
     assert line.startswith("no thread can be started: raise the limit of processes")

@@ -46,9 +46,9 @@ def test_is_silent_without_a_driver_or_without_a_wheel_to_install(
 
 def test_recommends_no_wheel_that_the_processor_cannot_run(machine: Plant) -> None:
     machine()
-    assert "`ACCELERATOR=cuda make serve`" in installed.without_wheel("cuda")
+    assert "`ACCELERATOR=cuda make serve`" in installed.missing_wheel("cuda")
     machine(driver=False, processor="aarch64")
-    assert installed.without_wheel("cuda") == (
+    assert installed.missing_wheel("cuda") == (
         "the installed onnxruntime wheel was built without cuda, and the one with it is for x86-64 only: use a machine "
         "with such a processor"
     )

@@ -88,7 +88,7 @@ def test_auto_chooses_a_complete_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose("auto", allow_fallback=False).official == CUDA.official
 
 
-def test_rejects_a_named_provider_without_wheel_and_names_the_requirements(
+def test_rejects_a_named_provider_missing_wheel_and_names_the_requirements(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _wheel_with(monkeypatch)
