@@ -38,12 +38,18 @@ def test_the_packages_keep_the_arrows(checkout: Path) -> None:
     ("importing", "imported"),
     [
         ("model_store/models.py", "service.settings"),
-        ("service/recognition/geometry.py", "service.recognition.compute.cores"),
-        ("service/recognition/hog/detector.py", "service.recognition.cnn.strips"),
-        ("service/worker/serving.py", "service.web.app"),
-        ("service/web/request_pipeline.py", "cv2"),
-        ("conversion/graphs/builder.py", "conversion.validation.validate"),
-        ("benchmarks/harness/results.py", "benchmarks.report.page"),
+        pytest.param(
+            "service/recognition/geometry.py", "service.recognition.compute.cores", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "service/recognition/hog/detector.py", "service.recognition.cnn.strips", marks=pytest.mark.slow
+        ),
+        pytest.param("service/worker/serving.py", "service.web.app", marks=pytest.mark.slow),
+        pytest.param("service/web/request_pipeline.py", "cv2", marks=pytest.mark.slow),
+        pytest.param(
+            "conversion/graphs/builder.py", "conversion.validation.validate", marks=pytest.mark.slow
+        ),
+        pytest.param("benchmarks/harness/results.py", "benchmarks.report.page", marks=pytest.mark.slow),
     ],
 )
 def test_an_upward_import_is_an_error(checkout: Path, importing: str, imported: str) -> None:

@@ -52,6 +52,7 @@ def test_every_graph_has_a_specification() -> None:
     assert set(SPECIFICATIONS) == set(GRAPHS)
 
 
+@pytest.mark.slow
 def test_second_run_converts_nothing(own_store: Path) -> None:
     first = _run(own_store)
     assert first.returncode == 0, first.stderr

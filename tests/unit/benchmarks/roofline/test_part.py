@@ -10,6 +10,7 @@ from benchmarks.roofline import part as roofline
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 
 
+@pytest.mark.slow
 def test_a_round_records_peaks_and_shares(store: Path) -> None:
     result = Result(made="2026-01-01T00:00:00+00:00", plan="quick")
     with ExitStack() as stack:

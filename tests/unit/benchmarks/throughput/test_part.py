@@ -79,7 +79,10 @@ def test_records_all_figures_of_each_scenario(paths: list[Path], store: Path) ->
     assert rounds == {"throughput": 1, "stages": 1, "area": 2, "faces": 1, "callers": 1}
 
 
-@pytest.mark.parametrize("right", [True, False], ids=["right key", "wrong key"])
+@pytest.mark.parametrize(
+    "right",
+    [pytest.param(True, id="right key"), pytest.param(False, id="wrong key", marks=pytest.mark.slow)],
+)
 def test_measures_a_remote_service_and_its_failures(
     right: bool, service: httpx.Client, paths: list[Path], store: Path
 ) -> None:
@@ -113,6 +116,7 @@ def test_rounds_without_their_warm_up_measure_nothing(paths: list[Path], store: 
     assert {figure.key.megapixels for figure in result.find(section="area")} == {0.05}
 
 
+@pytest.mark.slow
 def test_a_side_that_dies_ends_only_its_scenario(paths: list[Path], store: Path) -> None:
     plan = LoadPlan(
         tuple(Scenario("throughput", AGAINST_DLIB, size, model=3, rounds=2) for size in (0.05, 0.06)),

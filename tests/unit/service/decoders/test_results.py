@@ -158,7 +158,7 @@ def test_the_largest_kind_of_a_format_is_within_its_limits(
     assert not decoders.faults
 
 
-@pytest.mark.parametrize("folder", ["formats", "dev"])
+@pytest.mark.parametrize("folder", ["formats", pytest.param("dev", marks=pytest.mark.slow)])
 def test_every_photo(folder: str, photo_folder: Path, runner: asyncio.Runner, decoders: DecoderPool) -> None:
     def here(data: bytes) -> NDArray[np.uint8] | str:
         try:

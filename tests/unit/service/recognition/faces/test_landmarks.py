@@ -13,7 +13,7 @@ from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.geometry import Rectangle
 from tests.unit.service.recognition import dlib_reference
 
-NAMES = (FIVE_POINTS, SIXTY_EIGHT_POINTS)
+NAMES = (FIVE_POINTS, pytest.param(SIXTY_EIGHT_POINTS, marks=pytest.mark.slow))
 Pictures = dict[str, NDArray[np.uint8]]
 
 

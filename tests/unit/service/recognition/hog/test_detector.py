@@ -134,6 +134,7 @@ def test_confirming_no_faces_returns_no_verdicts(detector: HogDetector, pictures
     assert detector.confirm(pictures["astronaut.png"], []) == []
 
 
+@pytest.mark.slow
 def test_many_threads_get_the_results_of_one(detector: HogDetector, pictures: Pictures) -> None:
     alone = {name: detector(picture) for name, picture in pictures.items()}
     verdicts = {name: detector.confirm_locally(pictures[name], faces) for name, faces in alone.items()}

@@ -112,6 +112,7 @@ def _run(program: str, graph: Path, limit: int) -> tuple[list[str], list[str]]:
     return done.stdout.splitlines(), done.stderr.splitlines()
 
 
+@pytest.mark.slow
 def test_halves_a_batch_until_it_fits(store: Path) -> None:
     printed, logged = _run(_FACES, manifest.graph_path(store, DLIB_RESNET), 64 << 20)
     assert printed == ["1 0", "64 0", "2 0", "64 0"]
