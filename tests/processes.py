@@ -1,5 +1,6 @@
 """State of other processes as Linux reports it below /proc (proc(5)), and commands that restrict a process."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -75,3 +76,10 @@ def restricted_by(*command: str) -> tuple[str, ...]:
     if tried.returncode:
         pytest.skip(f"the system refuses {command[0]}: {tried.stderr.strip()}")
     return command
+
+
+def with_tmpfs(folder: Path, options: str) -> tuple[str, ...]:
+    """A command that runs another one with a tmpfs on `folder`, such as of `size=1m`. Skips as `restricted_by`."""
+    account = () if os.geteuid() == 0 else ("--map-root-user",)
+    mounted = 'mount -t tmpfs -o "$0" tmpfs "$1" && shift && exec "$@"'
+    return restricted_by("unshare", "--mount", *account, "sh", "-c", mounted, options, str(folder))

@@ -12,6 +12,8 @@ from benchmarks.harness import wording
 from benchmarks.harness.results import Figure, Question, Result, Status, Verdict
 
 RULES = Path(__file__).parent / "gates.toml"
+SHOWN = 4
+"""Number of figures that a verdict lists by name."""
 
 
 class _Rule(BaseModel):
@@ -93,8 +95,8 @@ class Gate(_Rule):
         return f"{about}, the {extreme} of {len(figures)} cases ({wording.title(worst.key)})"
 
     def _listed(self, figures: Sequence[Figure], result: Result) -> str:
-        shown = [f"{self._named(figure, result)} ({wording.title(figure.key)})" for figure in figures[:4]]
-        return ", ".join(shown) + (f" and {len(figures) - 4} more" if len(figures) > 4 else "")
+        shown = [f"{self._named(figure, result)} ({wording.title(figure.key)})" for figure in figures[:SHOWN]]
+        return ", ".join(shown) + (f" and {len(figures) - SHOWN} more" if len(figures) > SHOWN else "")
 
     def _named(self, figure: Figure, result: Result) -> str:
         """Metric with its value, or with the share that the bound is on."""

@@ -21,6 +21,7 @@ import pytest
 
 from model_store import errors, sources
 from tests.paths import ROOT
+from tests.processes import with_tmpfs
 from tests.unit.model_store.test_sources import (
     PIP_ON_A_FULL_DISK,
     PIP_WITH_A_DEFECT,
@@ -257,12 +258,7 @@ def test_a_full_disk_is_one_line(script: Path, folder: str) -> None:
     """Of the environment and of temporary files, or only of the latter, where pip's installer meets it."""
     full = script.parent / "full"
     full.mkdir()
-    mounted = 'mount -t tmpfs -o size=1m tmpfs "$1" && shift && exec "$@"'
-    in_full = ("sh", "-c", mounted, "sh", str(full), "env", f"TMPDIR={full}")
-    before = ("unshare", "--mount", "--map-root-user", *in_full, *PYTHON)
-    trial = subprocess.run([*before, "-c", ""], capture_output=True, text=True, check=False)
-    if trial.returncode:
-        pytest.skip(f"nothing can be mounted here: {trial.stderr.strip()}")
+    before = (*with_tmpfs(full, "size=1m"), "env", f"TMPDIR={full}", *PYTHON)
     line = _failure(script, "one", before=before, folder=script.parent / folder)
     assert "No space left on device" in line
     assert "free some space there and in TMPDIR" in line

@@ -24,7 +24,7 @@ from model_store.models import (
     RESCORED_DETECTOR,
 )
 from tests.paths import ROOT
-from tests.processes import restricted_by
+from tests.processes import with_tmpfs
 
 
 @pytest.fixture
@@ -185,11 +185,8 @@ def test_error_is_one_line_with_the_remedy(own_store: Path, arguments: list[str]
 def test_full_disk_is_an_error_of_one_line(own_store: Path) -> None:
     folder = own_store / "onnx"
     folder.mkdir()
-    inside = 'mount -t tmpfs -o size=64k tmpfs "$0" && exec "$@"'
-    full = restricted_by("unshare", "--mount", "sh", "-c", inside, str(folder))
-    done = subprocess.run(
-        [*full, *_command(own_store, CNN_DETECTOR)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    command = [*with_tmpfs(folder, "size=64k"), *_command(own_store, CNN_DETECTOR)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"error: {own_store} cannot be written: No space left on device. Free some space")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import termios
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from model_store.__main__ import main
 from model_store.command import command
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS, SIXTY_EIGHT_POINTS, TAGUCHI_RESNET
 from tests.paths import ROOT
-from tests.processes import restricted_by
+from tests.processes import with_tmpfs
 
 
 @pytest.fixture(autouse=True)
@@ -112,15 +113,7 @@ def test_add_prints_the_origin(tmp_path: Path, weights: Path, capsys: pytest.Cap
     ],
 )
 def test_error_is_one_line_without_traceback(tmp_path: Path, arguments: list[str], message: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "model_store", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "FACE_STORE": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
+    done = _run(tmp_path, *arguments)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
@@ -142,18 +135,20 @@ def test_unwritable_store_is_an_error_of_one_line(
     )
 
 
-def _in_a_full_file_system(tmp_path: Path, size: str, *arguments: str) -> list[str]:
-    """Run the command with a store in a file system of `size`; return all that it prints but the log of a download."""
-    inside = f'mount -t tmpfs -o size={size} tmpfs "$FACE_STORE" && exec "$@"'
-    full = restricted_by("unshare", "--mount", "sh", "-c", inside, "sh")
-    done = subprocess.run(
-        [*full, sys.executable, "-m", "model_store", *arguments],
+def _run(store: Path, *arguments: str, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*prefix, sys.executable, "-m", "model_store", *arguments],
         cwd=ROOT,
-        env={**os.environ, "FACE_STORE": str(tmp_path)},
+        env={**os.environ, "FACE_STORE": str(store)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def _in_a_full_file_system(tmp_path: Path, size: str, *arguments: str) -> list[str]:
+    """Run the command with a store in a file system of `size`; return all that it prints but the log of a download."""
+    done = _run(tmp_path, *arguments, prefix=with_tmpfs(tmp_path, f"size={size}"))
     assert done.returncode == 1
     return [line for line in done.stderr.splitlines() if not line.startswith("downloading ")]
 

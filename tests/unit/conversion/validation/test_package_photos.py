@@ -10,7 +10,7 @@ import pytest
 from conversion.validation import package_photos
 from model_store.errors import StorageError
 from tests.paths import ROOT
-from tests.processes import restricted_by
+from tests.processes import with_tmpfs
 
 FETCH = """
 import sys
@@ -64,8 +64,6 @@ def test_full_temporary_storage_has_its_variable(tmp_path: Path) -> None:
     """With room for the folder of downloads, and for none of pip's folders beside it."""
     folder = tmp_path / "temporary"
     folder.mkdir()
-    inside = 'mount -t tmpfs -o nr_inodes=3 tmpfs "$0" && exec "$@"'
-    full = restricted_by("unshare", "--mount", "sh", "-c", inside, str(folder))
-    line = _failure(tmp_path / "photos", full, TMPDIR=str(folder))
+    line = _failure(tmp_path / "photos", with_tmpfs(folder, "nr_inodes=3"), TMPDIR=str(folder))
     assert line.startswith(f"{folder} cannot be written: No space left on device. Free some space there")
     assert line.endswith("or let TMPDIR name a folder on another disk\n")
