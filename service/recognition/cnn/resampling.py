@@ -17,6 +17,8 @@ from service.recognition.pyramid_down import column_positions, row_positions
 SCALE = np.float32(1 / 256)
 """A normalised pixel is (pixel - mean) / 256; multiplying by a power of two rounds as dividing does."""
 _ONE = np.float32(1)
+_NEXT = np.uint64(1)
+_BYTE = np.uint32(255)
 
 
 class SampleGrid(NamedTuple):
@@ -26,8 +28,8 @@ class SampleGrid(NamedTuple):
     bottom: NDArray[np.int64]
     bottom_weight: NDArray[np.float64]
     """Shape (rows,), as `top` and `bottom`. The weight of `top` is 1 minus this weight."""
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
+    left: NDArray[np.uint32]
+    right: NDArray[np.uint32]
     right_weight: NDArray[np.float32]
     """Shape (columns,), as `left` and `right`. The weight of `left` is 1 minus this weight."""
     in_lanes: int
@@ -41,29 +43,29 @@ def sample_grid(source: tuple[int, int], target: tuple[int, int]) -> SampleGrid:
     top = np.floor(rows).astype(np.int64)
     in_lanes, in_tail = column_positions(source[1], target[1])
     columns = np.concatenate([in_lanes, in_tail])  # float64 holds float32 values exactly
-    left = np.floor(columns).astype(np.int64)
+    left = np.floor(columns).astype(np.uint32)
     return SampleGrid(
         top,
         np.minimum(top + 1, source[0] - 1),
         rows - top,
         left,
-        np.minimum(left + 1, source[1] - 1),
+        np.minimum(left + 1, source[1] - 1).astype(np.uint32),
         (columns - left).astype(np.float32),
         len(in_lanes),
     )
 
 
-_PHOTO = types.Array(types.uint8, 3, "C", readonly=True)
+PHOTO = types.Array(types.uint8, 3, "C", readonly=True)
 """Shape (rows, columns, 3). Numba's type for read-only arrays accepts writable ones too."""
-_MEAN = types.Array(types.float32, 1, "C", readonly=True)
+MEAN = types.Array(types.float32, 1, "C", readonly=True)
 _PLANES = types.float32[:, :, ::1]
 _GRID = types.NamedTuple(  # type: ignore[no-untyped-call]
     (
         types.int64[::1],
         types.int64[::1],
         types.float64[::1],
-        types.int64[::1],
-        types.int64[::1],
+        types.uint32[::1],
+        types.uint32[::1],
         types.float32[::1],
         types.int64,
     ),
@@ -72,109 +74,119 @@ _GRID = types.NamedTuple(  # type: ignore[no-untyped-call]
 
 
 @inlined
-def _normalise_row(row: Any, plane: int, mean: Any, into: Any) -> None:
-    for column in range(len(row)):
-        into[column] = (np.float32(row[column, plane]) - mean[plane]) * SCALE
+def pack(row: Any, into: Any) -> None:
+    """Pack pixels of a photo as in `packed_pixels`: loops over bytes in groups of three are not vectorised."""
+    for column in range(len(into)):
+        into[column] = (
+            np.uint32(row[column, 0])
+            | (np.uint32(row[column, 1]) << np.uint32(8))
+            | (np.uint32(row[column, 2]) << np.uint32(16))
+        )
+
+
+@inlined
+def normalise(packed: Any, plane: int, mean: Any, into: Any) -> None:
+    """Normalise one colour of packed pixels."""
+    shift, middle = np.uint32(8 * plane), mean[plane]
+    for column in range(len(packed)):
+        value = np.int32((packed[column] >> shift) & _BYTE)
+        into[column] = (np.float32(value) - middle) * SCALE
+
+
+@inlined
+def _pair_up(row: Any, grid: Any, pairs: Any) -> None:
+    """Write the left and the right sample of each column, one after the other: one load and one store for both."""
+    left, right = grid.left, grid.right
+    for column in range(grid.in_lanes):
+        at = np.uint64(left[column])  # numba tests a signed index for wrap-around
+        before, after = row[at], row[at + _NEXT]
+        pairs[2 * column], pairs[2 * column + 1] = before, after
+    for column in range(grid.in_lanes, len(left)):
+        pairs[2 * column], pairs[2 * column + 1] = row[left[column]], row[right[column]]
 
 
 @inlined
 def _interpolate(upper: Any, lower: Any, bottom_weight: float, grid: Any, into: Any) -> None:
-    left, right, right_weight = grid.left, grid.right, grid.right_weight
+    """Interpolate a row from the pairs of the two rows of the level before."""
+    right_weight = grid.right_weight
     down = np.float32(bottom_weight)
     up = np.float32(1.0 - bottom_weight)
     for column in range(grid.in_lanes):
-        a, b = left[column], right[column]
         across = right_weight[column]
         back = _ONE - across
         into[column] = (
-            (up * back) * upper[a]
-            + (up * across) * upper[b]
-            + (down * back) * lower[a]
-            + (down * across) * lower[b]
+            (up * back) * upper[2 * column]
+            + (up * across) * upper[2 * column + 1]
+            + (down * back) * lower[2 * column]
+            + (down * across) * lower[2 * column + 1]
         )
-    for column in range(grid.in_lanes, len(left)):
-        a, b = left[column], right[column]
+    for column in range(grid.in_lanes, len(right_weight)):
         across = right_weight[column]
         back = _ONE - across
-        over = back * upper[a] + across * upper[b]
-        under = back * lower[a] + across * lower[b]
+        over = back * upper[2 * column] + across * upper[2 * column + 1]
+        under = back * lower[2 * column] + across * lower[2 * column + 1]
         into[column] = (1.0 - bottom_weight) * over + bottom_weight * under
 
 
-@compiled(types.void(_PHOTO, _MEAN, _PLANES, types.int64, types.int64, types.int64, types.int64))
-def normalise(
-    image: NDArray[np.uint8],
-    mean: NDArray[np.float32],
-    target: NDArray[np.float32],
-    target_top: int,
-    target_left: int,
-    first: int,
-    last: int,
-) -> None:
-    """Normalise rows `first` to `last` - 1 of a photo.
-
-    Args:
-        image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
-        mean: mean colour, RGB, shape (3,).
-        target: planes, float32, shape (3, ...), filled from target_top, target_left on.
-        target_top, target_left: position of the first pixel.
-        first, last: rows of the photo.
-    """
-    right = target_left + image.shape[1]
-    for row in range(first, last):
-        for plane in range(3):
-            into = target[plane, target_top + row - first, target_left:right]
-            _normalise_row(image[row], plane, mean, into)
+@compiled()
+def _photo_pairs(row: Any, mean: Any, grid: Any, packed: Any, packed_pairs: Any, pairs: Any) -> None:
+    pack(row, packed)
+    _pair_up(packed, grid, packed_pairs)
+    for plane in range(3):
+        normalise(packed_pairs, plane, mean, pairs[plane])
 
 
-@compiled(types.void(_PHOTO, _MEAN, _PLANES, types.int64, types.int64, types.int64, types.int64, _GRID))
+@compiled(types.void(PHOTO, MEAN, _PLANES, _GRID, types.int64, types.int64))
 def resample_photo(
     image: NDArray[np.uint8],
     mean: NDArray[np.float32],
     target: NDArray[np.float32],
-    target_top: int,
-    target_left: int,
+    grid: SampleGrid,
     first: int,
     last: int,
-    grid: SampleGrid,
 ) -> None:
-    """Make rows `first` to `last` - 1 of the second level from the photo; arguments as for `normalise`.
+    """Make rows `first` to `last` - 1 of the second level from the photo.
 
-    Dlib normalises the whole photo before resampling; here only the two rows under each row are normalised.
+    Dlib normalises the whole photo before resampling; here only the samples are normalised.
+
+    Args:
+        image: RGB, uint8, C-contiguous, shape (rows, columns, 3).
+        mean: mean colour, RGB, shape (3,).
+        target: planes of the whole level, float32, shape (3, rows, columns).
+        grid: samples from the photo to the level.
+        first, last: rows of the level.
     """
-    right = target_left + len(grid.left)
-    upper = np.empty(image.shape[1], np.float32)
-    lower = np.empty(image.shape[1], np.float32)
+    columns = 2 * len(grid.left)
+    packed, packed_pairs = np.empty(image.shape[1], np.uint32), np.empty(columns, np.uint32)
+    upper, lower = np.empty((3, columns), np.float32), np.empty((3, columns), np.float32)
+    held = -1  # row of the photo in `lower`: often the upper row of the next one
+    for row in range(first, last):
+        if grid.top[row] == held:
+            upper, lower = lower, upper
+        else:
+            _photo_pairs(image[grid.top[row]], mean, grid, packed, packed_pairs, upper)
+        held = grid.bottom[row]
+        _photo_pairs(image[held], mean, grid, packed, packed_pairs, lower)
+        for plane in range(3):
+            _interpolate(upper[plane], lower[plane], grid.bottom_weight[row], grid, target[plane, row])
+
+
+@compiled(types.void(_PLANES, _PLANES, _GRID, types.int64, types.int64))
+def resample(
+    source: NDArray[np.float32], target: NDArray[np.float32], grid: SampleGrid, first: int, last: int
+) -> None:
+    """Make rows `first` to `last` - 1 of a level from `source`, the planes of the level before.
+
+    The other arguments are as for `resample_photo`.
+    """
+    upper, lower = np.empty(2 * len(grid.left), np.float32), np.empty(2 * len(grid.left), np.float32)
     for plane in range(3):
-        held = -1  # row of the photo in `lower`
+        held = -1
         for row in range(first, last):
             if grid.top[row] == held:
                 upper, lower = lower, upper
             else:
-                _normalise_row(image[grid.top[row]], plane, mean, upper)
+                _pair_up(source[plane, grid.top[row]], grid, upper)
             held = grid.bottom[row]
-            _normalise_row(image[held], plane, mean, lower)
-            into = target[plane, target_top + row - first, target_left:right]
-            _interpolate(upper, lower, grid.bottom_weight[row], grid, into)
-
-
-@compiled(types.void(_PLANES, _PLANES, types.int64, types.int64, types.int64, types.int64, _GRID))
-def resample(
-    source: NDArray[np.float32],
-    target: NDArray[np.float32],
-    target_top: int,
-    target_left: int,
-    first: int,
-    last: int,
-    grid: SampleGrid,
-) -> None:
-    """Make rows `first` to `last` - 1 of a level from `source`, the planes of the level before.
-
-    The other arguments are as for `normalise`.
-    """
-    right = target_left + len(grid.left)
-    for plane in range(3):
-        for row in range(first, last):
-            upper, lower = source[plane, grid.top[row]], source[plane, grid.bottom[row]]
-            into = target[plane, target_top + row - first, target_left:right]
-            _interpolate(upper, lower, grid.bottom_weight[row], grid, into)
+            _pair_up(source[plane, held], grid, lower)
+            _interpolate(upper, lower, grid.bottom_weight[row], grid, target[plane, row])

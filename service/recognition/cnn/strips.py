@@ -122,7 +122,7 @@ def _features(
     for first, last in _strips(features.shape[2], area // (layout.columns * STRIDE)):
         top, bottom = first * STRIDE, (last - 1) * STRIDE + STEM_FIELD
         with scratch.acquired((1, 3, bottom - top, layout.columns)) as tile:
-            levels.rows(top, tile[0])
+            levels.area(top, 0, tile[0])
             inputs = {"tile": tile, GIVEN_FEATURES: _NO_FEATURES}
             features[:, :, first:last] = compute(FEATURES, inputs)
     return features

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from service.recognition.cnn import pyramid
-from service.recognition.cnn.levels import gaps
 from service.recognition.cnn.pyramid_tables import (
     LEVELS,
     PLACES,
@@ -54,8 +53,6 @@ def test_the_two_columns_of_blocks_cover_the_tile(shape: tuple[int, int]) -> Non
     for number, level in enumerate(layout.levels):
         expected[level.top : level.bottom + 1, level.left : level.right + 1] = number
     np.testing.assert_array_equal(tile, expected)
-    for gap in gaps(layout):
-        assert (tile[gap.top : gap.bottom + 1, gap.left : gap.right + 1] == -1).all()
 
 
 def test_there_is_a_vector_for_each_input_of_each_level() -> None:
