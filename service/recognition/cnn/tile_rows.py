@@ -63,8 +63,9 @@ def read(
                     normalise(pixels, plane, mean, target)
                 else:
                     start = first_value + (plane * rows + line) * columns + first - level_left
+                    values = kept[start : start + last - first]
                     for column in range(len(target)):
-                        target[column] = kept[start + column]
+                        target[column] = values[column]
 
 
 @inlined
