@@ -2,6 +2,10 @@
 
 The whole tile of an 8 megapixel photo would take 370 MB in float32. Here only its levels from the second on are kept,
 229 MB. The first level is the photo, which is normalised when it is read.
+
+The second level takes 69 MB of it, but adds only 7 MB to the detector's peak: it is needed to make the third. Made in
+blocks of rows, never whole, it would save 12 ms of 93 at 8 megapixels and nothing at 1.2, and would be made again for
+each strip.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,10 +53,9 @@ class Pyramids:
         """
         sizes = [level.size for level in layout.levels]
         begins = list(accumulate((3 * rows * columns for rows, columns in sizes[1:]), initial=0))
-        # The photo is not in the memory: its entry is not used.
         places = [
             (level.top, level.left, *level.size, begin)
-            for level, begin in zip(layout.levels, [0, *begins], strict=False)
+            for level, begin in zip(layout.levels, [0, *begins], strict=False)  # the photo's is not used
         ]
         with self.scratch.acquired((begins[-1],)) as memory:
             yield Levels(Source(image, self.mean, memory, np.array(places)), self.cores)

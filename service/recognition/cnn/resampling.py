@@ -12,13 +12,13 @@ from numba import types
 from numpy.typing import NDArray
 
 from service.recognition.compute.compiled import compiled, inlined
+from service.recognition.compute.packed_pixels import channel, pack_row
 from service.recognition.pyramid_down import column_positions, row_positions
 
 SCALE = np.float32(1 / 256)
 """A normalised pixel is (pixel - mean) / 256; multiplying by a power of two rounds as dividing does."""
 _ONE = np.float32(1)
 _NEXT = np.uint64(1)
-_BYTE = np.uint32(255)
 
 
 class SampleGrid(NamedTuple):
@@ -74,28 +74,18 @@ _GRID = types.NamedTuple(  # type: ignore[no-untyped-call]
 
 
 @inlined
-def pack(row: Any, into: Any) -> None:
-    """Pack pixels of a photo as in `packed_pixels`: loops over bytes in groups of three are not vectorised."""
-    for column in range(len(into)):
-        into[column] = (
-            np.uint32(row[column, 0])
-            | (np.uint32(row[column, 1]) << np.uint32(8))
-            | (np.uint32(row[column, 2]) << np.uint32(16))
-        )
-
-
-@inlined
 def normalise(packed: Any, plane: int, mean: Any, into: Any) -> None:
     """Normalise one colour of packed pixels."""
-    shift, middle = np.uint32(8 * plane), mean[plane]
     for column in range(len(packed)):
-        value = np.int32((packed[column] >> shift) & _BYTE)
-        into[column] = (np.float32(value) - middle) * SCALE
+        into[column] = (np.float32(channel(packed[column], 8 * plane)) - mean[plane]) * SCALE
 
 
 @inlined
 def _pair_up(row: Any, grid: Any, pairs: Any) -> None:
-    """Write the left and the right sample of each column, one after the other: one load and one store for both."""
+    """Write the left and the right sample of each column, one after the other: one load and one store for both.
+
+    With all samples in order, `_interpolate` is vectorised: 0.8 ns per value instead of 1.7.
+    """
     left, right = grid.left, grid.right
     for column in range(grid.in_lanes):
         at = np.uint64(left[column])  # numba tests a signed index for wrap-around
@@ -130,7 +120,8 @@ def _interpolate(upper: Any, lower: Any, bottom_weight: float, grid: Any, into: 
 
 @compiled()
 def _photo_pairs(row: Any, mean: Any, grid: Any, packed: Any, packed_pairs: Any, pairs: Any) -> None:
-    pack(row, packed)
+    """Normalise the pairs of a photo's row. Not inlined: LLVM then vectorises these loops with slow gathers."""
+    pack_row(row, packed)
     _pair_up(packed, grid, packed_pairs)
     for plane in range(3):
         normalise(packed_pairs, plane, mean, pairs[plane])
@@ -147,7 +138,7 @@ def resample_photo(
 ) -> None:
     """Make rows `first` to `last` - 1 of the second level from the photo.
 
-    Dlib normalises the whole photo before resampling; here only the samples are normalised.
+    Dlib normalises the whole photo before resampling; here only its samples are normalised.
 
     Args:
         image: RGB, uint8, C-contiguous, shape (rows, columns, 3).

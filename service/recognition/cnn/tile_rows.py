@@ -6,8 +6,9 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from service.recognition.cnn.resampling import MEAN, PHOTO, normalise, pack
+from service.recognition.cnn.resampling import MEAN, PHOTO, normalise
 from service.recognition.compute.compiled import compiled, inlined
+from service.recognition.compute.packed_pixels import pack_row
 
 
 class Source(NamedTuple):
@@ -56,7 +57,7 @@ def read(
                 continue
             pixels = packed[: last - first]
             if level == 0:
-                pack(image[line, first - level_left :], pixels)
+                pack_row(image[line, first - level_left :], pixels)
             for plane in range(3):
                 target = into[plane, row, first - left : last - left]
                 if level == 0:
@@ -119,7 +120,7 @@ def scan(
                     continue
                 target = pixels[half, level_left : level_left + columns]
                 if level == 0:
-                    pack(image[line], target)
+                    pack_row(image[line], target)
                 else:
                     red, plane = first_value + line * columns, rows * columns
                     _round(kept[red:], kept[red + plane :], kept[red + 2 * plane :], mean, target)

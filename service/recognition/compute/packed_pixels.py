@@ -16,6 +16,17 @@ def packed(image: NDArray[np.uint8]) -> NDArray[np.uint32]:
     return out
 
 
+@inlined
+def pack_row(row: Any, into: Any) -> None:
+    """Pack the first pixels of a row, RGB, shape (columns, 3), into all of `into`. For compiled loops."""
+    for column in range(len(into)):
+        into[column] = (
+            np.uint32(row[column, 0])
+            | (np.uint32(row[column, 1]) << np.uint32(8))
+            | (np.uint32(row[column, 2]) << np.uint32(16))
+        )
+
+
 _PHOTO = types.Array(types.uint8, 3, "A", readonly=True)
 """An image of any strides. Numba's type for read-only arrays accepts writable ones too."""
 
@@ -23,12 +34,7 @@ _PHOTO = types.Array(types.uint8, 3, "A", readonly=True)
 @compiled(types.void(_PHOTO, types.uint32[:, ::1]))
 def _pack(image: NDArray[np.uint8], out: NDArray[np.uint32]) -> None:
     for row in range(image.shape[0]):
-        for column in range(image.shape[1]):
-            out[row, column] = (
-                np.uint32(image[row, column, 0])
-                | (np.uint32(image[row, column, 1]) << np.uint32(8))
-                | (np.uint32(image[row, column, 2]) << np.uint32(16))
-            )
+        pack_row(image[row], out[row])
 
 
 @inlined
