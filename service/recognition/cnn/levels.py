@@ -3,9 +3,9 @@
 The whole tile of an 8 megapixel photo would take 370 MB in float32. Here only its levels from the second on are kept,
 229 MB. The first level is the photo, which is normalised when it is read.
 
-The second level takes 69 MB of it, but adds only 7 MB to the detector's peak: it is needed to make the third. Made in
-blocks of rows, never whole, it would save 12 ms of 93 at 8 megapixels and nothing at 1.2, and would be made again for
-each strip.
+The second level takes 69 MB of it, but adds only 12 MB to the detector's peak: the third is made from it, and strips
+would reuse its memory. Made in blocks of rows, never whole, it would save 12 ms of 93 at 8 megapixels and
+nothing at 1.2, and would be made again for each strip.
 """
 
 from collections.abc import Callable, Iterator

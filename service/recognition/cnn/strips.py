@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.cnn import pyramid
-from service.recognition.cnn.levels import Levels, Pyramids
+from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.pyramid import STEM_FIELD, Layout
 from service.recognition.cnn.score_map import STRIDE, DetectorWindow, detections_of_map, map_size
-from service.recognition.compute.scratch import ScratchPool
 from service.recognition.contract import Detection
 from service.recognition.ort.sessions import Network
 
@@ -110,21 +109,21 @@ def scores_in_strips(
     Returns:
         float32, shape (rows, columns) of the scores, one for each STRIDE pixels of the tile.
     """
-    with pyramids.levels(image, layout) as levels:
-        features = _features(compute, levels, layout, pyramids.scratch, sizes.tile)
+    features = _features(compute, image, layout, pyramids, sizes.tile)
     return _scores(compute, features, sizes.scores)
 
 
 def _features(
-    compute: Compute, levels: Levels, layout: Layout, scratch: ScratchPool[np.float32], area: int
+    compute: Compute, image: NDArray[np.uint8], layout: Layout, pyramids: Pyramids, area: int
 ) -> NDArray[np.float32]:
     features = np.empty((1, CHANNELS, map_size(layout.rows), map_size(layout.columns)), np.float32)
-    for first, last in _strips(features.shape[2], area // (layout.columns * STRIDE)):
-        top, bottom = first * STRIDE, (last - 1) * STRIDE + STEM_FIELD
-        with scratch.acquired((1, 3, bottom - top, layout.columns)) as tile:
-            levels.area(top, 0, tile[0])
-            inputs = {"tile": tile, GIVEN_FEATURES: _NO_FEATURES}
-            features[:, :, first:last] = compute(FEATURES, inputs)
+    with pyramids.levels(image, layout) as levels:
+        for first, last in _strips(features.shape[2], area // (layout.columns * STRIDE)):
+            top, bottom = first * STRIDE, (last - 1) * STRIDE + STEM_FIELD
+            with pyramids.scratch.acquired((1, 3, bottom - top, layout.columns)) as tile:
+                levels.area(top, 0, tile[0])
+                inputs = {"tile": tile, GIVEN_FEATURES: _NO_FEATURES}
+                features[:, :, first:last] = compute(FEATURES, inputs)
     return features
 
 
