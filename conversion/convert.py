@@ -9,7 +9,6 @@ from tqdm import tqdm
 from conversion import landmarks
 from conversion.dat.primitives import DatError
 from conversion.export import STEPS, conversion_lock, export, record
-from conversion.validation.pictures import Picture
 from conversion.validation.reference import DlibError, DlibUnavailableError
 from conversion.validation.user_photos import PhotoError, read_photos
 from conversion.validation.validate import ValidationFailedError
@@ -17,6 +16,7 @@ from model_store import manifest
 from model_store.errors import StoreError
 from model_store.models import LANDMARK_POINTS, weights_of
 from model_store.store import WeightStore
+from service.recognition.known_pictures import Picture
 
 
 class ConversionError(Exception):

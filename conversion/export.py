@@ -9,13 +9,13 @@ from pathlib import Path
 from conversion.dat.read_network import read_network
 from conversion.graphs.builder import OPSET
 from conversion.validation import recorded, reference
-from conversion.validation.pictures import Picture
 from conversion.validation.specifications import SPECIFICATIONS, GraphSpecification
 from conversion.validation.validate import validate_graph
 from model_store import manifest
 from model_store.errors import writing
 from model_store.manifest import Manifest
 from model_store.models import weights_of
+from service.recognition.known_pictures import Picture
 
 STEPS = ("reading", "building", "validating", "writing")
 Progress = Callable[[str], None]

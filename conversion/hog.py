@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from conversion.dat.primitives import DatError, Reader
 from conversion.validation import reference
 from conversion.validation.dlib_process import SCORES_FROM
-from conversion.validation.pictures import Picture, scenes
 from conversion.validation.validate import ValueMismatchError, compare
 from service.recognition.compute.cores import Cores
 from service.recognition.hog import filters as hog_filters
@@ -27,6 +26,7 @@ from service.recognition.hog.fhog import CELL, PLANES
 from service.recognition.hog.filters import HogFilters
 from service.recognition.hog.levels import MINIMUM_SIDE
 from service.recognition.hog.separable import TAPS, SeparableFilters
+from service.recognition.known_pictures import Picture, scenes
 from service.recognition.nms import OverlapRule
 
 WEIGHTS = PLANES * TAPS * TAPS

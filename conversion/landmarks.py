@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from conversion.dat.read_predictor import read_predictor
 from conversion.validation import recorded, reference
-from conversion.validation.pictures import SEED, Picture, scenes
 from conversion.validation.validate import compare, dlib_values
 from model_store import manifest
 from model_store.manifest import Manifest, Validation
 from model_store.models import LANDMARK_POINTS
 from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.geometry import Rectangle
+from service.recognition.known_pictures import SEED, Picture, scenes
 
 TOLERANCE: Mapping[str, float] = MappingProxyType({"points": 0.0})
 """Landmarks are integers, which must be equal."""

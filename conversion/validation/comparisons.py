@@ -19,7 +19,7 @@ from conversion.graphs.detector import detector_facts
 from conversion.graphs.emulated_float16 import emulated_scan_graph
 from conversion.validation import reference
 from conversion.validation.all_scores import SCORE_OFFSET, with_all_scores_reported
-from conversion.validation.pictures import Picture, fingerprint
+from conversion.validation.pictures import fingerprint
 from service.recognition.cnn import pyramid, rescoring, score_map
 from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
@@ -28,6 +28,7 @@ from service.recognition.cnn.pyramid_tables import tables
 from service.recognition.cnn.strips import scores_in_strips
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import Detection
+from service.recognition.known_pictures import Picture
 from service.recognition.ort.runtime import onnxruntime
 
 Values = dict[str, NDArray[Any]]

@@ -1,38 +1,17 @@
-"""Synthetic pictures for validation: drawn faces and smooth noise, with equal bytes on every machine.
+"""Face chips for validation, and the fingerprint of pictures.
 
-Any picture validates a network's arithmetic, so no photo has to be part of the package. The pictures are drawn with
-operations that IEEE 754 rounds exactly, and with numpy's RandomState, whose sequence is fixed.
+Any picture validates a network's arithmetic, so no photo has to be part of the package.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.recognition.contract import CHIP_SIDE
-
-Picture = NDArray[np.uint8]
-"""RGB, shape (rows, columns, 3)."""
-Colour = tuple[float, float, float]
+from service.recognition.known_pictures import SEED, Picture, draw_face, smooth_noise
 
 CHIP_COUNT = 32
-SEED = 20
-_SKIN: Sequence[Colour] = ((215, 165, 140), (235, 190, 165), (160, 110, 80), (110, 75, 55))
-_HAIR: Sequence[Colour] = ((60, 40, 30), (25, 20, 20), (190, 160, 100), (140, 140, 145))
-
-
-@dataclass(frozen=True)
-class _Ellipse:
-    """Centre and radii in units of the face's width; `softness` is the width of its edge relative to the radius."""
-
-    x: float
-    y: float
-    across: float
-    down: float
-    softness: float
-    colour: Colour
 
 
 def face_chips() -> list[Picture]:
@@ -47,75 +26,9 @@ def face_chips() -> list[Picture]:
     return chips
 
 
-def scenes() -> list[Picture]:
-    """Pictures of several shapes with zero, one and two drawn faces, some of them at the border."""
-    state = np.random.RandomState(SEED + 1)
-    flat = np.full((240, 240, 3), (90, 110, 130), np.uint8)
-    portrait = smooth_noise(state, 211, 157, cell=90)
-    landscape = smooth_noise(state, 190, 333, cell=120)
-    noise = smooth_noise(state, 128, 161, cell=7)
-    draw_face(flat, (120, 120), 120, 0)
-    draw_face(portrait, (78, 100), 100, 1)
-    draw_face(landscape, (90, 96), 110, 0)
-    draw_face(landscape, (250, 80), 125, 4)
-    return [flat, portrait, landscape, noise]
-
-
 def fingerprint(pictures: Iterable[Picture]) -> str:
     """sha256 of shapes and pixels."""
     digest = hashlib.sha256()
     for picture in pictures:
         digest.update(repr(picture.shape).encode() + picture.tobytes())
     return digest.hexdigest()
-
-
-def smooth_noise(state: np.random.RandomState, rows: int, columns: int, cell: int) -> Picture:
-    """Random colours on a grid of `cell` pixels, blended linearly between its points."""
-    grid = state.randint(0, 256, (rows // cell + 2, columns // cell + 2, 3)).astype(np.float64)
-    down, across = np.arange(rows) / cell, np.arange(columns) / cell
-    row, column = down.astype(np.intp), across.astype(np.intp)
-    lower, right = (down - row)[:, None, None], (across - column)[None, :, None]
-    upper_edge = grid[row][:, column] * (1 - right) + grid[row][:, column + 1] * right
-    lower_edge = grid[row + 1][:, column] * (1 - right) + grid[row + 1][:, column + 1] * right
-    blended = upper_edge * (1 - lower) + lower_edge * lower
-    return blended.astype(np.uint8)
-
-
-def draw_face(picture: Picture, centre: tuple[float, float], width: float, variant: int) -> None:
-    """Draw a frontal face into `picture`, centre (x, y) and width in pixels; `variant` selects its colours.
-
-    Hair, neck, head, brows, eyes, nose and mouth: the simplest drawing that the detector finds.
-    """
-    rows, columns = picture.shape[:2]
-    x = (np.arange(columns)[None, :] - centre[0]) / width
-    y = (np.arange(rows)[:, None] - centre[1]) / width
-    canvas = picture.astype(np.float64)
-    for ellipse in _face(_SKIN[variant % len(_SKIN)], _HAIR[variant // 2 % len(_HAIR)]):
-        radius = np.sqrt(((x - ellipse.x) / ellipse.across) ** 2 + ((y - ellipse.y) / ellipse.down) ** 2)
-        cover = np.clip((1 - radius) / ellipse.softness + 0.5, 0, 1)[:, :, None]
-        canvas = canvas * (1 - cover) + np.array(ellipse.colour) * cover
-    picture[...] = canvas.astype(np.uint8)
-
-
-def _face(skin: Colour, hair: Colour) -> list[_Ellipse]:
-    red, green, blue = skin
-    flush, shadow = (red, green * 0.9, blue * 0.92), (red * 0.88, green * 0.85, blue * 0.82)
-    ellipses = [
-        _Ellipse(0, -0.15, 0.5, 0.62, 0.1, hair),
-        _Ellipse(0, 0.75, 0.25, 0.3, 0.08, shadow),
-        _Ellipse(0, 0.02, 0.42, 0.56, 0.12, skin),
-    ]
-    for side in (-1, 1):
-        ellipses += [
-            _Ellipse(side * 0.18, -0.2, 0.11, 0.03, 0.5, hair),
-            _Ellipse(side * 0.18, -0.1, 0.09, 0.045, 0.4, (245, 240, 235)),
-            _Ellipse(side * 0.18, -0.1, 0.04, 0.045, 0.4, (50, 35, 30)),
-            _Ellipse(side * 0.045, 0.13, 0.03, 0.02, 0.6, (red * 0.56, green * 0.42, blue * 0.43)),
-            _Ellipse(side * 0.22, 0.12, 0.1, 0.08, 0.9, flush),
-        ]
-    return [
-        *ellipses,
-        _Ellipse(0, 0.02, 0.035, 0.13, 0.9, (min(red + 13, 255), min(green + 15, 255), min(blue + 15, 255))),
-        _Ellipse(0, 0.28, 0.15, 0.04, 0.4, (red * 0.81, green * 0.48, blue * 0.57)),
-        _Ellipse(0, 0.275, 0.14, 0.01, 0.5, (red * 0.51, green * 0.24, blue * 0.32)),
-    ]

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from conversion.validation.comparisons import Values
-from conversion.validation.pictures import Picture, fingerprint
+from conversion.validation.pictures import fingerprint
 from model_store.atomic import atomic_file
+from service.recognition.known_pictures import Picture
 
 FOLDER = Path(__file__).with_name("reference_values")
 _VALUE = "value_"

@@ -13,7 +13,7 @@ from conversion.graphs.descriptor import CHIPS, DESCRIPTORS, descriptor_graph
 from conversion.graphs.detector import FEATURES, GIVEN_FEATURES, SCORES, TILE, detector_facts, detector_graph
 from conversion.graphs.device import ABOVE, AT, PHOTOS, SCORE_MAP, TABLES, device_facts, device_graph
 from conversion.validation import comparisons, user_photos
-from conversion.validation.pictures import Picture, face_chips, scenes
+from conversion.validation.pictures import face_chips
 from model_store.manifest import DetectorFacts
 from model_store.models import (
     CNN_DETECTOR,
@@ -23,6 +23,7 @@ from model_store.models import (
     TAGUCHI_RESNET,
 )
 from service.recognition.cnn.rescoring import ERROR_LIMIT_SHARE, SLACK
+from service.recognition.known_pictures import Picture, scenes
 from service.recognition.ort.runtime import onnxruntime
 
 

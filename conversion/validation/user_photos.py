@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from conversion.validation import reference
-from conversion.validation.pictures import Picture
 from service.recognition.contract import CHIP_SIDE
+from service.recognition.known_pictures import Picture
 
 ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 MAXIMUM_PHOTO_SIDE = 500

@@ -9,10 +9,10 @@ from conversion.dat.read_network import Network
 from conversion.graphs.builder import Port
 from conversion.validation import recorded, reference
 from conversion.validation.comparisons import Values
-from conversion.validation.pictures import Picture
 from conversion.validation.specifications import GraphSpecification
 from model_store.manifest import Validation
 from model_store.models import weights_of
+from service.recognition.known_pictures import Picture
 from service.recognition.ort.runtime import onnxruntime
 
 

@@ -8,11 +8,11 @@ import pytest
 from conversion import hog
 from conversion.dat.primitives import DatError
 from conversion.validation import reference
-from conversion.validation.pictures import scenes
 from conversion.validation.validate import ValueMismatchError
 from service.recognition.hog import filters as hog_filters
 from service.recognition.hog.filters import HogFilters
 from service.recognition.hog.separable import SeparableFilters
+from service.recognition.known_pictures import scenes
 
 
 @pytest.fixture(scope="module")

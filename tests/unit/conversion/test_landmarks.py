@@ -13,7 +13,6 @@ from conversion import landmarks
 from conversion.dat.primitives import DatError
 from conversion.dat.read_predictor import read_predictor
 from conversion.validation import recorded
-from conversion.validation.pictures import scenes
 from conversion.validation.reference import DlibError
 from conversion.validation.validate import NoReferenceError, ValueMismatchError
 from model_store import manifest
@@ -21,6 +20,7 @@ from model_store.models import FIVE_POINTS, LANDMARK_POINTS, SIXTY_EIGHT_POINTS
 from model_store.store import WeightStore
 from service.recognition.faces.landmarks import Predictor
 from service.recognition.geometry import Rectangle
+from service.recognition.known_pictures import scenes
 
 _read = cache(read_predictor)
 

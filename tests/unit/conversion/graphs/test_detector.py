@@ -16,13 +16,13 @@ from conversion.graphs.detector import detector_facts, detector_graph, padded_to
 from conversion.validation import reference
 from conversion.validation.all_scores import SCORE_OFFSET, with_all_scores_reported
 from conversion.validation.comparisons import detections_of_dlib, detections_of_graph
-from conversion.validation.pictures import scenes
 from service.recognition.cnn import pyramid
 from service.recognition.cnn import score_map as mmod
 from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.strips import scores_in_strips
 from service.recognition.compute.cores import Cores
+from service.recognition.known_pictures import scenes
 from service.recognition.ort.runtime import onnxruntime
 
 CONFIDENCE_TOLERANCE = 1e-5

@@ -14,7 +14,7 @@ from conversion.graphs.builder import Port, folded
 from conversion.graphs.descriptor import network_graph
 from conversion.graphs.detector import FEATURES, GIVEN_FEATURES, SCORES, TILE, padded_to_blocks, trunk_graph
 from conversion.validation import recorded
-from conversion.validation.pictures import face_chips, fingerprint, scenes
+from conversion.validation.pictures import face_chips, fingerprint
 from conversion.validation.reference import DlibError
 from conversion.validation.specifications import SPECIFICATIONS, GraphSpecification
 from conversion.validation.validate import (
@@ -27,6 +27,7 @@ from conversion.validation.validate import (
 )
 from model_store import manifest
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, TAGUCHI_RESNET
+from service.recognition.known_pictures import scenes
 from service.recognition.ort.runtime import onnxruntime
 
 Fault = Callable[[Sequence[Layer]], list[Layer]]
