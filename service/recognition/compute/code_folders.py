@@ -1,4 +1,4 @@
-"""Cache folders for the machine code of compiled loops. Imports no numba."""
+"""Cache folders for machine code of compiled loops, and for measurements of this machine. Imports no numba."""
 
 import os
 from contextlib import suppress

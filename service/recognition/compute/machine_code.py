@@ -11,7 +11,6 @@ Here a file holds one signature and a checksum over code and sources, and a rena
 
 import hashlib
 import logging
-import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -26,8 +25,7 @@ from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from model_store.atomic import atomic_file
-from service.recognition.compute import code_folders
+from service.recognition.compute import code_folders, kept_files
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +61,8 @@ class MachineCode(NullCache):
             raise ValueError(f"{self._name} refers to addresses of this process: its code cannot be kept")
         name = self._file(sig, data.codegen)
         code: bytes = dumps(data._reduce())  # type: ignore[no-untyped-call]
-        for folder in code_folders.folders():
-            try:
-                with atomic_file(folder / name) as file:
-                    file.write(self._checksum(code) + code)
-            except OSError:
-                continue
-            return
-        _warn()
+        if not kept_files.write_to_first(name, self._checksum(code) + code):
+            _warn()
 
     def _file(self, sig: Any, codegen: Any) -> str:
         """Name of the file for one signature, this CPU and these versions."""
@@ -80,14 +72,8 @@ class MachineCode(NullCache):
 
     def _read(self, path: Path) -> bytes | None:
         """The code in a file; None if it is absent, damaged, of other sources, or of an untrusted owner."""
-        try:
-            with path.open("rb") as file:
-                owner, content = os.fstat(file.fileno()).st_uid, file.read()
-            trusted = (0, os.geteuid(), code_folders.RECOGNITION_FOLDER.stat().st_uid)
-        except OSError:
-            return None
-        # The content is executed: only files of owners whose code runs here anyway are loaded.
-        if owner not in trusted:
+        content = kept_files.read_trusted(path)
+        if content is None:
             return None
         checksum, code = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
         return code if checksum == self._checksum(code) else None

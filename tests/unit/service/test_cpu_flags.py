@@ -50,3 +50,23 @@ def test_accepts_an_unknown_processor(cpuinfo: Path, monkeypatch: pytest.MonkeyP
     cpuinfo.write_text("flags\t: fpu\n")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     assert cpu_flags.lacking("onnx") is None
+
+
+def test_identifies_the_processor_by_its_name_and_flags(cpuinfo: Path) -> None:
+    cpuinfo.write_text("model name\t: Some CPU\ncpu MHz\t\t: 2000\nflags\t\t: avx2\n")
+    assert cpu_flags.processor_name() == "Some CPU"
+    identity = cpu_flags.processor_identity()
+    cpuinfo.write_text("model name\t: Some CPU\ncpu MHz\t\t: 3000\nflags\t\t: avx2\n")
+    assert cpu_flags.processor_identity() == identity
+    cpuinfo.write_text("model name\t: Some CPU\ncpu MHz\t\t: 2000\nflags\t\t: avx2 avx_vnni\n")
+    assert cpu_flags.processor_identity() != identity
+
+
+def test_identifies_an_arm64_processor_by_its_numbers_and_features(cpuinfo: Path) -> None:
+    cpuinfo.write_text("Features\t: asimd asimddp\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n")
+    assert cpu_flags.processor_name() == "CPU implementer 0x41, CPU part 0xd0c"
+    identity = cpu_flags.processor_identity()
+    cpuinfo.write_text("Features\t: asimd asimddp i8mm\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n")
+    assert cpu_flags.processor_identity() != identity
+    cpuinfo.unlink()
+    assert cpu_flags.processor_name() == "unnamed"

@@ -1,0 +1,33 @@
+"""Files in the folders of machine code, which decide what the service executes: read if trusted, written atomically."""
+
+import os
+from pathlib import Path
+
+from model_store.atomic import atomic_file
+from service.recognition.compute import code_folders
+
+
+def read_trusted(path: Path) -> bytes | None:
+    """Content of a file in one of the folders; None if it is absent, or of an untrusted owner.
+
+    It decides what the service executes: only files of owners whose code runs here anyway are read.
+    """
+    try:
+        with path.open("rb") as file:
+            owner, content = os.fstat(file.fileno()).st_uid, file.read()
+        trusted = (0, os.geteuid(), code_folders.RECOGNITION_FOLDER.stat().st_uid)
+    except OSError:
+        return None
+    return content if owner in trusted else None
+
+
+def write_to_first(name: str, content: bytes) -> bool:
+    """Write a file to the first writable folder; False if there is none."""
+    for folder in code_folders.folders():
+        try:
+            with atomic_file(folder / name) as file:
+                file.write(content)
+        except OSError:
+            continue
+        return True
+    return False
