@@ -45,62 +45,58 @@ def filtered(
     Returns:
         Shape (parts, rows, columns).
     """
-    parts = int(filters.parts[-1]) + 1
-    summed: NDArray[np.float32] = _filtered(
-        features, filters.rows, filters.columns, filters.planes, filters.parts, parts, vector_columns
+    width = features.shape[2] - TAPS + 1
+    vector = min(max(vector_columns, 0), width)
+    scores = _scores(features, filters, in_vectors=vector > 0)[:, :, :width]
+    if 0 < vector < width:
+        rest = np.ascontiguousarray(features[:, :, vector:])
+        scores[:, :, vector:] = _scores(rest, filters, in_vectors=False)[:, :, : width - vector]
+    return scores
+
+
+def _scores(
+    features: NDArray[np.float32], filters: SeparableFilters, *, in_vectors: bool
+) -> NDArray[np.float32]:
+    scores: NDArray[np.float32] = _filtered(
+        features, filters.rows, filters.columns, filters.planes, filters.parts, in_vectors
     )
-    return summed
+    return scores
 
 
 @compiled()
-def _filtered(
-    features: Any, rows: Any, columns: Any, planes: Any, parts: Any, count: int, vector_columns: int
-) -> Any:
-    height, width = features.shape[1], features.shape[2] - TAPS + 1
-    out = np.zeros((count, height - TAPS + 1, width), np.float32)
-    scratch = np.empty((height, width), np.float32)
-    vector = min(max(vector_columns, 0), width)
+def _filtered(features: Any, rows: Any, columns: Any, planes: Any, parts: Any, in_vectors: bool) -> Any:
+    """Scores at every position of the features; those of the last TAPS - 1 columns are meaningless.
+
+    They are computed so that one loop runs through all rows: a loop for each row takes several times longer if a row
+    has few columns.
+    """
+    count, height, width = features.shape
+    planes_of_features = features.reshape(count, height * width)
+    out = np.zeros((parts[-1] + 1, (height - TAPS + 1) * width), np.float32)
+    across = np.zeros(height * width, np.float32)
     for number in range(len(planes)):
-        f = rows[number]
-        f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 = f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9]
-        for row in range(height):
-            line, target = features[planes[number], row], scratch[row]
-            for c in range(vector):
-                a = line[c] * f0 + line[c + 3] * f3 + line[c + 6] * f6 + line[c + 9] * f9
-                b = line[c + 1] * f1 + line[c + 4] * f4 + line[c + 7] * f7
-                d = line[c + 2] * f2 + line[c + 5] * f5 + line[c + 8] * f8
-                target[c] = a + (b + d)
-            for c in range(vector, width):
-                total = _ZERO
-                for tap in range(TAPS):
-                    total += line[c + tap] * f[tap]
-                target[c] = total
-        g = columns[number]
-        f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9]
-        for row in range(height - TAPS + 1):
-            total_line = out[parts[number], row]
-            s0, s1, s2, s3, s4 = (
-                scratch[row],
-                scratch[row + 1],
-                scratch[row + 2],
-                scratch[row + 3],
-                scratch[row + 4],
-            )
-            s5, s6, s7, s8, s9 = (
-                scratch[row + 5],
-                scratch[row + 6],
-                scratch[row + 7],
-                scratch[row + 8],
-                scratch[row + 9],
-            )
-            for c in range(vector):
-                a = s0[c] * f0 + s3[c] * f3 + s6[c] * f6 + s9[c] * f9
-                b = s1[c] * f1 + s4[c] * f4 + s7[c] * f7
-                d = s2[c] * f2 + s5[c] * f5 + s8[c] * f8
-                total_line[c] += a + (b + d)
-            for c in range(vector, width):
-                total = _ZERO
-                for tap in range(TAPS):
-                    total += scratch[row + tap, c] * g[tap]
-                total_line[c] += total
-    return out
+        across[:] = _ZERO
+        _correlate(planes_of_features[planes[number]], 1, rows[number], in_vectors, across)
+        _correlate(across, width, columns[number], in_vectors, out[parts[number]])
+    return out.reshape(len(out), height - TAPS + 1, width)
+
+
+@compiled()
+def _correlate(values: Any, step: int, taps: Any, in_vectors: bool, out: Any) -> None:
+    """Add the correlation of values that are `step` apart with TAPS weights, in the order of dlib's code."""
+    t0, t1, t2, t3, t4 = taps[0], taps[1], taps[2], taps[3], taps[4]
+    t5, t6, t7, t8, t9 = taps[5], taps[6], taps[7], taps[8], taps[9]
+    v0, v1, v2, v3, v4 = values, values[step:], values[2 * step :], values[3 * step :], values[4 * step :]
+    v5, v6, v7 = values[5 * step :], values[6 * step :], values[7 * step :]
+    v8, v9 = values[8 * step :], values[9 * step :]
+    if in_vectors:
+        for i in range(len(v9)):
+            a = v0[i] * t0 + v3[i] * t3 + v6[i] * t6 + v9[i] * t9
+            b = v1[i] * t1 + v4[i] * t4 + v7[i] * t7
+            c = v2[i] * t2 + v5[i] * t5 + v8[i] * t8
+            out[i] += a + (b + c)
+    else:
+        for i in range(len(v9)):
+            total = _ZERO + v0[i] * t0 + v1[i] * t1 + v2[i] * t2 + v3[i] * t3 + v4[i] * t4
+            total = total + v5[i] * t5 + v6[i] * t6 + v7[i] * t7 + v8[i] * t8 + v9[i] * t9
+            out[i] += total
