@@ -38,6 +38,8 @@ _TEXTURE = np.float32(2 * 0.2357)
 """Constants of the normalisation (impl_extract_fhog_features)."""
 _ZERO = np.float32(0)
 _ONE = np.float32(1)
+_NEXT_CELL = np.uint64(SENSITIVE)
+"""Bins from a cell's orientation to that of the next cell. Unsigned: numba tests a signed index for wrap-around."""
 
 
 def windows(rows: int, columns: int) -> tuple[int, int]:
@@ -145,41 +147,52 @@ def _features(
         end_column + 2,
     )
     cap, gain = _block_norms(histograms)
-
+    width = max(end_column - first_column, 0)
+    into = first_column - left + BEFORE
+    # The histograms of a row of cells, by orientation, so that the loops over columns are vectorised.
+    cells = np.empty((SENSITIVE, width), np.float32)
+    sums = np.empty(width, np.float32)
     for row in range(first_row, end_row):
         at = row - first_row
         to = row - top + BEFORE
-        for column in range(first_column, end_column):
-            x = column - first_column
-            into = column - left + BEFORE
-            cell = histograms[at + 1, x + 1]
-            cap0, cap1, cap2, cap3 = cap[at + 1, x + 1], cap[at, x + 1], cap[at + 1, x], cap[at, x]
-            gain0, gain1, gain2, gain3 = gain[at + 1, x + 1], gain[at, x + 1], gain[at + 1, x], gain[at, x]
-            texture0, texture1, texture2, texture3 = _ZERO, _ZERO, _ZERO, _ZERO
-            for orientation in range(0, SENSITIVE, 3):
-                sum0, sum1, sum2, sum3 = _ZERO, _ZERO, _ZERO, _ZERO
-                for offset in range(3):
-                    value = cell[orientation + offset]
-                    part0, part1 = min(value, cap0) * gain0, min(value, cap1) * gain1
-                    part2, part3 = min(value, cap2) * gain2, min(value, cap3) * gain3
-                    out[orientation + offset, to, into] = (part0 + part1) + (part2 + part3)
-                    sum0, sum1, sum2, sum3 = sum0 + part0, sum1 + part1, sum2 + part2, sum3 + part3
-                texture0, texture1, texture2, texture3 = (
-                    texture0 + sum0,
-                    texture1 + sum1,
-                    texture2 + sum2,
-                    texture3 + sum3,
-                )
-            for orientation in range(INSENSITIVE):
-                value = cell[orientation] + cell[orientation + INSENSITIVE]
-                part0, part1 = min(value, cap0) * gain0, min(value, cap1) * gain1
-                part2, part3 = min(value, cap2) * gain2, min(value, cap3) * gain3
-                out[SENSITIVE + orientation, to, into] = (part0 + part1) + (part2 + part3)
-            out[PLANES - 4, to, into] = texture0 * _TEXTURE
-            out[PLANES - 3, to, into] = texture1 * _TEXTURE
-            out[PLANES - 2, to, into] = texture2 * _TEXTURE
-            out[PLANES - 1, to, into] = texture3 * _TEXTURE
+        for column in range(width):
+            for orientation in range(SENSITIVE):
+                cells[orientation, column] = histograms[at + 1, column + 1, orientation]
+        caps = cap[at + 1][1:], cap[at][1:], cap[at + 1], cap[at]
+        gains = gain[at + 1][1:], gain[at][1:], gain[at + 1], gain[at]
+        for orientation in range(SENSITIVE):
+            _normalised(cells[orientation], caps, gains, out[orientation, to][into:])
+        for orientation in range(INSENSITIVE):
+            line, opposite = cells[orientation], cells[orientation + INSENSITIVE]
+            for column in range(width):
+                sums[column] = line[column] + opposite[column]
+            _normalised(sums, caps, gains, out[SENSITIVE + orientation, to][into:])
+        for texture in range(TEXTURES):
+            _texture(cells, caps[texture], gains[texture], out[PLANES - TEXTURES + texture, to][into:])
     return out
+
+
+@compiled()
+def _normalised(values: Any, caps: Any, gains: Any, out: Any) -> None:
+    """One feature of a row of cells: its values, normalised by the four blocks around each cell."""
+    cap0, cap1, cap2, cap3 = caps
+    gain0, gain1, gain2, gain3 = gains
+    for i in range(len(values)):
+        part0, part1 = min(values[i], cap0[i]) * gain0[i], min(values[i], cap1[i]) * gain1[i]
+        part2, part3 = min(values[i], cap2[i]) * gain2[i], min(values[i], cap3[i]) * gain3[i]
+        out[i] = (part0 + part1) + (part2 + part3)
+
+
+@compiled()
+def _texture(cells: Any, cap: Any, gain: Any, out: Any) -> None:
+    """One texture of a row of cells: the sum of their orientations, normalised by one block, in dlib's order."""
+    for first in range(0, SENSITIVE, 3):
+        line0, line1, line2 = cells[first], cells[first + 1], cells[first + 2]
+        for i in range(len(line0)):
+            part0, part1 = min(line0[i], cap[i]) * gain[i], min(line1[i], cap[i]) * gain[i]
+            out[i] += (part0 + part1) + min(line2[i], cap[i]) * gain[i]
+    for i in range(cells.shape[1]):
+        out[i] *= _TEXTURE
 
 
 @compiled()
@@ -239,38 +252,45 @@ def _histograms(
     end = min(visible_columns, right * CELL + CELL // 2)
     # A border of one cell takes the weights that fall outside, so that the loop has no bounds test.
     out = np.zeros((bottom - top + 2, right - left + 2, SENSITIVE), np.float32)
-    slopes = np.empty(pixels.shape[1], np.int32)
-    lengths = np.empty(pixels.shape[1], np.float32)
-    weights = np.empty((CELL, 2), np.float32)
-    for phase in range(CELL):
-        weights[phase, 1] = (phase + 0.5) / CELL
-        weights[phase, 0] = _ONE - weights[phase, 1]
+    # Of each column: the first bin of the cell before it, and the weights of that cell and of the next.
+    width = max(end - first, 0)
+    bins = np.empty(width, np.uint32)
+    before, after = np.empty(width, np.float32), np.empty(width, np.float32)
+    for i in range(width):
+        shifted = first + i + CELL // 2
+        bins[i] = (shifted // CELL - left) * SENSITIVE
+        after[i] = (shifted % CELL + 0.5) / CELL
+        before[i] = _ONE - after[i]
+    slopes = np.empty(width, np.int32)
+    lengths, nearer, farther = (
+        np.empty(width, np.float32),
+        np.empty(width, np.float32),
+        np.empty(width, np.float32),
+    )
+    in_lanes = min(max(lanes_end - first, 0), width)
     for y in range(max(1, top * CELL - CELL // 2), min(visible_rows, bottom * CELL + CELL // 2)):
-        row = y - pixels_top
+        row, begin = y - pixels_top, first - pixels_left
         above, here, below = pixels[row - 1], pixels[row], pixels[row + 1]
-        in_lanes, tail = min(end, lanes_end) - pixels_left, max(first, lanes_end) - pixels_left
-        gradients(above, here, below, first - pixels_left, in_lanes, True, slopes, lengths)
-        gradients(above, here, below, tail, end - pixels_left, False, slopes, lengths)
-        cell_row = (y + CELL // 2) // CELL - top
-        lower = weights[(y + CELL // 2) % CELL, 1]
-        upper = weights[(y + CELL // 2) % CELL, 0]
-        upper_cells, lower_cells = out[cell_row], out[cell_row + 1]
-        for x in range(first, end):
-            shifted = x + CELL // 2
-            column = shifted // CELL - left
-            after, before = weights[shifted % CELL, 1], weights[shifted % CELL, 0]
-            orientation = orientations[slopes[x - pixels_left]]
-            length = lengths[x - pixels_left]
-            if x < lanes_end:
-                before *= length
-                after *= length
-                upper_cells[column, orientation] += upper * before
-                lower_cells[column, orientation] += lower * before
-                upper_cells[column + 1, orientation] += upper * after
-                lower_cells[column + 1, orientation] += lower * after
-            else:
-                upper_cells[column, orientation] += upper * before * length
-                lower_cells[column, orientation] += lower * before * length
-                upper_cells[column + 1, orientation] += upper * after * length
-                lower_cells[column + 1, orientation] += lower * after * length
+        west, east, north, south = here[begin - 1 :], here[begin + 1 :], above[begin:], below[begin:]
+        gradients(west, east, north, south, 0, in_lanes, True, slopes, lengths)
+        gradients(west, east, north, south, in_lanes, width, False, slopes, lengths)
+        for i in range(in_lanes):
+            nearer[i] = before[i] * lengths[i]
+            farther[i] = after[i] * lengths[i]
+        cell_row, phase = (y + CELL // 2) // CELL - top, (y + CELL // 2) % CELL
+        lower = np.float32((phase + 0.5) / CELL)
+        upper = _ONE - lower
+        upper_bins, lower_bins = out[cell_row].ravel(), out[cell_row + 1].ravel()
+        for i in range(in_lanes):
+            at = np.uint64(bins[i] + orientations[np.uint64(np.uint32(slopes[i]))])
+            upper_bins[at] += upper * nearer[i]
+            lower_bins[at] += lower * nearer[i]
+            upper_bins[at + _NEXT_CELL] += upper * farther[i]
+            lower_bins[at + _NEXT_CELL] += lower * farther[i]
+        for i in range(in_lanes, width):
+            at = np.uint64(bins[i] + orientations[np.uint64(np.uint32(slopes[i]))])
+            upper_bins[at] += upper * before[i] * lengths[i]
+            lower_bins[at] += lower * before[i] * lengths[i]
+            upper_bins[at + _NEXT_CELL] += upper * after[i] * lengths[i]
+            lower_bins[at + _NEXT_CELL] += lower * after[i] * lengths[i]
     return out[1:-1, 1:-1]

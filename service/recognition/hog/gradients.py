@@ -54,13 +54,21 @@ ORIENTATIONS = _orientations()
 
 @compiled()
 def gradients(
-    above: Any, here: Any, below: Any, first: int, end: int, last_wins: bool, slopes: Any, lengths: Any
+    west: Any,
+    east: Any,
+    north: Any,
+    south: Any,
+    first: int,
+    end: int,
+    last_wins: bool,
+    slopes: Any,
+    lengths: Any,
 ) -> None:
     """Compute the gradients of the pixels `first` to `end` of a row; for compiled loops.
 
     Args:
-        above, here, below: three rows of packed pixels.
-        first, end: half-open range of columns, without the outermost ones.
+        west, east, north, south: packed neighbours of the pixels.
+        first, end: half-open range of pixels.
         last_wins: among channels of equal length, take the last (dlib's vector code) instead of the first (its
             scalar code).
         slopes: int32, takes indices into `ORIENTATIONS`.
@@ -70,8 +78,7 @@ def gradients(
         return
     bias = np.int32(0 if last_wins else 1)
     # Slices that all begin at 0: indices are never negative, so the loop is vectorised.
-    west, east = here[first - 1 : end - 1], here[first + 1 : end + 1]
-    north, south = above[first:end], below[first:end]
+    west, east, north, south = west[first:end], east[first:end], north[first:end], south[first:end]
     slopes, lengths = slopes[first:end], lengths[first:end]
     for i in range(end - first):
         x, y, longest = _gradient(west[i], east[i], north[i], south[i], 0)
