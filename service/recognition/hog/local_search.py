@@ -46,25 +46,34 @@ class LocalSearch:
         ]
         self._windows: set[Window] = set()
         """Scored windows above the threshold."""
+        self._surrounded: set[Window] = set()
+        """Those whose overlapping windows are scored, too."""
 
     def confirm(self, faces: Sequence[Rectangle]) -> list[bool]:
         """For each face, in pixels of the photo, True if a detection of the whole scan confirms it."""
         self._score((level, level.grid.could_confirm(face)) for face in faces for level in self._levels)
-        nms = LocalNms(self._detector.rule, self._overlapping)
-        return [
-            any(
-                nms.keeps(window)
-                for window in sorted(self._windows)
-                if confirms(in_photo(window.rectangle), face)
-            )
+        confirming = [
+            [window for window in sorted(self._windows) if confirms(in_photo(window.rectangle), face)]
             for face in faces
         ]
+        # NMS begins with these windows. Their surroundings are scored together: one pass over the levels for all faces.
+        self._score_surroundings(windows[0] for windows in confirming if windows)
+        nms = LocalNms(self._detector.rule, self._overlapping)
+        return [any(nms.keeps(window) for window in windows) for windows in confirming]
 
     def _overlapping(self, window: Window) -> Iterable[Window]:
-        self._score(
-            (level, level.grid.could_overlap(window.rectangle, self._detector.rule)) for level in self._levels
-        )
+        self._score_surroundings([window])
         return self._windows
+
+    def _score_surroundings(self, windows: Iterable[Window]) -> None:
+        """Score all windows that overlap one of these windows by the rule."""
+        pending = [window for window in windows if window not in self._surrounded]
+        self._surrounded.update(pending)
+        self._score(
+            (level, level.grid.could_overlap(window.rectangle, self._detector.rule))
+            for window in pending
+            for level in self._levels
+        )
 
     def _score(self, requested: Iterable[tuple[Level, Region | None]]) -> None:
         """Score the windows of these regions that have no score yet."""

@@ -75,10 +75,13 @@ def windows_above_threshold(
         adjust_threshold: added to every threshold, as in dlib's object_detector::operator().
     """
     crop = read(level.pixels_under(region))
-    # float64, as dlib compares: thresholds rounded to float32 would differ.
-    scores = fhog.scores(crop, level.size, detector.filters, *region).astype(np.float64)
-    parts, rows, columns = np.nonzero(scores >= (detector.thresholds + adjust_threshold)[:, None, None])
-    above = scores[parts, rows, columns] - detector.thresholds[parts]
+    scores = fhog.scores(crop, level.size, detector.filters, *region)
+    # dlib compares in float64: the threshold becomes the least float32 that reaches it.
+    thresholds = detector.thresholds + adjust_threshold
+    least = thresholds.astype(np.float32)
+    least = np.where(least < thresholds, np.nextafter(least, np.float32(np.inf)), least)
+    parts, rows, columns = np.nonzero(scores >= least[:, None, None])
+    above = scores[parts, rows, columns].astype(np.float64) - detector.thresholds[parts]
     return [
         Window(
             -float(score),

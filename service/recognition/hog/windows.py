@@ -5,11 +5,14 @@ Source: dlib/image_transforms/fhog.h (fhog_to_image), dlib/image_transforms/imag
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
+from service.recognition.compute.compiled import compiled
 from service.recognition.geometry import Rectangle, round_half_away
 from service.recognition.hog import fhog
 from service.recognition.hog.confirmation import CONFIRMING_OVERLAP
@@ -19,6 +22,8 @@ from service.recognition.nms import OverlapRule
 from service.recognition.pyramid_down import point_up
 
 Edges = NDArray[np.int64]
+_AllEdges = tuple[Edges, Edges, Edges, Edges]
+"""Tops, bottoms, lefts and rights, half-open."""
 _SLACK = 1 - 1e-9
 """Margin for the rounding of a bound: a window too many costs little time, and a missing one would be an error."""
 
@@ -80,31 +85,44 @@ class WindowGrid:
         """
         if self.region.windows == 0:
             return None
-        heights, widths = self.bottoms - self.tops + 1, self.rights - self.lefts + 1
-        smallest = int(heights.min() * widths.min())
         # The bounding box of two boxes is no smaller than the larger one.
         shared = min(
-            rule.overlap * max(rectangle.area, smallest), rule.covered * min(rectangle.area, smallest)
+            rule.overlap * max(rectangle.area, self._smallest),
+            rule.covered * min(rectangle.area, self._smallest),
         )
-        return _sharing(
-            (self.tops, self.bottoms + 1, rectangle.top, rectangle.bottom + 1),
-            (self.lefts, self.rights + 1, rectangle.left, rectangle.right + 1),
-            shared * _SLACK,
-        )
+        box = (rectangle.top, rectangle.bottom + 1, rectangle.left, rectangle.right + 1)
+        return _sharing(self._half_open, box, shared * _SLACK)
 
     def could_confirm(self, face: Rectangle) -> Region | None:
         """Region with every window that confirms a face, in pixels of the photo, or None. An upper bound."""
         if self.region.windows == 0 or face.right <= face.left or face.bottom <= face.top:
             return None
-        tops, bottoms = photo_rows(self.tops), photo_rows(self.bottoms)
-        lefts, rights = photo_columns(self.lefts), photo_columns(self.rights)
-        smallest = int((bottoms - tops).min() * (rights - lefts).min())
         area = (face.right - face.left) * (face.bottom - face.top)
-        return _sharing(
-            (tops, bottoms, face.top, face.bottom),
-            (lefts, rights, face.left, face.right),
-            CONFIRMING_OVERLAP * max(area, smallest) * _SLACK,
+        box = (face.top, face.bottom, face.left, face.right)
+        shared = CONFIRMING_OVERLAP * max(area, self._smallest_in_photo)
+        return _sharing(self._in_photo, box, shared * _SLACK)
+
+    @cached_property
+    def _half_open(self) -> _AllEdges:
+        return self.tops, self.bottoms + 1, self.lefts, self.rights + 1
+
+    @cached_property
+    def _in_photo(self) -> _AllEdges:
+        """The edges in pixels of the photo."""
+        return (
+            photo_rows(self.tops),
+            photo_rows(self.bottoms),
+            photo_columns(self.lefts),
+            photo_columns(self.rights),
         )
+
+    @cached_property
+    def _smallest(self) -> int:
+        return _smallest(self._half_open)
+
+    @cached_property
+    def _smallest_in_photo(self) -> int:
+        return _smallest(self._in_photo)
 
 
 def in_photo(rectangle: Rectangle) -> Rectangle:
@@ -122,30 +140,45 @@ def photo_rows(edges: Edges) -> Edges:
     return round_half_away(edges / 2.0 - 0.75)
 
 
-_Axis = tuple[Edges, Edges, int, int]
-"""Starts and ends of windows along one axis, and the start and end of the box."""
+def _smallest(edges: _AllEdges) -> int:
+    """Least area of a window's box."""
+    tops, bottoms, lefts, rights = edges
+    return int((bottoms - tops).min() * (rights - lefts).min())
 
 
-def _sharing(vertical: _Axis, horizontal: _Axis, area: float) -> Region | None:
-    """Region with every window that shares at least this area with the box, or None.
-
-    Each axis is bounded on its own, with the largest share that the other axis has.
-    """
-    rows, columns = _shared(vertical), _shared(horizontal)
-    tall, wide = rows.max(), columns.max()
-    if tall <= 0 or wide <= 0 or tall * wide < area:
-        return None
-    fitting_rows = np.flatnonzero(rows * wide >= area)
-    fitting_columns = np.flatnonzero(columns * tall >= area)
-    return Region(
-        int(fitting_rows[0]), int(fitting_rows[-1]) + 1, int(fitting_columns[0]), int(fitting_columns[-1]) + 1
-    )
+def _sharing(edges: _AllEdges, box: tuple[int, int, int, int], area: float) -> Region | None:
+    """Region with every window that shares at least this area with the box, or None."""
+    region = Region(*_bounds(*edges, *box, area))
+    return region if region.windows else None
 
 
-def _shared(axis: _Axis) -> Edges:
-    """Length that each window shares with the box along one axis; negative for a gap."""
-    starts, ends, start, end = axis
-    return np.minimum(ends, end) - np.maximum(starts, start)
+@compiled((*[types.int64[::1]] * 4, *[types.int64] * 4, types.float64))
+def _bounds(
+    tops: Edges,
+    bottoms: Edges,
+    lefts: Edges,
+    rights: Edges,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+    area: float,
+) -> tuple[int, int, int, int]:
+    """Each axis is bounded on its own, with the largest share that the other axis has."""
+    tall, wide = 0, 0
+    for row in range(len(tops)):
+        tall = max(tall, min(bottoms[row], bottom) - max(tops[row], top))
+    for column in range(len(lefts)):
+        wide = max(wide, min(rights[column], right) - max(lefts[column], left))
+    first_row, end_row, first_column, end_column = 0, 0, 0, 0
+    if tall and wide and tall * wide >= area:
+        for row in range(len(tops) - 1, -1, -1):
+            if (min(bottoms[row], bottom) - max(tops[row], top)) * wide >= area:
+                first_row, end_row = row, max(end_row, row + 1)
+        for column in range(len(lefts) - 1, -1, -1):
+            if (min(rights[column], right) - max(lefts[column], left)) * tall >= area:
+                first_column, end_column = column, max(end_column, column + 1)
+    return first_row, end_row, first_column, end_column
 
 
 def _edges(level: int, windows: int) -> Edges:
