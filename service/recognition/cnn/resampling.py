@@ -121,7 +121,7 @@ def _interpolate(upper: Any, lower: Any, bottom_weight: float, grid: Any, into: 
 @compiled()
 def _photo_pairs(row: Any, mean: Any, grid: Any, packed: Any, packed_pairs: Any, pairs: Any) -> None:
     """Normalise the pairs of a photo's row. Not inlined: LLVM then vectorises these loops with slow gathers."""
-    pack_row(row, packed)
+    pack_row(row.reshape(-1), packed)
     _pair_up(packed, grid, packed_pairs)
     for plane in range(3):
         normalise(packed_pairs, plane, mean, pairs[plane])

@@ -57,7 +57,7 @@ def read(
                 continue
             pixels = packed[: last - first]
             if level == 0:
-                pack_row(image[line, first - level_left :], pixels)
+                pack_row(image[line, first - level_left :].reshape(-1), pixels)
             for plane in range(3):
                 target = into[plane, row, first - left : last - left]
                 if level == 0:
@@ -120,7 +120,7 @@ def scan(
                     continue
                 target = pixels[half, level_left : level_left + columns]
                 if level == 0:
-                    pack_row(image[line], target)
+                    pack_row(image[line].reshape(-1), target)
                 else:
                     red, plane = first_value + line * columns, rows * columns
                     _round(kept[red:], kept[red + plane :], kept[red + 2 * plane :], mean, target)

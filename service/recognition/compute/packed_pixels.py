@@ -9,32 +9,38 @@ from numpy.typing import NDArray
 from service.recognition.compute.compiled import compiled, inlined
 
 
-def packed(image: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Pack an image, RGB, uint8, shape (rows, columns, 3), into uint32, shape (rows, columns)."""
-    out = np.empty(image.shape[:2], np.uint32)
-    _pack(image, out)
+def packed(image: NDArray[np.uint8], left: int = 0, right: int | None = None) -> NDArray[np.uint32]:
+    """Pack columns `left` to `right` of an image, RGB, uint8, shape (rows, columns, 3), into uint32."""
+    rows, columns = image.shape[:2]
+    out = np.empty((rows, (columns if right is None else right) - left), np.uint32)
+    _pack(np.ascontiguousarray(image).reshape(rows, 3 * columns), left, out)
     return out
 
 
+_CHANNELS, _GREEN, _BLUE = np.uint64(3), np.uint64(1), np.uint64(2)
+
+
 @inlined
-def pack_row(row: Any, into: Any) -> None:
-    """Pack the first pixels of a row, RGB, shape (columns, 3), into all of `into`. For compiled loops."""
-    for column in range(len(into)):
-        into[column] = (
-            np.uint32(row[column, 0])
-            | (np.uint32(row[column, 1]) << np.uint32(8))
-            | (np.uint32(row[column, 2]) << np.uint32(16))
+def pack_row(line: Any, into: Any) -> None:
+    """Pack the first pixels of a row, its bytes one after another, into all of `into`. For compiled loops."""
+    for i in range(len(into)):
+        # Unsigned: numba tests a signed index for wrap-around in every iteration.
+        red = np.uint64(i) * _CHANNELS
+        into[i] = (
+            np.uint32(line[red])
+            | (np.uint32(line[red + _GREEN]) << np.uint32(8))
+            | (np.uint32(line[red + _BLUE]) << np.uint32(16))
         )
 
 
-_PHOTO = types.Array(types.uint8, 3, "A", readonly=True)
-"""An image of any strides. Numba's type for read-only arrays accepts writable ones too."""
+_ROWS = types.Array(types.uint8, 2, "C", readonly=True)
+"""Numba's type for read-only arrays accepts writable ones too."""
 
 
-@compiled(types.void(_PHOTO, types.uint32[:, ::1]))
-def _pack(image: NDArray[np.uint8], out: NDArray[np.uint32]) -> None:
-    for row in range(image.shape[0]):
-        pack_row(image[row], out[row])
+@compiled(types.void(_ROWS, types.int64, types.uint32[:, ::1]))
+def _pack(rows: NDArray[np.uint8], left: int, out: NDArray[np.uint32]) -> None:
+    for row in range(len(out)):
+        pack_row(rows[row][3 * left :], out[row])
 
 
 @inlined

@@ -51,7 +51,7 @@ class Area(NamedTuple):
     def bands(self, rows: int) -> Iterator["Area"]:
         """Split into bands of `rows` rows; the last band may have fewer."""
         for top in range(self.top, self.bottom, rows):
-            yield self._replace(top=top, bottom=min(top + rows, self.bottom))
+            yield Area(top, min(top + rows, self.bottom), self.left, self.right)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ from service.recognition.geometry import Rectangle
 from service.recognition.hog.confirmation import confirmed
 from service.recognition.hog.crops import Area, Crop
 from service.recognition.hog.filters import HogFilters
-from service.recognition.hog.lazy_pyramid import ReadArea, doubled, fill
+from service.recognition.hog.lazy_pyramid import ReadArea, fill, photo, streamed
+from service.recognition.hog.levels import Resampling
 from service.recognition.hog.local_search import LocalSearch
 from service.recognition.hog.scoring import Level, pyramid_levels, strips, windows_above_threshold
 from service.recognition.hog.window_nms import Window, suppress
@@ -123,15 +124,18 @@ class HogDetector:
     @staticmethod
     def _levels(image: NDArray[np.uint8], executor: Executor) -> Iterator[tuple[Level, ReadArea]]:
         """The levels of a photo, the doubled photo first, each with the function that reads it."""
-        first, *others = pyramid_levels(*image.shape[:2])
-        read: ReadArea = partial(doubled, image, first.resampling)
-        yield first, read
-        for level in others:
+        source: ReadArea = partial(photo, image)
+        chain: tuple[Resampling, ...] = ()
+        for level in pyramid_levels(*image.shape[:2]):
+            chain = (*chain, level.resampling)
+            if level.number == 0:
+                yield level, partial(streamed, source, chain)
+                continue
             whole = Crop.empty(Area(0, level.size[0], 0, level.size[1]))
-            fill_band = partial(fill, whole, resampling=level.resampling, source=read)
+            fill_band = partial(fill, whole, chain=chain, source=source)
             run_all(executor, fill_band, whole.area.bands(BAND_ROWS))
-            read = partial(_whole_level, whole)
-            yield level, read
+            source, chain = partial(_whole_level, whole), ()
+            yield level, source
 
 
 def _whole_level(level: Crop, _: Area) -> Crop:

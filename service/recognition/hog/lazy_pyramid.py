@@ -1,11 +1,12 @@
 """Lazy pyramid of one photo: each level is computed and cached only in the areas that are read.
 
 An area of a level needs a slightly larger area of the level before it, and so on back to the photo. Computed areas
-are cached and grow with later requests: memory and time follow from the areas, not from the photo. Areas are exact
-to the pixel: rounded up on each level, they would cover the photo after some twenty levels.
+are kept and grow with later requests: time follows from the areas, not from the photo. Areas are exact to the pixel:
+rounded up on each level, they would cover the photo after some twenty levels.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
@@ -15,36 +16,39 @@ from numpy.typing import NDArray
 from service.recognition.compute.packed_pixels import packed
 from service.recognition.compute.threads import run_all
 from service.recognition.hog.crops import Area, Crop
-from service.recognition.hog.levels import Resampling, resample
+from service.recognition.hog.levels import LONGEST_CHAIN, Resampling, resample, source_area
 
 ReadArea = Callable[[Area], Crop]
 """Returns a crop of an image that holds at least the given area."""
-CHUNK_PIXELS = 1 << 17
-"""Pixels that one call resamples: few enough that its pixels of the doubled photo stay in the CPU's cache."""
-TASK_PIXELS = 4 * CHUNK_PIXELS
+STREAMED = LONGEST_CHAIN - 1
+"""Levels, from the first on, that are computed from the photo at every read: kept, they would take half of the memory
+of all levels."""
+LARGE_SHARE = 0.4
+"""Share of a level from which all of it is computed. A confirmed face needs nearly all pixels of the smaller levels,
+and pixels that are added later take twice the time."""
+CHUNK_PIXELS = 1 << 18
+"""Pixels that one call resamples: few enough that their packed pixels of the photo stay in the CPU's cache."""
+TASK_PIXELS = 1 << 19
 """Pixels of one task of the thread pool."""
 
 
-def doubled(image: NDArray[np.uint8], resampling: Resampling, area: Area) -> Crop:
-    """An area of the first level, the doubled photo, resampled at every read.
+def photo(image: NDArray[np.uint8], area: Area) -> Crop:
+    """An area of a photo, RGB, uint8, shape (rows, columns, 3)."""
+    top, bottom, left, right = area
+    return Crop(packed(image[top:bottom], left, right), top, left)
 
-    It is cheap to compute, and its cache would take 133 MB for an 8 megapixel photo.
 
-    Args:
-        image: RGB, uint8, shape (rows, columns, 3).
-        resampling: from the photo to the first level.
-        area: not empty, in pixels of the first level.
-    """
-    top, bottom, left, right = resampling.source(area)
+def streamed(source: ReadArea, chain: Sequence[Resampling], area: Area) -> Crop:
+    """An area of a level, computed by a chain of resamplings; `source` reads the first one's source."""
     crop = Crop.empty(area)
-    resample(Crop(packed(image[top:bottom, left:right]), top, left), crop, resampling, area)
+    fill(crop, area, chain, source)
     return crop
 
 
-def fill(crop: Crop, area: Area, resampling: Resampling, source: ReadArea) -> None:
-    """Resample an area of a level into its crop; `source` reads the level before it."""
+def fill(crop: Crop, area: Area, chain: Sequence[Resampling], source: ReadArea) -> None:
+    """`streamed` into a crop that holds the area."""
     for chunk in area.bands(_rows(area, CHUNK_PIXELS)):
-        resample(source(resampling.source(chunk)), crop, resampling, chunk)
+        resample(source(source_area(chain, chunk)), crop, chain, chunk)
 
 
 def _rows(area: Area, pixels: int) -> int:
@@ -52,44 +56,40 @@ def _rows(area: Area, pixels: int) -> int:
 
 
 class LazyLevel:
-    """A level after the first. `read` and `compute` are safe to call from many threads, `plan` from one.
+    """A level that is kept. `read` and `compute` are safe to call from many threads, `plan` from one.
 
     Args:
-        resampling: from the level before it.
-        source: reads that level.
+        chain: resamplings from the level before it, or from the photo.
+        source: reads that level or the photo.
+        pixels: packed, of the level's shape, uninitialised.
     """
 
-    def __init__(self, resampling: Resampling, source: ReadArea) -> None:
-        self.resampling = resampling
+    def __init__(self, chain: Sequence[Resampling], source: ReadArea, pixels: NDArray[np.uint32]) -> None:
+        self.chain = chain
         self._source = source
-        self._crops: list[Crop] = []
+        self._level = Crop(pixels, 0, 0)
+        self._areas: list[Area] = []
+        """Planned areas."""
 
-    def read(self, area: Area) -> Crop:
+    def read(self, _: Area) -> Crop:
         """A crop that holds an area, which must have been planned and computed."""
-        return next(crop for crop in self._crops if crop.area.contains(area))
+        return self._level
 
-    def plan(self, requested: Iterable[Area]) -> list[tuple[Crop, Area]]:
-        """Allocate crops for areas, and return the crops and areas that are still to be computed."""
-        areas = [crop.area for crop in self._crops]
+    def plan(self, requested: Iterable[Area]) -> list[Area]:
+        """Areas to compute before the requested areas are read."""
+        before = list(self._areas)
         for area in sorted(set(requested), key=lambda area: -area.pixels):
-            _include(areas, area)
-        missing: list[tuple[Crop, Area]] = []
-        for number, area in enumerate(areas):
-            if number == len(self._crops):
-                self._crops.append(Crop.empty(area))
-                missing.append((self._crops[number], area))
-                continue
-            before = self._crops[number]
-            if area != before.area:
-                larger = Crop.empty(area)
-                larger.view(before.area)[...] = before.pixels
-                self._crops[number] = larger
-                missing += [(larger, rest) for rest in area.minus(before.area)]
+            _include(self._areas, area)
+        if sum(area.pixels for area in self._areas) > LARGE_SHARE * self._level.area.pixels:
+            self._areas = [self._level.area]
+        missing = self._areas[len(before) :]
+        for old, new in zip(before, self._areas, strict=False):
+            missing += new.minus(old)
         return missing
 
-    def compute(self, crop: Crop, area: Area) -> None:
+    def compute(self, area: Area) -> None:
         """Compute a planned area; its source must have been computed."""
-        fill(crop, area, self.resampling, self._source)
+        fill(self._level, area, self.chain, self._source)
 
 
 class LazyPyramid:
@@ -101,37 +101,47 @@ class LazyPyramid:
         pool: executor of the resampling.
     """
 
-    def __init__(self, image: NDArray[np.uint8], resamplings: Iterable[Resampling], pool: Executor) -> None:
-        first, *others = resamplings
+    def __init__(self, image: NDArray[np.uint8], resamplings: Sequence[Resampling], pool: Executor) -> None:
         self._pool = pool
-        self._doubled: ReadArea = partial(doubled, image, first)
-        self._smaller: list[LazyLevel] = []
-        source: ReadArea = self._doubled
-        for resampling in others:
-            self._smaller.append(LazyLevel(resampling, source))
-            source = self._smaller[-1].read
+        self._levels: list[LazyLevel] = []
+        self._reads: list[ReadArea] = []
+        # One array, since Linux backs a large array with huge pages: each page costs a page fault.
+        memory = np.empty(
+            sum(math.prod(resampling.shape) for resampling in resamplings[STREAMED:]), np.uint32
+        )
+        source: ReadArea = partial(photo, image)
+        chain: tuple[Resampling, ...] = ()
+        for number, resampling in enumerate(resamplings):
+            chain = (*chain, resampling)
+            if number < STREAMED:
+                self._reads.append(partial(streamed, source, chain))
+                continue
+            pixels, memory = np.split(memory, [math.prod(resampling.shape)])
+            level = LazyLevel(chain, source, pixels.reshape(resampling.shape))
+            self._levels.append(level)
+            self._reads.append(level.read)
+            source, chain = level.read, ()
 
     def compute(self, requested: dict[int, list[Area]]) -> Iterator[tuple[int, ReadArea]]:
         """Compute areas of levels, keyed by the level's number. Yields each level as soon as it can be read."""
-        missing: list[list[tuple[Crop, Area]]] = []
+        missing: dict[int, list[Area]] = {}
         sources: list[Area] = []
-        for number in range(max(requested, default=0), 0, -1):
-            level = self._smaller[number - 1]
-            missing.append(level.plan(requested.get(number, []) + sources))
-            sources = [level.resampling.source(area) for _, area in missing[-1]]
-        if 0 in requested:
-            yield 0, self._doubled
-        for number, (level, areas) in enumerate(zip(self._smaller, reversed(missing), strict=False), start=1):
-            self._run(level, areas)
+        for number in range(max(requested, default=0), STREAMED - 1, -1):
+            level = self._levels[number - STREAMED]
+            missing[number] = level.plan(requested.get(number, []) + sources)
+            sources = [source_area(level.chain, area) for area in missing[number]]
+        for number in range(max(requested, default=-1) + 1):
+            if number in missing:
+                self._run(self._levels[number - STREAMED], missing[number])
             if number in requested:
-                yield number, level.read
+                yield number, self._reads[number]
 
-    def _run(self, level: LazyLevel, missing: list[tuple[Crop, Area]]) -> None:
-        tasks = [(crop, band) for crop, area in missing for band in area.bands(_rows(area, TASK_PIXELS))]
+    def _run(self, level: LazyLevel, missing: list[Area]) -> None:
+        tasks = [band for area in missing for band in area.bands(_rows(area, TASK_PIXELS))]
         if len(tasks) == 1:  # quicker than waking another thread
-            level.compute(*tasks[0])
+            level.compute(*tasks)
             return
-        run_all(self._pool, lambda task: level.compute(*task), tasks)
+        run_all(self._pool, level.compute, tasks)
 
 
 def _include(areas: list[Area], requested: Area) -> None:

@@ -30,7 +30,7 @@ def _assert_dlibs_levels(image: NDArray[np.uint8]) -> None:
         level = Crop.empty(Area(0, size[0], 0, size[1]))
         resampling = hog_levels.resampling((ours.shape[0], ours.shape[1]), size)
         for area in level.area.bands(size[0] // 3):
-            hog_levels.resample(Crop(ours, 0, 0), level, resampling, area)
+            hog_levels.resample(Crop(ours, 0, 0), level, [resampling], area)
         np.testing.assert_array_equal(_bytes(level.pixels), dlibs, f"level {number} of {image.shape}")
         ours = level.pixels
 
@@ -45,6 +45,26 @@ def test_levels_of_photos_equal_those_of_dlib(name: str, pictures: dict[str, NDA
     _assert_dlibs_levels(pictures[name])
 
 
+@pytest.mark.parametrize("shape", [*SHAPES, (1, 700), (700, 1), (2, 2), (40, 900)])
+def test_a_chain_of_levels_equals_its_levels_one_by_one(shape: tuple[int, int]) -> None:
+    """Whole levels and areas of them, for chains of every length."""
+    random = np.random.default_rng(shape[1])
+    image = Crop(packed(random.integers(0, 256, (*shape, 3), dtype=np.uint8)), 0, 0)
+    sizes = [shape, *hog_levels.sizes(*shape)]
+    chain, whole = [], image
+    for finer, size in pairwise(sizes[: hog_levels.LONGEST_CHAIN + 1]):
+        chain.append(hog_levels.resampling(finer, size))
+        next_level = Crop.empty(Area(0, size[0], 0, size[1]))
+        hog_levels.resample(whole, next_level, chain[-1:], next_level.area)
+        whole = next_level
+        for area in (whole.area, *(_any_area(random, size) for _ in range(8))):
+            crop = Crop.empty(area)
+            source = hog_levels.source_area(chain, area)
+            under = Crop(np.ascontiguousarray(image.view(source)), source.top, source.left)
+            hog_levels.resample(under, crop, chain, area)
+            np.testing.assert_array_equal(crop.pixels, whole.view(area))
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_areas_of_the_lazy_pyramid_equal_those_of_whole_levels(shape: tuple[int, int]) -> None:
     """In any order, growing, at every border, with and without the columns computed in float64."""
@@ -56,7 +76,7 @@ def test_areas_of_the_lazy_pyramid_equal_those_of_whole_levels(shape: tuple[int,
     wholes = [packed(image)]
     for size, resampling in zip(hog_levels.sizes(*shape), resamplings, strict=True):
         level = Crop.empty(Area(0, size[0], 0, size[1]))
-        hog_levels.resample(Crop(wholes[-1], 0, 0), level, resampling, level.area)
+        hog_levels.resample(Crop(wholes[-1], 0, 0), level, [resampling], level.area)
         wholes.append(level.pixels)
     with ThreadPoolExecutor(2) as pool:
         pyramid = LazyPyramid(image, resamplings, pool)
