@@ -34,7 +34,13 @@ from service.recognition.hog.filters import HogFilters
 from service.recognition.hog.lazy_pyramid import ReadArea, fill, photo, streamed
 from service.recognition.hog.levels import Resampling
 from service.recognition.hog.local_search import LocalSearch
-from service.recognition.hog.scoring import Level, pyramid_levels, strips, windows_above_threshold
+from service.recognition.hog.scoring import (
+    Level,
+    least_reaching,
+    pyramid_levels,
+    strips,
+    windows_above_threshold,
+)
 from service.recognition.hog.window_nms import Window, suppress
 from service.recognition.hog.windows import in_photo
 
@@ -82,13 +88,15 @@ class HogDetector:
 
         Args:
             image: RGB, uint8, shape (rows, columns, 3).
-            adjust_threshold: added to every threshold; below 0 for more and weaker detections.
+            adjust_threshold: added to every threshold, as in dlib's object_detector::operator(); below 0 for more and
+                weaker detections.
         """
         executor = self._cores.executor()
+        least = least_reaching(self._detector.thresholds + adjust_threshold)
         scored: list[Future[list[Window]]] = []
         for level, read in self._levels(image, executor):
             scored += [
-                executor.submit(windows_above_threshold, self._detector, level, read, strip, adjust_threshold)
+                executor.submit(windows_above_threshold, self._detector, level, read, strip, least)
                 for strip in strips(level.grid.region)
             ]
         windows = [window for strip in results(scored) for window in strip]

@@ -1,8 +1,10 @@
-"""Lazy pyramid of one photo: each level is computed and cached only in the areas that are read.
+"""Lazy pyramid of one photo: each level is computed only in the areas that are read.
 
-An area of a level needs a slightly larger area of the level before it, and so on back to the photo. Computed areas
-are kept and grow with later requests: time follows from the areas, not from the photo. Areas are exact to the pixel:
-rounded up on each level, they would cover the photo after some twenty levels.
+An area of a level needs a slightly larger area of the level before it, and so on back to the photo. Areas are exact to
+the pixel: rounded up on each level, they would cover the photo after some twenty levels.
+
+The first two levels are computed from the photo at each read (`STREAMED`). The computed areas of the later levels are
+kept and grow with later requests, until they cover so much of a level that all of it is computed (`LARGE_SHARE`).
 """
 
 import math
@@ -71,8 +73,9 @@ class LazyLevel:
         self._areas: list[Area] = []
         """Planned areas."""
 
-    def read(self, _: Area) -> Crop:
+    def read(self, area: Area) -> Crop:
         """A crop that holds an area, which must have been planned and computed."""
+        assert any(planned.contains(area) for planned in self._areas), f"{area} is not planned"
         return self._level
 
     def plan(self, requested: Iterable[Area]) -> list[Area]:

@@ -26,7 +26,7 @@ LONGEST_CHAIN = 3
 _ROWS_AT_ONCE = 16
 """Rows of the last level of a chain that are computed together."""
 _ROWS_KEPT = 32
-"""Rows of the other levels that are kept: _ROWS_AT_ONCE of the last level need up to 28 rows two levels before."""
+"""Rows of the other levels that are kept: _ROWS_AT_ONCE of the last level need up to 27 rows two levels before."""
 _ONE = np.float32(1)
 _RED, _GREEN, _BLUE = np.uint32(0xFF), np.uint32(0xFF00), np.uint32(0xFF0000)
 """Bits of the channels in a packed pixel."""

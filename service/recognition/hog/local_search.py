@@ -22,7 +22,13 @@ from service.recognition.geometry import Rectangle
 from service.recognition.hog.confirmation import confirms
 from service.recognition.hog.filters import HogFilters
 from service.recognition.hog.lazy_pyramid import LazyPyramid
-from service.recognition.hog.scoring import Level, pyramid_levels, strips, windows_above_threshold
+from service.recognition.hog.scoring import (
+    Level,
+    least_reaching,
+    pyramid_levels,
+    strips,
+    windows_above_threshold,
+)
 from service.recognition.hog.window_nms import LocalNms, Window
 from service.recognition.hog.windows import Region, in_photo
 
@@ -38,6 +44,7 @@ class LocalSearch:
 
     def __init__(self, detector: HogFilters, image: NDArray[np.uint8], pool: Executor) -> None:
         self._detector = detector
+        self._least = least_reaching(detector.thresholds)
         self._levels = pyramid_levels(*image.shape[:2])
         self._pyramid = LazyPyramid(image, [level.resampling for level in self._levels], pool)
         self._pool = pool
@@ -52,9 +59,9 @@ class LocalSearch:
     def confirm(self, faces: Sequence[Rectangle]) -> list[bool]:
         """For each face, in pixels of the photo, True if a detection of the whole scan confirms it."""
         self._score((level, level.grid.could_confirm(face)) for face in faces for level in self._levels)
+        descending = [(window, in_photo(window.rectangle)) for window in sorted(self._windows)]
         confirming = [
-            [window for window in sorted(self._windows) if confirms(in_photo(window.rectangle), face)]
-            for face in faces
+            [window for window, hog_face in descending if confirms(hog_face, face)] for face in faces
         ]
         # NMS begins with these windows. Their surroundings are scored together: one pass over the levels for all faces.
         self._score_surroundings(windows[0] for windows in confirming if windows)
@@ -89,7 +96,12 @@ class LocalSearch:
         for number, read_area in self._pyramid.compute(areas):
             scored += [
                 self._pool.submit(
-                    windows_above_threshold, self._detector, self._levels[number], read_area, region
+                    windows_above_threshold,
+                    self._detector,
+                    self._levels[number],
+                    read_area,
+                    region,
+                    self._least,
                 )
                 for region in unscored[number]
             ]

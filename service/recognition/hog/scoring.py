@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.recognition.hog import fhog
 from service.recognition.hog import levels as hog_levels
@@ -58,28 +59,30 @@ def strips(region: Region) -> list[Region]:
     return [Region(top, bottom, region.left, region.right) for top, bottom in pairwise(bounds)]
 
 
+def least_reaching(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Least float32 scores that reach these thresholds: dlib compares its float32 scores in float64."""
+    nearest = thresholds.astype(np.float32)
+    return np.where(nearest < thresholds, np.nextafter(nearest, np.float32(np.inf)), nearest)
+
+
 def windows_above_threshold(
     detector: HogFilters,
     level: Level,
     read: ReadArea,
     region: Region,
-    adjust_threshold: float = 0.0,
+    least: NDArray[np.float32],
 ) -> list[Window]:
-    """Windows of a region whose scores reach the threshold, before NMS.
+    """Windows of a region whose scores reach the least ones, before NMS.
 
     Args:
         detector: filters and thresholds.
         level: the level of the region.
         read: reads areas of the level.
         region: windows to score, not empty.
-        adjust_threshold: added to every threshold, as in dlib's object_detector::operator().
+        least: `least_reaching` of each filter's threshold.
     """
     crop = read(level.pixels_under(region))
     scores = fhog.scores(crop, level.size, detector.filters, *region)
-    # dlib compares in float64: the threshold becomes the least float32 that reaches it.
-    thresholds = detector.thresholds + adjust_threshold
-    least = thresholds.astype(np.float32)
-    least = np.where(least < thresholds, np.nextafter(least, np.float32(np.inf)), least)
     parts, rows, columns = np.nonzero(scores >= least[:, None, None])
     above = scores[parts, rows, columns].astype(np.float64) - detector.thresholds[parts]
     return [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.recognition.compute.packed_pixels import packed
 from service.recognition.hog import levels as hog_levels
 from service.recognition.hog.crops import Area, Crop
-from service.recognition.hog.lazy_pyramid import LazyPyramid
+from service.recognition.hog.lazy_pyramid import LazyLevel, LazyPyramid
 from service.recognition.hog.windows import WindowGrid, in_photo
 
 SHAPES = [(123, 217), (64, 50), (41, 40), (301, 33), (33, 301), (250, 251), (97, 402)]
@@ -90,6 +90,32 @@ def test_areas_of_the_lazy_pyramid_equal_those_of_whole_levels(shape: tuple[int,
                 for area in requested[number]:
                     whole = Crop(wholes[number + 1], 0, 0)
                     np.testing.assert_array_equal(read(area).view(area), whole.view(area))
+
+
+def test_an_area_that_is_not_planned_is_not_read() -> None:
+    size = (80, 90)
+    level = LazyLevel([], lambda _: Crop.empty(Area(0, 0, 0, 0)), np.empty(size, np.uint32))
+    level.plan([Area(10, 20, 10, 20)])
+    level.read(Area(12, 20, 10, 18))
+    with pytest.raises(AssertionError, match=r"right=21\) is not planned"):
+        level.read(Area(12, 20, 10, 21))
+
+
+def test_the_kept_rows_of_a_chain_are_those_that_the_next_rows_need() -> None:
+    most = 0
+    for photo_rows in [*range(60, 200), *range(200, 3000, 97)]:
+        sizes = [(photo_rows, 60), *hog_levels.sizes(photo_rows, 60)]
+        chain = [
+            hog_levels.resampling(finer, size)
+            for finer, size in pairwise(sizes[: hog_levels.LONGEST_CHAIN + 1])
+        ]
+        tops = np.arange(sizes[hog_levels.LONGEST_CHAIN][0])
+        bottoms = np.minimum(tops + hog_levels._ROWS_AT_ONCE, len(tops))
+        for resampling in reversed(chain[1:]):  # to the first level: the photo is not kept
+            tops, bottoms = resampling.tops[tops], resampling.bottoms[bottoms - 1] + 1
+            most = max(most, int((bottoms - tops).max()))
+    assert most == 27
+    assert most <= hog_levels._ROWS_KEPT
 
 
 def _any_area(random: np.random.Generator, shape: tuple[int, ...]) -> Area:
