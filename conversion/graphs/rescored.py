@@ -23,7 +23,7 @@ from service.recognition.cnn.rescoring import (
     PIXEL_COLUMNS,
     PIXEL_ROWS,
     ROWS,
-    SLACK,
+    MARGIN,
 )
 from service.recognition.cnn.score_map import STRIDE
 
@@ -42,7 +42,7 @@ RESCORED = Port("rescored", "tensor(float)", ("K", 1, "rescored_rows", "rescored
 """All scores of the blocks' patches, in float32."""
 SCANNED = Port("scanned", "tensor(float)", ("N", 1, "score_rows", "score_columns"))
 """Score map of the scan in float16, cast to float32; left on the device."""
-FORM = f"scanned in float16; blocks with a score above the threshold - {SLACK} rescored in float32"
+FORM = f"scanned in float16; blocks with a score above the threshold - {MARGIN} rescored in float32"
 INPUTS = (PHOTOS, *TABLES, FLOOR, *GRID)
 OUTPUTS = (BLOCKS, RESCORED, SCANNED)
 

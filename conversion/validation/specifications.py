@@ -22,7 +22,7 @@ from model_store.models import (
     RESCORED_DETECTOR,
     TAGUCHI_RESNET,
 )
-from service.recognition.cnn.rescoring import ERROR_LIMIT_SHARE, SLACK
+from service.recognition.cnn.rescoring import ERROR_LIMIT_SHARE, MARGIN
 from service.recognition.known_pictures import Picture, scenes
 from service.recognition.ort.runtime import onnxruntime
 
@@ -91,8 +91,8 @@ _RESCORED_GRAPH = replace(
     outputs=rescored.OUTPUTS,
     graph_values=comparisons.detections_of_rescored_graph,
     facts=rescored.rescored_facts,
-    # The float16 scan's scores, compared at each position of the map: SLACK has to cover their error.
-    tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": SLACK * ERROR_LIMIT_SHARE}),
+    # The float16 scan's scores, compared at each position of the map: MARGIN has to cover their error.
+    tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": MARGIN * ERROR_LIMIT_SHARE}),
 )
 
 SPECIFICATIONS: Mapping[str, GraphSpecification] = MappingProxyType(

@@ -33,6 +33,28 @@ class Detection:
 
 
 @dataclass(frozen=True)
+class ScanFigures:
+    """Counts of the CNN detector's scan in int8 since the start (cnn/scanning_detector.py)."""
+
+    photos: int = 0
+    """Photos that were scanned."""
+    crowded: int = 0
+    """Of these, photos computed in float32 as a whole, since the blocks would have cost as much."""
+    deviating: int = 0
+    """Of these, photos computed in float32 as a whole, since a scanned score differed too much."""
+    checked: int = 0
+    """Of these, photos computed in full beside the scan (one in FACE_SCAN_CHECK)."""
+    scores: int = 0
+    """Scores of the maps of all photos but the crowded ones."""
+    rescored: int = 0
+    """Cost of their blocks, in scores of a whole map: divided by `scores`, the share of the work in float32."""
+    largest_error: float = 0.0
+    """Largest difference between the scanned and the float32 score at a rescored place above -1; finite."""
+    stopped: str | None = None
+    """Reason why the scan has stopped itself: a score above the threshold differed in a checked photo."""
+
+
+@dataclass(frozen=True)
 class Stage:
     """Engine and provider of a stage, with its counters since the start, for `/info`, the metrics and the log."""
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from service.recognition.cnn.pyramid import Layout
 from service.recognition.cnn.resampling import resample, resample_photo, sample_grid
-from service.recognition.cnn.tile_rows import Source, read, scan
+from service.recognition.cnn.tile_rows import Source, read, read_bytes
 from service.recognition.compute import scratch
 from service.recognition.compute.cores import Cores
 from service.recognition.compute.threads import run_all
@@ -76,17 +76,17 @@ class Levels:
         """
         self._in_bands(into.shape[1], partial(read, *self._source, top, left, into))
 
-    def scan_rows(self, first: int, into: NDArray[np.uint8]) -> None:
+    def byte_rows(self, first: int, into: NDArray[np.uint8]) -> None:
         """Fill `into` with rows of the tile from row `first` on, as bytes: the input of the int8 network.
 
         Args:
             first: row of the tile.
-            into: C-contiguous, shape (rows / 2, columns of the tile / 2 rounded up, 12). Each item is two by two
+            into: C-contiguous, shape (rows / 2, columns of the tile / 2 rounded up, 12). Each cell is two by two
                 pixels; channel (2 * y + x) * 3 + colour (RGB) is the byte nearest to the pixel, 256 times its value in
                 float32 plus the mean. Gaps, and pixels beyond the tile, have the mean colour.
         """
-        items = into.view(np.uint32)
-        self._in_bands(len(items), partial(scan, *self._source, first, items))
+        cells = into.view(np.uint32)
+        self._in_bands(len(cells), partial(read_bytes, *self._source, first, cells))
 
     def _resample(self) -> None:
         """Compute the levels from the second on."""

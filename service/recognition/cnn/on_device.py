@@ -56,7 +56,7 @@ def candidates_in_mixed_precision(
         ("blocks", "rescored"),
         {
             "photos": photos,
-            "floor": np.array(threshold - rescoring.SLACK, np.float32),
+            "floor": np.array(threshold - rescoring.MARGIN, np.float32),
             **tables(layout),
             **rescoring.grid(layout),
         },

@@ -13,19 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.cnn.pyramid import STEM_FIELD, Layout
-from service.recognition.cnn.score_map import STRIDE, Candidates, map_size
-from service.recognition.cnn.strips import HEAD_RADIUS
+from service.recognition.cnn.score_map import HEAD_RADIUS, STRIDE, Candidates, map_size
 
 BLOCK_SIDE = 12
 """Side of a block, in scores."""
 PATCH_SIDE = BLOCK_SIDE + 2 * HEAD_RADIUS
 """Side of a patch, in scores; the side of the whole map if that is shorter."""
-SLACK = 0.1
+MARGIN = 0.1
 """Margin below the threshold, in units of the score: a block is recomputed if a float16 score in it exceeds the
 threshold minus this. The largest error of a score in the validation, with the device's float16 rounding emulated,
 is 0.006."""
 ERROR_LIMIT_SHARE = 1 / 8
-"""Largest score error that validation accepts, as a share of SLACK (conversion/validation/specifications.py)."""
+"""Largest score error that validation accepts, as a share of MARGIN (conversion/validation/specifications.py)."""
 
 # Inputs of the graph, int64.
 ROWS = "block_rows"

@@ -18,6 +18,8 @@ from service.recognition.pyramid_down import point_up
 
 STRIDE = 8
 """Pixels of the tile between two scores: three convolutions of stride 2."""
+HEAD_RADIUS = 10
+"""Features on each side of a score in the head's receptive field: three 5x5 convolutions and a 9x9 one."""
 FIRST_CENTRE = 14
 """Score (c, r) is centred on tile pixel (8c + 14, 8r + 14): three unpadded 5x5 convolutions of stride 2, then padded
 convolutions (output_tensor_to_input_tensor in dlib/dnn/core.h)."""

@@ -9,15 +9,18 @@ field covers. Both give the values of the undivided network, bit for bit.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.cnn import pyramid
-from service.recognition.cnn.levels import Pyramids
+from service.recognition.cnn.blocks import Block
+from service.recognition.cnn.levels import Levels, Pyramids
 from service.recognition.cnn.pyramid import STEM_FIELD, Layout
-from service.recognition.cnn.score_map import STRIDE, DetectorWindow, detections_of_map, map_size
+from service.recognition.cnn.score_map import HEAD_RADIUS, STRIDE, DetectorWindow, detections_of_map, map_size
+from service.recognition.compute.scratch import ScratchPool
 from service.recognition.contract import Detection
 from service.recognition.ort.sessions import Network
 
@@ -25,8 +28,6 @@ CHANNELS = 32
 """Channels of the features, between stem and head."""
 FEATURES, GIVEN_FEATURES = "shrunk", "shrunk_given"
 """Names of the features in the graph: output of the stem, input of the head."""
-HEAD_RADIUS = 10
-"""Features on each side of a score in the head's receptive field: three 5x5 convolutions and a 9x9 one."""
 
 
 class StripSizes(NamedTuple):
@@ -50,12 +51,15 @@ _NO_TILE = np.empty((0, 3, STEM_FIELD, STEM_FIELD), np.float32)
 _NO_FEATURES = np.empty((0, CHANNELS, 1, 1), np.float32)
 """Empty batches, for the half of the graph that is not used in a run."""
 
+NO_SCORES = np.empty((0, 0), np.float32)
+"""Score map of a photo that is too small for a score."""
+
 Compute = Callable[[str, Mapping[str, NDArray[np.generic]]], NDArray[np.float32]]
 """Runs the graph: name of the output, all inputs by name, as `Session.compute`."""
 
 
 class CnnDetector:
-    """The CNN detector, one photo per run. Safe to call from many threads.
+    """The CNN detector in float32, one photo per run. Safe to call from many threads.
 
     Args:
         network: the graph: `tile` float32 (N, 3, rows, columns) to its output FEATURES (N, 32, rows / 8, columns / 8);
@@ -67,23 +71,49 @@ class CnnDetector:
 
     def __init__(self, network: Network, window: DetectorWindow, pyramids: Pyramids, *, runs: int) -> None:
         self.network = network
-        self._window = window
-        self._pyramids = pyramids
+        self.window = window
+        self.pyramids = pyramids
         self._free_runs = threading.Semaphore(runs)
         self._counting = threading.Lock()
         self._searched = 0
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Faces of a photo, RGB, uint8, shape (rows, columns, 3), in descending confidence. Raises EngineError."""
+        with self.search():
+            layout = pyramid.layout(*image.shape[:2])
+            return detections_of_map(self.scores(image), layout, self.window) if layout else []
+
+    def scores(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The score map of a photo, shape (rows, columns), empty for a photo that is too small for a score."""
+        layout = pyramid.layout(*image.shape[:2])
+        if layout is None:
+            return NO_SCORES
+        return scores_in_strips(self.network.compute, image, layout, self.pyramids, self.sizes())
+
+    @contextmanager
+    def search(self) -> Iterator[None]:
+        """Count a photo as searched, and wait while `runs` others are being searched."""
         with self._free_runs:
             with self._counting:
                 self._searched += 1
-            layout = pyramid.layout(*image.shape[:2])
-            if layout is None:
-                return []
-            sizes = SMALL if self.network.shares_cores else LARGE
-            scores = scores_in_strips(self.network.compute, image, layout, self._pyramids, sizes)
-            return detections_of_map(scores, layout, self._window)
+            yield
+
+    def features(self, levels: Levels, field: Block) -> NDArray[np.float32]:
+        """Features of a field of the tile, for `map_of`; the levels are not needed afterwards."""
+        return features_of(self.network.compute, levels, field, self.pyramids.scratch, self.sizes())
+
+    def map_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The score map of features, shape (rows, columns)."""
+        return map_of_features(self.network.compute, features, self.sizes())
+
+    def block_scores(self, levels: Levels, layout: Layout, block: Block) -> NDArray[np.float32]:
+        """The scores of a block, equal to those of the whole map; shape (rows, columns) of the block."""
+        field = block.field(*whole_map(layout).size)
+        return self.map_of(self.features(levels, field))[block.within(field)]
+
+    def sizes(self) -> StripSizes:
+        """Area of a strip: smaller while other photos are computed too."""
+        return SMALL if self.network.shares_cores else LARGE
 
     def batches(self) -> dict[int, int]:
         """Number of runs so far, by their number of photos: a run is one photo."""
@@ -109,37 +139,57 @@ def scores_in_strips(
     Returns:
         float32, shape (rows, columns) of the scores, one for each STRIDE pixels of the tile.
     """
-    features = _features(compute, image, layout, pyramids, sizes.tile)
-    return _scores(compute, features, sizes.scores)
+    return map_of_features(compute, photo_features(compute, image, layout, pyramids, sizes), sizes)
 
 
-def _features(
-    compute: Compute, image: NDArray[np.uint8], layout: Layout, pyramids: Pyramids, area: int
+def photo_features(
+    compute: Compute, image: NDArray[np.uint8], layout: Layout, pyramids: Pyramids, sizes: StripSizes
 ) -> NDArray[np.float32]:
-    features = np.empty((1, CHANNELS, map_size(layout.rows), map_size(layout.columns)), np.float32)
+    """Features of a photo's tile. A function, so that no variable holds the levels while the map is made."""
     with pyramids.levels(image, layout) as levels:
-        for first, last in _strips(features.shape[2], area // (layout.columns * STRIDE)):
-            top, bottom = first * STRIDE, (last - 1) * STRIDE + STEM_FIELD
-            with pyramids.scratch.acquired((1, 3, bottom - top, layout.columns)) as tile:
-                levels.area(top, 0, tile[0])
-                inputs = {"tile": tile, GIVEN_FEATURES: _NO_FEATURES}
-                features[:, :, first:last] = compute(FEATURES, inputs)
+        return features_of(compute, levels, whole_map(layout), pyramids.scratch, sizes)
+
+
+def features_of(
+    compute: Compute, levels: Levels, field: Block, scratch: ScratchPool[np.float32], sizes: StripSizes
+) -> NDArray[np.float32]:
+    """Features of a field of the tile, float32, shape (1, CHANNELS, rows, columns of the field)."""
+    rows, columns = field.bottom - field.top, field.right - field.left
+    features = np.empty((1, CHANNELS, rows, columns), np.float32)
+    width = pixels_of(columns)
+    for first, last in strips(rows, sizes.tile // (width * STRIDE)):
+        with scratch.acquired((1, 3, pixels_of(last - first), width)) as tile:
+            levels.area((field.top + first) * STRIDE, field.left * STRIDE, tile[0])
+            features[:, :, first:last] = compute(FEATURES, {"tile": tile, GIVEN_FEATURES: _NO_FEATURES})
     return features
 
 
-def _scores(compute: Compute, features: NDArray[np.float32], area: int) -> NDArray[np.float32]:
+def map_of_features(
+    compute: Compute, features: NDArray[np.float32], sizes: StripSizes
+) -> NDArray[np.float32]:
+    """The score map of features, shape (rows, columns); those beyond the given ones are taken to be 0."""
     rows, columns = features.shape[2:]
     scores = np.empty((rows, columns), np.float32)
-    for first, last in _strips(rows, area // columns):
+    for first, last in strips(rows, sizes.scores // columns):
         above, below = max(first - HEAD_RADIUS, 0), min(last + HEAD_RADIUS, rows)
-        field = np.ascontiguousarray(features[:, :, above:below])
-        strip = compute("scores", {"tile": _NO_TILE, GIVEN_FEATURES: field})
+        given = np.ascontiguousarray(features[:, :, above:below])
+        strip = compute("scores", {"tile": _NO_TILE, GIVEN_FEATURES: given})
         scores[first:last] = strip[0, 0, first - above : last - above]
     return scores
 
 
-def _strips(rows: int, most: int) -> Iterator[tuple[int, int]]:
+def whole_map(layout: Layout) -> Block:
+    """The block that is the whole score map."""
+    return Block(0, 0, map_size(layout.rows), map_size(layout.columns))
+
+
+def strips(rows: int, most: int) -> Iterator[tuple[int, int]]:
     """Split rows into strips of nearly equal size, of at most `most` rows but at least one."""
     number = -(-rows // max(most, 1))
     for strip in range(number):
         yield rows * strip // number, rows * (strip + 1) // number
+
+
+def pixels_of(features: int) -> int:
+    """Rows or columns of the tile on which adjacent features depend."""
+    return (features - 1) * STRIDE + STEM_FIELD

@@ -6,7 +6,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from service.recognition.cnn.resampling import MEAN, PHOTO, normalise
+from service.recognition.cnn.resampling import MEAN, PHOTO, SCALE, normalise
 from service.recognition.compute.compiled import compiled, inlined
 from service.recognition.compute.packed_pixels import pack_row
 
@@ -25,8 +25,8 @@ class Source(NamedTuple):
 
 
 _SOURCE = (PHOTO, MEAN, types.float32[::1], types.int64[:, ::1])
-_UNIT = np.float32(256)
-"""Steps of a byte in a normalised pixel (`resampling.SCALE`)."""
+_UNIT = 1 / SCALE
+"""A byte's steps in a normalised pixel."""
 
 
 @compiled(types.void(*_SOURCE, types.int64, types.int64, types.float32[:, :, ::1], types.int64, types.int64))
@@ -93,7 +93,7 @@ def _interleave(upper: Any, lower: Any, into: Any) -> None:
 
 
 @compiled(types.void(*_SOURCE, types.int64, types.uint32[:, :, ::1], types.int64, types.int64))
-def scan(
+def read_bytes(
     image: NDArray[np.uint8],
     mean: NDArray[np.float32],
     kept: NDArray[np.float32],
@@ -103,9 +103,9 @@ def scan(
     begin: int,
     end: int,
 ) -> None:
-    """Fill items `begin` to `end` - 1 of `into`, the bytes of the tile from row `top` on.
+    """Fill rows `begin` to `end` - 1 of `into`, cells of the tile from its row `top` on.
 
-    Shape of `into`: (rows / 2, columns / 2, 3). `Levels.scan_rows` describes the bytes.
+    Shape of `into`: (rows / 2, columns / 2, 3). `Levels.byte_rows` describes the bytes.
     """
     pixels = np.empty((2, 2 * into.shape[1]), np.uint32)
     zero, gap = np.zeros((3, 1), np.float32), np.empty(1, np.uint32)

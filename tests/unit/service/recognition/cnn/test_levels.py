@@ -108,7 +108,7 @@ def _made(image: NDArray[np.uint8], layout: Layout, pyramids: Pyramids) -> NDArr
 
 def _scanned(levels: Levels, layout: Layout, first: int, rows: int) -> NDArray[np.uint8]:
     scan = np.zeros((rows // 2, (layout.columns + 1) // 2, 12), np.uint8)
-    levels.scan_rows(first, scan)
+    levels.byte_rows(first, scan)
     return scan
 
 

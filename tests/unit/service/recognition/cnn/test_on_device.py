@@ -88,7 +88,7 @@ def _detector(
     return DeviceDetector(
         precision.search,
         session,
-        in_strips._window,
+        in_strips.window,
         device=replace(GPU, staging=staging),
         in_strips=in_strips,
     )
@@ -122,7 +122,7 @@ def test_scores_equal_those_in_strips(
     assert layout is not None
     (scores,) = session.attempt(["scores"], {"photos": images, **tables(layout)})
     for image, ours in zip(images, scores[:, 0], strict=True):
-        expected = scores_in_strips(in_strips.network.compute, image, layout, in_strips._pyramids)
+        expected = scores_in_strips(in_strips.network.compute, image, layout, in_strips.pyramids)
         np.testing.assert_allclose(ours, expected, rtol=0, atol=TOLERANCE)
 
 
@@ -146,7 +146,7 @@ def test_recomputed_blocks_equal_the_float32_map_everywhere(
         assert list(zip(rows, columns, strict=True)) == list(np.ndindex(expected.shape))
         np.testing.assert_allclose(values.reshape(expected.shape), expected, rtol=0, atol=TOLERANCE)
     worst = np.abs(scanned - scores).max()
-    assert TOLERANCE < worst < rescoring.SLACK * rescoring.ERROR_LIMIT_SHARE
+    assert TOLERANCE < worst < rescoring.MARGIN * rescoring.ERROR_LIMIT_SHARE
 
 
 def test_faces_are_the_same_in_a_batch_and_alone(

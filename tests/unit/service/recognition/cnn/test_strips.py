@@ -103,7 +103,7 @@ from model_store.models import MODELS
 from service.recognition.factory import open_recognizer
 
 recognizer = open_recognizer(MODELS[1], Path(sys.argv[1]), threads=2)
-detector = recognizer.engine._detector
+detector = recognizer.engine.cnn_detections
 for shape in [(2160, 3840), (3840, 2160), (2880, 2880)]:
     detector(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))
 # Not ru_maxrss: a process inherits that of the one that started it.

@@ -1,0 +1,69 @@
+"""Blocks of the score map: all places above the floor are inside, and merging never costs more."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.recognition.cnn.blocks import RUN_COST, Block, blocks_above, cost
+
+ROWS, COLUMNS = 90, 70
+FLOOR = -0.5
+
+
+def _map(*places: tuple[int, int]) -> NDArray[np.float32]:
+    scores = np.full((ROWS, COLUMNS), -3, np.float32)
+    for place in places:
+        scores[place] = 0.25
+    return scores
+
+
+def test_a_map_without_places_has_no_blocks() -> None:
+    assert blocks_above(FLOOR, _map()) == []
+
+
+def test_one_place_is_a_block_of_one_score() -> None:
+    assert blocks_above(FLOOR, _map((40, 30))) == [Block(40, 30, 41, 31)]
+
+
+def test_a_score_at_the_floor_is_not_above_it() -> None:
+    scores = _map()
+    scores[3, 4], scores[50, 60] = FLOOR, np.nextafter(np.float32(FLOOR), np.float32(0))
+    assert blocks_above(FLOOR, scores) == [Block(50, 60, 51, 61)]
+
+
+def test_a_score_that_is_not_a_number_is_above_the_floor() -> None:
+    scores = _map()
+    scores[7, 8] = np.nan
+    assert blocks_above(FLOOR, scores) == [Block(7, 8, 8, 9)]
+
+
+def test_near_places_share_a_block_and_distant_places_do_not() -> None:
+    assert blocks_above(FLOOR, _map((40, 30), (43, 26))) == [Block(40, 26, 44, 31)]
+    assert len(blocks_above(FLOOR, _map((5, 5), (80, 60)))) == 2
+
+
+def test_the_field_ends_at_the_edge_of_the_map() -> None:
+    assert Block(3, 40, 5, 68).field(ROWS, COLUMNS) == Block(0, 30, 15, 70)
+
+
+def test_the_cost_is_that_of_the_fields_and_of_the_runs() -> None:
+    assert cost([Block(40, 30, 42, 33)], ROWS, COLUMNS) == 22 * 23 + RUN_COST
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_block_hold_all_places_and_no_two_would_be_cheaper_as_one(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    scores = random.normal(-3, 1, (ROWS, COLUMNS)).astype(np.float32)
+    for _ in range(seed % 5):
+        row, column = random.integers(0, ROWS - 6), random.integers(0, COLUMNS - 6)
+        scores[row : row + 6, column : column + 6] += 3
+    blocks = blocks_above(FLOOR, scores)
+    inside = np.zeros(scores.shape, bool)
+    for block in blocks:
+        inside[block.slices] = True
+    assert inside[scores > FLOOR].all()
+    for one, other in combinations(blocks, 2):
+        union = Block(*map(min, one[:2], other[:2]), *map(max, one[2:], other[2:]))
+        assert cost([union], ROWS, COLUMNS) > cost([one, other], ROWS, COLUMNS)
