@@ -8,7 +8,7 @@ from conversion.validation import package_photos
 from model_store import manifest
 from model_store.command import command
 from model_store.errors import SourceError, StoreError
-from model_store.models import GRAPHS, LANDMARK_POINTS, MODELS, weights_of
+from model_store.models import GPU_GRAPHS, GRAPHS, LANDMARK_POINTS, MODELS, weights_of
 from model_store.store import WeightStore, default_root
 
 CONVERTIBLE = (*GRAPHS, *LANDMARK_POINTS)
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.record:
             record_reference_values({weights_of(name): weights[name] for name in stale})
         else:
-            convert(store, {name: weights[name] for name in stale}, photos, options.force)
+            convert(store, {name: weights[name] for name in stale}, photos, options.force, options.names)
     except ConversionError as error:
         return _failed(str(error))
     return 0
@@ -63,7 +63,7 @@ def _names(options: argparse.Namespace, store: WeightStore) -> list[str]:
         return [
             name
             for name in CONVERTIBLE
-            if weights_of(name) in weights and (options.device or name == weights_of(name))
+            if weights_of(name) in weights and (options.device or name not in GPU_GRAPHS)
         ]
     unknown = [name for name in options.names if name not in CONVERTIBLE]
     if unknown:

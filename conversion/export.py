@@ -44,7 +44,7 @@ def export(
 
     Raises:
         DatError: the file is of another kind, or corrupt.
-        ValidationFailedError, DlibError: the graph was not validated, and nothing was written.
+        CalibrationError, ValidationFailedError, DlibError: the graph was not validated, and nothing was written.
         StorageError: the store cannot be written.
     """
     specification = specification or SPECIFICATIONS[name]

@@ -16,7 +16,7 @@ from model_store.command import command
 from model_store.errors import writing
 from model_store.models import LANDMARK_POINTS
 
-CONVERTER_VERSION = 4
+CONVERTER_VERSION = 5
 """Raised with every change of a graph or of the manifest; graphs of another version are converted again."""
 
 _MAXIMUM_MANIFEST = 1 << 20
@@ -29,14 +29,14 @@ class GraphError(Exception):
 
 @dataclass(frozen=True)
 class Validation:
-    """Result of the comparison with dlib before a converted file was written."""
+    """Result of the comparison with a reference before a converted file was written."""
 
     reference: str
-    """'dlib 20.0.1', or 'recorded values of dlib 20.0.1' if dlib could not run."""
+    """'dlib 20.0.1', or 'recorded values of dlib 20.0.1' if dlib could not run; 'the float32 graph' for the scan."""
     inputs: int
     """Number of compared pictures, with photos."""
     photos: int
-    """Number of photos of the user among them."""
+    """Number of pictures of the user's photos among them."""
     largest_difference: dict[str, float]
     """Largest absolute difference, by name of the compared values."""
     tolerance: dict[str, float]

@@ -20,10 +20,10 @@ from service.recognition.cnn.rescoring import (
     ARRAY_STEPS,
     BLOCK_SIDE,
     COLUMNS,
+    MARGIN,
     PIXEL_COLUMNS,
     PIXEL_ROWS,
     ROWS,
-    MARGIN,
 )
 from service.recognition.cnn.score_map import STRIDE
 

@@ -7,6 +7,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def _in_batches(
 def detections_of_dlib(weights: Path, network: Network, pictures: Sequence[Picture]) -> Values:
     """`faces`: rows of picture number and box; their `confidences`; and all `scores` in descending order.
 
-    Cached, since three graphs are made from one file: without BLAS, dlib takes seconds per picture.
+    Cached, since three graphs of one file are compared: without BLAS, dlib takes seconds per picture.
     """
     key = (hashlib.sha256(weights.read_bytes()).hexdigest(), fingerprint(pictures))
     if key not in _dlib_cache:
@@ -90,20 +91,23 @@ def _run_dlib_detector(weights: Path, network: Network, pictures: Sequence[Pictu
     }
 
 
+def compute(
+    session: onnxruntime.InferenceSession, output: str, inputs: Mapping[str, NDArray[Any]]
+) -> NDArray[np.float32]:
+    """Run a graph of two halves, for the functions of service/recognition/cnn."""
+    result: NDArray[np.float32] = session.run([output], dict(inputs))[0]
+    return result
+
+
 def detections_of_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
     mean = np.array(detector_facts(network).mean, np.float32)
-
-    def compute(output: str, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = session.run([output], dict(inputs))[0]
-        return result
-
     with closing(Cores()) as cores:
         pyramids = Pyramids(mean, cores)
 
         def find(picture: Picture, layout: Layout, window: score_map.DetectorWindow) -> _Found:
-            scores = scores_in_strips(compute, picture, layout, pyramids)
+            scores = scores_in_strips(partial(compute, session), picture, layout, pyramids)
             return score_map.detections_of_map(scores, layout, window), -np.sort(-scores, axis=None)
 
         return _detections(find, network, pictures)

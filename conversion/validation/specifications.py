@@ -7,12 +7,12 @@ from types import MappingProxyType
 
 from conversion.dat.read_network import Network
 from conversion.dat.topologies import DESCRIPTOR, DETECTOR, Topology
-from conversion.graphs import rescored
+from conversion.graphs import rescored, scan
 from conversion.graphs.builder import Port
 from conversion.graphs.descriptor import CHIPS, DESCRIPTORS, descriptor_graph
 from conversion.graphs.detector import FEATURES, GIVEN_FEATURES, SCORES, TILE, detector_facts, detector_graph
 from conversion.graphs.device import ABOVE, AT, PHOTOS, SCORE_MAP, TABLES, device_facts, device_graph
-from conversion.validation import comparisons, user_photos
+from conversion.validation import comparisons, scanning, user_photos
 from conversion.validation.pictures import face_chips
 from model_store.manifest import DetectorFacts
 from model_store.models import (
@@ -20,16 +20,21 @@ from model_store.models import (
     DEVICE_DETECTOR,
     DLIB_RESNET,
     RESCORED_DETECTOR,
+    SCANNING_DETECTOR,
     TAGUCHI_RESNET,
 )
-from service.recognition.cnn.rescoring import ERROR_LIMIT_SHARE, MARGIN
+from service.recognition.cnn import rescoring
 from service.recognition.known_pictures import Picture, scenes
 from service.recognition.ort.runtime import onnxruntime
+
+Approximation = Callable[
+    [onnxruntime.InferenceSession, Network, Sequence[Picture]], tuple[comparisons.Values, comparisons.Values]
+]
 
 
 @dataclass(frozen=True)
 class GraphSpecification:
-    """Build function and ports of one graph, and its comparison with dlib."""
+    """Build function and ports of one graph, and its comparison with dlib or with the float32 graph."""
 
     topology: Topology
     build: Callable[[Network], bytes]
@@ -45,6 +50,9 @@ class GraphSpecification:
     """The graph's values, with the same names."""
     tolerance: Mapping[str, float]
     """Upper bound of the absolute difference, by name of the values."""
+    approximation: Approximation | None = None
+    """For an approximation of the float32 graph, without which the service runs: values of both graphs, which are
+    compared instead of dlib's. None for any other graph."""
     facts: Callable[[Network], DetectorFacts] | None = None
     """Facts of a detector for its manifest; None for any other graph."""
 
@@ -92,12 +100,26 @@ _RESCORED_GRAPH = replace(
     graph_values=comparisons.detections_of_rescored_graph,
     facts=rescored.rescored_facts,
     # The float16 scan's scores, compared at each position of the map: MARGIN has to cover their error.
-    tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": MARGIN * ERROR_LIMIT_SHARE}),
+    tolerance=MappingProxyType(
+        {"faces": 0.0, "confidences": 1e-5, "scores": rescoring.MARGIN * rescoring.ERROR_LIMIT_SHARE}
+    ),
+)
+_SCANNING_GRAPH = replace(
+    _DETECTOR_GRAPH,
+    build=scanning.calibrated_graph,
+    inputs=scan.INPUTS,
+    outputs=scan.OUTPUTS,
+    pictures=scanning.pictures,
+    pictures_of_photo=scanning.with_copies,
+    tolerance=scanning.LIMITS,
+    approximation=scanning.scores_of,
+    facts=scan.scan_facts,
 )
 
 SPECIFICATIONS: Mapping[str, GraphSpecification] = MappingProxyType(
     {
         CNN_DETECTOR: _DETECTOR_GRAPH,
+        SCANNING_DETECTOR: _SCANNING_GRAPH,
         DEVICE_DETECTOR: _DEVICE_GRAPH,
         RESCORED_DETECTOR: _RESCORED_GRAPH,
         DLIB_RESNET: _DESCRIPTOR_GRAPH,

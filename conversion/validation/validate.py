@@ -1,6 +1,7 @@
-"""Validation of a graph: its ports are those of its specification, and its values are dlib's within tolerance."""
+"""Validation of a graph: its ports are those of its specification, its values dlib's or the float32 graph's."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ class ShapeMismatchError(ValidationFailedError):
 
 
 class ValueMismatchError(ValidationFailedError):
-    """Values differ from dlib's by more than the tolerance."""
+    """Values differ from those of the reference by more than the tolerance."""
 
 
 class NoReferenceError(ValidationFailedError):
@@ -44,7 +45,7 @@ def validate_graph(
     network: Network,
     photos: Sequence[Picture] = (),
 ) -> Validation:
-    """Compare a graph with dlib, or with recorded values of dlib if it cannot run.
+    """Compare a graph with dlib, or with recorded values of dlib if it cannot run; or with the float32 graph.
 
     Args:
         name: name of the graph.
@@ -52,7 +53,7 @@ def validate_graph(
         graph: serialised ONNX model.
         weights: file for dlib.
         network: read from that file.
-        photos: photos of the user, RGB; they need dlib itself.
+        photos: photos of the user, RGB; a comparison with dlib needs dlib itself for them.
 
     Raises:
         ValidationFailedError: one of its subclasses.
@@ -63,15 +64,20 @@ def validate_graph(
     pictures = specification.pictures()
     of_photos: list[Picture] = []
 
-    def run_dlib() -> Values:
+    def with_photos() -> list[Picture]:
         of_photos.extend(picture for photo in photos for picture in specification.pictures_of_photo(photo))
-        return specification.reference_values(weights, network, [*pictures, *of_photos])
+        return [*pictures, *of_photos]
 
-    source, expected = dlib_values(run_dlib, name, network, pictures, photos)
-    pictures += of_photos
-    computed = specification.graph_values(session, network, pictures)
-    differences = compare(expected, computed, specification.tolerance)
-    return Validation(source, len(pictures), len(of_photos), differences, dict(specification.tolerance))
+    if specification.approximation:
+        source = "the float32 graph"
+        expected, computed = specification.approximation(session, network, with_photos())
+    else:
+        run_dlib = partial(specification.reference_values, weights, network)
+        source, expected = dlib_values(lambda: run_dlib(with_photos()), name, network, pictures, photos)
+        computed = specification.graph_values(session, network, [*pictures, *of_photos])
+    tolerance = dict(specification.tolerance)
+    differences = compare(expected, computed, tolerance, source)
+    return Validation(source, len(pictures) + len(of_photos), len(of_photos), differences, tolerance)
 
 
 def dlib_values(
@@ -122,8 +128,10 @@ def check_ports(session: onnxruntime.InferenceSession, specification: GraphSpeci
                 )
 
 
-def compare(expected: Values, computed: Values, tolerance: Mapping[str, float]) -> dict[str, float]:
-    """Largest absolute difference of each array.
+def compare(
+    expected: Values, computed: Values, tolerance: Mapping[str, float], source: str = "dlib"
+) -> dict[str, float]:
+    """Largest absolute difference of each array from the expected one, which `source` computed.
 
     Raises ValueMismatchError if one is above its tolerance, or if the shapes differ, such as by an additional face.
     """
@@ -131,18 +139,18 @@ def compare(expected: Values, computed: Values, tolerance: Mapping[str, float]) 
     for name, allowed in tolerance.items():
         reference_values, values = expected[name], computed[name]
         if reference_values.size == 0:
-            raise ValueMismatchError(f"{name}: dlib gave no value for comparison")
+            raise ValueMismatchError(f"{name}: {source} gave no value for comparison")
         if reference_values.shape != values.shape:
             raise ValueMismatchError(
-                f"{name}: the graph gives {values.shape} values, dlib {reference_values.shape}"
+                f"{name}: the graph gives {values.shape} values, {source} {reference_values.shape}"
             )
         difference = np.abs(values.astype(np.float64) - reference_values.astype(np.float64))
         worst = float(difference.max())
         if not worst <= allowed:  # a NaN fails too
             place = np.unravel_index(int(difference.argmax()), difference.shape)
             raise ValueMismatchError(
-                f"{name}: {worst:.3g} away from dlib, {allowed:g} is allowed "
-                f"(at {tuple(int(index) for index in place)}: {values[place]}, dlib {reference_values[place]})"
+                f"{name}: {worst:.3g} away from {source}, {allowed:g} is allowed "
+                f"(at {tuple(int(index) for index in place)}: {values[place]}, {source} {reference_values[place]})"
             )
         differences[name] = worst
     return differences

@@ -14,8 +14,12 @@ from PIL import Image
 from benchmarks.harness.corpus import photos_in
 from conversion.dat.read_network import Network, read_network
 from conversion.dat.topologies import DESCRIPTOR, DETECTOR
+from conversion.graphs.quantisation import Int8Conv, Statistics, quantised
+from conversion.graphs.scan import scan_layers, scan_statistics
+from conversion.validation.scanning import tiles
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
 from model_store.store import WeightStore
+from service.recognition.known_pictures import scenes
 from tests.perturbed import perturbed
 
 CHIPS = 104
@@ -44,6 +48,18 @@ def descriptor(descriptor_weights: Path) -> Network:
 @pytest.fixture(scope="session")
 def detector(detector_weights: Path) -> Network:
     return read_network(detector_weights.read_bytes(), DETECTOR)
+
+
+@pytest.fixture(scope="session")
+def scan_statistics_of_scenes(detector: Network) -> list[Statistics]:
+    """Statistics of the scan's layers from the synthetic pictures alone, without their copies, in a second."""
+    return scan_statistics(detector, tiles(detector, scenes()))
+
+
+@pytest.fixture(scope="session")
+def int8_layers(detector: Network, scan_statistics_of_scenes: list[Statistics]) -> list[Int8Conv]:
+    """The scan's layers by these statistics."""
+    return quantised(scan_layers(detector)[:-1], scan_statistics_of_scenes)
 
 
 @pytest.fixture(scope="session")

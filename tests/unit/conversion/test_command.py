@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,11 @@ import pytest
 from PIL import Image
 
 from conversion.__main__ import main
+from conversion.convert import ConversionError, convert
+from conversion.dat.layers import Conv
+from conversion.dat.read_network import Network
+from conversion.graphs import quantisation
+from conversion.graphs.builder import folded
 from conversion.validation.specifications import SPECIFICATIONS
 from model_store import manifest
 from model_store.models import (
@@ -22,7 +28,9 @@ from model_store.models import (
     DLIB_RESNET,
     GRAPHS,
     RESCORED_DETECTOR,
+    SCANNING_DETECTOR,
 )
+from model_store.store import WeightStore
 from tests.paths import ROOT
 from tests.processes import with_tmpfs
 
@@ -36,7 +44,7 @@ def own_store(tmp_path: Path, detector_weights: Path) -> Path:
     return folder.parent
 
 
-DETECTOR_GRAPHS = (CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR)
+DETECTOR_GRAPHS = (CNN_DETECTOR, SCANNING_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR)
 """The graphs of one weight file."""
 
 
@@ -57,9 +65,10 @@ def test_second_run_converts_nothing(own_store: Path) -> None:
     first = _run(own_store)
     assert first.returncode == 0, first.stderr
     announced, *lines = first.stdout.splitlines()
-    assert announced == "files to convert and compare with dlib: 3 (0 additional photos)"
+    assert announced == "files to convert and validate: 4 (0 additional photos)"
     for name, line in zip(DETECTOR_GRAPHS, lines, strict=True):
-        assert line.startswith(f"{name}: largest difference from dlib 20.0.1")
+        reference = "the float32 graph" if name == SCANNING_DETECTOR else "dlib 20.0.1"
+        assert line.startswith(f"{name}: largest difference from {reference} on ")
     graph = manifest.graph_path(own_store, CNN_DETECTOR)
     written = graph.stat().st_mtime_ns, graph.stat().st_ino
     facts = manifest.load(own_store, CNN_DETECTOR).detector
@@ -68,11 +77,44 @@ def test_second_run_converts_nothing(own_store: Path) -> None:
 
     second = _run(own_store)
     assert second.returncode == 0
-    assert second.stdout == f"converted files up to date in {own_store}: 3\n"
+    assert second.stdout == f"converted files up to date in {own_store}: 4\n"
     assert written == (graph.stat().st_mtime_ns, graph.stat().st_ino)
 
 
-@pytest.mark.parametrize(("device", "files"), [([], 4), (["--device"], 6)])
+@pytest.mark.not_quick
+@pytest.mark.usefixtures("without_dlib")
+def test_a_scan_that_fails_its_validation_stops_a_conversion_only_by_its_name(
+    own_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(quantisation, "LARGEST_WEIGHT", 2)
+    assert main(["--store", str(own_store)]) == 0
+    line = capsys.readouterr().out.splitlines()[2]
+    assert re.match(
+        rf"{SCANNING_DETECTOR}: not converted: scores: .* away from the float32 graph, 0.25", line
+    )
+    assert line.endswith("; without it, FACE_PRECISION=auto computes in float32")
+    written = {name for name in DETECTOR_GRAPHS if manifest.graph_path(own_store, name).exists()}
+    assert written == {*DETECTOR_GRAPHS} - {SCANNING_DETECTOR}
+
+    assert main(["--store", str(own_store), SCANNING_DETECTOR]) == 1
+    assert f"error: {SCANNING_DETECTOR} was not converted: scores: " in capsys.readouterr().err
+
+
+@pytest.mark.not_quick
+def test_weights_without_a_calibration_are_an_error_with_the_layer(
+    tmp_path: Path, detector_weights: Path, detector: Network
+) -> None:
+    data = bytearray(detector_weights.read_bytes())
+    convolutions = [layer for layer in folded(detector.layers) if isinstance(layer, Conv)]
+    for tensor in convolutions[2].stored:
+        data[tensor.offset : tensor.offset + tensor.values.nbytes] = bytes(tensor.values.nbytes)
+    weights = tmp_path / detector_weights.name
+    weights.write_bytes(data)
+    with pytest.raises(ConversionError, match="layer 2 cannot be calibrated: its largest value is 0"):
+        convert(WeightStore(tmp_path), {SCANNING_DETECTOR: weights}, None, True, [SCANNING_DETECTOR])
+
+
+@pytest.mark.parametrize(("device", "files"), [([], 5), (["--device"], 7)])
 def test_several_models_share_their_files_and_have_graphs_for_a_gpu_only_on_request(
     device: list[str], files: int, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
