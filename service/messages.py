@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FiniteFloat,
     NonNegativeInt,
     PositiveInt,
     TypeAdapter,
@@ -144,11 +145,40 @@ class Cancelled(_Message):
     number: NonNegativeInt
 
 
+class ScanStopped(_Message):
+    """The scan in int8 has stopped itself. Later workers of this service compute without it."""
+
+    kind: Literal["scan stopped"] = "scan stopped"
+    reason: Reason
+
+
 class StatusReport(_Message):
     """Metrics and stages, a `WorkerStatus` as JSON in the body."""
 
     kind: Literal["status"] = "status"
     number: NonNegativeInt
+
+
+class ScanReport(_Message):
+    """Counts of the scan in int8: `service.recognition.contract.ScanFigures`."""
+
+    photos: NonNegativeInt
+    crowded: NonNegativeInt
+    deviating: NonNegativeInt
+    checked: NonNegativeInt
+    scores: NonNegativeInt
+    rescored: NonNegativeInt
+    largest_error: FiniteFloat
+    stopped: str | None
+
+
+class TrialReport(_Message):
+    """Trial of the scan in int8: `service.recognition.contract.ScanTrial`."""
+
+    time_ratio: FiniteFloat
+    largest_error: FiniteFloat
+    kept: bool
+    file: str | None
 
 
 class StageReport(_Message):
@@ -159,6 +189,10 @@ class StageReport(_Message):
     fallbacks: NonNegativeInt
     on_cpu: NonNegativeInt
     batches: dict[str, NonNegativeInt]
+    precision: str
+    scan: ScanReport | None
+    trial: TrialReport | None
+    scan_refused: str | None
 
 
 class WorkerStatus(_Message):
@@ -175,7 +209,7 @@ class WorkerStatus(_Message):
 FromWeb = Photo | Cancel | StatusRequest
 Ended = Answered | RefusedPhoto | Faulted | Cancelled
 """The last message about a photo."""
-FromWorker = NetworksLoaded | Ready | CannotStart | Begun | Ended | StatusReport
+FromWorker = NetworksLoaded | Ready | CannotStart | Begun | Ended | ScanStopped | StatusReport
 
 Kind = TypeVar("Kind")
 

@@ -18,7 +18,7 @@ from service.images import decoding
 from service.memory import largest_photo
 from service.memory.capacity import Capacity
 from service.recognition.compute.core_count import usable_processors
-from service.recognition.contract import EngineError
+from service.recognition.contract import EngineError, Stage
 from service.recognition.factory import RecognizerError
 from service.recognition.geometry import Rectangle
 from service.recognition.ort import nvidia, providers
@@ -125,6 +125,16 @@ def _measured(recognizer: Recognizer, image: NDArray[np.uint8], picture: str) ->
             f"  {name:<15} {stage.engine:<9} {stage.provider:<25} {milliseconds:8.1f} ms"
             f"   +{stopwatch.growth[name] / 1e6:.0f} MB"
         )
+        if stage.trial:
+            lines.append(f"    {stage.precision}; trial of the scan in int8: {stage.trial}")
+            if stage.trial.file:
+                lines.append(
+                    f"    its time is kept in {stage.trial.file}: without this file, it is measured again"
+                )
+        elif stage.scan_refused:
+            lines.append(f"    {stage.precision}; no scan in int8: {stage.scan_refused}")
+        elif stage.precision != Stage.precision:
+            lines.append(f"    {stage.precision}")
         if stage.on_cpu:
             lines.append(f"    {stage.on_cpu} runs of it on the CPU: the device had too little memory")
     lines.append(f"peak memory {max(stopwatch.peak, _memory(PEAK)) / 1e6:.0f} MB")

@@ -1,7 +1,8 @@
 """Prometheus metrics of the worker process: numbers only, no file names, no contents."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import (
@@ -17,6 +18,7 @@ from service.gauges import DURATION_BUCKETS, add_budget
 from service.pipeline.originals import Originals
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import NotWarm, Readiness
+from service.recognition.contract import ScanFigures
 from service.recognition.timings import Timings
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -96,7 +98,7 @@ class _DecoderCollector(Collector):
 
 
 class _StageCollector(Collector):
-    """Metrics of each stage after the warm-up: engine, provider, batch sizes, fallbacks to dlib, runs on the CPU."""
+    """Metrics of each stage after the warm-up: engine, provider, precision, batch sizes, fallbacks, runs on the CPU."""
 
     def __init__(self, readiness: Readiness) -> None:
         self._readiness = readiness
@@ -110,7 +112,9 @@ class _StageCollector(Collector):
         except NotWarm:
             return
         engines = GaugeMetricFamily(
-            "face_stage_info", "Engine and provider of a stage.", labels=("stage", "engine", "provider")
+            "face_stage_info",
+            "Engine, provider and precision of a stage.",
+            labels=("stage", "engine", "provider", "precision"),
         )
         fallbacks = CounterMetricFamily(
             "face_fallbacks", "Stages of photos for which dlib stood in.", labels=("stage",)
@@ -124,13 +128,47 @@ class _StageCollector(Collector):
         for name, stage in stages.items():
             if stage.batches:
                 batches.add_metric((name,), *_cumulative(stage.batches))
-            engines.add_metric((name, stage.engine, stage.provider), 1)
+            engines.add_metric((name, stage.engine, stage.provider, stage.precision), 1)
             fallbacks.add_metric((name,), stage.fallbacks)
             on_cpu.add_metric((name,), stage.on_cpu)
         yield engines
         yield fallbacks
         yield on_cpu
         yield batches
+        yield from _scan_metrics([stage.scan for stage in stages.values() if stage.scan])
+        yield GaugeMetricFamily(
+            "face_scan_refused",
+            "1 if the scan in int8 failed its trial at the start, or its graph is missing.",
+            value=float(any(stage.scan_refused for stage in stages.values())),
+        )
+
+
+_SCAN_COUNTERS = MappingProxyType(
+    {
+        "photos": "Photos that were scanned in int8.",
+        "crowded": "Scanned photos computed in float32 as a whole, since their blocks would have cost as much.",
+        "deviating": "Scanned photos computed in float32 as a whole, since a scanned score differed too much.",
+        "checked": "Scanned photos also computed in float32 as a whole (FACE_SCAN_CHECK).",
+        "scores": "Scores of the maps of all scanned photos but the crowded ones.",
+        "rescored": "Cost of their blocks in float32, in scores of a whole map.",
+    }
+)
+"""Field of ScanFigures to the meaning of its counter."""
+
+
+def _scan_metrics(scans: Sequence[ScanFigures]) -> Iterator[Metric]:
+    """Metrics of the detector's scan, without a value if no stage has one."""
+    for name, meaning in _SCAN_COUNTERS.items():
+        counter = CounterMetricFamily(f"face_scan_{name}", meaning, labels=())
+        for scan in scans:
+            counter.add_metric((), getattr(scan, name))
+        yield counter
+    error = GaugeMetricFamily(
+        "face_scan_largest_error", "Largest error of a scanned score above -1.", labels=()
+    )
+    for scan in scans:
+        error.add_metric((), scan.largest_error)
+    yield error
 
 
 def _cumulative(batches: Mapping[int, int]) -> tuple[list[tuple[str, float]], float]:

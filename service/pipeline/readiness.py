@@ -50,9 +50,7 @@ class Readiness:
         await asyncio.wrap_future(_in_daemon_thread(self._recognizer.warm_up))
         self._warm.set()
         stages = self._recognizer.stages().items()
-        log.info(
-            "ready: %s", ", ".join(f"{name} by {stage.engine} ({stage.provider})" for name, stage in stages)
-        )
+        log.info("ready: %s", ", ".join(f"{name} by {_computed_by(stage)}" for name, stage in stages))
 
     async def recognizer(self) -> RecognizerInterface:
         """Wait for the end of the warm-up, and return the recogniser.
@@ -67,6 +65,11 @@ class Readiness:
         if not self._warm.is_set():
             raise NotWarm
         return self._recognizer
+
+
+def _computed_by(stage: Stage) -> str:
+    precision = "" if stage.precision == Stage.precision else f", {stage.precision}"
+    return f"{stage.engine} ({stage.provider}{precision})"
 
 
 def _in_daemon_thread(work: Callable[[], None]) -> "Future[None]":

@@ -55,6 +55,27 @@ class ScanFigures:
 
 
 @dataclass(frozen=True)
+class ScanTrial:
+    """Result of the trial of the scan in int8 at the start, on a known picture (engines/scan_trial.py)."""
+
+    time_ratio: float
+    """Time of the scan, relative to float32."""
+    largest_error: float
+    """Largest difference between the scanned and the float32 score, of the scores above -1."""
+    kept: bool
+    """True if the time was measured at an earlier start on this machine."""
+    file: str | None = None
+    """Path of the file that holds the time for later starts; None if no folder can be written."""
+
+    def __str__(self) -> str:
+        when = "at an earlier start" if self.kept else "now"
+        return (
+            f"{self.time_ratio:.2f} of the time in float32 (measured {when}), "
+            f"largest error {self.largest_error:.3f}"
+        )
+
+
+@dataclass(frozen=True)
 class Stage:
     """Engine and provider of a stage, with its counters since the start, for `/info`, the metrics and the log."""
 
@@ -66,6 +87,14 @@ class Stage:
     """Runs of its network by CPU fallback: the provider's device was out of memory (ort/sessions.py)."""
     batches: Mapping[int, int] = field(default_factory=dict)
     """Number of runs of its network, by their number of photos."""
+    precision: str = "float32"
+    """Number format of its network; a scan in another format is rescored in float32."""
+    scan: ScanFigures | None = None
+    """Counts of the scan in int8; None without it."""
+    trial: ScanTrial | None = None
+    """Trial of the scan in int8; None if there was none, or it failed."""
+    scan_refused: str | None = None
+    """Reason why the scan in int8 cannot be used: it failed its trial, or its graph is missing."""
 
 
 class Engine(Protocol):

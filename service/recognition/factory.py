@@ -10,10 +10,10 @@ from model_store.manifest import GraphError
 from model_store.models import CNN_DETECTOR, Model
 from model_store.store import WeightStore
 from service.recognition.contract import EngineError
-from service.recognition.engines.device_precision import FLOAT32
 from service.recognition.engines.dlib import DlibEngine, installed
 from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.engines.onnx_builder import build_onnx_engine
+from service.recognition.engines.precisions import AUTO as AUTO_PRECISION
 from service.recognition.ort import providers
 from service.recognition.ort.providers import AUTO, CPU, Provider
 from service.recognition.recognizer import Recognizer
@@ -37,7 +37,8 @@ def open_recognizer(
     provider: str = AUTO,
     allow_fallback: bool = False,
     device_memory: int | None = None,
-    precision: str = FLOAT32,
+    precision: str = AUTO_PRECISION,
+    scan_check: int = 1000,
 ) -> Recognizer:
     """Open a recogniser. Its `warm_up` loads what the first photo would otherwise load.
 
@@ -50,7 +51,8 @@ def open_recognizer(
         provider: ONNX Runtime's provider, `auto` or a key of `providers.PROVIDERS`.
         allow_fallback: allow CPU fallback if that provider cannot be used; `auto` always allows it.
         device_memory: bytes of a device for both networks together; None: no limit.
-        precision: precision of a device, a key of `DEVICE_PRECISIONS`. Each gives the answers of float32.
+        precision: a key of `PRECISIONS`. Each gives the answers of float32.
+        scan_check: number of scanned photos of which one is also computed in float32 as a whole; 0: none.
 
     Raises:
         ValueError: there is no such engine.
@@ -69,7 +71,7 @@ def open_recognizer(
         if engine == "dlib":
             dlib.check()
             return Recognizer(model, dlib)
-        build = partial(build_onnx_engine, model, weights, threads, precision)
+        build = partial(build_onnx_engine, model, weights, threads, precision, scan_check)
         onnx = _on_provider_or_cpu(build, provider, allow_fallback, device_memory)
         return Recognizer(model, onnx, dlib if installed() else None)
     except (StoreError, GraphError, EngineError, OSError) as error:

@@ -13,6 +13,7 @@ from service.messages import (
     MalformedMessage,
     NetworksLoaded,
     Ready,
+    ScanStopped,
     StatusReport,
     StatusRequest,
     WorkerStatus,
@@ -51,13 +52,18 @@ class Link:
         process: WorkerProcess,
         dispatch: Dispatch,
         networks_loaded: Callable[[], None],
+        scan_stopped: Callable[[str], None],
         *,
         low_memory: bool,
     ) -> None:
-        """`networks_loaded` is called when the worker has loaded its networks; it then gets photos."""
+        """`networks_loaded` is called when the worker has loaded its networks; it then gets photos.
+
+        `scan_stopped` is called with the reason when the worker's scan in int8 has stopped itself.
+        """
         self._process = process
         self._dispatch = dispatch
         self._networks_loaded = networks_loaded
+        self._scan_stopped = scan_stopped
         self._low_memory = low_memory
         self._oom_kills = oom_kills()
         self._closed = asyncio.Event()
@@ -137,6 +143,8 @@ class Link:
                     self.refusal = message.body.decode(errors="replace")
                 case Begun():
                     self._dispatch.begun(parsed)
+                case ScanStopped():
+                    self._scan_stopped(parsed.reason)
                 case StatusReport():
                     self._reported(parsed.number, worker_status(message.body))
                 case _:

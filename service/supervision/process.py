@@ -19,8 +19,11 @@ COMMAND: Sequence[str] = (sys.executable, "-m", "service.worker")
 SECRETS = ("API_KEY",)
 """Environment variables that are withheld from the worker."""
 
-LOW_MEMORY_SETTINGS = {"GUNICORN_WORKERS": "1", "FACE_THREADS": "1"}
+LOW_MEMORY_SETTINGS = {"GUNICORN_WORKERS": "1", "FACE_THREADS": "1", "FACE_PRECISION": "float32"}
 """Settings with which a photo takes the least memory: one photo at a time, one thread."""
+
+WITHOUT_SCAN_SETTINGS = {"FACE_PRECISION": "float32"}
+"""Settings of each worker that follows one whose scan in int8 has stopped itself."""
 
 FIRST_PROCESS = 1
 """Process id of a container's first process, the parent of all orphans (pid_namespaces(7))."""
@@ -66,21 +69,28 @@ class _Child:
         return await asyncio.to_thread(self._process.wait)
 
 
-def launch_worker(*, low_memory: bool, command: Sequence[str] | None = None) -> WorkerProcess:
+def launch_worker(
+    *, low_memory: bool, without_scan: bool = False, command: Sequence[str] | None = None
+) -> WorkerProcess:
     """Start a worker, by COMMAND unless another one is given. Raises OSError.
 
-    `low_memory`: with LOW_MEMORY_SETTINGS, for a photo that exhausted the memory before.
+    `low_memory`: with LOW_MEMORY_SETTINGS, for a photo that exhausted the memory before. `without_scan`: with
+    WITHOUT_SCAN_SETTINGS.
     """
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    return _Child(command or COMMAND, environment | (LOW_MEMORY_SETTINGS if low_memory else {}))
+    environment |= LOW_MEMORY_SETTINGS if low_memory else {}
+    environment |= WITHOUT_SCAN_SETTINGS if without_scan else {}
+    return _Child(command or COMMAND, environment)
 
 
 def launch_ahead() -> Callable[..., WorkerProcess]:
     """Start a worker now. The returned function is `launch_worker`, but returns this worker first. Raises OSError."""
     ahead = [launch_worker(low_memory=False)]
 
-    def launch(*, low_memory: bool) -> WorkerProcess:
-        return ahead.pop() if ahead and not low_memory else launch_worker(low_memory=low_memory)
+    def launch(*, low_memory: bool, without_scan: bool) -> WorkerProcess:
+        if ahead and not low_memory and not without_scan:
+            return ahead.pop()
+        return launch_worker(low_memory=low_memory, without_scan=without_scan)
 
     return launch
 

@@ -32,7 +32,7 @@ SILENT = "the worker process does not answer; photos sent now wait until it does
 class Launch(Protocol):
     """Signature of `process.launch_worker`. Raises OSError."""
 
-    def __call__(self, *, low_memory: bool) -> WorkerProcess: ...
+    def __call__(self, *, low_memory: bool, without_scan: bool) -> WorkerProcess: ...
 
 
 class Supervisor:
@@ -42,6 +42,7 @@ class Supervisor:
         dispatch: queue of photos for the worker.
         restarts: number of worker deaths, by cause.
         resent: number of photos that were sent again, by the cause of the death before.
+        scan_stopped: reason why a worker's scan in int8 has stopped itself, and later workers compute without it.
     """
 
     def __init__(self, launch: Launch, on_failure: Callable[[str], None]) -> None:
@@ -50,6 +51,7 @@ class Supervisor:
         self._on_failure = on_failure
         self.restarts: Counter[str] = Counter()
         self.resent: Counter[str] = Counter()
+        self.scan_stopped: str | None = None
         self.dispatch = Dispatch(self._count_resent, self._replace)
         self._running: asyncio.Task[None] | None = None
         self._networks_loaded = asyncio.Event()
@@ -128,11 +130,18 @@ class Supervisor:
     async def _one_worker(self) -> tuple[Death, Link | None]:
         """Start a worker and wait for its death. The link is None if no process could be started."""
         low_memory = self.dispatch.needs_low_memory
+        without_scan = self.scan_stopped is not None
+        if without_scan:
+            log.error(
+                "this worker process computes in float32 alone, without the scan: %s", self.scan_stopped
+            )
         try:
-            process = self._launch(low_memory=low_memory)
+            process = self._launch(low_memory=low_memory, without_scan=without_scan)
         except OSError as error:
             return Death(f"not started: {error.strerror}"), None
-        self._link = link = Link(process, self.dispatch, self._networks_loaded.set, low_memory=low_memory)
+        self._link = link = Link(
+            process, self.dispatch, self._networks_loaded.set, self._stop_scan, low_memory=low_memory
+        )
         try:
             return await link.run(), link
         finally:
@@ -166,6 +175,9 @@ class Supervisor:
     def _check(self) -> None:
         if self._failed:
             raise NeverReady(NEVER)
+
+    def _stop_scan(self, reason: str) -> None:
+        self.scan_stopped = reason
 
     def _count_resent(self, death: Death) -> None:
         self.resent[death.cause] += 1

@@ -108,6 +108,7 @@ class Endpoints:
                 "worker": {
                     "restarts": self.supervisor.restarts,
                     "resent": self.supervisor.resent,
+                    "scan_stopped": self.supervisor.scan_stopped,
                     "restrictions": status.restrictions if status else None,
                 },
                 "limits": {

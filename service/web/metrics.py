@@ -13,7 +13,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from model_store.models import Model
@@ -74,7 +74,7 @@ class Metrics:
 
 
 class _Workers(Collector):
-    """Counters of dead workers and of photos sent again, by cause."""
+    """Counters of dead workers and of photos sent again, by cause; and the state of their scan."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -91,3 +91,8 @@ class _Workers(Collector):
             for cause, count in counts.items():
                 family.add_metric((cause,), count)
             yield family
+        yield GaugeMetricFamily(
+            "face_scan_stopped",
+            "1 once a checked photo differed: the scan in int8 is off until the service is restarted.",
+            value=float(self._supervisor.scan_stopped is not None),
+        )

@@ -18,4 +18,5 @@ def recognizer_from_settings(settings: Settings, workers: int) -> Recognizer:
         allow_fallback=settings.allow_fallback,
         device_memory=settings.gpu_memory,
         precision=settings.precision,
+        scan_check=settings.scan_check,
     )

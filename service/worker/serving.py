@@ -26,6 +26,7 @@ from service.messages import (
     Photo,
     Ready,
     RefusedPhoto,
+    ScanStopped,
     StatusReport,
     StatusRequest,
     from_web,
@@ -107,6 +108,8 @@ class _Serving:
         self.closed = asyncio.Event()
         self.channel = Channel(connection, self._received, self.closed.set)
         self._photos: dict[int, asyncio.Task[None]] = {}
+        self._scan_stopped = False
+        """True once it is reported that the scan has stopped."""
 
     def _received(self, message: Message) -> None:
         match parsed := from_web(message.head):
@@ -131,6 +134,7 @@ class _Serving:
         del self._photos[number]
         # Not in the task: a task that is cancelled before its first step runs no line of its code.
         if task.cancelled():
+            self._report_stopped_scan()
             self.channel.send(Cancelled(number=number).head())
 
     async def _photo(self, photo: Photo, content: SealedMemory) -> None:
@@ -155,7 +159,21 @@ class _Serving:
             known = isinstance(error, EngineError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
             last = Faulted(number=number, reason=encodable(reason))
+        self._report_stopped_scan()
         self.channel.send(last.head(), body)
+
+    def _report_stopped_scan(self) -> None:
+        """Report, once, that the scan has stopped itself. It precedes the last message of the photo that stopped it."""
+        if self._scan_stopped:
+            return
+        try:
+            stages = self.work.readiness.now().stages().values()
+        except NotWarm:
+            return
+        for reason in (stage.scan.stopped for stage in stages if stage.scan):
+            if reason is not None:
+                self._scan_stopped = True
+                self.channel.send(ScanStopped(reason=encodable(reason)).head())
 
     def _status(self) -> bytes:
         try:

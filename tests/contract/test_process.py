@@ -269,6 +269,10 @@ def test_sigterm_finishes_requests_in_flight(
         replace(caller, port=service.port).get("/health")
 
 
+DETAIL = 4 * " "
+"""Indentation of the lines of `check` about a stage."""
+
+
 def test_check_measures_every_stage_and_names_its_engine(store: Path, photos: dict[str, Path]) -> None:
     photo = str(photos["astronaut.png"])
     done = command(ROOT, "check", photo, FACE_STORE=str(store.absolute()), FACE_MODEL="4")
@@ -276,7 +280,12 @@ def test_check_measures_every_stage_and_names_its_engine(store: Path, photos: di
     model, picture, *stages, memory, limit, worker, decoders = done.stdout.splitlines()
     assert model == "model 4: CNN detector confirmed by HOG, 5 landmarks"
     assert picture.startswith("a photo of 512 x 512 pixels, faces found: 1,")
-    rows = [line.split() for line in stages]
+    rows = [line.split() for line in stages if not line.startswith(DETAIL)]
+    details = [line.strip() for line in stages if line.startswith(DETAIL)]
+    assert re.match(
+        r"(int8 scan|float32); trial of the scan in int8: 0\.\d\d of the time in float32", details[0]
+    )
+    assert details[1].startswith("its time is kept in ")
     assert [(name, engine, provider) for name, engine, provider, *_ in rows] == [
         ("cnn_detections", "onnx", "CPUExecutionProvider"),
         ("hog_confirms", "compiled", "cpu"),

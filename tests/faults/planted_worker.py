@@ -1,4 +1,4 @@
-"""The service with a crashing worker: `python -m tests.faults.planted_worker CAUSE` instead of `-m service serve`.
+"""The service with a faulty worker: `python -m tests.faults.planted_worker CAUSE` instead of `-m service serve`.
 
 The same module is the worker: `python -m tests.faults.planted_worker CAUSE DESCRIPTOR PARENT`.
 """
@@ -7,12 +7,22 @@ import ctypes
 import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from service.__main__ import main as serve
 from service.early_exit import exit_now
 from service.supervision import process
 from service.worker.__main__ import main as worker
 from tests.faults.planting import plant_when_confined
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from service.recognition.cnn.scanning_detector import ScanningDetector
+    from service.recognition.compute.cores import Cores
+    from service.recognition.contract import ScanTrial
+    from service.recognition.ort.sessions import SharedSessions
 
 CRASHING_WIDTH = 333
 """Pixels; a photo of this width crashes the worker."""
@@ -37,10 +47,33 @@ def crash_at_photos() -> None:
     PhotoWork._recognize = crashing  # type: ignore[method-assign]
 
 
+def spoil_scans() -> None:
+    """Makes the detector's scan in int8 miss all faces, once it has passed its trial."""
+    from service.recognition.cnn.scan import SCANNED
+    from service.recognition.engines import scan_trial
+    from service.recognition.ort.sessions import SharedSessions
+
+    trial, compute = scan_trial.trial, SharedSessions.compute
+
+    def spoiled(
+        self: "SharedSessions", output: str, inputs: "Mapping[str, NDArray[np.generic]]"
+    ) -> "NDArray[np.float32]":
+        scores = compute(self, output, inputs)
+        return scores - 9 if output == SCANNED else scores
+
+    def passed(detector: "ScanningDetector", cores: "Cores", graph_sha256s: tuple[str, str]) -> "ScanTrial":
+        result = trial(detector, cores, graph_sha256s)
+        SharedSessions.compute = spoiled  # type: ignore[method-assign]
+        return result
+
+    scan_trial.trial = passed
+
+
 CAUSES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         "start": crash,
         "photo": lambda: plant_when_confined(crash_at_photos),
+        "scan": lambda: plant_when_confined(spoil_scans),
     }
 )
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model_store.models import MODELS
-from service.recognition.engines.device_precision import FLOAT32
+from service.recognition.engines.precisions import FLOAT32
 from service.recognition.factory import open_recognizer
 from service.recognition.recognizer import Recognizer
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.harness.options import COMPARABLE_MODELS
 from benchmarks.parity.comparison import CONFIDENCE_TOLERANCE, DESCRIPTOR_TOLERANCE
 from benchmarks.parity.decoded_photos import Photo
-from service.recognition.engines.device_precision import MIXED
+from service.recognition.engines.precisions import MIXED
 from service.recognition.ort.providers import CUDA
 from service.recognition.recognizer import Face, Recognizer
 from tests.gpu.recognizers import recognizer

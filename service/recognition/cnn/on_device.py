@@ -141,7 +141,3 @@ class DeviceDetector:
 
 def _pixels(image: NDArray[np.uint8]) -> int:
     return math.prod(image.shape[:2])
-
-
-Detector = CnnDetector | DeviceDetector
-"""The CNN detector of a model, on the CPU or on a device."""

@@ -1,4 +1,4 @@
-"""Files in the folders of machine code, which decide what the service executes: read if trusted, written atomically."""
+"""Files in the folders of machine code, and of measurements of this machine: read if trusted, written atomically."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from service.recognition.compute import code_folders
 def read_trusted(path: Path) -> bytes | None:
     """Content of a file in one of the folders; None if it is absent, or of an untrusted owner.
 
-    It decides what the service executes: only files of owners whose code runs here anyway are read.
+    Machine code is executed: only files of owners whose code runs here anyway are read.
     """
     try:
         with path.open("rb") as file:
@@ -21,13 +21,13 @@ def read_trusted(path: Path) -> bytes | None:
     return content if owner in trusted else None
 
 
-def write_to_first(name: str, content: bytes) -> bool:
-    """Write a file to the first writable folder; False if there is none."""
+def write_to_first(name: str, content: bytes) -> Path | None:
+    """Write a file to the first writable folder, and return its path; None if there is none."""
     for folder in code_folders.folders():
         try:
             with atomic_file(folder / name) as file:
                 file.write(content)
         except OSError:
             continue
-        return True
-    return False
+        return folder / name
+    return None

@@ -41,7 +41,7 @@ class MachineCode(NullCache):
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = f"{function.__module__}.{function.__qualname__}"
         # Hashed now, not at the first call: by then an update may have replaced the files.
-        self._sources = _sources()
+        self._sources = sources()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The code for one signature, or None. Called by numba."""
@@ -83,7 +83,7 @@ class MachineCode(NullCache):
 
 
 @cache
-def _sources() -> bytes:
+def sources() -> bytes:
     """SHA-256 of all modules of the package (3 ms): a loop contains constants and loops of other modules."""
     digest = hashlib.sha256()
     for source in sorted(code_folders.RECOGNITION_FOLDER.rglob("*.py")):

@@ -1,18 +1,50 @@
 """The ONNX engine: both networks by ONNX Runtime, the stages between them by compiled loops."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.cnn.on_device import Detector
+from service.recognition.cnn.on_device import DeviceDetector
+from service.recognition.cnn.scanning_detector import ScanningDetector
+from service.recognition.cnn.strips import CnnDetector
 from service.recognition.compute.cores import Cores
-from service.recognition.contract import Detection, EngineError, Stage
+from service.recognition.contract import Detection, EngineError, ScanTrial, Stage
+from service.recognition.engines.precisions import IN_FLOAT32
 from service.recognition.faces import chips as face_chips
 from service.recognition.faces.descriptors import DescriptorNetwork
 from service.recognition.faces.landmarks import Landmarks
 from service.recognition.geometry import Rectangle
 from service.recognition.hog.detector import HogDetector
+
+Detector = CnnDetector | ScanningDetector | DeviceDetector
+"""The CNN detector of a model: on the CPU, there with a scan in int8, or on a device."""
+
+
+@dataclass(frozen=True)
+class ChosenDetector:
+    """The CNN detector of an engine, and the facts about its choice for `Stage`."""
+
+    detector: Detector
+    precision: str
+    """Of `precisions`, as long as a scan has not stopped itself."""
+    trial: ScanTrial | None = None
+    scan_refused: str | None = None
+    """Of `Stage`."""
+
+    def stage(self) -> Stage:
+        detector = self.detector
+        stage = replace(
+            _network_stage(detector),
+            precision=self.precision,
+            trial=self.trial,
+            scan_refused=self.scan_refused,
+        )
+        if not isinstance(detector, ScanningDetector):
+            return stage
+        figures = detector.figures()
+        return replace(stage, scan=figures, precision=IN_FLOAT32 if figures.stopped else self.precision)
 
 
 class OnnxEngine:
@@ -28,7 +60,7 @@ class OnnxEngine:
 
     def __init__(
         self,
-        detector: Detector | None,
+        detector: ChosenDetector | None,
         hog: HogDetector | None,
         landmarks: Landmarks,
         network: DescriptorNetwork,
@@ -44,7 +76,7 @@ class OnnxEngine:
         if self._detector is None:
             raise EngineError("this engine was opened for a model without the CNN detector")
         with self._cores.photo():
-            return self._detector(image)
+            return self._detector.detector(image)
 
     def hog_detections(self, image: NDArray[np.uint8]) -> list[Rectangle]:
         hog = self._hog_detector()
@@ -71,7 +103,7 @@ class OnnxEngine:
             ("hog_detections", "hog_confirms", "landmarks", "chips"), Stage("compiled", "cpu")
         )
         if self._detector is not None:
-            stages["cnn_detections"] = _network_stage(self._detector)
+            stages["cnn_detections"] = self._detector.stage()
         stages["descriptors"] = _network_stage(self._network)
         return stages
 

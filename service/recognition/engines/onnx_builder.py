@@ -1,5 +1,6 @@
 """Construction of the ONNX engine on a provider: graphs, sessions, shares of the device's memory, warm-up check."""
 
+import logging
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,22 +9,31 @@ import numpy as np
 
 from model_store import manifest
 from model_store.manifest import GraphError
-from model_store.models import CNN_DETECTOR, Model, weights_of
+from model_store.models import CNN_DETECTOR, SCANNING_DETECTOR, Model, weights_of
 from model_store.store import WeightStore
 from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
-from service.recognition.cnn.on_device import Detector, DeviceDetector
+from service.recognition.cnn.on_device import DeviceDetector
+from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.strips import CnnDetector
 from service.recognition.compute.cores import Cores
-from service.recognition.engines import warm_up_check
-from service.recognition.engines.device_precision import DevicePrecision, device_precision
-from service.recognition.engines.onnx import OnnxEngine
+from service.recognition.contract import EngineError
+from service.recognition.engines import scan_trial, warm_up_check
+from service.recognition.engines.onnx import ChosenDetector, OnnxEngine
+from service.recognition.engines.precisions import (
+    IN_FLOAT32,
+    PRECISIONS,
+    SCAN_IN_INT8,
+    CpuScan,
+)
 from service.recognition.faces.descriptors import DescriptorNetwork
 from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.hog import filters as hog_filters
 from service.recognition.hog.detector import HogDetector
 from service.recognition.ort.providers import Provider
 from service.recognition.ort.sessions import NO_LOCK, DeviceLock, Session, load_network
+
+log = logging.getLogger(__name__)
 
 DETECTOR_SHARE = 3 / 4
 """The detector's share of the device's memory. Its layers are larger than the layers of a batch of faces."""
@@ -59,6 +69,7 @@ def build_onnx_engine(
     weights: WeightStore,
     threads: int,
     precision: str,
+    scan_check: int,
     provider: Provider,
     device_memory: int | None,
 ) -> OnnxEngine:
@@ -68,7 +79,8 @@ def build_onnx_engine(
         model: one of `models.MODELS`.
         weights: store of the weights; its folder also holds the converted graphs.
         threads: cores of every photo; 0 for a share of all cores (`Cores`).
-        precision: a key of `DEVICE_PRECISIONS`.
+        precision: a key of `PRECISIONS`.
+        scan_check: number of scanned photos of which one is also computed in float32 as a whole; 0: none.
         provider: the provider of both networks.
         device_memory: bytes of the device for both networks together; None: no limit.
 
@@ -78,14 +90,13 @@ def build_onnx_engine(
         EngineError: a session cannot be made on this provider, or the device failed its warm-up check.
     """
     limits = _memory_limits(model, device_memory)
-    supported_precision = device_precision(precision, provider)
     with ExitStack() as on_failure:
         cores = Cores(threads)
         on_failure.callback(cores.close)
         shared = _SharedParts(provider, cores, NO_LOCK if provider.device is None else threading.RLock())
-        detector: Detector | None = None
+        detector: ChosenDetector | None = None
         if model.detector == "cnn":
-            detector = _detector(weights, shared, supported_precision, limits)
+            detector = _detector(weights, shared, precision, scan_check, limits)
         for name in (model.landmarks, model.network):
             manifest.load(weights.root, name, weights.sha256(weights_of(name)))
         landmarks = Landmarks(Predictor.load(manifest.graph_path(weights.root, model.landmarks)))
@@ -103,7 +114,7 @@ def build_onnx_engine(
             runs=shared.runs,
         )
         if provider.device is not None:
-            warm_up_check.check(detector, network)
+            warm_up_check.check(detector.detector if detector else None, network)
         hog = HogDetector(hog_filters.load(), cores) if model.uses_hog else None
         on_failure.pop_all()
     return OnnxEngine(detector, hog, landmarks, network, cores)
@@ -118,9 +129,9 @@ def _memory_limits(model: Model, device_memory: int | None) -> _MemoryLimits:
 
 
 def _detector(
-    weights: WeightStore, shared: _SharedParts, precision: DevicePrecision, limits: _MemoryLimits
-) -> Detector:
-    """The CNN detector: in strips on the CPU, and on a device whole photos first."""
+    weights: WeightStore, shared: _SharedParts, precision: str, scan_check: int, limits: _MemoryLimits
+) -> ChosenDetector:
+    """The CNN detector: in strips on the CPU, with a scan or without, and on a device whole photos first."""
     facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
     if facts is None:
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
@@ -138,19 +149,52 @@ def _detector(
         runs=shared.runs,
     )
     if provider.device is None:
-        return in_strips
-    manifest.load(weights.root, precision.detector, weights.sha256(CNN_DETECTOR))
-    return DeviceDetector(
-        precision.search,
+        return _with_scan(weights, shared, PRECISIONS[precision].cpu_scan, scan_check, in_strips)
+    on_device = PRECISIONS[precision].on_device
+    manifest.load(weights.root, on_device.detector, weights.sha256(CNN_DETECTOR))
+    whole_photos = DeviceDetector(
+        on_device.search,
         Session(
-            manifest.graph_path(weights.root, precision.detector),
+            manifest.graph_path(weights.root, on_device.detector),
             cores.widths[-1],
             provider,
             memory=limits.whole_photos,
-            has_float16=precision.has_float16,
+            has_float16=on_device.has_float16,
             device_lock=device_lock,
         ),
         detector_window(facts),
         device=provider.device,
         in_strips=in_strips,
     )
+    return ChosenDetector(whole_photos, on_device.shown)
+
+
+def _with_scan(
+    weights: WeightStore, shared: _SharedParts, use: CpuScan, scan_check: int, exact: CnnDetector
+) -> ChosenDetector:
+    """The detector with its scan in int8, if `use` asks for it and the trial allows it; else in float32 alone."""
+    if use is CpuScan.NEVER:
+        return ChosenDetector(exact, IN_FLOAT32)
+    source = weights.sha256(CNN_DETECTOR)
+    try:
+        scan = manifest.load(weights.root, SCANNING_DETECTOR, source)
+    except GraphError as error:
+        if use is CpuScan.ALWAYS:
+            raise
+        log.warning("the CNN detector computes in float32 alone, without its scan in int8: %s", error)
+        return ChosenDetector(exact, IN_FLOAT32, scan_refused=str(error))
+    in_float32 = manifest.load(weights.root, CNN_DETECTOR, source)
+    try:
+        graph = load_network(
+            manifest.graph_path(weights.root, SCANNING_DETECTOR), shared.provider, shared.cores
+        )
+        detector = ScanningDetector(graph, exact, checked=scan_check)
+        trial = scan_trial.trial(detector, shared.cores, (scan.graph_sha256, in_float32.graph_sha256))
+    except EngineError as error:
+        log.warning("the CNN detector computes in float32 alone: %s", error)
+        return ChosenDetector(exact, IN_FLOAT32, scan_refused=str(error))
+    used = use is CpuScan.ALWAYS or trial.time_ratio <= scan_trial.FASTER
+    log.info("scan of the CNN detector in int8: %s; %s", trial, "used" if used else "not used")
+    if not used:
+        return ChosenDetector(exact, IN_FLOAT32, trial)
+    return ChosenDetector(detector, SCAN_IN_INT8, trial)

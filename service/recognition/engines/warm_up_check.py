@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from service.recognition.cnn.on_device import Detector, DeviceDetector
+from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.contract import CHIP_SIDE, EngineError
+from service.recognition.engines.onnx import Detector
 from service.recognition.faces.descriptors import DescriptorNetwork
 
 

@@ -19,7 +19,7 @@ from service.decoders.handle import ForkServer
 from service.decoders.pool import DecoderPool
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import plan
-from service.recognition.contract import Stage
+from service.recognition.contract import ScanFigures, ScanTrial, Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face, Recognition
 from service.recognition.timings import Timings
@@ -62,6 +62,7 @@ class SteeredRecognizer:
         self.fallbacks = 0
         """Number of photos that fell back to another engine, if `falls_back`."""
         self.falls_back = False
+        self.scan = ScanFigures(7, 1, 2, 3, scores=1000, rescored=50, largest_error=0.0625)
 
     def recognize_timed(
         self,
@@ -99,7 +100,18 @@ class SteeredRecognizer:
         self.warm = True
 
     def stages(self) -> Mapping[str, Stage]:
-        return {"cnn_detections": Stage("steered", "test", self.fallbacks, on_cpu=4, batches={1: 5, 3: 2})}
+        stage = Stage(
+            "steered",
+            "test",
+            self.fallbacks,
+            on_cpu=4,
+            batches={1: 5, 3: 2},
+            precision="int8 scan",
+            scan=self.scan,
+            trial=ScanTrial(0.5, 0.125, kept=True, file="/cache/a.json"),
+        )
+        refused = Stage("steered", "test", batches={1: 5}, scan_refused="it differs")
+        return {"cnn_detections": stage, "descriptors": refused}
 
 
 class WorkerInThread:

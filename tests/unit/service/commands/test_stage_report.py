@@ -1,6 +1,7 @@
 """The report of the command `check`, on the real weights."""
 
 import gc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from PIL import Image
 
 from service.commands.errors import CommandError
 from service.commands.stage_report import MemoryStopwatch, stage_report
-from service.recognition.contract import EngineError
+from service.recognition.contract import EngineError, ScanTrial, Stage
 from service.recognition.ort.sessions import Session, SharedSessions
+from service.recognition.recognizer import Recognizer
 from service.settings import Settings
 
 
@@ -64,3 +66,36 @@ def test_reports_runs_on_the_cpu(store: Path, monkeypatch: pytest.MonkeyPatch) -
     report = stage_report(_settings(store), None)
     assert "    2 runs of it on the CPU: the device had too little memory" in report.splitlines()
     assert "GPU memory" not in report
+
+
+def test_reports_the_precision_and_the_trial_of_a_scan(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = Recognizer.stages
+
+    def scanning(self: Recognizer) -> dict[str, Stage]:
+        trial = ScanTrial(0.4375, 0.0625, kept=True, file="/cache/scan-trial.json")
+        found = stages(self)
+        return {**found, "descriptors": replace(found["descriptors"], precision="int8 scan", trial=trial)}
+
+    monkeypatch.setattr(Recognizer, "stages", scanning)
+    lines = stage_report(_settings(store), None).splitlines()
+    (number,) = (number for number, line in enumerate(lines) if line.startswith("  descriptors"))
+    assert lines[number + 1 : number + 3] == [
+        "    int8 scan; trial of the scan in int8: 0.44 of the time in float32 (measured at an earlier start), "
+        "largest error 0.062",
+        "    its time is kept in /cache/scan-trial.json: without this file, it is measured again",
+    ]
+    assert sum("float32" in line for line in lines) == 1
+
+
+def test_reports_why_there_is_no_scan(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = Recognizer.stages
+
+    def refused(self: Recognizer) -> dict[str, Stage]:
+        found = stages(self)
+        return {**found, "descriptors": replace(found["descriptors"], scan_refused="it differs by 0.500")}
+
+    monkeypatch.setattr(Recognizer, "stages", refused)
+    assert (
+        "    float32; no scan in int8: it differs by 0.500"
+        in stage_report(_settings(store), None).splitlines()
+    )

@@ -35,10 +35,10 @@ class SupervisorScenario:
         job = Job(content, "a", None, known=False, maximum_area=1)
         return asyncio.create_task(self.supervisor.dispatch.answer(job))
 
-    def _launch(self, *, low_memory: bool) -> WorkerProcess:
+    def _launch(self, *, low_memory: bool, without_scan: bool) -> WorkerProcess:
         self.starts.append(time.monotonic())
         if self.error is not None:
             raise self.error
-        worker = Worker(low_memory=low_memory)
+        worker = Worker(low_memory=low_memory, without_scan=without_scan)
         self.workers.put_nowait(worker)
         return worker

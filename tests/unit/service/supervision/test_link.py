@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.ipc.channel import PREFIX
-from service.messages import CannotStart, StatusReport, WorkerStatus
+from service.messages import CannotStart, ScanStopped, StatusReport, WorkerStatus
 from service.supervision import Dispatch, Job, deaths, link
 from service.supervision.deaths import MALFORMED, STUCK, UNENDED, Death
 from service.supervision.link import Link
@@ -25,7 +25,8 @@ class LinkScenario:
         self.worker = Worker(**worker)
         self.opened = 0
         self.dispatch = Dispatch(lambda _: None, lambda: None)
-        self.link = Link(self.worker, self.dispatch, self._opened, low_memory=False)
+        self.scan_stops: list[str] = []
+        self.link = Link(self.worker, self.dispatch, self._opened, self.scan_stops.append, low_memory=False)
         self.running = asyncio.create_task(self.link.run())
 
     def _opened(self) -> None:
@@ -55,6 +56,19 @@ def test_a_worker_gets_photos_as_soon_as_its_networks_are_loaded() -> None:
         assert await answer == b"{}"
         it.worker.die(-11)
         assert await it.running == Death("SIGSEGV")
+
+    run_async(story)
+
+
+def test_a_stopped_scan_is_reported_with_its_reason() -> None:
+    async def story() -> None:
+        it = LinkScenario()
+        it.worker.open()
+        it.worker.send(ScanStopped(reason="a checked photo differed"))
+        await settle()
+        assert it.scan_stops == ["a checked photo differed"]
+        it.worker.die(0)
+        await it.running
 
     run_async(story)
 

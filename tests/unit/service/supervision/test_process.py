@@ -54,8 +54,8 @@ socket.socket(fileno=int(sys.argv[1])).send(PREFIX.pack(0) + names)
 """
 
     async def story() -> None:
-        for low_memory in (False, True):
-            process = launch_worker(low_memory=low_memory, command=python(script))
+        for low_memory, without_scan in ((False, False), (False, True), (True, False), (True, True)):
+            process = launch_worker(low_memory=low_memory, without_scan=without_scan, command=python(script))
             messages: asyncio.Queue[Message] = asyncio.Queue()
             closed = asyncio.Event()
             Channel(process.connection, messages.put_nowait, closed.set)
@@ -64,6 +64,7 @@ socket.socket(fileno=int(sys.argv[1])).send(PREFIX.pack(0) + names)
             assert "API_KEY" not in report["own"]
             assert "secret" not in str(report)
             assert (report["own"].items() >= LOW_MEMORY_SETTINGS.items()) == low_memory
+            assert (report["own"].get("FACE_PRECISION") == "float32") == (low_memory or without_scan)
             await closed.wait()
             assert await process.ended() == 0
 

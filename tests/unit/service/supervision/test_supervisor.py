@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
-from service.messages import StatusReport, WorkerStatus
+from service.messages import ScanStopped, StatusReport, WorkerStatus
 from service.supervision import NeverReady, NotReady, link, supervisor
 from service.supervision.link import Link
 from tests.unit.service.coroutines import run_async, settle
@@ -33,6 +34,25 @@ def test_readiness_from_start_to_close() -> None:
         assert (it.failures, it.supervisor.restarts.total(), len(it.starts)) == ([], 0, 1)
 
     run_async(story)
+
+
+def test_all_later_workers_start_without_a_scan_that_has_stopped(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        it = SupervisorScenario()
+        worker = await it.worker()
+        assert not worker.without_scan
+        worker.send(ScanStopped(reason="a checked photo differed"))
+        worker.die(-11)  # before anything else is received
+        for _ in range(2):
+            worker = await it.worker()
+            assert worker.without_scan
+            assert it.supervisor.scan_stopped == "a checked photo differed"
+            worker.die(-11)
+        await it.supervisor.close()
+
+    run_async(story)
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert "without the scan: a checked photo differed" in errors[0]
 
 
 def test_a_worker_that_dies_is_replaced_at_once_and_its_photo_is_answered(

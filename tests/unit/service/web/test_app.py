@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -146,9 +147,32 @@ def test_photos_wait_for_the_warm_up(
         assert recognizer.warm
         assert caller.get("/ready").json() == {"ready": True, "restarts": 0}
         info = caller.get("/info").json()
-        assert info["stages"]["cnn_detections"]["provider"] == "test"
+        assert info["stages"]["cnn_detections"] == {
+            "engine": "steered",
+            "provider": "test",
+            "fallbacks": 0,
+            "on_cpu": 4,
+            "batches": {"1": 5, "3": 2},
+            "precision": "int8 scan",
+            "scan": asdict(recognizer.scan),
+            "trial": {"time_ratio": 0.5, "largest_error": 0.125, "kept": True, "file": "/cache/a.json"},
+            "scan_refused": None,
+        }
+        assert info["stages"]["descriptors"]["scan"] is None
+        assert info["stages"]["descriptors"]["scan_refused"] == "it differs"
+        assert info["worker"]["scan_stopped"] is None
         assert info["limits"]["accepted_area"] == 8294400 * 17 // 16
         assert info["versions"]["python"].startswith("3.")
+
+
+def test_info_and_metrics_report_a_stopped_scan(
+    serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes
+) -> None:
+    recognizer.scan = replace(recognizer.scan, stopped="a checked photo differed")
+    with serving() as port, client(port, key_header) as caller:
+        assert caller.post("/detect", files={"file": ("a", png)}).status_code == 200
+        assert caller.get("/info").json()["worker"]["scan_stopped"] == "a checked photo differed"
+        assert "face_scan_stopped 1.0" in caller.get("/metrics").text.splitlines()
 
 
 def test_a_failed_start_is_reported_and_ends_all_waiting_requests(

@@ -63,13 +63,26 @@ def test_counts_and_times_photos(serving: Server, key_header: dict[bytes, bytes]
     assert metrics["face_stage_seconds_count", "decode"] == 3
     assert metrics["face_stage_seconds_sum", "descriptors"] == 0.75
     assert ("face_stage_seconds_count", "hog_detections") not in metrics
-    assert metrics["face_stage_info", "steered", "test", "cnn_detections"] == 1
+    assert metrics["face_stage_info", "steered", "int8 scan", "test", "cnn_detections"] == 1
+    assert metrics["face_stage_info", "steered", "float32", "test", "descriptors"] == 1
     assert metrics["face_fallbacks_total", "cnn_detections"] == 0
     assert metrics["face_runs_on_cpu_total", "cnn_detections"] == 4
     assert metrics["face_batch_photos_count", "cnn_detections"] == 7
     assert metrics["face_batch_photos_sum", "cnn_detections"] == 11
     assert metrics["face_batch_photos_bucket", "2", "cnn_detections"] == 5
     assert metrics["face_batch_photos_bucket", "4", "cnn_detections"] == 7
+    scanned = {name: value for (name, *_), value in metrics.items() if name.startswith("face_scan_")}
+    assert scanned == {
+        "face_scan_photos_total": 7,
+        "face_scan_crowded_total": 1,
+        "face_scan_deviating_total": 2,
+        "face_scan_checked_total": 3,
+        "face_scan_scores_total": 1000,
+        "face_scan_rescored_total": 50,
+        "face_scan_largest_error": 0.0625,
+        "face_scan_refused": 1,
+        "face_scan_stopped": 0,
+    }
     assert metrics["face_requests_in_flight",] == 1  # this request
     assert metrics["process_resident_memory_bytes",] > 2**20
     (model,) = (labels for name, *labels in metrics if name == "face_model_info")

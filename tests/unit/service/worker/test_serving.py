@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from service.messages import (
     Photo,
     Ready,
     RefusedPhoto,
+    ScanStopped,
     StatusReport,
     StatusRequest,
     from_worker,
@@ -125,6 +127,40 @@ def test_a_photo_is_begun_and_answered(worker: Worker, png: bytes) -> None:
             assert (refused.number, refused.status) == (8, 415)
             web.channel.close()
             assert await web.serving == 0
+
+    run_async(story)
+
+
+def test_a_stopped_scan_is_reported_once_before_the_end_of_its_photo(
+    worker: Worker, recognizer: SteeredRecognizer, png: bytes
+) -> None:
+    async def story() -> None:
+        async with worker.connected() as web:
+            await started(web)
+            web.post(1, png)
+            assert [type((await web.next())[0]) for _ in range(2)] == [Begun, Answered]
+            recognizer.scan = replace(recognizer.scan, stopped="a checked photo differed")
+            web.post(2, png)
+            messages = [(await web.next())[0] for _ in range(3)]
+            assert [type(message) for message in messages] == [Begun, ScanStopped, Answered]
+            assert messages[1] == ScanStopped(reason="a checked photo differed")
+            web.post(3, png)
+            assert [type((await web.next())[0]) for _ in range(2)] == [Begun, Answered]
+
+    run_async(story)
+
+
+def test_a_stopped_scan_is_reported_after_a_cancelled_photo(
+    worker: Worker, recognizer: SteeredRecognizer, png: bytes
+) -> None:
+    recognizer.scan = replace(recognizer.scan, stopped="a checked photo differed")
+
+    async def story() -> None:
+        async with worker.connected() as web:
+            await started(web)
+            web.post(1, png)
+            web.channel.send(Cancel(number=1).head())
+            assert [type((await web.next())[0]) for _ in range(2)] == [ScanStopped, Cancelled]
 
     run_async(story)
 

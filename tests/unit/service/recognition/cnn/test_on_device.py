@@ -28,13 +28,13 @@ from service.recognition.cnn.pyramid_tables import LEVELS, tables
 from service.recognition.cnn.strips import CnnDetector, scores_in_strips
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import Detection, OutOfMemory
-from service.recognition.engines.device_precision import (
-    DEVICE_PRECISIONS,
+from service.recognition.engines.onnx import OnnxEngine
+from service.recognition.engines.precisions import (
     FLOAT32,
     MIXED,
+    PRECISIONS,
     DevicePrecision,
 )
-from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.factory import RecognizerError, open_recognizer
 from service.recognition.ort.providers import CPU, CUDA, GPU, PROVIDERS
 from service.recognition.ort.sessions import NO_LOCK, Session
@@ -70,7 +70,7 @@ def in_strips(store: Path) -> Iterator[CnnDetector]:
 
 @pytest.fixture(params=[FLOAT32, MIXED])
 def detector(request: pytest.FixtureRequest, store: Path, in_strips: CnnDetector) -> DeviceDetector:
-    precision = DEVICE_PRECISIONS[request.param]
+    precision = PRECISIONS[request.param].on_device
     session = Session(manifest.graph_path(store, precision.detector))
     return _detector(precision, session, in_strips)
 
@@ -172,7 +172,7 @@ def test_the_next_batches_are_staged_while_a_run_is_computed(store: Path, in_str
         return _ordinary_memory(count)
 
     session = Session(manifest.graph_path(store, DEVICE_DETECTOR), device_lock=threading.RLock())
-    detect = _detector(DEVICE_PRECISIONS[FLOAT32], session, in_strips, staging)
+    detect = _detector(PRECISIONS[FLOAT32].on_device, session, in_strips, staging)
     images = [np.zeros((100, 100 + number // 2, 3), np.uint8) for number in range(8)]  # two of each size
     with ThreadPoolExecutor(len(images)) as threads:
         with session.device_lock:  # the device is busy
@@ -194,7 +194,7 @@ def test_strips_hold_the_device_lock(
     """They need the memory that a whole photo has just released; another photo could take it."""
     lock = threading.RLock()
     session = Session(manifest.graph_path(store, DEVICE_DETECTOR), device_lock=lock)
-    detect = _detector(DEVICE_PRECISIONS[FLOAT32], session, in_strips)
+    detect = _detector(PRECISIONS[FLOAT32].on_device, session, in_strips)
     with ThreadPoolExecutor(1) as another:
 
         def recorded(image: Picture) -> list[Detection]:
@@ -248,7 +248,8 @@ def test_a_device_computes_one_run_at_a_time(store: Path) -> None:
     with closing(_on_a_device(store, MIXED)) as recognizer:
         engine = recognizer.engine
         assert isinstance(engine, OnnxEngine)
-        detector, network = engine._detector, engine._network.network
+        assert engine._detector is not None
+        detector, network = engine._detector.detector, engine._network.network
         assert isinstance(detector, DeviceDetector)
         in_strips = detector.in_strips.network
         assert isinstance(in_strips, Session)

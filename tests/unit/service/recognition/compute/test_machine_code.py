@@ -57,7 +57,7 @@ def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def start(loop: Path) -> Any:
     """The loop, loaded as by a new process."""
-    machine_code._sources.cache_clear()
+    machine_code.sources.cache_clear()
     machine_code._warn.cache_clear()
     machine_code._log_compilation.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "package"]:

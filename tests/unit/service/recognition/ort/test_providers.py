@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from model_store.models import MODELS
-from service.recognition.engines.device_precision import DEVICE_PRECISIONS, FLOAT32, MIXED
+from service.recognition.engines.precisions import PRECISIONS
 from service.recognition.factory import RecognizerError, open_recognizer
 from service.recognition.ort import installed, providers
 from service.recognition.ort.providers import (
@@ -36,16 +36,12 @@ def _with(monkeypatch: pytest.MonkeyPatch, provider: providers.Provider) -> None
     monkeypatch.setattr(providers, "AUTO_ORDER", (provider,))
 
 
-def _opened(
-    model: int, store: Path, provider: str, *, allow_fallback: bool = False, precision: str = FLOAT32
-) -> Recognizer:
-    return open_recognizer(
-        MODELS[model], store, provider=provider, allow_fallback=allow_fallback, precision=precision
-    )
+def _opened(model: int, store: Path, provider: str, *, allow_fallback: bool = False) -> Recognizer:
+    return open_recognizer(MODELS[model], store, provider=provider, allow_fallback=allow_fallback)
 
 
 @pytest.mark.parametrize(
-    ("setting", "names"), [("providers", ("auto", *PROVIDERS)), ("precision", tuple(DEVICE_PRECISIONS))]
+    ("setting", "names"), [("providers", ("auto", *PROVIDERS)), ("precision", tuple(PRECISIONS))]
 )
 def test_setting_allows_the_names_of_its_table(setting: str, names: tuple[str, ...]) -> None:
     assert get_args(Settings.model_fields[setting].annotation) == names
@@ -146,12 +142,3 @@ def test_tf32_is_off_only_by_the_environment_for_graphs_with_float16() -> None:
     assert CUDA.options(None, False)["use_tf32"] == "0"
     assert CUDA.options(None, True)["use_tf32"] == "1"
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
-
-
-def test_cpu_computes_in_float32_and_warns_of_another_precision(
-    store: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    _opened(3, store, "cpu", precision=MIXED).close()
-    assert [record.getMessage() for record in caplog.records] == [
-        f"FACE_PRECISION={MIXED} is for a GPU: cpu computes in float32"
-    ]

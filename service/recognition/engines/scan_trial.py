@@ -1,0 +1,138 @@
+"""Trial of the CNN detector's scan in int8 at the start: its error on a known picture, and its time against float32.
+
+Each start compares the scores, since a kernel of ONNX Runtime may be wrong on an untested processor. The time is
+measured at the first start on a machine with these sources and graphs, and kept beside the compiled loops.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from service.cpu_flags import processor_identity, processor_name
+from service.recognition.cnn.scan import ERROR_LIMIT, SCORE_OF_INTEREST
+from service.recognition.cnn.scanning_detector import ScanningDetector
+from service.recognition.compute import code_folders, kept_files, machine_code
+from service.recognition.compute.cores import Cores
+from service.recognition.contract import EngineError, ScanTrial
+from service.recognition.known_pictures import group
+from service.recognition.ort.runtime import onnxruntime
+
+FASTER = 0.85
+"""Largest time ratio at which the scan saves time. The windows of a photo take 2.4 % of the float32 work for each face
+at 1.2 megapixels: with the six faces of a group, a scan that takes 85 % of the time saves nothing."""
+RUNS = 5
+"""Runs of each kind, alternately, for a median."""
+
+ScoreMap = NDArray[np.float32]
+
+
+class KeptTime(BaseModel):
+    """Content of the file with the measured time."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    time_ratio: FiniteFloat = Field(gt=0)
+
+
+class ScanFault(EngineError):
+    """The scan failed its trial. One line: what differed, by how much, and on which processor."""
+
+
+def trial(detector: ScanningDetector, cores: Cores, graph_sha256s: tuple[str, str]) -> ScanTrial:
+    """Compare the scan with float32 on a known picture, and measure both unless an earlier start has.
+
+    Args:
+        detector: the detector, whose scan is not in use yet.
+        cores: the cores of the detector's networks.
+        graph_sha256s: hashes of the scan's graph and of the float32 graph.
+
+    Raises:
+        ScanFault: the scores differ too much.
+        EngineError: a run failed.
+    """
+    picture = group()
+    exact, scanned = detector.exact.scores(picture), detector.scanned_scores(picture)
+    error = largest_error(exact, scanned)
+    name = file_name(cores, graph_sha256s)
+    for folder in code_folders.folders():
+        if (kept := _kept(folder / name)) is not None:
+            return ScanTrial(kept.time_ratio, error, kept=True, file=str(folder / name))
+    # A photo alone, and a photo among as many as cores, unless each has the same number of cores.
+    photos = (1,) if len(cores.widths) == 1 else (1, cores.total)
+    ratio = max(_time_ratio(detector, picture, cores, number) for number in photos)
+    # Without a writable folder, each start measures: MachineCode has warned.
+    file = kept_files.write_to_first(name, KeptTime(time_ratio=ratio).model_dump_json().encode())
+    return ScanTrial(ratio, error, kept=False, file=str(file) if file else None)
+
+
+def largest_error(exact: ScoreMap, scanned: ScoreMap) -> float:
+    """Largest difference of the scores above SCORE_OF_INTEREST. Raises ScanFault if it is too large."""
+    if exact.shape != scanned.shape:
+        raise _fault(f"has {scanned.shape} scores of the known picture instead of {exact.shape}")
+    if invalid := scanned.size - int(np.isfinite(scanned).sum()):
+        raise _fault(f"computed {invalid} of {scanned.size} scores of the known picture as infinite or NaN")
+    above = exact > SCORE_OF_INTEREST
+    if not above.any():
+        raise _fault(f"has no score above {SCORE_OF_INTEREST:g} in the known picture to be compared")
+    error = float(np.abs(exact - scanned)[above].max())
+    if error > ERROR_LIMIT:
+        raise _fault(
+            f"differs by {error:.3f} from a score of the known picture, and {ERROR_LIMIT:g} is allowed"
+        )
+    return error
+
+
+def file_name(cores: Cores, graph_sha256s: tuple[str, str]) -> str:
+    """Name of the file with the measured time: for all that the time follows from, on this machine."""
+    measured_on = (
+        processor_identity(),
+        (cores.total, cores.widths),
+        onnxruntime.__version__,
+        machine_code.sources(),
+        graph_sha256s,
+    )
+    return f"scan-trial-{hashlib.sha256(repr(measured_on).encode()).hexdigest()[:16]}.json"
+
+
+def _fault(difference: str) -> ScanFault:
+    return ScanFault(
+        f"the scan in int8 {difference}, on this processor ({processor_name()}, "
+        f"onnxruntime {onnxruntime.__version__})"
+    )
+
+
+def _kept(path: Path) -> KeptTime | None:
+    """The time of an earlier start; None without one, or if its file is damaged."""
+    content = kept_files.read_trusted(path)
+    if content is None:
+        return None
+    try:
+        return KeptTime.model_validate_json(content)
+    except ValidationError:
+        return None
+
+
+def _time_ratio(detector: ScanningDetector, picture: NDArray[np.uint8], cores: Cores, photos: int) -> float:
+    """Median time of the scan relative to float32, with the share of the cores of one of `photos` photos."""
+    ratios = []
+    with ExitStack() as in_work:
+        for _ in range(photos):
+            in_work.enter_context(cores.photo())
+        for _ in range(RUNS):
+            exact = _seconds(detector.exact.scores, picture)
+            # Of neighbouring runs: other load of the machine changes both.
+            ratios.append(_seconds(detector.scanned_scores, picture) / exact)
+    return median(ratios)
+
+
+def _seconds(compute: Callable[[NDArray[np.uint8]], ScoreMap], picture: NDArray[np.uint8]) -> float:
+    started = time.perf_counter()
+    compute(picture)
+    return time.perf_counter() - started
