@@ -115,9 +115,10 @@ def at(name: str, when: str) -> str:
 
 
 def recognition(recognizer: Recognizer, store: Path) -> Facts:
-    """Engine and provider of each stage, and digests of the weights."""
+    """Engine, provider and precision of each stage, and digests of the weights."""
     found: Facts = {
-        name: f"{stage.engine}, {stage.provider}" for name, stage in sorted(recognizer.stages().items())
+        name: f"{stage.engine}, {stage.provider}, {stage.precision}"
+        for name, stage in sorted(recognizer.stages().items())
     }
     weights = WeightStore(store)
     for name in (CNN_DETECTOR, DLIB_RESNET):

@@ -58,6 +58,13 @@ METRICS: dict[str, Metric] = {
     "accuracy lost at 0.6": Metric("", "lower"),
     "groups": Metric("groups", "neither"),
     "pairs grouped otherwise": Metric("pairs", "lower"),
+    # the CNN detector's scan in int8
+    "crowded": Metric("photos", "neither"),
+    "deviating": Metric("photos", "neither"),
+    "checked": Metric("photos", "neither"),
+    "share rescored": Metric("", "neither"),
+    "largest error": Metric("", "lower"),
+    "stopped": Metric("", "lower"),
     # throughput: one value per round
     "photos per second": Metric("photos/s", "higher", scatters=True),
     "median latency": Metric("s", "lower", scatters=True),
@@ -72,12 +79,30 @@ METRICS: dict[str, Metric] = {
     # roofline
     "matrix product": Metric("GFLOP/s", "neither", scatters=True),
     "memory bandwidth": Metric("GB/s", "neither", scatters=True),
+    "int8 matrix product": Metric("GOP/s", "neither", scatters=True),
     "network": Metric("GFLOP/s", "higher", scatters=True),
+    "int8 network": Metric("GOP/s", "higher", scatters=True),
     "share of matrix product": Metric("", "higher", scatters=True),
+    "share of int8 matrix product": Metric("", "higher", scatters=True),
     "share of bandwidth": Metric("", "neither", scatters=True),
     "operations per byte": Metric("FLOP/B", "neither"),
 }
 """All metrics by name."""
+
+
+class NumberKind(NamedTuple):
+    """Metrics of the roofline for one kind of numbers."""
+
+    network: str
+    """Operations a second of a network."""
+    peak: str
+    """Operations a second of the machine's matrix product."""
+    share: str
+    """Share of the peak that a network reaches."""
+
+
+FLOAT32 = NumberKind("network", "matrix product", "share of matrix product")
+INT8 = NumberKind("int8 network", "int8 matrix product", "share of int8 matrix product")
 
 _T95 = (math.inf, 12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Two-sided 95 % quantiles of Student's t by degrees of freedom; the last value also serves for more than 9."""

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from benchmarks.harness.results import METRICS, Figure, Key
-from model_store.models import CNN_DETECTOR, DLIB_RESNET
+from model_store.models import CNN_DETECTOR, DLIB_RESNET, SCANNING_DETECTOR
 
 COUNTS = {"photos", "faces", "pairs", "groups", "photos/s", "stages"}
 """Units that are omitted, since the metric's name contains them."""
@@ -19,6 +19,8 @@ STAGES = {
     "hog": "HOG detector",
     "hog_detections": "HOG detector",
     "hog_confirms": "HOG confirmation",
+    "scan": "scan in int8",
+    SCANNING_DETECTOR: "scan in int8",
 }
 """Display names of stages."""
 METRIC_NAMES = {
@@ -33,6 +35,12 @@ METRIC_NAMES = {
     "groups": "clusters",
     "pairs": "labelled pairs",
     "pairs grouped otherwise": "pairs clustered differently",
+    "crowded": "photos in float32 alone, for their many faces",
+    "deviating": "photos in float32 alone, since a scanned score differed too much",
+    "checked": "photos computed in float32 too",
+    "share rescored": "share of a whole map, by the cost of the blocks",
+    "largest error": "largest error of a score",
+    "stopped": "stopped, since a score above the threshold differed",
 }
 """Display names of metrics."""
 ONE_ROUND = "one round, no spread"

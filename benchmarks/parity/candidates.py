@@ -1,6 +1,7 @@
 """Candidates: services called over HTTP as the app calls them; this checkout's, one per model, or a running one."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from benchmarks.harness.faces import AnsweredFace, of_answer
 from benchmarks.harness.http_calls import FILE_NAME
 from benchmarks.parity.decoded_photos import Photo
 from benchmarks.processes import running
+from model_store import manifest
+from model_store.models import SCANNING_DETECTOR
+from service.recognition.engines.precisions import MIXED
+from service.recognition.ort import providers
 
 
 class Unanswered(RuntimeError):
@@ -51,13 +56,13 @@ class Candidate:
             raise Unanswered(f"/compute: malformed answer: {error!r}") from error
         return computed
 
-    def stages(self) -> Mapping[str, Any] | None:
-        """Engine and number of fallbacks of each stage (`/info`); None if the service does not report them."""
+    def info(self) -> Mapping[str, Any]:
+        """`/info`; empty if the service has none."""
         try:
-            stages: Mapping[str, Any] = self.client.get("/info").raise_for_status().json()["stages"]
-        except (httpx.HTTPError, json.JSONDecodeError, KeyError):
-            return None
-        return stages
+            found = self.client.get("/info").raise_for_status().json()
+        except (httpx.HTTPError, json.JSONDecodeError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def _post(self, path: str, parts: Mapping[str, Any]) -> Any:
         try:
@@ -72,10 +77,26 @@ class Candidate:
             raise Unanswered(f"{path}: invalid JSON: {error}") from error
 
 
+def own_settings(store: Path) -> dict[str, str]:
+    """Settings of this checkout's services, in addition to the environment.
+
+    Each photo is computed in float32 beside the scan in int8, which stops if a score above the threshold differs. On a
+    CPU, the scan is compared even if it saves no time there, unless the store lacks its graph, which is optional, or
+    the environment has FACE_PRECISION.
+    """
+    name = os.environ.get("FACE_PROVIDERS", providers.AUTO).lower()
+    settings = {"FACE_STORE": str(store), "FACE_LOG_LEVEL": "warning", "FACE_SCAN_CHECK": "1"}
+    on_cpu = providers.choose(name, allow_fallback=True).device is None
+    can_scan = manifest.manifest_path(store, SCANNING_DETECTOR).exists()
+    if on_cpu and can_scan and "FACE_PRECISION" not in os.environ:
+        settings["FACE_PRECISION"] = MIXED
+    return settings
+
+
 @contextmanager
 def started(models: Sequence[int], store: Path) -> Iterator[dict[int, Candidate]]:
-    """Start this checkout's service once per model. Raises running.ServiceDied."""
-    settings = {"FACE_STORE": str(store), "FACE_LOG_LEVEL": "warning"}
+    """Start this checkout's service once per model, with `own_settings`. Raises running.ServiceDied."""
+    settings = own_settings(store)
     with ExitStack() as stack:
         services = {
             model: stack.enter_context(running.serving({**settings, "FACE_MODEL": str(model)}))

@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.harness.corpus import Corpus, spread
 from benchmarks.harness.faces import AnsweredFace, matched
@@ -89,6 +90,16 @@ def query(
     return faces
 
 
+def scan_figures(scan: Mapping[str, Any]) -> dict[str, float]:
+    """Figures by metric, of the fields of `contract.ScanFigures`."""
+    return {
+        **{metric: scan[metric] for metric in ("photos", "crowded", "deviating", "checked")},
+        "share rescored": scan["rescored"] / max(scan["scores"], 1),
+        "largest error": finite(scan["largest_error"]),
+        "stopped": float(scan["stopped"] is not None),
+    }
+
+
 @dataclass
 class CorpusComparison:
     """Comparison of candidates with a baseline over a corpus.
@@ -114,7 +125,7 @@ class CorpusComparison:
     unknown: int = 0
     """Photos without reference answers."""
     computed_by: dict[str, str] = field(default_factory=dict)
-    """Engines by model, as far as a service reports them."""
+    """Engines and the CNN detector's precision by model, as far as a service reports them."""
 
     def __post_init__(self) -> None:
         self._paths = selected(self.plan, self.corpus)
@@ -125,6 +136,8 @@ class CorpusComparison:
         """Numbers of photos with recorded pixels: all, and the photos that now decode to other pixels."""
         self._fallbacks: dict[int, int] = {}
         """Number of a service's stages with fallbacks to another engine, by model."""
+        self._scans: dict[int, dict[str, float]] = {}
+        """`scan_figures` of a service with a scan in int8, by model."""
 
     def steps(self, stack: ExitStack) -> list[Step]:
         """Steps per photo, then the engines. Resources are registered on the stack."""
@@ -144,11 +157,18 @@ class CorpusComparison:
     def _check_engines(self) -> None:
         """Count stages with fallbacks: answers that dlib itself computed do not show parity."""
         for model, candidate in self.candidates.items():
-            stages = candidate.stages()
-            if stages is not None:
-                engines = {stage["engine"] for stage in stages.values()}
+            info = candidate.info()
+            if stages := info.get("stages"):
+                detector = stages.get("cnn_detections", {})
+                precision = detector.get("precision")
+                engines = ", ".join(sorted({stage["engine"] for stage in stages.values()}))
                 self._fallbacks[model] = sum(stage["fallbacks"] > 0 for stage in stages.values())
-                self.computed_by[f"model {model}"] = ", ".join(sorted(engines))
+                self.computed_by[f"model {model}"] = f"{engines}, {precision}" if precision else engines
+                if scan := detector.get("scan"):
+                    self._scans[model] = scan_figures(scan)
+            # A worker that was started after the stop has no scan.
+            if info.get("worker", {}).get("scan_stopped") is not None:
+                self._scans.setdefault(model, {})["stopped"] = 1.0
 
     def _photo(
         self, expected: Iterator[Expected], decoders: pixels.DecoderComparison | None, path: Path
@@ -213,6 +233,9 @@ class CorpusComparison:
         for model, number in self._fallbacks.items():
             key = Key(section="parity", model=model, metric="stages by another engine")
             result.note(key, number)
+        for model, scan in self._scans.items():
+            for metric, value in scan.items():
+                result.note(Key(section="parity", model=model, stage="scan", metric=metric), value)
         if self._recorded[0]:
             result.note(Key(section="parity", stage="recorded pixels", metric="photos"), self._recorded[0])
             result.note(

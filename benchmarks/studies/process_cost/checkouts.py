@@ -64,10 +64,11 @@ class Checkout:
         return {"commit": facts.commit(self.folder) or "unknown", **json.loads(done.stdout)}
 
     @contextmanager
-    def serving(self, model: int) -> Iterator[RunningCheckout]:
-        """Run this checkout's service with a FACE_MODEL. Raises ServiceDied."""
+    def serving(self, model: int, threads: int = 0) -> Iterator[RunningCheckout]:
+        """Run this checkout's service with a FACE_MODEL and FACE_THREADS. Raises ServiceDied."""
         environment = {
             "FACE_MODEL": str(model),
+            "FACE_THREADS": str(threads),
             "FACE_STORE": os.environ.get("FACE_STORE", str(self.folder / "models")),
             "FACE_LOG_LEVEL": "warning",
             "PYTHONPATH": "",  # each service runs its own code

@@ -40,17 +40,17 @@ def fresh(running: RunningCheckout, uploads: Uploads) -> dict[str, float]:
         "start to /ready, s": running.side.ready_after,
         "idle, MiB": process_tree.resident_memory(process),
     }
-    _checked_trial(running, uploads.repeated(WORKLOADS[0].megapixels, AFTER), 1)
+    complete_trial(running, uploads.repeated(WORKLOADS[0].megapixels, AFTER), 1)
     found[f"after {AFTER} photos, MiB"] = process_tree.resident_memory(process)
     running.service.peak_memory(forget=True)
-    _checked_trial(running, uploads.mixed, MIXED_CALLERS)
+    complete_trial(running, uploads.mixed, MIXED_CALLERS)
     found["peak, mixed sizes, MiB"] = running.service.peak_memory()
     return found
 
 
 def trial(running: RunningCheckout, workload: Workload, uploads: Uploads) -> dict[str, float]:
     """Figures of a workload: photos per second, CPU seconds, and for one caller the median latency."""
-    measured = _checked_trial(running, uploads.of(workload), workload.callers)
+    measured = complete_trial(running, uploads.of(workload), workload.callers)
     assert measured.cpu_seconds is not None
     found = {f"{workload}: photos per second": measured.photos_per_second}
     if workload.callers == 1:
@@ -62,7 +62,7 @@ def probed(running: RunningCheckout, uploads: Uploads) -> dict[str, float]:
     """99th percentiles in ms of small requests under the load of `PROBED`."""
     finished = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        working = pool.submit(_checked_trial, running, uploads.of(PROBED), PROBED.callers)
+        working = pool.submit(complete_trial, running, uploads.of(PROBED), PROBED.callers)
         working.add_done_callback(lambda _: finished.set())
         taken = _small_requests(running, finished)
         working.result()
@@ -93,7 +93,8 @@ def _small_requests(running: RunningCheckout, until: threading.Event) -> dict[st
     return taken
 
 
-def _checked_trial(running: RunningCheckout, photos: list[bytes], callers: int) -> Trial:
+def complete_trial(running: RunningCheckout, photos: list[bytes], callers: int) -> Trial:
+    """A trial of these photos. Raises PhotoFailed."""
     taken = running.side.trial(photos, callers)
     if taken.failures:
         raise PhotoFailed(f"{running.side.name}: {len(taken.failures)} photos failed: {taken.failures[0]}")

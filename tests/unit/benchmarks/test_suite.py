@@ -75,6 +75,21 @@ def test_a_run_writes_a_result_and_a_report(done: Path) -> None:
 
 
 @pytest.mark.slow
+def test_every_photo_is_computed_in_float32_beside_the_scan(
+    folder: Path, store: Path, tmp_path: Path
+) -> None:
+    options = ("--only", "parity", "--models", 1, "--store", store, "--out", tmp_path)
+    run = _run(folder, *options, FACE_PROVIDERS="cpu")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "green     scan in int8: no score above the threshold missed" in run.stdout
+    figures = load(tmp_path / "result.json").find(section="parity", model=1, stage="scan")
+    scan = {figure.key.metric: figure.value for figure in figures}
+    assert scan["checked"] == scan["photos"] - scan["crowded"] - scan["deviating"] >= 3
+    assert 0 < scan["share rescored"] < 1
+    assert scan["stopped"] == 0
+
+
+@pytest.mark.slow
 def test_a_result_names_no_photo_and_no_folder(done: Path, folder: Path) -> None:
     text = (done / "result.json").read_text(encoding="utf-8")
     assert not any(name in text for name in (*PHOTOS, "damaged", str(folder), str(done)))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.processes.running import ROOT
 from benchmarks.studies.process_cost import measures
 from benchmarks.studies.process_cost.checkouts import Checkout, RunningCheckout
 from benchmarks.studies.process_cost.workloads import Uploads, Workload
@@ -16,16 +15,6 @@ from service.versions import versions
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 WORKLOAD = Workload(0.3, 1, 3)
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """Another folder with this project and this environment."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in ("service", "model_store", "pyproject.toml"):
-        (folder / name).symlink_to(ROOT / name)
-    (folder / ".venv").symlink_to(sys.prefix)
-    return Checkout("now", folder)
 
 
 @pytest.fixture(scope="module")
