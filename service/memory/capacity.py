@@ -9,8 +9,9 @@ from service.recognition.compute import cgroups
 from service.settings import Settings
 
 RESIDENT = 400 * 1024**2
-"""Bytes of all processes before the first photo: libraries, weights and compiled loops. They are 317 to 324 MiB for
-models 1, 3 and 4, and up to 65 MiB more if the loops have just been compiled."""
+"""Bytes of all processes before the first photo: libraries, weights and compiled loops. They are 317 to 326 MiB for
+models 1, 3 and 4, and up to 65 MiB more if the loops have just been compiled. The trial of the scan in int8 takes
+46 MiB more, which later photos use: they are part of KEPT_BY_PHOTO."""
 
 SCRATCH_KEPT = 96 * 1024**2
 """Bytes of the scratch buffers that photos reuse (`recognition.compute.scratch`)."""

@@ -24,14 +24,16 @@ class _Estimate(NamedTuple):
 FACES_GIVEN = _Estimate(24 * MEBIBYTE, CHANNELS)
 """Landmarks, chips and descriptors alone: only the decoded pixels grow with the photo (143 MiB at 50 MP)."""
 
-SEARCHED: Mapping[tuple[str, bool], _Estimate] = MappingProxyType(
+SEARCHED: Mapping[str, _Estimate] = MappingProxyType(
     {
-        # (Model.detector, Model.confirmed_by_hog): peak in MiB at 0.3, 1.2, 4.0 and 8.3 MP
-        ("cnn", False): _Estimate(24 * MEBIBYTE, 40),  # 19, 63, 172, 305
-        ("cnn", True): _Estimate(32 * MEBIBYTE, 56),  # 27, 90, 217, 446
-        ("hog", False): _Estimate(24 * MEBIBYTE, 24),  # 9, 50, 97, 192
+        # Model.detector: peak in MiB at 0.3, 1.2, 4.0 and 8.3 MP
+        "cnn": _Estimate(
+            48 * MEBIBYTE, 40
+        ),  # in float32 alone -, 91, 199, 354; with the scan 2, 72, 160, 301
+        "hog": _Estimate(24 * MEBIBYTE, 28),  # 8, 38, 124, 230
     }
 )
+"""HOG's confirmation of CNN faces takes less than the search: 203 MiB at 8.3 MP."""
 
 BY_DLIB: Mapping[str, _Estimate] = MappingProxyType(
     {
@@ -51,7 +53,7 @@ def recognition_bytes(model: Model, rows: int, columns: int, *, known: bool = Fa
     `known`: the faces' rectangles are given, so that no detector runs. The dlib fallback runs in processes of its
     own, which are not counted here.
     """
-    estimate = FACES_GIVEN if known else SEARCHED[model.detector, model.confirmed_by_hog]
+    estimate = FACES_GIVEN if known else SEARCHED[model.detector]
     return estimate.fixed + estimate.per_pixel * rows * columns
 
 
