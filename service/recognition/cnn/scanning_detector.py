@@ -7,7 +7,7 @@ guarded:
 
 - The largest error of each photo is measured in its blocks. Above a quarter of the margin, the photo is computed in
   float32.
-- One photo in `checked` is computed in float32 beside the scan. If a candidate differs, the scan stops.
+- One photo in `checked` is computed in float32 beside the scan. If a score above the threshold differs, the scan stops.
 """
 
 import logging

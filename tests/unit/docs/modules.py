@@ -11,7 +11,9 @@ MODULES = frozenset(
     {
         "benchmarks",
         "benchmarks.studies.crowd",
+        "benchmarks.studies.distortions",
         "benchmarks.studies.process_cost",
+        "benchmarks.studies.speed_matrix",
         "conversion",
         "model_store",
         "service",
@@ -47,8 +49,9 @@ def parses(module: str, arguments: list[str]) -> bool:
         patched.setattr(argparse.ArgumentParser, "parse_args", _parse_and_stop)
         patched.setattr(sys, "argv", [module, *(PLACEHOLDERS.get(word, word) for word in arguments)])
         patched.setenv("API_KEY", "a-key")
-        # runpy warns of a module that another test has imported.
-        patched.delitem(sys.modules, f"{module}.__main__", raising=False)
+        # runpy warns of a module that another test has imported. A package is imported in any case.
+        is_package = hasattr(sys.modules.get(module), "__path__")
+        patched.delitem(sys.modules, f"{module}.__main__" if is_package else module, raising=False)
         try:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         except _Parsed:
