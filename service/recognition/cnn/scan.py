@@ -8,8 +8,17 @@ from numpy.typing import NDArray
 
 from service.recognition.cnn.levels import Levels, Pyramids
 from service.recognition.cnn.pyramid import Layout
-from service.recognition.cnn.score_map import HEAD_RADIUS, STRIDE, map_size
-from service.recognition.cnn.strips import CHANNELS, LARGE, Compute, StripSizes, pixels_of, strips
+from service.recognition.cnn.score_map import STRIDE
+from service.recognition.cnn.strips import (
+    CHANNELS,
+    LARGE,
+    Compute,
+    StripSizes,
+    head_strips,
+    pixels_of,
+    strips,
+    whole_map,
+)
 
 MARGIN = 0.75
 """Margin below the threshold, in units of the score: a place is rescored in float32 if its scanned score exceeds the
@@ -47,13 +56,12 @@ def scanned_in_strips(
 
 def scanned_map(compute: Compute, levels: Levels, layout: Layout, sizes: StripSizes) -> NDArray[np.float32]:
     """The approximate score map of a whole tile, shape (rows, columns)."""
-    rows, columns = map_size(layout.rows), map_size(layout.columns)
+    rows, columns = whole_map(layout).size
     features = np.empty((1, rows, columns, CHANNELS), np.uint8)
     for first, last in strips(rows, sizes.tile // (layout.columns * STRIDE)):
         features[:, first:last] = _features(compute, levels, layout, first, last)
     scores = np.empty((rows, columns), np.float32)
-    for first, last in strips(rows, sizes.scores // columns):
-        above, below = max(first - HEAD_RADIUS, 0), min(last + HEAD_RADIUS, rows)
+    for first, last, above, below in head_strips(rows, sizes.scores // columns):
         inputs = {BYTES: _NO_BYTES, GIVEN_SCAN_FEATURES: features[:, above:below]}
         scores[first:last] = compute(SCANNED, inputs)[0, 0, first - above : last - above]
     return scores

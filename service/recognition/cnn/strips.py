@@ -154,7 +154,7 @@ def features_of(
     compute: Compute, levels: Levels, field: Block, scratch: ScratchPool[np.float32], sizes: StripSizes
 ) -> NDArray[np.float32]:
     """Features of a field of the tile, float32, shape (1, CHANNELS, rows, columns of the field)."""
-    rows, columns = field.bottom - field.top, field.right - field.left
+    rows, columns = field.size
     features = np.empty((1, CHANNELS, rows, columns), np.float32)
     width = pixels_of(columns)
     for first, last in strips(rows, sizes.tile // (width * STRIDE)):
@@ -170,8 +170,7 @@ def map_of_features(
     """The score map of features, shape (rows, columns); those beyond the given ones are taken to be 0."""
     rows, columns = features.shape[2:]
     scores = np.empty((rows, columns), np.float32)
-    for first, last in strips(rows, sizes.scores // columns):
-        above, below = max(first - HEAD_RADIUS, 0), min(last + HEAD_RADIUS, rows)
+    for first, last, above, below in head_strips(rows, sizes.scores // columns):
         given = np.ascontiguousarray(features[:, :, above:below])
         strip = compute("scores", {"tile": _NO_TILE, GIVEN_FEATURES: given})
         scores[first:last] = strip[0, 0, first - above : last - above]
@@ -188,6 +187,12 @@ def strips(rows: int, most: int) -> Iterator[tuple[int, int]]:
     number = -(-rows // max(most, 1))
     for strip in range(number):
         yield rows * strip // number, rows * (strip + 1) // number
+
+
+def head_strips(rows: int, most: int) -> Iterator[tuple[int, int, int, int]]:
+    """`strips` of scores, and for each the rows of features (first, end) that the head needs for it."""
+    for first, last in strips(rows, most):
+        yield first, last, max(first - HEAD_RADIUS, 0), min(last + HEAD_RADIUS, rows)
 
 
 def pixels_of(features: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_store import manifest
-from model_store.manifest import GraphError
+from model_store.manifest import GraphError, Manifest
 from model_store.models import CNN_DETECTOR, SCANNING_DETECTOR, Model, weights_of
 from model_store.store import WeightStore
 from service.recognition.cnn.detector_window import detector_window
@@ -132,7 +132,8 @@ def _detector(
     weights: WeightStore, shared: _SharedParts, precision: str, scan_check: int, limits: _MemoryLimits
 ) -> ChosenDetector:
     """The CNN detector: in strips on the CPU, with a scan or without, and on a device whole photos first."""
-    facts = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR)).detector
+    in_float32 = manifest.load(weights.root, CNN_DETECTOR, weights.sha256(CNN_DETECTOR))
+    facts = in_float32.detector
     if facts is None:
         raise GraphError(f"the manifest of {CNN_DETECTOR} lacks the detector's facts: convert it again")
     provider, cores, device_lock = shared.provider, shared.cores, shared.device_lock
@@ -149,7 +150,8 @@ def _detector(
         runs=shared.runs,
     )
     if provider.device is None:
-        return _with_scan(weights, shared, PRECISIONS[precision].cpu_scan, scan_check, in_strips)
+        use = PRECISIONS[precision].cpu_scan
+        return _with_scan(weights, shared, use, scan_check, in_strips, in_float32)
     on_device = PRECISIONS[precision].on_device
     manifest.load(weights.root, on_device.detector, weights.sha256(CNN_DETECTOR))
     whole_photos = DeviceDetector(
@@ -170,20 +172,23 @@ def _detector(
 
 
 def _with_scan(
-    weights: WeightStore, shared: _SharedParts, use: CpuScan, scan_check: int, exact: CnnDetector
+    weights: WeightStore,
+    shared: _SharedParts,
+    use: CpuScan,
+    scan_check: int,
+    exact: CnnDetector,
+    in_float32: Manifest,
 ) -> ChosenDetector:
     """The detector with its scan in int8, if `use` asks for it and the trial allows it; else in float32 alone."""
     if use is CpuScan.NEVER:
         return ChosenDetector(exact, IN_FLOAT32)
-    source = weights.sha256(CNN_DETECTOR)
     try:
-        scan = manifest.load(weights.root, SCANNING_DETECTOR, source)
+        scan = manifest.load(weights.root, SCANNING_DETECTOR, in_float32.source_sha256)
     except GraphError as error:
         if use is CpuScan.ALWAYS:
             raise
         log.warning("the CNN detector computes in float32 alone, without its scan in int8: %s", error)
         return ChosenDetector(exact, IN_FLOAT32, scan_refused=str(error))
-    in_float32 = manifest.load(weights.root, CNN_DETECTOR, source)
     try:
         graph = load_network(
             manifest.graph_path(weights.root, SCANNING_DETECTOR), shared.provider, shared.cores
