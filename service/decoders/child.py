@@ -39,7 +39,7 @@ def serve(connection: socket.socket, memory: limits.OwnMemory) -> None:
         upload = ipc.SealedMemory(*descriptors)
         with upload:
             result, pixels = answer(messages.request(packet), upload, memory)
-        grown = max(memory.held() - fresh - heap.HEAP_KEPT, 0)
+        grown = max(memory.held() - fresh - heap.DECODER_KEEPS, 0)
         reply = messages.Reply(result, grown).packet()
         if pixels is None:
             ipc.send(connection, reply)

@@ -119,7 +119,7 @@ def main() -> None:
     remove_denied_affinity()  # Pillow calls it for each AVIF file
     preloading.import_lazy_modules()
     sandbox.allow_file_growth()  # forbidden by a warm parent; pixels are written to memory files
-    heap.keep_between_images()
+    heap.keep_free(heap.DECODER_KEEPS)
     # A collection in a child would write to, and so copy, every object that exists now.
     gc.collect()
     gc.freeze()

@@ -75,7 +75,7 @@ class Reply:
 
     result: Result
     grown: int
-    """Growth of the child's memory since its fork in bytes, beyond heap.HEAP_KEPT."""
+    """Growth of the child's memory since its fork in bytes, beyond heap.DECODER_KEEPS."""
 
     def packet(self) -> bytes:
         """The message to send."""

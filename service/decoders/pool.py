@@ -24,8 +24,8 @@ __all__ = ["DecoderPool", "DecodersUnavailable"]
 log = logging.getLogger(__name__)
 
 GROWTH = 16 << 20
-"""Allowed memory growth of a child in bytes, beyond heap.HEAP_KEPT; a child that exceeds it is replaced. 200 photos of
-all formats, up to 8.3 megapixels, caused at most 5 MiB."""
+"""Allowed memory growth of a child in bytes, beyond heap.DECODER_KEEPS; a child that exceeds it is replaced. 200 photos
+of all formats, up to 8.3 megapixels, caused at most 5 MiB."""
 
 TRIES = 2
 """Number of children that try an image before it is refused."""

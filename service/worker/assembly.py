@@ -7,8 +7,8 @@ from functools import partial
 
 from service.decoders.handle import ForkServer
 from service.decoders.pool import DecoderPool
+from service.memory import heap
 from service.memory.capacity import Capacity
-from service.memory.heap import map_large_blocks
 from service.pipeline.engine_health import EngineHealth
 from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.originals import Originals
@@ -30,7 +30,7 @@ def run(connection: socket.socket, settings: Settings, server: ForkServer, restr
 
     `restrictions` are in force already.
     """
-    map_large_blocks()
+    heap.keep_free(heap.WORKER_KEEPS)
     # Not asyncio.run: it would wait for photos in threads, whose answers can no longer be sent, until a SIGKILL hides
     # the exit status.
     loop = asyncio.new_event_loop()

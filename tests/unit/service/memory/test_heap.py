@@ -1,4 +1,4 @@
-"""Memory of freed arrays is returned to the system."""
+"""Memory of freed arrays: large ones are returned to the system, and smaller ones are reused."""
 
 import subprocess
 import sys
@@ -10,14 +10,14 @@ from tests.paths import ROOT
 _HELD = """
 import sys
 import numpy as np
-from service.memory.heap import map_large_blocks
+from service.memory.heap import WORKER_KEEPS, keep_free
 
 def resident():
     (line,) = (line for line in open("/proc/self/status") if line.startswith("VmRSS"))
     return int(line.split()[1])
 
 if sys.argv[1] == "yes":
-    assert map_large_blocks()
+    assert keep_free(WORKER_KEEPS)
 np.ones(31 << 20, np.uint8)  # freed at once: glibc raises its threshold to this size
 before = resident()
 large = [np.ones(20 << 20, np.uint8) for _ in range(10)]
@@ -38,3 +38,26 @@ def _held(by: str) -> int:
 def test_returns_large_blocks_to_the_system() -> None:
     assert _held("yes") < 20_000
     assert _held("no") > 100_000, "glibc returns them by default: service.memory.heap can be deleted"
+
+
+_FAULTS = """
+import resource
+import numpy as np
+from service.memory.heap import WORKER_KEEPS, keep_free
+
+assert keep_free(WORKER_KEEPS)
+size = WORKER_KEEPS // 2
+np.ones(size, np.uint8)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    np.ones(size, np.uint8)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts page faults of glibc's heap")
+def test_smaller_blocks_are_reused_without_page_faults() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FAULTS], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert int(done.stdout) < 100
