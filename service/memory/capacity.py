@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from service.recognition.compute import cgroups
+from service.recognition.memory import SCRATCH_KEPT
 from service.settings import Settings
 
 RESIDENT = 400 * 1024**2
@@ -13,8 +14,6 @@ RESIDENT = 400 * 1024**2
 models 1, 3 and 4, and up to 65 MiB more if the loops have just been compiled. The trial of the scan in int8 takes
 46 MiB more, which later photos use: they are part of KEPT_BY_PHOTO."""
 
-SCRATCH_KEPT = 96 * 1024**2
-"""Bytes of the scratch buffers that photos reuse (`recognition.compute.scratch`)."""
 KEPT_BY_PHOTO = 52 * 1024**2
 """Bytes that ONNX Runtime keeps for each photo that is computed by one core: 42 MiB for the detector's small strips, 10
 for eight faces. Memory kept for a photo that is computed by all cores is counted with that photo, or is less."""

@@ -15,7 +15,6 @@ from service.memory.capacity import (
     CONTAINER_SHARE,
     KEPT_BY_PHOTO,
     RESIDENT,
-    SCRATCH_KEPT,
     Capacity,
     hard_limit,
 )
@@ -142,7 +141,7 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
     if settings.engine == "onnx":
         # SCRATCH_KEPT includes the memory kept for one photo (measured with one caller, up to 8.8 megapixels).
         of_photo = KEPT_BY_PHOTO if model.detector == "cnn" else KEPT_FOR_FACES
-        kept = (SCRATCH_KEPT if model.detector == "cnn" else 0) + of_photo * (capacity.at_once - 1)
+        kept = (memory.SCRATCH_KEPT if model.detector == "cnn" else 0) + of_photo * (capacity.at_once - 1)
     recognizing = memory.recognition_bytes if settings.engine == "onnx" else memory.dlib_recognition_bytes
 
     def peak(area: int, mimetype: str, known: bool) -> int:
@@ -165,7 +164,9 @@ def plan(settings: Settings, capacity: Capacity, limit: int | None = None) -> Me
         alone = with_photo(largest) - of_photo * (capacity.at_once - 1)
         with_all = alone + of_photo * (capacity.most_at_once - 1)
         if settings.memory is None:
-            with_all = min(with_all, int((alone - (RESIDENT + SCRATCH_KEPT) / 2) / (1 - CONTAINER_SHARE / 2)))
+            with_all = min(
+                with_all, int((alone - (RESIDENT + memory.SCRATCH_KEPT) / 2) / (1 - CONTAINER_SHARE / 2))
+            )
         return -(-max(with_all, alone) // ROUND) * ROUND
 
     largest, largest_original = settings.maximum_area, settings.maximum_original_area

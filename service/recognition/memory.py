@@ -13,6 +13,10 @@ from model_store.models import Model
 CHANNELS = 3
 MEBIBYTE = 1024**2
 
+SCRATCH_KEPT = 96 * MEBIBYTE
+"""Bytes that the pool of `compute.scratch` keeps: the pyramid levels of three photos of 1.2 megapixels, or of one of
+3.7."""
+
 
 class _Estimate(NamedTuple):
     """Bytes as a linear function of the photo's pixels. The decoded pixels are included."""

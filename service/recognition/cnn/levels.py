@@ -8,6 +8,7 @@ would reuse its memory. Made in blocks of rows, never whole, it would save 12 ms
 nothing at 1.2, and would be made again for each strip.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,8 +24,8 @@ from service.recognition.compute import scratch
 from service.recognition.compute.cores import Cores
 from service.recognition.compute.threads import run_all
 
-MINIMUM_BAND_ROWS = 64
-"""Minimum rows of a band: fewer are not worth another thread."""
+MINIMUM_BAND_PIXELS = 1 << 16
+"""Minimum pixels of a band: fewer are not worth another thread."""
 
 Planes = NDArray[np.float32]
 """Shape (3, rows, columns), RGB, normalised."""
@@ -41,7 +42,6 @@ class Pyramids:
     def __init__(self, mean: NDArray[np.float32], cores: Cores) -> None:
         self.mean = mean
         self.cores = cores
-        self.scratch = scratch.float_pool()
 
     @contextmanager
     def levels(self, image: NDArray[np.uint8], layout: Layout) -> Iterator["Levels"]:
@@ -57,7 +57,7 @@ class Pyramids:
             (level.top, level.left, *level.size, begin)
             for level, begin in zip(layout.levels, [0, *begins], strict=False)  # the photo's is not used
         ]
-        with self.scratch.acquired((begins[-1],)) as memory:
+        with scratch.POOL.acquired((begins[-1],), np.float32) as memory:
             yield Levels(Source(image, self.mean, memory, np.array(places)), self.cores)
 
 
@@ -74,7 +74,7 @@ class Levels:
 
         `into` is C-contiguous, shape (3, rows, columns).
         """
-        self._in_bands(into.shape[1], partial(read, *self._source, top, left, into))
+        self._in_bands(into.shape[1:], partial(read, *self._source, top, left, into))
 
     def byte_rows(self, first: int, into: NDArray[np.uint8]) -> None:
         """Fill `into` with rows of the tile from row `first` on, as bytes: the input of the int8 network.
@@ -86,7 +86,7 @@ class Levels:
                 float32 plus the mean. Gaps, and pixels beyond the tile, have the mean colour.
         """
         cells = into.view(np.uint32)
-        self._in_bands(len(cells), partial(read_bytes, *self._source, first, cells))
+        self._in_bands(cells.shape[:2], partial(read_bytes, *self._source, first, cells))
 
     def _resample(self) -> None:
         """Compute the levels from the second on."""
@@ -96,15 +96,19 @@ class Levels:
         for _, _, rows, columns, begin in places[1:].tolist():
             target = memory[begin : begin + 3 * rows * columns].reshape(3, rows, columns)
             grid = sample_grid(finer, (rows, columns))
-            self._in_bands(rows, partial(make, target, grid))
+            self._in_bands((rows, columns), partial(make, target, grid))
             make = partial(resample, target)
             finer = (rows, columns)
 
-    def _in_bands(self, rows: int, make: Callable[[int, int], None]) -> None:
-        """Call make(first, end), half-open, for bands of these rows, on all cores of the photo.
+    def _in_bands(self, size: tuple[int, ...], make: Callable[[int, int], None]) -> None:
+        """Call make(first, end), half-open, for bands of rows, one for each core of the photo.
 
-        There are twice as many bands as cores, since another photo may take one of the cores meanwhile.
+        `size` is the number of rows and columns.
         """
-        bands = max(min(2 * self._cores.share, rows // MINIMUM_BAND_ROWS), 1)
+        rows = size[0]
+        bands = min(self._cores.share, math.prod(size) // MINIMUM_BAND_PIXELS, rows)
+        if bands <= 1:  # quicker than waking another thread
+            make(0, rows)
+            return
         edges = [rows * band // bands for band in range(bands + 1)]
         run_all(self._cores.executor(), lambda band: make(*band), pairwise(edges))

@@ -111,7 +111,7 @@ class DeviceDetector:
             with self._device_lock:
                 return [self.in_strips(image) for image in images]
         try:
-            with self._staging.acquired((len(images), *images[0].shape)) as photos:
+            with self._staging.acquired((len(images), *images[0].shape), np.uint8) as photos:
                 np.stack(images, out=photos)
                 found = self._candidates(photos, layout)
         except OutOfMemory as out_of_memory:

@@ -20,7 +20,7 @@ from service.recognition.cnn.blocks import Block
 from service.recognition.cnn.levels import Levels, Pyramids
 from service.recognition.cnn.pyramid import STEM_FIELD, Layout
 from service.recognition.cnn.score_map import HEAD_RADIUS, STRIDE, DetectorWindow, detections_of_map, map_size
-from service.recognition.compute.scratch import ScratchPool
+from service.recognition.compute import scratch
 from service.recognition.contract import Detection
 from service.recognition.ort.sessions import Network
 
@@ -100,7 +100,7 @@ class CnnDetector:
 
     def features(self, levels: Levels, field: Block) -> NDArray[np.float32]:
         """Features of a field of the tile, for `map_of`; the levels are not needed afterwards."""
-        return features_of(self.network.compute, levels, field, self.pyramids.scratch, self.sizes())
+        return features_of(self.network.compute, levels, field, self.sizes())
 
     def map_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score map of features, shape (rows, columns)."""
@@ -147,18 +147,16 @@ def photo_features(
 ) -> NDArray[np.float32]:
     """Features of a photo's tile. A function, so that no variable holds the levels while the map is made."""
     with pyramids.levels(image, layout) as levels:
-        return features_of(compute, levels, whole_map(layout), pyramids.scratch, sizes)
+        return features_of(compute, levels, whole_map(layout), sizes)
 
 
-def features_of(
-    compute: Compute, levels: Levels, field: Block, scratch: ScratchPool[np.float32], sizes: StripSizes
-) -> NDArray[np.float32]:
+def features_of(compute: Compute, levels: Levels, field: Block, sizes: StripSizes) -> NDArray[np.float32]:
     """Features of a field of the tile, float32, shape (1, CHANNELS, rows, columns of the field)."""
     rows, columns = field.size
     features = np.empty((1, CHANNELS, rows, columns), np.float32)
     width = pixels_of(columns)
     for first, last in strips(rows, sizes.tile // (width * STRIDE)):
-        with scratch.acquired((1, 3, pixels_of(last - first), width)) as tile:
+        with scratch.POOL.acquired((1, 3, pixels_of(last - first), width), np.float32) as tile:
             levels.area((field.top + first) * STRIDE, field.left * STRIDE, tile[0])
             features[:, :, first:last] = compute(FEATURES, {"tile": tile, GIVEN_FEATURES: _NO_FEATURES})
     return features

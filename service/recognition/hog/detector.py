@@ -25,13 +25,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from service.recognition.compute import scratch
 from service.recognition.compute.cores import Cores
 from service.recognition.compute.threads import results, run_all
 from service.recognition.geometry import Rectangle
 from service.recognition.hog.confirmation import confirmed
 from service.recognition.hog.crops import Area, Crop
 from service.recognition.hog.filters import HogFilters
-from service.recognition.hog.lazy_pyramid import ReadArea, fill, photo, streamed
+from service.recognition.hog.lazy_pyramid import ReadArea, fill, kept_pixels, photo, streamed
 from service.recognition.hog.levels import Resampling
 from service.recognition.hog.local_search import LocalSearch
 from service.recognition.hog.scoring import (
@@ -128,7 +129,9 @@ class HogDetector:
 
     def confirm_locally(self, image: NDArray[np.uint8], faces: Sequence[Rectangle]) -> list[bool]:
         """`confirm` by a local search."""
-        return LocalSearch(self._detector, image, self._cores.executor()).confirm(faces)
+        kept = kept_pixels([level.resampling for level in pyramid_levels(*image.shape[:2])])
+        with scratch.POOL.acquired((kept,), np.uint32) as memory:
+            return LocalSearch(self._detector, image, memory, self._cores.executor()).confirm(faces)
 
     @staticmethod
     def _levels(image: NDArray[np.uint8], executor: Executor) -> Iterator[tuple[Level, ReadArea]]:

@@ -30,7 +30,7 @@ LARGE_SHARE = 0.4
 and pixels that are added later take twice the time."""
 CHUNK_PIXELS = 1 << 18
 """Pixels that one call resamples: few enough that their packed pixels of the photo stay in the CPU's cache."""
-TASK_PIXELS = 1 << 19
+TASK_PIXELS = 1 << 18
 """Pixels of one task of the thread pool."""
 
 
@@ -95,23 +95,31 @@ class LazyLevel:
         fill(self._level, area, self.chain, self._source)
 
 
+def kept_pixels(resamplings: Sequence[Resampling]) -> int:
+    """Number of pixels of the levels that are kept; arguments as in `LazyPyramid`."""
+    return sum(math.prod(resampling.shape) for resampling in resamplings[STREAMED:])
+
+
 class LazyPyramid:
     """All levels of one photo. Not thread-safe.
 
     Args:
         image: RGB, uint8, shape (rows, columns, 3).
         resamplings: from the photo to the first level, and from each level to the next.
+        memory: `kept_pixels` of these levels, packed, uninitialised.
         pool: executor of the resampling.
     """
 
-    def __init__(self, image: NDArray[np.uint8], resamplings: Sequence[Resampling], pool: Executor) -> None:
+    def __init__(
+        self,
+        image: NDArray[np.uint8],
+        resamplings: Sequence[Resampling],
+        memory: NDArray[np.uint32],
+        pool: Executor,
+    ) -> None:
         self._pool = pool
         self._levels: list[LazyLevel] = []
         self._reads: list[ReadArea] = []
-        # One array, since Linux backs a large array with huge pages: each page costs a page fault.
-        memory = np.empty(
-            sum(math.prod(resampling.shape) for resampling in resamplings[STREAMED:]), np.uint32
-        )
         source: ReadArea = partial(photo, image)
         chain: tuple[Resampling, ...] = ()
         for number, resampling in enumerate(resamplings):

@@ -39,14 +39,17 @@ class LocalSearch:
     Args:
         detector: filters, thresholds and the overlap rule.
         image: RGB, uint8, shape (rows, columns, 3).
+        memory: `kept_pixels` of the photo's levels, packed, uninitialised.
         pool: executor of resampling and scoring.
     """
 
-    def __init__(self, detector: HogFilters, image: NDArray[np.uint8], pool: Executor) -> None:
+    def __init__(
+        self, detector: HogFilters, image: NDArray[np.uint8], memory: NDArray[np.uint32], pool: Executor
+    ) -> None:
         self._detector = detector
         self._least = least_reaching(detector.thresholds)
         self._levels = pyramid_levels(*image.shape[:2])
-        self._pyramid = LazyPyramid(image, [level.resampling for level in self._levels], pool)
+        self._pyramid = LazyPyramid(image, [level.resampling for level in self._levels], memory, pool)
         self._pool = pool
         self._scored = [
             np.zeros((level.grid.region.bottom, level.grid.region.right), np.bool_) for level in self._levels

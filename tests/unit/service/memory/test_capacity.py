@@ -7,6 +7,7 @@ import pytest
 from service.memory import capacity
 from service.memory.capacity import Capacity
 from service.recognition.compute import cgroups
+from service.recognition.memory import SCRATCH_KEPT
 from service.settings import Settings
 
 GIBIBYTE = 1024**3
@@ -55,7 +56,7 @@ def test_divides_the_budget_of_the_setting() -> None:
     settings = Settings.model_validate({"FACE_MEMORY": "2GiB", "GUNICORN_WORKERS": 5})
     divided = Capacity.of(settings, cores=2)
     assert divided.photos == 5
-    itself = capacity.RESIDENT + capacity.SCRATCH_KEPT + 2 * capacity.KEPT_BY_PHOTO
+    itself = capacity.RESIDENT + SCRATCH_KEPT + 2 * capacity.KEPT_BY_PHOTO
     assert itself + divided.upload_bytes + divided.photo_bytes == 2 * GIBIBYTE
     assert divided.upload_bytes == (2 * GIBIBYTE - itself) // 4
 

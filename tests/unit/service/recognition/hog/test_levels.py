@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.recognition.compute.packed_pixels import packed
 from service.recognition.hog import levels as hog_levels
 from service.recognition.hog.crops import Area, Crop
-from service.recognition.hog.lazy_pyramid import LazyLevel, LazyPyramid
+from service.recognition.hog.lazy_pyramid import LazyLevel, LazyPyramid, kept_pixels
 from service.recognition.hog.windows import WindowGrid, in_photo
 
 SHAPES = [(123, 217), (64, 50), (41, 40), (301, 33), (33, 301), (250, 251), (97, 402)]
@@ -78,8 +78,9 @@ def test_areas_of_the_lazy_pyramid_equal_those_of_whole_levels(shape: tuple[int,
         level = Crop.empty(Area(0, size[0], 0, size[1]))
         hog_levels.resample(Crop(wholes[-1], 0, 0), level, [resampling], level.area)
         wholes.append(level.pixels)
+    memory = np.full(kept_pixels(resamplings), random.integers(1 << 24), np.uint32)  # as of an earlier photo
     with ThreadPoolExecutor(2) as pool:
-        pyramid = LazyPyramid(image, resamplings, pool)
+        pyramid = LazyPyramid(image, resamplings, memory, pool)
         for _ in range(6):
             requested = {
                 number: [_any_area(random, whole.shape) for _ in range(2)]
