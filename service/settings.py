@@ -185,17 +185,17 @@ class Settings(BaseSettings):
         default="auto",
         validation_alias="FACE_PRECISION",
         description="Number format of the CNN detector; the answers are the same. `auto`: a CPU scans a photo in int8 "
-        "if that was faster at the first start, and recomputes scores near the threshold in float32; a GPU computes "
-        "in float32. `mixed`: the scan in any case, on a CPU in int8, on a GPU in float16, which is meant to save "
-        "time on GPUs with tensor cores. `float32`: no scan.",
+        "if that was faster at the first start, and rescores what is near the threshold in float32; a GPU computes "
+        "in float32. `mixed`: the scan even if it is slower, on a CPU in int8, on a GPU in float16, which is meant to "
+        "save time on GPUs with tensor cores. `float32`: no scan.",
     )
     scan_check: int = Field(
         default=1000,
         ge=0,
         validation_alias="FACE_SCAN_CHECK",
-        description="Number of photos scanned on a CPU of which one is also computed in float32 as a whole. If a score "
-        "above the threshold differs, the scan is off until the next start, and the log, `/info` and `/metrics` say "
-        "so. 0: none.",
+        description="Number of photos scanned on a CPU of which one is also computed in float32 as a whole, which "
+        "takes the time of both. If a score above the threshold differs, the scan is off until the next start, and "
+        "the log, `/info` and `/metrics` say so. 0: none.",
     )
     store: Path = Field(
         default=Path("models"),

@@ -3,9 +3,10 @@
 Values are uint8 with one scale for all channels of a layer, whose largest value in the calibration is 255. Measured
 without a gain: a larger range, a smaller one, channels scaled to equal ranges, and a correction of the biases.
 
-Weights have 7 bits. Processors without VNNI add two products of 8 bits in 16 bits, which saturate; with 7 bits they
-cannot, since 2 * 255 * 64 < 32,768. So all processors compute equal values. An eighth bit gains nothing: nearly all of
-the error of a score comes from rounded values of the first three layers.
+Weights are integers from -64 to 64, called 7 bits here. Processors without VNNI add two products of 8 bits in 16 bits,
+which saturate; with 7 bits they cannot, since 2 * 255 * 64 < 32,768. So AVX2, AVX-VNNI and AVX-512 VNNI give equal
+values (measured). An eighth bit gains nothing: nearly all of the error of a score comes from rounded values of the
+first three layers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +25,7 @@ LARGEST_WEIGHT = 64
 PLACES = 150
 """Places of each layer's input that are sampled per picture, for the correlations of its values."""
 DAMPING = 0.01
-"""Added to the diagonal of the correlations, as a share of its mean (the paper's value)."""
+"""Added to the diagonal of the correlations, as a share of its mean (GPTQ's value: see `rounded`)."""
 SEED = 7
 INPUT = "values"
 
@@ -119,7 +120,7 @@ def rounded(
 
 
 def calibrated(layers: Sequence[Conv], inputs: Iterable[NDArray[np.uint8]]) -> list[Statistics]:
-    """Statistics of each layer in float32 over all inputs of the first, each (1, channels, rows, columns)."""
+    """Statistics of each layer in float32 over all inputs of the first layer, each (1, channels, rows, columns)."""
     session = onnxruntime.InferenceSession(_layers_graph(layers), providers=["CPUExecutionProvider"])
     state = np.random.RandomState(SEED)
     total: list[Statistics] = []

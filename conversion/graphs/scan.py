@@ -1,7 +1,7 @@
 """The CNN face detector's scan for the CPU: the two halves of detector.py with layers in int8, except the last layer.
 
-The scan selects the windows of the score map that are computed in float32 (service/recognition/cnn/scan.py). Its 9x9
-layer, a sixtieth of the work, sums 3,645 products of both signs and stays in float32.
+The scan selects the places of the score map whose blocks are rescored in float32 (service/recognition/cnn/scan.py).
+Its 9x9 layer, a sixtieth of the work, sums 3,645 products of both signs and stays in float32.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,10 @@ def scan_facts(network: Network) -> DetectorFacts:
 
 
 def scan_layers(network: Network) -> list[Conv]:
-    """The convolutions of the scan in float32, each but the last followed by a ReLU; the input is that of the graph."""
+    """The convolutions of the scan in float32, each but the last followed by a ReLU.
+
+    The input is the graph's, with the channels first.
+    """
     first, *others = (layer for layer in padded_to_blocks(folded(network.layers)) if isinstance(layer, Conv))
     return [of_bytes(first, detector_facts(network).mean), *others]
 

@@ -1,4 +1,4 @@
-"""Distorted copies of photos, to validate an approximation on pictures that differ from those of its calibration."""
+"""Distorted copies of pictures, for the calibration and the validation of an approximation."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence

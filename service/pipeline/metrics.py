@@ -164,7 +164,9 @@ def _scan_metrics(scans: Sequence[ScanFigures]) -> Iterator[Metric]:
             counter.add_metric((), getattr(scan, name))
         yield counter
     error = GaugeMetricFamily(
-        "face_scan_largest_error", "Largest error of a scanned score above -1.", labels=()
+        "face_scan_largest_error",
+        "Largest error of a scanned score, at places whose float32 score is above -1.",
+        labels=(),
     )
     for scan in scans:
         error.add_metric((), scan.largest_error)

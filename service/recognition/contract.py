@@ -39,11 +39,11 @@ class ScanFigures:
     photos: int = 0
     """Photos that were scanned."""
     crowded: int = 0
-    """Of these, photos computed in float32 as a whole, since the blocks would have cost as much."""
+    """Of these, photos computed in float32 as a whole, since their blocks would have cost nearly as much."""
     deviating: int = 0
     """Of these, photos computed in float32 as a whole, since a scanned score differed too much."""
     checked: int = 0
-    """Of these, photos computed in full beside the scan (one in FACE_SCAN_CHECK)."""
+    """Of these, rescored photos that were also computed in float32 as a whole (one in FACE_SCAN_CHECK)."""
     scores: int = 0
     """Scores of the maps of all photos but the crowded ones."""
     rescored: int = 0
@@ -51,7 +51,8 @@ class ScanFigures:
     largest_error: float = 0.0
     """Largest difference between the scanned and the float32 score at a rescored place above -1; finite."""
     stopped: str | None = None
-    """Reason why the scan has stopped itself: a score above the threshold differed in a checked photo."""
+    """Reason why the scan has stopped itself: a score above the threshold differed in a checked photo, or a run of the
+    scan failed."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class ScanTrial:
     """Result of the trial of the scan in int8 at the start, on a known picture (engines/scan_trial.py)."""
 
     time_ratio: float
-    """Time of the scan, relative to float32."""
+    """Time of the scan without its blocks, relative to float32."""
     largest_error: float
     """Largest difference between the scanned and the float32 score, of the scores above -1."""
     kept: bool

@@ -16,8 +16,8 @@ from service.recognition.cnn.score_map import HEAD_RADIUS
 from service.recognition.compute.compiled import compiled, inlined
 
 RUN_COST = 50
-"""Cost of the two runs of a block, apart from their features, in features (0.2 ms at 3.5 µs a feature, one core of a
-Xeon with AVX-512)."""
+"""Cost of a block's runs of stem and head, apart from their features, in features (0.2 ms at 3.5 µs a feature, one core
+of a Xeon with AVX-512)."""
 
 
 class Block(NamedTuple):
@@ -56,7 +56,7 @@ class Block(NamedTuple):
 
 
 def blocks_above(floor: float, scores: NDArray[np.float32]) -> list[Block]:
-    """Disjoint or overlapping blocks that hold all scores above a floor; `scores` has shape (rows, columns)."""
+    """Blocks, which may overlap, that hold all scores above a floor; `scores` has shape (rows, columns)."""
     # A score that is not a number counts as above.
     places = np.ascontiguousarray(np.argwhere(~(scores <= floor)))
     merged = np.empty((len(places), 4), np.int64)

@@ -24,7 +24,7 @@ MARGIN = 0.75
 """Margin below the threshold, in units of the score: a place is rescored in float32 if its scanned score exceeds the
 threshold minus this."""
 ERROR_LIMIT = MARGIN / 4
-"""Largest error of a scanned score that the trial at start and the guard of each photo accept."""
+"""Largest error of a scanned score that the trial at the start and the comparison of each photo accept."""
 SCORE_OF_INTEREST = -1.0
 """Scores below it are far from a face: their errors do not count. They are 99.9 % of all scores."""
 

@@ -1,13 +1,14 @@
 """The CNN detector with a scan in int8: the faces of the detector in float32, in less time.
 
 All of the tile is scanned in int8. Places near or above the threshold are rescored in float32, in blocks (blocks.py),
-whose scores are those of the whole map in float32, bit for bit. So the faces are the same if the error of a scanned
+whose scores are those of the whole map in float32 (ROUNDING). So the faces are the same if the error of a scanned
 score is below MARGIN wherever the exact score is above the threshold. That bound is measured, not proven, and so it is
 guarded:
 
 - The largest error of each photo is measured in its blocks. Above a quarter of the margin, the photo is computed in
   float32.
-- One photo in `checked` is computed in float32 beside the scan. If a score above the threshold differs, the scan stops.
+- One rescored photo in `checked` is computed in float32 as a whole too. If a score above the threshold differs, the
+  scan stops, as it does if its run fails.
 """
 
 import logging
@@ -59,7 +60,7 @@ class ScanningDetector:
     Args:
         scan: the graph of conversion/graphs/scan.py.
         exact: the detector in float32, which also limits the number of photos searched at the same time.
-        checked: number of photos of which one is computed in float32 beside the scan; 0: none.
+        checked: number of rescored photos of which one is also computed in float32 as a whole; 0: none.
     """
 
     def __init__(self, scan: Network, exact: CnnDetector, *, checked: int) -> None:

@@ -26,7 +26,7 @@ class Source(NamedTuple):
 
 _SOURCE = (PHOTO, MEAN, types.float32[::1], types.int64[:, ::1])
 _UNIT = 1 / SCALE
-"""A byte's steps in a normalised pixel."""
+"""Values of a byte in a unit of a normalised pixel."""
 
 
 @compiled(types.void(*_SOURCE, types.int64, types.int64, types.float32[:, :, ::1], types.int64, types.int64))

@@ -35,12 +35,13 @@ class DevicePrecision:
 
 
 class CpuScan(Enum):
-    """Use of the scan in int8 on the CPU. The scan that fails its trial is never used."""
+    """Use of the scan in int8 on the CPU. A scan that fails its trial is never used."""
 
     NEVER = auto()
     IF_FASTER = auto()
     """If the trial found it to be faster."""
     ALWAYS = auto()
+    """Even if it is slower. Without a valid graph, the engine cannot be built."""
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from service.recognition.known_pictures import group
 from service.recognition.ort.runtime import onnxruntime
 
 FASTER = 0.85
-"""Largest time ratio at which the scan saves time. The windows of a photo take 2.4 % of the float32 work for each face
-at 1.2 megapixels: with the six faces of a group, a scan that takes 85 % of the time saves nothing."""
+"""Largest time ratio at which the scan saves time. The blocks of a face cost 2.4 % of the float32 work at 1.2
+megapixels: with six faces, a scan that takes 85 % of the time saves nothing; with one, an eighth."""
 RUNS = 5
 """Runs of each kind, alternately, for a median."""
 
@@ -64,7 +64,7 @@ def trial(detector: ScanningDetector, cores: Cores, graph_sha256s: tuple[str, st
     for folder in code_folders.folders():
         if (kept := _kept(folder / name)) is not None:
             return ScanTrial(kept.time_ratio, error, kept=True, file=str(folder / name))
-    # A photo alone, and a photo among as many as cores, unless each has the same number of cores.
+    # A single photo, and one of as many as cores, unless a photo always has the same number of cores.
     photos = (1,) if len(cores.widths) == 1 else (1, cores.total)
     ratio = max(_time_ratio(detector, picture, cores, number) for number in photos)
     # Without a writable folder, each start measures: MachineCode has warned.
