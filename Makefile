@@ -16,6 +16,8 @@ TARGET ?= all
 SECONDS ?= 300
 # A folder of .dat files, used before downloads.
 FACE_WEIGHTS ?=
+# Tests run in two processes, each file in one of them; ARGS="-n 0" for one process, as a debugger needs.
+IN_TWO := -n 2 --dist loadfile
 # Photos for the conversion, and the tools of `make audit`. `make serve CACHE=/a/folder` names another; `make clean`
 # removes it, so a variable of the environment does not count.
 CACHE := .cache
@@ -73,11 +75,11 @@ quick: test-environment
 
 ## `make check`, then all tests that fit into ten minutes on two cores.
 test: check convert-all
-	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "not slow" $(ARGS)
+	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest $(IN_TWO) -m "not slow" $(ARGS)
 
 ## Tests that take minutes.
 test-slow: test-environment convert-all
-	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest -m "slow and not images and not emulated" $(ARGS)
+	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest $(IN_TWO) -m "slow and not images and not emulated" $(ARGS)
 
 ## Fuzz the readers of photos, forms, requests and weights for SECONDS in total; TARGET=png for one, SEED=1 to repeat
 ## the mutations. Inputs that reveal a fault are stored in fuzz-findings/, and the exit status is 1.
