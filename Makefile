@@ -16,7 +16,8 @@ TARGET ?= all
 SECONDS ?= 300
 # A folder of .dat files, used before downloads.
 FACE_WEIGHTS ?=
-# Tests run in two processes, each file in one of them; ARGS="-n 0" for one process, as a debugger needs.
+# Tests run in two processes, since most of a fault's test is waiting. Each file runs in one of them, so that its
+# fixtures start once. ARGS="-n 0" for one process, as a debugger needs.
 IN_TWO := -n 2 --dist loadfile
 # Photos for the conversion, and the tools of `make audit`. `make serve CACHE=/a/folder` names another; `make clean`
 # removes it, so a variable of the environment does not count.

@@ -49,7 +49,7 @@ class Readiness:
         """Warm up the recogniser. Raises the exception of the warm-up."""
         log.info("warming up: one run of every stage, up to 20 s at the first start; photos wait")
         await asyncio.wrap_future(_in_daemon_thread(self._recognizer.warm_up))
-        heap.trim()  # what the start needed and no photo will
+        heap.trim()  # memory that only the start needed
         self._warm.set()
         stages = self._recognizer.stages().items()
         log.info("ready: %s", ", ".join(f"{name} by {_computed_by(stage)}" for name, stage in stages))

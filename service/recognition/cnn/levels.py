@@ -86,7 +86,7 @@ class Levels:
                 float32 plus the mean. Gaps, and pixels beyond the tile, have the mean colour.
         """
         cells = into.view(np.uint32)
-        self._in_bands(cells.shape[:2], partial(read_bytes, *self._source, first, cells))
+        self._in_bands((len(cells), 4 * cells.shape[1]), partial(read_bytes, *self._source, first, cells))
 
     def _resample(self) -> None:
         """Compute the levels from the second on."""

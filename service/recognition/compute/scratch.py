@@ -57,4 +57,4 @@ class ScratchPool:
 
 
 POOL = ScratchPool(lambda size: np.empty(size, np.uint8), SCRATCH_KEPT)
-"""The pool of this process: for the CNN's pyramid, and then for that of HOG's confirmation."""
+"""The pool of this process: for the CNN's pyramid and float32 tiles, and for the pyramid of HOG's confirmation."""

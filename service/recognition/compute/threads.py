@@ -50,7 +50,12 @@ def run_all(pool: Executor, task: Callable[[Item], Result], items: Iterable[Item
 
     A task still running would write into memory that its photo has released.
     """
-    return results([pool.submit(task, item) for item in items])
+    running: list[Future[Result]] = []
+    try:
+        running.extend(pool.submit(task, item) for item in items)
+    finally:  # also if the pool takes no more tasks
+        done = results(running)
+    return done
 
 
 def results(running: Iterable[Future[Result]]) -> list[Result]:

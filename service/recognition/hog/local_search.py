@@ -96,19 +96,22 @@ class LocalSearch:
             for number, regions in unscored.items()
         }
         scored: list[Future[list[Window]]] = []
-        for number, read_area in self._pyramid.compute(areas):
-            scored += [
-                self._pool.submit(
-                    windows_above_threshold,
-                    self._detector,
-                    self._levels[number],
-                    read_area,
-                    region,
-                    self._least,
-                )
-                for region in unscored[number]
-            ]
-        for windows in results(scored):
+        try:
+            for number, read_area in self._pyramid.compute(areas):
+                scored += [
+                    self._pool.submit(
+                        windows_above_threshold,
+                        self._detector,
+                        self._levels[number],
+                        read_area,
+                        region,
+                        self._least,
+                    )
+                    for region in unscored[number]
+                ]
+        finally:  # also if a level fails: its photo's memory goes to other photos
+            found = results(scored)
+        for windows in found:
             self._windows.update(windows)
 
     def _claim_unscored(self, number: int, region: Region) -> Region | None:
