@@ -15,18 +15,14 @@ from numpy.typing import NDArray
 
 from model_store import manifest
 from model_store.models import (
-    CNN_DETECTOR,
     DEVICE_DETECTOR,
     MODELS,
     RESCORED_DETECTOR,
 )
 from service.recognition.cnn import pyramid, rescoring
-from service.recognition.cnn.detector_window import detector_window
-from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.pyramid_tables import LEVELS, tables
 from service.recognition.cnn.strips import CnnDetector, scores_in_strips
-from service.recognition.compute.cores import Cores
 from service.recognition.contract import Detection, OutOfMemory
 from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.engines.precisions import (
@@ -39,6 +35,7 @@ from service.recognition.factory import RecognizerError, open_recognizer
 from service.recognition.ort.providers import CPU, CUDA, GPU, PROVIDERS
 from service.recognition.ort.sessions import NO_LOCK, Session
 from service.recognition.recognizer import Recognizer
+from tests.unit.service.recognition.cnn.float32_detector import float32_detector
 
 Picture = NDArray[np.uint8]
 Pictures = dict[str, Picture]
@@ -59,13 +56,8 @@ def rescored(store: Path) -> Session:
 
 @pytest.fixture(scope="module")
 def in_strips(store: Path) -> Iterator[CnnDetector]:
-    facts = manifest.load(store, CNN_DETECTOR).detector
-    assert facts is not None
-    with closing(Cores()) as cores:
-        pyramids = Pyramids(np.array(facts.mean, np.float32), cores)
-        yield CnnDetector(
-            Session(manifest.graph_path(store, CNN_DETECTOR)), detector_window(facts), pyramids, runs=1
-        )
+    with float32_detector(store, runs=1) as detector:
+        yield detector
 
 
 @pytest.fixture(params=[FLOAT32, MIXED])

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +11,17 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from model_store import manifest
-from model_store.models import CNN_DETECTOR, SCANNING_DETECTOR
+from model_store.models import SCANNING_DETECTOR
 from service.recognition.cnn import pyramid, scanning_detector
 from service.recognition.cnn.blocks import Block
-from service.recognition.cnn.detector_window import detector_window
-from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.scan import MARGIN, SCANNED
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.strips import CnnDetector, StripSizes
-from service.recognition.compute.cores import Cores
 from service.recognition.contract import EngineError, OutOfMemory
 from service.recognition.engines.scan_trial import ScanFault, largest_error
 from service.recognition.known_pictures import draw_face, group
 from service.recognition.ort.sessions import Session
+from tests.unit.service.recognition.cnn.float32_detector import float32_detector
 
 Picture = NDArray[np.uint8]
 Scores = NDArray[np.float32]
@@ -39,12 +36,8 @@ def scan(store: Path) -> Session:
 
 @pytest.fixture(scope="module")
 def exact(store: Path) -> Iterator[CnnDetector]:
-    facts = manifest.load(store, CNN_DETECTOR).detector
-    assert facts is not None
-    with closing(Cores()) as cores:
-        pyramids = Pyramids(np.array(facts.mean, np.float32), cores)
-        network = Session(manifest.graph_path(store, CNN_DETECTOR))
-        yield CnnDetector(network, detector_window(facts), pyramids, runs=2)
+    with float32_detector(store, runs=2) as detector:
+        yield detector
 
 
 class _Faulty:
