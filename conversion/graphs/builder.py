@@ -65,12 +65,15 @@ class GraphBuilder:
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[TensorProto] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], TensorProto] = {}
 
     def constant(self, values: NDArray[Any]) -> str:
-        name = f"constant_{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
-        return name
+        """A tensor; equal ones are stored once."""
+        values = np.asarray(values, order="C")
+        key = (values.dtype.str, values.shape, values.tobytes())
+        if key not in self._constants:
+            self._constants[key] = numpy_helper.from_array(values, f"constant_{len(self._constants)}")
+        return self._constants[key].name
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
         name = f"{operator.lower()}_{len(self._nodes)}"
@@ -124,7 +127,7 @@ class GraphBuilder:
             name,
             [_value_info(port) for port in inputs],
             [_value_info(port) for port in outputs],
-            self._constants,
+            list(self._constants.values()),
         )
         model = helper.make_model(
             graph,

@@ -1,23 +1,30 @@
 """Blocks of the score map that are computed again in float32: all places above a floor, in few rectangles.
 
-A block costs more than its scores: the head's receptive field adds HEAD_RADIUS features on each side. So two blocks
-become one where that is cheaper.
+A block costs more than its scores: the head's receptive field adds HEAD_RADIUS features on each side, and every layer
+of the head computes a smaller rectangle than the one before. Two blocks become one where that is cheaper.
 """
 
-import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from service.recognition.cnn.score_map import HEAD_RADIUS
-from service.recognition.compute.compiled import compiled, inlined
+from service.recognition.cnn.score_map import HEAD_KERNELS, HEAD_RADIUS
+from service.recognition.compute.compiled import compiled
 
+RADII = tuple(
+    HEAD_RADIUS - before for before in accumulate((kernel // 2 for kernel in HEAD_KERNELS), initial=0)
+)
+"""Features on each side of a block that the stem, and then each layer of the head, has to compute: 10, 8, 6, 4, 0."""
+_OPERATIONS = (96_000, 38_400, 57_600, 57_600, 7_056)
+"""Multiplications of stem and layers for one place (conversion/graphs/detector.py, channels padded to 48)."""
+_SHARES = np.array(_OPERATIONS) / sum(_OPERATIONS)
 RUN_COST = 50
-"""Cost of a block's runs of stem and head, apart from their features, in features (0.2 ms at 3.5 µs a feature, one core
-of a Xeon with AVX-512)."""
+"""Cost of a block's runs of stem and head, apart from their features, in places of the whole map (0.2 ms at 3.5 µs a
+place, one core of a Xeon with AVX-512)."""
 
 
 class Block(NamedTuple):
@@ -45,14 +52,33 @@ class Block(NamedTuple):
         """Index of the block in a map."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
-    def field(self, rows: int, columns: int) -> "Block":
-        """The features on which its scores depend, in a map of this size."""
+    def field(self, rows: int, columns: int, radius: int = HEAD_RADIUS) -> "Block":
+        """The block with `radius` more places on each side, within a map of this size.
+
+        By default the features on which its scores depend.
+        """
         return Block(
-            max(self.top - HEAD_RADIUS, 0),
-            max(self.left - HEAD_RADIUS, 0),
-            min(self.bottom + HEAD_RADIUS, rows),
-            min(self.right + HEAD_RADIUS, columns),
+            max(self.top - radius, 0),
+            max(self.left - radius, 0),
+            min(self.bottom + radius, rows),
+            min(self.right + radius, columns),
         )
+
+    def padding(self, rows: int, columns: int) -> NDArray[np.int64]:
+        """Zeros around the input of each layer, where the map of this size ends: int64, shape (1, layers, 8).
+
+        In the order of ONNX's Pad: before and then after each axis of (batch, channel, row, column).
+        """
+        padding = np.zeros((1, len(HEAD_KERNELS), 8), np.int64)
+        for layer, (wider, narrower) in enumerate(pairwise(RADII)):
+            given, result = self.field(rows, columns, wider), self.field(rows, columns, narrower)
+            kernel = wider - narrower
+            padding[0, layer, 2:4] = given.top - result.top + kernel, given.left - result.left + kernel
+            padding[0, layer, 6:8] = (
+                result.bottom - given.bottom + kernel,
+                result.right - given.right + kernel,
+            )
+        return padding
 
 
 def blocks_above(floor: float, scores: NDArray[np.float32]) -> list[Block]:
@@ -65,15 +91,21 @@ def blocks_above(floor: float, scores: NDArray[np.float32]) -> list[Block]:
     return [Block(*block) for block in merged[:number].tolist()]
 
 
-def cost(blocks: Sequence[Block], rows: int, columns: int) -> int:
-    """Cost of the blocks in features; that of the whole map is rows * columns."""
-    return sum(math.prod(block.field(rows, columns).size) + RUN_COST for block in blocks)
+def cost(blocks: Sequence[Block], rows: int, columns: int) -> float:
+    """Cost of the blocks in places of the whole map, whose cost is rows * columns."""
+    return float(sum(_cost(*block, rows, columns) for block in blocks))
 
 
-@inlined
-def _extent(first: int, last: int, limit: int) -> int:
-    """Features along one side of a block's field."""
-    return min(last + HEAD_RADIUS, limit) - max(first - HEAD_RADIUS, 0)
+@compiled(types.float64(*[types.int64] * 6))
+def _cost(top: int, left: int, bottom: int, right: int, rows: int, columns: int) -> float:
+    """Cost of one block, in places of the whole map."""
+    places = 0.0
+    for layer in range(len(_SHARES)):
+        radius = RADII[layer]
+        height = min(bottom + radius, rows) - max(top - radius, 0)
+        width = min(right + radius, columns) - max(left - radius, 0)
+        places += _SHARES[layer] * height * width
+    return places + RUN_COST
 
 
 @compiled(types.int64(types.int64[:, ::1], types.int64, types.int64, types.int64[:, ::1]))
@@ -90,12 +122,12 @@ def _merge(places: NDArray[np.int64], rows: int, columns: int, merged: NDArray[n
         while other < number:
             union_top, union_left = min(top, merged[other, 0]), min(left, merged[other, 1])
             union_bottom, union_right = max(bottom, merged[other, 2]), max(right, merged[other, 3])
-            union = _extent(union_top, union_bottom, rows) * _extent(union_left, union_right, columns)
-            this = _extent(top, bottom, rows) * _extent(left, right, columns)
-            that = _extent(merged[other, 0], merged[other, 2], rows) * _extent(
-                merged[other, 1], merged[other, 3], columns
+            union = _cost(union_top, union_left, union_bottom, union_right, rows, columns)
+            this = _cost(top, left, bottom, right, rows, columns)
+            that = _cost(
+                merged[other, 0], merged[other, 1], merged[other, 2], merged[other, 3], rows, columns
             )
-            if union > this + that + RUN_COST:
+            if union > this + that:
                 other += 1
                 continue
             top, left, bottom, right = union_top, union_left, union_bottom, union_right

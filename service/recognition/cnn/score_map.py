@@ -18,8 +18,10 @@ from service.recognition.pyramid_down import point_up
 
 STRIDE = 8
 """Pixels of the tile between two scores: three convolutions of stride 2."""
-HEAD_RADIUS = 10
-"""Features on each side of a score in the head's receptive field: three 5x5 convolutions and a 9x9 one."""
+HEAD_KERNELS = (5, 5, 5, 9)
+"""Rows and columns of the kernels of the head's convolutions, which have a stride of 1."""
+HEAD_RADIUS = sum(kernel // 2 for kernel in HEAD_KERNELS)
+"""Features on each side of a score in the head's receptive field: 10."""
 FIRST_CENTRE = 14
 """Score (c, r) is centred on tile pixel (8c + 14, 8r + 14): three unpadded 5x5 convolutions of stride 2, then padded
 convolutions (output_tensor_to_input_tensor in dlib/dnn/core.h)."""

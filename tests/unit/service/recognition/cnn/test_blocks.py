@@ -48,8 +48,23 @@ def test_the_field_ends_at_the_edge_of_the_map() -> None:
     assert Block(3, 40, 5, 68).field(ROWS, COLUMNS) == Block(0, 30, 15, 70)
 
 
-def test_the_cost_is_that_of_the_fields_and_of_the_runs() -> None:
-    assert cost([Block(40, 30, 42, 33)], ROWS, COLUMNS) == 22 * 23 + RUN_COST
+def test_the_cost_of_the_whole_map_is_one_per_place() -> None:
+    assert cost([Block(0, 0, ROWS, COLUMNS)], ROWS, COLUMNS) == pytest.approx(ROWS * COLUMNS + RUN_COST)
+
+
+def test_the_cost_falls_from_layer_to_layer() -> None:
+    stem, head = 22 * 23, 2 * 3
+    block = cost([Block(40, 30, 42, 33)], ROWS, COLUMNS) - RUN_COST
+    assert head < block < 0.65 * stem
+
+
+def test_padding_of_a_block_inside_the_map_is_zero_and_at_an_edge_that_of_the_layers() -> None:
+    assert not Block(40, 30, 42, 33).padding(ROWS, COLUMNS).any()
+    whole = Block(0, 0, ROWS, COLUMNS).padding(ROWS, COLUMNS)
+    np.testing.assert_array_equal(whole[0], [[0, 0, n, n, 0, 0, n, n] for n in (2, 2, 2, 4)])
+    near = Block(7, 30, 8, 33).padding(ROWS, COLUMNS)
+    np.testing.assert_array_equal(near[0, :, 2], [2, 1, 0, 0])  # rows above the map, of 10 above the block
+    assert near.sum() == 3
 
 
 @pytest.mark.parametrize("seed", range(20))
