@@ -66,7 +66,7 @@ def _png() -> bytes:
         (_png(), "a PNG image"),
         (b"\n<!DOCTYPE html><html><body>404</body></html>", "an HTML page"),
         (bz2.compress(b"weights"), "unpack it first"),
-        (gzip.compress(b"weights"), "a gzip archive"),
+        (gzip.compress(b"weights", mtime=0), "a gzip archive"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"\x01\x01\x01\x13loss_multiclass_log" + bytes(40), "a network with loss_multiclass_log"),
         (b"nonsense", "begins with the bytes 6e 6f 6e"),
