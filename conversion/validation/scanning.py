@@ -21,7 +21,7 @@ from conversion.validation.pictures import face_chips
 from service.recognition.cnn import pyramid
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.pyramid import Layout
-from service.recognition.cnn.scan import BYTES_OF_CELL, MARGIN, SCORE_OF_INTEREST, scanned_in_strips
+from service.recognition.cnn.scan import MARGIN, SCORE_OF_INTEREST, byte_rows, scanned_in_strips
 from service.recognition.cnn.strips import scores_in_strips
 from service.recognition.compute.cores import Cores
 from service.recognition.known_pictures import Picture, scenes
@@ -80,10 +80,8 @@ def score_maps(
 def tiles(network: Network, pictures: Sequence[Picture]) -> Iterator[NDArray[np.uint8]]:
     """The scan's input for each picture that is large enough for a score: its whole tile."""
     for picture, layout, pyramids in _photos(network, pictures):
-        tile = np.empty((1, (layout.rows + 1) // 2, (layout.columns + 1) // 2, BYTES_OF_CELL), np.uint8)
         with pyramids.levels(picture, layout) as levels:
-            levels.byte_rows(0, tile[0])
-        yield tile
+            yield byte_rows(levels, layout, 0, layout.rows)
 
 
 def _photos(network: Network, pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Layout, Pyramids]]:

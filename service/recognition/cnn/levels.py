@@ -81,11 +81,12 @@ class Levels:
 
         Args:
             first: row of the tile.
-            into: C-contiguous, shape (rows / 2, columns of the tile / 2 rounded up, 12). Each cell is two by two
-                pixels; channel (2 * y + x) * 3 + colour (RGB) is the byte nearest to the pixel, 256 times its value in
-                float32 plus the mean. Gaps, and pixels beyond the tile, have the mean colour.
+            into: C-contiguous, shape (rows / 2, columns of the tile / 4 rounded up, 24). Each cell is two squares of
+                two by two pixels, left and right; byte (2 * y + x) * 3 + colour (RGB) of a square is that nearest to
+                the pixel, 256 times its value in float32 plus the mean. Gaps, and pixels beyond the tile, have the mean
+                colour.
         """
-        cells = into.view(np.uint32)
+        cells = into.view(np.uint32).reshape(len(into), -1, 3)
         self._in_bands((len(cells), 4 * cells.shape[1]), partial(read_bytes, *self._source, first, cells))
 
     def _resample(self) -> None:

@@ -29,9 +29,10 @@ SCORE_OF_INTEREST = -1.0
 """Scores below it are far from a face: their errors do not count. They are 99.9 % of all scores."""
 
 BYTES = "bytes"
-"""Input: the tile in bytes, space-to-depth by 2, uint8, shape (N, rows / 2, columns / 2, BYTES_OF_CELL). Channel
-(2 dy + dx) 3 + colour (RGB) is that of tile pixel (2 y + dy, 2 x + dx), rounded; gaps are the mean colour, rounded."""
-BYTES_OF_CELL = 12
+"""Input: the tile in bytes, in cells of two rows and four columns of pixels, uint8, shape (N, rows / 2, columns / 4,
+BYTES_OF_CELL). A cell is two squares of two by two pixels, left and right, each row by row, with the colours of a pixel
+in the order RGB. Pixels are rounded; gaps are the mean colour, rounded."""
+BYTES_OF_CELL = 24
 SCAN_FEATURES, GIVEN_SCAN_FEATURES = "scan_features", "scan_features_given"
 """Features of the tile, uint8, shape (N, rows, columns, CHANNELS): output of the first half, input of the second."""
 SCANNED = "scanned"
@@ -67,10 +68,14 @@ def scanned_map(compute: Compute, levels: Levels, layout: Layout, sizes: StripSi
     return scores
 
 
+def byte_rows(levels: Levels, layout: Layout, first: int, rows: int) -> NDArray[np.uint8]:
+    """Rows of the tile from row `first` on, as the scan's input."""
+    cells = np.empty((1, -(-rows // 2), -(-layout.columns // 4), BYTES_OF_CELL), np.uint8)
+    levels.byte_rows(first, cells[0])
+    return cells
+
+
 def _features(compute: Compute, levels: Levels, layout: Layout, first: int, last: int) -> NDArray[np.generic]:
     """Rows `first` to `last` - 1 of the features."""
-    cells = np.empty(
-        (1, (pixels_of(last - first) + 1) // 2, (layout.columns + 1) // 2, BYTES_OF_CELL), np.uint8
-    )
-    levels.byte_rows(first * STRIDE, cells[0])
+    cells = byte_rows(levels, layout, first * STRIDE, pixels_of(last - first))
     return compute(SCAN_FEATURES, {BYTES: cells, GIVEN_SCAN_FEATURES: _NO_FEATURES})

@@ -57,7 +57,7 @@ def test_features_and_scores_are_those_of_exact_integers(
     (features,) = session.run(
         [scan.FEATURES.name], {scan.BYTES.name: tile, scan.GIVEN_FEATURES.name: nothing}
     )
-    expected = values_of(int8_layers[:HALF], tile[0].transpose(2, 0, 1))
+    expected = values_of(int8_layers[:HALF], scan.squares(tile)[0])
     assert len(np.unique(expected)) > 50
     np.testing.assert_array_equal(features[0].transpose(2, 0, 1), expected)
 

@@ -15,7 +15,7 @@ from conversion.dat.topologies import DETECTOR
 from conversion.export import export
 from conversion.graphs import quantisation
 from conversion.graphs.quantisation import LARGEST_WEIGHT, Int8Conv, Statistics, quantised
-from conversion.graphs.scan import int8_graph, scan_layers
+from conversion.graphs.scan import int8_graph, scan_layers, squares
 from conversion.validation.distortions import DISTORTIONS, distorted_copies
 from conversion.validation.pictures import face_chips
 from conversion.validation.scanning import LIMITS, calibrated_graph, score_maps, scores_of, tiles, with_copies
@@ -102,8 +102,7 @@ def test_weights_of_8_bits_saturate_without_vnni_and_fail(
     (tile,) = tiles(detector, [face])
     session = onnxruntime.InferenceSession(int8_graph(layers, last), providers=["CPUExecutionProvider"])
     ((expected, _),) = score_maps(session, detector, [face])
-    values = tile[0].transpose(2, 0, 1)
-    computed = score_map(last, values_of(layers, values, saturating=True), layers[-1].scale)
+    computed = score_map(last, values_of(layers, squares(tile)[0], saturating=True), layers[-1].scale)
     error = np.abs(computed - expected)[expected > SCORE_OF_INTEREST].max()
     assert (error > LIMITS["scores"]) == saturates
 
