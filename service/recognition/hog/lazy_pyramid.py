@@ -29,9 +29,8 @@ LARGE_SHARE = 0.4
 """Share of a level from which all of it is computed. A confirmed face needs nearly all pixels of the smaller levels,
 and pixels that are added later take twice the time."""
 CHUNK_PIXELS = 1 << 18
-"""Pixels that one call resamples: few enough that their packed pixels of the photo stay in the CPU's cache."""
-TASK_PIXELS = 1 << 18
-"""Pixels of one task of the thread pool."""
+"""Pixels that one call, a task of the thread pool, resamples: few enough that their packed pixels of the photo stay in
+the CPU's cache."""
 
 
 def photo(image: NDArray[np.uint8], area: Area) -> Crop:
@@ -148,7 +147,7 @@ class LazyPyramid:
                 yield number, self._reads[number]
 
     def _run(self, level: LazyLevel, missing: list[Area]) -> None:
-        tasks = [band for area in missing for band in area.bands(_rows(area, TASK_PIXELS))]
+        tasks = [band for area in missing for band in area.bands(_rows(area, CHUNK_PIXELS))]
         if len(tasks) == 1:  # quicker than waking another thread
             level.compute(*tasks)
             return

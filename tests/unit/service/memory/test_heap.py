@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from service.memory.heap import WORKER_KEEPS
 from tests.paths import ROOT
 
 _HELD = """
@@ -27,26 +28,27 @@ print(resident() - before)
 """
 
 
-def _held(by: str) -> int:
+def _output(program: str, *arguments: str) -> int:
     done = subprocess.run(
-        [sys.executable, "-c", _HELD, by], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True, cwd=ROOT
     )
     return int(done.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and statistics of glibc")
 def test_returns_large_blocks_to_the_system() -> None:
-    assert _held("yes") < 20_000
-    assert _held("no") > 100_000, "glibc returns them by default: service.memory.heap can be deleted"
+    assert _output(_HELD, "yes") < 20_000
+    assert _output(_HELD, "no") > 100_000, "glibc returns them by default: service.memory.heap can be deleted"
 
 
 _FAULTS = """
 import resource
+import sys
 import numpy as np
-from service.memory.heap import WORKER_KEEPS, keep_free
+from service.memory.heap import keep_free
 
-assert keep_free(WORKER_KEEPS)
-size = WORKER_KEEPS // 2
+assert keep_free(int(sys.argv[1]) << 20)
+size = 3 << 20
 np.ones(size, np.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
@@ -57,7 +59,31 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts page faults of glibc's heap")
 def test_smaller_blocks_are_reused_without_page_faults() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _FAULTS], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert int(done.stdout) < 100
+    """Blocks of 3 MiB, the size of many arrays of a photo."""
+    assert _output(_FAULTS, str(WORKER_KEEPS >> 20)) < 100
+    assert _output(_FAULTS, "1") > 5_000
+
+
+_TRIMMED = """
+import numpy as np
+from service.memory.heap import WORKER_KEEPS, keep_free, trim
+
+def resident():
+    (line,) = (line for line in open("/proc/self/status") if line.startswith("VmRSS"))
+    return int(line.split()[1])
+
+assert keep_free(WORKER_KEEPS)
+freed, kept = [], []
+for _ in range(20):
+    freed.append(np.ones(1 << 20, np.uint8))
+    kept.append(bytearray(64 << 10))  # between the freed blocks, so that the heap cannot shrink
+freed.clear()
+before = resident()
+trim()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and the heap of glibc")
+def test_trimming_returns_free_memory_to_the_system() -> None:
+    assert _output(_TRIMMED) > 15_000

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.recognition.cnn import levels as levels_module
 from service.recognition.cnn import pyramid
 from service.recognition.cnn.levels import Levels, Pyramids
 from service.recognition.cnn.pyramid import Layout
@@ -22,7 +23,9 @@ SIZES = [(40, 40), (97, 131), (131, 97), (203, 64), (64, 203), (333, 500)]
 
 @pytest.fixture(scope="module")
 def pyramids() -> Iterator[Pyramids]:
-    with closing(Cores(2)) as cores:
+    """Pyramids whose levels are made in four bands, although the photos are small."""
+    with closing(Cores(4)) as cores, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(levels_module, "MINIMUM_BAND_PIXELS", 1)
         yield Pyramids(MEAN, cores)
 
 
