@@ -18,7 +18,7 @@ from model_store import manifest
 from model_store.errors import StoreError
 from model_store.models import LANDMARK_POINTS, weights_of
 from model_store.store import WeightStore
-from service.recognition.known_pictures import Picture
+from service.recognition.synthetic_pictures import Picture
 
 
 class ConversionError(Exception):

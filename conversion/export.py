@@ -15,7 +15,7 @@ from model_store import manifest
 from model_store.errors import writing
 from model_store.manifest import Manifest
 from model_store.models import weights_of
-from service.recognition.known_pictures import Picture
+from service.recognition.synthetic_pictures import Picture
 
 STEPS = ("reading", "building", "validating", "writing")
 Progress = Callable[[str], None]

@@ -26,8 +26,8 @@ from service.recognition.hog.fhog import CELL, PLANES
 from service.recognition.hog.filters import HogFilters
 from service.recognition.hog.levels import MINIMUM_SIDE
 from service.recognition.hog.separable import TAPS, SeparableFilters
-from service.recognition.known_pictures import Picture, scenes
 from service.recognition.nms import OverlapRule
+from service.recognition.synthetic_pictures import Picture, scenes
 
 WEIGHTS = PLANES * TAPS * TAPS
 MAXIMUM_DETECTOR = 64

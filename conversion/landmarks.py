@@ -21,7 +21,7 @@ from model_store.manifest import Manifest, Validation
 from model_store.models import LANDMARK_POINTS
 from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.geometry import Rectangle
-from service.recognition.known_pictures import SEED, Picture, scenes
+from service.recognition.synthetic_pictures import SEED, Picture, scenes
 
 TOLERANCE: Mapping[str, float] = MappingProxyType({"points": 0.0})
 """Landmarks are integers, which must be equal."""

@@ -38,8 +38,8 @@ from service.recognition.cnn.strips import (
 )
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import Detection
-from service.recognition.known_pictures import Picture
 from service.recognition.ort.runtime import onnxruntime
+from service.recognition.synthetic_pictures import Picture
 
 Values = dict[str, NDArray[Any]]
 """Compared arrays by name."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from service.recognition.known_pictures import SEED, Picture
+from service.recognition.synthetic_pictures import SEED, Picture
 
 JPEG_QUALITY = 30
 NOISE = 40

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from service.recognition.contract import CHIP_SIDE
-from service.recognition.known_pictures import SEED, Picture, draw_face, smooth_noise
+from service.recognition.synthetic_pictures import SEED, Picture, draw_face, smooth_noise
 
 CHIP_COUNT = 32
 

@@ -10,7 +10,7 @@ import numpy as np
 from conversion.validation.comparisons import Values
 from conversion.validation.pictures import fingerprint
 from model_store.atomic import atomic_file
-from service.recognition.known_pictures import Picture
+from service.recognition.synthetic_pictures import Picture
 
 FOLDER = Path(__file__).with_name("reference_values")
 _VALUE = "value_"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conversion.validation.dlib_process import NOT_INSTALLED
-from service.recognition.known_pictures import Picture
+from service.recognition.synthetic_pictures import Picture
 
 _SCRIPT = Path(__file__).with_name("dlib_process.py")
 

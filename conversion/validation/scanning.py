@@ -1,6 +1,6 @@
 """The int8 scan: its calibration, and its scores for the comparison with the float32 graph.
 
-The calibration needs no photo: on photos, the error of a graph that was calibrated on the drawn pictures and their
+The calibration needs no photo: on photos, the error of a graph that was calibrated on the synthetic pictures and their
 distorted copies is that of a graph that was calibrated on photos. So photos are an independent check, if there are any.
 """
 
@@ -24,8 +24,8 @@ from service.recognition.cnn.pyramid import Layout
 from service.recognition.cnn.scan import MARGIN, SCORE_OF_INTEREST, byte_rows, scanned_in_strips
 from service.recognition.cnn.strips import scores_in_strips
 from service.recognition.compute.cores import Cores
-from service.recognition.known_pictures import Picture, scenes
 from service.recognition.ort.runtime import onnxruntime
+from service.recognition.synthetic_pictures import Picture, scenes
 
 LIMITS: Mapping[str, float] = MappingProxyType({"scores": MARGIN / 3, "RMS error": MARGIN / 20})
 """Limits of the values of `scores_of`. Measured in November 2026 on `pictures` and sample photos, with several
@@ -37,12 +37,12 @@ Scores = NDArray[np.float32]
 
 
 def calibrated_graph(network: Network) -> bytes:
-    """The scan, calibrated on the drawn pictures and their distorted copies. Raises CalibrationError."""
+    """The scan, calibrated on the synthetic pictures and their distorted copies. Raises CalibrationError."""
     return scan_graph(network, tiles(network, with_copies(*scenes())))
 
 
 def pictures() -> list[Picture]:
-    """Drawn faces and noise, and the drawn pictures with their distorted copies."""
+    """Drawn faces and noise, and the synthetic pictures with their distorted copies."""
     return [*face_chips(), *with_copies(*scenes())]
 
 

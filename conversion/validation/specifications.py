@@ -23,8 +23,8 @@ from model_store.models import (
     TAGUCHI_RESNET,
 )
 from service.recognition.cnn import rescoring
-from service.recognition.known_pictures import Picture, scenes
 from service.recognition.ort.runtime import onnxruntime
+from service.recognition.synthetic_pictures import Picture, scenes
 
 Approximation = Callable[
     [onnxruntime.InferenceSession, Network, Sequence[Picture]], tuple[comparisons.Values, comparisons.Values]

@@ -7,7 +7,7 @@ from PIL import Image, UnidentifiedImageError
 
 from conversion.validation import reference
 from service.recognition.contract import CHIP_SIDE
-from service.recognition.known_pictures import Picture
+from service.recognition.synthetic_pictures import Picture
 
 ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 MAXIMUM_PHOTO_SIDE = 500

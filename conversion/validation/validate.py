@@ -13,8 +13,8 @@ from conversion.validation.comparisons import Values
 from conversion.validation.specifications import GraphSpecification
 from model_store.manifest import Validation
 from model_store.models import weights_of
-from service.recognition.known_pictures import Picture
 from service.recognition.ort.runtime import onnxruntime
+from service.recognition.synthetic_pictures import Picture
 
 
 class ValidationFailedError(Exception):

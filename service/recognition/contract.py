@@ -57,7 +57,7 @@ class ScanFigures:
 
 @dataclass(frozen=True)
 class ScanTrial:
-    """Result of the trial of the scan in int8 at the start, on a known picture (engines/scan_trial.py)."""
+    """Result of the trial of the scan in int8 at the start, on a synthetic picture (engines/scan_trial.py)."""
 
     time_ratio: float
     """Time of the scan without its blocks, relative to float32."""

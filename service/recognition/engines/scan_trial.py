@@ -1,4 +1,4 @@
-"""Trial of the CNN detector's scan in int8 at the start: its error on a known picture, and its time against float32.
+"""Trial of the CNN detector's scan in int8 at the start: its error on a synthetic picture, and its time against float32.
 
 Each start compares the scores, since a kernel of ONNX Runtime may be wrong on an untested processor. The time is
 measured at the first start on a machine with these sources and graphs, and kept beside the compiled loops.
@@ -21,8 +21,8 @@ from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.compute import code_folders, kept_files, machine_code
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import EngineError, ScanTrial
-from service.recognition.known_pictures import group
 from service.recognition.ort.runtime import onnxruntime
+from service.recognition.synthetic_pictures import group
 
 FASTER = 0.85
 """Largest time ratio at which the scan saves time. The blocks of a face cost 2.4 % of the float32 work at 1.2
@@ -46,7 +46,7 @@ class ScanFault(EngineError):
 
 
 def trial(detector: ScanningDetector, cores: Cores, graph_sha256s: tuple[str, str]) -> ScanTrial:
-    """Compare the scan with float32 on a known picture, and measure both unless an earlier start has.
+    """Compare the scan with float32 on a synthetic picture, and measure both unless an earlier start has.
 
     Args:
         detector: the detector, whose scan is not in use yet.
@@ -75,16 +75,16 @@ def trial(detector: ScanningDetector, cores: Cores, graph_sha256s: tuple[str, st
 def largest_error(exact: ScoreMap, scanned: ScoreMap) -> float:
     """Largest difference of the scores above SCORE_OF_INTEREST. Raises ScanFault if it is too large."""
     if exact.shape != scanned.shape:
-        raise _fault(f"has {scanned.shape} scores of the known picture instead of {exact.shape}")
+        raise _fault(f"has {scanned.shape} scores of the synthetic picture instead of {exact.shape}")
     if invalid := scanned.size - int(np.isfinite(scanned).sum()):
-        raise _fault(f"computed {invalid} of {scanned.size} scores of the known picture as infinite or NaN")
+        raise _fault(f"computed {invalid} of {scanned.size} scores of the synthetic picture as infinite or NaN")
     above = exact > SCORE_OF_INTEREST
     if not above.any():
-        raise _fault(f"has no score above {SCORE_OF_INTEREST:g} in the known picture to be compared")
+        raise _fault(f"has no score above {SCORE_OF_INTEREST:g} in the synthetic picture to be compared")
     error = float(np.abs(exact - scanned)[above].max())
     if error > ERROR_LIMIT:
         raise _fault(
-            f"differs by {error:.3f} from a score of the known picture, and {ERROR_LIMIT:g} is allowed"
+            f"differs by {error:.3f} from a score of the synthetic picture, and {ERROR_LIMIT:g} is allowed"
         )
     return error
 

@@ -19,7 +19,7 @@ from conversion.graphs.scan import scan_layers, scan_statistics
 from conversion.validation.scanning import tiles
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
 from model_store.store import WeightStore
-from service.recognition.known_pictures import scenes
+from service.recognition.synthetic_pictures import scenes
 from tests.perturbed import perturbed
 
 CHIPS = 104

@@ -12,7 +12,7 @@ from conversion.validation.validate import ValueMismatchError
 from service.recognition.hog import filters as hog_filters
 from service.recognition.hog.filters import HogFilters
 from service.recognition.hog.separable import SeparableFilters
-from service.recognition.known_pictures import scenes
+from service.recognition.synthetic_pictures import scenes
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from model_store.models import FIVE_POINTS, LANDMARK_POINTS, SIXTY_EIGHT_POINTS
 from model_store.store import WeightStore
 from service.recognition.faces.landmarks import Predictor
 from service.recognition.geometry import Rectangle
-from service.recognition.known_pictures import scenes
+from service.recognition.synthetic_pictures import scenes
 
 _read = cache(read_predictor)
 

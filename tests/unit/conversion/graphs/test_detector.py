@@ -22,8 +22,8 @@ from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.strips import inputs_of, scores_in_strips
 from service.recognition.compute.cores import Cores
-from service.recognition.known_pictures import scenes
 from service.recognition.ort.runtime import onnxruntime
+from service.recognition.synthetic_pictures import scenes
 
 CONFIDENCE_TOLERANCE = 1e-5
 MAP_TOLERANCE = 3e-5

@@ -11,8 +11,8 @@ from conversion.graphs.builder import GraphBuilder, Port
 from conversion.graphs.quantisation import Int8Conv
 from conversion.graphs.scan import int8_graph, scan_layers
 from conversion.validation.scanning import score_maps, tiles
-from service.recognition.known_pictures import scenes
 from service.recognition.ort.runtime import onnxruntime
+from service.recognition.synthetic_pictures import scenes
 from tests.unit.conversion.emulated_int8 import score_map, values_of
 
 MEAN = (122.5, 117.25, 104.75)

@@ -24,8 +24,8 @@ from conversion.validation.validate import ValueMismatchError, compare
 from model_store import manifest
 from model_store.models import SCANNING_DETECTOR
 from service.recognition.cnn.scan import SCORE_OF_INTEREST
-from service.recognition.known_pictures import Picture, draw_face, scenes
 from service.recognition.ort.runtime import onnxruntime
+from service.recognition.synthetic_pictures import Picture, draw_face, scenes
 from tests.unit.conversion.emulated_int8 import score_map, values_of
 
 SOURCE = "the float32 graph"

@@ -27,8 +27,8 @@ from conversion.validation.validate import (
 )
 from model_store import manifest
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, TAGUCHI_RESNET
-from service.recognition.known_pictures import scenes
 from service.recognition.ort.runtime import onnxruntime
+from service.recognition.synthetic_pictures import scenes
 
 Fault = Callable[[Sequence[Layer]], list[Layer]]
 

@@ -19,8 +19,8 @@ from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.strips import CnnDetector, StripSizes
 from service.recognition.contract import EngineError, OutOfMemory
 from service.recognition.engines.scan_trial import ScanFault, largest_error
-from service.recognition.known_pictures import draw_face, group
 from service.recognition.ort.sessions import Session
+from service.recognition.synthetic_pictures import draw_face, group
 from tests.unit.service.recognition.cnn.float32_detector import float32_detector
 
 Picture = NDArray[np.uint8]

@@ -22,8 +22,8 @@ from service.recognition.compute.cores import Cores
 from service.recognition.contract import ScanTrial
 from service.recognition.engines import scan_trial
 from service.recognition.engines.scan_trial import ScanFault
-from service.recognition.known_pictures import group
 from service.recognition.ort.runtime import onnxruntime
+from service.recognition.synthetic_pictures import group
 
 SHA256S = ("0" * 64, "f" * 64)
 
@@ -153,11 +153,11 @@ def test_reports_the_largest_error_of_scores_above_minus_one(folder: Path, cores
         (
             [1.0, -5.0],
             [1.5, -5.0],
-            rf"differs by 0\.500 from a score of the known picture, and {ERROR_LIMIT:g} is",
+            rf"differs by 0\.500 from a score of the synthetic picture, and {ERROR_LIMIT:g} is",
         ),
-        ([1.0, -5.0], [1.0, np.nan], "computed 1 of 2 scores of the known picture as infinite or NaN"),
-        ([1.0, -5.0], [-np.inf, np.inf], "computed 2 of 2 scores of the known picture as infinite or NaN"),
-        ([1.0, -5.0], [1.0], r"has \(1, 1\) scores of the known picture instead of \(1, 2\)"),
+        ([1.0, -5.0], [1.0, np.nan], "computed 1 of 2 scores of the synthetic picture as infinite or NaN"),
+        ([1.0, -5.0], [-np.inf, np.inf], "computed 2 of 2 scores of the synthetic picture as infinite or NaN"),
+        ([1.0, -5.0], [1.0], r"has \(1, 1\) scores of the synthetic picture instead of \(1, 2\)"),
     ],
 )
 def test_refuses_a_scan_that_differs_and_names_the_processor(

@@ -1,4 +1,4 @@
-"""Known pictures: drawn faces and smooth noise, with equal bytes on every machine. They take the place of photos.
+"""Synthetic pictures: drawn faces and smooth noise, with equal bytes on every machine. They take the place of photos.
 
 The converter validates its graphs on them, and the service tries the scan in int8 on one at its start. They are drawn
 with operations that IEEE 754 rounds exactly, and with numpy's RandomState, whose sequence is fixed.
