@@ -65,15 +65,12 @@ class GraphBuilder:
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
-        self._constants: dict[tuple[str, tuple[int, ...], bytes], TensorProto] = {}
+        self._constants: list[TensorProto] = []
 
     def constant(self, values: NDArray[Any]) -> str:
-        """A tensor; equal ones are stored once."""
-        values = np.asarray(values, order="C")
-        key = (values.dtype.str, values.shape, values.tobytes())
-        if key not in self._constants:
-            self._constants[key] = numpy_helper.from_array(values, f"constant_{len(self._constants)}")
-        return self._constants[key].name
+        name = f"constant_{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
+        return name
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
         name = f"{operator.lower()}_{len(self._nodes)}"
@@ -127,7 +124,7 @@ class GraphBuilder:
             name,
             [_value_info(port) for port in inputs],
             [_value_info(port) for port in outputs],
-            list(self._constants.values()),
+            self._constants,
         )
         model = helper.make_model(
             graph,

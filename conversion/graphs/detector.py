@@ -4,14 +4,9 @@ The first half downsamples the tile by eight, the second computes scores. They a
 first over strips of the tile, keeps the downsampled rows, and runs the second over strips of these rows. So memory is
 bounded, and no row is computed twice; strips of the undivided network would overlap by 181 rows. Both halves are in one
 graph to share threads and buffers; the idle half has an empty batch as its input.
-
-The second half exists twice, with the same weights: for whole maps, and for blocks of the map. A block depends on ten
-features around it. Each layer for blocks computes only what the block depends on, so a block of five by five scores
-takes half the time.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +15,7 @@ from conversion.dat.read_network import Network
 from conversion.graphs.builder import GraphBuilder, Port, folded
 from model_store.manifest import DetectorFacts
 from service.recognition import pyramid_down
-from service.recognition.cnn import score_map, strips
+from service.recognition.cnn import strips
 
 TILE = Port("tile", "tensor(float)", ("N", 3, "H", "W"))
 """Rows of a tile, RGB: (pixel - mean) / 256, normalised before resampling like dlib's. Gaps between levels: 0."""
@@ -31,14 +26,6 @@ GIVEN_FEATURES = Port(strips.GIVEN_FEATURES, "tensor(float)", ("M", 32, "rows", 
 SCORES = Port("scores", "tensor(float)", ("M", 1, "rows", "columns"))
 """Score (row, column) has its centre at tile pixel (8 row + 14, 8 column + 14). It depends on 10 rows and 10
 columns of features on each side."""
-BLOCK_FEATURES = Port(strips.BLOCK_FEATURES, "tensor(float)", ("B", 32, "field_rows", "field_columns"))
-"""Input of the second half for blocks: the features on which a block of the map depends."""
-BLOCK_PADDING = Port(strips.BLOCK_PADDING, "tensor(int64)", ("B", len(score_map.HEAD_KERNELS), 8))
-"""For each layer, the zeros around its input, as the pads of ONNX's Pad: those beyond the edges of the map. For one
-block, since Pad has one value for a batch."""
-BLOCK_SCORES = Port(strips.BLOCK_SCORES, "tensor(float)", ("B", 1, "block_rows", "block_columns"))
-INPUTS = (TILE, GIVEN_FEATURES, BLOCK_FEATURES, BLOCK_PADDING)
-OUTPUTS = (FEATURES, SCORES, BLOCK_SCORES)
 
 THRESHOLD = 0.0
 """adjust_threshold's default in loss_mmod_::to_label, which dlib's Python module never changes."""
@@ -46,18 +33,18 @@ THRESHOLD = 0.0
 BLOCK = 16
 """Channels of a block in ONNX Runtime's blocked CPU layout (AVX-512; 8 on AVX2); other numbers leave that layout."""
 
-FORM = (
-    "two halves, of which the caller runs the first over strips",
-    "the second half also for blocks of the map",
+NETWORK_FORM = (
     f"channels padded to a multiple of {BLOCK}",
     "9x9 to one channel as 1x9 to nine, and a 9x1 that sums them",
 )
-"""Changes of dlib's network, each exact. Without the last two changes the network takes 1.3 to 1.5 times as long on a
-CPU with AVX-512; the first change bounds the memory."""
+"""Changes of dlib's network in all graphs, each exact. Without them the network takes 1.3 to 1.5 times as long on a CPU
+with AVX-512."""
+FORM = ("two halves, of which the caller runs the first over strips", *NETWORK_FORM)
+"""Changes of dlib's network, each exact. The halves bound the memory."""
 
 
 def detector_graph(network: Network) -> bytes:
-    """Serialised ONNX model: `tile` to `shrunk`, `shrunk_given` to `scores`, `block_features` to `block_scores`."""
+    """Serialised ONNX model: `tile` to `shrunk`, and `shrunk_given` to `scores`."""
     return trunk_graph(padded_to_blocks(folded(network.layers)))
 
 
@@ -67,26 +54,7 @@ def trunk_graph(layers: Sequence[Layer]) -> bytes:
     first, second = halves(layers)
     features = run_layers(builder, TILE.name, first)
     scores = run_layers(builder, GIVEN_FEATURES.name, second)
-    return builder.finish(
-        "face_detector", [features, scores, _block_scores(builder, second)], INPUTS, OUTPUTS
-    )
-
-
-def _block_scores(builder: GraphBuilder, layers: Sequence[Layer]) -> str:
-    """Append the second half for blocks: its padding is an input, since the map continues beyond most edges."""
-    # The sum is that of one block; or zeros if the batch is empty, for which Squeeze fails.
-    padding = builder.node("ReduceSum", BLOCK_PADDING.name, builder.constant(np.array([0])), keepdims=0)
-    value = BLOCK_FEATURES.name
-    convolutions = 0
-    for layer in layers:
-        if not isinstance(layer, Conv):
-            value = run_layers(builder, value, [layer])
-            continue
-        number = builder.constant(np.array(convolutions))
-        value = builder.node("Pad", value, builder.node("Gather", padding, number))
-        value = run_layers(builder, value, [replace(layer, spec=replace(layer.spec, padding=0))])
-        convolutions += 1
-    return value
+    return builder.finish("face_detector", [features, scores], [TILE, GIVEN_FEATURES], [FEATURES, SCORES])
 
 
 def halves(layers: Sequence[Layer]) -> tuple[Sequence[Layer], Sequence[Layer]]:

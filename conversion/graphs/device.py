@@ -51,7 +51,7 @@ GAP, LEVELS_END = np.array(1e30, np.float32), np.array(1e29, np.float32)
 They are two constants, since a device reads one from host memory and the other from its own memory."""
 FORM = (
     "whole photos: the pyramid, dlib's network and its threshold",
-    *detector.FORM[1:],
+    *detector.NETWORK_FORM,
 )
 
 

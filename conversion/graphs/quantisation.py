@@ -38,15 +38,18 @@ class CalibrationError(Exception):
 class Int8Conv:
     """A convolution of uint8 values, whose result is uint8 too; negative results are 0."""
 
-    spec: ConvSpec
     weights: NDArray[np.int8]
-    """Shape (filters, channels, kernel, kernel), from -LARGEST_WEIGHT to LARGEST_WEIGHT."""
+    """Shape (filters, channels, rows, columns), from -LARGEST_WEIGHT to LARGEST_WEIGHT."""
     weight_scales: NDArray[np.float32]
     """Shape (filters,)."""
     bias: NDArray[np.int32]
     """Shape (filters,), in units of the input's scale times the weights' scale."""
     scale: float
     """A value of 1 in the result stands for this number."""
+    strides: tuple[int, int]
+    """Of rows and columns."""
+    padding: int
+    """Zeros on each side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +84,12 @@ def quantised(layers: Sequence[Conv], statistics: Sequence[Statistics]) -> list[
         input_scale = highest / LARGEST_VALUE
         result.append(
             Int8Conv(
-                conv.spec,
                 units.reshape(weights.shape).astype(np.int8),
                 scales.astype(np.float32),
                 bias.astype(np.int32),
                 input_scale,
+                (conv.spec.stride, conv.spec.stride),
+                conv.spec.padding,
             )
         )
     return result

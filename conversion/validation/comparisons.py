@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,11 @@ from conversion.validation import reference
 from conversion.validation.all_scores import SCORE_OFFSET, with_all_scores_reported
 from conversion.validation.pictures import fingerprint
 from service.recognition.cnn import pyramid, rescoring, score_map
-from service.recognition.cnn.blocks import Block
 from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.pyramid import Layout
 from service.recognition.cnn.pyramid_tables import tables
-from service.recognition.cnn.strips import (
-    LARGE,
-    Compute,
-    block_of_features,
-    map_of_features,
-    photo_features,
-    whole_map,
-)
+from service.recognition.cnn.strips import scores_in_strips
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import Detection
 from service.recognition.ort.runtime import onnxruntime
@@ -46,8 +37,6 @@ Values = dict[str, NDArray[Any]]
 _Found = tuple[list[Detection], NDArray[np.float32]]
 """Faces of a picture, and the scores of its map in descending order."""
 
-BLOCK_SIDE = 32
-"""Rows and columns of the blocks in which the detector's map is computed."""
 BATCH = 32
 """Chips in one run, in addition to runs of one chip, since kernels are chosen by shape."""
 
@@ -113,30 +102,15 @@ def compute(
 def detections_of_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
-    """`faces` and `confidences` from the head for blocks, and `scores` from that for whole maps."""
     mean = np.array(detector_facts(network).mean, np.float32)
     with closing(Cores()) as cores:
         pyramids = Pyramids(mean, cores)
 
         def find(picture: Picture, layout: Layout, window: score_map.DetectorWindow) -> _Found:
-            run = partial(compute, session)
-            features = photo_features(run, picture, layout, pyramids, LARGE)
-            scores = map_of_features(run, features, LARGE)
-            faces = score_map.detections_of_map(_in_blocks(run, features, layout), layout, window)
-            return faces, -np.sort(-scores, axis=None)
+            scores = scores_in_strips(partial(compute, session), picture, layout, pyramids)
+            return score_map.detections_of_map(scores, layout, window), -np.sort(-scores, axis=None)
 
         return _detections(find, network, pictures)
-
-
-def _in_blocks(run: Compute, features: NDArray[np.float32], layout: Layout) -> NDArray[np.float32]:
-    """The score map, computed in blocks by the graph's head for them."""
-    whole = whole_map(layout)
-    scores = np.empty(whole.size, np.float32)
-    for top, left in product(*(range(0, places, BLOCK_SIDE) for places in whole.size)):
-        block = Block(top, left, top + BLOCK_SIDE, left + BLOCK_SIDE).field(*whole.size, radius=0)
-        given = features[:, :, *block.field(*whole.size).slices]
-        scores[block.slices] = block_of_features(run, given, block, whole, LARGE)
-    return scores
 
 
 def detections_of_device_graph(

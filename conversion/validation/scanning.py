@@ -7,6 +7,7 @@ distorted copies is that of a graph that was calibrated on photos. So photos are
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import product
 from types import MappingProxyType
 
 import numpy as np
@@ -19,18 +20,24 @@ from conversion.validation.comparisons import Values, compute
 from conversion.validation.distortions import distorted_copies
 from conversion.validation.pictures import face_chips
 from service.recognition.cnn import pyramid
+from service.recognition.cnn.blocks import Block
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.pyramid import Layout
-from service.recognition.cnn.scan import MARGIN, SCORE_OF_INTEREST, byte_rows, scanned_in_strips
-from service.recognition.cnn.strips import scores_in_strips
+from service.recognition.cnn.scan import MARGIN, SCORE_OF_INTEREST, block_scores, byte_rows, scanned_in_strips
+from service.recognition.cnn.scanning_detector import ROUNDING
+from service.recognition.cnn.strips import LARGE, Compute, map_of_features, photo_features, whole_map
 from service.recognition.compute.cores import Cores
 from service.recognition.ort.runtime import onnxruntime
 from service.recognition.synthetic_pictures import Picture, scenes
 
-LIMITS: Mapping[str, float] = MappingProxyType({"scores": MARGIN / 3, "RMS error": MARGIN / 20})
+LIMITS: Mapping[str, float] = MappingProxyType(
+    {"scores": MARGIN / 3, "RMS error": MARGIN / 20, "blocks": ROUNDING}
+)
 """Limits of the values of `scores_of`. Measured in November 2026 on `pictures` and sample photos, with several
-calibrations and weights: up to 0.18 and 0.030. The root mean square (RMS) reveals a fault of one channel that leaves
+calibrations and weights: up to 0.18, 0.030 and 0. The root mean square (RMS) reveals a fault of one channel that leaves
 the largest error within its limit: from 0.095 on."""
+BLOCK_SIDE = 8
+"""Rows and columns of the compared blocks, about those of a face: some are far from all edges of a picture's map."""
 
 Scores = NDArray[np.float32]
 """A score map, shape (rows, columns)."""
@@ -54,27 +61,48 @@ def with_copies(*pictures: Picture) -> list[Picture]:
 def scores_of(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> tuple[Values, Values]:
-    """Values of the float32 graph and of the scan: `scores`, and `RMS error`, the RMS of their errors.
+    """Values of the float32 graph and of the scan: `scores`; `RMS error`, the RMS of their errors; and `blocks`.
 
-    They are those of places with a float32 score above SCORE_OF_INTEREST.
+    The first two are those of places with a float32 score above SCORE_OF_INTEREST, `blocks` are the scores of whole
+    maps, which the scan's graph computes in blocks.
     """
     maps = list(score_maps(session, network, pictures))
-    float32, scanned = (np.concatenate([pair[which].ravel() for pair in maps]) for which in range(2))
+    float32, scanned, in_blocks = (np.concatenate([one[which].ravel() for one in maps]) for which in range(3))
+    of_blocks = float32
     interesting = float32 > SCORE_OF_INTEREST
     float32, scanned = float32[interesting], scanned[interesting]
     error = scanned - float32
     rms = np.sqrt([error @ error / max(len(error), 1)])
-    return {"scores": float32, "RMS error": np.zeros(1)}, {"scores": scanned, "RMS error": rms}
+    return (
+        {"scores": float32, "RMS error": np.zeros(1), "blocks": of_blocks},
+        {"scores": scanned, "RMS error": rms, "blocks": in_blocks},
+    )
 
 
 def score_maps(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
-) -> Iterator[tuple[Scores, Scores]]:
-    """Score maps by the float32 graph and by the scan, of each picture that is large enough for a score."""
+) -> Iterator[tuple[Scores, Scores, Scores]]:
+    """Score maps by the float32 graph, by the scan, and in blocks, of each picture that is large enough for a score."""
     float32 = onnxruntime.InferenceSession(detector_graph(network), providers=["CPUExecutionProvider"])
     exact, scan = partial(compute, float32), partial(compute, session)
-    for photo in _photos(network, pictures):
-        yield scores_in_strips(exact, *photo), scanned_in_strips(scan, *photo)
+    for picture, layout, pyramids in _photos(network, pictures):
+        features = photo_features(exact, picture, layout, pyramids, LARGE)
+        yield (
+            map_of_features(exact, features, LARGE),
+            scanned_in_strips(scan, picture, layout, pyramids),
+            _in_blocks(scan, features, whole_map(layout)),
+        )
+
+
+def _in_blocks(scan: Compute, features: NDArray[np.float32], whole: Block) -> Scores:
+    """The score map, computed in blocks."""
+    scores = np.empty(whole.size, np.float32)
+    rows, columns = whole.size
+    for top, left in product(range(0, rows, BLOCK_SIDE), range(0, columns, BLOCK_SIDE)):
+        block = Block(top, left, min(top + BLOCK_SIDE, rows), min(left + BLOCK_SIDE, columns))
+        given = features[:, :, *block.field(rows, columns).slices]
+        scores[block.slices] = block_scores(scan, given, block, whole, LARGE)
+    return scores
 
 
 def tiles(network: Network, pictures: Sequence[Picture]) -> Iterator[NDArray[np.uint8]]:

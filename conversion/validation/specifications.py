@@ -7,9 +7,10 @@ from types import MappingProxyType
 
 from conversion.dat.read_network import Network
 from conversion.dat.topologies import DESCRIPTOR, DETECTOR, Topology
-from conversion.graphs import detector, rescored, scan
+from conversion.graphs import rescored, scan
 from conversion.graphs.builder import Port
 from conversion.graphs.descriptor import CHIPS, DESCRIPTORS, descriptor_graph
+from conversion.graphs.detector import FEATURES, GIVEN_FEATURES, SCORES, TILE, detector_facts, detector_graph
 from conversion.graphs.device import ABOVE, AT, PHOTOS, SCORE_MAP, TABLES, device_facts, device_graph
 from conversion.validation import comparisons, scanning, user_photos
 from conversion.validation.pictures import face_chips
@@ -70,9 +71,9 @@ _DESCRIPTOR_GRAPH = GraphSpecification(
 )
 _DETECTOR_GRAPH = GraphSpecification(
     topology=DETECTOR,
-    build=detector.detector_graph,
-    inputs=detector.INPUTS,
-    outputs=detector.OUTPUTS,
+    build=detector_graph,
+    inputs=(TILE, GIVEN_FEATURES),
+    outputs=(FEATURES, SCORES),
     pictures=scenes,
     pictures_of_photo=user_photos.whole_photo,
     reference_values=comparisons.detections_of_dlib,
@@ -81,7 +82,7 @@ _DETECTOR_GRAPH = GraphSpecification(
     # OpenBLAS, and 1.3e-5 against dlib's wheels, which sum without BLAS. The latter are at scores near -5, which are
     # sums of larger terms.
     tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": 3e-5}),
-    facts=detector.detector_facts,
+    facts=detector_facts,
 )
 _DEVICE_GRAPH = replace(
     _DETECTOR_GRAPH,

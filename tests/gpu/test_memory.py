@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from model_store import manifest
 from model_store.models import CNN_DETECTOR
-from service.recognition.cnn.strips import inputs_of
 from service.recognition.ort import nvidia
 from service.recognition.ort.providers import CPU, CUDA
 from service.recognition.ort.sessions import Session
@@ -46,7 +45,7 @@ def test_a_run_that_does_not_fit_falls_back_to_the_cpu_once(store: Path) -> None
 
     def shrunk(session: Session, photos: int, rows: int) -> NDArray[np.float32]:
         tiles = np.random.default_rng(rows).random((photos, 3, rows, 1000), np.float32) - 0.5
-        return session.compute("shrunk", inputs_of(tile=tiles))
+        return session.compute("shrunk", {"tile": tiles, "shrunk_given": np.empty((0, 32, 1, 1), np.float32)})
 
     # A batch that fits, one that fits after halving, a single photo that does not fit, and one that fits again.
     cpu_fallback_runs = []

@@ -19,9 +19,10 @@ RADII = tuple(
     HEAD_RADIUS - before for before in accumulate((kernel // 2 for kernel in HEAD_KERNELS), initial=0)
 )
 """Features on each side of a block that the stem, and then each layer of the head, has to compute: 10, 8, 6, 4, 0."""
-_OPERATIONS = (96_000, 38_400, 57_600, 57_600, 7_056)
-"""Multiplications of stem and layers for one place (conversion/graphs/detector.py, channels padded to 48)."""
-_SHARES = np.array(_OPERATIONS) / sum(_OPERATIONS)
+OPERATIONS = (96_000, 38_400, 57_600, 57_600, 7_056)
+"""Multiplications of the stem and of each layer of the head for one place (conversion/graphs/detector.py, channels
+padded to 48)."""
+_SHARES = np.array(OPERATIONS) / sum(OPERATIONS)
 RUN_COST = 50
 """Cost of a block's runs of stem and head, apart from their features, in places of the whole map (0.2 ms at 3.5 µs a
 place, one core of a Xeon with AVX-512)."""
@@ -53,7 +54,7 @@ class Block(NamedTuple):
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def field(self, rows: int, columns: int, radius: int = HEAD_RADIUS) -> "Block":
-        """The block with `radius` more places on each side, within a map of this size.
+        """The block with `radius` more places on each side, as far as a map of this size has them.
 
         By default the features on which its scores depend.
         """
@@ -98,7 +99,8 @@ def cost(blocks: Sequence[Block], rows: int, columns: int) -> float:
 
 @compiled(types.float64(*[types.int64] * 6))
 def _cost(top: int, left: int, bottom: int, right: int, rows: int, columns: int) -> float:
-    """Cost of one block, in places of the whole map."""
+    """Cost of one block, in places of the whole map: multiplications, without the 4 to 8 % at the edges of the stem's
+    strips and of the 9x9 layer's two parts, and without the copies between layers."""
     places = 0.0
     for layer in range(len(_SHARES)):
         radius = RADII[layer]
@@ -118,12 +120,12 @@ def _merge(places: NDArray[np.int64], rows: int, columns: int, merged: NDArray[n
     for place in range(len(places)):
         top, left = places[place, 0], places[place, 1]
         bottom, right = top + 1, left + 1
+        this = _cost(top, left, bottom, right, rows, columns)
         other = 0
         while other < number:
             union_top, union_left = min(top, merged[other, 0]), min(left, merged[other, 1])
             union_bottom, union_right = max(bottom, merged[other, 2]), max(right, merged[other, 3])
             union = _cost(union_top, union_left, union_bottom, union_right, rows, columns)
-            this = _cost(top, left, bottom, right, rows, columns)
             that = _cost(
                 merged[other, 0], merged[other, 1], merged[other, 2], merged[other, 3], rows, columns
             )
@@ -131,6 +133,7 @@ def _merge(places: NDArray[np.int64], rows: int, columns: int, merged: NDArray[n
                 other += 1
                 continue
             top, left, bottom, right = union_top, union_left, union_bottom, union_right
+            this = union
             number -= 1
             merged[other] = merged[number]
             other = 0

@@ -86,8 +86,10 @@ class Levels:
                 the pixel, 256 times its value in float32 plus the mean. Gaps, and pixels beyond the tile, have the mean
                 colour.
         """
-        cells = into.view(np.uint32).reshape(len(into), -1, 3)
-        self._in_bands((len(cells), 4 * cells.shape[1]), partial(read_bytes, *self._source, first, cells))
+        squares = into.view(np.uint32).reshape(len(into), -1, 3, copy=False)
+        self._in_bands(
+            (len(squares), 4 * squares.shape[1]), partial(read_bytes, *self._source, first, squares)
+        )
 
     def _resample(self) -> None:
         """Compute the levels from the second on."""

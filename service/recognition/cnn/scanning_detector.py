@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.cnn import pyramid
-from service.recognition.cnn.blocks import blocks_above, cost
+from service.recognition.cnn.blocks import Block, blocks_above, cost
 from service.recognition.cnn.levels import Levels
 from service.recognition.cnn.pyramid import Layout
 from service.recognition.cnn.scan import (
     ERROR_LIMIT,
     MARGIN,
     SCORE_OF_INTEREST,
+    block_scores,
     scanned_in_strips,
     scanned_map,
 )
@@ -94,6 +95,13 @@ class ScanningDetector:
         exact = self.exact
         return scanned_in_strips(self._scan.compute, image, layout, exact.pyramids, exact.sizes())
 
+    def block_scores(self, image: NDArray[np.uint8], block: Block) -> NDArray[np.float32]:
+        """The exact scores of a block of a photo's map, shape (rows, columns) of the block."""
+        layout = pyramid.layout(*image.shape[:2])
+        assert layout is not None, "a photo without a map has no block"
+        with self.exact.pyramids.levels(image, layout) as levels:
+            return self._block_scores(levels, layout, block)
+
     def _scores(self, image: NDArray[np.uint8], layout: Layout) -> NDArray[np.float32]:
         """The score map: exact at all places above the threshold, and below the threshold elsewhere."""
         found = self._rescored_or_features(image, layout)
@@ -117,12 +125,16 @@ class ScanningDetector:
     def _rescored(self, levels: Levels, layout: Layout) -> NDArray[np.float32] | None:
         """The score map in the blocks, minus infinity elsewhere; None if float32 is to compute all of it."""
         try:
-            scanned = scanned_map(self._scan.compute, levels, layout, self.exact.sizes())
+            return self._scanned_and_rescored(levels, layout)
         except OutOfMemory:
             raise
         except EngineError as failure:
             self._stop(str(failure))
             return None
+
+    def _scanned_and_rescored(self, levels: Levels, layout: Layout) -> NDArray[np.float32] | None:
+        """The same. Raises EngineError."""
+        scanned = scanned_map(self._scan.compute, levels, layout, self.exact.sizes())
         blocks = blocks_above(self.exact.window.threshold - MARGIN, scanned)
         rescored = cost(blocks, *scanned.shape)
         if rescored > CROWDED * scanned.size:
@@ -130,7 +142,7 @@ class ScanningDetector:
             return None
         exact = np.full_like(scanned, -np.inf)
         for block in blocks:
-            exact[block.slices] = self.exact.block_scores(levels, layout, block)
+            exact[block.slices] = self._block_scores(levels, layout, block)
         near = exact > SCORE_OF_INTEREST
         error = float(np.abs(scanned[near] - exact[near]).max(initial=0))
         deviates = not error <= ERROR_LIMIT
@@ -149,6 +161,12 @@ class ScanningDetector:
             )
             return None
         return exact
+
+    def _block_scores(self, levels: Levels, layout: Layout, block: Block) -> NDArray[np.float32]:
+        """The exact scores of a block, shape (rows, columns) of the block."""
+        whole = whole_map(layout)
+        features = self.exact.features(levels, block.field(*whole.size))
+        return block_scores(self._scan.compute, features, block, whole, self.exact.sizes())
 
     def _is_check_due(self) -> bool:
         return self._checked > 0 and next(self._numbers) % self._checked == 0

@@ -19,14 +19,7 @@ from service.recognition.cnn import pyramid
 from service.recognition.cnn.blocks import Block
 from service.recognition.cnn.levels import Levels, Pyramids
 from service.recognition.cnn.pyramid import STEM_FIELD, Layout
-from service.recognition.cnn.score_map import (
-    HEAD_KERNELS,
-    HEAD_RADIUS,
-    STRIDE,
-    DetectorWindow,
-    detections_of_map,
-    map_size,
-)
+from service.recognition.cnn.score_map import HEAD_RADIUS, STRIDE, DetectorWindow, detections_of_map, map_size
 from service.recognition.compute import scratch
 from service.recognition.contract import Detection
 from service.recognition.ort.sessions import Network
@@ -35,8 +28,6 @@ CHANNELS = 32
 """Channels of the features, between stem and head."""
 FEATURES, GIVEN_FEATURES = "shrunk", "shrunk_given"
 """Names of the features in the graph: output of the stem, input of the head."""
-BLOCK_FEATURES, BLOCK_PADDING, BLOCK_SCORES = "block_features", "block_padding", "block_scores"
-"""Names of the inputs and the output of the head for blocks: features of a block's field, and `Block.padding`."""
 
 
 class StripSizes(NamedTuple):
@@ -58,9 +49,7 @@ SMALL = StripSizes(1 << 19, 1 << 16)
 
 _NO_TILE = np.empty((0, 3, STEM_FIELD, STEM_FIELD), np.float32)
 _NO_FEATURES = np.empty((0, CHANNELS, 1, 1), np.float32)
-_NO_BLOCK = np.empty((0, CHANNELS, 2 * HEAD_RADIUS + 1, 2 * HEAD_RADIUS + 1), np.float32)
-_NO_PADDING = np.empty((0, len(HEAD_KERNELS), 8), np.int64)
-"""Empty batches, for the parts of the graph that are not used in a run."""
+"""Empty batches, for the half of the graph that is not used in a run."""
 
 NO_SCORES = np.empty((0, 0), np.float32)
 """Score map of a photo that is too small for a score."""
@@ -74,8 +63,7 @@ class CnnDetector:
 
     Args:
         network: the graph: `tile` float32 (N, 3, rows, columns) to its output FEATURES (N, 32, rows / 8, columns / 8);
-            its input GIVEN_FEATURES of that shape to `scores` (N, 1, ...); and its inputs BLOCK_FEATURES of that shape
-            and BLOCK_PADDING (N, layers, 8) to BLOCK_SCORES (N, 1, ...), N at most 1.
+            and its input GIVEN_FEATURES of that shape to `scores` (N, 1, ...).
         window: box, overlap rule and threshold of the detector's file.
         pyramids: makes the pyramid, with the mean colour of the detector's file.
         runs: number of photos searched at the same time.
@@ -117,12 +105,6 @@ class CnnDetector:
     def map_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score map of features, shape (rows, columns)."""
         return map_of_features(self.network.compute, features, self.sizes())
-
-    def block_scores(self, levels: Levels, layout: Layout, block: Block) -> NDArray[np.float32]:
-        """The scores of a block, equal to those of the whole map; shape (rows, columns) of the block."""
-        whole = whole_map(layout)
-        features = self.features(levels, block.field(*whole.size))
-        return block_of_features(self.network.compute, features, block, whole, self.sizes())
 
     def sizes(self) -> StripSizes:
         """Area of a strip: smaller while other photos are computed too."""
@@ -171,7 +153,7 @@ def features_of(compute: Compute, levels: Levels, field: Block, sizes: StripSize
     for first, last in strips(rows, sizes.tile // (width * STRIDE)):
         with scratch.POOL.acquired((1, 3, pixels_of(last - first), width), np.float32) as tile:
             levels.area((field.top + first) * STRIDE, field.left * STRIDE, tile[0])
-            features[:, :, first:last] = compute(FEATURES, inputs_of(tile=tile))
+            features[:, :, first:last] = compute(FEATURES, {"tile": tile, GIVEN_FEATURES: _NO_FEATURES})
     return features
 
 
@@ -183,26 +165,8 @@ def map_of_features(
     scores = np.empty((rows, columns), np.float32)
     for first, last, above, below in head_strips(rows, sizes.scores // columns):
         given = np.ascontiguousarray(features[:, :, above:below])
-        strip = compute("scores", inputs_of(given_features=given))
+        strip = compute("scores", {"tile": _NO_TILE, GIVEN_FEATURES: given})
         scores[first:last] = strip[0, 0, first - above : last - above]
-    return scores
-
-
-def block_of_features(
-    compute: Compute, features: NDArray[np.float32], block: Block, whole: Block, sizes: StripSizes
-) -> NDArray[np.float32]:
-    """The scores of a block, shape (rows, columns) of the block, equal to those of the whole map.
-
-    `features` are those of the block's field in the whole map.
-    """
-    field = block.field(*whole.size)
-    scores = np.empty(block.size, np.float32)
-    for first, last in strips(len(scores), sizes.scores // features.shape[3]):
-        part = block._replace(top=block.top + first, bottom=block.top + last)
-        given = features[:, :, *part.field(*whole.size).within(field)]
-        padding = part.padding(*whole.size)
-        inputs = inputs_of(block_features=np.ascontiguousarray(given), block_padding=padding)
-        scores[first:last] = compute(BLOCK_SCORES, inputs)[0, 0]
     return scores
 
 
@@ -227,19 +191,3 @@ def head_strips(rows: int, most: int) -> Iterator[tuple[int, int, int, int]]:
 def pixels_of(features: int) -> int:
     """Rows or columns of the tile on which adjacent features depend."""
     return (features - 1) * STRIDE + STEM_FIELD
-
-
-def inputs_of(
-    *,
-    tile: NDArray[np.float32] = _NO_TILE,
-    given_features: NDArray[np.float32] = _NO_FEATURES,
-    block_features: NDArray[np.float32] = _NO_BLOCK,
-    block_padding: NDArray[np.int64] = _NO_PADDING,
-) -> dict[str, NDArray[np.generic]]:
-    """All inputs of the graph: those of the part that a run computes, and empty batches for the others."""
-    return {
-        "tile": tile,
-        GIVEN_FEATURES: given_features,
-        BLOCK_FEATURES: block_features,
-        BLOCK_PADDING: block_padding,
-    }

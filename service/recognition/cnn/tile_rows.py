@@ -103,9 +103,9 @@ def read_bytes(
     begin: int,
     end: int,
 ) -> None:
-    """Fill rows `begin` to `end` - 1 of `into`, cells of the tile from its row `top` on.
+    """Fill rows `begin` to `end` - 1 of `into`, squares of two by two pixels from row `top` of the tile on.
 
-    Shape of `into`: (rows / 2, columns / 2, 3). `Levels.byte_rows` describes the bytes.
+    Shape of `into`: (rows / 2, columns / 2, 3), of four bytes each. `Levels.byte_rows` describes the bytes.
     """
     pixels = np.empty((2, 2 * into.shape[1]), np.uint32)
     zero, gap = np.zeros((3, 1), np.float32), np.empty(1, np.uint32)

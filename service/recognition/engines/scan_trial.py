@@ -1,6 +1,7 @@
-"""Trial of the CNN detector's scan in int8 at the start: its error on a synthetic picture, and its time against float32.
+"""Trial of the CNN detector's scan in int8 at the start: its error on a synthetic picture, and its time.
 
-Each start compares the scores, since a kernel of ONNX Runtime may be wrong on an untested processor. The time is
+Each start compares scanned scores, and those of a block, with float32, since a kernel of ONNX Runtime may be wrong on
+an untested processor. The time, relative to float32, is
 measured at the first start on a machine with these sources and graphs, and kept beside the compiled loops.
 """
 
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from service.cpu_flags import processor_identity, processor_name
+from service.recognition.cnn.blocks import Block
 from service.recognition.cnn.scan import ERROR_LIMIT, SCORE_OF_INTEREST
-from service.recognition.cnn.scanning_detector import ScanningDetector
+from service.recognition.cnn.scanning_detector import ROUNDING, ScanningDetector
 from service.recognition.compute import code_folders, kept_files, machine_code
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import EngineError, ScanTrial
@@ -27,6 +29,8 @@ from service.recognition.synthetic_pictures import group
 FASTER = 0.85
 """Largest time ratio at which the scan saves time. The blocks of a face cost 2.4 % of the float32 work at 1.2
 megapixels: with six faces, a scan that takes 85 % of the time saves nothing; with one, an eighth."""
+FACE_RADIUS = 3
+"""Places on each side of a face's largest score that are near the threshold, or above."""
 RUNS = 5
 """Runs of each kind, alternately, for a median."""
 
@@ -60,6 +64,8 @@ def trial(detector: ScanningDetector, cores: Cores, graph_sha256s: tuple[str, st
     picture = group()
     exact, scanned = detector.exact.scores(picture), detector.scanned_scores(picture)
     error = largest_error(exact, scanned)
+    block = _around_the_largest(exact)
+    compare_block(exact[block.slices], detector.block_scores(picture, block))
     name = file_name(cores, graph_sha256s)
     for folder in code_folders.folders():
         if (kept := _kept(folder / name)) is not None:
@@ -77,7 +83,9 @@ def largest_error(exact: ScoreMap, scanned: ScoreMap) -> float:
     if exact.shape != scanned.shape:
         raise _fault(f"has {scanned.shape} scores of the synthetic picture instead of {exact.shape}")
     if invalid := scanned.size - int(np.isfinite(scanned).sum()):
-        raise _fault(f"computed {invalid} of {scanned.size} scores of the synthetic picture as infinite or NaN")
+        raise _fault(
+            f"computed {invalid} of {scanned.size} scores of the synthetic picture as infinite or NaN"
+        )
     above = exact > SCORE_OF_INTEREST
     if not above.any():
         raise _fault(f"has no score above {SCORE_OF_INTEREST:g} in the synthetic picture to be compared")
@@ -87,6 +95,22 @@ def largest_error(exact: ScoreMap, scanned: ScoreMap) -> float:
             f"differs by {error:.3f} from a score of the synthetic picture, and {ERROR_LIMIT:g} is allowed"
         )
     return error
+
+
+def compare_block(exact: ScoreMap, rescored: ScoreMap) -> None:
+    """Raise ScanFault if scores of a block differ from those of the whole map."""
+    difference = float(np.abs(exact - rescored).max())
+    if not difference <= ROUNDING:  # a NaN fails too
+        raise _fault(
+            f"has a block in the synthetic picture whose scores differ by {difference:.1e}, and {ROUNDING:g} is allowed"
+        )
+
+
+def _around_the_largest(scores: ScoreMap) -> Block:
+    """A block of the size of those of a face, around the largest score."""
+    rows, columns = scores.shape
+    row, column = divmod(int(scores.argmax()), columns)
+    return Block(row, column, row + 1, column + 1).field(rows, columns, FACE_RADIUS)
 
 
 def file_name(cores: Cores, graph_sha256s: tuple[str, str]) -> str:

@@ -41,10 +41,10 @@ def score_map(last: Conv, values: NDArray[np.uint8], scale: float) -> NDArray[np
 def _values_of(
     conv: Int8Conv, values: NDArray[np.uint8], input_scale: float, saturating: bool
 ) -> NDArray[np.uint8]:
-    spec = conv.spec
-    fields = _fields(values, spec.kernel, spec.stride, spec.padding)
+    kernel = conv.weights.shape[2]
+    fields = _fields(values, kernel, conv.strides[0], conv.padding)
     channels, rows, columns = fields.shape[:3]
-    in_order = fields.transpose(1, 2, 3, 4, 0).reshape(rows * columns, spec.kernel**2 * channels)
+    in_order = fields.transpose(1, 2, 3, 4, 0).reshape(rows * columns, kernel**2 * channels)
     inputs = in_order.astype(np.int32)
     weights = conv.weights.astype(np.int32).transpose(2, 3, 1, 0).reshape(inputs.shape[1], -1)
     if saturating:

@@ -20,7 +20,7 @@ from service.recognition.cnn import pyramid
 from service.recognition.cnn import score_map as mmod
 from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
-from service.recognition.cnn.strips import inputs_of, scores_in_strips
+from service.recognition.cnn.strips import scores_in_strips
 from service.recognition.compute.cores import Cores
 from service.recognition.ort.runtime import onnxruntime
 from service.recognition.synthetic_pictures import scenes
@@ -130,6 +130,7 @@ def test_padding_channels_to_blocks_changes_no_score(detector: Network) -> None:
 def _run_both_halves(graph: bytes, tile: NDArray[np.float32]) -> NDArray[np.float32]:
     """Run the first half, then the second, each with an empty batch for the other one."""
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    (shrunk,) = session.run(["shrunk"], inputs_of(tile=tile))
-    scores: NDArray[np.float32] = session.run(["scores"], inputs_of(given_features=shrunk))[0]
+    empty = {"tile": tile[:0], "shrunk_given": np.empty((0, 32, 1, 1), np.float32)}
+    (shrunk,) = session.run(["shrunk"], {**empty, "tile": tile})
+    scores: NDArray[np.float32] = session.run(["scores"], {**empty, "shrunk_given": shrunk})[0]
     return scores

@@ -12,7 +12,7 @@ from conversion.dat.read_network import Network
 from conversion.export import export
 from conversion.graphs.builder import Port, folded
 from conversion.graphs.descriptor import network_graph
-from conversion.graphs.detector import INPUTS, OUTPUTS, TILE, padded_to_blocks, trunk_graph
+from conversion.graphs.detector import FEATURES, GIVEN_FEATURES, SCORES, TILE, padded_to_blocks, trunk_graph
 from conversion.validation import recorded
 from conversion.validation.pictures import face_chips, fingerprint
 from conversion.validation.reference import DlibError
@@ -129,12 +129,12 @@ def session(detector: Network) -> onnxruntime.InferenceSession:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"inputs": (TILE,)}, NameMismatchError, r"\['tile', 'shrunk_given', "),
-        ({"inputs": (replace(TILE, name="image"), *INPUTS[1:])}, NameMismatchError, r"\['tile', "),
-        ({"outputs": (*OUTPUTS[:-1], replace(OUTPUTS[-1], name="score"))}, NameMismatchError, r"'score'\]"),
-        ({"inputs": (replace(TILE, type="tensor(uint8)"), *INPUTS[1:])}, ShapeMismatchError, "uint8"),
+        ({"inputs": (TILE,)}, NameMismatchError, r"\['tile', 'shrunk_given'\]"),
+        ({"inputs": (replace(TILE, name="image"), GIVEN_FEATURES)}, NameMismatchError, r"\['tile', "),
+        ({"outputs": (FEATURES, replace(SCORES, name="score"))}, NameMismatchError, r"'scores'\]"),
+        ({"inputs": (replace(TILE, type="tensor(uint8)"), GIVEN_FEATURES)}, ShapeMismatchError, "uint8"),
         (
-            {"outputs": (*OUTPUTS[:-1], replace(OUTPUTS[-1], shape=(1, 1, "rows", "columns")))},
+            {"outputs": (FEATURES, replace(SCORES, shape=(1, 1, "rows", "columns")))},
             ShapeMismatchError,
             "specified as",
         ),

@@ -68,7 +68,7 @@ def test_padding_of_a_block_inside_the_map_is_zero_and_at_an_edge_that_of_the_la
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_block_hold_all_places_and_no_two_would_be_cheaper_as_one(seed: int) -> None:
+def test_blocks_hold_all_places_and_no_two_would_be_cheaper_as_one(seed: int) -> None:
     random = np.random.default_rng(seed)
     scores = random.normal(-3, 1, (ROWS, COLUMNS)).astype(np.float32)
     for _ in range(seed % 5):

@@ -18,7 +18,7 @@ from service.recognition.cnn.pyramid import Layout
 from service.recognition.compute.cores import Cores
 
 MEAN = np.array([122.782, 117.001, 104.298], np.float32)
-SIZES = [(40, 40), (97, 131), (131, 97), (203, 64), (64, 203), (333, 500)]
+SIZES = [(40, 40), (98, 66), (97, 131), (131, 97), (203, 64), (64, 203), (333, 500)]
 
 
 @pytest.fixture(scope="module")

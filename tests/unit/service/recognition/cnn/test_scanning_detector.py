@@ -1,7 +1,9 @@
 """The detector with a scan in int8: the faces and scores of the detector in float32, also with planted faults."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,15 @@ from onnx import numpy_helper
 
 from model_store import manifest
 from model_store.models import SCANNING_DETECTOR
-from service.recognition.cnn import pyramid, scanning_detector
+from service.recognition.cnn import scanning_detector
 from service.recognition.cnn.blocks import Block
-from service.recognition.cnn.scan import MARGIN, SCANNED
+from service.recognition.cnn.scan import BLOCK_FEATURES, MARGIN, SCANNED
 from service.recognition.cnn.scanning_detector import ScanningDetector
+from service.recognition.cnn.score_map import HEAD_RADIUS
 from service.recognition.cnn.strips import CnnDetector, StripSizes
+from service.recognition.compute.cores import Cores
 from service.recognition.contract import EngineError, OutOfMemory
+from service.recognition.engines import scan_trial
 from service.recognition.engines.scan_trial import ScanFault, largest_error
 from service.recognition.ort.sessions import Session
 from service.recognition.synthetic_pictures import draw_face, group
@@ -98,10 +103,11 @@ def test_scanned_scores_are_equal_in_strips_of_any_size(
         np.testing.assert_array_equal(detect.scanned_scores(image), whole)
 
 
-def test_block_have_the_scores_of_the_whole_map(exact: CnnDetector, pictures: dict[str, Picture]) -> None:
+def test_blocks_have_the_scores_of_the_whole_map(
+    scan: Session, exact: CnnDetector, pictures: dict[str, Picture]
+) -> None:
     image = pictures[ASTRONAUT]
-    layout = pyramid.layout(*image.shape[:2])
-    assert layout is not None
+    detect = ScanningDetector(scan, exact, checked=0)
     whole = exact.scores(image)
     rows, columns = whole.shape
     random = np.random.default_rng(2)
@@ -116,11 +122,12 @@ def test_block_have_the_scores_of_the_whole_map(exact: CnnDetector, pictures: di
                 int(random.integers(left, columns)) + 1,
             )
         )
-    with exact.pyramids.levels(image, layout) as levels:
-        for block in blocks:
-            np.testing.assert_array_equal(
-                exact.block_scores(levels, layout, block), whole[block.slices], err_msg=str(block)
-            )
+    blocks.append(Block(rows // 2, columns // 2, rows // 2 + 5, columns // 2 + 5))
+    assert not blocks[-1].padding(rows, columns).any()
+    for block in blocks:
+        np.testing.assert_array_equal(
+            detect.block_scores(image, block), whole[block.slices], err_msg=str(block)
+        )
 
 
 def test_a_crowd_is_computed_in_float32(
@@ -174,6 +181,8 @@ def test_a_wrong_scale_of_one_channel_fails_the_trial_and_loses_no_face(
     (scales,) = (constant for constant in graph.graph.initializer if constant.name == name)
     values = numpy_helper.to_array(scales).copy()
     values[channel] *= 1.5
+    if layer == 0:  # it has every channel for even and for odd columns
+        values[channel + len(values) // 2] *= 1.5
     scales.CopyFrom(numpy_helper.from_array(values, name))
     onnx.save(graph, tmp_path / "faulty.onnx")
 
@@ -183,6 +192,22 @@ def test_a_wrong_scale_of_one_channel_fails_the_trial_and_loses_no_face(
     assert {name: detect(picture) for name, picture in pictures.items()} == {
         name: exact(picture) for name, picture in pictures.items()
     }
+
+
+def test_a_fault_of_the_head_for_blocks_fails_the_trial(
+    store: Path, exact: CnnDetector, tmp_path: Path
+) -> None:
+    """Its last layers have weights of their own kind: 1x9 in float32, and a bias."""
+    graph = onnx.load(manifest.graph_path(store, SCANNING_DETECTOR))
+    convolutions = [node for node in graph.graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 7  # of the scan's last layer two, and of the head for blocks five
+    name = convolutions[-1].input[2]
+    (bias,) = (constant for constant in graph.graph.initializer if constant.name == name)
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(1e-4), name))
+    onnx.save(graph, tmp_path / "faulty.onnx")
+    detect = ScanningDetector(Session(tmp_path / "faulty.onnx"), exact, checked=0)
+    with closing(Cores()) as cores, pytest.raises(ScanFault, match=r"block .* differ by 1\.\de-04"):
+        scan_trial.trial(detect, cores, ("", ""))
 
 
 def test_a_margin_of_zero_makes_float32_compute_the_photo(
@@ -266,24 +291,31 @@ def test_one_photo_in_so_many_is_checked_of_many_at_the_same_time(
     assert (detect.figures().photos, detect.figures().checked) == (24, 6)
 
 
-def test_block_are_computed_in_strips_of_the_same_sizes(
-    exact: CnnDetector, pictures: dict[str, Picture], monkeypatch: pytest.MonkeyPatch
+def test_blocks_are_computed_in_strips(
+    scan: Session, exact: CnnDetector, pictures: dict[str, Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = pictures[ASTRONAUT]
-    layout = pyramid.layout(*image.shape[:2])
-    assert layout is not None
-    block = Block(5, 3, 90, 40)
-    pixels: list[int] = []
-    compute = exact.network.compute
-
-    def recording(output: str, inputs: Mapping[str, NDArray[np.generic]]) -> Scores:
-        pixels.append(inputs["tile"][:, 0].size)
-        return compute(output, inputs)
-
+    image, block = pictures[ASTRONAUT], Block(5, 3, 90, 40)
+    sizes = StripSizes(1 << 16, 1 << 10)
     whole = exact.scores(image)
-    monkeypatch.setattr(exact, "sizes", lambda: StripSizes(1 << 16, 1 << 10))
-    monkeypatch.setattr(exact.network, "compute", recording)
-    with exact.pyramids.levels(image, layout) as levels:
-        np.testing.assert_array_equal(exact.block_scores(levels, layout, block), whole[block.slices])
+    pixels: list[int] = []
+    places: list[int] = []
+
+    def recording(network: Session, sizes: list[int], name: str) -> None:
+        compute = network.compute
+
+        def recorded(output: str, inputs: Mapping[str, NDArray[np.generic]]) -> Scores:
+            sizes.append(math.prod(inputs[name].shape[2:]))
+            return compute(output, inputs)
+
+        monkeypatch.setattr(network, "compute", recorded)
+
+    monkeypatch.setattr(exact, "sizes", lambda: sizes)
+    recording(exact.network, pixels, "tile")  # type: ignore[arg-type]
+    recording(scan, places, BLOCK_FEATURES)
+    detect = ScanningDetector(scan, exact, checked=0)
+    np.testing.assert_array_equal(detect.block_scores(image, block), whole[block.slices])
     assert len(pixels) > 5
-    assert max(pixels) < 1.5 * (1 << 16)
+    assert max(pixels) < 1.5 * sizes.tile
+    assert len(places) > 3
+    with_field = sizes.scores + 2 * HEAD_RADIUS * (40 - 3 + 2 * HEAD_RADIUS)
+    assert max(places) <= with_field

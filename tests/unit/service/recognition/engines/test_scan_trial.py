@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service import cpu_flags
+from service.recognition.cnn.blocks import Block
 from service.recognition.cnn.scan import ERROR_LIMIT
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.compute import code_folders, machine_code
@@ -35,8 +36,11 @@ class Detector:
         scans: number of scans.
     """
 
-    def __init__(self, exact: list[float], scanned: list[float], seconds: float = 0.0) -> None:
+    def __init__(
+        self, exact: list[float], scanned: list[float], seconds: float = 0.0, of_blocks: float = 0.0
+    ) -> None:
         self.exact = self
+        self._of_blocks = of_blocks
         self._exact, self._scanned = (np.array([scores], np.float32) for scores in (exact, scanned))
         self._seconds = seconds
         self.scans = 0
@@ -51,6 +55,9 @@ class Detector:
         self.scans += 1
         time.sleep(self._seconds)
         return self._scanned
+
+    def block_scores(self, image: NDArray[np.uint8], block: Block) -> NDArray[np.float32]:
+        return self._exact[block.slices] + np.float32(self._of_blocks)
 
 
 @pytest.fixture
@@ -156,7 +163,11 @@ def test_reports_the_largest_error_of_scores_above_minus_one(folder: Path, cores
             rf"differs by 0\.500 from a score of the synthetic picture, and {ERROR_LIMIT:g} is",
         ),
         ([1.0, -5.0], [1.0, np.nan], "computed 1 of 2 scores of the synthetic picture as infinite or NaN"),
-        ([1.0, -5.0], [-np.inf, np.inf], "computed 2 of 2 scores of the synthetic picture as infinite or NaN"),
+        (
+            [1.0, -5.0],
+            [-np.inf, np.inf],
+            "computed 2 of 2 scores of the synthetic picture as infinite or NaN",
+        ),
         ([1.0, -5.0], [1.0], r"has \(1, 1\) scores of the synthetic picture instead of \(1, 2\)"),
     ],
 )
@@ -168,6 +179,13 @@ def test_refuses_a_scan_that_differs_and_names_the_processor(
     assert f"this processor ({cpu_flags.processor_name()}, onnxruntime " in str(fault.value)
     assert "\n" not in str(fault.value)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("error", [2e-5, np.nan])
+def test_refuses_a_scan_whose_blocks_differ(folder: Path, cores: Cores, error: float) -> None:
+    tried(Detector([1.0, -5.0], [1.0, -5.0], of_blocks=1e-6), cores)
+    with pytest.raises(ScanFault, match=r"^the scan in int8 has a block .* whose scores differ by"):
+        tried(Detector([1.0, -5.0], [1.0, -5.0], of_blocks=error), cores)
 
 
 def test_the_picture_is_large_enough_for_a_measurement() -> None:

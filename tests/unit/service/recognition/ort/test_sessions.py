@@ -58,11 +58,9 @@ for faces in (1, 64, 2, 64):
 """
 
 _TILES = """
-from service.recognition.cnn.strips import inputs_of
-
 def shrunk(session, rows):
     tile = np.random.default_rng(rows).random((1, 3, rows, 1000), np.float32)
-    return session.compute("shrunk", inputs_of(tile=tile))
+    return session.compute("shrunk", {"tile": tile, "shrunk_given": np.empty((0, 32, 1, 1), np.float32)})
 
 for rows in (60, 1000, 60, 60):
     np.testing.assert_array_equal(shrunk(small, rows), shrunk(ample, rows))
@@ -167,9 +165,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from benchmarks.processes.process_tree import resident_memory
-from service.recognition.cnn.strips import inputs_of
 from service.recognition.ort.sessions import Session
-given = inputs_of(tile=np.zeros((1, 3, 2048, 1024), np.float32))
+given = {"tile": np.zeros((1, 3, 2048, 1024), np.float32), "shrunk_given": np.empty((0, 32, 1, 1), np.float32)}
 kept = []
 for _ in range(4):
     session = Session(Path(sys.argv[1]), 1)
