@@ -23,9 +23,10 @@ OPERATIONS = (96_000, 38_400, 57_600, 57_600, 7_056)
 """Multiplications of the stem and of each layer of the head for one place (conversion/graphs/detector.py, channels
 padded to 48)."""
 _SHARES = np.array(OPERATIONS) / sum(OPERATIONS)
-RUN_COST = 50
-"""Cost of a block's runs of stem and head, apart from their features, in places of the whole map (0.2 ms at 3.5 µs a
-place, one core of a Xeon with AVX-512)."""
+RUN_COST = 75
+"""Cost of a block's runs of stem and head, apart from its places, in places of the whole map. Measured with 1 to 12
+rows and columns: 50 to 90 on one core with AVX-512 (3.8 µs a place) and with AVX2 (6.7), 110 to 145 on two (2.2;
+November 2026)."""
 
 
 class Block(NamedTuple):
