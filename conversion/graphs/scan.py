@@ -70,11 +70,11 @@ def of_bytes(conv: Conv, mean: Sequence[float]) -> Conv:
     weights = conv.weights.astype(np.float64) / NORMALISATION_SCALE
     bias = conv.bias - weights.sum((2, 3)) @ np.array(mean)
     side = (kernel + 1) // 2
-    cells = np.pad(weights, ((0, 0), (0, 0), (0, 1), (0, 1))).reshape(filters, colours, side, 2, side, 2)
+    kernels = np.pad(weights, ((0, 0), (0, 0), (0, 1), (0, 1))).reshape(filters, colours, side, 2, side, 2)
     channels = 4 * colours
     return Conv(
         ConvSpec(channels, filters, side, 1, 0),
-        cells.transpose(0, 3, 5, 1, 2, 4).reshape(filters, channels, side, side).astype(np.float32),
+        kernels.transpose(0, 3, 5, 1, 2, 4).reshape(filters, channels, side, side).astype(np.float32),
         bias.astype(np.float32),
         conv.stored,
     )

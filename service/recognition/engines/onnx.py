@@ -1,7 +1,10 @@
 """The ONNX engine: both networks by ONNX Runtime, the stages between them by compiled loops."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +13,7 @@ from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.strips import CnnDetector
 from service.recognition.compute.cores import Cores
+from service.recognition.compute.threads import run_all
 from service.recognition.contract import Detection, EngineError, ScanTrial, Stage
 from service.recognition.engines.precisions import IN_FLOAT32
 from service.recognition.faces import chips as face_chips
@@ -20,6 +24,10 @@ from service.recognition.hog.detector import HogDetector
 
 Detector = CnnDetector | ScanningDetector | DeviceDetector
 """The CNN detector of a model: on the CPU, there with a scan in int8, or on a device."""
+
+Faces = TypeVar("Faces", Sequence[Rectangle], NDArray[np.int64])
+"""Faces of a photo: rectangles, or landmarks of shape (faces, points, 2)."""
+Number = TypeVar("Number", np.int64, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -89,10 +97,10 @@ class OnnxEngine:
             return hog.confirm(image, rectangles)
 
     def landmarks(self, image: NDArray[np.uint8], rectangles: Sequence[Rectangle]) -> NDArray[np.int64]:
-        return self._landmarks(image, rectangles)
+        return self._in_bands(partial(self._landmarks, image), rectangles)
 
     def chips(self, image: NDArray[np.uint8], landmarks: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return face_chips.cut(image, landmarks)
+        return self._in_bands(partial(face_chips.cut, image), landmarks)
 
     def descriptors(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         with self._cores.photo():
@@ -109,6 +117,16 @@ class OnnxEngine:
 
     def close(self) -> None:
         self._cores.close()
+
+    def _in_bands(self, compute: Callable[[Faces], NDArray[Number]], faces: Faces) -> NDArray[Number]:
+        """Compute a stage of the faces of a photo in bands, one for each core of the photo."""
+        with self._cores.photo():
+            bands = min(self._cores.share, len(faces))
+            if bands <= 1:  # quicker than waking another thread
+                return compute(faces)
+            edges = [len(faces) * band // bands for band in range(bands + 1)]
+            parts = [faces[begin:end] for begin, end in pairwise(edges)]
+            return np.concatenate(run_all(self._cores.executor(), compute, parts))
 
     def _hog_detector(self) -> HogDetector:
         if self._hog is None:

@@ -95,8 +95,8 @@ class Landmarks:
             *(predictor.initial, predictor.anchors, predictor.offsets),
             *(predictor.first, predictor.second, predictor.thresholds, predictor.leaves),
         )
-        for face, rectangle in zip(points, rectangles, strict=True):
-            _find(image, _to_image(rectangle), self._normalised, *arrays, face)
+        if rectangles:
+            _find(image, np.stack([*map(_to_image, rectangles)]), self._normalised, *arrays, points)
         return points
 
 
@@ -105,9 +105,6 @@ def _to_image(rectangle: Rectangle) -> NDArray[np.float64]:
     # Dlib keeps the corners in float32, which rounds beyond 2^24.
     left, top, right, bottom = np.array(rectangle, np.float32).astype(np.float64)
     return affine(_SQUARE_CORNERS, np.array([[left, right, right], [top, top, bottom]]))
-
-
-_FLOAT64 = types.Array(types.float64, 2, "C", readonly=True)
 
 
 def _array(item: types.Type, dimensions: int) -> types.Array:
@@ -123,8 +120,8 @@ def _pixel(across: float, down: float, shift: float, x: float, y: float) -> int:
 @compiled(
     types.void(
         _array(types.uint8, 3),
-        _FLOAT64,
-        _FLOAT64,
+        _array(types.float64, 3),
+        _array(types.float64, 2),
         _array(types.float32, 2),
         _array(types.int32, 2),
         _array(types.float32, 3),
@@ -132,7 +129,7 @@ def _pixel(across: float, down: float, shift: float, x: float, y: float) -> int:
         _array(types.int32, 3),
         _array(types.float32, 3),
         _array(types.float32, 4),
-        types.int64[:, ::1],
+        types.int64[:, :, ::1],
     )
 )
 def _find(
@@ -148,44 +145,54 @@ def _find(
     leaves: NDArray[np.float32],
     points: NDArray[np.int64],
 ) -> None:
-    """Write the landmarks of one face to `points`.
+    """Write the landmarks of faces to `points`.
 
-    `normalised` is the mean face about its centre, divided by its sum of squares. The arrays of a predictor follow it.
+    `to_image` has a transform for each face, shape (faces, 2, 3). `normalised` is the mean face about its centre,
+    divided by its sum of squares. The arrays of a predictor follow it.
+
+    All faces pass a stage before the next, while its trees are in the CPU's cache.
     """
     stages, trees, splits = first.shape
-    shape = initial.copy()
+    shapes = np.empty((len(points), *initial.shape), np.float32)
+    shapes[:] = initial
     brightness = np.empty(anchors.shape[1], np.float32)
     for stage in range(stages):
-        # Rotation and scale of the face relative to the mean face: Umeyama's equations in closed form for the plane.
-        # Dlib uses a singular value decomposition; both agree to 1e-15, which vanishes in float32.
-        along = across = 0.0
-        for point in range(len(shape)):
-            x, y = np.float64(shape[point, 0]), np.float64(shape[point, 1])
-            along += x * normalised[point, 0] + y * normalised[point, 1]
-            across += y * normalised[point, 0] - x * normalised[point, 1]
-        cosine, sine = np.float32(along), np.float32(across)
-        for pixel in range(anchors.shape[1]):
-            anchor = anchors[stage, pixel]
-            right, down = offsets[stage, pixel, 0], offsets[stage, pixel, 1]
-            px = cosine * right + -sine * down + shape[anchor, 0]
-            py = sine * right + cosine * down + shape[anchor, 1]
-            column = _pixel(to_image[0, 0], to_image[0, 1], to_image[0, 2], px, py)
-            row = _pixel(to_image[1, 0], to_image[1, 1], to_image[1, 2], px, py)
-            if 0 <= row < image.shape[0] and 0 <= column < image.shape[1]:
-                red, green, blue = image[row, column, 0], image[row, column, 1], image[row, column, 2]
-                brightness[pixel] = (np.int64(red) + np.int64(green) + np.int64(blue)) // 3
-            else:
-                brightness[pixel] = 0
-        for tree in range(trees):
-            node = 0
-            while node < splits:
-                one, other = first[stage, tree, node], second[stage, tree, node]
-                brighter = brightness[one] - brightness[other] > thresholds[stage, tree, node]
-                node = 2 * node + (1 if brighter else 2)
+        for face in range(len(points)):
+            shape, transform = shapes[face], to_image[face]
+            # Rotation and scale of the face relative to the mean face: Umeyama's equations in closed form for the
+            # plane. Dlib uses a singular value decomposition; both agree to 1e-15, which vanishes in float32.
+            along = across = 0.0
             for point in range(len(shape)):
-                shape[point, 0] += leaves[stage, tree, node - splits, 2 * point]
-                shape[point, 1] += leaves[stage, tree, node - splits, 2 * point + 1]
-    for point in range(len(shape)):
-        x, y = np.float64(shape[point, 0]), np.float64(shape[point, 1])
-        points[point, 0] = _pixel(to_image[0, 0], to_image[0, 1], to_image[0, 2], x, y)
-        points[point, 1] = _pixel(to_image[1, 0], to_image[1, 1], to_image[1, 2], x, y)
+                x, y = np.float64(shape[point, 0]), np.float64(shape[point, 1])
+                along += x * normalised[point, 0] + y * normalised[point, 1]
+                across += y * normalised[point, 0] - x * normalised[point, 1]
+            cosine, sine = np.float32(along), np.float32(across)
+            for pixel in range(anchors.shape[1]):
+                anchor = anchors[stage, pixel]
+                right, down = offsets[stage, pixel, 0], offsets[stage, pixel, 1]
+                px = cosine * right + -sine * down + shape[anchor, 0]
+                py = sine * right + cosine * down + shape[anchor, 1]
+                column = _pixel(transform[0, 0], transform[0, 1], transform[0, 2], px, py)
+                row = _pixel(transform[1, 0], transform[1, 1], transform[1, 2], px, py)
+                if 0 <= row < image.shape[0] and 0 <= column < image.shape[1]:
+                    red, green, blue = image[row, column, 0], image[row, column, 1], image[row, column, 2]
+                    brightness[pixel] = (np.int64(red) + np.int64(green) + np.int64(blue)) // 3
+                else:
+                    brightness[pixel] = 0
+            for tree in range(trees):
+                ones, others, limits = first[stage, tree], second[stage, tree], thresholds[stage, tree]
+                node = np.uintp(0)  # without a sign: Numba would check each index for values below zero
+                while node < splits:
+                    one, other = np.uintp(ones[node]), np.uintp(others[node])
+                    darker = not brightness[one] - brightness[other] > limits[node]
+                    node = np.uintp(2) * node + np.uintp(1) + np.uintp(darker)
+                leaf = leaves[stage, tree, node - np.uintp(splits)]
+                for point in range(len(shape)):
+                    shape[point, 0] += leaf[2 * point]
+                    shape[point, 1] += leaf[2 * point + 1]
+    for face in range(len(points)):
+        transform = to_image[face]
+        for point in range(points.shape[1]):
+            x, y = np.float64(shapes[face, point, 0]), np.float64(shapes[face, point, 1])
+            points[face, point, 0] = _pixel(transform[0, 0], transform[0, 1], transform[0, 2], x, y)
+            points[face, point, 1] = _pixel(transform[1, 0], transform[1, 1], transform[1, 2], x, y)
