@@ -239,23 +239,23 @@ def _interpolate(
 
     Source: transform_image and interpolate_bilinear in dlib/image_transforms/interpolation.h.
     """
+    xs, ys = np.empty(chip.shape[1]), np.empty(chip.shape[1])
+    columns, rows = np.empty(chip.shape[1]), np.empty(chip.shape[1])
     for row in range(chip.shape[0]):
-        for column in range(chip.shape[1]):
+        for column in range(chip.shape[1]):  # apart from the next loop, so that the compiler vectorises it
             x = transform[0, 0] * column + transform[0, 1] * row + transform[0, 2]
             y = transform[1, 0] * column + transform[1, 1] * row + transform[1, 2]
-            first_column, first_row = math.floor(x), math.floor(y)
-            x -= first_column
-            y -= first_row
-            first_column += left
-            first_row += top
+            columns[column], rows[column] = np.floor(x), np.floor(y)
+            xs[column], ys[column] = x - columns[column], y - rows[column]
+        for column in range(chip.shape[1]):
+            x, y = xs[column], ys[column]
+            first_column, first_row = np.int64(columns[column]) + left, np.int64(rows[column]) + top
             if not (left <= first_column < right and top <= first_row < bottom):
                 chip[row, column, 0] = chip[row, column, 1] = chip[row, column, 2] = 0
                 continue
+            upper, lower = image[np.uintp(first_row)], image[np.uintp(first_row + 1)]
+            one, other = np.uintp(first_column), np.uintp(first_column + 1)
             for colour in range(3):
-                upper_left = image[first_row, first_column, colour]
-                upper_right = image[first_row, first_column + 1, colour]
-                lower_left = image[first_row + 1, first_column, colour]
-                lower_right = image[first_row + 1, first_column + 1, colour]
-                upper = (1 - x) * upper_left + x * upper_right
-                lower = (1 - x) * lower_left + x * lower_right
-                chip[row, column, colour] = np.uint8((1 - y) * upper + y * lower)
+                above = (1 - x) * upper[one, colour] + x * upper[other, colour]
+                below = (1 - x) * lower[one, colour] + x * lower[other, colour]
+                chip[row, column, colour] = np.uint8((1 - y) * above + y * below)
