@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 CROWDED = 0.8
 """Cost of the blocks as a share of the whole map's, above which float32 computes the photo as a whole. Twenty faces
-have a share of 0.32 at 1.2 megapixels, and of 0.52 at 0.6."""
+have a share of 0.33 at 1.2 megapixels, and of 0.53 at 0.6."""
 ROUNDING = 1e-5
 """Largest difference of a rescored score from the whole map's that is not a fault: float32 sums in another order. On
 x86-64 it is 0."""

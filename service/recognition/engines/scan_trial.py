@@ -27,8 +27,8 @@ from service.recognition.ort.runtime import onnxruntime
 from service.recognition.synthetic_pictures import group
 
 FASTER = 0.85
-"""Largest time ratio at which the scan saves time. The blocks of a face cost 2.4 % of the float32 work at 1.2
-megapixels: with six faces, a scan that takes 85 % of the time saves nothing; with one, an eighth."""
+"""Largest time ratio at which the scan saves time. The blocks of a face cost 2 % of the float32 work at 1.2 megapixels:
+with six faces, a scan that takes 85 % of the time saves next to nothing; with one, an eighth."""
 FACE_RADIUS = 3
 """Places on each side of a face's largest score that are near the threshold, or above."""
 RUNS = 5
