@@ -16,7 +16,7 @@ from model_store.command import command
 from model_store.errors import writing
 from model_store.models import LANDMARK_POINTS
 
-CONVERTER_VERSION = 6
+CONVERTER_VERSION = 7
 """Raised with every change of a graph or of the manifest; graphs of another version are converted again."""
 
 _MAXIMUM_MANIFEST = 1 << 20

@@ -94,7 +94,7 @@ def _run_dlib_detector(weights: Path, network: Network, pictures: Sequence[Pictu
 def compute(
     session: onnxruntime.InferenceSession, output: str, inputs: Mapping[str, NDArray[Any]]
 ) -> NDArray[np.float32]:
-    """Run a graph of two halves, for the functions of service/recognition/cnn."""
+    """Run a part of a graph, for the functions of service/recognition/cnn."""
     result: NDArray[np.float32] = session.run([output], dict(inputs))[0]
     return result
 
@@ -102,6 +102,7 @@ def compute(
 def detections_of_graph(
     session: onnxruntime.InferenceSession, network: Network, pictures: Sequence[Picture]
 ) -> Values:
+    """The same values of the graph for the CPU, in strips as in the service."""
     mean = np.array(detector_facts(network).mean, np.float32)
     with closing(Cores()) as cores:
         pyramids = Pyramids(mean, cores)

@@ -63,18 +63,17 @@ def scores_of(
 ) -> tuple[Values, Values]:
     """Values of the float32 graph and of the scan: `scores`; `RMS error`, the RMS of their errors; and `blocks`.
 
-    The first two are those of places with a float32 score above SCORE_OF_INTEREST, `blocks` are the scores of whole
-    maps, which the scan's graph computes in blocks.
+    All are those of places with a float32 score above SCORE_OF_INTEREST. `blocks` are the scores of the scan's float32
+    head, for which the maps are divided into blocks.
     """
     maps = list(score_maps(session, network, pictures))
     float32, scanned, in_blocks = (np.concatenate([one[which].ravel() for one in maps]) for which in range(3))
-    of_blocks = float32
     interesting = float32 > SCORE_OF_INTEREST
-    float32, scanned = float32[interesting], scanned[interesting]
+    float32, scanned, in_blocks = float32[interesting], scanned[interesting], in_blocks[interesting]
     error = scanned - float32
     rms = np.sqrt([error @ error / max(len(error), 1)])
     return (
-        {"scores": float32, "RMS error": np.zeros(1), "blocks": of_blocks},
+        {"scores": float32, "RMS error": np.zeros(1), "blocks": float32},
         {"scores": scanned, "RMS error": rms, "blocks": in_blocks},
     )
 
@@ -113,7 +112,7 @@ def tiles(network: Network, pictures: Sequence[Picture]) -> Iterator[NDArray[np.
 
 
 def _photos(network: Network, pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Layout, Pyramids]]:
-    """Arguments of `scores_in_strips` for each picture that is large enough for a score."""
+    """Each picture that is large enough for a score, with its layout."""
     with closing(Cores()) as cores:
         pyramids = Pyramids(np.array(detector_facts(network).mean, np.float32), cores)
         for picture in pictures:

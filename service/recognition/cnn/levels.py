@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from service.recognition.cnn.resampling import resample, resample_photo, sample_
 from service.recognition.cnn.tile_rows import Source, read, read_bytes
 from service.recognition.compute import scratch
 from service.recognition.compute.cores import Cores
-from service.recognition.compute.threads import run_all
+from service.recognition.compute.threads import bands, run_all
 
 MINIMUM_BAND_PIXELS = 1 << 16
 """Minimum pixels of a band: fewer are not worth another thread."""
@@ -109,9 +109,8 @@ class Levels:
         `size` is the number of rows and columns.
         """
         rows = size[0]
-        bands = min(self._cores.share, math.prod(size) // MINIMUM_BAND_PIXELS, rows)
-        if bands <= 1:  # quicker than waking another thread
+        number = min(self._cores.share, math.prod(size) // MINIMUM_BAND_PIXELS, rows)
+        if number <= 1:  # quicker than waking another thread
             make(0, rows)
             return
-        edges = [rows * band // bands for band in range(bands + 1)]
-        run_all(self._cores.executor(), lambda band: make(*band), pairwise(edges))
+        run_all(self._cores.executor(), lambda band: make(*band), bands(rows, number))

@@ -38,7 +38,7 @@ colours of a pixel in the order RGB. Pixels are rounded; gaps, and pixels beyond
 BYTES_OF_CELL = 24
 """Two rows of four pixels, three bytes each."""
 SCAN_FEATURES, GIVEN_SCAN_FEATURES = "scan_features", "scan_features_given"
-"""Features of the tile, uint8, shape (N, rows, columns, CHANNELS): output of the first half, input of the second."""
+"""Features of the tile, uint8, shape (N, rows, columns, CHANNELS): output of the stem, input of the head."""
 SCANNED = "scanned"
 """Output: scores, float32, shape (N, 1, rows, columns)."""
 BLOCK_FEATURES = "block_features"

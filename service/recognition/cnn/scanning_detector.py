@@ -48,6 +48,10 @@ ROUNDING = 1e-5
 x86-64 it is 0."""
 
 
+class _ScanFailed(EngineError):
+    """A run of the scan failed. (If one in float32 does, that is an error of the photo.)"""
+
+
 class _Features(NamedTuple):
     """Features of a photo that float32 computes as a whole, and its rescored map if it is checked."""
 
@@ -126,15 +130,13 @@ class ScanningDetector:
         """The score map in the blocks, minus infinity elsewhere; None if float32 is to compute all of it."""
         try:
             return self._scanned_and_rescored(levels, layout)
-        except OutOfMemory:
-            raise
-        except EngineError as failure:
+        except _ScanFailed as failure:
             self._stop(str(failure))
             return None
 
     def _scanned_and_rescored(self, levels: Levels, layout: Layout) -> NDArray[np.float32] | None:
-        """The same. Raises EngineError."""
-        scanned = scanned_map(self._scan.compute, levels, layout, self.exact.sizes())
+        """The rescored map; None if the photo is crowded, or a scanned score deviates. Raises EngineError."""
+        scanned = scanned_map(self._run_scan, levels, layout, self.exact.sizes())
         blocks = blocks_above(self.exact.window.threshold - MARGIN, scanned)
         rescored = cost(blocks, *scanned.shape)
         if rescored > CROWDED * scanned.size:
@@ -166,7 +168,15 @@ class ScanningDetector:
         """The exact scores of a block, shape (rows, columns) of the block."""
         whole = whole_map(layout)
         features = self.exact.features(levels, block.field(*whole.size))
-        return block_scores(self._scan.compute, features, block, whole, self.exact.sizes())
+        return block_scores(self._run_scan, features, block, whole, self.exact.sizes())
+
+    def _run_scan(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        try:
+            return self._scan.compute(output, inputs)
+        except OutOfMemory:
+            raise
+        except EngineError as failure:
+            raise _ScanFailed(str(failure)) from failure
 
     def _is_check_due(self) -> bool:
         return self._checked > 0 and next(self._numbers) % self._checked == 0

@@ -21,6 +21,7 @@ from service.recognition.cnn.levels import Levels, Pyramids
 from service.recognition.cnn.pyramid import STEM_FIELD, Layout
 from service.recognition.cnn.score_map import HEAD_RADIUS, STRIDE, DetectorWindow, detections_of_map, map_size
 from service.recognition.compute import scratch
+from service.recognition.compute.threads import bands
 from service.recognition.contract import Detection
 from service.recognition.ort.sessions import Network
 
@@ -177,9 +178,7 @@ def whole_map(layout: Layout) -> Block:
 
 def strips(rows: int, most: int) -> Iterator[tuple[int, int]]:
     """Split rows into strips of nearly equal size, of at most `most` rows but at least one."""
-    number = -(-rows // max(most, 1))
-    for strip in range(number):
-        yield rows * strip // number, rows * (strip + 1) // number
+    yield from bands(rows, -(-rows // max(most, 1)))
 
 
 def head_strips(rows: int, most: int) -> Iterator[tuple[int, int, int, int]]:

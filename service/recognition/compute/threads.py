@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from itertools import pairwise
 from typing import ParamSpec, TypeVar
 
 Item = TypeVar("Item")
@@ -43,6 +44,12 @@ def start_pool(threads: int, name: str) -> ThreadPoolExecutor:
             "this user or container have more processes"
         ) from error
     return pool
+
+
+def bands(size: int, number: int) -> list[tuple[int, int]]:
+    """Divide `size` items into bands of nearly equal size: (first, end) of each, half-open."""
+    edges = [size * band // number for band in range(number + 1)]
+    return list(pairwise(edges))
 
 
 def run_all(pool: Executor, task: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

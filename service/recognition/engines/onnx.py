@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -13,7 +12,7 @@ from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.strips import CnnDetector
 from service.recognition.compute.cores import Cores
-from service.recognition.compute.threads import run_all
+from service.recognition.compute.threads import bands, run_all
 from service.recognition.contract import Detection, EngineError, ScanTrial, Stage
 from service.recognition.engines.precisions import IN_FLOAT32
 from service.recognition.faces import chips as face_chips
@@ -28,6 +27,7 @@ Detector = CnnDetector | ScanningDetector | DeviceDetector
 Faces = TypeVar("Faces", Sequence[Rectangle], NDArray[np.int64])
 """Faces of a photo: rectangles, or landmarks of shape (faces, points, 2)."""
 Number = TypeVar("Number", np.int64, np.uint8)
+"""Of landmarks, or of the pixels of chips."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,10 @@ class OnnxEngine:
     def _in_bands(self, compute: Callable[[Faces], NDArray[Number]], faces: Faces) -> NDArray[Number]:
         """Compute a stage of the faces of a photo in bands, one for each core of the photo."""
         with self._cores.photo():
-            bands = min(self._cores.share, len(faces))
-            if bands <= 1:  # quicker than waking another thread
+            number = min(self._cores.share, len(faces))
+            if number <= 1:
                 return compute(faces)
-            edges = [len(faces) * band // bands for band in range(bands + 1)]
-            parts = [faces[begin:end] for begin, end in pairwise(edges)]
+            parts = [faces[first:end] for first, end in bands(len(faces), number)]
             return np.concatenate(run_all(self._cores.executor(), compute, parts))
 
     def _hog_detector(self) -> HogDetector:

@@ -1,8 +1,8 @@
 """Trial of the CNN detector's scan in int8 at the start: its error on a synthetic picture, and its time.
 
 Each start compares scanned scores, and those of a block, with float32, since a kernel of ONNX Runtime may be wrong on
-an untested processor. The time, relative to float32, is
-measured at the first start on a machine with these sources and graphs, and kept beside the compiled loops.
+an untested processor. The time, relative to float32, is measured at the first start on a machine with these sources and
+graphs, and kept beside the compiled loops.
 """
 
 import hashlib
@@ -98,8 +98,8 @@ def largest_error(exact: ScoreMap, scanned: ScoreMap) -> float:
 
 
 def compare_block(exact: ScoreMap, rescored: ScoreMap) -> None:
-    """Raise ScanFault if scores of a block differ from those of the whole map."""
-    difference = float(np.abs(exact - rescored).max())
+    """Raise ScanFault if scores of a block above SCORE_OF_INTEREST differ from those of the whole map."""
+    difference = float(np.abs(exact - rescored)[exact > SCORE_OF_INTEREST].max())
     if not difference <= ROUNDING:  # a NaN fails too
         raise _fault(
             f"has a block in the synthetic picture whose scores differ by {difference:.1e}, and {ROUNDING:g} is allowed"
@@ -107,7 +107,7 @@ def compare_block(exact: ScoreMap, rescored: ScoreMap) -> None:
 
 
 def _around_the_largest(scores: ScoreMap) -> Block:
-    """A block of the size of those of a face, around the largest score."""
+    """A block of the size of those of a face around the largest score: 7x7 places, fewer at an edge."""
     rows, columns = scores.shape
     row, column = divmod(int(scores.argmax()), columns)
     return Block(row, column, row + 1, column + 1).field(rows, columns, FACE_RADIUS)

@@ -147,7 +147,8 @@ def _find(
 ) -> None:
     """Write the landmarks of faces to `points`.
 
-    `to_image` has a transform for each face, shape (faces, 2, 3). `normalised` is the mean face about its centre,
+    `image` is RGB, shape (rows, columns, 3); `points` has shape (faces, points, 2). `to_image` has a transform for each
+    face, shape (faces, 2, 3). `normalised` is the mean face about its centre,
     divided by its sum of squares. The arrays of a predictor follow it.
 
     All faces pass a stage before the next, while its trees are in the CPU's cache.
@@ -169,9 +170,9 @@ def _find(
             cosine, sine = np.float32(along), np.float32(across)
             for pixel in range(anchors.shape[1]):
                 anchor = anchors[stage, pixel]
-                right, down = offsets[stage, pixel, 0], offsets[stage, pixel, 1]
-                px = cosine * right + -sine * down + shape[anchor, 0]
-                py = sine * right + cosine * down + shape[anchor, 1]
+                across_face, down_face = offsets[stage, pixel, 0], offsets[stage, pixel, 1]
+                px = cosine * across_face + -sine * down_face + shape[anchor, 0]
+                py = sine * across_face + cosine * down_face + shape[anchor, 1]
                 column = _pixel(transform[0, 0], transform[0, 1], transform[0, 2], px, py)
                 row = _pixel(transform[1, 0], transform[1, 1], transform[1, 2], px, py)
                 if 0 <= row < image.shape[0] and 0 <= column < image.shape[1]:
@@ -184,8 +185,8 @@ def _find(
                 node = np.uintp(0)  # without a sign: Numba would check each index for values below zero
                 while node < splits:
                     one, other = np.uintp(ones[node]), np.uintp(others[node])
-                    darker = not brightness[one] - brightness[other] > limits[node]
-                    node = np.uintp(2) * node + np.uintp(1) + np.uintp(darker)
+                    right = not brightness[one] - brightness[other] > limits[node]
+                    node = np.uintp(2) * node + np.uintp(1) + np.uintp(right)
                 leaf = leaves[stage, tree, node - np.uintp(splits)]
                 for point in range(len(shape)):
                     shape[point, 0] += leaf[2 * point]

@@ -137,8 +137,8 @@ def test_the_manifest_has_the_errors(store: Path) -> None:
     validation = manifest.load(store, SCANNING_DETECTOR).validation
     assert validation.reference == SOURCE
     for name, limit in LIMITS.items():
-        assert 0 <= validation.largest_difference[name] <= validation.tolerance[name] == limit
-    assert validation.largest_difference["scores"] > 0.01
+        assert validation.largest_difference[name] <= validation.tolerance[name] == limit
+        assert validation.largest_difference[name] > 0 or name == "blocks"
 
 
 def test_photos_that_the_calibration_has_not_seen(

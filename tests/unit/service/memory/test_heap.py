@@ -61,7 +61,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_smaller_blocks_are_reused_without_page_faults() -> None:
     """Blocks of 3 MiB, the size of many arrays of a photo."""
     assert _output(_FAULTS, str(WORKER_KEEPS >> 20)) < 100
-    assert _output(_FAULTS, "1") > 1_000
+    assert _output(_FAULTS, "1") > 1_000  # 7,680 pages of 4 KiB, fewer where they are huge
 
 
 _TRIMMED = """

@@ -16,7 +16,7 @@ from model_store import manifest
 from model_store.models import SCANNING_DETECTOR
 from service.recognition.cnn import scanning_detector
 from service.recognition.cnn.blocks import Block
-from service.recognition.cnn.scan import BLOCK_FEATURES, MARGIN, SCANNED
+from service.recognition.cnn.scan import BLOCK_FEATURES, BLOCK_SCORES, BLOCK_STRIP, MARGIN, SCANNED
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.score_map import HEAD_RADIUS
 from service.recognition.cnn.strips import CnnDetector, StripSizes
@@ -253,23 +253,42 @@ def test_a_checked_photo_with_a_missed_face_stops_the_scan(
 
 
 class _Failing(_Faulty):
-    """The scanning network, whose runs fail with an error of the given kind."""
+    """The scanning network, whose runs for an output, or all, fail with an error of the given kind."""
 
-    def __init__(self, scan: Session, kind: type[EngineError]) -> None:
+    def __init__(self, scan: Session, kind: type[EngineError], output: str | None = None) -> None:
         super().__init__(scan, lambda scores: scores)
         self._kind = kind
+        self._output = output
 
     def compute(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> Scores:
-        raise self._kind("planted")
+        if self._output in (None, output):
+            raise self._kind("planted")
+        return super().compute(output, inputs)
 
 
+@pytest.mark.parametrize("output", [None, BLOCK_SCORES])
 def test_a_scan_that_fails_stops_and_float32_computes_the_photo(
-    scan: Session, exact: CnnDetector, pictures: dict[str, Picture]
+    output: str | None, scan: Session, exact: CnnDetector, pictures: dict[str, Picture]
 ) -> None:
-    detect = ScanningDetector(_Failing(scan, EngineError), exact, checked=1)
+    detect = ScanningDetector(_Failing(scan, EngineError, output), exact, checked=1)
     for _ in range(2):
         assert detect(pictures[ASTRONAUT]) == exact(pictures[ASTRONAUT])
     assert (detect.figures().photos, detect.figures().stopped) == (0, "planted")
+
+
+def test_a_failure_in_float32_does_not_stop_the_scan(
+    scan: Session, exact: CnnDetector, pictures: dict[str, Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(levels: object, field: object) -> Scores:
+        raise EngineError("planted")
+
+    detect = ScanningDetector(scan, exact, checked=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(exact, "features", failing)
+        with pytest.raises(EngineError, match="planted"):
+            detect(pictures[ASTRONAUT])
+    assert detect.figures().stopped is None
+    assert detect(pictures[ASTRONAUT]) == exact(pictures[ASTRONAUT])
 
 
 def test_a_lack_of_memory_does_not_stop_the_scan(
@@ -300,11 +319,11 @@ def test_blocks_are_computed_in_strips(
     pixels: list[int] = []
     places: list[int] = []
 
-    def recording(network: Session, sizes: list[int], name: str) -> None:
+    def recording(network: Session, areas: list[int], name: str) -> None:
         compute = network.compute
 
         def recorded(output: str, inputs: Mapping[str, NDArray[np.generic]]) -> Scores:
-            sizes.append(math.prod(inputs[name].shape[2:]))
+            areas.append(math.prod(inputs[name].shape[2:]))
             return compute(output, inputs)
 
         monkeypatch.setattr(network, "compute", recorded)
@@ -317,5 +336,5 @@ def test_blocks_are_computed_in_strips(
     assert len(pixels) > 5
     assert max(pixels) < 1.5 * sizes.tile
     assert len(places) > 3
-    with_field = sizes.scores + 2 * HEAD_RADIUS * (40 - 3 + 2 * HEAD_RADIUS)
-    assert max(places) <= with_field
+    _, columns = block.field(*whole.shape).size
+    assert max(places) <= BLOCK_STRIP * sizes.scores + 2 * HEAD_RADIUS * columns
