@@ -133,7 +133,7 @@ def _measured(recognizer: Recognizer, image: NDArray[np.uint8], picture: str) ->
                 )
         elif stage.scan_refused:
             lines.append(f"    {stage.precision}; no scan in int8: {stage.scan_refused}")
-        elif stage.precision != Stage.precision:
+        elif stage.precision != Stage.precision or name == "cnn_detections":
             lines.append(f"    {stage.precision}")
         if stage.on_cpu:
             lines.append(f"    {stage.on_cpu} runs of it on the CPU: the device had too little memory")

@@ -17,8 +17,9 @@ from service.recognition.recognizer import Recognizer
 from service.settings import Settings
 
 
-def _settings(store: Path) -> Settings:
-    return Settings.model_validate({"FACE_MODEL": 3, "FACE_STORE": store, "FACE_PROVIDERS": "cpu"})
+def _settings(store: Path, **settings: object) -> Settings:
+    given = {"FACE_MODEL": 3, "FACE_STORE": store, "FACE_PROVIDERS": "cpu", **settings}
+    return Settings.model_validate(given)
 
 
 def test_fails_if_dlib_computes_a_network_instead(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +86,12 @@ def test_reports_the_precision_and_the_trial_of_a_scan(store: Path, monkeypatch:
         "    its time is kept in /cache/scan-trial.json: without this file, it is measured again",
     ]
     assert sum("float32" in line for line in lines) == 1
+
+
+def test_reports_that_the_cnn_detector_computes_in_float32(store: Path) -> None:
+    lines = stage_report(_settings(store, FACE_MODEL=1, FACE_PRECISION="float32"), None).splitlines()
+    (number,) = (number for number, line in enumerate(lines) if line.startswith("  cnn_detections"))
+    assert lines[number + 1] == "    float32"
 
 
 def test_reports_why_there_is_no_scan(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
