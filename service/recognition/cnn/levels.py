@@ -22,7 +22,6 @@ from service.recognition.cnn.resampling import resample, resample_photo, sample_
 from service.recognition.cnn.tile_rows import Source, read, read_bytes
 from service.recognition.compute import scratch
 from service.recognition.compute.cores import Cores
-from service.recognition.compute.threads import bands, run_all
 
 MINIMUM_BAND_PIXELS = 1 << 16
 """Minimum pixels of a band: fewer are not worth another thread."""
@@ -109,8 +108,4 @@ class Levels:
         `size` is the number of rows and columns.
         """
         rows = size[0]
-        number = min(self._cores.share, math.prod(size) // MINIMUM_BAND_PIXELS, rows)
-        if number <= 1:  # quicker than waking another thread
-            make(0, rows)
-            return
-        run_all(self._cores.executor(), lambda band: make(*band), bands(rows, number))
+        self._cores.in_bands(make, rows, min(math.prod(size) // MINIMUM_BAND_PIXELS, rows))

@@ -6,12 +6,15 @@ On two cores, two photos on one core each take a quarter less time than one afte
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from typing import TypeVar
 
 from service.recognition.compute.core_count import computing_cores
-from service.recognition.compute.threads import InlineExecutor, start_pool
+from service.recognition.compute.threads import InlineExecutor, bands, run_all, start_pool
+
+Result = TypeVar("Result")
 
 
 class Cores:
@@ -68,6 +71,16 @@ class Cores:
     def executor(self) -> Executor:
         """Executor for the parts of a photo's stage: a thread per core, or the caller's if its share is one core."""
         return self._inline if self.share == 1 else self._pool
+
+    def in_bands(self, compute: Callable[[int, int], Result], size: int, most: int) -> list[Result]:
+        """Compute `size` items of a photo in bands, one for each core of the photo: compute(first, end), half-open.
+
+        `most` is the largest number of bands. One band is computed by the caller: quicker than waking another thread.
+        """
+        number = min(self.share, most)
+        if number <= 1:
+            return [compute(0, size)]
+        return run_all(self.executor(), lambda band: compute(*band), bands(size, number))
 
     def close(self) -> None:
         """End the threads. Nothing can be computed on them afterwards."""

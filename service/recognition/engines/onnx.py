@@ -12,7 +12,6 @@ from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.strips import CnnDetector
 from service.recognition.compute.cores import Cores
-from service.recognition.compute.threads import bands, run_all
 from service.recognition.contract import Detection, EngineError, ScanTrial, Stage
 from service.recognition.engines.precisions import IN_FLOAT32
 from service.recognition.faces import chips as face_chips
@@ -121,11 +120,10 @@ class OnnxEngine:
     def _in_bands(self, compute: Callable[[Faces], NDArray[Number]], faces: Faces) -> NDArray[Number]:
         """Compute a stage of the faces of a photo in bands, one for each core of the photo."""
         with self._cores.photo():
-            number = min(self._cores.share, len(faces))
-            if number <= 1:
-                return compute(faces)
-            parts = [faces[first:end] for first, end in bands(len(faces), number)]
-            return np.concatenate(run_all(self._cores.executor(), compute, parts))
+            parts = self._cores.in_bands(
+                lambda first, end: compute(faces[first:end]), len(faces), most=len(faces)
+            )
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _hog_detector(self) -> HogDetector:
         if self._hog is None:

@@ -148,8 +148,8 @@ def _find(
     """Write the landmarks of faces to `points`.
 
     `image` is RGB, shape (rows, columns, 3); `points` has shape (faces, points, 2). `to_image` has a transform for each
-    face, shape (faces, 2, 3). `normalised` is the mean face about its centre,
-    divided by its sum of squares. The arrays of a predictor follow it.
+    face, shape (faces, 2, 3). `normalised` is the mean face about its centre, divided by its sum of squares. The arrays
+    of a predictor follow it.
 
     All faces pass a stage before the next, while its trees are in the CPU's cache.
     """
