@@ -150,7 +150,7 @@ bench-environment: environment
 	@$(PYTHON) requirements/environment.py "$(VENV)" bench
 
 test-environment: environment
-	@$(PYTHON) requirements/environment.py "$(VENV)" test images
+	@$(PYTHON) requirements/environment.py "$(VENV)" test browser images
 
 audit-environment:
 	$(FIND_PYTHON)
