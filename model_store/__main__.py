@@ -84,11 +84,7 @@ def _names(options: argparse.Namespace) -> tuple[str, ...] | None:
 
 def _exit_code(statuses: list[WeightStatus], optional: bool) -> int:
     """`optional`: no weight was named, so a missing weight that no source has is no error."""
-    failed = any(
-        status.state == "corrupt" or (status.state == "missing" and (status.weight.variants or not optional))
-        for status in statuses
-    )
-    return 1 if failed else 0
+    return 1 if any(status.is_fault(named=not optional) for status in statuses) else 0
 
 
 def _parser() -> argparse.ArgumentParser:

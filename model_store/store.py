@@ -63,6 +63,10 @@ class WeightStatus:
     problem: str = ""
     """Reason and remedy; empty if verified."""
 
+    def is_fault(self, *, named: bool) -> bool:
+        """True for a damaged weight, and for a missing one that is `named` or has a source."""
+        return self.state == "corrupt" or (self.state == "missing" and (named or bool(self.weight.variants)))
+
 
 class WeightStore:
     """The weights below one root folder. Safe for many threads and processes at once.

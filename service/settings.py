@@ -305,7 +305,7 @@ _REASONS = MappingProxyType(
 )
 """Type of a pydantic error to its reason in plain English, formatted with the error's context."""
 
-_SECRETS = ("API_KEY",)
+SECRETS = ("API_KEY",)
 """Variables whose values are never shown."""
 MAXIMUM_SHOWN = 100
 """Characters of a value in a message."""
@@ -318,7 +318,7 @@ def _message(fault: ErrorDetails) -> str:
     else:  # an error of a validator of this module
         reason = fault["msg"].removeprefix("Value error, ")
     name = str(fault["loc"][0])
-    value = "" if name in _SECRETS else f"={printable(str(fault['input']), MAXIMUM_SHOWN)}"
+    value = "" if name in SECRETS else f"={printable(str(fault['input']), MAXIMUM_SHOWN)}"
     return f"{name}{value} is not possible: {reason}"
 
 

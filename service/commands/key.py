@@ -2,17 +2,25 @@
 
 import os
 
-from model_store.command import command
+import click
+
+from model_store import command as command_lines
 from service import settings
 from service.commands.occ import print_commands
+from service.commands.shared.group import examples
 from service.web import keys
 
 OF_OCC = ("PORT", "FACE_HOST", "FACE_PREFERRED_MIMETYPE", "API_KEY_FILE")
 """Variables that change what the command `occ` prints. API_KEY does too, and is not shown in its command line."""
 
 
-def run() -> int:
-    """Make a random API key, unless there is one."""
+@click.command("key", epilog=examples(["face-model key", "API_KEY_FILE=/data/api.key face-model key"]))
+def command() -> int:
+    """Make a random API key, unless there is one.
+
+    The new key is written to API_KEY_FILE, and printed in the commands for Nextcloud. A present key is not printed:
+    `face-model occ` does that.
+    """
     configuration = settings.load()
     path = configuration.api_key_file
     if configuration.api_key is None:
@@ -33,5 +41,5 @@ def run() -> int:
         "There is an API key. The commands for Nextcloud, and one to try the service from there, are printed by "
         f"this command{shell}:"
     )
-    print(f"  {command('service occ', given)}")
+    print(f"  {command_lines.command('service occ', given)}")
     return 0

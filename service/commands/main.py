@@ -1,39 +1,86 @@
-"""The parser of the command line, and the exit status of a command."""
+"""The group of all commands, and the exit status of a command.
 
-import argparse
+Each entry of SECTIONS names a click command, whose function returns the exit status.
+"""
+
 import os
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from model_store.errors import StoreError
-from service.commands import check, key, occ, preflight, serve, settings_table
-from service.commands.errors import CommandError
-from service.settings import SettingsError
-from service.web.keys import NoKey
-from service.web.server.listening import ListenError
+import click
 
-COMMANDS: dict[str, Callable[..., int]] = {
-    "serve": serve.run,
-    "check": check.run,
-    "preflight": preflight.run,
-    "key": key.run,
-    "occ": occ.run,
-    "settings": settings_table.run,
-}
-"""Name of a command to its function, whose docstring is the help text."""
+from model_store.command import LAUNCHER
+from service.commands.shared.group import COMPLETION, PROGRAM, Entry, LazyGroup, examples
+
+SECTIONS: Mapping[str, Mapping[str, Entry]] = MappingProxyType(
+    {
+        "Service": {
+            "serve": Entry("service.commands.serve", "Run the service."),
+            "preflight": Entry(
+                "service.commands.preflight", "Check what `serve` requires apart from weights."
+            ),
+            "check": Entry(
+                "service.commands.check.command", "Run every stage on this machine, with a verdict."
+            ),
+            "info": Entry("service.commands.info", "Show the `/info` of a running service."),
+        },
+        "Photos": {
+            "analyse": Entry("service.commands.analyse.command", "Print the faces of photos as JSON lines."),
+        },
+        "Models": {
+            "models": Entry("service.commands.models", "List, fetch, verify and add weights."),
+            "convert": Entry(
+                "service.commands.programs", "Convert weights to validated ONNX graphs.", "convert"
+            ),
+            "bench": Entry("service.commands.programs", "Compare answers and speed with dlib.", "bench"),
+        },
+        "Set-up": {
+            "key": Entry("service.commands.key", "Make a random API key, unless there is one."),
+            "occ": Entry(
+                "service.commands.occ", "Print the commands that make a Nextcloud use this service."
+            ),
+            "settings": Entry(
+                "service.commands.settings_table", "Show all settings, and check those that are set."
+            ),
+            "completion": Entry("service.commands.completion", "Print a shell's completion script."),
+        },
+    }
+)
+
+EXIT_STATUSES: Mapping[int, str] = MappingProxyType(
+    {
+        0: "success",
+        1: "a fault, named on standard error with its repair; `analyse`: at least one photo failed",
+        2: "an unknown command or option, or an impossible argument",
+    }
+)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def group() -> LazyGroup:
+    """The command line."""
+    return LazyGroup(
+        SECTIONS,
+        "A face model for Nextcloud's Face Recognition, with the answers of dlib.\n\nAll settings are environment "
+        "variables: `face-model settings` lists them, and `face-model COMMAND --help` has examples.",
+        epilog=examples(
+            [
+                "face-model check photo.jpg",
+                "FACE_MODEL=3 PORT=8080 face-model serve",
+                'eval "$(face-model completion bash)"',
+            ]
+        ),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
-    options = vars(_parser().parse_args(arguments))
-    run = COMMANDS[options.pop("command")]
     try:
-        status = run(**options)
+        status = group().main(arguments, _program(), COMPLETION, standalone_mode=False)
         sys.stdout.flush()
-    except (CommandError, ListenError, NoKey, SettingsError, StoreError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
     except BrokenPipeError:  # as by `| head -1`; the interpreter would report it once more when it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -43,16 +90,17 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    return status
+    except Exception as error:
+        # Imported last: each command imports the errors of its own libraries.
+        from service.commands.shared.faults import EXPECTED
+
+        if not isinstance(error, EXPECTED):
+            raise
+        print(error, file=sys.stderr)
+        return 1
+    return int(status or 0)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m service", description="All settings are environment variables."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    parsers = {name: commands.add_parser(name, help=run.__doc__) for name, run in COMMANDS.items()}
-    parsers["check"].add_argument(
-        "photo", nargs="?", type=Path, help="an image file; without one, noise of 1.2 megapixels"
-    )
-    return parser
+def _program() -> str | None:
+    """The name for the usage lines; None: as it was called, such as `python -m service`."""
+    return PROGRAM if os.environ.get(LAUNCHER) else None

@@ -5,7 +5,10 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.commands import loading
+import click
+
+from service.commands.shared import loading
+from service.commands.shared.group import examples
 from service.settings import Settings
 from service.text import without_brackets
 from service.web import keys
@@ -25,8 +28,12 @@ _OUTSIDE_ADDRESSES = (
 )
 
 
-def run() -> int:
-    """Print the commands that make a Nextcloud use this service."""
+@click.command("occ", epilog=examples(["face-model occ", "PORT=8080 face-model occ"]))
+def command() -> int:
+    """Print the commands that make a Nextcloud use this service.
+
+    They contain the API key. The last one tries the service, from the host of that Nextcloud.
+    """
     configuration = loading.settings_with_warnings()
     print_commands(configuration, keys.read_keys(configuration)[0])
     return 0

@@ -5,16 +5,29 @@ Each check is the one that `serve` or its worker makes later, so that a fault co
 
 import os
 
+import click
+
 from service import settings
-from service.commands import machine
-from service.commands.errors import CommandError
+from service.commands.shared import machine
+from service.commands.shared.errors import CommandError
+from service.commands.shared.group import examples
 from service.settings import Settings
 from service.web import keys
 from service.web.server import listening
 
 
+@click.command("preflight", epilog=examples(["face-model preflight", "PORT=8080 face-model preflight"]))
+def command() -> int:
+    """Check what `serve` requires apart from weights.
+
+    These are the settings, the processor, system calls, the provider, the key file and the port. Each fault is a line
+    on standard error.
+    """
+    return run()
+
+
 def run() -> int:
-    """Check what `serve` requires apart from weights: settings, processor, system calls, provider, key file, port."""
+    """Run the checks, and return the exit status. Raises CommandError with a line for each fault."""
     configuration = settings.load()
     faults = []
     for check in (_machine, _key, _port):

@@ -4,11 +4,14 @@ import logging
 import os
 from contextlib import ExitStack
 
+import click
+
 from model_store.models import MODELS
 from model_store.store import WeightStore
 from service import logs, sandbox, settings
-from service.commands import machine
-from service.commands.errors import CommandError
+from service.commands.shared import machine
+from service.commands.shared.errors import CommandError
+from service.commands.shared.group import examples
 from service.supervision import process
 from service.web import keys
 from service.web.server import listening, open_files
@@ -16,8 +19,27 @@ from service.web.server import listening, open_files
 log = logging.getLogger("service")
 
 
+@click.command(
+    "serve",
+    epilog=examples(
+        [
+            "face-model serve",
+            "FACE_MODEL=3 PORT=8080 face-model serve",
+            "FACE_PROVIDERS=cuda face-model serve",
+        ]
+    ),
+)
+def command() -> int:
+    """Run the service.
+
+    It needs an API key (`face-model key`) and converted weights (`face-model models fetch`, `face-model convert`).
+    SIGTERM or Ctrl-C ends it after the photos in flight.
+    """
+    return run()
+
+
 def run() -> int:
-    """Run the service."""
+    """Run the service, and return the exit status."""
     configuration = settings.load()
     logs.configure(configuration.log_level, configuration.log_format)
     valid = keys.read_keys(configuration)

@@ -277,7 +277,7 @@ def test_check_measures_every_stage_and_names_its_engine(store: Path, photos: di
     photo = str(photos["astronaut.png"])
     done = command(ROOT, "check", photo, FACE_STORE=str(store.absolute()), FACE_MODEL="4")
     assert done.returncode == 0, done.stderr
-    model, picture, *stages, memory, limit, worker, decoders = done.stdout.splitlines()
+    model, picture, *stages, memory, limit, worker, decoders, verdict = done.stdout.splitlines()
     assert model == "model 4: CNN detector confirmed by HOG, 5 landmarks"
     assert picture.startswith("a photo of 512 x 512 pixels, faces found: 1,")
     rows = [line.split() for line in stages if not line.startswith(DETAIL)]
@@ -307,12 +307,16 @@ def test_check_measures_every_stage_and_names_its_engine(store: Path, photos: di
     assert worker.startswith("sandbox of the worker: no new privileges: yes, Landlock: ")
     assert worker.endswith("file growth forbidden: yes")
     assert decoders.startswith("sandbox of the decoders: no new privileges: yes, Landlock: ")
+    assert re.fullmatch(
+        r"OK: model 4 computes on CPU: \d+ cores?, .+; (int8 scan, )?float32; a photo of 0\.3 megapixels takes \d+ ms",
+        verdict,
+    )
 
 
 def test_check_without_a_photo_runs_every_stage_on_noise(store: Path) -> None:
     done = command(ROOT, "check", FACE_STORE=str(store.absolute()), FACE_MODEL="3")
     assert done.returncode == 0, done.stderr
-    _, picture, *stages, _, _, _, _ = done.stdout.splitlines()
+    _, picture, *stages, _, _, _, _, _ = done.stdout.splitlines()
     assert picture.startswith("noise of 1280 x 960 pixels, faces found: 0,")
     assert [line.split()[0] for line in stages] == ["hog_detections", "landmarks", "chips", "descriptors"]
     assert all(float(line.split()[3]) > 0 for line in stages)

@@ -10,15 +10,23 @@ PROGRAM = "import sys, importlib; importlib.import_module(sys.argv[1]); print(*s
 DECODERS = {"cv2", "PIL", "pillow_heif"}
 COMPUTING = {"onnxruntime", "numba", "dlib"}
 HTTP = {"starlette", "uvicorn", "h11", "python_multipart"}
+TERMINAL = {"rich"}
 
 
 @pytest.mark.not_quick
 @pytest.mark.parametrize(
     ("module", "absent", "present"),
     [
-        ("service.web.server.http_server", DECODERS | COMPUTING | {"numpy"}, HTTP),
+        ("service.web.server.http_server", DECODERS | COMPUTING | TERMINAL | {"numpy"}, HTTP),
         ("service.supervision", DECODERS | COMPUTING | HTTP | {"numpy"}, {"pydantic"}),
-        ("service.commands.main", DECODERS | COMPUTING | HTTP | {"numpy"}, {"pydantic"}),
+        ("service.commands.main", DECODERS | COMPUTING | HTTP | TERMINAL | {"numpy", "pydantic"}, {"click"}),
+        ("service.commands.serve", DECODERS | COMPUTING | HTTP | TERMINAL | {"numpy"}, {"pydantic"}),
+        ("service.commands.check.command", DECODERS | COMPUTING | HTTP | TERMINAL | {"numpy"}, {"pydantic"}),
+        (
+            "service.commands.analyse.command",
+            DECODERS | COMPUTING | HTTP | TERMINAL | {"numpy"},
+            {"pydantic"},
+        ),
         ("service.worker.assembly", DECODERS | HTTP | {"dlib"}, {"numpy", "onnxruntime", "numba"}),
         ("service.decoders.fork_server", COMPUTING | HTTP | {"pydantic", "asyncio"}, DECODERS),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.processes.running import free_port
 from service.commands import preflight
-from service.commands.errors import CommandError
+from service.commands.shared.errors import CommandError
 from service.recognition.ort import installed
 
 if TYPE_CHECKING:

@@ -1,11 +1,11 @@
-"""Report of the command `check`: engine, time and memory of every stage of a model on this machine.
+"""Measurement of the command `check`: engine, time and memory of every stage of a model on this machine.
 
 Separate from the command, since it imports numpy and ONNX Runtime.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import median
 from typing import ParamSpec, TypeVar
@@ -13,15 +13,20 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.commands.errors import CommandError
+from model_store.models import Model
+from service.commands.shared import machine
+from service.commands.shared.errors import CommandError
+from service.cpu_flags import processor_name
 from service.images import decoding
 from service.memory import largest_photo
 from service.memory.capacity import Capacity
+from service.memory.largest_photo import MemoryPlan
 from service.recognition.compute.core_count import usable_processors
 from service.recognition.contract import EngineError, Stage
 from service.recognition.factory import RecognizerError
 from service.recognition.geometry import Rectangle
 from service.recognition.ort import nvidia, providers
+from service.recognition.ort.nvidia import Memory
 from service.recognition.recognizer import Recognizer
 from service.recognition.timings import Stopwatch, Timings
 from service.settings import Settings
@@ -68,8 +73,42 @@ class MemoryStopwatch(Stopwatch):
             self.peak = max(self.peak, peak)
 
 
-def stage_report(settings: Settings, photo: Path | None) -> str:
-    """A table of the stages, measured on a photo or on noise, and lines about memory and the sandbox.
+@dataclass(frozen=True)
+class StageMeasurement:
+    """One stage on this machine."""
+
+    stage: Stage
+    seconds: float
+    """Median of RUNS."""
+    memory_growth: int
+    """Bytes between the memory at the stage's start and the peak within it, at the first run."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All stages of a model on this machine. Memory is in bytes."""
+
+    model: Model
+    of_photo: bool
+    """False: measured on noise."""
+    columns: int
+    rows: int
+    faces: int
+    stages: Mapping[str, StageMeasurement]
+    peak_memory: int
+    gpu_memory: Memory | None
+    """None without a GPU."""
+    plan: MemoryPlan
+    sandbox: str
+    """Restrictions of the worker and of the decoders, a line each."""
+    cores: int
+    processor: str
+    unused_gpu: str | None
+    """A line about a GPU that is not used; None if there is none."""
+
+
+def measure(settings: Settings, photo: Path | None, show: Callable[[str], None]) -> Measurement:
+    """Run each stage on a photo or on noise. `show` is called with the name of each step.
 
     Raises:
         CommandError: the photo cannot be read, or a stage cannot be computed by the engine and the provider of the
@@ -78,7 +117,8 @@ def stage_report(settings: Settings, photo: Path | None) -> str:
     try:
         image = _noise() if photo is None else _decoded(photo, settings)
         with closing(recognizer_from_settings(settings, workers=1)) as recognizer:
-            lines = _measured(recognizer, image, "noise" if photo is None else "a photo")
+            faces, stages, peak = _measured(recognizer, image, show)
+            model = recognizer.model
     except (
         RecognizerError,
         EngineError,
@@ -87,60 +127,54 @@ def stage_report(settings: Settings, photo: Path | None) -> str:
         OSError,
     ) as error:
         raise CommandError(str(error)) from error
-    rows, columns, _ = image.shape
-    plan = largest_photo.plan(settings, Capacity.of(settings, usable_processors()))
-    lines.extend(plan.warnings() or [plan.summary()])
-    lines.append(confinement.trial())
-    if rows * columns > plan.accepted_area:
-        lines.append(
-            f"/detect would answer 412 to a photo of this size: {plan.accepted_area} pixels at most "
-            "(FACE_MAXIMUM_AREA), to which the app scales it down"
-        )
-    return "\n".join(lines)
+    show("trying the sandbox")
+    cores = usable_processors()
+    on_gpu = any(measured.stage.provider == providers.CUDA.official for measured in stages.values())
+    return Measurement(
+        model=model,
+        of_photo=photo is not None,
+        columns=image.shape[1],
+        rows=image.shape[0],
+        faces=faces,
+        stages=stages,
+        peak_memory=peak,
+        gpu_memory=_gpu_memory() if on_gpu else None,
+        plan=largest_photo.plan(settings, Capacity.of(settings, cores)),
+        sandbox=confinement.trial(),
+        cores=cores,
+        processor=processor_name(),
+        unused_gpu=machine.unused_gpu(settings),
+    )
 
 
-def _measured(recognizer: Recognizer, image: NDArray[np.uint8], picture: str) -> list[str]:
+def _measured(
+    recognizer: Recognizer, image: NDArray[np.uint8], show: Callable[[str], None]
+) -> tuple[int, dict[str, StageMeasurement], int]:
+    """Number of faces, stages by name in the order of `Timings`, and peak memory in bytes."""
+    show("warm-up")
     recognizer.warm_up()
+    show("first photo")
     # Memory is measured on the first photo: later ones use the memory that it leaves allocated.
     stopwatch = MemoryStopwatch()
     recognizer.run_every_stage(image, [_middle(image)], stopwatch)
     found = [face.rectangle for face in recognizer.recognize(image)]
-    faces = found or [_middle(image)]
-    runs = [recognizer.run_every_stage(image, faces) for _ in range(RUNS)]
-    stages, model = recognizer.stages(), recognizer.model
+    runs = []
+    for run in range(RUNS):
+        show(f"run {run + 1} of {RUNS}")
+        runs.append(recognizer.run_every_stage(image, found or [_middle(image)]))
+    stages = recognizer.stages()
     for name, stage in stages.items():
         if stage.fallbacks:
             raise CommandError(
                 f"{name} fails on {stage.provider}, and dlib computes it instead: the reason is in the log"
             )
-    rows, columns = image.shape[:2]
-    lines = [
-        f"model {model.number}: {model.description}",
-        f"{picture} of {columns} x {rows} pixels, faces found: {len(found)}, median of {RUNS} runs",
-    ]
-    for name in (field.name for field in fields(Timings) if field.name in stages):
-        stage = stages[name]
-        milliseconds = 1000 * median(getattr(run, name) for run in runs)
-        lines.append(
-            f"  {name:<15} {stage.engine:<9} {stage.provider:<25} {milliseconds:8.1f} ms"
-            f"   +{stopwatch.growth[name] / 1e6:.0f} MB"
+    measured = {
+        name: StageMeasurement(
+            stages[name], median(getattr(run, name) for run in runs), stopwatch.growth[name]
         )
-        if stage.trial:
-            lines.append(f"    {stage.precision}; trial of the scan in int8: {stage.trial}")
-            if stage.trial.file:
-                lines.append(
-                    f"    its time is kept in {stage.trial.file}: without this file, it is measured again"
-                )
-        elif stage.scan_refused:
-            lines.append(f"    {stage.precision}; no scan in int8: {stage.scan_refused}")
-        elif stage.precision != Stage.precision or name == "cnn_detections":
-            lines.append(f"    {stage.precision}")
-        if stage.on_cpu:
-            lines.append(f"    {stage.on_cpu} runs of it on the CPU: the device had too little memory")
-    lines.append(f"peak memory {max(stopwatch.peak, _memory(PEAK)) / 1e6:.0f} MB")
-    if any(stage.provider == providers.CUDA.official for stage in stages.values()):
-        lines.append(_gpu_memory())
-    return lines
+        for name in (field.name for field in fields(Timings) if field.name in stages)
+    }
+    return len(found), measured, max(stopwatch.peak, _memory(PEAK))
 
 
 def _noise() -> NDArray[np.uint8]:
@@ -179,9 +213,8 @@ def _memory(name: str) -> int:
     return 0
 
 
-def _gpu_memory() -> str:
+def _gpu_memory() -> Memory:
     try:
-        memory = nvidia.Driver().memory()
+        return nvidia.Driver().memory()
     except nvidia.DriverError as error:
         raise CommandError(str(error)) from error
-    return f"GPU memory {memory.used / 1e6:.0f} of {memory.total / 1e6:.0f} MB, of all processes together"

@@ -5,8 +5,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from service.commands import machine
-from service.commands.errors import CommandError
+from service.commands.shared import machine
+from service.commands.shared.errors import CommandError
 from service.recognition.ort import installed
 from service.settings import Settings
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 
 from service import cpu_flags
-from service.commands.errors import CommandError
+from service.commands.shared.errors import CommandError
 from service.recognition.ort import installed
 from service.sandbox import refused_calls
 from service.settings import Settings
@@ -33,7 +33,13 @@ def needs_provider(settings: Settings) -> bool:
     return settings.engine == "onnx" and settings.providers != "auto" and not settings.allow_fallback
 
 
+def unused_gpu(settings: Settings) -> str | None:
+    """A line about a GPU and how to use it, if FACE_PROVIDERS leaves the choice to the service and it uses none."""
+    leaves_choice = settings.engine == "onnx" and settings.providers == "auto"
+    return installed.unused_gpu() if leaves_choice else None
+
+
 def log_unused_gpu(settings: Settings) -> None:
     """Log that there is a GPU, and how to use it, if FACE_PROVIDERS leaves the choice to the service."""
-    if settings.engine == "onnx" and settings.providers == "auto" and (line := installed.unused_gpu()):
+    if line := unused_gpu(settings):
         log.info(line)

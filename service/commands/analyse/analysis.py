@@ -1,0 +1,134 @@
+"""Analysis of photos by several threads: a JSON line for each, in the order of the photos."""
+
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.commands.analyse import drawing
+from service.commands.analyse.byte_budget import ByteBudget
+from service.commands.analyse.photos import Photo
+from service.commands.shared.errors import CommandError
+from service.images import decoding
+from service.json_text import serialised
+from service.memory.capacity import Capacity, hard_limit
+from service.pipeline import answers
+from service.recognition import memory
+from service.recognition.compute.core_count import usable_processors
+from service.recognition.contract import EngineError
+from service.recognition.factory import RecognizerError
+from service.recognition.recognizer import Face, Recognizer
+from service.settings import Settings
+from service.worker.recognizer_from_settings import recognizer_from_settings
+
+ESTIMATES = {"onnx": memory.recognition_bytes, "dlib": memory.dlib_recognition_bytes}
+"""FACE_ENGINE to the peak memory of a photo."""
+
+
+class PhotoError(Exception):
+    """A photo cannot be analysed; one sentence."""
+
+
+class Line(NamedTuple):
+    """A line of the output."""
+
+    text: str
+    """The JSON of `/detect`, or `{"filename": …, "error": …}`."""
+    failed: bool
+
+
+class Analysis:
+    """The recogniser of the settings, and the limits of a photo."""
+
+    def __init__(self, settings: Settings, recognizer: Recognizer, budget: ByteBudget) -> None:
+        self._settings = settings
+        self._recognizer = recognizer
+        self._budget = budget
+
+    def line(self, photo: Photo, annotated: Path | None) -> Line:
+        """The line of a photo; an annotated copy is written to the folder `annotated`."""
+        name = str(photo.path)
+        if photo.fault:
+            return _failed(name, photo.fault)
+        try:
+            faces = self._faces(photo.path, annotated)
+        except MemoryError:
+            return _failed(name, "The memory of this machine is too small for the image.")
+        except (PhotoError, EngineError, decoding.UndecodableImage, decoding.ImageTooLarge) as error:
+            return _failed(name, str(error))
+        return Line(answers.detected(name, faces).decode(), failed=False)
+
+    def _faces(self, path: Path, annotated: Path | None) -> list[Face]:
+        data = self._read(path)
+        found = decoding.checked_header(data, self._settings.maximum_original_area)
+        recognizing = ESTIMATES[self._settings.engine](self._recognizer.model, found.height, found.width)
+        needed = max(decoding.decoding_bytes(found), recognizing)
+        if needed > hard_limit():
+            raise PhotoError(
+                f"The image of {found.width} x {found.height} pixels needs {needed / 1e6:,.0f} MB of memory, and this "
+                f"machine has {hard_limit() / 1e6:,.0f} MB: scale it down first."
+            )
+        with self._budget.granted(needed):
+            image = self._decoded(data)
+            faces = self._recognizer.recognize(image)
+            if annotated is not None:
+                self._draw(image, faces, path, annotated)
+        return faces
+
+    def _read(self, path: Path) -> bytes:
+        limit = self._settings.maximum_upload
+        try:
+            with path.open("rb") as file:
+                data = file.read(limit + 1)
+        except OSError as error:
+            raise PhotoError(f"The file cannot be read: {error.strerror}.") from error
+        if len(data) > limit:
+            raise PhotoError(f"The file has more than {limit} bytes (FACE_MAXIMUM_UPLOAD).")
+        return data
+
+    def _decoded(self, data: bytes) -> NDArray[np.uint8]:
+        return decoding.decode(
+            data,
+            maximum_area=self._settings.maximum_original_area,
+            honour_orientation=self._settings.honour_orientation,
+        )
+
+    def _draw(self, image: NDArray[np.uint8], faces: Sequence[Face], path: Path, folder: Path) -> None:
+        try:
+            drawing.write_annotated(image, faces, drawing.copy_of(path, folder))
+        except OSError as error:
+            raise PhotoError(
+                f"The annotated copy in {folder} cannot be written: {error.strerror or error}."
+            ) from error
+
+
+def _failed(name: str, reason: str) -> Line:
+    return Line(serialised({"filename": name, "error": reason}).decode(), failed=True)
+
+
+def analyse(
+    settings: Settings, photos: Sequence[Photo], annotated: Path | None, workers: int | None
+) -> Generator[Line, None, None]:
+    """The line of each photo, as soon as it and all before it are analysed.
+
+    `workers`: photos at a time; None: as in the service. Raises CommandError if the model cannot be opened.
+    """
+    capacity = Capacity.of(settings, usable_processors())
+    at_once = min(workers or capacity.photos, len(photos))
+    try:
+        recognizer = recognizer_from_settings(settings, at_once)
+    except RecognizerError as error:
+        raise CommandError(str(error)) from error
+    with closing(recognizer):
+        try:
+            recognizer.warm_up()
+        except EngineError as error:
+            raise CommandError(str(error)) from error
+        analysis = Analysis(settings, recognizer, ByteBudget(capacity.photo_bytes))
+        with ThreadPoolExecutor(at_once) as threads:
+            yield from threads.map(partial(analysis.line, annotated=annotated), photos)

@@ -1,0 +1,1 @@
+"""The command `check`: every stage of a model, measured on this machine, and a verdict."""

@@ -1,0 +1,1 @@
+"""Parts that several commands use: the lazy group, settings, requirements of the machine, output, progress, errors."""

@@ -1,0 +1,120 @@
+"""The report of the command `check`, on the real weights."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from service.commands.check import report
+from service.commands.check.measurement import Measurement, measure
+from service.recognition.contract import ScanTrial, Stage
+from service.recognition.ort import installed
+from service.recognition.ort.sessions import SharedSessions
+from service.recognition.recognizer import Recognizer
+from service.settings import Settings
+
+
+def _settings(store: Path, **settings: object) -> Settings:
+    given = {"FACE_MODEL": 3, "FACE_STORE": store, "FACE_PROVIDERS": "cpu", **settings}
+    return Settings.model_validate(given)
+
+
+def _measured(settings: Settings, photo: Path | None = None) -> Measurement:
+    return measure(settings, photo, lambda _: None)
+
+
+def _lines(settings: Settings, photo: Path | None = None) -> list[str]:
+    return [*report.lines(_measured(settings, photo))]
+
+
+def test_measures_and_reports_a_photo_over_the_accepted_area(store: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (400, 300)).save(photo)
+    settings = _settings(store)
+    assert not any("412" in line for line in _lines(settings, photo))
+    *lines, refused, verdict = _lines(settings.model_copy(update={"maximum_area": 100_000}), photo)
+    assert refused.startswith("/detect would answer 412 to a photo of this size: 106250 pixels at most")
+    assert any(line.startswith("  hog_detections") for line in lines)
+    assert verdict.startswith("OK, with 1 warning above: model 3 computes on CPU: ")
+
+
+def test_reports_runs_on_the_cpu(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SharedSessions, "cpu_fallback_runs", 2)
+    lines = _lines(_settings(store))
+    assert "    2 runs of it on the CPU: the device had too little memory" in lines
+    assert not any("GPU memory" in line for line in lines)
+
+
+def test_reports_the_precision_and_the_trial_of_a_scan(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = Recognizer.stages
+
+    def scanning(self: Recognizer) -> dict[str, Stage]:
+        trial = ScanTrial(0.4375, 0.0625, kept=True, file="/cache/scan-trial.json")
+        found = stages(self)
+        return {**found, "descriptors": replace(found["descriptors"], precision="int8 scan", trial=trial)}
+
+    monkeypatch.setattr(Recognizer, "stages", scanning)
+    lines = _lines(_settings(store))
+    (number,) = (number for number, line in enumerate(lines) if line.startswith("  descriptors"))
+    assert lines[number + 1 : number + 3] == [
+        "    int8 scan; trial of the scan in int8: 0.44 of the time in float32 (measured at an earlier start), "
+        "largest error 0.062",
+        "    its time is kept in /cache/scan-trial.json: without this file, it is measured again",
+    ]
+    assert sum("float32" in line for line in lines) == 1
+    assert lines[-1].rpartition(";")[0].endswith("; int8 scan")
+
+
+def test_reports_that_the_cnn_detector_computes_in_float32(store: Path) -> None:
+    lines = _lines(_settings(store, FACE_MODEL=1, FACE_PRECISION="float32"))
+    (number,) = (number for number, line in enumerate(lines) if line.startswith("  cnn_detections"))
+    assert lines[number + 1] == "    float32"
+
+
+def test_reports_why_there_is_no_scan(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = Recognizer.stages
+
+    def refused(self: Recognizer) -> dict[str, Stage]:
+        found = stages(self)
+        return {**found, "descriptors": replace(found["descriptors"], scan_refused="it differs by 0.500")}
+
+    monkeypatch.setattr(Recognizer, "stages", refused)
+    assert "    float32; no scan in int8: it differs by 0.500" in _lines(_settings(store))
+
+
+def test_the_verdict_names_model_device_and_time(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "unused_gpu", lambda: None)
+    measured = replace(_measured(_settings(store)), cores=2, processor="An Example CPU")
+    verdict = report.verdict(measured)
+    assert verdict.startswith(
+        "OK: model 3 computes on CPU: 2 cores, An Example CPU; float32; noise of 1.2 megapixels takes "
+    )
+    on_gpu = {
+        name: replace(stage, stage=replace(stage.stage, provider="CUDAExecutionProvider"))
+        for name, stage in measured.stages.items()
+    }
+    assert "computes on an NVIDIA GPU (CUDA); float32; " in report.verdict(replace(measured, stages=on_gpu))
+
+
+def test_an_unused_gpu_stands_before_the_verdict(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "unused_gpu", lambda: "there is a GPU")
+    settings = _settings(store)
+    assert "there is a GPU" not in _lines(settings)  # FACE_PROVIDERS=cpu is a choice
+    *_, gpu, verdict = _lines(settings.model_copy(update={"providers": "auto"}))
+    assert gpu == "there is a GPU"
+    assert verdict.startswith("OK, with 1 warning above: ")
+
+
+def test_json_has_the_figures_of_the_lines(store: Path) -> None:
+    measured = _measured(_settings(store))
+    content = json.loads(json.dumps(report.content(measured)))
+    assert (content["ok"], content["verdict"]) == (True, report.verdict(measured))
+    assert content["model"]["number"] == 3
+    stages: Mapping[str, Mapping[str, object]] = content["stages"]
+    assert [*stages] == ["hog_detections", "landmarks", "chips", "descriptors"]
+    assert all(stage["milliseconds"] for stage in stages.values())
+    assert content["memory"]["peak"] == measured.peak_memory
+    assert "\n".join(content["sandbox"]) == measured.sandbox
