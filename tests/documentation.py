@@ -23,7 +23,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 ASSIGNMENT = re.compile(r'([A-Z][A-Z_]*)=("[^"]*"|\S*)')
 PROGRAM = re.compile(
-    r'(?:[A-Z_]+=(?:"[^"]*"|\S*) )*(?:sudo -u \S+ )?(?:make|(?:\.venv/bin/)?python3?|docker|php|curl|openssl|cp)(?= |$)'
+    r'(?:[A-Z_]+=(?:"[^"]*"|\S*) )*(?:sudo -u \S+ )?'
+    r"(?:make|(?:\.venv/bin/)?python3?|(?:\./|/opt/face-model/)?face-model|docker|php|curl|openssl|cp)(?= |$)"
 )
 """The start of a command in inline code."""
 

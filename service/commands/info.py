@@ -62,8 +62,9 @@ def request(url: str, key: str) -> dict[str, object]:
             answer = connection.getresponse()
             status, body = answer.status, answer.read()
     except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise CommandError(
-            f"{shown} does not answer: {error}. Start the service there, or name its address with --url."
+            f"{shown} does not answer: {reason}. Start the service there, or name its address with --url."
         ) from None
     try:
         content = json.loads(body)

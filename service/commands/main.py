@@ -56,20 +56,23 @@ EXIT_STATUSES: Mapping[int, str] = MappingProxyType(
     }
 )
 
+EXAMPLES = (
+    "face-model check photo.jpg",
+    "FACE_MODEL=3 PORT=8080 face-model serve",
+    'eval "$(face-model completion bash)"',
+)
+
 
 def group() -> LazyGroup:
     """The command line."""
+    statuses = "\n".join(
+        ["\b", "Exit status:", *(f"  {status}  {meaning}" for status, meaning in EXIT_STATUSES.items())]
+    )
     return LazyGroup(
         SECTIONS,
         "A face model for Nextcloud's Face Recognition, with the answers of dlib.\n\nAll settings are environment "
         "variables: `face-model settings` lists them, and `face-model COMMAND --help` has examples.",
-        epilog=examples(
-            [
-                "face-model check photo.jpg",
-                "FACE_MODEL=3 PORT=8080 face-model serve",
-                'eval "$(face-model completion bash)"',
-            ]
-        ),
+        epilog=f"{examples(EXAMPLES)}\n\n{statuses}",
     )
 
 

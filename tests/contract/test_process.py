@@ -20,27 +20,13 @@ import pytest
 from benchmarks.processes.running import free_port
 from service.recognition.ort.providers import CUDA, missing
 from tests.calling import KEY
+from tests.command_line import command
 from tests.paths import ROOT
 from tests.refusals import NO_THREADS, NO_WRITTEN_CODE, needs_mdwe
 
 if TYPE_CHECKING:
     from tests.calling import Caller
     from tests.services import StartService
-
-
-def command(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m service` in a folder, like /app of a container, with no other settings."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        cwd=folder,
-        env={**kept, "PYTHONPATH": path, **settings},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_serve_without_a_key_fails_and_explains_how_to_set_one(tmp_path: Path) -> None:

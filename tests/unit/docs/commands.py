@@ -29,7 +29,7 @@ OCC = {
 }
 """occ's commands and their documented options (facerecognition 0.9.95, lib/Command)."""
 SYSTEM_PROGRAMS = frozenset(
-    "[ cd chmod chown gh git jq openssl systemctl useradd".split()  # noqa: SIM905 - readable
+    "[ cd chmod chown eval gh git jq ln openssl systemctl useradd".split()  # noqa: SIM905 - readable
 )
 """Programs in `sh` blocks that are not this project's; their arguments are not checked."""
 ADDRESS = re.compile(r"(?:https?://[^/]+|[\w.-]+:\d+)(/[^?]*)?")
@@ -75,6 +75,10 @@ def _python(words: list[str]) -> bool:
     return _exists(words[0])
 
 
+def _face_model(words: list[str]) -> bool:
+    return parses("service", words)
+
+
 def _docker(words: list[str]) -> bool:
     return docker.starts(words) and _starts(docker.inner_command(words))
 
@@ -109,6 +113,7 @@ def _unchecked(_: list[str]) -> bool:
 PROGRAMS: dict[str, Callable[[list[str]], bool]] = {
     "make": _make,
     **dict.fromkeys(("python", "python3", ".venv/bin/python"), _python),
+    **dict.fromkeys(("face-model", "./face-model", f"{CHECKOUT}face-model"), _face_model),
     "docker": _docker,
     "php": _occ,
     "curl": _curl,

@@ -44,8 +44,10 @@ def _parse_and_stop(
     raise _Parsed
 
 
-def _stop(_: click.Command, __: click.Context) -> NoReturn:
-    raise _Parsed
+def _stop(self: click.Command, _: click.Context) -> None:
+    """A group is invoked before the arguments of its command are parsed."""
+    if not isinstance(self, click.Group):
+        raise _Parsed
 
 
 def _any_path(_: click.Path, value: object, __: click.Parameter | None, ___: click.Context | None) -> object:

@@ -75,6 +75,13 @@ def test_readme_is_short() -> None:
         (failing_commands, "`openssl rand | make check`", "`openssl rand | make nosuch`"),
         (failing_commands, '`make bench ARGS="--only parity"`', '`make bench ARGS="--solely parity"`'),
         (failing_commands, "`.venv/bin/python -m service check`", "`.venv/bin/python -m service chek`"),
+        (failing_commands, "`./face-model check photo.jpg --json`", "`./face-model check photo.jpg --jsn`"),
+        (failing_commands, "`face-model models list`", "`face-model models lst`"),
+        (
+            failing_commands,
+            "`docker compose exec cpu face-model check`",
+            "`docker compose exec cpu face-model chek`",
+        ),
         (failing_commands, "`.venv/bin/python -m model_store list`", "`.venv/bin/python -m model_shop list`"),
         (
             failing_commands,

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from benchmarks.harness.options import EXIT_STATUSES
 from service import settings
+from service.commands import main
 from service.messages import RefusalStatus
 from service.web import app, errors
 from tests import documentation
@@ -52,6 +54,50 @@ def test_exit_statuses_of_the_benchmarks_are_documented() -> None:
         documentation.text_of(DOCS / "guide" / "benchmarking.md"), "Benchmark before an upgrade"
     )
     assert {int(cells[0]) for cells in table} == EXIT_STATUSES.keys()
+
+
+COMMAND_LINE = documentation.text_of(DOCS / "reference" / "command-line.md")
+
+
+def _commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Each command of a group, with its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{path}{name} ")
+        else:
+            yield path + name, command
+
+
+def test_each_command_is_documented() -> None:
+    table = documentation.rows(COMMAND_LINE, "Commands")
+    assert sorted(cells[0].strip("`") for cells in table) == sorted(
+        name for name, _ in _commands(main.group())
+    )
+
+
+def test_each_option_is_documented() -> None:
+    table = documentation.rows(COMMAND_LINE, "Options")
+    documented = {
+        (command, option.split()[0])
+        for cells in table
+        for command in documentation.inline_code(cells[0])
+        for option in documentation.inline_code(cells[1])
+    }
+    in_code = {
+        (name, parameter.opts[0])
+        for name, command in _commands(main.group())
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+    }
+    assert documented == in_code
+
+
+def test_exit_statuses_of_the_commands_are_documented() -> None:
+    table = documentation.rows(COMMAND_LINE, "Exit statuses")
+    assert {int(cells[0]) for cells in table if cells[0].isdigit()} == main.EXIT_STATUSES.keys()
 
 
 def test_the_program_of_the_library_prints_a_face(store: Path, portrait: bytes, tmp_path: Path) -> None:

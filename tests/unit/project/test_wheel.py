@@ -1,5 +1,7 @@
 """The wheel that pip builds from the checkout: package data, and the markers of typed packages."""
 
+import configparser
+import importlib
 import shutil
 import subprocess
 import sys
@@ -16,8 +18,8 @@ NOT_PACKAGED = Path("benchmarks/history")
 
 
 @pytest.fixture(scope="module")
-def packaged(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
-    """File names in the wheel. It is built offline from a copy, since setuptools writes into its source folder."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel. It is built offline from a copy, since setuptools writes into its source folder."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     ignored = shutil.ignore_patterns("__pycache__")
@@ -28,6 +30,12 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-index"]
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source], check=True)
     (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def packaged(wheel: Path) -> frozenset[str]:
+    """File names in the wheel."""
     with zipfile.ZipFile(wheel) as archive:
         return frozenset(archive.namelist())
 
@@ -53,3 +61,13 @@ def test_each_package_is_marked_as_typed(packaged: frozenset[str], package: str)
 @pytest.mark.not_quick
 def test_the_wheel_contains_the_licence(packaged: frozenset[str]) -> None:
     assert [name for name in packaged if name.endswith("/licenses/LICENSE")]
+
+
+@pytest.mark.not_quick
+def test_the_wheel_has_the_command_face_model(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/entry_points.txt"))
+        points = configparser.ConfigParser()
+        points.read_string(archive.read(name).decode())
+    module, _, function = points["console_scripts"]["face-model"].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))

@@ -11,7 +11,7 @@ from PIL import Image
 from service.commands.check import report
 from service.commands.check.measurement import Measurement, measure
 from service.recognition.contract import ScanTrial, Stage
-from service.recognition.ort import installed
+from service.recognition.ort.nvidia import Memory
 from service.recognition.ort.sessions import SharedSessions
 from service.recognition.recognizer import Recognizer
 from service.settings import Settings
@@ -24,6 +24,11 @@ def _settings(store: Path, **settings: object) -> Settings:
 
 def _measured(settings: Settings, photo: Path | None = None) -> Measurement:
     return measure(settings, photo, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def measured(store: Path) -> Measurement:
+    return replace(_measured(_settings(store)), unused_gpu=None)
 
 
 def _lines(settings: Settings, photo: Path | None = None) -> list[str]:
@@ -85,9 +90,8 @@ def test_reports_why_there_is_no_scan(store: Path, monkeypatch: pytest.MonkeyPat
     assert "    float32; no scan in int8: it differs by 0.500" in _lines(_settings(store))
 
 
-def test_the_verdict_names_model_device_and_time(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installed, "unused_gpu", lambda: None)
-    measured = replace(_measured(_settings(store)), cores=2, processor="An Example CPU")
+def test_the_verdict_names_model_device_and_time(measured: Measurement) -> None:
+    measured = replace(measured, cores=2, processor="An Example CPU")
     verdict = report.verdict(measured)
     assert verdict.startswith(
         "OK: model 3 computes on CPU: 2 cores, An Example CPU; float32; noise of 1.2 megapixels takes "
@@ -99,22 +103,27 @@ def test_the_verdict_names_model_device_and_time(store: Path, monkeypatch: pytes
     assert "computes on an NVIDIA GPU (CUDA); float32; " in report.verdict(replace(measured, stages=on_gpu))
 
 
-def test_an_unused_gpu_stands_before_the_verdict(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installed, "unused_gpu", lambda: "there is a GPU")
-    settings = _settings(store)
-    assert "there is a GPU" not in _lines(settings)  # FACE_PROVIDERS=cpu is a choice
-    *_, gpu, verdict = _lines(settings.model_copy(update={"providers": "auto"}))
+def test_an_unused_gpu_stands_before_the_verdict(measured: Measurement) -> None:
+    *_, gpu, verdict = report.lines(replace(measured, unused_gpu="there is a GPU"))
     assert gpu == "there is a GPU"
     assert verdict.startswith("OK, with 1 warning above: ")
 
 
-def test_json_has_the_figures_of_the_lines(store: Path) -> None:
-    measured = _measured(_settings(store))
+def test_reports_the_memory_of_a_gpu(measured: Measurement) -> None:
+    with_gpu = replace(measured, gpu_memory=Memory(1_500_000_000, 12_000_000_000))
+    assert "GPU memory 1500 of 12000 MB, of all processes together" in report.lines(with_gpu)
+    assert report.content(with_gpu)["memory"] == {
+        "peak": measured.peak_memory,
+        "limit": measured.plan.limit,
+        "gpu": {"used": 1_500_000_000, "total": 12_000_000_000},
+    }
+
+
+def test_json_has_the_figures_of_the_lines(measured: Measurement) -> None:
     content = json.loads(json.dumps(report.content(measured)))
     assert (content["ok"], content["verdict"]) == (True, report.verdict(measured))
     assert content["model"]["number"] == 3
     stages: Mapping[str, Mapping[str, object]] = content["stages"]
     assert [*stages] == ["hog_detections", "landmarks", "chips", "descriptors"]
     assert all(stage["milliseconds"] for stage in stages.values())
-    assert content["memory"]["peak"] == measured.peak_memory
     assert "\n".join(content["sandbox"]) == measured.sandbox

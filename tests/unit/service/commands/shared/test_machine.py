@@ -26,6 +26,7 @@ def test_logs_an_unused_gpu_if_the_service_chooses_the_provider(
     monkeypatch.setattr(installed, "unused_gpu", lambda: GPU)
     with caplog.at_level(logging.INFO):
         machine.log_unused_gpu(Settings.model_validate(values))
+    assert (machine.unused_gpu(Settings.model_validate(values)) is not None) is bool(logged)
     assert [record.getMessage() for record in caplog.records] == logged
 
 
