@@ -46,6 +46,7 @@ def test_the_packages_keep_the_arrows(checkout: Path) -> None:
         ),
         pytest.param("service/worker/serving.py", "service.web.app", marks=pytest.mark.slow),
         pytest.param("service/web/request_pipeline.py", "cv2", marks=pytest.mark.slow),
+        pytest.param("service/commands/check/command.py", "service.commands.serve", marks=pytest.mark.slow),
         pytest.param(
             "conversion/graphs/builder.py", "conversion.validation.validate", marks=pytest.mark.slow
         ),

@@ -1,7 +1,8 @@
 """Analysis of photos by several threads: a JSON line for each, in the order of the photos."""
 
-from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,9 @@ from service.worker.recognizer_from_settings import recognizer_from_settings
 
 ESTIMATES = {"onnx": memory.recognition_bytes, "dlib": memory.dlib_recognition_bytes}
 """FACE_ENGINE to the peak memory of a photo."""
+
+AHEAD = 8
+"""Photos per thread that may be waiting or finished behind a slow one. Not all at once: a library has millions."""
 
 
 class PhotoError(Exception):
@@ -130,5 +134,21 @@ def analyse(
         except EngineError as error:
             raise CommandError(str(error)) from error
         analysis = Analysis(settings, recognizer, ByteBudget(capacity.photo_bytes))
-        with ThreadPoolExecutor(at_once) as threads:
-            yield from threads.map(partial(analysis.line, annotated=annotated), photos)
+        yield from _in_order(partial(analysis.line, annotated=annotated), photos, at_once)
+
+
+def _in_order(
+    work: Callable[[Photo], Line], photos: Iterable[Photo], workers: int
+) -> Generator[Line, None, None]:
+    """The results of `work` for all photos, by `workers` threads, in the order of the photos."""
+    with ThreadPoolExecutor(workers) as threads:
+        pending: deque[Future[Line]] = deque()
+        try:
+            for photo in photos:
+                pending.append(threads.submit(work, photo))
+                if len(pending) > AHEAD * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:  # also if the caller stops early
+            threads.shutdown(wait=False, cancel_futures=True)

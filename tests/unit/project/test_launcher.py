@@ -22,7 +22,8 @@ def environment() -> str:
 
 @pytest.mark.usefixtures("environment")
 def test_uses_the_checkouts_store_and_key_from_another_folder(tmp_path: Path) -> None:
-    (tmp_path / "service").mkdir()  # no package of this project
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "__init__.py").touch()  # no package of this project
     link = tmp_path / "linked"
     link.symlink_to(LAUNCHER)
     done = command(tmp_path, "settings", "--json", program=[str(link)])

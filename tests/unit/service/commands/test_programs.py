@@ -1,5 +1,6 @@
 """The commands `convert` and `bench`: arguments, exit status and missing packages."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def test_a_missing_package_is_named(
     monkeypatch.setattr(
         programs, "find_spec", lambda module: None if module == missing else find_spec(module)
     )
+    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("it runs"))
     assert main.main([name]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"The package {missing} is not installed here: run `make {name}` in the checkout")

@@ -1,6 +1,7 @@
 """Analysis of photos on the real weights: lines, faults, order."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,31 @@ def test_writes_annotated_copies_or_names_the_folder(
     (tmp_path / "file").touch()
     (refused,) = _lines(_settings(store), photo, annotated=tmp_path / "file")
     assert refused["error"].startswith(f"The annotated copy in {tmp_path}/file cannot be written: ")
+
+
+def test_lines_keep_the_order_of_more_photos_than_are_ahead(store: Path, photos: dict[str, Path]) -> None:
+    number = 3 * 2 * analysis.AHEAD
+    listed = [Photo(Path(f"{place}.jpg"), "Planted.") for place in range(number)]
+    listed[0] = Photo(photos["obama2.jpg"])
+    lines = _lines(_settings(store), *listed)
+    assert [line["filename"] for line in lines] == [str(photo.path) for photo in listed]
+
+
+def test_a_stopped_run_starts_no_further_photo(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Photo] = []
+
+    def slow(_: analysis.Analysis, photo: Photo, annotated: Path | None) -> analysis.Line:
+        begun.append(photo)
+        time.sleep(0.05)
+        return analysis.Line("{}", failed=False)
+
+    monkeypatch.setattr(analysis.Analysis, "line", slow)
+    lines = analysis.analyse(_settings(store), [Photo(tmp_path)] * 1000, None, 2)
+    next(lines)
+    lines.close()
+    assert len(begun) < analysis.AHEAD
 
 
 def test_an_empty_store_is_an_error_of_the_command(tmp_path: Path) -> None:
