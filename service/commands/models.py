@@ -61,21 +61,20 @@ def list_(names: Sequence[str], models: Sequence[int], as_json: bool) -> int:
         output.print_json([_content(store, status) for status in statuses])
     else:
         output.print_table(
-            ["State", "Weight", "For", "Licence", "Origin"],
+            ["State", "Weight", "For", "Licence"],
             [
                 (
                     status.state,
                     status.weight.name,
                     status.weight.purpose,
-                    ": ".join(filter(None, (status.weight.licence, status.weight.licence_note))),
-                    status.origin,
+                    status.weight.licence,
                 )
                 for status in statuses
             ],
         )
         for status in statuses:
-            if status.problem:
-                print(status.problem)
+            for text in filter(None, (status.origin, status.weight.licence_note, status.problem)):
+                print(f"{status.weight.name}: {text}")
     return _exit_status(statuses, named=selected is not None)
 
 

@@ -4,16 +4,16 @@ Separate from the command, since it imports numpy and ONNX Runtime.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import median
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_store.models import Model
+from service.commands.check.memory_stopwatch import PEAK, MemoryStopwatch, memory_of_process
 from service.commands.shared import machine
 from service.commands.shared.errors import CommandError
 from service.cpu_flags import processor_name
@@ -28,7 +28,7 @@ from service.recognition.geometry import Rectangle
 from service.recognition.ort import nvidia, providers
 from service.recognition.ort.nvidia import Memory
 from service.recognition.recognizer import Recognizer
-from service.recognition.timings import Stopwatch, Timings
+from service.recognition.timings import Timings
 from service.settings import Settings
 from service.worker import confinement
 from service.worker.recognizer_from_settings import recognizer_from_settings
@@ -38,39 +38,6 @@ NOISE_ROWS, NOISE_COLUMNS = 960, 1280
 FACE_SHARE = 5
 """Divisor of the photo's shorter side. The quotient is the side of a box in the photo's middle, which stands for a face
 if none is detected."""
-
-STATUS = Path("/proc/self/status")
-PRESENT, PEAK = "VmRSS", "VmHWM"
-CLEAR_REFS = Path("/proc/self/clear_refs")
-RESET_PEAK = "5"
-"""Written to CLEAR_REFS, it resets VmHWM to VmRSS (proc(5))."""
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
-
-
-class MemoryStopwatch(Stopwatch):
-    """A stopwatch that also measures the growth of the process's memory during each stage."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.growth: dict[str, int] = {}
-        """Name of a stage to the bytes between the memory at its start and the peak within it."""
-        self.peak = _memory(PEAK)
-        """Bytes; the largest memory of the process so far."""
-
-    def time(
-        self, stage: Callable[Arguments, Result], *given: Arguments.args, **named: Arguments.kwargs
-    ) -> Result:
-        with suppress(OSError):  # a sandbox may forbid it: then a stage's peak includes those before it
-            CLEAR_REFS.write_text(RESET_PEAK)
-        before = _memory(PRESENT)
-        try:
-            return super().time(stage, *given, **named)
-        finally:
-            peak = _memory(PEAK)
-            self.growth[stage.__name__] = max(peak - before, 0)
-            self.peak = max(self.peak, peak)
 
 
 @dataclass(frozen=True)
@@ -174,7 +141,7 @@ def _measured(
         )
         for name in (field.name for field in fields(Timings) if field.name in stages)
     }
-    return len(found), measured, max(stopwatch.peak, _memory(PEAK))
+    return len(found), measured, max(stopwatch.peak, memory_of_process(PEAK))
 
 
 def _noise() -> NDArray[np.uint8]:
@@ -198,19 +165,6 @@ def _decoded(photo: Path, settings: Settings) -> NDArray[np.uint8]:
         maximum_area=settings.maximum_original_area,
         honour_orientation=settings.honour_orientation,
     )
-
-
-def _memory(name: str) -> int:
-    """Memory of this process in bytes, by a field of STATUS (PRESENT or PEAK); 0 if the system hides it.
-
-    Not from getrusage(2), whose peak includes the parent's.
-    """
-    with suppress(OSError):  # a sandbox may hide it
-        for line in STATUS.read_text(encoding="ascii").splitlines():
-            found, _, value = line.partition(":")
-            if found == name:
-                return int(value.removesuffix("kB")) * 1024
-    return 0
 
 
 def _gpu_memory() -> Memory:

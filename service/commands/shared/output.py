@@ -13,6 +13,9 @@ from service.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+LONGEST_NAME = 45
+"""Characters of a cell without spaces that a terminal shows in one piece, so that it can be copied."""
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
@@ -35,8 +38,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_header=any(columns), pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for column, cells in zip(columns, zip(*printed, strict=True), strict=False):
+        name = all(" " not in cell and len(cell) <= LONGEST_NAME for cell in cells)
+        table.add_column(column, overflow="fold", no_wrap=name)
     for row in printed:
         table.add_row(*map(Text, row))  # rich takes brackets in a string for markup
     Console().print(table)

@@ -1,13 +1,12 @@
 """Measurement of the stages by the command `check`, on the real weights."""
 
-import gc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.commands.check.measurement import MemoryStopwatch, measure
+from service.commands.check.measurement import measure
 from service.commands.shared.errors import CommandError
 from service.recognition.contract import EngineError
 from service.recognition.ort.sessions import Session
@@ -41,18 +40,3 @@ def test_names_each_step(store: Path) -> None:
     shown: list[str] = []
     measure(_settings(store), None, shown.append)
     assert shown == ["warm-up", "first photo", "run 1 of 3", "run 2 of 3", "run 3 of 3", "trying the sandbox"]
-
-
-@pytest.mark.not_quick
-def test_measures_memory_that_a_stage_allocates_and_frees() -> None:
-    gc.collect()  # garbage of other tests would be freed within the stage
-    stopwatch = MemoryStopwatch()
-
-    def stage() -> int:
-        return int(np.ones(400_000_000, np.uint8).sum())
-
-    assert stopwatch.time(stage) == 400_000_000
-    assert 360e6 < stopwatch.growth["stage"] < 600e6
-    stopwatch.time(abs, 0)
-    assert stopwatch.growth["abs"] < 50e6
-    assert stopwatch.peak > 400e6
