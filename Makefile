@@ -67,7 +67,7 @@ image: convert
 	@$(BIN)/python -m compileall -q service model_store
 	FACE_MODEL=3 $(BIN)/python -m service check
 	FACE_MODEL=4 $(BIN)/python -m service check
-	@chmod -R a+rX "$(VENV)" "$(STORE)" pyproject.toml service model_store
+	@chmod -R a+rX "$(VENV)" "$(STORE)" pyproject.toml face-model service model_store
 
 ## Unit tests for each save: about a minute on two cores, without weights or photos, and without a network after
 ## `make test-environment`.

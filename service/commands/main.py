@@ -27,6 +27,9 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = MappingProxyType(
         },
         "Photos": {
             "analyse": Entry("service.commands.analyse.command", "Print the faces of photos as JSON lines."),
+            "estimate": Entry(
+                "service.commands.estimate.command", "Estimate the time for a library of photos."
+            ),
         },
         "Models": {
             "models": Entry("service.commands.models", "List, fetch, verify and add weights."),

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from service.commands.analyse import drawing
 from service.commands.analyse.byte_budget import ByteBudget
-from service.commands.analyse.photos import Photo
 from service.commands.shared.errors import CommandError
+from service.commands.shared.photo_files import Photo
 from service.images import decoding
 from service.json_text import serialised
 from service.memory.capacity import Capacity, hard_limit

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from service.commands.analyse import photos
-from service.commands.shared import loading, machine, progress
+from service.commands.shared import loading, machine, photo_files, progress
 from service.commands.shared.group import examples
 
 MAXIMUM_WORKERS = 256
@@ -49,7 +48,7 @@ def command(paths: Sequence[Path], draw: Path | None, workers: int | None) -> in
     """
     configuration = loading.settings_with_warnings()
     machine.require(configuration)
-    found = [*photos.find(paths)]
+    found = [*photo_files.find(paths)]
     # Imported last: it loads numpy, which crashes on a processor without the instructions that it needs.
     from service.commands.analyse import analysis
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from service.commands.analyse.photos import COPY_ENDING
+from service.commands.shared.photo_files import COPY_ENDING
 from service.recognition.recognizer import Face
 
 GROUPED, NOT_GROUPED = "#3ddc68", "#ff9f2e"

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from service.commands.analyse import analysis
-from service.commands.analyse.photos import Photo
 from service.commands.shared.errors import CommandError
+from service.commands.shared.photo_files import Photo
 from service.settings import Settings
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.commands.analyse import photos
-from service.commands.analyse.photos import COPY_ENDING, Photo
+from service.commands.shared import photo_files
+from service.commands.shared.photo_files import COPY_ENDING, Photo
 
 
 def test_finds_photos_of_folders_sorted_and_files_as_named(tmp_path: Path) -> None:
@@ -24,12 +24,12 @@ def test_finds_photos_of_folders_sorted_and_files_as_named(tmp_path: Path) -> No
         (folder / name).touch()
     (folder / "loop").symlink_to(folder)
     named = tmp_path / "photo.dat"
-    found = [*photos.find([named, folder])]
+    found = [*photo_files.find([named, folder])]
     assert found == [Photo(named), *(Photo(folder / name) for name in ("a.png", "b.JPG", "sub/c.heic"))]
 
 
 def test_an_empty_folder_is_a_fault(tmp_path: Path) -> None:
-    assert [*photos.find([tmp_path])] == [Photo(tmp_path, "The folder contains no photo.")]
+    assert [*photo_files.find([tmp_path])] == [Photo(tmp_path, "The folder contains no photo.")]
 
 
 def test_an_unreadable_folder_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,6 +44,6 @@ def test_an_unreadable_folder_is_a_fault(tmp_path: Path, monkeypatch: pytest.Mon
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    photo, fault = photos.find([tmp_path])
+    photo, fault = photo_files.find([tmp_path])
     assert photo == Photo(tmp_path / "a.jpg")
     assert fault == Photo(closed, "The folder cannot be read: Permission denied.")

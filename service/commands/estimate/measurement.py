@@ -1,0 +1,109 @@
+"""The forecast by a sample: photos scaled and encoded as the app does it, decoded and recognised by several threads.
+
+Separate from the command, since it imports numpy and ONNX Runtime.
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service.commands.estimate.forecast import Forecast
+from service.commands.shared import progress
+from service.commands.shared.errors import CommandError
+from service.estimate import Load, estimate
+from service.images import decoding
+from service.memory.capacity import Capacity
+from service.recognition.compute.core_count import usable_processors
+from service.recognition.contract import EngineError
+from service.recognition.factory import RecognizerError
+from service.recognition.recognizer import Recognizer
+from service.settings import Settings
+from service.worker.recognizer_from_settings import recognizer_from_settings
+
+PHOTOS = 40
+"""Photos of a sample, spread over the folder."""
+SECONDS = 30.0
+"""Duration of the measurement, in which the photos are computed again and again."""
+JPEG = (
+    *(cv2.IMWRITE_JPEG_QUALITY, 80),
+    *(cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420),
+)
+"""The app's uploads: progressive, quality 80, 4:2:0."""
+
+
+def forecast(settings: Settings, paths: Sequence[Path], megapixels: float, photos: int) -> Forecast:
+    """The forecast for `photos` photos like these, scaled to an area. Raises CommandError."""
+    cores = usable_processors()
+    with progress.steps("scaling the sample") as step:
+        uploads = [*_uploads(_spread(paths), megapixels, settings)]
+        if not uploads:
+            raise CommandError("None of the sample's photos can be decoded: name a folder with photos.")
+        at_once = Capacity.of(settings, cores).photos
+        try:
+            step("loading the model")
+            with closing(recognizer_from_settings(settings, at_once)) as recognizer:
+                recognizer.warm_up()
+                step(f"measuring {len(uploads)} photos for {SECONDS:.0f} seconds")
+                load = _measured(recognizer, uploads, at_once, megapixels)
+        except (RecognizerError, EngineError) as error:
+            raise CommandError(str(error)) from error
+    hours, rate, options = estimate(load, photos, cores)
+    return Forecast(photos, hours, rate, megapixels, len(uploads), "measured now, on this machine", options)
+
+
+def _spread(paths: Sequence[Path]) -> list[Path]:
+    """At most PHOTOS paths, evenly spaced."""
+    number = min(PHOTOS, len(paths))
+    return [paths[index * len(paths) // number] for index in range(number)]
+
+
+def _uploads(paths: Sequence[Path], megapixels: float, settings: Settings) -> Iterator[bytes]:
+    """The photos as the app sends them; those that cannot be decoded are left out."""
+    for path in paths:
+        try:
+            image = decoding.decode(
+                path.read_bytes(),
+                maximum_area=settings.maximum_original_area,
+                honour_orientation=settings.honour_orientation,
+            )
+        except (OSError, decoding.UndecodableImage, decoding.ImageTooLarge):
+            continue
+        yield cv2.imencode(".jpg", _scaled(image, megapixels)[:, :, ::-1], JPEG)[1].tobytes()
+
+
+def _scaled(image: NDArray[np.uint8], megapixels: float) -> NDArray[np.uint8]:
+    """The photo, up or down, at an area."""
+    rows, columns = image.shape[:2]
+    factor = math.sqrt(megapixels * 1e6 / (rows * columns))
+    size = (max(round(columns * factor), 1), max(round(rows * factor), 1))
+    return np.asarray(
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), np.uint8
+    )
+
+
+def _measured(recognizer: Recognizer, uploads: Sequence[bytes], at_once: int, megapixels: float) -> Load:
+    """The load of SECONDS, and of each photo at least once, by as many threads as the service has photos in work."""
+
+    def compute(upload: bytes) -> None:
+        recognizer.recognize(
+            decoding.decode(upload, maximum_area=len(upload) * 10**6, honour_orientation=False)
+        )
+
+    with ThreadPoolExecutor(at_once) as threads:
+        started, done = time.perf_counter(), 0
+        for batch in itertools.repeat(uploads):
+            for _ in threads.map(compute, batch):
+                done += 1
+            seconds = time.perf_counter() - started
+            if seconds >= SECONDS:
+                break
+    return Load(done, seconds, seconds, megapixels * 1e6)

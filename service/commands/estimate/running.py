@@ -1,0 +1,55 @@
+"""The forecast of a running service, from the photos of its last minutes."""
+
+from pydantic import BaseModel, ValidationError
+
+from service.commands.estimate.forecast import Forecast
+from service.commands.shared import client
+from service.commands.shared.errors import CommandError
+from service.estimate import Option
+
+
+class _Option(BaseModel):
+    change: str
+    hours: float
+    source: str
+
+
+class _Estimate(BaseModel):
+    """The part of `/status` that is used, of this version or another one."""
+
+    photos: int
+    hours: float
+    photos_per_minute: float
+    mean_megapixels: float
+    sample: int
+    options: list[_Option]
+
+
+class _Status(BaseModel):
+    estimate: _Estimate | None
+
+
+def forecast(url: str, photos: int) -> Forecast:
+    """The estimate of `/status`, for `photos` photos. Raises CommandError."""
+    try:
+        found = _Status.model_validate(client.get(url, "/status")).estimate
+    except ValidationError:
+        raise CommandError(
+            "The /status of the service has no estimate: it is of another version, or another service."
+        ) from None
+    if found is None:
+        raise CommandError(
+            "The service has answered too few photos in the last minutes. Start the app's job and try again after a "
+            "minute, or measure photos of yours: face-model estimate --photos N FOLDER"
+        )
+    share = photos / found.photos
+    options = [Option(option.change, share * option.hours, option.source) for option in found.options]
+    return Forecast(
+        photos,
+        share * found.hours,
+        found.photos_per_minute,
+        found.mean_megapixels,
+        found.sample,
+        "by the running service",
+        options,
+    )

@@ -1,0 +1,87 @@
+"""The command `estimate`: its arguments, its lines and its JSON."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from service.commands.estimate import measurement, running
+from service.commands.estimate.command import command, duration
+from service.commands.estimate.forecast import Forecast
+from service.commands.shared.errors import CommandError
+from service.estimate import Option
+from service.settings import Settings
+
+FORECAST = Forecast(
+    40_000, 1.3, 512.8, 1.2, 300, "by the running service", [Option("4 cores", 0.7, "measured")]
+)
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [(0.001, "1 minutes"), (0.5, "30 minutes"), (1.34, "1.3 hours"), (47.9, "47.9 hours"), (96, "4.0 days")],
+)
+def test_a_duration_has_the_unit_of_its_size(hours: float, text: str) -> None:
+    assert duration(hours) == text
+
+
+def test_a_running_service_is_asked_without_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def forecast(url: str, photos: int) -> Forecast:
+        asked.append((url, photos))
+        return FORECAST
+
+    monkeypatch.setattr(running, "forecast", forecast)
+    result = CliRunner().invoke(command, ["--photos", "40000"], env={"PORT": "5001"})
+    assert asked == [("http://localhost:5001", 40_000)]
+    first, _, option = result.output.splitlines()
+    assert first == (
+        "40,000 photos: 1.3 hours, at 513 a minute (300 photos of 1.2 megapixels, by the running service)"
+    )
+    assert option == "4 cores\t42 minutes\tmeasured"
+
+
+def test_json_has_all_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "forecast", lambda *_: FORECAST)
+    result = CliRunner().invoke(command, ["--photos", "40000", "--json"])
+    assert json.loads(result.output) == {
+        **FORECAST._asdict(),
+        "options": [{"change": "4 cores", "hours": 0.7, "source": "measured"}],
+    }
+
+
+def test_a_sample_is_measured_at_the_given_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    measured: list[object] = []
+
+    def forecast(_: Settings, paths: Sequence[Path], megapixels: float, photos: int) -> Forecast:
+        measured.extend([*paths, megapixels, photos])
+        return FORECAST
+
+    monkeypatch.setattr(measurement, "forecast", forecast)
+    assert CliRunner().invoke(command, ["--photos", "7", "--megapixels", "4", str(tmp_path)]).exit_code == 0
+    assert measured == [tmp_path / "a.jpg", 4.0, 7]
+
+
+def test_a_folder_without_photos_is_a_fault(tmp_path: Path) -> None:
+    error = CliRunner().invoke(command, ["--photos", "7", str(tmp_path)]).exception
+    assert isinstance(error, CommandError)
+    assert "no photo" in str(error)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--photos", "0"],
+        ["--photos", "9", "--megapixels", "1"],
+        ["--photos", "9", "--megapixels", "0", "."],
+        ["--photos", "9", "--url", "http://a", "."],
+        ["--photos", "9", "/no/such/folder"],
+    ],
+)
+def test_impossible_arguments_are_faults_of_usage(arguments: list[str]) -> None:
+    assert CliRunner().invoke(command, arguments).exit_code == 2

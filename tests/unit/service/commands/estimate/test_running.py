@@ -1,0 +1,66 @@
+"""The forecast of a running service, from its `/status`."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from service.commands.estimate import running
+from service.commands.shared.errors import CommandError
+from service.estimate import Option
+
+ESTIMATE = {
+    "photos": 40_000,
+    "hours": 2.0,
+    "photos_per_minute": 333.3,
+    "mean_megapixels": 1.2,
+    "sample": 300,
+    "options": [{"change": "4 cores", "hours": 1.0, "source": "measured"}],
+}
+
+
+@contextmanager
+def _status(content: object) -> Iterator[str]:
+    """Address of a server with this `/status`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(content).encode()
+            self.send_response(200 if self.path == "/status" else 404)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        log_message: Callable[..., None] = lambda *_: None
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.not_quick
+def test_hours_are_those_of_the_given_number_of_photos() -> None:
+    with _status({"state": "ready", "estimate": ESTIMATE}) as url:
+        found = running.forecast(url, 10_000)
+    assert (found.photos, found.hours, found.photos_per_minute, found.sample) == (10_000, 0.5, 333.3, 300)
+    assert found.options == [Option("4 cores", 0.25, "measured")]
+
+
+@pytest.mark.not_quick
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"estimate": None}, "too few photos"),
+        ({"state": "ready"}, "another version"),
+        ({"estimate": {"hours": "soon"}}, "another version"),
+    ],
+)
+def test_a_service_without_an_estimate_is_a_fault_with_a_way_out(content: object, message: str) -> None:
+    with _status(content) as url, pytest.raises(CommandError, match=message):
+        running.forecast(url, 10_000)
