@@ -59,7 +59,7 @@ def exit_now(status: int) -> NoReturn:
 
 
 def children() -> list[int]:
-    """Process ids of all child processes, including zombies and those that `multiprocessing` does not list yet.
+    """Process ids of all child processes, including zombies.
 
     Empty without /proc: children detect the end of this process by themselves.
     """

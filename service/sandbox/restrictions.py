@@ -56,7 +56,7 @@ class Restrictions(NamedTuple):
 def restrict_worker(writable: Sequence[Path]) -> Restrictions:
     """Restrict the worker: no file is changed except beneath `writable` and /dev, and sockets are AF_UNIX only.
 
-    Reading and executing stay allowed, so that dlib's processes can be spawned; they inherit all of it. Signals from
+    Reading and executing stay allowed, so that dlib's processes can be started; they inherit all of it. Signals from
     outside still arrive. No signal reaches a process that was started before the call: it is outside. Files of /proc
     cannot be written either, so raise_oom_score comes first. As root, block devices in /dev can be written.
 

@@ -30,5 +30,5 @@ def main(descriptor: int, parent: int) -> int:
     return assembly.run(socket.socket(fileno=descriptor), configuration, server, restrictions)
 
 
-if __name__ == "__main__":  # the processes of dlib import this module as well
+if __name__ == "__main__":
     exit_now(main(int(sys.argv[1]), int(sys.argv[2])))

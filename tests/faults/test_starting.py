@@ -16,6 +16,7 @@ import pytest
 from benchmarks.processes.process_tree import command_line, family
 from benchmarks.processes.running import SERVE
 from model_store.atomic import TEMPORARY_ENDING
+from service.recognition.engines import dlib
 from service.recognition.ort import installed
 from tests.calling import Caller
 from tests.processes import handles_signal, is_running, restricted_by, state
@@ -47,8 +48,8 @@ def first_process(service: Service) -> int:
 
 
 def is_of_dlib(process: int) -> bool:
-    """True if multiprocessing has spawned the process; its resource tracker does not count."""
-    return any("multiprocessing.spawn" in word for word in command_line(process))
+    """True if the process is one of dlib's."""
+    return dlib.PROGRAM in command_line(process)
 
 
 def end(service: Service, process: int, number: int) -> None:

@@ -3,18 +3,19 @@
 Dlib's objects are not thread-safe (shared objects gave wrong faces and segmentation faults), and its calls hold the GIL
 for seconds. So it runs in worker processes, each for one call at a time. A crash costs that call a retry, and the
 calling process goes on.
+
+A worker process is a program of its own (dlib_process.py). The spawned processes of `multiprocessing` import the main
+module of the caller, and so would run a script without `if __name__ == "__main__"` again.
 """
 
 import importlib.util
 import logging
-import multiprocessing
 import os
 import queue
-import signal
-import threading
-from collections.abc import Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Sequence
 from multiprocessing import connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,12 @@ from service.recognition.hog.confirmation import confirmed
 _log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:  # generic for the type checker alone
-    _PipeEnd = connection.Connection[Any, Any]
+    PipeEnd = connection.Connection[Any, Any]
     """End of a pipe to a worker: (stage, arguments) one way, (True, result) or (False, reason) the other."""
+
+PROGRAM = "service.recognition.engines.dlib_process"
+PACKAGES = str(Path(__file__).parents[3])
+"""Folder of the package `service`."""
 
 
 class DlibEngine:
@@ -44,12 +49,9 @@ class DlibEngine:
     """
 
     def __init__(self, detector: Path | None, landmarks: Path, network: Path, processes: int) -> None:
-        paths = {
-            "detector": str(detector) if detector else None,
-            "landmarks": str(landmarks),
-            "network": str(network),
-        }
-        self._workers = [_Worker(paths) for _ in range(processes)]
+        # Absolute: a process starts later, and the working directory may have changed by then.
+        weights = [str(path.absolute()) for path in (landmarks, network, detector) if path]
+        self._workers = [_Worker(weights) for _ in range(processes)]
         # Last in, first out: a process that has loaded its weights takes the next call.
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in self._workers:
@@ -63,8 +65,7 @@ class DlibEngine:
             self._call("ping")
         except EngineError:
             raise EngineError(
-                "dlib does not start here: its wheels need a processor with AVX (x86-64) or arm64, and a script that "
-                "uses the recogniser has to be a file that guards its code with: if __name__ == '__main__'"
+                "dlib does not start here: its wheels need a processor with AVX (x86-64) or arm64"
             ) from None
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
@@ -117,10 +118,10 @@ class _Worker:
     cannot be started on a machine without memory.
     """
 
-    def __init__(self, paths: Mapping[str, str | None]) -> None:
-        self._paths = paths
-        self._process: BaseProcess | None = None
-        self._pipe: _PipeEnd | None = None
+    def __init__(self, weights: Sequence[str]) -> None:
+        self._weights = weights
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: PipeEnd | None = None
 
     def call(self, stage: str, arguments: Sequence[Any]) -> Any:
         """Run a stage, with one retry in a new process if the first one died.
@@ -147,7 +148,7 @@ class _Worker:
             pipe.close()
         if process is not None:
             process.kill()
-            process.join()
+            process.wait()
 
     def _attempt(self, stage: str, arguments: Sequence[Any]) -> Any:
         pipe = self._pipe or self._start()
@@ -163,49 +164,28 @@ class _Worker:
             raise EngineError(f"dlib failed in stage {stage}: {result}")
         return result
 
-    def _start(self) -> "_PipeEnd":
-        spawning = multiprocessing.get_context("spawn")
+    def _start(self) -> "PipeEnd":
         try:
-            self._pipe, worker_end = spawning.Pipe()
-            with worker_end:  # the process has a copy; an open end here would hide its death
-                self._process = spawning.Process(target=_work, args=(worker_end, self._paths), daemon=True)
-                self._process.start()
-        except (OSError, RuntimeError) as error:
-            self._process = None
+            self._pipe, others_end = connection.Pipe()
+            with others_end:  # the process has a copy; an open end here would hide its death
+                descriptor = others_end.fileno()
+                self._process = subprocess.Popen(
+                    # -P: no module of the working directory hides one of the same name.
+                    [sys.executable, "-P", "-m", PROGRAM, str(descriptor), *self._weights],
+                    pass_fds=[descriptor],
+                    env={**os.environ, "PYTHONPATH": _search_path()},
+                    stdin=subprocess.DEVNULL,
+                )
+        except OSError as error:
             self.close()
             raise EngineError(f"no process could be started for dlib: {error}") from error
         return self._pipe
 
 
-# The worker's side. Dlib is imported there alone: this module loads without dlib, and no call of dlib holds the GIL
-# of the calling process.
+def _search_path() -> str:
+    """PYTHONPATH with which a dlib process finds the modules that this process finds.
 
-
-def _work(pipe: "_PipeEnd", paths: Mapping[str, str | None]) -> None:
-    """Answer calls with (True, result) or (False, reason) until the pipe is closed."""
-    # A terminal sends its signals to the whole process group, but only the calling process may end the work. SIGTERM
-    # keeps its effect: multiprocessing sends it to its children at the exit of a program that closed nothing.
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    from service.recognition.engines.dlib_stages import DlibStages
-
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    stages = DlibStages(paths["detector"], str(paths["landmarks"]), str(paths["network"]))
-    while True:
-        try:
-            stage, arguments = pipe.recv()
-        except EOFError:
-            return
-        try:
-            answer = True, getattr(stages, stage)(*arguments)
-        except Exception as error:  # dlib's own errors, and std::bad_alloc as a MemoryError without a message
-            answer = False, str(error) or type(error).__name__
-        pipe.send(answer)
-
-
-def _exit_with_parent() -> None:
-    """Exit with the parent, also during a call, which may hold several gigabytes for another minute."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+    An empty place is the working directory, which may be another one by now: PACKAGES replaces it.
+    """
+    places = [place for place in sys.path if place]
+    return os.pathsep.join(places if PACKAGES in places else [PACKAGES, *places])

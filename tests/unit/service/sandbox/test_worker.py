@@ -237,23 +237,15 @@ finally:
 
 
 @pytest.mark.skipif(not dlib.installed(), reason="dlib is not installed")
-def test_dlibs_processes_start(run: RunProgram, tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(
-        f"""
-import sys
-sys.path.insert(0, {str(ROOT)!r})
-from pathlib import Path
-from service.sandbox import forbid_file_growth, restrict_worker
-
-if __name__ == "__main__":  # the processes that are spawned read this file again
-    restrict_worker([])
-    from service.recognition.engines.dlib import DlibEngine
-    assert forbid_file_growth()
-    engine = DlibEngine(None, Path("landmarks"), Path("network"), processes=1)
-    engine.check()
-    engine.close()
+def test_dlibs_processes_start(run: RunProgram) -> None:
+    done = run(
+        """
+restrict_worker([])
+from service.recognition.engines.dlib import DlibEngine
+assert forbid_file_growth()
+engine = DlibEngine(None, Path("landmarks"), Path("network"), processes=1)
+engine.check()
+engine.close()
 """
     )
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=PATIENCE)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert not done.stderr
