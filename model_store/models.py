@@ -80,3 +80,12 @@ MODELS: Mapping[int, Model] = MappingProxyType(
         )
     }
 )
+
+
+def model_of(number: int) -> Model:
+    """The model of a number. Raises ValueError, which lists the models."""
+    if number in MODELS:
+        return MODELS[number]
+    choices = "; ".join(f"{model.number} ({model.description})" for model in MODELS.values())
+    note = "5 is the app's number for every external model; " if number == 5 else ""
+    raise ValueError(f"{note}the models are {choices}")

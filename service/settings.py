@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from model_store.models import MODELS
+from model_store.models import MODELS, model_of
 from service.text import header_fault, printable
 
 ADVERTISED_AREA = 3840 * 2160
@@ -42,11 +42,7 @@ def _known_model(value: object) -> int:
         number = int(str(value))
     except ValueError:
         number = 0
-    if number not in MODELS:
-        choices = "; ".join(f"{model.number} ({model.description})" for model in MODELS.values())
-        note = "5 is the app's number for every external model; " if number == 5 else ""
-        raise ValueError(f"{note}the models are {choices}")
-    return number
+    return model_of(number).number
 
 
 def _at_least(minimum: int) -> AfterValidator:

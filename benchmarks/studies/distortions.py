@@ -75,18 +75,18 @@ class Differences:
 
     def add(self, exact: Sequence[Face], scanned: Sequence[Face]) -> None:
         """Compare the answers to one photo."""
-        expected, found = ({face.rectangle: face for face in faces} for faces in (exact, scanned))
+        expected, found = ({face.box: face for face in faces} for faces in (exact, scanned))
         self.photos += 1
         self.faces += len(exact)
         self.missed += len(expected.keys() - found.keys())
         self.added += len(found.keys() - expected.keys())
         pairs = zip(
-            (face for face in exact if face.rectangle in found),
-            (face for face in scanned if face.rectangle in expected),
+            (face for face in exact if face.box in found),
+            (face for face in scanned if face.box in expected),
             strict=True,
         )
         for one, other in pairs:
-            if one.rectangle != other.rectangle or (one.landmarks != other.landmarks).any():
+            if one.box != other.box or (one.landmarks != other.landmarks).any():
                 self.changed += 1
                 continue
             self.confidence = max(self.confidence, abs(one.confidence - other.confidence))

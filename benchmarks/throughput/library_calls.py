@@ -31,7 +31,7 @@ def library_call(store: str, model: int) -> Call:
         stages = {stage: seconds for stage, seconds in asdict(recognition.timings).items() if seconds}
         if stages.keys() >= {"chips", "descriptors"}:
             stages["chips and descriptors"] = stages["chips"] + stages["descriptors"]  # one call in dlib
-        boxes = (face.rectangle for face in recognition.faces)
+        boxes = (face.box for face in recognition.faces)
         edges = tuple((box.left, box.top, box.right, box.bottom) for box in boxes)
         return Response(edges, {"decode": decoded, **stages})
 

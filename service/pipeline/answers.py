@@ -11,10 +11,10 @@ def detected(name: str, faces: Sequence[Face]) -> bytes:
     content = [
         {
             "detection_confidence": float(face.confidence),
-            "left": int(face.rectangle.left),
-            "top": int(face.rectangle.top),
-            "right": int(face.rectangle.right),
-            "bottom": int(face.rectangle.bottom),
+            "left": int(face.box.left),
+            "top": int(face.box.top),
+            "right": int(face.box.right),
+            "bottom": int(face.box.bottom),
             **_described(face),
         }
         for face in faces

@@ -1,7 +1,7 @@
 """Opening a recogniser: engine, provider, and CPU fallback at the start if a provider fails."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from service.recognition.engines.dlib import DlibEngine, installed
 from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.engines.onnx_builder import build_onnx_engine
 from service.recognition.engines.precisions import AUTO as AUTO_PRECISION
+from service.recognition.engines.precisions import PRECISIONS
 from service.recognition.ort import providers
 from service.recognition.ort.providers import AUTO, CPU, Provider
 from service.recognition.recognizer import Recognizer
@@ -46,7 +47,7 @@ def open_recognizer(
         model: one of `models.MODELS`.
         store: the root of the model store, with weights and, for `onnx`, their converted graphs.
         engine: one of `ENGINES`.
-        workers: number of photos that are recognised concurrently.
+        workers: number of photos that are recognised concurrently; ONNX Runtime has no limit, dlib a process for each.
         threads: cores of each photo; 0: all cores for a single photo, a share of them for each of several.
         provider: ONNX Runtime's provider, `auto` or a key of `providers.PROVIDERS`.
         allow_fallback: allow CPU fallback if that provider cannot be used; `auto` always allows it.
@@ -55,11 +56,14 @@ def open_recognizer(
         scan_check: number of scanned photos of which one is also computed in float32 as a whole; 0: none.
 
     Raises:
-        ValueError: there is no such engine.
+        ValueError: there is no such engine, provider or precision, or a number is too small.
         RecognizerError: weights or graphs are missing or damaged, or the provider cannot run them.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"no engine is called {engine!r}; there are {', '.join(ENGINES)}")
+    _check_choice("engine", engine, ENGINES)
+    _check_choice("provider", provider, (AUTO, *providers.PROVIDERS))
+    _check_choice("precision", precision, PRECISIONS)
+    if workers < 1 or threads < 0:
+        raise ValueError(f"workers has to be at least 1, and threads at least 0, not {workers} and {threads}")
     try:
         weights = WeightStore(store)
         dlib = DlibEngine(
@@ -76,6 +80,11 @@ def open_recognizer(
         return Recognizer(model, onnx, dlib if installed() else None)
     except (StoreError, GraphError, EngineError, OSError) as error:
         raise RecognizerError(str(error)) from error
+
+
+def _check_choice(name: str, chosen: str, choices: Collection[str]) -> None:
+    if chosen not in choices:
+        raise ValueError(f"no {name} is called {chosen!r}; there are {', '.join(choices)}")
 
 
 def _on_provider_or_cpu(

@@ -1,7 +1,7 @@
 """Recognition of a photo: detection, landmarks, chips, descriptors, confirmation by HOG."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from model_store.models import Model
 from service.recognition.contract import Detection, Engine, Stage
 from service.recognition.engines.with_fallback import WithFallback
 from service.recognition.geometry import Rectangle
+from service.recognition.rgb_image import validated
 from service.recognition.timings import Stopwatch, Timings
 
 HOG_CONFIDENCE = 1.1
@@ -18,19 +19,38 @@ UNCONFIRMED_FACTOR = 0.8
 """Factor of the confidence of a face that HOG does not confirm (the upstream service)."""
 GIVEN_CONFIDENCE = 1.0
 """Confidence of a face whose rectangle is given by the caller."""
+GROUPED_CONFIDENCE = 0.99
+"""Confidence from which the Nextcloud app groups a face (min_confidence of its SettingsService, the default)."""
+GROUPED_SIDE = 40
+"""Pixels of the original photo from which the app groups a face (min_face_size of its SettingsService, the default)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Face:
-    """One face of a photo, in pixels of the image."""
+    """One face of a photo, in pixels of the image, origin at the top left."""
 
-    rectangle: Rectangle
+    box: Rectangle
+    """left, top, right, bottom: all edges inclusive. May reach over the border of the image."""
     confidence: float
     """The CNN detector's score (0.8 of it for a face that HOG does not confirm), 1.1 for a HOG face, 1.0 if given."""
-    landmarks: NDArray[np.int64]
+    landmarks: NDArray[np.int64] = field(repr=False)
     """Shape (5 or 68, 2): x, y."""
-    descriptor: NDArray[np.float32]
-    """Shape (128,); not normalised, compare by Euclidean distance."""
+    descriptor: NDArray[np.float32] = field(repr=False)
+    """Shape (128,); not normalised, compare by `distance`."""
+
+    @property
+    def grouped(self) -> bool:
+        """True if the Nextcloud app, with its default settings, groups this face with others into a person.
+
+        The app keeps a face of a lower confidence, or with a shorter side, without a person. It measures the side in
+        pixels of the original photo, right - left and bottom - top.
+        """
+        sides = self.box.right - self.box.left, self.box.bottom - self.box.top
+        return self.confidence >= GROUPED_CONFIDENCE and min(sides) >= GROUPED_SIDE
+
+    def distance(self, other: "Face") -> float:
+        """Euclidean distance of the descriptors. The app groups faces below 0.4, its default threshold."""
+        return float(np.linalg.norm(self.descriptor.astype(np.float64) - other.descriptor))
 
 
 @dataclass(frozen=True)
@@ -81,7 +101,7 @@ class Recognizer:
         """As `recognize`, with the time of each stage. Without `fallback`, a failure of the engine is raised."""
         watch = Stopwatch()
         engine = self._with_fallback if fallback else self.engine
-        faces = self._recognize(engine, _validated(image), rectangles, watch)
+        faces = self._recognize(engine, validated(image), rectangles, watch)
         return Recognition(faces, watch.timings)
 
     def warm_up(self) -> None:
@@ -153,9 +173,3 @@ def lower_unconfirmed(faces: Sequence[Detection], confirmed: Sequence[bool]) -> 
         face if is_confirmed else Detection(face.rectangle, face.confidence * UNCONFIRMED_FACTOR)
         for face, is_confirmed in zip(faces, confirmed, strict=True)
     ]
-
-
-def _validated(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(f"an RGB image is uint8 (rows, columns, 3), not {image.dtype} {image.shape}")
-    return np.ascontiguousarray(image)

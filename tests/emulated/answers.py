@@ -42,7 +42,7 @@ def _answer(model: int, store: Path, photo: Photo) -> list[Any]:
 
 
 def _entry(face: Face) -> Any:
-    box = face.rectangle
+    box = face.box
     edges = (box.left, box.top, box.right, box.bottom)
     return edges, face.confidence, face.landmarks.tolist(), face.descriptor.tolist()
 

@@ -18,7 +18,7 @@ from tests.gpu.recognizers import recognizer
 
 
 def _assert_equal(faces: list[Face], expected: list[Face]) -> None:
-    assert [face.rectangle for face in faces] == [face.rectangle for face in expected]
+    assert [face.box for face in faces] == [face.box for face in expected]
     for face, other in zip(faces, expected, strict=True):
         assert face.confidence == pytest.approx(other.confidence, abs=CONFIDENCE_TOLERANCE)
         np.testing.assert_array_equal(face.landmarks, other.landmarks)

@@ -12,8 +12,6 @@ from service.recognition.recognizer import Face
 
 GROUPED, NOT_GROUPED = "#3ddc68", "#ff9f2e"
 """Colours of faces that the app groups into persons, and of those that it only keeps."""
-MINIMUM_CONFIDENCE, MINIMUM_SIDE = 0.99, 40
-"""The app does not group a face of a lower confidence or with a shorter side in pixels."""
 
 STROKE_SHARE = 300
 """Divisor of the photo's longer side. The quotient is the width of a line."""
@@ -34,8 +32,8 @@ def write_annotated(image: NDArray[np.uint8], faces: Sequence[Face], file: Path)
     stroke = max(max(copy.size) // STROKE_SHARE, 2)
     font = ImageFont.load_default(10 * stroke + 4)
     for face in faces:
-        box = face.rectangle
-        colour = GROUPED if is_grouped(face) else NOT_GROUPED
+        box = face.box
+        colour = GROUPED if face.grouped else NOT_GROUPED
         draw.rectangle((box.left, box.top, box.right, box.bottom), outline=colour, width=stroke)
         for x, y in face.landmarks.tolist():
             draw.ellipse((x - stroke, y - stroke, x + stroke, y + stroke), fill=colour)
@@ -45,10 +43,3 @@ def write_annotated(image: NDArray[np.uint8], faces: Sequence[Face], file: Path)
         draw.text(corner, text, fill=colour, font=font)
     file.parent.mkdir(parents=True, exist_ok=True)
     copy.save(file, "JPEG", quality=QUALITY)
-
-
-def is_grouped(face: Face) -> bool:
-    """True if the app groups the face, by its confidence and its size."""
-    box = face.rectangle
-    shorter = min(box.right - box.left, box.bottom - box.top)
-    return face.confidence >= MINIMUM_CONFIDENCE and shorter >= MINIMUM_SIDE

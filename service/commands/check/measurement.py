@@ -124,7 +124,7 @@ def _measured(
     # Memory is measured on the first photo: later ones use the memory that it leaves allocated.
     stopwatch = MemoryStopwatch()
     recognizer.run_every_stage(image, [_middle(image)], stopwatch)
-    found = [face.rectangle for face in recognizer.recognize(image)]
+    found = [face.box for face in recognizer.recognize(image)]
     runs = []
     for run in range(RUNS):
         show(f"run {run + 1} of {RUNS}")

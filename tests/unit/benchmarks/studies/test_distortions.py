@@ -16,7 +16,7 @@ from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face, Recognizer
 
 ONE = Face(Rectangle(10, 20, 110, 120), 1.05, np.full((5, 2), 40, np.int64), np.zeros(128, np.float32))
-OTHER = replace(ONE, rectangle=Rectangle(200, 20, 300, 120), confidence=0.5)
+OTHER = replace(ONE, box=Rectangle(200, 20, 300, 120), confidence=0.5)
 BOTH = [ONE, OTHER]
 
 
@@ -35,8 +35,8 @@ def test_equal_answers_are_the_same() -> None:
     ("scanned", "found"),
     [
         ([ONE], {"missed": 1}),
-        ([*BOTH, replace(ONE, rectangle=Rectangle(0, 0, 9, 9))], {"added": 1}),
-        ([replace(ONE, rectangle=Rectangle(11, 20, 110, 120)), OTHER], {"missed": 1, "added": 1}),
+        ([*BOTH, replace(ONE, box=Rectangle(0, 0, 9, 9))], {"added": 1}),
+        ([replace(ONE, box=Rectangle(11, 20, 110, 120)), OTHER], {"missed": 1, "added": 1}),
         ([OTHER, ONE], {"changed": 2}),
         ([replace(ONE, landmarks=ONE.landmarks + 1), OTHER], {"changed": 1}),
         ([replace(ONE, confidence=1.3), OTHER], {"confidence": 0.25}),

@@ -40,7 +40,7 @@ def test_every_stage_that_ran_has_its_time(recognizers: Recognizers, pictures: P
 def test_known_rectangle_gets_the_same_descriptor(recognizers: Recognizers, pictures: Pictures) -> None:
     picture = pictures["astronaut.png"]
     (found,) = recognizers["onnx"].recognize(picture)
-    (given,) = recognizers["onnx"].recognize(picture, [found.rectangle])
+    (given,) = recognizers["onnx"].recognize(picture, [found.box])
     np.testing.assert_array_equal(given.landmarks, found.landmarks)
     np.testing.assert_allclose(given.descriptor, found.descriptor, atol=1e-6)
 

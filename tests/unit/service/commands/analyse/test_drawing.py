@@ -27,7 +27,7 @@ def test_the_colour_is_that_of_the_apps_rule(
     tmp_path: Path, confidence: float, side: int, grouped: bool
 ) -> None:
     face = _face(confidence, side)
-    assert drawing.is_grouped(face) is grouped
+    assert face.grouped is grouped
     file = tmp_path / "new" / "copy.jpg"
     drawing.write_annotated(np.full((300, 400, 3), 128, np.uint8), [face], file)
     with Image.open(file) as copy:

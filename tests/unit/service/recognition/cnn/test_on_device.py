@@ -227,7 +227,7 @@ def test_faces_on_a_device_equal_those_on_the_cpu(
 ) -> None:
     for picture in pictures.values():
         ours, theirs = (one.recognize(picture) for one in (as_device, recognizers["onnx"]))
-        assert [face.rectangle for face in ours] == [face.rectangle for face in theirs]
+        assert [face.box for face in ours] == [face.box for face in theirs]
         for face, other in zip(ours, theirs, strict=True):
             assert face.confidence == pytest.approx(other.confidence, abs=1e-5)
             np.testing.assert_allclose(face.descriptor, other.descriptor, rtol=0, atol=1e-5)
