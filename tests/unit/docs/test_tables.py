@@ -1,11 +1,7 @@
 """Tables and programs of the documentation equal the code."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import pytest
@@ -98,20 +94,3 @@ def test_each_option_is_documented() -> None:
 def test_exit_statuses_of_the_commands_are_documented() -> None:
     table = documentation.rows(COMMAND_LINE, "Exit statuses")
     assert {int(cells[0]) for cells in table if cells[0].isdigit()} == main.EXIT_STATUSES.keys()
-
-
-def test_the_program_of_the_library_prints_a_face(store: Path, portrait: bytes, tmp_path: Path) -> None:
-    page = documentation.text_of(DOCS / "reference" / "python-library.md")
-    (program,) = documentation.code_blocks(page, "python")
-    (tmp_path / "program.py").write_text(program)
-    (tmp_path / "photo.jpg").write_bytes(portrait)
-    (tmp_path / "models").symlink_to(store.resolve())
-    printed = subprocess.run(
-        [sys.executable, "program.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert printed.stdout.count("Rectangle(") == 1
