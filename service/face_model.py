@@ -110,9 +110,10 @@ class FaceModel:
             OSError: the file cannot be read.
             UndecodableImage: the file is no image, or damaged.
             ImageTooLarge: it has more than `maximum_area` pixels.
-            EngineError: a stage failed, and in dlib too. MemoryError: so did the decoder.
+            EngineError: a stage failed, and in dlib too.
+            MemoryError: there is too little memory for the pixels.
         """
-        return self._recognize(self._pixels(image), None)
+        return self._recognizer.recognize(self._pixels(image))
 
     def describe(self, image: ImageSource, boxes: Sequence[Box]) -> list[Face]:
         """The faces in given boxes, in their order, without detection; their confidence is 1.
@@ -130,10 +131,10 @@ class FaceModel:
                 border.
 
         Raises:
-            ValueError: a box is empty, or outside of the image. For the image as `detect`.
+            ValueError: a box is empty, or outside of the image. Further errors: as `detect`.
         """
         pixels = self._pixels(image)
-        return self._recognize(pixels, [_rectangle(box, pixels) for box in boxes])
+        return self._recognizer.recognize(pixels, [_rectangle(box, pixels) for box in boxes])
 
     def stages(self) -> Mapping[str, Stage]:
         """Engine, provider and precision of each stage: whether a GPU computes, and whether dlib had to replace one."""
@@ -162,9 +163,6 @@ class FaceModel:
             raise ValueError("this FaceModel is closed")
         pixels = read(image, maximum_area=self._maximum_area, honour_orientation=self._honour_orientation)
         return validated(pixels)
-
-    def _recognize(self, pixels: NDArray[np.uint8], boxes: Sequence[Rectangle] | None) -> list[Face]:
-        return self._recognizer.recognize(pixels, boxes)
 
 
 def _default_store() -> Path:
