@@ -1,0 +1,165 @@
+"""State of the service as models: the JSON of `/status`, the data of each event of `/events`, the content of the page.
+
+Every text is a sentence or a name of this service, its libraries or its hardware: none is from a photo or a caller.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+State = Literal["starting", "warming up", "ready", "failed"]
+"""`starting`: no networks are loaded yet; `warming up`: photos wait; `failed`: the service is about to stop."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Device(_Part):
+    """Device that computes a stage."""
+
+    name: str
+    """For people: "CPU: 2 cores, AVX-512 VNNI, Intel(R) Xeon(R) Processor", or the name of a GPU."""
+    provider: str
+    """ONNX Runtime's name of its execution provider, or `cpu` for compiled loops and dlib."""
+
+
+class StageStatus(_Part):
+    """Engine, device and precision of one stage."""
+
+    name: str
+    """Name of its method: `cnn_detections`."""
+    title: str
+    """Name for people: "Face detection (CNN)"."""
+    engine: str
+    """`onnx`, `compiled` or `dlib`."""
+    device: str
+    """`Device.name`."""
+    provider: str
+    """`Device.provider`."""
+    precision: str
+    """`float32`, `int8 scan` or `float16 scan`."""
+    fallbacks: int
+    """Calls that dlib computed, since the engine failed."""
+    on_cpu: int
+    """Runs on the CPU, since the device was out of memory."""
+
+
+class Proof(_Part):
+    """Result of a comparison with a reference, in words."""
+
+    passed: bool
+    sentence: str
+
+
+class UnusedGpu(_Part):
+    """A GPU of this machine that computes nothing."""
+
+    reason: str
+    remedy: str
+    """The command or setting that changes it."""
+
+
+class Minute(_Part):
+    """Photos that ended within one minute."""
+
+    start: int
+    """Unix time in seconds, a multiple of 60."""
+    photos: int
+    """Answered with 200."""
+    failed: int
+    """Answered with an error."""
+
+
+class Memory(_Part):
+    """Memory of all processes together, in bytes."""
+
+    used: int
+    limit: int
+    """FACE_MEMORY, or its default on this machine."""
+
+
+class Activity(_Part):
+    """Photos of `/detect` and `/compute`, and the state of the processes."""
+
+    photos_last_minute: int
+    """Answered with 200 in the last 60 seconds."""
+    photos_today: int
+    """Answered with 200 since midnight, UTC."""
+    photos_total: int
+    """Answered with 200 since the start."""
+    failed_today: int
+    """Answered with an error since midnight, UTC."""
+    waiting: int
+    """Photos that are uploaded and not in work yet."""
+    in_work: int
+    retried: int
+    """Photos that were sent again, after a worker's death or alone after a failure of the engine."""
+    worker_restarts: int
+    memory: Memory
+    last_hour: list[Minute]
+    """60 items, oldest first; the last one is the current minute."""
+
+
+class Option(_Part):
+    """A change that would take less time."""
+
+    change: str
+    """Such as "photos of 0.5 MP instead of 1.2 MP"."""
+    hours: float
+    source: str
+    """Origin of the figure."""
+
+
+class Estimate(_Part):
+    """Time for a library of photos, from the last minutes with photos."""
+
+    photos: int
+    """Size of the library."""
+    hours: float
+    photos_per_minute: float
+    mean_megapixels: float
+    sample: int
+    """Number of photos that it was measured on."""
+    options: list[Option]
+
+
+class Failure(_Part):
+    """A photo that was answered with an error."""
+
+    time: str
+    """ISO 8601, UTC."""
+    status: int
+    reason: str
+    repair: str
+    """What helps, with the setting or the command."""
+    bytes: int | None
+    """Size of the request's body; None if the request does not give it."""
+    format: str | None
+    """Image format, width and height are None if the header of the photo was not read."""
+    width: int | None
+    height: int | None
+
+
+class Status(_Part):
+    """State of the service."""
+
+    state: State
+    version: str
+    versions: dict[str, str | None]
+    """Library to its version; None if it is not installed."""
+    model: int
+    model_description: str
+    started: str
+    """ISO 8601, UTC."""
+    address_hint: str | None
+    """Host and port for the app's setting `facerecognition.external_model_url`; None if unknown."""
+    stages: list[StageStatus]
+    """In the order of the work on a photo; empty before the end of the first warm-up."""
+    proofs: list[Proof]
+    unused_gpu: UnusedGpu | None
+    activity: Activity
+    estimate: Estimate | None
+    """None before enough photos."""
+    failures: list[Failure]
+    """At most 100, latest first."""
