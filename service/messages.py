@@ -3,13 +3,15 @@
 The memory file of a photo's message holds, in this order: its bytes, the file name in UTF-8, and the `face` part.
 """
 
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     FiniteFloat,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
     TypeAdapter,
@@ -33,6 +35,18 @@ Reason = Annotated[str, Field(max_length=MAXIMUM_MESSAGE)]
 """A sentence for the caller or the log."""
 ErrorName = Annotated[str, Field(max_length=100)]
 """Name of an exception's class, for the access log, which contains no text from a photo."""
+StageName = Annotated[str, Field(pattern="^[a-z_]{1,30}$")]
+"""Name of a stage, part of a header of the answer."""
+Milliseconds = Annotated[NonNegativeFloat, Field(allow_inf_nan=False)]
+
+
+class Answer(NamedTuple):
+    """Answer to a photo."""
+
+    body: bytes
+    """JSON."""
+    milliseconds: Mapping[str, float]
+    """Time of each stage that ran, by its name, in the order of the fields of `Timings`."""
 
 
 class MalformedMessage(Exception):
@@ -118,6 +132,8 @@ class Answered(_Message):
 
     kind: Literal["answered"] = "answered"
     number: NonNegativeInt
+    milliseconds: Annotated[dict[StageName, Milliseconds], Field(max_length=16)]
+    """Of `Answer`: `decode`, and the stages of `service.recognition.timings.Timings`."""
 
 
 class RefusedPhoto(_Message):
@@ -181,6 +197,14 @@ class TrialReport(_Message):
     file: str | None
 
 
+class DeviceReport(_Message):
+    """Comparison of a device with the CPU: `service.recognition.contract.DeviceCheck`."""
+
+    compared: str
+    largest_difference: FiniteFloat
+    allowed: FiniteFloat
+
+
 class StageReport(_Message):
     """Engine and provider of a stage, and its counts: `service.recognition.contract.Stage`."""
 
@@ -193,6 +217,9 @@ class StageReport(_Message):
     scan: ScanReport | None
     trial: TrialReport | None
     scan_refused: str | None
+    device: str | None
+    device_check: DeviceReport | None
+    device_missing: str | None
 
 
 class WorkerStatus(_Message):

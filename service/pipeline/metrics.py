@@ -1,7 +1,6 @@
 """Prometheus metrics of the worker process: numbers only, no file names, no contents."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -19,7 +18,6 @@ from service.pipeline.originals import Originals
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import NotWarm, Readiness
 from service.recognition.contract import ScanFigures
-from service.recognition.timings import Timings
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Bucket bounds of the histogram of batch sizes, in photos."""
@@ -64,11 +62,10 @@ class WorkerMetrics:
             add_budget(self.registry, "photos", unit, budget)
         self.registry.register(_DecoderCollector(decoders))
 
-    def recognized(self, decoding: float, timings: Timings, faces: int) -> None:
-        """Record a recognised photo; `decoding` is in seconds."""
-        for stage, seconds in {"decode": decoding, **asdict(timings)}.items():
-            if seconds:
-                self.stage_seconds.labels(stage).observe(seconds)
+    def recognized(self, stages: Mapping[str, float], faces: int) -> None:
+        """Record a recognised photo: the seconds of each stage that ran, and the number of faces."""
+        for stage, seconds in stages.items():
+            self.stage_seconds.labels(stage).observe(seconds)
         self.faces.inc(faces)
 
     def text(self) -> str:

@@ -9,7 +9,7 @@ from model_store.models import MODELS
 from service.decoders.pool import DecoderPool
 from service.images.memory import Header, decoding_bytes
 from service.ipc import SealedMemory
-from service.messages import Photo
+from service.messages import Answer, Photo
 from service.pipeline import answers
 from service.pipeline.engine_health import EngineHealth, fallbacks
 from service.pipeline.face_part import face_of
@@ -38,8 +38,8 @@ class PhotoPipeline:
     metrics: WorkerMetrics
     health: EngineHealth
 
-    async def answer(self, photo: Photo, content: SealedMemory, begun: Callable[[Header], None]) -> bytes:
-        """Process a photo, and return the JSON of the response. `begun` is called when the photo is admitted.
+    async def answer(self, photo: Photo, content: SealedMemory, begun: Callable[[Header], None]) -> Answer:
+        """Process a photo, and return its answer. `begun` is called when the photo is admitted.
 
         Raises REFUSALS, or EngineError for any other failure of both attempts.
         """
@@ -54,7 +54,7 @@ class PhotoPipeline:
         work = PhotoWork(encoded, task, shared, key, lambda: begun(header))
         return await self._process(work, photo.size + self._peak_bytes(header, task))
 
-    async def _process(self, work: PhotoWork, needed_bytes: int) -> bytes:
+    async def _process(self, work: PhotoWork, needed_bytes: int) -> Answer:
         try:
             if work.key is not None and self.originals.refresh(work.key):
                 answer = await self.queue.run(work.further_face, FURTHER_FACE)

@@ -5,7 +5,7 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from service.decoders.pool import DecoderPool
 from service.images.memory import Header
 from service.ipc import SealedMemory
-from service.messages import TOO_LITTLE_MEMORY
+from service.messages import TOO_LITTLE_MEMORY, Answer
 from service.pipeline.face_part import check_within
 from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.originals import Originals
@@ -88,11 +88,11 @@ class PhotoWork:
     _decoded: Pixels | None = None
     """RGB pixels, shape (rows, columns, 3), of a processed photo with a key, until `keep`."""
 
-    async def first_try(self) -> bytes:
+    async def first_try(self) -> Answer:
         """Process the photo without the engine's fallback: an engine that fails here may succeed in `last_try`."""
         return await _without_frames(self._decode_and_recognize(fallback=False))
 
-    async def last_try(self) -> bytes:
+    async def last_try(self) -> Answer:
         """Process the photo, with the fallback if the engine fails. Raises TooLittleMemory too."""
         gc.collect()  # failures before this one may still hold memory in reference cycles
         try:
@@ -103,7 +103,7 @@ class PhotoWork:
                 raise TooLittleMemory(TOO_LITTLE_MEMORY) from None
             raise
 
-    async def further_face(self) -> bytes | None:
+    async def further_face(self) -> Answer | None:
         """Process a further face from the cached pixels; None if they have been evicted."""
         self.begun()
         return await _without_frames(self.shared.queue.in_thread(self._recognize_cached))
@@ -115,7 +115,7 @@ class PhotoWork:
             return 0
         return self.shared.originals.keep(self.key, decoded, FURTHER_FACE)
 
-    async def _decode_and_recognize(self, *, fallback: bool) -> bytes:
+    async def _decode_and_recognize(self, *, fallback: bool) -> Answer:
         self.begun()
         started = time.perf_counter()
         photo = self.photo
@@ -134,7 +134,7 @@ class PhotoWork:
             self._decoded = image
         return answer
 
-    def _recognize_cached(self) -> bytes | None:
+    def _recognize_cached(self) -> Answer | None:
         assert self.key is not None
         with self.shared.originals.reading(self.key) as image:
             if image is None:
@@ -142,13 +142,16 @@ class PhotoWork:
             self.shared.metrics.original_hits.inc()
             return self._recognize(image, 0, fallback=False)
 
-    def _recognize(self, image: Pixels, decoding: float, *, fallback: bool) -> bytes:
+    def _recognize(self, image: Pixels, decoding: float, *, fallback: bool) -> Answer:
         """`decoding` is in seconds."""
         rows, columns, _ = image.shape
         check_within(self.task.rectangles or (), columns, rows)
         recognition = self.shared.recognizer.recognize_timed(image, self.task.rectangles, fallback=fallback)
-        self.shared.metrics.recognized(decoding, recognition.timings, len(recognition.faces))
-        return self.task.answer(recognition.faces)
+        stages = {"decode": decoding, **asdict(recognition.timings)}
+        ran = {stage: seconds for stage, seconds in stages.items() if seconds}
+        self.shared.metrics.recognized(ran, len(recognition.faces))
+        milliseconds = {stage: 1000 * seconds for stage, seconds in ran.items()}
+        return Answer(self.task.answer(recognition.faces), milliseconds)
 
 
 async def _without_frames(work: Awaitable[Result]) -> Result:

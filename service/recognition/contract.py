@@ -77,6 +77,18 @@ class ScanTrial:
 
 
 @dataclass(frozen=True)
+class DeviceCheck:
+    """Comparison of a network on a device with the CPU at the start (engines/warm_up_check.py)."""
+
+    compared: str
+    """The compared value, for people: "the confidence of a face"."""
+    largest_difference: float
+    """Finite."""
+    allowed: float
+    """A larger difference is reported, and the device computes all the same: no GPU has confirmed this bound yet."""
+
+
+@dataclass(frozen=True)
 class Stage:
     """Engine and provider of a stage, with its counters since the start, for `/info`, the metrics and the log."""
 
@@ -96,6 +108,12 @@ class Stage:
     """Trial of the scan in int8; None if there was none, or it failed."""
     scan_refused: str | None = None
     """Reason why the scan in int8 cannot be used: it failed its trial, or its graph is missing."""
+    device: str | None = None
+    """Name of the device by its driver; None for the CPU, or if the driver has none."""
+    device_check: DeviceCheck | None = None
+    """Comparison of the device with the CPU; None for the CPU, or if the comparison failed."""
+    device_missing: str | None = None
+    """Of the descriptors: reason why the CPU takes the place of a device; None if no device was to be used."""
 
 
 class Engine(Protocol):

@@ -88,17 +88,17 @@ def _check_choice(name: str, chosen: str, choices: Collection[str]) -> None:
 
 
 def _on_provider_or_cpu(
-    build: Callable[[Provider, int | None], OnnxEngine],
+    build: Callable[[Provider, int | None, str | None], OnnxEngine],
     name: str,
     allow_fallback: bool,
     device_memory: int | None,
 ) -> OnnxEngine:
     """The engine on the provider of this name; by CPU fallback, where allowed, if the device fails at the start."""
-    provider = providers.choose(name, allow_fallback=allow_fallback)
+    provider, missing = providers.choose(name, allow_fallback=allow_fallback)
     try:
-        return build(provider, device_memory)
+        return build(provider, device_memory, missing)
     except EngineError as error:
         if provider.device is None or not (allow_fallback or name == AUTO):
             raise
         log.error("%s. The CPU computes instead.", error)  # noqa: TRY400 - the message is complete
-        return build(CPU, None)
+        return build(CPU, None, str(error))

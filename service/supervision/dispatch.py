@@ -13,6 +13,7 @@ from collections.abc import Callable
 from service.ipc.channel import Channel
 from service.messages import (
     TOO_LITTLE_MEMORY,
+    Answer,
     Answered,
     Begun,
     Cancel,
@@ -66,8 +67,20 @@ class Dispatch:
         """True if the next photo requires a worker with the low-memory settings."""
         return bool(self._suspects) and self._suspects[0].isolation == Isolation.ALONE_LOW_MEMORY
 
-    async def answer(self, job: Job) -> bytes:
-        """Queue a photo and wait for its answer, JSON. Cancellation ends its processing as soon as possible.
+    @property
+    def in_work(self) -> int:
+        """Number of photos whose work has started."""
+        return sum(job.in_progress for job in self._sent.values())
+
+    @property
+    def not_in_work(self) -> int:
+        """Number of photos whose work has not started, at the worker or not."""
+        return self.waiting + len(self._sent) - self.in_work
+
+    async def answer(self, job: Job) -> Answer:
+        """Queue a photo and wait for its answer. Cancellation ends its processing as soon as possible.
+
+        The times of the answer include `wait`: from the complete upload to the start of the work.
 
         Raises Refused, WorkerFault, or the exception given to `fail`.
         """
@@ -93,7 +106,7 @@ class Dispatch:
     def begun(self, message: Begun) -> None:
         """Record that processing of a photo has started."""
         if job := self._sent.get(message.number):
-            job.begun = message
+            job.begin(message)
 
     def ended(self, message: Ended, body: bytes) -> None:
         """Handle the last message about a photo."""
@@ -105,7 +118,8 @@ class Dispatch:
             match message:
                 case Answered():
                     self.blamed = 0
-                    job.result.set_result(body)
+                    waited = {"wait": 1000 * job.wait}
+                    job.result.set_result(Answer(body, message.milliseconds | waited))
                 case RefusedPhoto():
                     job.result.set_exception(Refused(message.status, message.reason, message.error))
                 case Faulted():

@@ -1,11 +1,12 @@
 """A photo in the web process's queue: its bytes, its answer, and its isolation after a worker's death."""
 
 import asyncio
+import time
 from enum import IntEnum
 
 from service.ipc import SealedMemory
 from service.ipc.channel import Channel
-from service.messages import Begun, Photo
+from service.messages import Answer, Begun, Photo
 
 
 class Isolation(IntEnum):
@@ -44,8 +45,13 @@ class Job:
         )
         self.number = 0
         """Ascending in order of arrival."""
-        self.result: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.result: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.begun: Begun | None = None
+        """The worker's report that the work has started; None before, and after the worker's death."""
+        self.size = len(photo)
+        """Bytes of the encoded photo."""
+        self._uploaded = time.perf_counter()
+        self._begun_at = self._uploaded
         self.deaths = 0
         """Number of workers that died with this photo in progress."""
         self.isolation = Isolation.WITH_OTHERS
@@ -53,6 +59,21 @@ class Job:
     @property
     def in_progress(self) -> bool:
         return self.begun is not None
+
+    @property
+    def wait(self) -> float:
+        """Seconds from the complete upload to the start of the work."""
+        return self._begun_at - self._uploaded
+
+    def seconds_in_work(self) -> float:
+        """Seconds since the start of the work; 0 without one."""
+        return time.perf_counter() - self._begun_at if self.in_progress else 0.0
+
+    def begin(self, begun: Begun) -> None:
+        """Record the start of the work. A retry within the worker does not start it again."""
+        if self.begun is None:
+            self._begun_at = time.perf_counter()
+        self.begun = begun
 
     def send(self, channel: Channel) -> None:
         """Send the photo; the first call moves its bytes into a memory file. Raises OSError."""

@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Literal, Protocol
 
 from service.messages import WorkerStatus
 from service.supervision.deaths import Death
@@ -27,6 +27,11 @@ FIRST_PAUSE = 0.5
 NEVER = "the service could not start; its log says why"
 LOADING = "the models are being loaded; photos sent now wait for them"
 SILENT = "the worker process does not answer; photos sent now wait until it does, or is replaced"
+
+
+State = Literal["starting", "warming up", "ready", "failed"]
+"""`starting`: no worker has loaded the networks yet; `warming up`: photos wait; `failed`: the service is about to
+stop."""
 
 
 class Launch(Protocol):
@@ -66,6 +71,15 @@ class Supervisor:
         """Start the first worker, on the running loop."""
         self._running = asyncio.create_task(self._run())
         self._running.add_done_callback(self._on_supervision_ended)
+
+    @property
+    def state(self) -> State:
+        """State of the worker, also while it is replaced."""
+        if self._failed:
+            return "failed"
+        if self._link is not None and self._link.ready:
+            return "ready"
+        return "warming up" if self._networks_loaded.is_set() else "starting"
 
     async def networks_loaded(self) -> None:
         """Wait until a first worker has loaded the networks. Raises NeverReady."""

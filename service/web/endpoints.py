@@ -8,7 +8,6 @@ from starlette.responses import PlainTextResponse, Response
 
 from model_store.models import MODELS
 from model_store.store import WeightStatus, WeightStore
-from service.json_text import MEDIA_TYPE
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import MemoryPlan
 from service.settings import Settings
@@ -16,7 +15,7 @@ from service.supervision import Supervisor
 from service.versions import own_version, versions
 from service.web.metrics import CONTENT_TYPE, Metrics
 from service.web.request_pipeline import RequestPipeline
-from service.web.responses import json_response
+from service.web.responses import json_response, timed_response
 
 INSTALL = "python -m model_store fetch"
 """Command that fetches missing weights, for `/welcome`. Not from `model_store.command`, which reveals a path of this
@@ -37,14 +36,14 @@ class Endpoints:
 
     async def detect(self, request: Request) -> Response:
         """Detection of the faces of a photo."""
-        body = await self.requests.answer(request, known=False, maximum_area=self.plan.accepted_area)
-        return Response(body, media_type=MEDIA_TYPE)
+        return timed_response(
+            await self.requests.answer(request, known=False, maximum_area=self.plan.accepted_area)
+        )
 
     async def compute(self, request: Request) -> Response:
         """Landmarks and descriptor of a given face, on the original photo."""
         area = self.settings.maximum_original_area
-        body = await self.requests.answer(request, known=True, maximum_area=area)
-        return Response(body, media_type=MEDIA_TYPE)
+        return timed_response(await self.requests.answer(request, known=True, maximum_area=area))
 
     async def open(self, _: Request) -> Response:
         """Format and largest area of a photo, which the app requests before it sends photos.

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from service.messages import Answer
 from service.settings import Settings
 from service.supervision import Dispatch, Job
 from service.web.connections import HUNG_UP
@@ -14,6 +15,9 @@ from service.web.metrics import Metrics
 from service.web.uploads import UploadBudget, UploadShare, read_upload
 
 Result = TypeVar("Result")
+
+PHOTO = "photo"
+"""Item of a request's state: the PhotoRequest of a request with a valid key."""
 
 
 class CallerGone(Exception):
@@ -42,13 +46,14 @@ class RequestPipeline:
     dispatch: Dispatch
     metrics: Metrics
 
-    async def answer(self, request: Request, *, known: bool, maximum_area: int) -> bytes:
-        """The JSON answer to a request with a photo of at most `maximum_area` pixels.
+    async def answer(self, request: Request, *, known: bool, maximum_area: int) -> Answer:
+        """The answer to a request with a photo of at most `maximum_area` pixels.
 
         `known`: the face is given in the form (`/compute`), not to be detected. Raises CallerGone, and the errors of
         `read_upload` and `Dispatch.answer`.
         """
         photo = PhotoRequest()
+        setattr(request.state, PHOTO, photo)
         try:
             answer = self._answer(request, photo, known=known, maximum_area=maximum_area)
             return await cancelled_on_hang_up(answer, getattr(request.state, HUNG_UP))
@@ -58,7 +63,7 @@ class RequestPipeline:
 
     async def _answer(
         self, request: Request, photo: PhotoRequest, *, known: bool, maximum_area: int
-    ) -> bytes:
+    ) -> Answer:
         with self.uploads.share() as share:
             photo.job = await self._job(request, share, known=known, maximum_area=maximum_area)
             return await self.dispatch.answer(photo.job)

@@ -148,8 +148,8 @@ class _Serving:
         body = b""
         last: Ended
         try:
-            body = await self.work.pipeline.answer(photo, content, begun)
-            last = Answered(number=number)
+            body, milliseconds = await self.work.pipeline.answer(photo, content, begun)
+            last = Answered(number=number, milliseconds=dict(milliseconds))
         except REFUSALS as error:
             status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
             name, reason = type(error).__name__, encodable(str(error))

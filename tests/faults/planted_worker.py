@@ -35,11 +35,12 @@ def crash() -> None:
 
 def crash_at_photos() -> None:
     """Makes the worker crash at each photo of CRASHING_WIDTH."""
+    from service.messages import Answer
     from service.pipeline.photo_work import PhotoWork, Pixels
 
     recognize = PhotoWork._recognize
 
-    def crashing(self: PhotoWork, image: Pixels, decoding: float, *, fallback: bool) -> bytes:
+    def crashing(self: PhotoWork, image: Pixels, decoding: float, *, fallback: bool) -> Answer:
         if image.shape[1] == CRASHING_WIDTH:
             crash()
         return recognize(self, image, decoding, fallback=fallback)

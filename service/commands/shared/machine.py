@@ -36,7 +36,7 @@ def needs_provider(settings: Settings) -> bool:
 def unused_gpu(settings: Settings) -> str | None:
     """A line about a GPU and how to use it, if FACE_PROVIDERS leaves the choice to the service and it uses none."""
     leaves_choice = settings.engine == "onnx" and settings.providers == "auto"
-    return installed.unused_gpu() if leaves_choice else None
+    return str(found) if leaves_choice and (found := installed.unused_gpu()) else None
 
 
 def log_unused_gpu(settings: Settings) -> None:

@@ -1,8 +1,9 @@
 """The ONNX engine: both networks by ONNX Runtime, the stages between them by compiled loops."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -12,13 +13,14 @@ from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.strips import CnnDetector
 from service.recognition.compute.cores import Cores
-from service.recognition.contract import Detection, EngineError, ScanTrial, Stage
+from service.recognition.contract import Detection, DeviceCheck, EngineError, ScanTrial, Stage
 from service.recognition.engines.precisions import IN_FLOAT32
 from service.recognition.faces import chips as face_chips
 from service.recognition.faces.descriptors import DescriptorNetwork
 from service.recognition.faces.landmarks import Landmarks
 from service.recognition.geometry import Rectangle
 from service.recognition.hog.detector import HogDetector
+from service.recognition.ort.providers import device_name
 
 Detector = CnnDetector | ScanningDetector | DeviceDetector
 """The CNN detector of a model: on the CPU, there with a scan in int8, or on a device."""
@@ -63,6 +65,8 @@ class OnnxEngine:
         landmarks: the shape predictor.
         network: the descriptor network.
         cores: the cores of all stages; `close` ends their threads.
+        device_checks: comparisons of a device with the CPU, by stage.
+        device_missing: reason why the CPU takes the place of a device.
     """
 
     def __init__(
@@ -72,12 +76,16 @@ class OnnxEngine:
         landmarks: Landmarks,
         network: DescriptorNetwork,
         cores: Cores,
+        device_checks: Mapping[str, DeviceCheck] = MappingProxyType({}),
+        device_missing: str | None = None,
     ) -> None:
         self._detector = detector
         self._hog = hog
         self._landmarks = landmarks
         self._network = network
         self._cores = cores
+        self._device_checks = device_checks
+        self._device_missing = device_missing
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
         if self._detector is None:
@@ -111,7 +119,9 @@ class OnnxEngine:
         )
         if self._detector is not None:
             stages["cnn_detections"] = self._detector.stage()
-        stages["descriptors"] = _network_stage(self._network)
+        stages["descriptors"] = replace(_network_stage(self._network), device_missing=self._device_missing)
+        for name, check in self._device_checks.items():
+            stages[name] = replace(stages[name], device_check=check)
         return stages
 
     def close(self) -> None:
@@ -133,4 +143,10 @@ class OnnxEngine:
 
 def _network_stage(stage: Detector | DescriptorNetwork) -> Stage:
     network = stage.network
-    return Stage("onnx", network.provider, on_cpu=network.cpu_fallback_runs, batches=stage.batches())
+    return Stage(
+        "onnx",
+        network.provider,
+        on_cpu=network.cpu_fallback_runs,
+        batches=stage.batches(),
+        device=device_name(network.provider),
+    )

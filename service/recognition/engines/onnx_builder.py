@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.strips import CnnDetector
 from service.recognition.compute.cores import Cores
-from service.recognition.contract import EngineError
+from service.recognition.contract import DeviceCheck, EngineError
 from service.recognition.engines import scan_trial, warm_up_check
 from service.recognition.engines.onnx import ChosenDetector, OnnxEngine
 from service.recognition.engines.precisions import (
@@ -72,6 +73,7 @@ def build_onnx_engine(
     scan_check: int,
     provider: Provider,
     device_memory: int | None,
+    device_missing: str | None = None,
 ) -> OnnxEngine:
     """Build the ONNX engine of a model on a provider; a device must pass its warm-up check.
 
@@ -83,6 +85,7 @@ def build_onnx_engine(
         scan_check: number of scanned photos of which one is also computed in float32 as a whole; 0: none.
         provider: the provider of both networks.
         device_memory: bytes of the device for both networks together; None: no limit.
+        device_missing: reason why the CPU takes the place of a device, for `Stage`.
 
     Raises:
         StoreError: the store has no weights.
@@ -113,11 +116,13 @@ def build_onnx_engine(
             sizes=provider.descriptor_batches,
             runs=shared.runs,
         )
+        device_checks: Mapping[str, DeviceCheck] = {}
         if provider.device is not None:
             warm_up_check.check(detector.detector if detector else None, network)
+            device_checks = _compared_with_cpu(model, weights, detector, network)
         hog = HogDetector(hog_filters.load(), cores) if model.uses_hog else None
         on_failure.pop_all()
-    return OnnxEngine(detector, hog, landmarks, network, cores)
+    return OnnxEngine(detector, hog, landmarks, network, cores, device_checks, device_missing)
 
 
 def _memory_limits(model: Model, device_memory: int | None) -> _MemoryLimits:
@@ -169,6 +174,23 @@ def _detector(
         in_strips=in_strips,
     )
     return ChosenDetector(whole_photos, on_device.shown)
+
+
+def _compared_with_cpu(
+    model: Model, weights: WeightStore, detector: ChosenDetector | None, network: DescriptorNetwork
+) -> Mapping[str, DeviceCheck]:
+    """The comparison of a device with the CPU, whose sessions end with it."""
+    on_device = detector.detector if detector else None
+    on_cpu: CnnDetector | None = None
+    if isinstance(on_device, DeviceDetector):
+        strips = on_device.in_strips
+        graph = Session(manifest.graph_path(weights.root, CNN_DETECTOR))
+        on_cpu = CnnDetector(graph, strips.window, strips.pyramids, runs=1)
+    else:
+        on_device = None
+    return warm_up_check.compare(
+        on_device, network, on_cpu, Session(manifest.graph_path(weights.root, model.network))
+    )
 
 
 def _with_scan(

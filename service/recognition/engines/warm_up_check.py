@@ -1,11 +1,23 @@
-"""Warm-up check of a device: both networks run once before the first photo."""
+"""Warm-up check of a device: both networks run once before the first photo, and are compared with the CPU."""
+
+import logging
 
 import numpy as np
 
 from service.recognition.cnn.on_device import DeviceDetector
-from service.recognition.contract import CHIP_SIDE, EngineError
+from service.recognition.cnn.strips import CnnDetector
+from service.recognition.contract import CHIP_SIDE, DeviceCheck, EngineError
 from service.recognition.engines.onnx import Detector
 from service.recognition.faces.descriptors import DescriptorNetwork
+from service.recognition.ort.sessions import Network
+from service.recognition.synthetic_pictures import Picture, group
+
+log = logging.getLogger(__name__)
+
+CONFIDENCES_ALLOWED = 1e-2
+"""Bound of a difference of confidences. The app groups faces from 0.99 on."""
+DESCRIPTORS_ALLOWED = 1e-3
+"""Bound of a difference of one of the 128 numbers. Two faces of a person are within 0.4 (Euclidean distance)."""
 
 
 def check(detector: Detector | None, network: DescriptorNetwork) -> None:
@@ -31,3 +43,43 @@ def check(detector: Detector | None, network: DescriptorNetwork) -> None:
             f"{network.network.provider} has no memory for a single face: free some on the device, or raise "
             "FACE_GPU_MEMORY"
         )
+
+
+def compare(
+    detector: DeviceDetector | None,
+    network: DescriptorNetwork,
+    detector_on_cpu: CnnDetector | None,
+    network_on_cpu: Network,
+) -> dict[str, DeviceCheck]:
+    """Compare both networks with the CPU on a synthetic picture; by the name of the stage.
+
+    Empty, with a warning, if a run fails: photos have a fallback for that.
+    """
+    picture = group()
+    try:
+        checks = {"descriptors": _descriptors(picture, network, network_on_cpu)}
+        if detector is not None and detector_on_cpu is not None:
+            checks["cnn_detections"] = _confidences(picture, detector, detector_on_cpu)
+    except EngineError as error:
+        log.warning("the device is not compared with the CPU: %s", error)
+        return {}
+    for name, found in checks.items():
+        if found.largest_difference > found.allowed:
+            log.error("%s on the device differs from the CPU: %s", name, found)
+    return checks
+
+
+def _confidences(picture: Picture, detector: DeviceDetector, on_cpu: CnnDetector) -> DeviceCheck:
+    """Compare the confidences of faces. A face that one of the two lacks counts with its confidence."""
+    found, expected = (
+        {face.rectangle: face.confidence for face in find(picture)} for find in (detector, on_cpu)
+    )
+    differences = (abs(found.get(face, 0) - expected.get(face, 0)) for face in found.keys() | expected.keys())
+    return DeviceCheck("the confidence of a face", max(differences, default=0.0), CONFIDENCES_ALLOWED)
+
+
+def _descriptors(picture: Picture, network: DescriptorNetwork, on_cpu: Network) -> DeviceCheck:
+    """Compare the descriptors of two squares of the picture."""
+    chips = np.stack([picture[:CHIP_SIDE, :CHIP_SIDE], picture[-CHIP_SIDE:, -CHIP_SIDE:]])
+    difference = float(np.nan_to_num(np.abs(network(chips) - on_cpu.run(chips)), nan=1.0, posinf=1.0).max())
+    return DeviceCheck("one of the 128 numbers of a face", difference, DESCRIPTORS_ALLOWED)

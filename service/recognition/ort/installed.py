@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 PROVIDER_FILES: Mapping[str, str] = MappingProxyType({"cuda": "capi/libonnxruntime_providers_cuda.so"})
 """Value of FACE_PROVIDERS to a file that only a wheel with this provider has. The CPU is in every wheel."""
@@ -44,12 +45,29 @@ def refusal(name: str, missing_part: str) -> str:
     return f"FACE_PROVIDERS={name} is not possible here: {missing_part}"
 
 
-def unused_gpu() -> str | None:
-    """A line about an NVIDIA GPU that another wheel would use; None without a GPU, or without such a wheel."""
+class UnusedGpu(NamedTuple):
+    """An NVIDIA GPU that another wheel would use."""
+
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.remedy}"
+
+
+def unused_gpu() -> UnusedGpu | None:
+    """The GPU that another wheel would use; None without a GPU, or without such a wheel."""
     command = _install_command("cuda")
-    if command is None or has_wheel("cuda") or not any(file.exists() for file in DRIVER_FILES):
+    if command is None or has_wheel("cuda") or not has_driver():
         return None
-    return f"the CPU computes, although this machine has an NVIDIA driver: {command} uses its GPU"
+    return UnusedGpu(
+        "the CPU computes, although this machine has an NVIDIA driver", f"{command} uses its GPU"
+    )
+
+
+def has_driver() -> bool:
+    """True if this machine has NVIDIA's driver."""
+    return any(file.exists() for file in DRIVER_FILES)
 
 
 def _install_command(name: str) -> str | None:

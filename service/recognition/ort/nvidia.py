@@ -28,6 +28,9 @@ CUDNN_FOR_TURING = 9_11_00
 support matrix up to 9.10, and the fatbins of 9.28."""
 TURING = (7, 5)
 
+MAXIMUM_NAME = 100
+"""Bytes of a GPU's name, with the final NUL; a longer name is cut."""
+
 _SUCCESS = 0
 _NO_DEVICE = 100
 """CUDA_ERROR_NO_DEVICE (cuda.h)."""
@@ -89,6 +92,12 @@ class Driver:
             values.append(value.value)
         return values[0], values[1]
 
+    def name(self) -> str:
+        """Name of the first GPU: "NVIDIA GeForce RTX 3060"."""
+        text = ctypes.create_string_buffer(MAXIMUM_NAME)
+        self._call("cuDeviceGetName", text, MAXIMUM_NAME, self._device())
+        return text.value.decode(errors="replace")
+
     def memory(self) -> Memory:
         """Used and total memory of the first GPU."""
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
@@ -140,6 +149,14 @@ class Driver:
             )
         if status != _SUCCESS:
             raise DriverError(f"a call of the NVIDIA driver failed: {name} gives error {status} of CUDA")
+
+
+def device_name() -> str | None:
+    """Name of the first GPU; None without a driver."""
+    try:
+        return Driver().name()
+    except DriverError:
+        return None
 
 
 def page_locked(count: int) -> NDArray[np.uint8]:

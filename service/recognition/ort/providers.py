@@ -3,10 +3,12 @@
 docs/internals/developing.md lists the places to touch for a new provider.
 """
 
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,8 @@ class Device:
     """Pixel budget of a detector batch; a larger photo runs alone."""
     detector_runs: int
     """Detector batches that are prepared or computed concurrently; the device computes one of them."""
+    name: Callable[[], str | None]
+    """Name by the driver; None if it has none."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ GPU = Device(
     # While one batch is computed, the next is staged, or the results of the last become faces. A third would only take
     # photos that could share a batch.
     detector_runs=2,
+    name=nvidia.device_name,
 )
 """An NVIDIA GPU. Both numbers are chosen, and not measured yet."""
 
@@ -150,6 +155,13 @@ AUTO_ORDER = (CUDA,)
 """Candidates of `auto` in this order; CPU fallback if none of them can be used."""
 
 
+@functools.cache
+def device_name(official: str) -> str | None:
+    """Name of the device of a provider, by ONNX Runtime's name of the provider; None for the CPU."""
+    devices = (provider.device for provider in PROVIDERS.values() if provider.official == official)
+    return next((device.name() for device in devices if device), None)
+
+
 def missing(provider: Provider) -> str | None:
     """Missing part of a provider on this machine, in one line with the remedy; None if complete."""
     return (
@@ -157,7 +169,15 @@ def missing(provider: Provider) -> str | None:
     )
 
 
-def choose(name: str, *, allow_fallback: bool) -> Provider:
+class Choice(NamedTuple):
+    """The provider to use."""
+
+    provider: Provider
+    missing: str | None = None
+    """Missing part of a device whose wheel is installed, or which FACE_PROVIDERS names, if the CPU takes its place."""
+
+
+def choose(name: str, *, allow_fallback: bool) -> Choice:
     """The provider for a value of FACE_PROVIDERS, or CPU fallback.
 
     `auto` chooses the first of AUTO_ORDER that is complete. If a GPU's wheel is installed but incomplete, a warning
@@ -171,15 +191,18 @@ def choose(name: str, *, allow_fallback: bool) -> Provider:
         ProviderMissing: the named provider cannot be used, and CPU fallback is not allowed.
     """
     candidates = AUTO_ORDER if name == AUTO else (PROVIDERS[name],)
+    unused: str | None = None
     for provider in candidates:
         missing_part = missing(provider)
         if missing_part is None:
-            return provider
+            return Choice(provider)
         if name != AUTO:
             refusal = installed.refusal(name, missing_part)
             if not allow_fallback:
                 raise ProviderMissing(f"{refusal}. {installed.CPU_REMEDY}")
             log.error("%s. The CPU computes instead, as FACE_ALLOW_FALLBACK allows.", refusal)
+            unused = missing_part
         elif installed.has_wheel(provider.name):
             log.warning("the CPU computes, since %s cannot: %s", provider.name, missing_part)
-    return CPU
+            unused = missing_part
+    return Choice(CPU, unused)

@@ -58,7 +58,7 @@ class DispatchScenario:
         assert self.dispatch.waiting == 0
 
     async def _post(self, content: bytes) -> bytes:
-        return await self.dispatch.answer(job(content))
+        return (await self.dispatch.answer(job(content))).body
 
     def _received(self, message: Message) -> None:
         parsed = from_worker(message.head)

@@ -32,8 +32,11 @@ class SupervisorScenario:
 
     def post(self, content: bytes = b"photo") -> asyncio.Task[bytes]:
         """Queue a photo; returns the task of its answer."""
+        return asyncio.create_task(self._answer(content))
+
+    async def _answer(self, content: bytes) -> bytes:
         job = Job(content, "a", None, known=False, maximum_area=1)
-        return asyncio.create_task(self.supervisor.dispatch.answer(job))
+        return (await self.supervisor.dispatch.answer(job)).body
 
     def _launch(self, *, low_memory: bool, without_scan: bool) -> WorkerProcess:
         self.starts.append(time.monotonic())

@@ -28,7 +28,11 @@ def test_photos_are_sent_in_order_of_arrival_with_all_their_bytes() -> None:
             assert (came.photo.size, came.photo.name) == (len(content), len(NAME))
             assert came.photo.known == bool(face)
             peer.answer(came, content)
-        assert [await answer for answer in (*answers, known)] == [b"first", b"second", b"third"]
+        assert [await answer for answer in answers] == [b"first", b"second"]
+        answer = await known
+        assert answer.body == b"third"
+        assert list(answer.milliseconds) == ["decode", "wait"]
+        assert 0 < answer.milliseconds["wait"] < 1000
         await service.end(peer)
 
     run_async(story)

@@ -53,7 +53,7 @@ def test_a_worker_gets_photos_as_soon_as_its_networks_are_loaded() -> None:
         await settle()
         assert it.link.ready
         it.worker.answer(came, b"{}")
-        assert await answer == b"{}"
+        assert (await answer).body == b"{}"
         it.worker.die(-11)
         assert await it.running == Death("SIGSEGV")
 

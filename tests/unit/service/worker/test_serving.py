@@ -120,7 +120,11 @@ def test_a_photo_is_begun_and_answered(worker: Worker, png: bytes) -> None:
             web.post(7, png)
             assert await web.next() == (Begun(number=7, format="PNG", width=64, height=48), b"")
             last, body = await web.next()
-            assert (last, b'"faces-count":1' in body) == (Answered(number=7), True)
+            assert isinstance(last, Answered)
+            assert (last.number, b'"faces-count":1' in body) == (7, True)
+            assert list(last.milliseconds) == ["decode", "descriptors"]
+            assert last.milliseconds["decode"] > 0
+            assert last.milliseconds["descriptors"] == 250
             web.post(8, b"no photo")
             refused, _ = await web.next()
             assert isinstance(refused, RefusedPhoto)

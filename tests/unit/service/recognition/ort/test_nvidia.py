@@ -31,6 +31,7 @@ PLACES = {
 
 DRIVER = """
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 int cuInit(unsigned flags) { return STATUS; }
 int cuDriverGetVersion(int *version) { *version = VERSION; return 0; }
@@ -38,6 +39,9 @@ int cuDeviceGet(int *device, int number) { *device = 7; return number; }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     *value = attribute == 75 ? CAPABILITY : 1;
     return device == 7 ? 0 : 101;
+}
+int cuDeviceGetName(char *name, int size, int device) {
+    return device == 7 && snprintf(name, size, "NVIDIA GeForce RTX 3060") < size ? 0 : 101;
 }
 static int retained, pushed;
 int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &retained; retained++; return 0; }
@@ -191,6 +195,11 @@ def test_reads_the_memory_of_a_gpu(driver: MakeDriver) -> None:
     # Twice: the first call has to release its context.
     for _ in range(2):
         assert nvidia.Driver().memory() == nvidia.Memory(used=5 << 30, total=8 << 30)
+
+
+def test_reads_the_name_of_a_gpu(driver: MakeDriver) -> None:
+    driver()
+    assert nvidia.device_name() == "NVIDIA GeForce RTX 3060"
 
 
 def test_page_locked_memory_is_freed_with_its_last_view(driver: MakeDriver) -> None:

@@ -63,7 +63,7 @@ def test_auto_chooses_the_cpu_silently_if_the_wheel_has_no_other_provider(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _wheel_with(monkeypatch)
-    assert choose("auto", allow_fallback=False) is CPU
+    assert choose("auto", allow_fallback=False).provider is CPU
     assert caplog.records == []
 
 
@@ -72,7 +72,7 @@ def test_auto_falls_back_to_the_cpu_and_warns_of_the_missing_part(
 ) -> None:
     _wheel_with(monkeypatch, CUDA.name)
     _with(monkeypatch, replace(CUDA, missing=lambda: "there is no driver"))
-    assert choose("auto", allow_fallback=False) is CPU
+    assert choose("auto", allow_fallback=False).provider is CPU
     assert [record.getMessage() for record in caplog.records] == [
         "the CPU computes, since cuda cannot: there is no driver"
     ]
@@ -81,7 +81,7 @@ def test_auto_falls_back_to_the_cpu_and_warns_of_the_missing_part(
 def test_auto_chooses_a_complete_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     _wheel_with(monkeypatch, CUDA.name)
     _with(monkeypatch, replace(CUDA, missing=lambda: None))
-    assert choose("auto", allow_fallback=False).official == CUDA.official
+    assert choose("auto", allow_fallback=False).provider.official == CUDA.official
 
 
 def test_rejects_a_named_provider_missing_wheel_and_names_the_requirements(
@@ -102,7 +102,7 @@ def test_named_provider_falls_back_to_the_cpu_with_an_error_in_the_log_if_allowe
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _wheel_with(monkeypatch)
-    assert choose("cuda", allow_fallback=True) is CPU
+    assert choose("cuda", allow_fallback=True).provider is CPU
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert "FACE_PROVIDERS=cuda is not possible here" in record.getMessage()
