@@ -19,6 +19,17 @@ X86_64_V2 = ("cx16", "lahf_lm", "popcnt", "pni", "ssse3", "sse4_1", "sse4_2")
 NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType({"onnx": X86_64_V2, "dlib": (*X86_64_V2, "avx")})
 """FACE_ENGINE to the flags of /proc/cpuinfo that it needs."""
 
+VECTOR_INSTRUCTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "avx512_vnni": "AVX-512 VNNI",
+        "avx_vnni": "AVX-VNNI",
+        "avx2": "AVX2",
+        "asimddp": "arm64 dot product",
+        "asimd": "arm64 without dot product",
+    }
+)
+"""Linux's name of a CPU flag to the name for people, fastest first: products of int8 are what the scan needs."""
+
 ARM64_NUMBERS = ("CPU implementer", "CPU part", "CPU revision")
 """Fields of /proc/cpuinfo that stand for the model name on arm64."""
 
@@ -35,6 +46,13 @@ def lacking(engine: str) -> str | None:
         f"this processor ({processor_name()}) lacks {', '.join(absent)}, which the installed wheels "
         f"need for FACE_ENGINE={engine}. In a virtual machine, choose the CPU type 'host', or x86-64-v3"
     )
+
+
+def vector_instructions() -> str | None:
+    """The vector instructions that decide the speed of the networks, for people; None on an unlisted processor."""
+    fields = _fields()
+    flags = f"{fields.get('flags', '')} {fields.get('Features', '')}".split()
+    return next((name for flag, name in VECTOR_INSTRUCTIONS.items() if flag in flags), None)
 
 
 def processor_name() -> str:

@@ -240,6 +240,12 @@ class Settings(BaseSettings):
         description="Format that `/open` requests from the app: `image/jpeg`, or `image/png`, which is lossless and "
         "several times larger.",
     )
+    page: bool = Field(
+        default=True,
+        validation_alias="FACE_PAGE",
+        description="Show the page at `/` with the state of the service, and `/status` and `/events`, which it reads. "
+        "They need no key, and show no names and no photos. `off`: these paths are 404.",
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _AnyCase] = Field(
         default="info",
         validation_alias="FACE_LOG_LEVEL",

@@ -9,7 +9,9 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.activity import PHOTO_PATHS, ActivityLog
 from service.logs import FIELDS
+from service.web.ended_photos import ended_photo
 from service.web.metrics import Metrics
 from service.web.responses import ERROR_NAME, error_response
 
@@ -24,14 +26,17 @@ MAXIMUM_METHOD = 20
 class AccessLog:
     """Middleware: logs and counts method, path, status, duration and an id, which is the header `x-request-id`.
 
+    Requests with a photo are recorded in the `ActivityLog`.
+
     Errors other than 404, 405 and 500 add the name of their class: a 415 is an `UndecodableImage` or an `EmptyUpload`.
 
     An exception without a handler is logged with its traceback and answered with 500.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, activity: ActivityLog) -> None:
         self._app = app
         self._metrics = metrics
+        self._activity = activity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,6 +69,8 @@ class AccessLog:
             seconds = time.perf_counter() - started
             self._metrics.in_flight.dec()
             self._metrics.answered(scope["path"], status, seconds)
+            if scope["path"] in PHOTO_PATHS and status:
+                self._activity.ended(ended_photo(scope, status))
             fields = {
                 "method": scope["method"][:MAXIMUM_METHOD],
                 "path": _logged_path(scope),

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from model_store.models import MODELS
 from model_store.store import WeightStore
+from service.activity import ActivityLog
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import MemoryPlan
 from service.settings import Settings
@@ -19,11 +20,19 @@ from service.web.endpoints import Endpoints
 from service.web.errors import handlers
 from service.web.keys import KeyRing
 from service.web.metrics import Metrics
+from service.web.page.current import CurrentStatus
+from service.web.page.endpoints import PageEndpoints
+from service.web.page.events import Producer
 from service.web.paths import NormalizePaths
 from service.web.request_pipeline import RequestPipeline
 from service.web.uploads import UploadBudget
 
-PATHS = ("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome")
+PAGE_PATHS = ("/status", "/events")
+"""Paths of the page, which FACE_PAGE turns off."""
+PATHS = (
+    *("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome"),
+    *PAGE_PATHS,
+)
 """All paths of the service. The metrics count all other paths as one."""
 
 
@@ -42,6 +51,7 @@ def create_app(
     endpoints = Endpoints(
         settings, supervisor, requests, capacity, plan, WeightStore(settings.store), metrics
     )
+    activity = ActivityLog()
     keyed = [Middleware(KeyRequired, keys=keys)]
 
     @asynccontextmanager
@@ -60,10 +70,23 @@ def create_app(
             Route("/ready", endpoints.ready, methods=["GET"]),
             Route("/metrics", endpoints.prometheus, methods=["GET"]),
             Route("/welcome", endpoints.welcome, methods=["GET"]),
+            *(_page_routes(settings, supervisor, activity) if settings.page else ()),
         ],
-        middleware=[Middleware(NormalizePaths), Middleware(AccessLog, metrics=metrics)],
+        middleware=[
+            Middleware(NormalizePaths),
+            Middleware(AccessLog, metrics=metrics, activity=activity),
+        ],
         exception_handlers=handlers(),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _page_routes(settings: Settings, supervisor: Supervisor, activity: ActivityLog) -> list[Route]:
+    current = CurrentStatus(settings, supervisor, activity)
+    page = PageEndpoints(current, Producer(current.json))
+    return [
+        Route("/status", page.status, methods=["GET"]),
+        Route("/events", page.events, methods=["GET"]),
+    ]

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from service.supervision import NeverReady, NotReady, Refused
 from service.web.authentication import WrongKey
 from service.web.request_pipeline import CallerGone
-from service.web.responses import ERROR_NAME, error_response
+from service.web.responses import ERROR_NAME, ERROR_SENTENCE, error_response
 from service.web.uploads import EmptyUpload, MalformedUpload, Stalled, UploadTooLarge
 
 CLIENT_CLOSED_REQUEST = 499
@@ -30,8 +30,14 @@ STATUS: Mapping[type[Exception], int] = {
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
+def _note(request: Request, name: str, error: Exception) -> None:
+    """Leave the error's class and text in the request's state, for the access log and the record of failures."""
+    setattr(request.state, ERROR_NAME, name)
+    setattr(request.state, ERROR_SENTENCE, str(error))
+
+
 async def _from_table(request: Request, error: Exception) -> Response:
-    setattr(request.state, ERROR_NAME, type(error).__name__)
+    _note(request, type(error).__name__, error)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     return error_response(status, str(error))
 
@@ -39,7 +45,7 @@ async def _from_table(request: Request, error: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     """The worker's refusal of a photo."""
     assert isinstance(error, Refused)
-    setattr(request.state, ERROR_NAME, error.error)
+    _note(request, error.error, error)
     return error_response(error.status, str(error))
 
 

@@ -40,6 +40,9 @@ CUT_OFF = "the connection ended before the request's body"
 HUNG_UP = "hung_up"
 """Name, in the request's state, of a future that is done when the caller has hung up."""
 
+CLOSING = "closing"
+"""Name, in the request's state, of a future that is done when the shutdown of the server begins."""
+
 uvicorns_log = logging.getLogger("uvicorn.error.connections")
 """Logger for uvicorn's errors of the application, without its warnings about requests. The warnings are one line per
 request, unbounded and caused by callers without a key too, and they advise to install a WebSocket library.

@@ -3,12 +3,9 @@
 Every text is a sentence or a name of this service, its libraries or its hardware: none is from a photo or a caller.
 """
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict
 
-State = Literal["starting", "warming up", "ready", "failed"]
-"""`starting`: no networks are loaded yet; `warming up`: photos wait; `failed`: the service is about to stop."""
+from service.supervision import State
 
 
 class _Part(BaseModel):
@@ -68,7 +65,7 @@ class Minute(_Part):
     photos: int
     """Answered with 200."""
     failed: int
-    """Answered with an error."""
+    """Answered with an error, other than a wrong key."""
 
 
 class Memory(_Part):
@@ -89,12 +86,12 @@ class Activity(_Part):
     photos_total: int
     """Answered with 200 since the start."""
     failed_today: int
-    """Answered with an error since midnight, UTC."""
+    """Answered with an error, other than a wrong key, since midnight, UTC."""
     waiting: int
     """Photos that are uploaded and not in work yet."""
     in_work: int
     retried: int
-    """Photos that were sent again, after a worker's death or alone after a failure of the engine."""
+    """Photos that were sent to the next worker process after the death of one."""
     worker_restarts: int
     memory: Memory
     last_hour: list[Minute]
@@ -134,7 +131,7 @@ class Failure(_Part):
     repair: str
     """What helps, with the setting or the command."""
     bytes: int | None
-    """Size of the request's body; None if the request does not give it."""
+    """Size of the photo, or of the request's body if that was not read as a whole; None if unknown."""
     format: str | None
     """Image format, width and height are None if the header of the photo was not read."""
     width: int | None

@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 
 from service.early_exit import SIGNALS, exit_now
-from service.web.connections import Acceptor, HangUps, OpenConnections
+from service.web.connections import CLOSING, Acceptor, HangUps, OpenConnections
 from service.web.server.listening import Inherited
 
 log = logging.getLogger(__name__)
@@ -35,11 +35,14 @@ class Server(uvicorn.Server):
         self._hang_ups = hang_ups
         self._open_connections = open_connections
         self._acceptor: Acceptor | None = None
+        self._closing: asyncio.Future[None] | None = None
+        """Done when the shutdown begins: answers without an end, such as `/events`, then end."""
         self._first_signal: float | None = None
         """Time of the first signal (time.monotonic)."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._hang_ups.start()
+        self._closing = asyncio.get_running_loop().create_future()
         await super().startup([])  # uvicorn would let asyncio accept; see `Acceptor`
         self._acceptor = Acceptor(sockets or (), self._protocol, self._open_connections)
         self._acceptor.start()
@@ -47,10 +50,14 @@ class Server(uvicorn.Server):
     def _protocol(self) -> asyncio.Protocol:
         """A protocol for a new connection, with the arguments that uvicorn passes."""
         return self.config.http_protocol_class(  # type: ignore[call-arg]
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            config=self.config,
+            server_state=self.server_state,
+            app_state={**self.lifespan.state, CLOSING: self._closing},
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._closing is not None:
+            self._closing.set_result(None)
         grace = self.config.timeout_graceful_shutdown
         if grace is not None:
             last_resort = asyncio.get_running_loop().call_later(grace + MARGIN_SECONDS, end_at_once, 1)

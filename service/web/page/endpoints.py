@@ -1,0 +1,34 @@
+"""Endpoints of the page's data: `/status` and `/events`. They need no key."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.json_text import MEDIA_TYPE
+from service.web.connections import CLOSING, HUNG_UP
+from service.web.page.current import CurrentStatus
+from service.web.page.events import MAXIMUM_STREAMS, EventStream, Producer
+from service.web.responses import error_response
+
+
+@dataclass(frozen=True)
+class PageEndpoints:
+    """The endpoints of one service."""
+
+    current: CurrentStatus
+    producer: Producer
+
+    async def status(self, _: Request) -> Response:
+        """The state of the service: `Status` as JSON."""
+        headers = {"cache-control": "no-store"}
+        return Response(await self.current.json(), media_type=MEDIA_TYPE, headers=headers)
+
+    async def events(self, request: Request) -> Response:
+        """The state of the service every two seconds, as server-sent events."""
+        if self.producer.full:
+            return error_response(
+                503, f"{MAXIMUM_STREAMS} pages are open, the most at a time; /status answers without a limit"
+            )
+        state = request.state
+        return EventStream(self.producer, getattr(state, HUNG_UP), getattr(state, CLOSING))

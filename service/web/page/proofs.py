@@ -1,0 +1,117 @@
+"""Comparisons with a reference, in words: at the conversion, at the start, and of photos since then."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from model_store import manifest
+from model_store.manifest import GraphError, Validation
+from model_store.models import CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR, Model
+from service.messages import DeviceReport, ScanReport, StageReport
+from service.settings import Settings
+from service.web.page.stages import without_path
+from service.web.page.status import Proof
+
+log = logging.getLogger(__name__)
+
+COMPARED: Mapping[str, str] = MappingProxyType(
+    {
+        "confidences": "a confidence",
+        "points": "a landmark, in pixels,",
+        "single": "one of the 128 numbers of a face",
+    }
+)
+"""Compared values of a manifest, for people."""
+
+SUBJECTS: Mapping[str, str] = MappingProxyType(
+    {"confidences": "CNN face detector", "points": "landmark predictor", "single": "descriptor network"}
+)
+"""Compared values of a manifest to what they are compared of."""
+
+DETECTORS: Mapping[str, str] = MappingProxyType(
+    {"float32": DEVICE_DETECTOR, "float16 scan": RESCORED_DETECTOR}
+)
+"""Precision of the CNN detector on a device to its graph."""
+
+COMPILED = Proof(
+    passed=True,
+    sentence="HOG and the cut-outs of faces are compared with dlib by the tests of each version, "
+    "and not on this machine.",
+)
+
+
+def of_conversion(settings: Settings, model: Model) -> list[Proof]:
+    """Comparisons with dlib at the conversion, by the manifests of the model's graphs. Reads and hashes files."""
+    if settings.engine != "onnx":
+        return []
+    detectors = (CNN_DETECTOR,) if model.detector == "cnn" else ()
+    return [*_of_manifests(settings, (*detectors, model.landmarks, model.network)), COMPILED]
+
+
+def _of_manifests(settings: Settings, graphs: tuple[str, ...]) -> Iterator[Proof]:
+    for graph in graphs:
+        try:
+            validation = manifest.load(settings.store, graph).validation
+        except GraphError as error:
+            log.debug("no comparison is shown: %s", error)
+            continue
+        yield _compared(validation)
+
+
+def _compared(validation: Validation) -> Proof:
+    value = next(name for name in COMPARED if name in validation.largest_difference)
+    difference, allowed = validation.largest_difference[value], validation.tolerance[value]
+    pictures = f"{validation.inputs} pictures"
+    return Proof(
+        passed=difference <= allowed,
+        sentence=f"When it was converted, the {SUBJECTS[value]} was compared with {validation.reference} on "
+        f"{pictures}: {COMPARED[value]} differed by at most {difference:.2g} ({allowed:.2g} allowed).",
+    )
+
+
+def of_stages(stages: Mapping[str, StageReport], scan_stopped: str | None) -> Iterator[Proof]:
+    """Comparisons at the start of the worker, and of photos since then."""
+    for stage in stages.values():
+        if stage.device_check:
+            yield _of_device(stage, stage.device_check)
+        if stage.trial:
+            yield Proof(passed=True, sentence=_trial(stage))
+        if stage.scan_refused:
+            yield Proof(
+                passed=False,
+                sentence="The CNN detector computes in float32 alone, without its scan in int8, which is slower: "
+                f"{without_path(stage.scan_refused)}.",
+            )
+        if stage.scan and stage.scan.checked and not stage.scan.stopped:
+            yield Proof(passed=True, sentence=_checked(stage.scan))
+    if scan_stopped:
+        yield Proof(
+            passed=False,
+            sentence="The scan in int8 has stopped itself, and float32 computes all photos until the next start, "
+            f"which is slower: {without_path(scan_stopped)}.",
+        )
+
+
+def _trial(stage: StageReport) -> str:
+    assert stage.trial is not None
+    used = "is used" if stage.precision != "float32" else "saves too little time here, and is not used"
+    return (
+        "At the start, the face detector's scan in int8 was compared with float32 on a test picture: a score differed "
+        f"by at most {stage.trial.largest_error:.3f}. It takes {stage.trial.time_ratio:.0%} of the time, and {used}; "
+        "scores near the threshold are always computed in float32."
+    )
+
+
+def _checked(scan: ScanReport) -> str:
+    return (
+        f"Of {scan.photos:,} photos scanned in int8 since the start, {scan.checked:,} were computed in float32 as "
+        "well: no score of a face differed."
+    )
+
+
+def _of_device(stage: StageReport, check: DeviceReport) -> Proof:
+    return Proof(
+        passed=check.largest_difference <= check.allowed,
+        sentence=f"At the start, {check.compared} of {stage.device or stage.provider} was compared with the CPU on a "
+        f"test picture: it differed by at most {check.largest_difference:.2g} ({check.allowed:.2g} allowed).",
+    )

@@ -1,0 +1,92 @@
+"""Stages for people: titles in plain words, the names of their devices, and a GPU that none of them uses."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from service.cpu_flags import processor_name, vector_instructions
+from service.messages import StageReport
+from service.recognition.compute.core_count import computing_cores
+from service.recognition.ort import installed
+from service.settings import Settings
+from service.web.page.status import Device, StageStatus, UnusedGpu
+
+TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "cnn_detections": "Face detection (CNN)",
+        "hog_detections": "Face detection (HOG)",
+        "landmarks": "Landmarks: eyes and nose",
+        "chips": "Cut-outs of the faces",
+        "descriptors": "Descriptors: 128 numbers of a face",
+        "hog_confirms": "Confirmation of the faces (HOG)",
+    }
+)
+"""Name of a stage, as the method of `Engine`, to its title, in the order of the work on a photo."""
+
+CPU_PROVIDERS = frozenset({"cpu", "CPUExecutionProvider"})
+"""Providers of stages that the CPU computes: compiled loops and dlib, and ONNX Runtime's."""
+
+
+NOT_SHOWN = "the log of the service has the reason"
+
+
+def without_path(reason: str) -> str:
+    """A reason of the worker, unless it may name a path of this machine, which pages without a key do not show."""
+    return NOT_SHOWN if "/" in reason else reason
+
+
+def cpu_name() -> str:
+    """The processor with its number of cores and its vector instructions."""
+    cores = computing_cores()
+    parts = (f"{cores} core{'' if cores == 1 else 's'}", vector_instructions(), processor_name())
+    return f"CPU: {', '.join(filter(None, parts))}"
+
+
+def device(stage: StageReport, cpu: str) -> Device:
+    """The device of a stage; `cpu` is `cpu_name()`."""
+    name = cpu if stage.provider in CPU_PROVIDERS else stage.device or stage.provider
+    return Device(name=name, provider=stage.provider)
+
+
+def stage_statuses(stages: Mapping[str, StageReport], cpu: str) -> Iterator[StageStatus]:
+    """The stages in the order of the work on a photo."""
+    for name, title in TITLES.items():
+        if stage := stages.get(name):
+            computed_by = device(stage, cpu)
+            yield StageStatus(
+                name=name,
+                title=title,
+                engine=stage.engine,
+                device=computed_by.name,
+                provider=computed_by.provider,
+                precision=stage.precision,
+                fallbacks=stage.fallbacks,
+                on_cpu=stage.on_cpu,
+            )
+
+
+def unused_gpu(settings: Settings, stages: Mapping[str, StageReport]) -> UnusedGpu | None:
+    """The NVIDIA GPU that could compute and does not; None without one, or if a stage uses it."""
+    if any(stage.provider not in CPU_PROVIDERS for stage in stages.values()):
+        return None
+    if missing := next((stage.device_missing for stage in stages.values() if stage.device_missing), None):
+        return UnusedGpu(
+            reason=f"The CPU computes, since the GPU cannot: {without_path(missing)}.",
+            remedy="Repair that, and restart the service; `python -m service check` then shows the GPU.",
+        )
+    if not installed.has_driver():
+        return None
+    for is_set, setting, instead in (
+        (settings.engine != "onnx", f"FACE_ENGINE={settings.engine}", "FACE_ENGINE=onnx"),
+        (settings.providers == "cpu", "FACE_PROVIDERS=cpu", "FACE_PROVIDERS=auto"),
+    ):
+        if is_set:
+            return UnusedGpu(
+                reason=f"The CPU computes because of {setting}, although this machine has an NVIDIA driver.",
+                remedy=f"Set {instead}, and restart the service.",
+            )
+    unused = installed.unused_gpu()
+    return unused and UnusedGpu(reason=_sentence(unused.reason), remedy=_sentence(unused.remedy))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
