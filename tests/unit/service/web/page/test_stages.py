@@ -1,0 +1,107 @@
+"""Stages in plain words, names of devices, and a GPU that is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service import cpu_flags
+from service.messages import StageReport
+from service.recognition.contract import Engine
+from service.recognition.ort import installed
+from service.recognition.timings import Timings
+from service.settings import Settings
+from service.web.page.stages import NOT_SHOWN, TITLES, cpu_name, stage_statuses, unused_gpu
+
+
+def report(**values: Any) -> StageReport:
+    given = {"engine": "onnx", "provider": "CPUExecutionProvider", "precision": "float32", "batches": {}}
+    nothing = dict.fromkeys(("scan", "trial", "scan_refused", "device", "device_check", "device_missing"))
+    return StageReport.model_validate({**given, "fallbacks": 0, "on_cpu": 0, **nothing, **values})
+
+
+def test_each_stage_has_a_title() -> None:
+    assert set(TITLES) == set(Timings.__dataclass_fields__)
+    assert all(hasattr(Engine, name) for name in TITLES)
+
+
+def test_stages_are_in_the_order_of_the_work_with_their_devices() -> None:
+    stages = {
+        "hog_confirms": report(engine="compiled", provider="cpu"),
+        "descriptors": report(provider="CUDAExecutionProvider", device="NVIDIA GeForce RTX 3060", on_cpu=2),
+        "cnn_detections": report(provider="CUDAExecutionProvider", precision="float16 scan", fallbacks=3),
+    }
+    assert [
+        (stage.name, stage.device, stage.precision, stage.fallbacks, stage.on_cpu)
+        for stage in stage_statuses(stages, "CPU: x")
+    ] == [
+        ("cnn_detections", "CUDAExecutionProvider", "float16 scan", 3, 0),  # its driver gave no name
+        ("descriptors", "NVIDIA GeForce RTX 3060", "float32", 0, 2),
+        ("hog_confirms", "CPU: x", "float32", 0, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "name"),
+    [
+        ("model name\t: Xeon\nflags\t\t: avx2 avx512_vnni\n", "AVX-512 VNNI, Xeon"),
+        ("model name\t: Core i3-N305\nflags\t\t: avx2 avx_vnni\n", "AVX-VNNI, Core i3-N305"),
+        ("model name\t: Celeron\nflags\t\t: sse4_2\n", "Celeron"),
+        ("CPU part\t: 0xd08\nFeatures\t: fp asimd\n", "arm64 without dot product, CPU part 0xd08"),
+    ],
+)
+def test_names_a_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpuinfo: str, name: str) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    monkeypatch.setattr(cpu_flags, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("service.web.page.stages.computing_cores", lambda: 2)
+    assert cpu_name() == f"CPU: 2 cores, {name}"
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """`gpu(wheel)`: a machine with a driver, and with the wheel that uses it or not."""
+
+    def plant(wheel: bool) -> None:
+        monkeypatch.setattr(installed, "has_driver", lambda: True)
+        monkeypatch.setattr(installed, "has_wheel", lambda name: wheel)
+        monkeypatch.setattr("platform.machine", lambda: "x86_64")
+
+    return plant
+
+
+ON_CPU = {"descriptors": report()}
+
+
+def test_names_what_keeps_a_gpu_from_being_used(gpu: Callable[[bool], None]) -> None:
+    gpu(False)
+    for values, reason, remedy in (
+        ({}, "The CPU computes, although this machine has an NVIDIA driver.", "ACCELERATOR=cuda make serve"),
+        ({"FACE_PROVIDERS": "cpu"}, "because of FACE_PROVIDERS=cpu", "Set FACE_PROVIDERS=auto"),
+        ({"FACE_ENGINE": "dlib"}, "because of FACE_ENGINE=dlib", "Set FACE_ENGINE=onnx"),
+    ):
+        unused = unused_gpu(Settings.model_validate(values), ON_CPU)
+        assert unused is not None
+        assert reason in unused.reason
+        assert remedy in unused.remedy
+
+
+def test_gives_the_reason_of_the_worker_without_a_path() -> None:
+    stages = {"descriptors": report(device_missing="there is no NVIDIA driver: use --gpus all")}
+    unused = unused_gpu(Settings(), stages)
+    assert unused is not None
+    assert (
+        unused.reason == "The CPU computes, since the GPU cannot: there is no NVIDIA driver: use --gpus all."
+    )
+    stages = {"descriptors": report(device_missing="ONNX Runtime cannot load /home/x/models")}
+    unused = unused_gpu(Settings(), stages)
+    assert unused is not None
+    assert (NOT_SHOWN in unused.reason, "/home" in unused.reason) == (True, False)
+
+
+def test_is_silent_if_a_gpu_computes_or_there_is_none(gpu: Callable[[bool], None]) -> None:
+    assert unused_gpu(Settings(), {"descriptors": report(provider="CUDAExecutionProvider")}) is None
+    gpu(True)
+    assert unused_gpu(Settings(), ON_CPU) is None
