@@ -11,8 +11,8 @@ from starlette.types import Receive, Scope, Send
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 2.0
-"""Interval of the events. An event has 8 kB; a stream never comes near the minimum rate of a download, which counts
-only while an answer is not taken (connections/minimum_rate.py)."""
+"""Interval of the events. An event has 6 kB, and with a hundred failures 30 kB. A stream never comes near the minimum
+rate of a download, which counts only while an answer is not taken (connections/minimum_rate.py)."""
 
 MAXIMUM_STREAMS = 32
 """Number of open streams: a household's browsers. Each takes a connection, and needs no key."""

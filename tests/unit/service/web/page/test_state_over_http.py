@@ -196,8 +196,9 @@ def test_a_stream_too_many_is_refused_until_another_ends(serving: Server) -> Non
         for caller in streaming[:-1]:
             streams.enter_context(caller.stream("GET", "/events"))
         opened.enter_context(last).enter_context(streaming[-1].stream("GET", "/events"))
-        refused = further.get("/events")
-        assert (refused.status_code, list(refused.json())) == (503, ["error"])
+        with further.stream("GET", "/events") as refused:
+            assert refused.status_code == 503
+            assert list(json.loads(refused.read())) == ["error"]
         assert further.get("/status").status_code == 200
         last.close()
 
