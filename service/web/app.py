@@ -20,6 +20,8 @@ from service.web.endpoints import Endpoints
 from service.web.errors import handlers
 from service.web.keys import KeyRing
 from service.web.metrics import Metrics
+from service.web.openapi import PATHS as DOCUMENT_PATHS
+from service.web.openapi import routes as document_routes
 from service.web.page.current import CurrentStatus
 from service.web.page.endpoints import PageEndpoints
 from service.web.page.events import Producer
@@ -27,8 +29,8 @@ from service.web.paths import NormalizePaths
 from service.web.request_pipeline import RequestPipeline
 from service.web.uploads import UploadBudget
 
-PAGE_PATHS = ("/status", "/events")
-"""Paths of the page, which FACE_PAGE turns off."""
+PAGE_PATHS = ("/status", "/events", *DOCUMENT_PATHS)
+"""Paths of the page and of the document, which FACE_PAGE turns off."""
 PATHS = (
     *("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome"),
     *PAGE_PATHS,
@@ -89,4 +91,5 @@ def _page_routes(settings: Settings, supervisor: Supervisor, activity: ActivityL
     return [
         Route("/status", page.status, methods=["GET"]),
         Route("/events", page.events, methods=["GET"]),
+        *document_routes(),
     ]

@@ -2,6 +2,7 @@
 
 from service.web.uploads.budget import UploadBudget, UploadShare
 from service.web.uploads.form import (
+    PHOTO_FIELD,
     EmptyUpload,
     MalformedUpload,
     Stalled,
@@ -12,6 +13,7 @@ from service.web.uploads.form import (
 )
 
 __all__ = [
+    "PHOTO_FIELD",
     "EmptyUpload",
     "MalformedUpload",
     "Stalled",

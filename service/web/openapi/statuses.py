@@ -1,0 +1,96 @@
+"""HTTP statuses of all errors, with causes and paths: the table of the document and of docs/reference/http-api.md.
+
+`service.web.errors` and `service.pipeline.refusals` map exceptions to these statuses.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+ERROR = "Error"
+"""Start of the name of a response in the document; the status follows."""
+
+PHOTO = ("/detect", "/compute")
+KEYED = (*PHOTO, "/open", "/info")
+WORKER = (*KEYED, "/ready")
+"""Paths that need a worker process."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """A status of an error."""
+
+    code: int
+    cause: str
+    """In Markdown, for the person who sends the request."""
+    paths: tuple[str, ...] = ()
+    """Paths that answer with it; none stands for all paths."""
+    answers_operation: bool = True
+    """False if the request names no path and method of the document."""
+
+    @property
+    def name(self) -> str:
+        """Name of the response in the document."""
+        return f"{ERROR}{self.code}"
+
+    def concerns(self, path: str) -> bool:
+        """True if a request to this path can be answered with it."""
+        return self.answers_operation and path in (self.paths or (path,))
+
+
+ERRORS: Mapping[int, Status] = MappingProxyType(
+    {
+        status.code: status
+        for status in (
+            Status(
+                400,
+                "a malformed request; of a photo: no form, a damaged one, or one without a file in `file`",
+            ),
+            Status(401, "no key, or a wrong one", KEYED),
+            Status(404, "no such path", answers_operation=False),
+            Status(405, "another method than the path has", answers_operation=False),
+            Status(
+                408,
+                "an upload that stalled for `FACE_PATIENCE`, or was below 1,024 bytes a second over it",
+                PHOTO,
+            ),
+            Status(
+                412,
+                "too many pixels: more than 17/16 of `FACE_MAXIMUM_AREA` (`/detect`), or "
+                "`FACE_MAXIMUM_ORIGINAL_AREA` (`/compute`)",
+                PHOTO,
+            ),
+            Status(413, "a body beyond `FACE_MAXIMUM_UPLOAD`", PHOTO),
+            Status(
+                415,
+                "empty, no image, damaged, a format that is not accepted, or an image that ended its process twice "
+                "or exceeded its CPU time",
+                PHOTO,
+            ),
+            Status(422, "no valid face in `face`, or a face wholly outside of the photo", ("/compute",)),
+            Status(431, "a head beyond 64 KiB"),
+            Status(
+                500, "a fault of the service; the log has a traceback under the request number in the message"
+            ),
+            Status(501, "a transfer coding other than chunked"),
+            Status(
+                503,
+                "the service cannot compute; of a photo also: no memory for it even alone, or `REQ_TIMEOUT` reached",
+                WORKER,
+            ),
+            Status(505, "another version of HTTP than 1.0 or 1.1"),
+        )
+    }
+)
+"""Errors by status. All are JSON, `answers.Error`."""
+
+BEFORE_THE_APPLICATION = frozenset({400, 431, 501, 505})
+"""Errors that the HTTP parser answers before a request has a number: without `x-request-id`."""
+
+
+def markdown_rows() -> list[str]:
+    """Rows of the table in docs/reference/http-api.md."""
+    return [
+        f"| {status.code} | {', '.join(f'`{path}`' for path in status.paths) or 'all'} | {status.cause} |"
+        for status in ERRORS.values()
+    ]
