@@ -12,7 +12,7 @@ MEDIA_TYPE = "multipart/form-data"
 _PHOTO = {
     "type": "string",
     "contentMediaType": "application/octet-stream",
-    "minLength": 1,
+    "format": "binary",  # the notation of OpenAPI 3.0, which many tools expect beside that of 3.1
     "description": "The photo as a file: JPEG, PNG, BMP, WebP, GIF, TIFF, AVIF or HEIC. The bytes decide the format, "
     "not the content type of the part. The part needs a file name, which may be a path: the answer has its base name. "
     "Nothing is stored under it.",

@@ -68,7 +68,7 @@ ERRORS: Mapping[int, Status] = MappingProxyType(
                 PHOTO,
             ),
             Status(422, "no valid face in `face`, or a face wholly outside of the photo", ("/compute",)),
-            Status(431, "a head beyond 64 KiB"),
+            Status(431, "a head that is too long: 64 KiB or more"),
             Status(
                 500, "a fault of the service; the log has a traceback under the request number in the message"
             ),

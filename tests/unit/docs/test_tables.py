@@ -9,8 +9,9 @@ import pytest
 from benchmarks.harness.options import EXIT_STATUSES
 from service import settings
 from service.commands import main
-from service.messages import RefusalStatus
-from service.web import app, errors
+from service.web import app
+from service.web.openapi import info
+from service.web.openapi.fields import schemas
 from tests import documentation
 from tests.documentation import DOCS
 from tests.paths import ROOT
@@ -28,21 +29,20 @@ def test_each_endpoint_is_documented() -> None:
     assert sorted(cells[0].strip("`").split()[1] for cells in table) == sorted(app.PATHS)
 
 
-def _statuses_in_code() -> Iterator[int]:
-    yield from errors.STATUS.values()
-    yield from RefusalStatus.__args__  # type: ignore[attr-defined]
-    for file in ("connections/framing.py", "access_log.py"):
-        source = (ROOT / "service" / "web" / file).read_text(encoding="utf-8")
-        yield from map(int, re.findall(r"\b(?:return |hint=|error_response\()([45]\d\d)\b", source))
-
-
-def test_each_status_is_documented() -> None:
-    text = documentation.text_of(DOCS / "reference" / "http-api.md")
-    table = documentation.rows(text, "Errors")
-    documented = {int(status) for cells in table for status in cells[0].split(", ")}
-    assert set(_statuses_in_code()) - {errors.CLIENT_CLOSED_REQUEST} <= documented
-    assert {404, 405, 431, 501} <= documented, "of Starlette and h11"
-    assert str(errors.CLIENT_CLOSED_REQUEST) in text
+def test_each_field_of_info_is_documented() -> None:
+    _, _, section = documentation.text_of(DOCS / "reference" / "http-api.md").partition("## `/info`\n")
+    named = {
+        name
+        for code in documentation.inline_code(section.partition("\n## ")[0])
+        for name in re.split(r"[./ ]+", code)
+    }
+    fields = {
+        field
+        for name, schema in schemas(info.Info).items()
+        if name != "Versions"
+        for field in schema["properties"]
+    }
+    assert fields <= named
 
 
 def test_exit_statuses_of_the_benchmarks_are_documented() -> None:

@@ -17,7 +17,7 @@ TERMINAL = {"rich"}
 @pytest.mark.parametrize(
     ("module", "absent", "present"),
     [
-        ("service.web.server.http_server", DECODERS | COMPUTING | TERMINAL | {"numpy"}, HTTP),
+        ("service.web.server.http_server", DECODERS | COMPUTING | TERMINAL | {"numpy", "jinja2"}, HTTP),
         ("service.supervision", DECODERS | COMPUTING | HTTP | {"numpy"}, {"pydantic"}),
         ("service.commands.main", DECODERS | COMPUTING | HTTP | TERMINAL | {"numpy", "pydantic"}, {"click"}),
         ("service.commands.serve", DECODERS | COMPUTING | HTTP | TERMINAL | {"numpy"}, {"pydantic"}),

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 
 KEYED = [("POST", "/detect"), ("POST", "/compute"), ("GET", "/open"), ("GET", "/info")]
-PUBLIC = ["/health", "/ready", "/metrics", "/welcome", "/status"]
+PUBLIC = [
+    *("/health", "/ready", "/metrics", "/welcome", "/status"),
+    *("/openapi.json", "/docs", "/assets/docs.css", "/assets/docs.js"),
+]
 ENDLESS = ["/events"]
 """Public paths whose answers have no end."""
 
