@@ -16,14 +16,14 @@ def violations(method: str, path: str, status: int, headers: Mapping[str, str], 
     responses = documented["paths"][path][method.lower()]["responses"]
     if str(status) not in responses:
         return [f"{path} has no status {status}"]
-    response = resolved(documented, responses[str(status)])
+    response = resolved(responses[str(status)], documented)
     kind = headers["content-type"].partition(";")[0]
     if kind not in response["content"]:
         return [f"{path} {status} is not {kind}"]
     content = json.loads(body) if kind == "application/json" else body.decode()
     found = _violations(response["content"][kind]["schema"], content)
     for name, reference in response["headers"].items():
-        header = resolved(documented, reference)
+        header = resolved(reference, documented)
         if name.lower() in headers:
             found += _violations(header["schema"], headers[name.lower()])
         elif header.get("required"):

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,6 @@ def page(document: Json, address: str) -> str:
         operations=operations,
         general=general(document),
         address=address,
-        resolved=partial(resolved, document),
     )
 
 
@@ -53,7 +51,7 @@ def general(document: Json) -> Json:
     return {code: response for code, response in responses.items() if code not in specific}
 
 
-def resolved(document: Json, value: Json) -> Json:
+def resolved(value: Json, document: Json) -> Json:
     """The object that a `$ref` refers to, with the fields beside the `$ref`; an object without one as it is."""
     if "$ref" not in value:
         return value
@@ -115,6 +113,13 @@ def _range(schema: Json) -> str:
     return f", {', '.join(words)}" if words else ""
 
 
+def key(operation: Json) -> str:
+    """The need of a key in words: an empty requirement stands for a request without one."""
+    if not operation["security"]:
+        return "no key"
+    return "key if one is set" if {} in operation["security"] else "needs the key"
+
+
 def curl(operation: Json) -> str:
     """Options of curl for an operation, before the address. The examples are those of the document."""
     parts = ['-H "x-api-key: $(head -n 1 api.key)"'] if operation["security"] else []
@@ -131,4 +136,4 @@ def _field(name: str, schema: Json) -> str:
     return f"'{name}={json.dumps(schema['examples'][0], separators=(',', ':'))}'"
 
 
-TEMPLATES.filters |= {"prose": prose, "type": type_of, "curl": curl}
+TEMPLATES.filters |= {"prose": prose, "type": type_of, "key": key, "curl": curl, "resolved": resolved}

@@ -63,10 +63,29 @@ def test_the_page_has_all_operations_schemas_fields_and_statuses() -> None:
 
 
 def test_the_page_escapes_the_document() -> None:
-    hostile = {**document(), "info": {**document()["info"], "title": "<script>alert(1)</script>"}}
+    script = "<script>alert(1)</script>"
+    hostile = {
+        **document(),
+        "info": {**document()["info"], "title": script, "description": f"`{script}` {script}"},
+    }
     text = page(hostile, "http://localhost:5000")
     assert "<script>alert" not in text
-    assert html.escape("<script>alert(1)</script>") in text
+    assert text.count(html.escape(script)) == 4
+
+
+def test_the_page_shows_parameters_and_optional_keys() -> None:
+    parameter = {"name": "x-ünit", "in": "header", "description": "A `unit`.", "schema": {"type": "string"}}
+    operation = document()["paths"]["/health"]["get"]
+    changed = {
+        **document(),
+        "paths": {
+            "/health": {"get": {**operation, "parameters": [parameter], "security": [{}, {"key": []}]}}
+        },
+    }
+    text = page(changed, "http://localhost:5000")
+    assert "<code>x-ünit</code> <span>header, string, optional</span>" in text
+    assert "A <code>unit</code>." in text
+    assert "<small>key if one is set</small>" in text
 
 
 @pytest.mark.parametrize(
