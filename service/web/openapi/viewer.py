@@ -20,6 +20,8 @@ TEMPLATES = Environment(
 )
 
 Json = Mapping[str, Any]
+FILE = "binary"
+"""Format of a field that is a file."""
 
 
 def page(document: Json, address: str) -> str:
@@ -87,7 +89,9 @@ def type_of(schema: Json) -> Markup:
             names = schema.get("propertyNames", {})
             named = Markup(" with the names {}").format(type_of(names)) if "enum" in names else ""
             return Markup("object of {}{}").format(type_of(values), named)
-        case "string" if "contentMediaType" in schema:
+        case "string" if "contentSchema" in schema:
+            return Markup("JSON of {}").format(type_of(schema["contentSchema"]))
+        case "string" if schema.get("format") == FILE:
             return Markup("file")
         case kind:
             return Markup("{}{}").format(kind or "any", _range(schema))
@@ -131,7 +135,7 @@ def curl(operation: Json) -> str:
 
 
 def _field(name: str, schema: Json) -> str:
-    if "contentMediaType" in schema:
+    if schema.get("format") == FILE:
         return f"{name}=@photo.jpg"
     return f"'{name}={json.dumps(schema['examples'][0], separators=(',', ':'))}'"
 

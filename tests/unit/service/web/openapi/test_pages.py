@@ -99,6 +99,9 @@ def test_the_page_shows_parameters_and_optional_keys() -> None:
         ({"type": "boolean", "const": True}, "<code>true</code>"),
         ({"enum": [1, 2], "type": "integer"}, "<code>1</code>, <code>2</code>"),
         ({"type": "object", "additionalProperties": {"type": "integer"}}, "object of integer"),
+        ({"type": "string", "contentMediaType": "application/octet-stream", "format": "binary"}, "file"),
+        ({"type": "string", "contentMediaType": "application/json", "contentSchema": {"$ref": "#/a/b/State"}},
+         'JSON of <a href="#schema-State">State</a>'),
         ({"type": "string", "pattern": "^<a>$"}, "string, pattern ^&lt;a&gt;$"),
     ],
 )  # fmt: skip
