@@ -30,6 +30,7 @@ _HEADERS = {
     "Server-Timing": {
         "description": "Milliseconds of each stage (W3C Server Timing): `decode`, the stages of `/info`, and `wait`, "
         "from the complete upload to the start of the work. Stages that did not run are missing.",
+        "required": True,
         "schema": {"type": "string", "pattern": r"^[a-z_]+;dur=[0-9.]+(, ?[a-z_]+;dur=[0-9.]+)*$"},
         "example": "decode;dur=12.3, cnn_detections;dur=80.1, wait;dur=0.4",
     },

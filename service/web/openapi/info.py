@@ -91,6 +91,17 @@ class Trial(Fields):
     """File that keeps the time for later starts; null if no folder can be written."""
 
 
+class DeviceCheckInfo(Fields):
+    """Comparison of a network on a device with the CPU, at the start."""
+
+    compared: str
+    """The compared value, such as "the confidence of a face"."""
+    largest_difference: float
+    """Largest difference between device and CPU."""
+    allowed: float
+    """A larger difference is reported; the device computes all the same."""
+
+
 class StageInfo(Fields):
     """A stage of a photo: where it is computed, and its counts since the start of the worker process."""
 
@@ -113,6 +124,12 @@ class StageInfo(Fields):
     """Trial of the scan at the start; null without one, or if it failed."""
     scan_refused: str | None
     """Reason why the scan is not used although it is enabled; null otherwise."""
+    device: str | None
+    """Name of the device by its driver; null for the CPU, or if the driver has none."""
+    device_check: DeviceCheckInfo | None
+    """Comparison of the device with the CPU; null for the CPU, or if it failed."""
+    device_missing: str | None
+    """Of `descriptors`: reason why the CPU computes in place of a device; null if no device was to be used."""
 
 
 class ProcessRestrictions(Fields):

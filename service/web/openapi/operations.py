@@ -10,6 +10,7 @@ from service.web.openapi import forms
 from service.web.openapi.answers import Computed, Detected, Open, Ready, Welcome
 from service.web.openapi.fields import reference
 from service.web.openapi.info import Info
+from service.web.page.status import Status
 
 PHOTOS, APP, STATE, PAGES = "Photos", "Nextcloud app", "State", "Pages"
 TAGS = {
@@ -20,6 +21,7 @@ TAGS = {
 }
 """Groups of operations, and their descriptions."""
 
+EVENTS = "text/event-stream"
 TEXT, HTML, CSS, SCRIPT = "text/plain", "text/html", "text/css", "text/javascript"
 
 
@@ -54,6 +56,20 @@ class Operation:
 
 
 _STRING = {"type": "string"}
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"const": "status", "description": "Name of the event."},
+        "data": {
+            "type": "string",
+            "contentMediaType": JSON,
+            "contentSchema": reference(Status),
+            "description": "The state, in JSON.",
+        },
+    },
+    "required": ["event", "data"],
+    "additionalProperties": False,
+}
 
 OPERATIONS = (
     Operation(
@@ -134,6 +150,24 @@ OPERATIONS = (
         answer="The metrics of all processes.",
         content=_STRING,
         media_type=TEXT,
+    ),
+    Operation(
+        path="/status",
+        tag=STATE,
+        summary="State of the service",
+        description="What the page shows: devices, photos, memory, time for a library, and recent failures. It "
+        "contains no file names.",
+        answer="The state.",
+        content=Status,
+    ),
+    Operation(
+        path="/events",
+        tag=STATE,
+        summary="State of the service, live",
+        description="Server-sent events, one each two seconds: `event: status`, and in `data` the JSON of `/status`.",
+        answer="Events without an end. The schema is that of an event.",
+        content=_EVENT,
+        media_type=EVENTS,
     ),
     Operation(
         path="/openapi.json",

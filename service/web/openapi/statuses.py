@@ -75,8 +75,9 @@ ERRORS: Mapping[int, Status] = MappingProxyType(
             Status(501, "a transfer coding other than chunked"),
             Status(
                 503,
-                "the service cannot compute; of a photo also: no memory for it even alone, or `REQ_TIMEOUT` reached",
-                WORKER,
+                "the service cannot compute; of a photo also: no memory for it even alone, or `REQ_TIMEOUT` reached; "
+                "of `/events`: too many streams",
+                (*WORKER, "/events"),
             ),
             Status(505, "another version of HTTP than 1.0 or 1.1"),
         )

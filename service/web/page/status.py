@@ -46,13 +46,16 @@ class Proof(_Part):
     """Result of a comparison with a reference, in words."""
 
     passed: bool
+    """True if the difference is within its bound."""
     sentence: str
+    """The comparison and its result, for people."""
 
 
 class UnusedGpu(_Part):
     """A GPU of this machine that computes nothing."""
 
     reason: str
+    """Why the GPU computes nothing, in a sentence."""
     remedy: str
     """The command or setting that changes it."""
 
@@ -72,6 +75,7 @@ class Memory(_Part):
     """Memory of all processes together, in bytes."""
 
     used: int
+    """Of all processes of the service."""
     limit: int
     """FACE_MEMORY, or its default on this machine."""
 
@@ -90,9 +94,11 @@ class Activity(_Part):
     waiting: int
     """Photos that are uploaded and not in work yet."""
     in_work: int
+    """Photos in work."""
     retried: int
     """Photos that were sent to the next worker process after the death of one."""
     worker_restarts: int
+    """Worker processes that died and were replaced."""
     memory: Memory
     last_hour: list[Minute]
     """60 items, oldest first; the last one is the current minute."""
@@ -104,6 +110,7 @@ class Option(_Part):
     change: str
     """Such as "photos of 0.5 MP instead of 1.2 MP"."""
     hours: float
+    """Time for the library with the change."""
     source: str
     """Origin of the figure."""
 
@@ -114,11 +121,15 @@ class Estimate(_Part):
     photos: int
     """Size of the library."""
     hours: float
+    """Time for the library."""
     photos_per_minute: float
+    """Rate of the last minutes with photos."""
     mean_megapixels: float
+    """Mean size of these photos in megapixels (10⁶ pixels)."""
     sample: int
     """Number of photos that it was measured on."""
     options: list[Option]
+    """What would take less time."""
 
 
 class Failure(_Part):
@@ -127,36 +138,46 @@ class Failure(_Part):
     time: str
     """ISO 8601, UTC."""
     status: int
+    """HTTP status of the answer."""
     reason: str
+    """The cause, without a text of the caller or the photo."""
     repair: str
     """What helps, with the setting or the command."""
     bytes: int | None
-    """Size of the photo, or of the request's body if that was not read as a whole; None if unknown."""
+    """Size of the photo, or of the request's body if that was not read as a whole; null if unknown."""
     format: str | None
-    """Image format, width and height are None if the header of the photo was not read."""
+    """Image format, width and height are null if the header of the photo was not read."""
     width: int | None
+    """In pixels, as stored."""
     height: int | None
+    """In pixels, as stored."""
 
 
 class Status(_Part):
     """State of the service."""
 
     state: State
+    """`starting`, `warming up` (photos wait), `ready`, or `failed` (the service is about to stop)."""
     version: str
+    """Version of this service."""
     versions: dict[str, str | None]
-    """Library to its version; None if it is not installed."""
+    """Library to its version; null if it is not installed."""
     model: int
+    """FACE_MODEL."""
     model_description: str
+    """Detector, landmarks and network in words."""
     started: str
     """ISO 8601, UTC."""
     address_hint: str | None
-    """Host and port for the app's setting `facerecognition.external_model_url`; None if unknown."""
+    """Host and port for the app's setting `facerecognition.external_model_url`; null if unknown."""
     stages: list[StageStatus]
     """In the order of the work on a photo; empty before the end of the first warm-up."""
     proofs: list[Proof]
+    """Comparisons of this start with a reference."""
     unused_gpu: UnusedGpu | None
+    """Null if every GPU of the machine computes, or if there is none."""
     activity: Activity
     estimate: Estimate | None
-    """None before enough photos."""
+    """Null before enough photos."""
     failures: list[Failure]
     """At most 100, latest first."""
