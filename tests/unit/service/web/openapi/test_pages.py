@@ -36,6 +36,11 @@ def test_need_no_key_and_load_nothing_from_elsewhere(serving: Server) -> None:
             )
 
 
+def test_face_page_turns_them_off(serving: Server) -> None:
+    with serving(FACE_PAGE="off") as port, client(port) as caller:
+        assert {caller.get(path).status_code for path in PATHS} == {404}
+
+
 def test_examples_have_the_address_of_the_request(serving: Server) -> None:
     with serving() as port, client(port) as caller:
         assert f"http://127.0.0.1:{port}</span>/detect" in caller.get("/docs").text
