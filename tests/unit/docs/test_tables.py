@@ -14,7 +14,6 @@ from service.web.openapi import info
 from service.web.openapi.fields import schemas
 from tests import documentation
 from tests.documentation import DOCS
-from tests.paths import ROOT
 
 
 @pytest.mark.parametrize("row", settings.markdown_rows(), ids=list(settings.variables()))
