@@ -47,6 +47,8 @@ class Answer(NamedTuple):
     """JSON."""
     milliseconds: Mapping[str, float]
     """Time of each stage that ran, by its name, in the order of the fields of `Timings`."""
+    faces: int
+    """Number of faces."""
 
 
 class MalformedMessage(Exception):
@@ -80,6 +82,8 @@ class Photo(_Message):
     """True if the face is given (`/compute`), False if faces are to be detected."""
     maximum_area: PositiveInt
     """Limit in pixels."""
+    request: Annotated[str, Field(max_length=64)]
+    """The request's id, for the log."""
 
 
 class Cancel(_Message):
@@ -134,6 +138,7 @@ class Answered(_Message):
     number: NonNegativeInt
     milliseconds: Annotated[dict[StageName, Milliseconds], Field(max_length=16)]
     """Of `Answer`: `decode`, and the stages of `service.recognition.timings.Timings`."""
+    faces: NonNegativeInt
 
 
 class RefusedPhoto(_Message):

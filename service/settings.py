@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -68,6 +69,28 @@ def _stripped(value: object) -> object:
     return (value.strip() or None) if isinstance(value, str) else value
 
 
+def _not_blank(key: SecretStr) -> SecretStr:
+    if not key.get_secret_value().strip():
+        raise ValueError("it has to have a character other than white space")
+    return key
+
+
+def _collector(address: str | None) -> str | None:
+    """The address of a collector: HTTP or HTTPS, with a host, without a password, which a log could show."""
+    if address is None:
+        return None
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not address.isprintable():
+        raise ValueError("it has to be an address such as http://localhost:4318")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("a key belongs into OTEL_EXPORTER_OTLP_HEADERS, not into the address")
+    return address
+
+
 def _valid_in_header(key: SecretStr) -> SecretStr:
     if fault := header_fault(key.get_secret_value().strip()):
         raise ValueError(f"no HTTP header can carry it, since it contains {fault}")
@@ -93,6 +116,15 @@ class Settings(BaseSettings):
         description="File with one key per line, in UTF-8, read at start. All of them are valid, so that a key can be "
         "replaced without an interruption. A line that begins with `#` is a comment; a key that begins with `#` has "
         "to be given as `API_KEY`.",
+    )
+    metrics_key: Annotated[SecretStr, AfterValidator(_not_blank), AfterValidator(_valid_in_header)] | None = (
+        Field(
+            default=None,
+            validation_alias="FACE_METRICS_KEY",
+            description="The key that `/metrics` requires, as Prometheus sends it (`Authorization: Bearer KEY`) or in "
+            "`x-api-key`; an API key is accepted as well. It is valid for nothing else. Unset: `/metrics` needs no "
+            "key.",
+        )
     )
     model: Annotated[int, BeforeValidator(_known_model)] = Field(
         default=4,
@@ -246,6 +278,13 @@ class Settings(BaseSettings):
         description="Show the page at `/` with the state of the service, and `/status` and `/events`, which it reads. "
         "They need no key, and show no names and no photos. `off`: these paths are 404.",
     )
+    traces: Annotated[str | None, AfterValidator(_collector)] = Field(
+        default=None,
+        validation_alias="FACE_TRACES",
+        description="Address of an OpenTelemetry collector (OTLP/HTTP, such as `http://localhost:4318`) that gets a "
+        "trace of each photo: times, sizes and counts, no names and no contents. Needs the packages of "
+        "`requirements/otel.txt`. Unset: no trace, and no connection.",
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _AnyCase] = Field(
         default="info",
         validation_alias="FACE_LOG_LEVEL",
@@ -307,7 +346,7 @@ _REASONS = MappingProxyType(
 )
 """Type of a pydantic error to its reason in plain English, formatted with the error's context."""
 
-SECRETS = ("API_KEY",)
+SECRETS = ("API_KEY", "FACE_METRICS_KEY", "FACE_TRACES")
 """Variables whose values are never shown."""
 MAXIMUM_SHOWN = 100
 """Characters of a value in a message."""

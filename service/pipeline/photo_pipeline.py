@@ -49,7 +49,12 @@ class PhotoPipeline:
             await self.readiness.recognizer(), self.decoders, self.queue, self.originals, self.metrics
         )
         encoded = EncodedPhoto(
-            content, photo.size, header, photo.maximum_area, self.settings.honour_orientation
+            content,
+            photo.size,
+            header,
+            photo.maximum_area,
+            self.settings.honour_orientation,
+            photo.request,
         )
         work = PhotoWork(encoded, task, shared, key, lambda: begun(header))
         return await self._process(work, photo.size + self._peak_bytes(header, task))
@@ -62,7 +67,7 @@ class PhotoPipeline:
                     return answer
             answer = await self.queue.run(work.first_try, needed_bytes, work.keep)
         except EngineError as error:
-            log.warning("%s: retried alone", error)
+            log.warning("%s is retried alone: %s", work.photo, error)
         else:
             self.health.succeeded()
             return answer

@@ -47,10 +47,13 @@ class EncodedPhoto:
     maximum_area: int
     """Limit in pixels."""
     honour_orientation: bool
+    request: str
+    """The request's id, for the log."""
 
     def __str__(self) -> str:
-        """Size and format for the log: no name, no content."""
-        return f"an image of {self.size} bytes ({self.header.format}, {self.header.width} x {self.header.height})"
+        """Size, format and request for the log: no name, no content."""
+        form = f"{self.header.format}, {self.header.width} x {self.header.height}"
+        return f"an image of {self.size} bytes ({form}) of request {self.request}"
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class PhotoWork:
         ran = {stage: seconds for stage, seconds in stages.items() if seconds}
         self.shared.metrics.recognized(ran, len(recognition.faces))
         milliseconds = {stage: 1000 * seconds for stage, seconds in ran.items()}
-        return Answer(self.task.answer(recognition.faces), milliseconds)
+        return Answer(self.task.answer(recognition.faces), milliseconds, len(recognition.faces))
 
 
 async def _without_frames(work: Awaitable[Result]) -> Result:

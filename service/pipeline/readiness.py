@@ -52,7 +52,7 @@ class Readiness:
         heap.trim()  # memory that only the start needed
         self._warm.set()
         stages = self._recognizer.stages().items()
-        log.info("ready: %s", ", ".join(f"{name} by {_computed_by(stage)}" for name, stage in stages))
+        log.info("warm: %s", ", ".join(f"{name} by {_computed_by(stage)}" for name, stage in stages))
 
     async def recognizer(self) -> RecognizerInterface:
         """Wait for the end of the warm-up, and return the recogniser.

@@ -119,7 +119,7 @@ class Dispatch:
                 case Answered():
                     self.blamed = 0
                     waited = {"wait": 1000 * job.wait}
-                    job.result.set_result(Answer(body, message.milliseconds | waited))
+                    job.result.set_result(Answer(body, message.milliseconds | waited, message.faces))
                 case RefusedPhoto():
                     job.result.set_exception(Refused(message.status, message.reason, message.error))
                 case Faulted():

@@ -26,11 +26,18 @@ class Job:
     """
 
     def __init__(
-        self, photo: bytes, name: str, face: bytes | None, *, known: bool, maximum_area: int
+        self,
+        photo: bytes,
+        name: str,
+        face: bytes | None,
+        *,
+        known: bool,
+        maximum_area: int,
+        request: str = "-",
     ) -> None:
         """`photo` is the encoded image, `name` its file name, `face` the form's part, `maximum_area` in pixels.
 
-        `known`: the face is given, so that no detection runs.
+        `known`: the face is given, so that no detection runs. `request`: the request's id, for the log.
         """
         encoded_name = name.encode(errors="surrogatepass")
         self._parts = (photo, encoded_name, face or b"")
@@ -42,6 +49,7 @@ class Job:
             face=None if face is None else len(face),
             known=known,
             maximum_area=maximum_area,
+            request=request,
         )
         self.number = 0
         """Ascending in order of arrival."""
@@ -50,8 +58,9 @@ class Job:
         """The worker's report that the work has started; None before, and after the worker's death."""
         self.size = len(photo)
         """Bytes of the encoded photo."""
-        self._uploaded = time.perf_counter()
-        self._begun_at = self._uploaded
+        self.uploaded = time.perf_counter()
+        """Time of the complete upload (time.perf_counter)."""
+        self._begun_at = self.uploaded
         self.deaths = 0
         """Number of workers that died with this photo in progress."""
         self.isolation = Isolation.WITH_OTHERS
@@ -63,7 +72,7 @@ class Job:
     @property
     def wait(self) -> float:
         """Seconds from the complete upload to the start of the work."""
-        return self._begun_at - self._uploaded
+        return self._begun_at - self.uploaded
 
     def seconds_in_work(self) -> float:
         """Seconds since the start of the work; 0 without one."""
@@ -92,8 +101,7 @@ class Job:
         return self.number < other.number
 
     def __str__(self) -> str:
-        """Size and format for the log: no name, no content."""
-        size = f"an image of {self._message.size} bytes"
-        return (
-            f"{size} ({self.begun.format}, {self.begun.width} x {self.begun.height})" if self.begun else size
-        )
+        """Size, format and request for the log: no name, no content."""
+        begun = self.begun
+        form = f" ({begun.format}, {begun.width} x {begun.height})" if begun else ""
+        return f"an image of {self._message.size} bytes{form} of request {self._message.request}"

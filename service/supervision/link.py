@@ -53,17 +53,20 @@ class Link:
         dispatch: Dispatch,
         networks_loaded: Callable[[], None],
         scan_stopped: Callable[[str], None],
+        warm: Callable[[], None],
         *,
         low_memory: bool,
     ) -> None:
         """`networks_loaded` is called when the worker has loaded its networks; it then gets photos.
 
-        `scan_stopped` is called with the reason when the worker's scan in int8 has stopped itself.
+        `scan_stopped` is called with the reason when the worker's scan in int8 has stopped itself; `warm` when the
+        worker is warmed up.
         """
         self._process = process
         self._dispatch = dispatch
         self._networks_loaded = networks_loaded
         self._scan_stopped = scan_stopped
+        self._warm = warm
         self._low_memory = low_memory
         self._oom_kills = oom_kills()
         self._closed = asyncio.Event()
@@ -139,6 +142,7 @@ class Link:
                     self._dispatch.connected(self._channel, low_memory=self._low_memory)
                 case Ready():
                     self.ready = True
+                    self._warm()
                 case CannotStart():
                     self.refusal = message.body.decode(errors="replace")
                 case Begun():

@@ -16,7 +16,10 @@ from service.early_exit import children
 COMMAND: Sequence[str] = (sys.executable, "-m", "service.worker")
 """Command line, without its two arguments: descriptor of the connection, and process id of the parent."""
 
-SECRETS = ("API_KEY",)
+SECRETS = (
+    *("API_KEY", "FACE_METRICS_KEY"),
+    *("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
+)
 """Environment variables that are withheld from the worker."""
 
 LOW_MEMORY_SETTINGS = {"GUNICORN_WORKERS": "1", "FACE_THREADS": "1", "FACE_PRECISION": "float32"}

@@ -24,6 +24,8 @@ and the app would mark each further photo as failed."""
 FIRST_PAUSE = 0.5
 """Seconds before the start that follows a failed one; doubled after each further failure."""
 
+REPLACED = "replaced, with other memory settings"
+"""End of a worker for a photo that needs one with the low-memory settings, or after that photo."""
 NEVER = "the service could not start; its log says why"
 LOADING = "the models are being loaded; photos sent now wait for them"
 SILENT = "the worker process does not answer; photos sent now wait until it does, or is replaced"
@@ -40,6 +42,11 @@ class Launch(Protocol):
     def __call__(self, *, low_memory: bool, without_scan: bool) -> WorkerProcess: ...
 
 
+OnReady = Callable[[WorkerStatus | None, str | None], None]
+"""Called when a worker is warm, with its status, None if that is unknown, and the cause of the end of the worker before
+it; None for the first one."""
+
+
 class Supervisor:
     """Supervision of the worker, from its first start to the shutdown of the service. For one event loop.
 
@@ -50,10 +57,16 @@ class Supervisor:
         scan_stopped: reason why a worker's scan in int8 has stopped itself, and later workers compute without it.
     """
 
-    def __init__(self, launch: Launch, on_failure: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        on_failure: Callable[[str], None],
+        on_ready: OnReady | None = None,
+    ) -> None:
         """`on_failure` is called once with the reason when the supervisor gives up."""
         self._launch = launch
         self._on_failure = on_failure
+        self._on_ready = on_ready
         self.restarts: Counter[str] = Counter()
         self.resent: Counter[str] = Counter()
         self.scan_stopped: str | None = None
@@ -66,6 +79,10 @@ class Supervisor:
         self._replacing = False
         self._link: Link | None = None
         self._last_status: WorkerStatus | None = None
+        self._last_end: str | None = None
+        """Cause of the end of the worker before this one."""
+        self._reporting: asyncio.Task[None] | None = None
+        """Report of the warm worker to `on_ready`."""
 
     def start(self) -> None:
         """Start the first worker, on the running loop."""
@@ -89,7 +106,7 @@ class Supervisor:
     def check_ready(self) -> None:
         """Raise NotReady while no worker is warm, NeverReady after the supervisor has given up."""
         self._check()
-        if self._link is None or not self._link.ready:
+        if self.state != "ready":
             raise NotReady(LOADING)
 
     async def check_answering(self) -> None:
@@ -118,8 +135,10 @@ class Supervisor:
             ready, refusal = (link.ready, link.refusal) if link else (False, None)
             if self._closing.is_set() or self._replacing:
                 self._replacing = False
+                self._last_end = REPLACED
                 continue
             self.restarts[death.cause] += 1
+            self._last_end = death.cause
             had_photos = self.dispatch.died(death, ready=ready)
             cause = death.cause if refusal is None else f"{death.cause}: {refusal}"
             # A worker that died by itself, with no photo and no answer since its start, counts as a failed start.
@@ -154,13 +173,27 @@ class Supervisor:
         except OSError as error:
             return Death(f"not started: {error.strerror}"), None
         self._link = link = Link(
-            process, self.dispatch, self._networks_loaded.set, self._stop_scan, low_memory=low_memory
+            process,
+            self.dispatch,
+            self._networks_loaded.set,
+            self._stop_scan,
+            self._warm,
+            low_memory=low_memory,
         )
         try:
             return await link.run(), link
         finally:
             link.close()
             self._link = None
+
+    def _warm(self) -> None:
+        if self._on_ready is not None:
+            self._reporting = asyncio.create_task(self._report_ready(self._on_ready))
+
+    async def _report_ready(self, on_ready: OnReady) -> None:
+        status = await self.status()
+        if self.state == "ready":
+            on_ready(status, self._last_end)
 
     async def _pause(self, failed_starts: int) -> None:
         if failed_starts:

@@ -4,7 +4,6 @@ Keys, file names, query strings and bodies never reach the log.
 """
 
 import logging
-import secrets
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +12,7 @@ from service.activity import PHOTO_PATHS, ActivityLog
 from service.logs import FIELDS
 from service.web.ended_photos import ended_photo
 from service.web.metrics import Metrics
+from service.web.request_ids import HEADER, REQUEST_ID, request_id
 from service.web.responses import ERROR_NAME, error_response
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,9 @@ MAXIMUM_METHOD = 20
 
 
 class AccessLog:
-    """Middleware: logs and counts method, path, status, duration and an id, which is the header `x-request-id`.
+    """Middleware: logs and counts method, path, status, duration and the request id.
+
+    The id is in the request's state (REQUEST_ID), and in the answer's header `x-request-id`.
 
     Requests with a photo are recorded in the `ActivityLog`.
 
@@ -42,7 +44,8 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = secrets.token_hex(6)
+        number = request_id(scope)
+        scope.setdefault("state", {})[REQUEST_ID] = number
         started = time.perf_counter()
         status = 0
 
@@ -52,7 +55,7 @@ class AccessLog:
                 status = message["status"]
                 message["headers"] = [
                     *message.get("headers", ()),
-                    (b"x-request-id", request_id.encode("ascii")),
+                    (HEADER.encode("ascii"), number.encode("ascii")),
                 ]
             await send(message)
 
@@ -60,10 +63,10 @@ class AccessLog:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:
-            log.exception("request %s failed", request_id)
+            log.exception("request %s failed", number)
             if status:
                 raise
-            failure = error_response(500, f"internal error; the service's log has it under {request_id}")
+            failure = error_response(500, f"internal error; the service's log has it under {number}")
             await failure(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
@@ -76,7 +79,7 @@ class AccessLog:
                 "path": _logged_path(scope),
                 "status": status,
                 "milliseconds": round(1000 * seconds),
-                "request": request_id,
+                "request": number,
             }
             line = "%(method)s %(path)s %(status)d %(milliseconds)d ms %(request)s"
             if error := scope.get("state", {}).get(ERROR_NAME):

@@ -1,7 +1,9 @@
 """The ASGI application: routes, middleware, lifespan."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import get_args
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -9,15 +11,16 @@ from starlette.routing import Route
 
 from model_store.models import MODELS
 from model_store.store import WeightStore
-from service.activity import ActivityLog
+from service.activity import PHOTO_PATHS, ActivityLog
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import MemoryPlan
+from service.messages import RefusalStatus
 from service.settings import Settings
 from service.supervision import Supervisor
 from service.web.access_log import AccessLog
-from service.web.authentication import KeyRequired
+from service.web.authentication import KeyRequired, MetricsKeyRequired
 from service.web.endpoints import Endpoints
-from service.web.errors import handlers
+from service.web.errors import STATUS, handlers
 from service.web.keys import KeyRing
 from service.web.metrics import Metrics
 from service.web.openapi import PATHS as DOCUMENT_PATHS
@@ -36,6 +39,8 @@ PATHS = (
     *PAGE_PATHS,
 )
 """All paths of the service. The metrics count all other paths as one."""
+PHOTO_STATUSES = sorted({200, 500, *STATUS.values(), *get_args(RefusalStatus)})
+"""Statuses of the answers to a photo."""
 
 
 def create_app(
@@ -49,28 +54,37 @@ def create_app(
     uploads = UploadBudget(capacity.upload_bytes)
     metrics = Metrics(MODELS[settings.model], PATHS, supervisor)
     metrics.watch(uploads, supervisor.dispatch)
+    metrics.expect(PHOTO_PATHS, PHOTO_STATUSES)
     requests = RequestPipeline(settings, uploads, supervisor.dispatch, metrics)
     endpoints = Endpoints(
         settings, supervisor, requests, capacity, plan, WeightStore(settings.store), metrics
     )
     activity = ActivityLog()
     keyed = [Middleware(KeyRequired, keys=keys)]
+    traced, close_traces = _traces(settings)
+    of_photo = [*keyed, *traced]
+    metrics_keyed = [
+        Middleware(MetricsKeyRequired, keys=keys.with_key(key.get_secret_value().strip()))
+        for key in (settings.metrics_key,)
+        if key is not None
+    ]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
         supervisor.start()
         yield
         await supervisor.close()
+        await asyncio.to_thread(close_traces)
 
     app = Starlette(
         routes=[
-            Route("/detect", endpoints.detect, methods=["POST"], middleware=keyed),
-            Route("/compute", endpoints.compute, methods=["POST"], middleware=keyed),
+            Route("/detect", endpoints.detect, methods=["POST"], middleware=of_photo),
+            Route("/compute", endpoints.compute, methods=["POST"], middleware=of_photo),
             Route("/open", endpoints.open, methods=["GET"], middleware=keyed),
             Route("/info", endpoints.info, methods=["GET"], middleware=keyed),
             Route("/health", endpoints.health, methods=["GET"]),
             Route("/ready", endpoints.ready, methods=["GET"]),
-            Route("/metrics", endpoints.prometheus, methods=["GET"]),
+            Route("/metrics", endpoints.prometheus, methods=["GET"], middleware=metrics_keyed),
             Route("/welcome", endpoints.welcome, methods=["GET"]),
             *(_page_routes(settings, supervisor, activity) if settings.page else ()),
         ],
@@ -83,6 +97,20 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _traces(settings: Settings) -> tuple[list[Middleware], Callable[[], None]]:
+    """Middleware that traces photos, and a function that sends the last spans. Without FACE_TRACES, neither."""
+    if settings.traces is None:
+        return [], lambda: None
+    # Imported here: the packages are an extra, and the service without traces does not load them.
+    from service.web.traces.collector import Collector
+    from service.web.traces.photo_traces import PhotoTraces
+    from service.web.traces.spans import PhotoSpans
+
+    collector = Collector(settings.traces)
+    spans = PhotoSpans(collector.provider)
+    return [Middleware(PhotoTraces, spans=spans, model=settings.model)], collector.close
 
 
 def _page_routes(settings: Settings, supervisor: Supervisor, activity: ActivityLog) -> list[Route]:

@@ -69,7 +69,7 @@ class Endpoints:
         return json_response({"ready": True, "restarts": self.supervisor.restarts.total()})
 
     async def prometheus(self, _: Request) -> Response:
-        """Metrics for Prometheus. Needs no key, since it contains no file names and no photos."""
+        """Metrics for Prometheus: no file names and no photos. A key is needed if FACE_METRICS_KEY is set."""
         status = await self.supervisor.status()
         of_worker = status.metrics.encode() if status else b""
         return Response(self.metrics.text() + of_worker, media_type=CONTENT_TYPE)

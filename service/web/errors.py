@@ -39,7 +39,7 @@ def _note(request: Request, name: str, error: Exception) -> None:
 async def _from_table(request: Request, error: Exception) -> Response:
     _note(request, type(error).__name__, error)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    return error_response(status, str(error))
+    return error_response(status, str(error), getattr(error, "headers", None))
 
 
 async def _refused(request: Request, error: Exception) -> Response:

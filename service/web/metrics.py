@@ -1,5 +1,6 @@
 """Prometheus metrics of the web process: no file names and no contents. `pipeline.metrics` has those of the worker."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import (
@@ -62,6 +63,11 @@ class Metrics:
         ).set_function(lambda: dispatch.waiting)
         add_budget(self.registry, "uploads", "bytes", uploads)
 
+    def expect(self, endpoints: Iterable[str], statuses: Iterable[int]) -> None:
+        """Begin the counters of these answers at 0: Prometheus counts the increase from the first value that it saw."""
+        for endpoint, status in itertools.product(endpoints, statuses):
+            self.requests.labels(endpoint, str(status))
+
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count a request that has ended; `status` is 0 if no answer was sent."""
         endpoint = path if path in self._endpoints else OTHER
@@ -74,7 +80,7 @@ class Metrics:
 
 
 class _Workers(Collector):
-    """Counters of dead workers and of photos sent again, by cause; and the state of their scan."""
+    """Readiness; counters of dead workers and of photos sent again, by cause; and the state of their scan."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -91,6 +97,9 @@ class _Workers(Collector):
             for cause, count in counts.items():
                 family.add_metric((cause,), count)
             yield family
+        yield GaugeMetricFamily(
+            "face_ready", "1 while a worker is warm.", value=float(self._supervisor.state == "ready")
+        )
         yield GaugeMetricFamily(
             "face_scan_stopped",
             "1 once a checked photo differed: the scan in int8 is off until the service is restarted.",

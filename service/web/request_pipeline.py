@@ -12,6 +12,7 @@ from service.settings import Settings
 from service.supervision import Dispatch, Job
 from service.web.connections import HUNG_UP
 from service.web.metrics import Metrics
+from service.web.request_ids import REQUEST_ID
 from service.web.uploads import UploadBudget, UploadShare, read_upload
 
 Result = TypeVar("Result")
@@ -74,7 +75,14 @@ class RequestPipeline:
         upload = await read_upload(
             request, share, maximum=settings.maximum_upload, patience=settings.patience
         )
-        return Job(upload.data, upload.name, upload.face, known=known, maximum_area=maximum_area)
+        return Job(
+            upload.data,
+            upload.name,
+            upload.face,
+            known=known,
+            maximum_area=maximum_area,
+            request=getattr(request.state, REQUEST_ID),
+        )
 
 
 async def cancelled_on_hang_up(work: Awaitable[Result], hung_up: asyncio.Future[None]) -> Result:

@@ -148,14 +148,14 @@ class _Serving:
         body = b""
         last: Ended
         try:
-            body, milliseconds = await self.work.pipeline.answer(photo, content, begun)
-            last = Answered(number=number, milliseconds=dict(milliseconds))
+            body, milliseconds, faces = await self.work.pipeline.answer(photo, content, begun)
+            last = Answered(number=number, milliseconds=dict(milliseconds), faces=faces)
         except REFUSALS as error:
             status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
             name, reason = type(error).__name__, encodable(str(error))
             last = RefusedPhoto(number=number, status=status, error=name, reason=reason)
         except Exception as error:
-            log.exception("a photo could not be computed")
+            log.exception("the photo of request %s could not be computed", photo.request)
             known = isinstance(error, EngineError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
             last = Faulted(number=number, reason=encodable(reason))

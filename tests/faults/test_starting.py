@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import signal
 import subprocess
 import time
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from benchmarks.processes.process_tree import command_line, family
@@ -119,6 +121,21 @@ def test_logs_the_stages_of_a_start(start_service: StartService) -> None:
     stages = ("listening on", "loading the networks", "warming up: one run of every stage", "ready: ")
     places = [service.log.index(stage) for stage in stages]
     assert places == sorted(places)
+    service.wait_for_log("docs/README.md")
+    # The answers of `/ready` are logged in between.
+    last = [line for line in service.log.splitlines() if "access_log" not in line][-1]
+    ready = re.search(
+        r"ready: (http://\S+:\d+)/(?: \(inside of the container's network\))? · model 3 · "
+        r"HOG \(compiled\), descriptors \(float32\) on CPU: \d+ cores?[^·]* · "
+        r"2 photos at a time in 2\.0 GiB · docs/README\.md$",
+        last,
+    )
+    assert ready is not None, last
+    assert httpx.get(f"{ready[1]}/health").text == "ok"
+    os.kill(service.worker_pid, signal.SIGKILL)
+    service.wait_for_log(
+        "ready again, with a new worker process (SIGKILL) · HOG (compiled), descriptors (float32) on "
+    )
 
 
 def test_ends_dlib_processes_on_a_signal_during_the_start(start_service: StartService) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from service import cpu_flags
 from service.commands.shared.errors import CommandError
@@ -23,9 +24,22 @@ def _lacking(settings: Settings) -> Iterator[str]:
     if flags := cpu_flags.lacking(settings.engine):
         yield flags
     yield from refused_calls.refusals()
+    if settings.traces and not has_packages_of_traces():
+        yield (
+            "FACE_TRACES needs packages that are not installed: run "
+            "`python3 requirements/environment.py .venv otel` in the checkout, or unset it"
+        )
     name = settings.providers
     if needs_provider(settings) and not installed.has_wheel(name):
         yield f"{installed.refusal(name, installed.missing_wheel(name))}. {installed.CPU_REMEDY}"
+
+
+def has_packages_of_traces() -> bool:
+    """True if the packages of FACE_TRACES are installed; they are not loaded."""
+    try:
+        return find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def needs_provider(settings: Settings) -> bool:

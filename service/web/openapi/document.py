@@ -5,11 +5,12 @@ from typing import Any
 
 from service.json_text import MEDIA_TYPE as JSON
 from service.versions import own_version
-from service.web.authentication import HEADER
+from service.web.authentication import HEADER, SCHEME
 from service.web.openapi.answers import Error, KnownFace
 from service.web.openapi.fields import reference, schemas
 from service.web.openapi.operations import OPERATIONS, TAGS, Operation
 from service.web.openapi.statuses import BEFORE_THE_APPLICATION, ERRORS, Status
+from service.web.request_ids import HEADER as REQUEST_ID
 
 DESCRIPTION = (
     "External model for the Nextcloud Face Recognition app: faces, landmarks and descriptors of photos, as dlib "
@@ -18,12 +19,21 @@ DESCRIPTION = (
     "200, so the service never refuses a photo because of load. Status 499 in the log stands for a caller that hung up."
 )
 
-KEY = "key"
-"""Name of the security scheme."""
+KEY, METRICS_KEY = "key", "metrics_key"
+"""Names of the security schemes."""
+
+_REQUEST_ID = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "description": "Identifier of the request for the log and the answer: 1 to 64 letters, digits, `.`, `_` or `-`. "
+    "Another text is ignored.",
+    "schema": {"type": "string"},
+    "example": "b7d5a5c0f1",
+}
 
 _HEADERS = {
-    "x-request-id": {
-        "description": "Identifier of the request in the log of the service.",
+    REQUEST_ID: {
+        "description": "Identifier of the request in the log of the service: the caller's, or a random one.",
         "required": True,
         "schema": {"type": "string", "minLength": 1},
     },
@@ -57,6 +67,7 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": schemas(*models, Error, KnownFace),
             "responses": {status.name: _error(status) for status in ERRORS.values()},
+            "parameters": {REQUEST_ID: _REQUEST_ID},
             "headers": _HEADERS,
             "securitySchemes": {
                 KEY: {
@@ -64,7 +75,12 @@ def document() -> dict[str, Any]:
                     "in": "header",
                     "name": HEADER,
                     "description": "A line of the key file, or API_KEY.",
-                }
+                },
+                METRICS_KEY: {
+                    "type": "http",
+                    "scheme": SCHEME.lower(),
+                    "description": "FACE_METRICS_KEY.",
+                },
             },
         },
     }
@@ -77,12 +93,13 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description,
-        "security": [{KEY: []}] if operation.key else [],
+        "security": _security(operation),
+        "parameters": [{"$ref": f"#/components/parameters/{REQUEST_ID}"}],
         **({"requestBody": operation.form} if operation.form else {}),
         "responses": {
             "200": {
                 "description": operation.answer,
-                "headers": _headers("x-request-id", *(["Server-Timing"] if operation.timed else [])),
+                "headers": _headers(REQUEST_ID, *(["Server-Timing"] if operation.timed else [])),
                 "content": {operation.media_type: {"schema": operation.schema}},
             },
             **{str(status.code): {"$ref": f"#/components/responses/{status.name}"} for status in errors},
@@ -90,10 +107,16 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
 
 
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    if operation.metrics_key:
+        return [{}, {METRICS_KEY: []}, {KEY: []}]
+    return [{KEY: []}] if operation.key else []
+
+
 def _error(status: Status) -> dict[str, Any]:
     return {
         "description": status.cause[0].upper() + status.cause[1:] + ".",
-        "headers": {} if status.code in BEFORE_THE_APPLICATION else _headers("x-request-id"),
+        "headers": {} if status.code in BEFORE_THE_APPLICATION else _headers(REQUEST_ID),
         "content": {JSON: {"schema": reference(Error)}},
     }
 

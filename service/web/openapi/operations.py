@@ -40,7 +40,9 @@ class Operation:
     media_type: str = JSON
     method: str = "get"
     key: bool = False
-    """True if it needs a key."""
+    """True if it needs an API key."""
+    metrics_key: bool = False
+    """True if it needs FACE_METRICS_KEY or an API key, once FACE_METRICS_KEY is set."""
     form: dict[str, Any] | None = None
     timed: bool = False
     """True if the answer has the header `Server-Timing`."""
@@ -150,6 +152,7 @@ OPERATIONS = (
         answer="The metrics of all processes.",
         content=_STRING,
         media_type=TEXT,
+        metrics_key=True,
     ),
     Operation(
         path="/status",

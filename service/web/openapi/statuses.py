@@ -46,7 +46,7 @@ ERRORS: Mapping[int, Status] = MappingProxyType(
                 400,
                 "a malformed request; of a photo: no form, a damaged one, or one without a file in `file`",
             ),
-            Status(401, "no key, or a wrong one", KEYED),
+            Status(401, "no key, or a wrong one; `/metrics`: only if it has a key", (*KEYED, "/metrics")),
             Status(404, "no such path", answers_operation=False),
             Status(405, "another method than the path has", answers_operation=False),
             Status(

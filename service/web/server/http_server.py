@@ -11,13 +11,15 @@ from starlette.applications import Starlette
 from model_store.models import MODELS
 from service.memory import largest_photo
 from service.memory.capacity import Capacity, memory
+from service.messages import WorkerStatus
 from service.recognition.compute.core_count import usable_processors
 from service.settings import Settings
 from service.supervision import Launch, Supervisor
 from service.web.app import create_app
 from service.web.connections import HangUps, OpenConnections, connection_class
 from service.web.keys import KeyRing
-from service.web.server import listening
+from service.web.server import address, listening
+from service.web.server.ready_line import ready_again_line, ready_line
 from service.web.server.shutdown import Server, stop_on_signals
 
 log = logging.getLogger(__name__)
@@ -35,9 +37,23 @@ def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launc
         failures.append(reason)
         server.should_exit = True
 
+    def ready(status: WorkerStatus | None, cause: str | None) -> None:
+        if cause is not None:
+            log.info(ready_again_line(cause=cause, status=status))
+            return
+        place = " (inside of the container's network)" if address.is_of_container(settings) else ""
+        line = ready_line(
+            address=address.url(settings, listeners) + place,
+            model=settings.model,
+            status=status,
+            photos=capacity.photos,
+            memory=memory(settings),
+        )
+        log.info(line)
+
     capacity = Capacity.of(settings, usable_processors())
     plan = largest_photo.plan(settings, capacity)
-    supervisor = Supervisor(launch, stop)
+    supervisor = Supervisor(launch, stop, ready)
     app = create_app(settings, keys, capacity, plan, supervisor)
     server = server_of(app, settings)
     stop_on_signals(server)

@@ -92,17 +92,52 @@ def test_names_variable_value_and_reason_in_one_line(
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("variable", ["API_KEY", "FACE_METRICS_KEY"])
 @pytest.mark.parametrize("key", ["a\nb", "a\rb", "tab\vtab", "\x1b[31m", "cl\udce9", "\x7f"])
 def test_rejects_a_key_that_no_header_can_carry_without_showing_it(
-    monkeypatch: pytest.MonkeyPatch, key: str
+    monkeypatch: pytest.MonkeyPatch, key: str, variable: str
 ) -> None:
-    monkeypatch.setenv("API_KEY", key)
+    monkeypatch.setenv(variable, key)
     with pytest.raises(
-        SettingsError, match=r"^API_KEY is not possible: no HTTP header can carry it"
+        SettingsError, match=rf"^{variable} is not possible: no HTTP header can carry it"
     ) as refusal:
         settings.load()
     assert key not in str(refusal.value)
     assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("localhost:4318", "such as http://localhost:4318"),
+        ("grpc://localhost:4317", "such as http://localhost:4318"),
+        ("http://", "such as http://localhost:4318"),
+        ("http://localhost:http", "such as http://localhost:4318"),
+        ("http://[::1", "such as http://localhost:4318"),
+        ("http://user:secret@localhost", "OTEL_EXPORTER_OTLP_HEADERS"),
+        ("http://localhost/?key=secret", "OTEL_EXPORTER_OTLP_HEADERS"),
+    ],
+)
+def test_rejects_an_address_of_no_collector_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch, address: str, hint: str
+) -> None:
+    monkeypatch.setenv("FACE_TRACES", address)
+    with pytest.raises(SettingsError, match=r"^FACE_TRACES is not possible: ") as refusal:
+        settings.load()
+    assert hint in str(refusal.value)
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("address", ["http://localhost:4318", "https://[fd00::7]/otlp/v1/traces"])
+def test_accepts_the_address_of_a_collector(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("FACE_TRACES", address)
+    assert settings.load().traces == address
+
+
+def test_rejects_a_blank_key_of_the_metrics_which_would_be_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACE_METRICS_KEY", " \t")
+    with pytest.raises(SettingsError, match=r"^FACE_METRICS_KEY is not possible: it has to have a character"):
+        settings.load()
 
 
 def test_accepts_white_space_around_a_key_and_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +165,7 @@ def test_shows_a_value_in_one_bounded_line(
 
 
 def test_settings_are_immutable_and_hide_the_key() -> None:
-    given = Settings.model_validate({"API_KEY": "very secret"})
+    given = Settings.model_validate({"API_KEY": "very secret", "FACE_METRICS_KEY": "very secret too"})
     with pytest.raises(ValidationError):
         given.port = 1
     assert "very secret" not in repr(given) + str(given)

@@ -51,7 +51,7 @@ class Peer:
         self.send(Begun(number=came.number, format="JPEG", width=640, height=480))
 
     def answer(self, came: Received, body: bytes = b"{}") -> None:
-        self.send(Answered(number=came.number, milliseconds={"decode": 2.5}), body)
+        self.send(Answered(number=came.number, milliseconds={"decode": 2.5}, faces=1), body)
 
     async def photo(self, *, begun: bool = True) -> Received:
         """The next photo; its processing is reported as started."""

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from service.supervision import Job, Supervisor, WorkerProcess
+from service.supervision.supervisor import OnReady
 from tests.unit.service.coroutines import settle
 from tests.unit.service.supervision.peer import Worker
 
@@ -13,13 +14,13 @@ from tests.unit.service.supervision.peer import Worker
 class SupervisorScenario:
     """A supervisor that starts scripted workers."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_ready: OnReady | None = None) -> None:
         self.failures: list[str] = []
         self.starts: list[float] = []
         self.error: OSError | None = None
         """Exception of the next starts."""
         self.workers: asyncio.Queue[Worker] = asyncio.Queue()
-        self.supervisor = Supervisor(self._launch, self.failures.append)
+        self.supervisor = Supervisor(self._launch, self.failures.append, on_ready)
         self.supervisor.start()
 
     async def worker(self, *, warm: bool = True) -> Worker:

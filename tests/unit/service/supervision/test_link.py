@@ -26,11 +26,22 @@ class LinkScenario:
         self.opened = 0
         self.dispatch = Dispatch(lambda _: None, lambda: None)
         self.scan_stops: list[str] = []
-        self.link = Link(self.worker, self.dispatch, self._opened, self.scan_stops.append, low_memory=False)
+        self.warmed = 0
+        self.link = Link(
+            self.worker,
+            self.dispatch,
+            self._opened,
+            self.scan_stops.append,
+            self._warmed,
+            low_memory=False,
+        )
         self.running = asyncio.create_task(self.link.run())
 
     def _opened(self) -> None:
         self.opened += 1
+
+    def _warmed(self) -> None:
+        self.warmed += 1
 
 
 @pytest.fixture
@@ -48,10 +59,10 @@ def test_a_worker_gets_photos_as_soon_as_its_networks_are_loaded() -> None:
         assert await it.worker.is_idle()
         it.worker.open()
         came = await it.worker.photo()
-        assert (it.opened, it.link.ready, job.in_progress) == (1, False, True)
+        assert (it.opened, it.link.ready, it.warmed, job.in_progress) == (1, False, 0, True)
         it.worker.warm()
         await settle()
-        assert it.link.ready
+        assert (it.link.ready, it.warmed) == (True, 1)
         it.worker.answer(came, b"{}")
         assert (await answer).body == b"{}"
         it.worker.die(-11)

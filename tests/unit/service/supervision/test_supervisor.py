@@ -135,6 +135,38 @@ def test_status_falls_back_to_the_last_known_one() -> None:
     run_async(story)
 
 
+def test_reports_each_warm_worker_with_its_status_and_the_end_of_the_one_before() -> None:
+    async def story() -> None:
+        reports: list[tuple[WorkerStatus | None, str | None]] = []
+        it = SupervisorScenario(lambda status, cause: reports.append((status, cause)))
+        first = WorkerStatus(metrics="first 1\n", stages=None, restrictions={})
+        second = WorkerStatus(metrics="second 1\n", stages=None, restrictions={})
+        for status in (first, second):
+            worker = await it.worker()
+            worker.send(StatusReport(number=await worker.requests.get()), status.head())
+            await settle()
+            worker.die(-11)
+        await it.worker(warm=False)
+        assert reports == [(first, None), (second, "SIGSEGV")]
+        await it.supervisor.close()
+
+    run_async(story)
+
+
+def test_does_not_report_a_worker_that_died_at_once() -> None:
+    async def story() -> None:
+        reports: list[str | None] = []
+        it = SupervisorScenario(lambda status, cause: reports.append(cause))
+        worker = await it.worker()
+        worker.die(-11)
+        await it.worker(warm=False)
+        await settle()
+        assert reports == []
+        await it.supervisor.close()
+
+    run_async(story)
+
+
 def test_supervision_that_fails_ends_the_service(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

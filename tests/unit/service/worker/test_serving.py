@@ -53,7 +53,13 @@ class Web:
 
     def post(self, number: int, content: bytes, *, size: int | None = None) -> None:
         photo = Photo(
-            number=number, size=size or len(content), name=0, face=None, known=False, maximum_area=10_000
+            number=number,
+            size=size or len(content),
+            name=0,
+            face=None,
+            known=False,
+            maximum_area=10_000,
+            request="a-request",
         )
         with SealedMemory.of(content) as memory:
             self.channel.send(photo.head(), memory=memory)
@@ -255,7 +261,7 @@ def _of_the_other_side(web: Web, png: bytes) -> None:
 
 
 def _without_bytes(web: Web, png: bytes) -> None:
-    head = Photo(number=2, size=5, name=0, face=None, known=False, maximum_area=1).head()
+    head = Photo(number=2, size=5, name=0, face=None, known=False, maximum_area=1, request="-").head()
     web.channel.send(head)
 
 

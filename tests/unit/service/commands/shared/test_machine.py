@@ -47,3 +47,16 @@ def test_needs_the_wheel_of_a_named_provider(
     refused = pytest.raises(CommandError, match=r"^FACE_PROVIDERS=cuda is not possible here: the installed")
     with refused if lacks else nullcontext():
         machine.require(Settings.model_validate(values))
+
+
+def test_names_the_command_that_installs_the_packages_of_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.model_validate({"FACE_TRACES": "http://localhost:4318"})
+    machine.require(settings)
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(machine, "find_spec", missing)
+    with pytest.raises(CommandError, match=r"FACE_TRACES needs .*requirements/environment\.py \.venv otel"):
+        machine.require(settings)
+    machine.require(Settings())

@@ -100,7 +100,7 @@ def test_each_failed_photo_has_a_reason_a_repair_and_nothing_private(
     serving: Server, recognizer: SteeredRecognizer, key_header: dict[bytes, bytes], png: bytes, tmp_path: Path
 ) -> None:
     limits = {"FACE_MAXIMUM_UPLOAD": 20_000, "FACE_MAXIMUM_ORIGINAL_AREA": 100, "FACE_PATIENCE": 0.3}
-    with serving(REQ_TIMEOUT=0.5, **limits) as port, client(port, key_header) as caller:
+    with serving(REQ_TIMEOUT=2, **limits) as port, client(port, key_header) as caller:
         ready(caller)
 
         def post(photo: bytes = png, path: str = "/detect", **more: Any) -> int:

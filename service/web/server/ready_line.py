@@ -1,0 +1,48 @@
+"""The log's last line at a start: address, model, device and precision of the main stages, memory, documentation."""
+
+from collections.abc import Mapping
+
+from service.messages import StageReport, WorkerStatus
+from service.web.page.stages import cpu_name, device
+
+DOCUMENTATION = "docs/README.md"
+
+MAIN_STAGES = (("cnn_detections", "CNN"), ("hog_detections", "HOG"), ("descriptors", "descriptors"))
+"""Stages that take the most time, and their names in the line."""
+
+
+def ready_line(*, address: str, model: int, status: WorkerStatus | None, photos: int, memory: int) -> str:
+    """The line of a first worker.
+
+    Args:
+        address: URL of the service.
+        model: FACE_MODEL.
+        status: the worker's; None if it is unknown.
+        photos: number of photos in work at the same time.
+        memory: memory budget of all processes, in bytes.
+    """
+    parts = [
+        address,
+        f"model {model}",
+        *_computed(status),
+        f"{photos} {'photo' if photos == 1 else 'photos'} at a time in {memory / 1024**3:.1f} GiB",
+        DOCUMENTATION,
+    ]
+    return f"ready: {' · '.join(parts)}"
+
+
+def ready_again_line(*, cause: str, status: WorkerStatus | None) -> str:
+    """The line of each further worker; `cause`: the end of the worker before."""
+    return " · ".join([f"ready again, with a new worker process ({cause})", *_computed(status)])
+
+
+def _computed(status: WorkerStatus | None) -> list[str]:
+    """Such as "CNN (int8 scan), descriptors (float32) on CPU: 2 cores, AVX2", for each device."""
+    stages: Mapping[str, StageReport] = (status and status.stages) or {}
+    by_device: dict[str, list[str]] = {}
+    cpu = cpu_name()
+    for name, title in MAIN_STAGES:
+        if stage := stages.get(name):
+            how = stage.precision if stage.engine == "onnx" else stage.engine
+            by_device.setdefault(device(stage, cpu).name, []).append(f"{title} ({how})")
+    return [f"{', '.join(titles)} on {name}" for name, titles in by_device.items()]
