@@ -233,7 +233,12 @@ def test_faces_on_a_device_equal_those_on_the_cpu(
             np.testing.assert_allclose(face.descriptor, other.descriptor, rtol=0, atol=1e-5)
     stage = as_device.stages()["cnn_detections"]
     assert (stage.engine, stage.provider, stage.fallbacks) == ("onnx", "CPUExecutionProvider", 0)
-    assert sum(stage.batches.values()) == len(pictures) + 1  # and one at the start
+    assert (
+        sum(stage.batches.values()) == len(pictures) + 2
+    )  # and two at the start: a run, and one to be compared
+    checks = {name: stage.device_check for name, stage in as_device.stages().items() if stage.device_check}
+    assert set(checks) == {"cnn_detections", "descriptors"}
+    assert all(check.largest_difference < 1e-5 for check in checks.values())
 
 
 def test_a_device_computes_one_run_at_a_time(store: Path) -> None:
