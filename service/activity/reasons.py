@@ -62,7 +62,7 @@ REPLACED: Mapping[str, str] = MappingProxyType(
 UNEXPECTED = "A fault of the service: its log has the cause at this time."
 
 MAXIMUM_REASON = 300
-"""Characters; the service's own sentences have 200 at most."""
+"""Characters. The service's own sentences have 200 at most."""
 
 
 def reason(error: str | None, sentence: str | None) -> str:

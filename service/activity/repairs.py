@@ -17,7 +17,7 @@ BY_ERROR: Mapping[str, str] = MappingProxyType(
         "TimeLimitExceeded": f"Raise REQ_TIMEOUT, or set it to 0 for no limit; {AGAIN}.",
         "TooLittleMemory": "Give the service more memory (FACE_MEMORY, and the limit of its container), or choose a "
         f"smaller photo size in the app's admin settings; {AGAIN}.",
-        "NeverReady": "The log of the service says why it cannot start; `python -m service check` runs each stage. "
+        "NeverReady": "The log of the service says why it cannot start; `face-model check` runs each stage. "
         f"Repair it and start the service; {AGAIN}.",
     }
 )
@@ -27,7 +27,7 @@ BY_STATUS: Mapping[int, str] = MappingProxyType(
     {
         400: "The request is no upload of a photo. If it is the app's, a proxy in between changes it: compare its "
         f"limits with the documentation; {AGAIN}.",
-        401: "Set the service's key in Nextcloud: `python -m service occ` prints the command, `php occ "
+        401: "Set the service's key in Nextcloud: `face-model occ` prints the command, `php occ "
         f"config:system:set facerecognition.external_model_api_key --value KEY`; {AGAIN}.",
         408: f"Repair the network between Nextcloud and the service, or raise FACE_PATIENCE; {AGAIN}.",
         412: f"Choose a smaller photo size in the app's admin settings; {AGAIN}.",

@@ -112,6 +112,6 @@ def _checked(scan: ScanReport) -> str:
 def _of_device(stage: StageReport, check: DeviceReport) -> Proof:
     return Proof(
         passed=check.largest_difference <= check.allowed,
-        sentence=f"At the start, {check.compared} of {stage.device or stage.provider} was compared with the CPU on a "
-        f"test picture: it differed by at most {check.largest_difference:.2g} ({check.allowed:.2g} allowed).",
+        sentence=f"At the start, {stage.device or stage.provider} was compared with the CPU on a test picture: "
+        f"{check.compared} differed by at most {check.largest_difference:.2g} ({check.allowed:.2g} allowed).",
     )

@@ -71,7 +71,7 @@ def unused_gpu(settings: Settings, stages: Mapping[str, StageReport]) -> UnusedG
     if missing := next((stage.device_missing for stage in stages.values() if stage.device_missing), None):
         return UnusedGpu(
             reason=f"The CPU computes, since the GPU cannot: {without_path(missing)}.",
-            remedy="Repair that, and restart the service; `python -m service check` then shows the GPU.",
+            remedy="Repair that, and restart the service; `face-model check` then shows the GPU.",
         )
     if not installed.has_driver():
         return None

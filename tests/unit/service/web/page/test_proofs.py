@@ -68,7 +68,7 @@ def test_a_device_is_compared_with_the_cpu(difference: float, passed: bool) -> N
     assert found == [
         (
             passed,
-            "At the start, the confidence of a face of NVIDIA RTX 3060 was compared with the CPU on a test picture: it "
+            "At the start, NVIDIA RTX 3060 was compared with the CPU on a test picture: the confidence of a face "
             f"differed by at most {difference:.2g} (0.01 allowed).",
         )
     ]
