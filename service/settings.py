@@ -275,8 +275,9 @@ class Settings(BaseSettings):
     page: bool = Field(
         default=True,
         validation_alias="FACE_PAGE",
-        description="Show the page at `/` with the state of the service, and `/status` and `/events`, which it reads. "
-        "They need no key, and show no names and no photos. `off`: these paths are 404.",
+        description="Show the page at `/` with the state of the service, `/status` and `/events`, which it reads, and "
+        "the description of the API at `/docs` and `/openapi.json`. They need no key, and show no names and no "
+        "photos. `off`: these paths are 404.",
     )
     traces: Annotated[str | None, AfterValidator(_collector)] = Field(
         default=None,

@@ -8,12 +8,12 @@ from service.messages import Answered, MalformedMessage, from_worker
 
 
 def answered(milliseconds: object) -> bytes:
-    return json.dumps({"kind": "answered", "number": 1, "milliseconds": milliseconds}).encode()
+    return json.dumps({"kind": "answered", "number": 1, "milliseconds": milliseconds, "faces": 2}).encode()
 
 
 def test_times_of_stages_pass() -> None:
     assert from_worker(answered({"hog_confirms": 1.5})) == Answered(
-        number=1, milliseconds={"hog_confirms": 1.5}
+        number=1, milliseconds={"hog_confirms": 1.5}, faces=2
     )
 
 
