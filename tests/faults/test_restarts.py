@@ -101,13 +101,20 @@ def test_works_with_a_shared_socket_in_blocking_mode(start_service: StartService
 @pytest.mark.skipif(
     shutil.which("systemd-socket-activate") is None, reason="systemd-socket-activate(1) is not installed"
 )
-def test_serves_a_socket_of_systemd(start_service: StartService, mixed: list[bytes]) -> None:
-    """Systemd starts the service at the first connection, which is that of the first photo."""
+@pytest.mark.parametrize("network", ["shared", "private"])
+def test_serves_a_socket_of_systemd(start_service: StartService, mixed: list[bytes], network: str) -> None:
+    """Systemd starts the service at the first connection, which is that of the first photo.
+
+    In a network namespace of its own, as with PrivateNetwork=yes, the service has this socket alone.
+    """
+    if network == "private" and (os.geteuid() != 0 or shutil.which("unshare") is None):
+        pytest.skip("a network namespace needs root and unshare(1)")
+    confined = ("unshare", "--net", "--") if network == "private" else ()
     port = free_port()
     settings = ("PATH", "FACE_MODEL", "API_KEY_FILE", "FACE_STORE")
     passed = [f"--setenv={name}" for name in settings]
     # PORT differs from the socket's port: the service binds neither.
-    command = ("systemd-socket-activate", f"--listen=127.0.0.1:{port}", *passed, *SERVE)
+    command = ("systemd-socket-activate", f"--listen=127.0.0.1:{port}", *passed, *confined, *SERVE)
     running = start_service(command=command, FACE_MODEL="3")
     running.wait_for_log("Listening on")
     caller = Caller(port)

@@ -1,5 +1,6 @@
 """The systemd units of deploy/systemd."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ SECONDS_TO_DIE = 3
 
 
 def read(name: str) -> ConfigParser:
-    unit = ConfigParser(interpolation=None)
+    unit = ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their capitals
     unit.read_string((UNITS / name).read_text(encoding="utf-8"))
     return unit
@@ -30,10 +31,37 @@ SERVICE = read("face-model.service")["Service"]
 SOCKET = read("face-model.socket")["Socket"]
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze(1) here")
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze(1) here"
+)
+
+
+@needs_systemd
+@pytest.mark.parametrize(("drop_in", "bound"), [(None, 1.4), ("without-gpu.conf", 0.9)])
+def test_the_exposure_is_low(tmp_path: Path, drop_in: str | None, bound: float) -> None:
+    """Overall exposure of `systemd-analyze security`, from 0 to 10; the same unit without its sandbox has 9.2."""
+    text = (UNITS / "face-model.service").read_text(encoding="utf-8").replace(INSTALLED, sys.executable)
+    if drop_in:
+        text += (UNITS / drop_in).read_text(encoding="utf-8")
+    for name, content in (
+        ("face-model.service", text),
+        ("face-model.socket", "[Socket]\nListenStream=5000\n"),
+    ):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    rated = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", tmp_path / "face-model.service"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (exposure,) = re.findall(r"Overall exposure level for face-model.service: ([\d.]+)", rated.stdout)
+    assert float(exposure) <= bound, rated.stdout
+
+
+@needs_systemd
 def test_systemd_verifies_the_units(tmp_path: Path) -> None:
     """With this interpreter in ExecStart, since systemd-analyze requires the file."""
-    for unit in UNITS.iterdir():
+    for unit in UNITS.glob("face-model.*"):
         text = unit.read_text(encoding="utf-8")
         (tmp_path / unit.name).write_text(text.replace(INSTALLED, sys.executable), encoding="utf-8")
     checked = subprocess.run(
@@ -64,6 +92,12 @@ def test_repeated_failed_starts_reach_the_start_limit() -> None:
     seconds_to_fail = MAXIMUM_FAILED_STARTS * SECONDS_TO_DIE + pauses
     each = int(SERVICE["RestartSec"]) + seconds_to_fail
     assert int(limits["StartLimitBurst"]) * each < int(limits["StartLimitIntervalSec"])
+
+
+def test_the_service_has_the_socket_and_no_other_network() -> None:
+    """tests/faults/test_restarts.py runs the service in this way."""
+    assert SERVICE["PrivateNetwork"] == "yes"
+    assert "face-model.socket" in read("face-model.service")["Unit"]["Requires"]
 
 
 def test_the_sandbox_allows_compiled_loops_and_gpus() -> None:
