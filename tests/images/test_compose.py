@@ -14,6 +14,7 @@ from tests.paths import ROOT
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
 
 CONFIGURATION = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
+CADDYFILE = ROOT / "deploy" / "proxy" / "Caddyfile"
 PORT = Settings.model_fields["port"].default
 
 
@@ -29,6 +30,7 @@ def test_each_profile_starts_its_services() -> None:
         "cpu-behind-front": ["cpu-front"],
         "cuda-behind-front": ["cuda-front"],
         "front": ["cpu-front", "cuda-front"],
+        "proxy": ["proxy"],
     }
 
 
@@ -44,9 +46,10 @@ def test_services_have_no_privileges_and_no_writable_folder(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
-    assert service.get("tmpfs", []) == ([] if name == "front" else ["/tmp"])
+    assert service.get("tmpfs", []) == ([] if name in {"front", "proxy"} else ["/tmp"])
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert not {"privileged", "cap_add", "user", "network_mode"} & service.keys()
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
+    assert not {"privileged", "user", "network_mode"} & service.keys()
 
 
 def test_the_key_is_an_existing_file_of_the_host(name: str) -> None:
@@ -78,7 +81,12 @@ def test_one_container_of_a_profile_publishes_the_port() -> None:
     ports = [f"${{PORT:-{PORT}}}:{PORT}"]
     published = [name for name, service in SERVICES.items() if service.get("ports") == ports]
     assert published == ["cpu", "cuda", "front"]
-    assert not any("ports" in service for name, service in SERVICES.items() if name not in published)
+    others = {
+        name: service["ports"]
+        for name, service in SERVICES.items()
+        if name not in published and "ports" in service
+    }
+    assert others == {"proxy": ["80:80", "443:443"]}
 
 
 def test_the_front_uses_the_services_network_alias() -> None:
@@ -100,6 +108,19 @@ def test_the_front_uses_the_tested_configuration() -> None:
     assert front["image"] == "haproxy:3.2-alpine"
 
 
+def test_the_proxy_reaches_the_container_that_publishes_the_port() -> None:
+    proxy = SERVICES["proxy"]
+    text = CADDYFILE.read_text(encoding="utf-8")
+    for variable in proxy["environment"]:
+        assert f"{{${variable}:" in text
+    name, _, port = proxy["environment"]["FACES_UPSTREAM"].partition(":")
+    assert int(port) == PORT
+    for service in ("cpu", "cuda", "front"):
+        assert SERVICES[service]["networks"] == {"default": {"aliases": [name]}}
+    assert proxy["volumes"][0]["source"] == f"./{CADDYFILE.relative_to(ROOT)}"
+    assert CADDYFILE.stat().st_mode & 0o004
+
+
 def test_requests_wait_longer_than_a_shutdown() -> None:
     """HAProxy retries once a second."""
     words = [line.split() for line in CONFIGURATION.read_text(encoding="utf-8").splitlines()]
@@ -108,7 +129,14 @@ def test_requests_wait_longer_than_a_shutdown() -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["README.md", "docs/guide/install.md", "docs/guide/restarts.md", "compose.yaml"]
+    "file",
+    [
+        "README.md",
+        "docs/guide/install.md",
+        "docs/guide/restarts.md",
+        "docs/guide/reverse-proxy.md",
+        "compose.yaml",
+    ],
 )
 def test_documented_profiles_and_services_exist(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")

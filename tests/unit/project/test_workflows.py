@@ -24,7 +24,7 @@ SCHEMAS: dict[str, list[Path]] = {
     "vendor.github-issue-forms": FORMS,
     "vendor.github-issue-config": [GITHUB / "ISSUE_TEMPLATE" / "config.yml"],
     "vendor.dependabot": [GITHUB / "dependabot.yml"],
-    "vendor.compose-spec": [ROOT / "compose.yaml"],
+    "vendor.compose-spec": [ROOT / "compose.yaml", ROOT / "deploy" / "truenas" / "app.yaml"],
 }
 """Schemas that check-jsonschema contains, and the files they are for."""
 
