@@ -18,7 +18,7 @@ from service.messages import RefusalStatus
 from service.settings import Settings
 from service.supervision import Supervisor
 from service.web.access_log import AccessLog
-from service.web.authentication import KeyRequired, MetricsKeyRequired
+from service.web.authentication import Authentication, KeyRequired, MetricsKeyRequired
 from service.web.endpoints import Endpoints
 from service.web.errors import STATUS, handlers
 from service.web.keys import KeyRing
@@ -60,11 +60,14 @@ def create_app(
         settings, supervisor, requests, capacity, plan, WeightStore(settings.store), metrics
     )
     activity = ActivityLog()
-    keyed = [Middleware(KeyRequired, keys=keys)]
+    keyed = [Middleware(KeyRequired, authentication=Authentication(keys, metrics))]
     traced, close_traces = _traces(settings)
     of_photo = [*keyed, *traced]
     metrics_keyed = [
-        Middleware(MetricsKeyRequired, keys=keys.with_key(key.get_secret_value().strip()))
+        Middleware(
+            MetricsKeyRequired,
+            authentication=Authentication(KeyRing([key.get_secret_value().strip()]), metrics),
+        )
         for key in (settings.metrics_key,)
         if key is not None
     ]

@@ -34,12 +34,6 @@ class KeyRing:
     def __init__(self, keys: Iterable[str]) -> None:
         self._digests = tuple(_digest(key.encode()) for key in keys)
 
-    def with_key(self, key: str) -> "KeyRing":
-        """These keys and one more."""
-        joined = KeyRing([key])
-        joined._digests += self._digests
-        return joined
-
     def admits(self, offered: bytes) -> bool:
         """True if `offered`, the bytes of a header, is a valid key.
 

@@ -49,6 +49,11 @@ class Metrics:
             ("photo",),
             registry=registry,
         )
+        self.wrong_keys = Counter(
+            "face_wrong_keys",
+            "Requests with a wrong API key; those without a key do not count.",
+            registry=registry,
+        )
         Info("face_model", "FACE_MODEL and version.", registry=registry).info(
             {"number": str(model.number), "description": model.description, "version": own_version()}
         )

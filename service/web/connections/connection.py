@@ -6,6 +6,7 @@ import logging
 import socket
 import sys
 import termios
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -43,6 +44,9 @@ HUNG_UP = "hung_up"
 CLOSING = "closing"
 """Name, in the request's state, of a future that is done when the shutdown of the server begins."""
 
+CONNECTION = "connection"
+"""Name, in the request's state, of its connection: `park` while the request waits and may be evicted."""
+
 uvicorns_log = logging.getLogger("uvicorn.error.connections")
 """Logger for uvicorn's errors of the application, without its warnings about requests. The warnings are one line per
 request, unbounded and caused by callers without a key too, and they advise to install a WebSocket library.
@@ -68,7 +72,8 @@ class Connection(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._hung_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        super().__init__(config, server_state, {**app_state, HUNG_UP: self._hung_up}, _loop)
+        state = {**app_state, HUNG_UP: self._hung_up, CONNECTION: self}
+        super().__init__(config, server_state, state, _loop)
         self.logger = uvicorns_log
         self.conn = self._parser = RequestParser(
             h11.SERVER, config.h11_max_incomplete_event_size or READ_AT_ONCE
@@ -82,6 +87,8 @@ class Connection(H11Protocol):
         self._unacknowledged_since = 0.0
         self._output_timer: asyncio.TimerHandle | None = None
         self._descriptor = -1
+        self._release: Callable[[], None] | None = None
+        """Ends the wait of the request in progress, which may be evicted; None if it does not wait so."""
         self._shutting_down = False
         self._fin_received = False
         """The kernel has received the FIN; bytes before it may be unread."""
@@ -157,6 +164,7 @@ class Connection(H11Protocol):
         self.hang_ups.forget(self._descriptor)
         self.open_connections.closed(self)
         self._on_hang_up()
+        self.app_state.pop(CONNECTION)  # breaks the reference cycle, as in `CallerTransport.lost`
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -193,6 +201,8 @@ class Connection(H11Protocol):
     def shutdown(self) -> None:
         """Close the connection after its request. Without a request, it has LAST_CALL to send one."""
         self._shutting_down = True
+        if self._release is not None:
+            self._release()
         if not self._in_progress and not self.transport.get_write_buffer_size():
             self._abort_after(LAST_CALL)  # the next request may be in transit
         else:
@@ -201,6 +211,23 @@ class Connection(H11Protocol):
     def evict(self) -> None:
         """Close an idle connection at once."""
         self._caller_transport.abort()
+
+    def park(self, release: Callable[[], None]) -> None:
+        """Mark the connection as idle although a request is in progress: its key is not checked yet.
+
+        `release` ends the wait, and is called by a shutdown.
+        """
+        if self._shutting_down:
+            release()
+        if not self._hung_up.done():
+            self._release = release
+            self.open_connections.idle(self)
+
+    def unpark(self) -> None:
+        """End `park`: the request is answered now."""
+        if self._release is not None:
+            self._release = None
+            self.open_connections.busy(self)
 
     @property
     def _in_progress(self) -> bool:
@@ -220,7 +247,8 @@ class Connection(H11Protocol):
                 self._abort_after(self.patience)
             return
         self._stop_timer()
-        self.open_connections.busy(self)
+        if self._release is None:
+            self.open_connections.busy(self)
         if self._shutting_down:
             self.cycle.keep_alive = False
         if self.cycle.more_body:
