@@ -146,6 +146,17 @@ class Settings(BaseSettings):
         description="Address to listen on, or a host name, which stands for all of its addresses. Unset or `::`: all "
         "addresses, IPv4 and IPv6.",
     )
+    tls_certificate: Path | None = Field(
+        default=None,
+        validation_alias="FACE_TLS_CERTIFICATE",
+        description="PEM file with the certificate for HTTPS and those that it depends on. A renewed file is used "
+        "within a minute, without a restart. Unset: HTTP.",
+    )
+    tls_key: Path | None = Field(
+        default=None,
+        validation_alias="FACE_TLS_KEY",
+        description="PEM file with the private key of `FACE_TLS_CERTIFICATE`, without a passphrase.",
+    )
     workers: int = Field(
         default=0,
         ge=0,

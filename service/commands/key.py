@@ -10,7 +10,14 @@ from service.commands.occ import print_commands
 from service.commands.shared.group import examples
 from service.web import keys
 
-OF_OCC = ("PORT", "FACE_HOST", "FACE_PREFERRED_MIMETYPE", "API_KEY_FILE")
+OF_OCC = (
+    "PORT",
+    "FACE_HOST",
+    "FACE_PREFERRED_MIMETYPE",
+    "API_KEY_FILE",
+    "FACE_TLS_CERTIFICATE",
+    "FACE_TLS_KEY",
+)
 """Variables that change what the command `occ` prints. API_KEY does too, and is not shown in its command line."""
 
 

@@ -13,15 +13,15 @@ from service.commands.shared.errors import CommandError
 from service.commands.shared.group import examples
 from service.settings import Settings
 from service.web import keys
-from service.web.server import listening
+from service.web.server import certificate, listening
 
 
 @click.command("preflight", epilog=examples(["face-model preflight", "PORT=8080 face-model preflight"]))
 def command() -> int:
     """Check what `serve` requires apart from weights.
 
-    These are the settings, the processor, system calls, the provider, the key file and the port. Each fault is a line
-    on standard error.
+    These are the settings, the processor, system calls, the provider, the key file, the certificate and the port. Each
+    fault is a line on standard error.
     """
     return run()
 
@@ -30,7 +30,7 @@ def run() -> int:
     """Run the checks, and return the exit status. Raises CommandError with a line for each fault."""
     configuration = settings.load()
     faults = []
-    for check in (_machine, _key, _port):
+    for check in (_machine, _key, _certificate, _port):
         try:
             check(configuration)
         except (CommandError, keys.NoKey, listening.ListenError) as error:
@@ -59,6 +59,14 @@ def _key(configuration: Settings) -> None:
         keys.check_writable(configuration.api_key_file)
     else:
         keys.read_keys(configuration)
+
+
+def _certificate(configuration: Settings) -> None:
+    """The certificate for HTTPS is valid today. `serve` starts with an expired one, since a renewal is noticed."""
+    if (files := certificate.files_of(configuration)) is not None:
+        validity = certificate.validity(certificate.load(files), files)
+        if not validity.valid:
+            raise certificate.CertificateError(validity.sentence)
 
 
 def _port(configuration: Settings) -> None:

@@ -14,7 +14,7 @@ from service.commands.shared.errors import CommandError
 from service.commands.shared.group import examples
 from service.supervision import process
 from service.web import keys
-from service.web.server import listening, open_files
+from service.web.server import certificate, listening, open_files
 
 log = logging.getLogger("service")
 
@@ -51,6 +51,8 @@ def run() -> int:
         log.warning(warning)
     machine.require(configuration)
     machine.log_unused_gpu(configuration)
+    files = certificate.files_of(configuration)
+    https = None if files is None else certificate.Certificate(files)
     listeners = listening.listen(configuration)
     weights = WeightStore(configuration.store)
     for name in MODELS[configuration.model].weights:
@@ -68,4 +70,4 @@ def run() -> int:
     with ExitStack() as closing:
         for listener in listeners:
             closing.enter_context(listener)
-        return http_server.run(configuration, keys.KeyRing(valid), listeners, launch)
+        return http_server.run(configuration, keys.KeyRing(valid), listeners, launch, https)

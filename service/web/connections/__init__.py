@@ -5,6 +5,7 @@ from service.web.connections.connection import CLOSING, CONNECTION, HUNG_UP, REA
 from service.web.connections.hang_ups import HangUps
 from service.web.connections.open_connections import OpenConnections
 from service.web.connections.rate_limited_warning import RateLimitedWarning
+from service.web.connections.tls import TlsTransport
 
 __all__ = [
     "CLOSING",
@@ -15,5 +16,6 @@ __all__ = [
     "HangUps",
     "OpenConnections",
     "RateLimitedWarning",
+    "TlsTransport",
     "connection_class",
 ]

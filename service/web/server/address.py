@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service.settings import Settings
 from service.text import without_brackets
-from service.web.server import listening
+from service.web.server import certificate, listening
 
 CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))
 """Files that Docker and Podman make in each container."""
@@ -24,14 +24,22 @@ def host_and_port(settings: Settings) -> str:
     return f"{_in_url(reachable(without_brackets(settings.host)))}:{settings.port}"
 
 
+def base_url(settings: Settings) -> str:
+    """URL for callers, without a slash; with HTTPS, its host is the first name of the certificate, which they compare."""
+    if settings.tls_certificate is None:
+        return f"http://{host_and_port(settings)}"
+    names = certificate.names_of(settings)
+    return f"https://{names[0]}:{settings.port}" if names else f"https://{host_and_port(settings)}"
+
+
 def url(settings: Settings, listeners: Sequence[socket.socket]) -> str:
-    """URL for a browser, of the page or, without one, of `/welcome`: of the first inherited socket, or of FACE_HOST."""
-    path = "/" if settings.page else "/welcome"
+    """URL for a browser: of the first inherited socket, else of the settings."""
+    scheme = "http" if settings.tls_certificate is None else "https"
     for listener in listeners:
         if isinstance(listener, listening.Inherited):
             host, port, *_ = listener.getsockname()
-            return f"http://{_in_url(reachable(host))}:{port}{path}"
-    return f"http://{host_and_port(settings)}{path}"
+            return f"{scheme}://{_in_url(reachable(host))}:{port}/"
+    return f"{base_url(settings)}/"
 
 
 def is_of_container(settings: Settings) -> bool:

@@ -19,6 +19,7 @@ from service.web.app import create_app
 from service.web.connections import HangUps, OpenConnections, connection_class
 from service.web.keys import KeyRing
 from service.web.server import address, listening
+from service.web.server.certificate import Certificate
 from service.web.server.ready_line import ready_again_line, ready_line
 from service.web.server.shutdown import Server, stop_on_signals
 
@@ -28,8 +29,17 @@ MAXIMUM_HEADERS = 64 * 1024
 """Largest headers of a request, in bytes; they are read before the key is checked."""
 
 
-def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launch: Launch) -> int:
-    """Serve `listeners` until a signal, finish the photos in flight, and return the exit status."""
+def run(
+    settings: Settings,
+    keys: KeyRing,
+    listeners: list[socket.socket],
+    launch: Launch,
+    certificate: Certificate | None = None,
+) -> int:
+    """Serve `listeners` until a signal, finish the photos in flight, and return the exit status.
+
+    `certificate`: serve HTTPS, not HTTP.
+    """
     model = MODELS[settings.model]
     failures: list[str] = []
 
@@ -55,7 +65,7 @@ def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launc
     plan = largest_photo.plan(settings, capacity)
     supervisor = Supervisor(launch, stop, ready)
     app = create_app(settings, keys, capacity, plan, supervisor)
-    server = server_of(app, settings)
+    server = server_of(app, settings, certificate)
     stop_on_signals(server)
     log.info(
         "listening on %s, with model %d: %s; at most %d photos in work (GUNICORN_WORKERS), in %s MiB of memory "
@@ -66,6 +76,8 @@ def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launc
         capacity.photos,
         f"{memory(settings) // 1024**2:,}",
     )
+    if certificate is not None:
+        certificate.log_validity()
     log.info(plan.summary())
     for warning in plan.warnings():
         log.warning(warning)
@@ -75,7 +87,7 @@ def run(settings: Settings, keys: KeyRing, listeners: list[socket.socket], launc
     return 1 if failures else 0
 
 
-def server_of(app: Starlette, settings: Settings) -> Server:
+def server_of(app: Starlette, settings: Settings, certificate: Certificate | None = None) -> Server:
     """The uvicorn server of this application, without its access log. It accepts after the lifespan's start."""
     hang_ups, open_connections = HangUps(), OpenConnections(time.monotonic)
     return Server(
@@ -94,4 +106,5 @@ def server_of(app: Starlette, settings: Settings) -> Server:
         ),
         hang_ups,
         open_connections,
+        certificate,
     )

@@ -14,7 +14,8 @@ from types import FrameType
 import uvicorn
 
 from service.early_exit import SIGNALS, exit_now
-from service.web.connections import CLOSING, Acceptor, HangUps, OpenConnections
+from service.web.connections import CLOSING, Acceptor, HangUps, OpenConnections, TlsTransport
+from service.web.server.certificate import Certificate
 from service.web.server.listening import Inherited
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,15 @@ MARGIN_SECONDS = 15.0
 class Server(uvicorn.Server):
     """uvicorn's server, with `Acceptor`: uvicorn's own would reset connections in the kernel's queue at shutdown."""
 
-    def __init__(self, config: uvicorn.Config, hang_ups: HangUps, open_connections: OpenConnections) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        hang_ups: HangUps,
+        open_connections: OpenConnections,
+        certificate: Certificate | None,
+    ) -> None:
         super().__init__(config)
+        self._certificate = certificate
         self._hang_ups = hang_ups
         self._open_connections = open_connections
         self._acceptor: Acceptor | None = None
@@ -48,12 +56,15 @@ class Server(uvicorn.Server):
         self._acceptor.start()
 
     def _protocol(self) -> asyncio.Protocol:
-        """A protocol for a new connection, with the arguments that uvicorn passes."""
-        return self.config.http_protocol_class(  # type: ignore[call-arg]
+        """A protocol for a new connection, with the arguments that uvicorn passes; below it TLS, with a certificate."""
+        connection: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config,
             server_state=self.server_state,
             app_state={**self.lifespan.state, CLOSING: self._closing},
         )
+        if self._certificate is None:
+            return connection
+        return TlsTransport(self._certificate.context(), connection, self._certificate.failures)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._closing is not None:

@@ -27,6 +27,7 @@ from service.settings import Settings
 from service.supervision import Supervisor
 from service.web.app import create_app
 from service.web.keys import KeyRing
+from service.web.server.certificate import Certificate, files_of
 from service.web.server.http_server import server_of
 from service.worker.assembly import worker_parts
 from service.worker.serving import WorkerParts, serve
@@ -186,7 +187,8 @@ def serving(recognizer: SteeredRecognizer, fork_server: ForkServer, tmp_path: Pa
         capacity = Capacity.of(settings, cores=1)
         supervisor = Supervisor(lambda **_: WorkerInThread(settings, recognizer, fork_server), on_failure)
         app = create_app(settings, KeyRing([OLD_KEY, KEY]), capacity, plan(settings, capacity), supervisor)
-        server = server_of(app, settings)
+        files = files_of(settings)
+        server = server_of(app, settings, None if files is None else Certificate(files))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             thread = threading.Thread(target=server.run, args=([listener],))
             thread.start()
