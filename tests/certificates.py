@@ -88,6 +88,8 @@ def trusting(made: Made) -> ssl.SSLContext:
 def connect(port: int, context: ssl.SSLContext, patience: float = PATIENCE) -> ssl.SSLSocket:
     """A connection after its handshake. Raises OSError."""
     plain = socket.create_connection(("127.0.0.1", port), timeout=patience)
+    # As libcurl does. Without it, the kernel holds the request back until the end of the handshake is acknowledged.
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         return context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False)
     except BaseException:

@@ -30,6 +30,7 @@ from service.web.page.endpoints import PageEndpoints
 from service.web.page.events import Producer
 from service.web.paths import NormalizePaths
 from service.web.request_pipeline import RequestPipeline
+from service.web.security_headers import SecurityHeaders
 from service.web.uploads import UploadBudget
 
 PAGE_PATHS = ("/status", "/events", *DOCUMENT_PATHS)
@@ -92,6 +93,7 @@ def create_app(
             *(_page_routes(settings, supervisor, activity) if settings.page else ()),
         ],
         middleware=[
+            Middleware(SecurityHeaders),
             Middleware(NormalizePaths),
             Middleware(AccessLog, metrics=metrics, activity=activity),
         ],

@@ -185,6 +185,7 @@ class Connection(H11Protocol):
             headers = [
                 ("content-type", MEDIA_TYPE),
                 ("content-length", str(len(body))),
+                ("x-content-type-options", "nosniff"),
                 ("connection", "close"),
             ]
             phrase = HTTPStatus(status).phrase

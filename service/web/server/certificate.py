@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.settings import Settings
+from service.text import printable
 from service.web.connections import RateLimitedWarning
 from service.web.server.listening import ListenError
 
@@ -21,6 +22,9 @@ CHECK_SECONDS = 60.0
 
 class CertificateError(ListenError):
     """The certificate or its key cannot be used. The one-line message names the file and the repair."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 from service.commands import occ
 from service.settings import Settings
 from service.web.server import address
+from tests import certificates
 
 
 def test_makes_the_three_commands() -> None:
@@ -15,6 +16,20 @@ def test_makes_the_three_commands() -> None:
         "php occ config:system:set facerecognition.external_model_api_key --value abc",
         "php occ face:setup -m 5",
     ]
+
+
+def test_names_the_host_of_the_certificate_with_https(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = certificates.make(tmp_path)
+    settings = Settings.model_validate({"FACE_HOST": "10.0.0.7", **made.settings})
+    url, *_ = occ.occ_lines(settings, "abc")
+    assert shlex.split(url)[-1] == "https://localhost:5000"
+    assert shlex.split(occ.trial_line(settings, "abc"))[-1] == "https://localhost:5000/open"
+    occ.print_commands(settings, "abc")
+    assert "an authority that Nextcloud's host trusts" in capsys.readouterr().out
+    made.key.unlink()  # not readable by the account that runs the command, for example
+    assert shlex.split(occ.trial_line(settings, "abc"))[-1] == "https://10.0.0.7:5000/open"
 
 
 def test_quotes_for_the_shell() -> None:

@@ -147,13 +147,15 @@ def test_new_connections_get_the_renewed_certificate(
     files = Made(tmp_path / "certificate.pem", tmp_path / "key.pem")
     for source, target in ((made.certificate, files.certificate), (made.key, files.key)):
         shutil.copy(source, target)
-    with serving(**files.settings) as port:
-        with certificates.connect(port, certificates.trusting(made), PATIENCE) as kept:
-            for source, target in ((other.certificate, files.certificate), (other.key, files.key)):
-                shutil.copy(source, target)
-            with certificates.connect(port, certificates.trusting(other), PATIENCE):
-                pass
-            with pytest.raises(ssl.SSLCertVerificationError):
-                certificates.connect(port, certificates.trusting(made), PATIENCE)
-            kept.sendall(head(b"GET /health", b"Connection: close\r\n"))
-            assert [answered.status for answered in answers(kept)] == [200]
+    with (
+        serving(**files.settings) as port,
+        certificates.connect(port, certificates.trusting(made), PATIENCE) as kept,
+    ):
+        for source, target in ((other.certificate, files.certificate), (other.key, files.key)):
+            shutil.copy(source, target)
+        with certificates.connect(port, certificates.trusting(other), PATIENCE):
+            pass
+        with pytest.raises(ssl.SSLCertVerificationError):
+            certificates.connect(port, certificates.trusting(made), PATIENCE)
+        kept.sendall(head(b"GET /health", b"Connection: close\r\n"))
+        assert [answered.status for answered in answers(kept)] == [200]
