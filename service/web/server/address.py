@@ -25,7 +25,10 @@ def host_and_port(settings: Settings) -> str:
 
 
 def base_url(settings: Settings) -> str:
-    """URL for callers, without a slash. With HTTPS, its host is the first name of the certificate: callers compare it."""
+    """URL for callers, without a slash at the end.
+
+    With HTTPS, its host is the first name of the certificate, with which callers compare it.
+    """
     if settings.tls_certificate is None:
         return f"http://{host_and_port(settings)}"
     names = certificate.names_of(settings)

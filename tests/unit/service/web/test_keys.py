@@ -1,3 +1,4 @@
+import hmac
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,23 @@ def test_admits_every_key_of_the_ring_and_no_other() -> None:
     assert ring.admits("zwëit".encode())
     for offered in (b"", b"firs", b"first ", b"FIRST", b"first\nzw", "zwëit".encode("latin-1")):
         assert not ring.admits(offered)
+
+
+@pytest.mark.parametrize("offered", [b"", b"first", b"second", b"third", b"x" * 60_000])
+def test_compares_digests_of_one_length_with_every_key(
+    offered: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No early end: neither the place of a key nor its first different byte shows in the time."""
+    compared: list[tuple[int, int]] = []
+    compare = hmac.compare_digest
+
+    def counted(given: bytes, valid: bytes) -> bool:
+        compared.append((len(given), len(valid)))
+        return compare(given, valid)
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
+    KeyRing(["first", "second", "third"]).admits(offered)
+    assert compared == [(32, 32)] * 3
 
 
 def test_admits_no_key_without_keys() -> None:
