@@ -122,7 +122,7 @@ class Settings(BaseSettings):
             default=None,
             validation_alias="FACE_METRICS_KEY",
             description="The key that `/metrics` requires, as Prometheus sends it (`Authorization: Bearer KEY`) or in "
-            "`x-api-key`; an API key is accepted as well. It is valid for nothing else. Unset: `/metrics` needs no "
+            "`x-api-key`. It is valid for nothing else, and API keys are not valid there. Unset: `/metrics` needs no "
             "key.",
         )
     )

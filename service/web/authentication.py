@@ -8,7 +8,8 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.web.connections import CONNECTION, HUNG_UP, RateLimitedWarning
+from service.rate_limited_warning import RateLimitedWarning
+from service.web.connections import CONNECTION, HUNG_UP
 from service.web.guessing import BURST, Guesses, client_of
 from service.web.keys import KeyRing
 from service.web.metrics import Metrics

@@ -4,7 +4,6 @@ from service.web.connections.acceptor import Acceptor
 from service.web.connections.connection import CLOSING, CONNECTION, HUNG_UP, READ_AT_ONCE, connection_class
 from service.web.connections.hang_ups import HangUps
 from service.web.connections.open_connections import OpenConnections
-from service.web.connections.rate_limited_warning import RateLimitedWarning
 from service.web.connections.tls import TlsTransport
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "Acceptor",
     "HangUps",
     "OpenConnections",
-    "RateLimitedWarning",
     "TlsTransport",
     "connection_class",
 ]

@@ -11,8 +11,8 @@ import resource
 import socket
 from collections.abc import Callable, Sequence
 
+from service.rate_limited_warning import RateLimitedWarning
 from service.web.connections.open_connections import OpenConnections
-from service.web.connections.rate_limited_warning import RateLimitedWarning
 
 AT_ONCE = 16
 """Connections accepted in one batch, before open ones are served again: 16 take 1.5 ms (measured). As many

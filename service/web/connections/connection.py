@@ -17,11 +17,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from service.json_text import MEDIA_TYPE, serialised
+from service.rate_limited_warning import RateLimitedWarning
 from service.web.connections.framing import RequestParser
 from service.web.connections.hang_ups import HangUps
 from service.web.connections.minimum_rate import MinimumRate
 from service.web.connections.open_connections import OpenConnections
-from service.web.connections.rate_limited_warning import RateLimitedWarning
 from service.web.connections.transport import CallerTransport
 
 log = logging.getLogger(__name__)

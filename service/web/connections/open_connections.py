@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
-from service.web.connections.rate_limited_warning import RateLimitedWarning
+from service.rate_limited_warning import RateLimitedWarning
 
 MAXIMUM_IDLE = 2048
 """Maximum number of connections without a request in progress. Each takes some 7 KiB of the process (measured with

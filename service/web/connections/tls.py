@@ -12,8 +12,8 @@ from http import HTTPStatus
 from typing import Any
 
 from service.json_text import MEDIA_TYPE, serialised
+from service.rate_limited_warning import RateLimitedWarning
 from service.web.connections.lingering import Lingering
-from service.web.connections.rate_limited_warning import RateLimitedWarning
 
 RECORD_BYTES = 64 * 1024
 """Bytes read from the socket, and handed on, at a time: READ_AT_ONCE of the connection."""

@@ -109,7 +109,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def _security(operation: Operation) -> list[dict[str, list[str]]]:
     if operation.metrics_key:
-        return [{}, {METRICS_KEY: []}, {KEY: []}]
+        return [{}, {METRICS_KEY: []}]
     return [{KEY: []}] if operation.key else []
 
 

@@ -42,7 +42,7 @@ class Operation:
     key: bool = False
     """True if it needs an API key."""
     metrics_key: bool = False
-    """True if it needs FACE_METRICS_KEY or an API key, once FACE_METRICS_KEY is set."""
+    """True if it needs FACE_METRICS_KEY, once that is set."""
     form: dict[str, Any] | None = None
     timed: bool = False
     """True if the answer has the header `Server-Timing`."""

@@ -126,7 +126,7 @@ def key(operation: Json) -> str:
 
 def curl(operation: Json) -> str:
     """Options of curl for an operation, before the address. The examples are those of the document."""
-    parts = ['-H "x-api-key: $(head -n 1 api.key)"'] if operation["security"] else []
+    parts = ['-H "x-api-key: $(head -n 1 api.key)"'] if {"key": []} in operation["security"] else []
     form = operation.get("requestBody")
     if form:
         fields = form["content"]["multipart/form-data"]["schema"]["properties"]

@@ -36,13 +36,14 @@ def base_url(settings: Settings) -> str:
 
 
 def url(settings: Settings, listeners: Sequence[socket.socket]) -> str:
-    """URL for a browser: of the first inherited socket, else of the settings."""
+    """URL for a browser, of the page or, without one, of `/welcome`: of the first inherited socket, or of FACE_HOST."""
+    path = "/" if settings.page else "/welcome"
     scheme = "http" if settings.tls_certificate is None else "https"
     for listener in listeners:
         if isinstance(listener, listening.Inherited):
             host, port, *_ = listener.getsockname()
-            return f"{scheme}://{_in_url(reachable(host))}:{port}/"
-    return f"{base_url(settings)}/"
+            return f"{scheme}://{_in_url(reachable(host))}:{port}{path}"
+    return base_url(settings) + path
 
 
 def is_of_container(settings: Settings) -> bool:

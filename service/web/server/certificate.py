@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from service.rate_limited_warning import RateLimitedWarning
 from service.settings import Settings
 from service.text import printable
-from service.web.connections import RateLimitedWarning
 from service.web.server.listening import ListenError
 
 log = logging.getLogger(__name__)

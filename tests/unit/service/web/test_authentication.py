@@ -173,7 +173,7 @@ def test_valid_callers_are_answered_at_once_beside_guessers(
         stopping = time.monotonic()
     assert time.monotonic() - stopping < PATIENCE / 2, "the shutdown has to end the waiting"
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert [text for text in warnings if "wrong API keys" in text] != []
+    assert [text for text in warnings if "wrong keys of one address" in text] != []
     assert not any("127.0.0" in text for text in warnings)
 
 

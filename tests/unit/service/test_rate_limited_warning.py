@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from service.web.connections.rate_limited_warning import PERIOD, RateLimitedWarning
+from service.rate_limited_warning import PERIOD, RateLimitedWarning
 
 
 def test_logs_one_line_per_period_with_the_number_of_occurrences(
