@@ -25,6 +25,7 @@ from service.web.keys import KeyRing
 from service.web.metrics import Metrics
 from service.web.openapi import PATHS as DOCUMENT_PATHS
 from service.web.openapi import routes as document_routes
+from service.web.page import html
 from service.web.page.current import CurrentStatus
 from service.web.page.endpoints import PageEndpoints
 from service.web.page.events import Producer
@@ -33,7 +34,7 @@ from service.web.request_pipeline import RequestPipeline
 from service.web.security_headers import SecurityHeaders
 from service.web.uploads import UploadBudget
 
-PAGE_PATHS = ("/status", "/events", *DOCUMENT_PATHS)
+PAGE_PATHS = (*html.PATHS, "/status", "/events", *DOCUMENT_PATHS)
 """Paths of the page and of the document, which FACE_PAGE turns off."""
 PATHS = (
     *("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome"),
@@ -122,6 +123,7 @@ def _page_routes(settings: Settings, supervisor: Supervisor, activity: ActivityL
     current = CurrentStatus(settings, supervisor, activity)
     page = PageEndpoints(current, Producer(current.json))
     return [
+        *html.routes(current.status),
         Route("/status", page.status, methods=["GET"]),
         Route("/events", page.events, methods=["GET"]),
         *document_routes(),

@@ -17,7 +17,7 @@ TAGS = {
     PHOTOS: "Faces of a photo. Photos wait while the service is busy, without a limit of time; each is answered once.",
     APP: "Requests of the Face Recognition app besides photos.",
     STATE: "State of the service, for people and monitoring.",
-    PAGES: "This document, its viewer, and their files.",
+    PAGES: "The page with the state of the service, this document, its viewer, and their files.",
 }
 """Groups of operations, and their descriptions."""
 
@@ -50,7 +50,7 @@ class Operation:
     @property
     def name(self) -> str:
         """Identifier, such as `detect`, or `openapi.json`."""
-        return self.path.strip("/")
+        return self.path.strip("/") or "page"
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -171,6 +171,34 @@ OPERATIONS = (
         answer="Events without an end. The schema is that of an event.",
         content=_EVENT,
         media_type=EVENTS,
+    ),
+    Operation(
+        path="/",
+        tag=PAGES,
+        summary="Page with the state of the service",
+        description="For people: what computes, what it does, time for a library, photos to try, and "
+        "recent failures. It loads no file of another host.",
+        answer="The page.",
+        content=_STRING,
+        media_type=HTML,
+    ),
+    Operation(
+        path="/assets/page.css",
+        tag=PAGES,
+        summary="Style of the page at /",
+        description="It is used by `/`.",
+        answer="A style sheet.",
+        content=_STRING,
+        media_type=CSS,
+    ),
+    Operation(
+        path="/assets/page.js",
+        tag=PAGES,
+        summary="Script of the page at /",
+        description="It shows live figures, and sends photos to try. The page works without it.",
+        answer="A script.",
+        content=_STRING,
+        media_type=SCRIPT,
     ),
     Operation(
         path="/openapi.json",

@@ -33,6 +33,7 @@ KEYED = [("POST", "/detect"), ("POST", "/compute"), ("GET", "/open"), ("GET", "/
 PUBLIC = [
     *("/health", "/ready", "/metrics", "/welcome", "/status"),
     *("/openapi.json", "/docs", "/assets/docs.css", "/assets/docs.js"),
+    *("/", "/assets/page.css", "/assets/page.js"),
 ]
 ENDLESS = ["/events"]
 """Public paths whose answers have no end."""
@@ -70,7 +71,16 @@ def test_routes_above_are_complete() -> None:
 
 def test_answers_wrong_paths_and_methods_with_json(serving: Server, key_header: dict[bytes, bytes]) -> None:
     with serving() as port, client(port, key_header) as caller:
-        for path in ("/", "/nothing", "/detect/", "/open/x", "/%0a%0dforged", "/de%74ect/..", "/favicon.ico"):
+        for path in (
+            "/nothing",
+            "/assets/",
+            "/assets/page.js/x",
+            "/detect/",
+            "/open/x",
+            "/%0a%0dforged",
+            "/de%74ect/x",
+            "/favicon.ico",
+        ):
             missing = caller.get(path)
             assert (missing.status_code, list(missing.json())) == (404, ["error"])
         for method, path, allowed in (

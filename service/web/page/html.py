@@ -1,0 +1,139 @@
+"""HTML page at `/`, rendered on the server, with its style sheet, its script and their security headers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from service.web.page import grouping, wording
+from service.web.page.failure_groups import grouped
+from service.web.page.plot import HEIGHT, plot
+from service.web.page.status import Status
+from service.web.page.verdict import ENGINES, PRECISIONS, devices, verdict
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent
+TEMPLATE = "page.html.jinja"
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",  # the photo that is tried, and the icon
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""No script and no style but the two files, no request to another host, no frame around the page."""
+
+SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "content-security-policy": CONTENT_SECURITY_POLICY,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-resource-policy": "same-origin",
+    }
+)
+
+ASSETS = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
+"""Files of the page below /assets/, and their media types."""
+PATHS = ("/", *(f"/assets/{name}" for name in ASSETS))
+
+StatusSource = Callable[[], Awaitable[Status]]
+
+
+class Endpoint(Protocol):
+    """Signature of a Starlette endpoint."""
+
+    async def __call__(self, request: Request, /) -> Response: ...
+
+
+def routes(source: StatusSource) -> list[Route]:
+    """Routes of PATHS."""
+    return [
+        Route("/", page(source), methods=["GET"]),
+        *(Route(f"/assets/{name}", asset(name), methods=["GET"]) for name in ASSETS),
+    ]
+
+
+def page(source: StatusSource) -> Endpoint:
+    """The endpoint of the page, which shows the state that `source` returns."""
+
+    async def endpoint(_: Request) -> Response:
+        status = await source()
+        # In a thread, since the first page imports Jinja and compiles the templates.
+        text = await asyncio.to_thread(rendered, status, datetime.now(UTC))
+        return HTMLResponse(text, headers={**SECURITY_HEADERS, "cache-control": "no-store"})
+
+    return endpoint
+
+
+def asset(name: str) -> Endpoint:
+    """The endpoint of a file of `assets/`."""
+    content = (FOLDER / "assets" / name).read_bytes()
+    headers = {**SECURITY_HEADERS, "cache-control": "no-cache"}
+
+    async def endpoint(_: Request) -> Response:
+        return Response(content, media_type=ASSETS[name], headers=headers)
+
+    return endpoint
+
+
+def rendered(status: Status, now: datetime) -> str:
+    """The page as HTML; every value is escaped."""
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            status=status,
+            now=now,
+            revision=revision(status),
+            verdict=verdict(status),
+            devices=devices(status.stages),
+            plot=plot(status.activity.last_hour),
+            plot_height=HEIGHT,
+            groups=grouped(status.failures),
+            grouping=grouping.Grouping(),
+            areas=grouping.AREAS,
+            usual_area=grouping.USUAL_AREA,
+            engines=ENGINES,
+            precisions=PRECISIONS,
+        )
+    )
+
+
+def revision(status: Status) -> str:
+    """What the script compares to decide whether it loads the page's parts again; `page.js` builds the same text."""
+    latest = status.failures[0].time if status.failures else ""
+    minute = status.activity.last_hour[-1].start
+    return f"{status.state}|{len(status.stages)}|{latest}|{minute}"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> "Environment":
+    # Imported for the first page alone: a service whose page is never opened keeps 2.4 MB of memory.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    for name in ("count", "duration", "size", "moment"):
+        environment.filters[name] = getattr(wording, name)
+    return environment
