@@ -27,8 +27,9 @@ PHOTO = "astronaut.png"
 SENT_SIDE = 1095
 """Pixels. The square photo at 1.2 megapixels, as the app would send it."""
 CALLERS = 3
-PAGE_COLOURS, PHOTO_COLOURS = 16, 32
-"""Colours of a picture's palette, with which it is under MAXIMUM_BYTES."""
+PAGE_COLOURS = 14
+PHOTO_COLOURS = (48, 40, 32, 26, 20)
+"""Colours of the photos in a picture's palette: the most with which it is under MAXIMUM_BYTES."""
 PLACE_OF_A_PHOTO = """
 (() => {
   const { left, top, right, bottom } = document.querySelector("canvas").getBoundingClientRect();
@@ -61,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 time.sleep(60 * options.minutes)
                 for file, window in WINDOWS.items():
                     picture = _picture(browser, window, f"http://127.0.0.1:{service.port}/", photos)
-                    _write(picture, options.out / file)
+                    (options.out / file).write_bytes(picture)
+                    print(f"{file}: {len(picture):,} bytes")
 
 
 def _photos(folder: Path) -> tuple[Path, Path]:
@@ -100,8 +102,8 @@ def _busy(caller: Caller, photo: Path) -> Iterator[None]:
 
 def _picture(
     browser: Browser, window: Mapping[str, object], address: str, photos: tuple[Path, Path]
-) -> Image.Image:
-    """The whole page with both photos, with a palette."""
+) -> bytes:
+    """The whole page with both photos, as a PNG."""
     with closing(browser.new_context(**window)) as context:  # type: ignore[arg-type]
         shown = Visit(context.new_page(), address)
         shown.wait_until_live()
@@ -112,25 +114,23 @@ def _picture(
         shown.page.evaluate("document.activeElement.blur()")
         box = shown.page.evaluate(PLACE_OF_A_PHOTO)
         picture = Image.open(io.BytesIO(shown.page.screenshot(full_page=True))).convert("RGB")
-    return picture.quantize(palette=_palette(picture, picture.crop(box)), dither=Image.Dither.NONE)
+    for colours in PHOTO_COLOURS:
+        file = io.BytesIO()
+        palette = _palette(picture, picture.crop(box), colours)
+        picture.quantize(palette=palette, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+        if file.tell() < MAXIMUM_BYTES:
+            return file.getvalue()
+    raise SystemExit(f"the picture has more than {MAXIMUM_BYTES:,} bytes")
 
 
-def _palette(page: Image.Image, photo: Image.Image) -> Image.Image:
+def _palette(page: Image.Image, photo: Image.Image, colours: int) -> Image.Image:
     """The most frequent colours of the page as they are, and a median cut of those of the photo."""
     counted: list[tuple[int, tuple[int, int, int]]] = page.getcolors(page.width * page.height)  # type: ignore[assignment]
     frequent = [value for _, colour in sorted(counted, reverse=True)[:PAGE_COLOURS] for value in colour]
-    cut = photo.quantize(PHOTO_COLOURS, Image.Quantize.MEDIANCUT, kmeans=3).getpalette() or []
+    cut = photo.quantize(colours, Image.Quantize.MEDIANCUT, kmeans=3).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette([*frequent, *cut[: 3 * PHOTO_COLOURS]])
+    palette.putpalette([*frequent, *cut[: 3 * colours]])
     return palette
-
-
-def _write(picture: Image.Image, path: Path) -> None:
-    picture.save(path, optimize=True)
-    size = path.stat().st_size
-    print(f"{path}: {size:,} bytes")
-    if size > MAXIMUM_BYTES:
-        raise SystemExit(f"{path} has more than {MAXIMUM_BYTES:,} bytes")
 
 
 if __name__ == "__main__":

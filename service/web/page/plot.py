@@ -7,22 +7,19 @@ from service.web.page.status import Minute
 from service.web.page.wording import count
 
 HEIGHT = 100
-"""Height of the highest bar, in the plot's units. The width of a minute is 10."""
+"""Height of the highest bar, in the plot's units."""
+STEP, WIDTH = 10, 8
+"""Distance of two bars, and the width of one."""
 LOWEST_SCALE = 10
 """Photos a minute at the top of the plot at least, so that a single photo is not a full bar."""
 
 
-class Bar(NamedTuple):
-    """Heights of one minute's bar."""
-
-    answered: float
-    failed: float
-
-
 class Plot(NamedTuple):
-    """The plot of an hour."""
+    """The plot of an hour. `page.js` draws it again at each event."""
 
-    bars: list[Bar]
+    answered: str
+    """Path of the bars, as SVG path data. A minute without photos has no bar."""
+    failed: str
     top: int
     """Photos a minute at the upper edge."""
     sentence: str
@@ -33,8 +30,18 @@ def plot(minutes: list[Minute]) -> Plot:
     """The plot of these minutes, oldest first."""
     top = max([LOWEST_SCALE, *(minute.photos + minute.failed for minute in minutes)])
     unit = HEIGHT / top
-    bars = [Bar(round(unit * minute.photos, 1), round(unit * minute.failed, 1)) for minute in minutes]
-    return Plot(bars, top, _sentence(minutes))
+    answered = _path([(0, unit * minute.photos) for minute in minutes])
+    failed = _path([(unit * minute.photos, unit * minute.failed) for minute in minutes])
+    return Plot(answered, failed, top, _sentence(minutes))
+
+
+def _path(bars: list[tuple[float, float]]) -> str:
+    """Path data of bars, each from a height upwards by another."""
+    return "".join(
+        f"M{STEP * index + 1} {HEIGHT - start:.4g}v-{height:.4g}h{WIDTH}v{height:.4g}z"
+        for index, (start, height) in enumerate(bars)
+        if height
+    )
 
 
 def _sentence(minutes: list[Minute]) -> str:

@@ -125,19 +125,11 @@ async function refresh() {
 function drawHour(minutes) {
   const top = Math.max(10, ...minutes.map(({ photos, failed }) => photos + failed));
   $("#top").textContent = `${count(top)} photos a minute`;
-  const bar = (index, from, height, name) => {
-    const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    const values = { x: 10 * index + 1, y: 100 - from - height, width: 8, height, class: name };
-    for (const [key, value] of Object.entries(values)) rect.setAttribute(key, value);
-    return rect;
-  };
   const unit = 100 / top;
-  $("#bars").replaceChildren(
-    ...minutes.flatMap(({ photos, failed }, index) => [
-      bar(index, 0, unit * photos, "answered"),
-      ...(failed ? [bar(index, unit * photos, unit * failed, "failed")] : []),
-    ]),
-  );
+  const path = (bars) =>
+    bars.map(([start, height], index) => (height ? `M${10 * index + 1} ${100 - start}v-${height}h8v${height}z` : "")).join("");
+  $("#answered-bars").setAttribute("d", path(minutes.map(({ photos }) => [0, unit * photos])));
+  $("#failed-bars").setAttribute("d", path(minutes.map(({ photos, failed }) => [unit * photos, unit * failed])));
 }
 
 // Time for a library: proportional to its number of photos.

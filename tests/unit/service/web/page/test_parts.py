@@ -3,7 +3,7 @@
 import pytest
 
 from service.web.page.failure_groups import grouped
-from service.web.page.plot import HEIGHT, plot
+from service.web.page.plot import plot
 from service.web.page.status import Minute
 from service.web.page.verdict import devices
 from service.web.page.wording import duration, moment, size
@@ -41,7 +41,7 @@ def test_a_time_is_given_in_utc() -> None:
 def test_bars_fill_the_plot_with_failed_photos_on_top() -> None:
     drawn = plot([Minute(start=0, photos=30, failed=10), Minute(start=60, photos=0, failed=0)])
     assert drawn.top == 40
-    assert drawn.bars == [(0.75 * HEIGHT, 0.25 * HEIGHT), (0, 0)]
+    assert (drawn.answered, drawn.failed) == ("M1 100v-75h8v75z", "M1 25v-25h8v25z")
     assert (
         drawn.sentence
         == "In the last hour: 30 answered, 10 failed. The most in one minute: 30, at 00:00 UTC."
@@ -49,8 +49,9 @@ def test_bars_fill_the_plot_with_failed_photos_on_top() -> None:
 
 
 def test_a_single_photo_is_no_full_bar() -> None:
-    assert plot([Minute(start=0, photos=1, failed=0)]).bars == [(0.1 * HEIGHT, 0)]
-    assert plot([Minute(start=0, photos=0, failed=0)]).sentence == "No photo in the last hour."
+    minutes = [Minute(start=0, photos=0, failed=0), Minute(start=60, photos=1, failed=0)]
+    assert plot(minutes).answered == "M11 100v-10h8v10z"
+    assert plot(minutes[:1]).sentence == "No photo in the last hour."
 
 
 def test_failures_of_one_cause_are_one_group_at_the_place_of_the_latest() -> None:
