@@ -18,6 +18,7 @@ MODULES = frozenset(
         "conversion",
         "model_store",
         "service",
+        "tests.browser.pictures",
         "tests.fuzz",
     }
 )
