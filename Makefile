@@ -30,7 +30,7 @@ export FACE_STORE := $(STORE)
 # Packages of another installation, which would hide those of the environment.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: serve quick test test-slow fuzz bench parity check format lock convert convert-all clean image rehearse-images emulated
+.PHONY: serve quick test test-slow test-browser fuzz bench parity check format lock convert convert-all clean image rehearse-images emulated
 .PHONY: environment test-environment bench-environment audit sbom audit-environment
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
@@ -80,7 +80,11 @@ test: check convert-all
 
 ## Tests that take minutes.
 test-slow: test-environment convert-all
-	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest $(IN_TWO) -m "slow and not images and not emulated" $(ARGS)
+	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest $(IN_TWO) -m "slow and not images and not emulated and not browser" $(ARGS)
+
+## The page in this machine's Chromium, with the rules of axe; skipped with the reason without it. Two minutes.
+test-browser: test-environment convert-all
+	$(BIN)/python -m pytest -m browser $(ARGS)
 
 ## Fuzz the readers of photos, forms, requests and weights for SECONDS in total; TARGET=png for one, SEED=1 to repeat
 ## the mutations. Inputs that reveal a fault are stored in fuzz-findings/, and the exit status is 1.

@@ -38,6 +38,8 @@ PLACE_OF_A_PHOTO = """
 """
 """Left, top, right and bottom in the whole page."""
 MAXIMUM_BYTES = 200_000
+FIRST_SCREEN = ("page-light.png", "page.png", 1180)
+"""A picture, the file of its upper part, and the height of that in pixels: the state, the figures and the estimate."""
 WINDOWS = {
     "page-light.png": {"viewport": {"width": 1000, "height": 900}, "color_scheme": "light"},
     "page-dark.png": {"viewport": {"width": 1000, "height": 900}, "color_scheme": "dark"},
@@ -64,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     picture = _picture(browser, window, f"http://127.0.0.1:{service.port}/", photos)
                     (options.out / file).write_bytes(picture)
                     print(f"{file}: {len(picture):,} bytes")
+    whole, upper, height = FIRST_SCREEN
+    with Image.open(options.out / whole) as shown:
+        shown.crop((0, 0, shown.width, height)).save(options.out / upper, optimize=True)
 
 
 def _photos(folder: Path) -> tuple[Path, Path]:

@@ -1,0 +1,27 @@
+"""Open pages beside photos, on a service of model 3."""
+
+import httpx
+import pytest
+
+from benchmarks.studies import open_pages
+from tests.unit.benchmarks.conftest import Upload
+from tests.waiting import eventually
+
+
+def _in_flight(service: httpx.Client) -> float:
+    lines = service.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("face_requests_in_flight "))
+
+
+def test_browsers_hold_a_stream_each_until_the_end(service: httpx.Client) -> None:
+    port = service.base_url.port
+    assert port is not None
+    with open_pages.browsers(port, 3):
+        eventually("three streams and the scrape", lambda: _in_flight(service) == 4)
+    eventually("the scrape alone", lambda: _in_flight(service) == 1)
+
+
+def test_the_rate_is_of_answered_photos_only(service: httpx.Client, upload: Upload) -> None:
+    assert open_pages.rate(service, [upload(0.05)], photos=3, callers=2) > 0
+    with pytest.raises(httpx.HTTPStatusError):
+        open_pages.rate(service, [b"no photo"], photos=1, callers=1)
