@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from service.sandbox.limits import NO_CORE
 from service.settings import Settings
 from service.supervision.supervisor import FIRST_PAUSE, MAXIMUM_FAILED_STARTS
 from service.web.server.shutdown import MARGIN_SECONDS
@@ -106,4 +107,4 @@ def test_the_sandbox_allows_compiled_loops_and_gpus() -> None:
     assert SERVICE["ProtectSystem"] == "strict"
     assert SERVICE["NoNewPrivileges"] == "yes"
     assert SERVICE["OOMPolicy"] == "continue"
-    assert SERVICE["LimitCORE"] == "0"
+    assert SERVICE["LimitCORE"] == str(NO_CORE[1]), "the value that the service sets itself"
