@@ -96,7 +96,7 @@ def test_repeated_failed_starts_reach_the_start_limit() -> None:
 
 
 def test_the_service_has_the_socket_and_no_other_network() -> None:
-    """tests/faults/test_restarts.py runs the service in this way."""
+    """tests/faults/test_systemd.py runs the units."""
     assert SERVICE["PrivateNetwork"] == "yes"
     assert "face-model.socket" in read("face-model.service")["Unit"]["Requires"]
 
