@@ -24,6 +24,8 @@ class Variant:
     """Bytes of the uncompressed .dat."""
     origin: str
     """Publisher."""
+    caution: str = ""
+    """Consequence for photos that are analysed already; empty for the preferred variant."""
 
 
 @dataclass(frozen=True)

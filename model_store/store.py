@@ -60,6 +60,8 @@ class WeightStatus:
     """Lower-case hex; empty unless verified."""
     origin: str = ""
     """Origin of the variant, or that its hash was recorded by `add`; empty unless verified."""
+    caution: str = ""
+    """Of the variant (catalog.toml)."""
     problem: str = ""
     """Reason and remedy; empty if verified."""
 
@@ -194,15 +196,23 @@ class WeightStore:
         reasons = []
         for source in sources:
             try:
-                found = self._write_verified(weight, source.read(weight), check, progress)
+                self._write_verified(weight, source.read(weight), check, progress)
             except StorageError:  # no fault of the source
                 raise
             except SourceError as error:
                 log.warning("%s from %s: %s", weight.file_name, source.label, error)
                 reasons.append(f"{source.label}: {error}")
                 continue
-            if found != weight.variants[0].sha256:
-                log.warning("%s is from %s", weight.file_name, self._status(weight).origin)
+            installed = self._status(weight)
+            if installed.caution:
+                log.warning(
+                    "WARNING: %s is from %s. It is %s. To replace it: download %s and run %s",
+                    weight.file_name,
+                    installed.origin,
+                    installed.caution,
+                    self.catalog.url(weight),
+                    command(f"model_store add {weight.file_name}.bz2"),
+                )
             return
         raise SourceError(
             f"all sources failed ({'; '.join(reasons)}). Download {self.catalog.url(weight)} by hand and run:"
@@ -228,7 +238,7 @@ class WeightStore:
             return WeightStatus(weight, "corrupt", problem=str(error))
         variant = weight.variant(found)
         origin = variant.origin if variant else "recorded on this machine, not from the catalogue"
-        return WeightStatus(weight, "verified", found, origin)
+        return WeightStatus(weight, "verified", found, origin, variant.caution if variant else "")
 
     def _check_record(self, weight: Weight, found: str) -> None:
         path, recorded = self._file(weight), self._recorded(weight)

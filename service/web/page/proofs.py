@@ -7,6 +7,7 @@ from types import MappingProxyType
 from model_store import manifest
 from model_store.manifest import GraphError, Validation
 from model_store.models import CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR, Model
+from model_store.store import WeightStore
 from service.messages import DeviceReport, ScanReport, StageReport
 from service.settings import Settings
 from service.web.page.stages import without_path
@@ -41,11 +42,19 @@ COMPILED = Proof(
 
 
 def of_conversion(settings: Settings, model: Model) -> list[Proof]:
-    """Comparisons with dlib at the conversion, by the manifests of the model's graphs. Reads and hashes files."""
+    """Origin of the weights, and comparisons with dlib at the conversion, by the manifests. Reads and hashes files."""
     if settings.engine != "onnx":
         return []
     detectors = (CNN_DETECTOR,) if model.detector == "cnn" else ()
-    return [*_of_manifests(settings, (*detectors, model.landmarks, model.network)), COMPILED]
+    graphs = (*detectors, model.landmarks, model.network)
+    return [*_of_weights(settings, graphs), *_of_manifests(settings, graphs), COMPILED]
+
+
+def _of_weights(settings: Settings, names: tuple[str, ...]) -> Iterator[Proof]:
+    """Weights that are valid and not those of the app."""
+    for status in WeightStore(settings.store).status(names):
+        if status.caution:
+            yield Proof(passed=False, sentence=f"The weights {status.weight.file_name} are {status.caution}.")
 
 
 def _of_manifests(settings: Settings, graphs: tuple[str, ...]) -> Iterator[Proof]:

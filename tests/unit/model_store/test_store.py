@@ -148,9 +148,12 @@ def test_less_preferred_detector_is_a_warning(
 ) -> None:
     WeightStore(tmp_path).fetch([CNN_DETECTOR, FIVE_POINTS], sdist_store.folder)
 
-    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        f"{CNN_DETECTOR}.dat is from {load_catalog().weight(CNN_DETECTOR).variants[1].origin}"
-    ]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    variant = load_catalog().weight(CNN_DETECTOR).variants[1]
+    assert warning.startswith(
+        f"WARNING: {CNN_DETECTOR}.dat is from {variant.origin}. It is {variant.caution}. "
+    )
+    assert warning.endswith(command(f"model_store add {CNN_DETECTOR}.dat.bz2"))
 
 
 def test_adds_a_known_weight_uncompressed_or_bz2(

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from model_store.models import MODELS
+from model_store.catalog import load_catalog
+from model_store.models import CNN_DETECTOR, MODELS
+from model_store.store import WeightStatus, WeightStore
 from service.settings import Settings
 from service.web.page import proofs
 from service.web.page.stages import NOT_SHOWN
@@ -76,7 +78,8 @@ def test_a_device_is_compared_with_the_cpu(difference: float, passed: bool) -> N
 
 def test_the_conversion_was_compared_with_dlib(store: Path) -> None:
     settings = Settings.model_validate({"FACE_STORE": store})
-    found = [proof.sentence for proof in proofs.of_conversion(settings, MODELS[4])]
+    compared = [proof for proof in proofs.of_conversion(settings, MODELS[4]) if proof.passed]
+    found = [proof.sentence for proof in compared]
     assert [
         "CNN face detector" in found[0],
         "landmark predictor" in found[1],
@@ -86,6 +89,19 @@ def test_the_conversion_was_compared_with_dlib(store: Path) -> None:
     assert len(found) == 4
     assert len(proofs.of_conversion(settings, MODELS[3])) == 3
     assert proofs.of_conversion(Settings.model_validate({"FACE_ENGINE": "dlib"}), MODELS[4]) == []
+
+
+def test_weights_that_are_not_those_of_the_app_are_named(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.model_validate({"FACE_STORE": store})
+    detector = load_catalog().weight(CNN_DETECTOR)
+    for variant in detector.variants:
+        status = WeightStatus(detector, "verified", variant.sha256, variant.origin, variant.caution)
+        monkeypatch.setattr(WeightStore, "status", lambda *_, status=status: [status])
+        named = [proof.sentence for proof in proofs.of_conversion(settings, MODELS[4]) if not proof.passed]
+        assert len(named) == (variant is not detector.variants[0])
+        assert all("persons may split" in sentence for sentence in named)
 
 
 def test_a_store_without_graphs_has_no_comparison(tmp_path: Path) -> None:
