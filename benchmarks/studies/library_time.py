@@ -25,8 +25,9 @@ from benchmarks.harness.corpus import CorpusError, read
 from benchmarks.harness.http_calls import post
 from benchmarks.harness.text_table import text_table
 from benchmarks.processes.running import ServiceDied, serving
-from benchmarks.throughput.jpeg_uploads import PIXEL_LIMIT, encoded, scaled
+from benchmarks.throughput.jpeg_uploads import PIXEL_LIMIT
 from service.images import decoding
+from service.images.app_uploads import encoded, scaled
 
 TOLERANCE = 0.15
 """Largest difference of the measured from the estimated time, as a share of the estimated one."""

@@ -14,6 +14,7 @@ from benchmarks.harness.library import open_library
 from benchmarks.processes.process_tree import peak_memory, resident_memory
 from benchmarks.throughput import jpeg_uploads
 from model_store.models import MODELS
+from service.images import app_uploads
 from service.recognition.geometry import Rectangle
 from service.recognition.memory import recognition_bytes
 
@@ -35,7 +36,7 @@ def measure(model: int, path: Path, megapixels: float, *, known: bool) -> tuple[
     """
     recognizer = open_library(Path(os.environ.get("FACE_STORE") or "models"), model)
     (photo,) = jpeg_uploads.chosen([path], 1, lambda _: ())
-    image = jpeg_uploads.scaled(photo.image, megapixels)
+    image = app_uploads.scaled(photo.image, megapixels)
     del photo
     own = os.getpid()
     peak_memory(own, forget=True)

@@ -26,8 +26,9 @@ import httpx
 from benchmarks.harness.corpus import CorpusError, read, spread
 from benchmarks.harness.http_calls import post
 from benchmarks.processes.running import ServiceDied, serving
-from benchmarks.throughput.jpeg_uploads import PIXEL_LIMIT, encoded, scaled
+from benchmarks.throughput.jpeg_uploads import PIXEL_LIMIT
 from service.images import decoding
+from service.images.app_uploads import encoded, scaled
 from service.recognition.compute.core_count import usable_processors
 
 ALLOWED = 0.01

@@ -41,6 +41,7 @@ from benchmarks.throughput.jpeg_uploads import Image
 from benchmarks.throughput.scenarios import LARGEST_MEGAPIXELS
 from conversion.validation import package_photos
 from model_store.errors import SourceError
+from service.images import app_uploads
 
 MODELS, THREADS = (4, 1), (1, 2)
 MEGAPIXELS, FACES, CALLERS = (0.3, 1.2, 4.0, LARGEST_MEGAPIXELS), (1, 6, 20), (1, 8)
@@ -119,11 +120,11 @@ def made_uploads(paths: Sequence[Path], side: Checkout, chosen: Sequence[Cell]) 
 
     def picture(number: int, faces: int, megapixels: float) -> Image:
         if faces == 1:
-            return jpeg_uploads.scaled(photos[number % len(crops)].image, megapixels)
+            return app_uploads.scaled(photos[number % len(crops)].image, megapixels)
         return tiled([*crops[number:], *crops[:number]], faces, megapixels)
 
     return {
-        (size, faces): [jpeg_uploads.encoded(picture(number, faces, size)) for number in range(PICTURES)]
+        (size, faces): [app_uploads.encoded(picture(number, faces, size)) for number in range(PICTURES)]
         for size, faces in {(cell.megapixels, cell.faces) for cell in chosen}
     }
 

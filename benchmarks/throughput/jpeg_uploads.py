@@ -1,4 +1,4 @@
-"""JPEG uploads of a scenario: photos scaled to its size and encoded as the app encodes them."""
+"""Photos of a scenario: chosen from a corpus, with crops of their faces, and canvases of many faces."""
 
 import itertools
 import math
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.closed_loop import FaceBox
 from service.images import decoding
+from service.images.app_uploads import encoded, scaled
 from service.images.decoding import ImageTooLarge, UndecodableImage
 
 Image = NDArray[np.uint8]
@@ -23,12 +24,6 @@ SEARCHED = 40
 """Maximum number of photos in which faces are searched."""
 SEARCHED_MEGAPIXELS = 0.3
 """Photo size for that search."""
-AS_THE_APP = (
-    *(cv2.IMWRITE_JPEG_QUALITY, 80),
-    *(cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
-    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420),
-)
-"""The app uploads progressive JPEGs of quality 80 with 4:2:0 chroma subsampling."""
 MARGIN = 0.25
 """Margin of a face crop on each edge, as a share of its width and height: the detector needs hair and chin."""
 CELLS = 6
@@ -80,20 +75,6 @@ def _readable(paths: Iterable[Path]) -> Iterator[Image]:
             yield decoding.decode(path.read_bytes(), maximum_area=PIXEL_LIMIT, honour_orientation=True)
         except (UndecodableImage, ImageTooLarge, OSError):
             continue
-
-
-def scaled(image: Image, megapixels: float) -> Image:
-    """Scale a photo, up or down, to this area or slightly less: the app limits the area."""
-    rows, columns = image.shape[:2]
-    factor = math.sqrt(megapixels * 1e6 / (rows * columns))
-    size = (max(int(columns * factor), 1), max(int(rows * factor), 1))
-    kind = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    return np.ascontiguousarray(cv2.resize(image, size, interpolation=kind), np.uint8)
-
-
-def encoded(image: Image) -> bytes:
-    """Encode an RGB image as the app does (`AS_THE_APP`)."""
-    return cv2.imencode(".jpg", image[:, :, ::-1], AS_THE_APP)[1].tobytes()
 
 
 def crowded(face: Image, copies: int, megapixels: float) -> Image:

@@ -15,6 +15,7 @@ from benchmarks.throughput.figures import MeasuredTrial, note, note_failure
 from benchmarks.throughput.scenarios import LoadPlan, Scenario
 from benchmarks.throughput.sides import SIDES, Side, SideOptions
 from benchmarks.throughput.workers import WorkerFailed
+from service.images import app_uploads
 
 
 def seconds(plan: LoadPlan) -> float:
@@ -102,11 +103,11 @@ class _ThroughputPart:
         if scenario.faces is None:
             taken = self._photos[: scenario.photos]
             return [
-                jpeg_uploads.encoded(jpeg_uploads.scaled(photo.image, scenario.megapixels)) for photo in taken
+                app_uploads.encoded(app_uploads.scaled(photo.image, scenario.megapixels)) for photo in taken
             ]
         if (face := self._photos[0].face) is None:
             return []
-        return [jpeg_uploads.encoded(jpeg_uploads.crowded(face, scenario.faces, scenario.megapixels))]
+        return [app_uploads.encoded(jpeg_uploads.crowded(face, scenario.faces, scenario.megapixels))]
 
     def _round(self, scenario: Scenario, number: int) -> None:
         """Trials of all sides, in reverse order in every second round, to cancel effects of the order."""

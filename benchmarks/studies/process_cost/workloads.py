@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.throughput import jpeg_uploads
 from benchmarks.throughput.scenarios import LARGEST_MEGAPIXELS
+from service.images import app_uploads
 
 TAKEN = 4
 """Maximum number of given photos in use: their sizes matter, not their number."""
@@ -61,13 +62,13 @@ class Uploads:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._images = [photo.image for photo in jpeg_uploads.chosen(paths[:TAKEN], TAKEN, lambda _: ())]
         self.mixed = [
-            jpeg_uploads.encoded(jpeg_uploads.scaled(image, size))
+            app_uploads.encoded(app_uploads.scaled(image, size))
             for image, size in zip(itertools.cycle(self._images), MIXED, strict=False)
         ]
         """One upload of each size in `MIXED`."""
         sizes = {workload.megapixels for workload in (*WORKLOADS, PROBED)}
         self._sized = {
-            size: [jpeg_uploads.encoded(jpeg_uploads.scaled(image, size)) for image in self._images]
+            size: [app_uploads.encoded(app_uploads.scaled(image, size)) for image in self._images]
             for size in sizes
         }
 

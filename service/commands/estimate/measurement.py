@@ -4,22 +4,17 @@ Separate from the command, since it imports numpy and ONNX Runtime.
 """
 
 import itertools
-import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from service.commands.estimate.forecast import Forecast
 from service.commands.shared import progress
 from service.commands.shared.errors import CommandError
 from service.estimate import Load, estimate
-from service.images import decoding
+from service.images import app_uploads, decoding
 from service.memory.capacity import Capacity
 from service.recognition.compute.core_count import usable_processors
 from service.recognition.contract import EngineError
@@ -32,12 +27,6 @@ PHOTOS = 40
 """Photos of a sample, spread over the folder."""
 SECONDS = 30.0
 """Duration of the measurement, in which the photos are computed again and again."""
-JPEG = (
-    *(cv2.IMWRITE_JPEG_QUALITY, 80),
-    *(cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
-    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420),
-)
-"""The app's uploads: progressive, quality 80, 4:2:0."""
 
 
 def forecast(settings: Settings, paths: Sequence[Path], megapixels: float, photos: int) -> Forecast:
@@ -77,17 +66,7 @@ def _uploads(paths: Sequence[Path], megapixels: float, settings: Settings) -> It
             )
         except (OSError, decoding.UndecodableImage, decoding.ImageTooLarge):
             continue
-        yield cv2.imencode(".jpg", _scaled(image, megapixels)[:, :, ::-1], JPEG)[1].tobytes()
-
-
-def _scaled(image: NDArray[np.uint8], megapixels: float) -> NDArray[np.uint8]:
-    """The photo, up or down, at an area."""
-    rows, columns = image.shape[:2]
-    factor = math.sqrt(megapixels * 1e6 / (rows * columns))
-    size = (max(round(columns * factor), 1), max(round(rows * factor), 1))
-    return np.asarray(
-        cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), np.uint8
-    )
+        yield app_uploads.encoded(app_uploads.scaled(image, megapixels))
 
 
 def _measured(recognizer: Recognizer, uploads: Sequence[bytes], at_once: int, megapixels: float) -> Load:

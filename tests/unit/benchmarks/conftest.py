@@ -7,8 +7,7 @@ import httpx
 import pytest
 
 from benchmarks.processes.running import serving
-from benchmarks.throughput import jpeg_uploads
-from service.images import decoding
+from service.images import app_uploads, decoding
 
 Upload = Callable[[float], bytes]
 
@@ -17,7 +16,7 @@ Upload = Callable[[float], bytes]
 def upload(photos: dict[str, Path]) -> Upload:
     """`upload(0.1)`: photo of this number of megapixels with one face, encoded as by the app."""
     image = decoding.decode(photos["astronaut.png"].read_bytes(), maximum_area=10**7, honour_orientation=True)
-    return lambda megapixels: jpeg_uploads.encoded(jpeg_uploads.scaled(image, megapixels))
+    return lambda megapixels: app_uploads.encoded(app_uploads.scaled(image, megapixels))
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,11 @@
-"""Selection and encoding of uploads."""
+"""Selection of photos, and canvases of faces."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image as Pillow
 
 from benchmarks.harness.closed_loop import FaceBox
 from benchmarks.throughput import jpeg_uploads
@@ -52,20 +50,6 @@ def test_rejects_a_corpus_without_a_readable_photo(tmp_path: Path) -> None:
     (tmp_path / "0.jpg").write_bytes(b"no photo")
     with pytest.raises(ValueError, match="none of 1 photos is readable"):
         jpeg_uploads.chosen([tmp_path / "0.jpg"], 1, _bright)
-
-
-@pytest.mark.parametrize("megapixels", [0.05, 0.3, 8.29])
-@pytest.mark.parametrize("shape", [(100, 150, 3), (801, 333, 3)])
-def test_a_scaled_photo_never_exceeds_its_area(megapixels: float, shape: tuple[int, ...]) -> None:
-    rows, columns, _ = jpeg_uploads.scaled(np.zeros(shape, np.uint8), megapixels).shape
-    assert 0.98 * megapixels < rows * columns / 1e6 <= megapixels
-
-
-def test_uploads_are_progressive_jpegs_with_chroma_subsampling() -> None:
-    with Pillow.open(io.BytesIO(jpeg_uploads.encoded(np.zeros((64, 64, 3), np.uint8)))) as image:
-        assert image.format == "JPEG"
-        assert image.info["progressive"]
-        assert [layer[1:3] for layer in image.layer] == [(2, 2), (1, 1), (1, 1)]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("copies", [1, 36])

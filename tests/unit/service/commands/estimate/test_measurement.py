@@ -23,13 +23,6 @@ def test_a_sample_is_spread_over_the_folder() -> None:
     assert measurement._spread([Path("a")]) == [Path("a")]
 
 
-@pytest.mark.parametrize(("shape", "megapixels"), [((600, 800, 3), 0.1), ((60, 80, 3), 0.3)])
-def test_photos_are_scaled_up_or_down_to_the_area(shape: tuple[int, int, int], megapixels: float) -> None:
-    rows, columns, _ = measurement._scaled(np.zeros(shape, np.uint8), megapixels).shape
-    assert rows * columns == pytest.approx(megapixels * 1e6, rel=0.01)
-    assert columns / rows == pytest.approx(4 / 3, rel=0.01)
-
-
 def test_the_rate_is_that_of_the_photos(
     store: Path, photos: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
