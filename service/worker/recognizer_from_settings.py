@@ -1,4 +1,4 @@
-"""The mapping from settings to a recogniser, for the worker and for `python -m service check`."""
+"""The mapping from settings to a recogniser, for the worker and for commands."""
 
 from model_store.models import MODELS
 from service.recognition.factory import open_recognizer

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from service.commands.analyse import drawing
 from service.commands.analyse.byte_budget import ByteBudget
-from service.commands.shared.errors import CommandError
+from service.commands.shared import local_model
 from service.commands.shared.photo_files import Photo
 from service.images import decoding
 from service.json_text import serialised
@@ -22,10 +21,8 @@ from service.pipeline import answers
 from service.recognition import memory
 from service.recognition.compute.core_count import usable_processors
 from service.recognition.contract import EngineError
-from service.recognition.factory import RecognizerError
 from service.recognition.recognizer import Face, Recognizer
 from service.settings import Settings
-from service.worker.recognizer_from_settings import recognizer_from_settings
 
 ESTIMATES = {"onnx": memory.recognition_bytes, "dlib": memory.dlib_recognition_bytes}
 """FACE_ENGINE to the peak memory of a photo."""
@@ -78,7 +75,7 @@ class Analysis:
                 f"machine has {hard_limit() / 1e6:,.0f} MB: scale it down first."
             )
         with self._budget.granted(needed):
-            image = self._decoded(data)
+            image = local_model.decoded(data, self._settings)
             faces = self._recognizer.recognize(image)
             if annotated is not None:
                 self._draw(image, faces, path, annotated)
@@ -94,13 +91,6 @@ class Analysis:
         if len(data) > limit:
             raise PhotoError(f"The file has more than {limit} bytes (FACE_MAXIMUM_UPLOAD).")
         return data
-
-    def _decoded(self, data: bytes) -> NDArray[np.uint8]:
-        return decoding.decode(
-            data,
-            maximum_area=self._settings.maximum_original_area,
-            honour_orientation=self._settings.honour_orientation,
-        )
 
     def _draw(self, image: NDArray[np.uint8], faces: Sequence[Face], path: Path, folder: Path) -> None:
         try:
@@ -124,15 +114,7 @@ def analyse(
     """
     capacity = Capacity.of(settings, usable_processors())
     at_once = min(workers or capacity.photos, len(photos))
-    try:
-        recognizer = recognizer_from_settings(settings, at_once)
-    except RecognizerError as error:
-        raise CommandError(str(error)) from error
-    with closing(recognizer):
-        try:
-            recognizer.warm_up()
-        except EngineError as error:
-            raise CommandError(str(error)) from error
+    with local_model.warmed_up(settings, at_once) as recognizer:
         analysis = Analysis(settings, recognizer, ByteBudget(capacity.photo_bytes))
         yield from _in_order(partial(analysis.line, annotated=annotated), photos, at_once)
 

@@ -4,7 +4,6 @@ Separate from the command, since it imports numpy and ONNX Runtime.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import median
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from model_store.models import Model
 from service.commands.check.memory_stopwatch import PEAK, MemoryStopwatch, memory_of_process
-from service.commands.shared import machine
+from service.commands.shared import local_model, machine
 from service.commands.shared.errors import CommandError
 from service.cpu_flags import processor_name
 from service.images import decoding
@@ -22,8 +21,7 @@ from service.memory import largest_photo
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import MemoryPlan
 from service.recognition.compute.core_count import usable_processors
-from service.recognition.contract import EngineError, Stage
-from service.recognition.factory import RecognizerError
+from service.recognition.contract import Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.ort import nvidia, providers
 from service.recognition.ort.nvidia import Memory
@@ -31,7 +29,6 @@ from service.recognition.recognizer import Recognizer
 from service.recognition.timings import Timings
 from service.settings import Settings
 from service.worker import confinement
-from service.worker.recognizer_from_settings import recognizer_from_settings
 
 RUNS = 3
 NOISE_ROWS, NOISE_COLUMNS = 960, 1280
@@ -82,18 +79,14 @@ def measure(settings: Settings, photo: Path | None, show: Callable[[str], None])
             settings.
     """
     try:
-        image = _noise() if photo is None else _decoded(photo, settings)
-        with closing(recognizer_from_settings(settings, workers=1)) as recognizer:
-            faces, stages, peak = _measured(recognizer, image, show)
-            model = recognizer.model
-    except (
-        RecognizerError,
-        EngineError,
-        decoding.UndecodableImage,
-        decoding.ImageTooLarge,
-        OSError,
-    ) as error:
-        raise CommandError(str(error)) from error
+        image = _noise() if photo is None else local_model.decoded(photo.read_bytes(), settings)
+    except OSError as error:
+        raise CommandError(f"{photo} cannot be read: {error.strerror}") from error
+    except (decoding.UndecodableImage, decoding.ImageTooLarge) as error:
+        raise CommandError(f"{photo}: {error}") from error
+    with local_model.warmed_up(settings, photos=1) as recognizer:
+        faces, stages, peak = _measured(recognizer, image, show)
+        model = recognizer.model
     show("trying the sandbox")
     cores = usable_processors()
     on_gpu = any(measured.stage.provider == providers.CUDA.official for measured in stages.values())
@@ -118,8 +111,6 @@ def _measured(
     recognizer: Recognizer, image: NDArray[np.uint8], show: Callable[[str], None]
 ) -> tuple[int, dict[str, StageMeasurement], int]:
     """Number of faces, stages by name in the order of `Timings`, and peak memory in bytes."""
-    show("warm-up")
-    recognizer.warm_up()
     show("first photo")
     # Memory is measured on the first photo: later ones use the memory that it leaves allocated.
     stopwatch = MemoryStopwatch()
@@ -153,18 +144,6 @@ def _middle(image: NDArray[np.uint8]) -> Rectangle:
     side = max(min(rows, columns) // FACE_SHARE, 1)
     left, top = (columns - side) // 2, (rows - side) // 2
     return Rectangle(left, top, left + side - 1, top + side - 1)
-
-
-def _decoded(photo: Path, settings: Settings) -> NDArray[np.uint8]:
-    try:
-        data = photo.read_bytes()
-    except OSError as error:
-        raise CommandError(f"{photo} cannot be read: {error.strerror}") from error
-    return decoding.decode(
-        data,
-        maximum_area=settings.maximum_original_area,
-        honour_orientation=settings.honour_orientation,
-    )
 
 
 def _gpu_memory() -> Memory:

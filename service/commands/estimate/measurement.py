@@ -7,21 +7,17 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 from service.commands.estimate.forecast import Forecast
-from service.commands.shared import progress
+from service.commands.shared import local_model, progress
 from service.commands.shared.errors import CommandError
 from service.estimate import Load, estimate
 from service.images import app_uploads, decoding
 from service.memory.capacity import Capacity
 from service.recognition.compute.core_count import usable_processors
-from service.recognition.contract import EngineError
-from service.recognition.factory import RecognizerError
 from service.recognition.recognizer import Recognizer
 from service.settings import Settings
-from service.worker.recognizer_from_settings import recognizer_from_settings
 
 PHOTOS = 40
 """Photos of a sample, spread over the folder."""
@@ -37,14 +33,10 @@ def forecast(settings: Settings, paths: Sequence[Path], megapixels: float, photo
         if not uploads:
             raise CommandError("None of the sample's photos can be decoded: name a folder with photos.")
         at_once = Capacity.of(settings, cores).photos
-        try:
-            step("loading the model")
-            with closing(recognizer_from_settings(settings, at_once)) as recognizer:
-                recognizer.warm_up()
-                step(f"measuring {len(uploads)} photos for {SECONDS:.0f} seconds")
-                load = _measured(recognizer, uploads, at_once, megapixels)
-        except (RecognizerError, EngineError) as error:
-            raise CommandError(str(error)) from error
+        step("loading the model")
+        with local_model.warmed_up(settings, at_once) as recognizer:
+            step(f"measuring {len(uploads)} photos for {SECONDS:.0f} seconds")
+            load = _measured(recognizer, uploads, at_once, megapixels)
     hours, rate, options = estimate(load, photos, cores)
     return Forecast(photos, hours, rate, megapixels, len(uploads), "measured now, on this machine", options)
 
@@ -59,11 +51,7 @@ def _uploads(paths: Sequence[Path], megapixels: float, settings: Settings) -> It
     """The photos as the app sends them; those that cannot be decoded are left out."""
     for path in paths:
         try:
-            image = decoding.decode(
-                path.read_bytes(),
-                maximum_area=settings.maximum_original_area,
-                honour_orientation=settings.honour_orientation,
-            )
+            image = local_model.decoded(path.read_bytes(), settings)
         except (OSError, decoding.UndecodableImage, decoding.ImageTooLarge):
             continue
         yield app_uploads.encoded(app_uploads.scaled(image, megapixels))

@@ -39,4 +39,4 @@ def test_names_a_missing_photo(store: Path, tmp_path: Path) -> None:
 def test_names_each_step(store: Path) -> None:
     shown: list[str] = []
     measure(_settings(store), None, shown.append)
-    assert shown == ["warm-up", "first photo", "run 1 of 3", "run 2 of 3", "run 3 of 3", "trying the sandbox"]
+    assert shown == ["first photo", "run 1 of 3", "run 2 of 3", "run 3 of 3", "trying the sandbox"]
