@@ -29,7 +29,7 @@ def command(url: str | None, as_json: bool) -> int:
     limits. The key is API_KEY, or the first line of API_KEY_FILE.
     """
     configuration = loading.settings_with_warnings()
-    found = client.get(url or client.own_address(configuration), "/info", keys.read_keys(configuration)[0])
+    found = client.service_at(url, configuration).get("/info", keys.read_keys(configuration)[0])
     if as_json:
         output.print_json(found)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import ssl
@@ -17,6 +18,7 @@ from benchmarks.processes.running import SERVE, free_port
 from service import healthcheck
 from tests import certificates
 from tests.calling import KEY, Caller
+from tests.command_line import command
 from tests.faults.restarts import ACTIVATE
 from tests.paths import ROOT
 from tests.waiting import eventually
@@ -113,6 +115,24 @@ def test_the_healthcheck_asks_by_https(
     assert healthcheck.main({**environment, **made.settings}) == 0
     assert healthcheck.main(environment) == 1
     assert "400" in capsys.readouterr().err
+
+
+def test_info_trusts_the_own_certificate_and_no_other_one(https: Service, made: Made, tmp_path: Path) -> None:
+    settings = {"API_KEY": KEY, "PORT": str(https.port)}
+    own = command(tmp_path, "info", "--json", **settings, **made.settings)
+    assert (own.returncode, own.stderr) == (0, "")
+    assert json.loads(own.stdout)["versions"]
+    url = f"https://localhost:{https.port}"
+    refused = command(tmp_path, "info", "--url", url, **settings)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(
+        f"{url} has a certificate that is not accepted: self-signed certificate. "
+    )
+    trusted = command(tmp_path, "info", "--url", url, **settings, SSL_CERT_FILE=str(made.certificate))
+    assert trusted.returncode == 0
+    other = certificates.make(tmp_path / "other")
+    changed = command(tmp_path, "info", **settings, **other.settings)
+    assert "has a certificate that is not accepted" in changed.stderr
 
 
 def test_an_inherited_socket_serves_https_and_a_stop_finishes_photos(

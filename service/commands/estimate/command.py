@@ -59,7 +59,7 @@ def command(
     found = (
         _measured(configuration, sample, megapixels or MEGAPIXELS, photos)
         if sample
-        else running.forecast(url or client.own_address(configuration), photos)
+        else running.forecast(client.service_at(url, configuration), photos)
     )
     if as_json:
         output.print_json(found.as_json())
@@ -75,7 +75,8 @@ def command(
 def duration(hours: float) -> str:
     """A time in minutes, hours or days, with two digits."""
     if hours < 1:
-        return f"{max(60 * hours, 1):.0f} minutes"
+        minutes = max(round(60 * hours), 1)
+        return f"{minutes} minute{'s' * (minutes > 1)}"
     if hours < HOURS_OF_DAYS:
         return f"{hours:.1f} hours"
     return f"{hours / 24:.1f} days"

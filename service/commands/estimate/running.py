@@ -1,9 +1,9 @@
 """The forecast of a running service, from the photos of its last minutes."""
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PositiveInt, ValidationError
 
 from service.commands.estimate.forecast import Forecast
-from service.commands.shared import client
+from service.commands.shared.client import Service
 from service.commands.shared.errors import CommandError
 from service.estimate import Option
 
@@ -17,7 +17,7 @@ class _Option(BaseModel):
 class _Estimate(BaseModel):
     """The part of `/status` that is used, of this version or another one."""
 
-    photos: int
+    photos: PositiveInt
     hours: float
     photos_per_minute: float
     mean_megapixels: float
@@ -29,10 +29,10 @@ class _Status(BaseModel):
     estimate: _Estimate | None
 
 
-def forecast(url: str, photos: int) -> Forecast:
+def forecast(service: Service, photos: int) -> Forecast:
     """The estimate of `/status`, for `photos` photos. Raises CommandError."""
     try:
-        found = _Status.model_validate(client.get(url, "/status")).estimate
+        found = _Status.model_validate(service.get("/status")).estimate
     except ValidationError:
         raise CommandError(
             "The /status of the service has no estimate: it is of another version, or another service."

@@ -142,6 +142,16 @@ def _read(variable: str, path: Path) -> bytes:
         ) from None
 
 
+def trusting(certificate: Path) -> ssl.SSLContext:
+    """A caller's context that trusts a server's own certificate, whatever its names. Raises CertificateError."""
+    _read("FACE_TLS_CERTIFICATE", certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(certificate)
+    return context
+
+
 @dataclass(frozen=True)
 class Validity:
     """What a caller that trusts the certificate sees of it."""
@@ -154,10 +164,7 @@ class Validity:
 
 def validity(context: ssl.SSLContext, files: Files) -> Validity:
     """The validity of a certificate, by a handshake in memory with a client that trusts it."""
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False
-    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # trusts the server's own certificate
-    client.load_verify_locations(files.certificate)
+    client = trusting(files.certificate)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = (client.wrap_bio(to_client, to_server), context.wrap_bio(to_server, to_client, server_side=True))
     pending = True

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from service.commands.estimate import measurement, running
 from service.commands.estimate.command import command, duration
 from service.commands.estimate.forecast import Forecast
+from service.commands.shared.client import Service
 from service.commands.shared.errors import CommandError
 from service.estimate import Option
 from service.settings import Settings
@@ -21,22 +22,22 @@ FORECAST = Forecast(
 
 @pytest.mark.parametrize(
     ("hours", "text"),
-    [(0.001, "1 minutes"), (0.5, "30 minutes"), (1.34, "1.3 hours"), (47.9, "47.9 hours"), (96, "4.0 days")],
+    [(0.001, "1 minute"), (0.5, "30 minutes"), (1.34, "1.3 hours"), (47.9, "47.9 hours"), (96, "4.0 days")],
 )
 def test_a_duration_has_the_unit_of_its_size(hours: float, text: str) -> None:
     assert duration(hours) == text
 
 
 def test_a_running_service_is_asked_without_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, int]] = []
+    asked: list[tuple[Service, int]] = []
 
-    def forecast(url: str, photos: int) -> Forecast:
-        asked.append((url, photos))
+    def forecast(service: Service, photos: int) -> Forecast:
+        asked.append((service, photos))
         return FORECAST
 
     monkeypatch.setattr(running, "forecast", forecast)
     result = CliRunner().invoke(command, ["--photos", "40000"], env={"PORT": "5001"})
-    assert asked == [("http://localhost:5001", 40_000)]
+    assert asked == [(Service("http://localhost:5001"), 40_000)]
     first, _, option = result.output.splitlines()
     assert first == (
         "40,000 photos: 1.3 hours, at 513 a minute (300 photos of 1.2 megapixels, by the running service)"

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from service.commands.estimate import running
+from service.commands.shared.client import Service
 from service.commands.shared.errors import CommandError
 from service.estimate import Option
 
@@ -23,8 +24,8 @@ ESTIMATE = {
 
 
 @contextmanager
-def _status(content: object) -> Iterator[str]:
-    """Address of a server with this `/status`."""
+def _status(content: object) -> Iterator[Service]:
+    """A server with this `/status`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -39,15 +40,15 @@ def _status(content: object) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield Service(f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
         thread.join()
 
 
 @pytest.mark.not_quick
 def test_hours_are_those_of_the_given_number_of_photos() -> None:
-    with _status({"state": "ready", "estimate": ESTIMATE}) as url:
-        found = running.forecast(url, 10_000)
+    with _status({"state": "ready", "estimate": ESTIMATE}) as service:
+        found = running.forecast(service, 10_000)
     assert (found.photos, found.hours, found.photos_per_minute, found.sample) == (10_000, 0.5, 333.3, 300)
     assert found.options == [Option("4 cores", 0.25, "measured")]
 
@@ -59,8 +60,9 @@ def test_hours_are_those_of_the_given_number_of_photos() -> None:
         ({"estimate": None}, "too few photos"),
         ({"state": "ready"}, "another version"),
         ({"estimate": {"hours": "soon"}}, "another version"),
+        ({"estimate": {**ESTIMATE, "photos": 0}}, "another version"),
     ],
 )
 def test_a_service_without_an_estimate_is_a_fault_with_a_way_out(content: object, message: str) -> None:
-    with _status(content) as url, pytest.raises(CommandError, match=message):
-        running.forecast(url, 10_000)
+    with _status(content) as service, pytest.raises(CommandError, match=message):
+        running.forecast(service, 10_000)
