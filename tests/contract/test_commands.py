@@ -82,6 +82,11 @@ def test_check_prints_a_fault_as_json_too(tmp_path: Path) -> None:
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert json.loads(done.stdout) == {"ok": False, "verdict": line}
+    wrong = command(tmp_path, "check", "--json", FACE_ENGINE="onx")
+    assert json.loads(wrong.stdout) == {"ok": False, "verdict": wrong.stderr.rstrip("\n")}
+    lacking = command(tmp_path, "check", "--json", FACE_PROVIDERS="cuda")
+    assert lacking.returncode == 1
+    assert json.loads(lacking.stdout) == {"ok": False, "verdict": lacking.stderr.rstrip("\n")}
 
 
 def test_analyse_ends_quietly_at_a_closed_pipe(store: Path, photos: dict[str, Path]) -> None:

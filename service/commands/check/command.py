@@ -7,6 +7,7 @@ import click
 from service.commands.shared import loading, machine, output, progress
 from service.commands.shared.errors import CommandError
 from service.commands.shared.group import examples
+from service.settings import SettingsError
 
 
 @click.command(
@@ -28,17 +29,17 @@ def command(photo: Path | None, as_json: bool) -> int:
     megapixels; then the memory limit and the sandbox. The last line is the verdict. A fault is one line on standard
     error that names the repair, and the status is 1.
     """
-    configuration = loading.settings_with_warnings()
-    machine.require(configuration)
-    # Imported last: they load numpy, which crashes on a processor without the instructions that it needs.
-    from service.commands.check import measurement, report
-
     try:
+        configuration = loading.settings_with_warnings()
+        machine.require(configuration)
+        # Imported last: they load numpy, which crashes on a processor without the instructions that it needs.
+        from service.commands.check import measurement, report
+
         with progress.steps("loading the model") as show:
             measured = measurement.measure(configuration, photo, show)
-    except CommandError as error:
+    except (CommandError, SettingsError) as error:
         if as_json:
-            output.print_json(report.fault(str(error)))
+            output.print_json({"ok": False, "verdict": str(error)})
         raise
     if as_json:
         output.print_json(report.content(measured))

@@ -15,7 +15,6 @@ from model_store.models import Model
 from service.commands.check.memory_stopwatch import PEAK, MemoryStopwatch, memory_of_process
 from service.commands.shared import local_model, machine
 from service.commands.shared.errors import CommandError
-from service.cpu_flags import processor_name
 from service.images import decoding
 from service.memory import largest_photo
 from service.memory.capacity import Capacity
@@ -28,6 +27,7 @@ from service.recognition.ort.nvidia import Memory
 from service.recognition.recognizer import Recognizer
 from service.recognition.timings import Timings
 from service.settings import Settings
+from service.web.page.stages import cpu_name
 from service.worker import confinement
 
 RUNS = 3
@@ -65,8 +65,8 @@ class Measurement:
     plan: MemoryPlan
     sandbox: str
     """Restrictions of the worker and of the decoders, a line each."""
-    cores: int
-    processor: str
+    cpu: str
+    """Name of the processor, with its number of cores."""
     unused_gpu: str | None
     """A line about a GPU that is not used; None if there is none."""
 
@@ -88,7 +88,6 @@ def measure(settings: Settings, photo: Path | None, show: Callable[[str], None])
         faces, stages, peak = _measured(recognizer, image, show)
         model = recognizer.model
     show("trying the sandbox")
-    cores = usable_processors()
     on_gpu = any(measured.stage.provider == providers.CUDA.official for measured in stages.values())
     return Measurement(
         model=model,
@@ -99,10 +98,9 @@ def measure(settings: Settings, photo: Path | None, show: Callable[[str], None])
         stages=stages,
         peak_memory=peak,
         gpu_memory=_gpu_memory() if on_gpu else None,
-        plan=largest_photo.plan(settings, Capacity.of(settings, cores)),
+        plan=largest_photo.plan(settings, Capacity.of(settings, usable_processors())),
         sandbox=confinement.trial(),
-        cores=cores,
-        processor=processor_name(),
+        cpu=cpu_name(),
         unused_gpu=machine.unused_gpu(settings),
     )
 

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from service.commands.check.measurement import RUNS, Measurement, StageMeasurement
-from service.recognition.contract import Stage
+from service.recognition.contract import DeviceCheck, Stage
+from service.web.page.stages import device_name
 
 NETWORKS = ("cnn_detections", "descriptors")
 """Stages with a network: their provider is the device of the model."""
-DEVICES = {"CUDAExecutionProvider": "an NVIDIA GPU (CUDA)"}
-"""Provider to its device; all others compute on the CPU."""
 
 
 def lines(measured: Measurement) -> Iterator[str]:
@@ -41,8 +40,7 @@ def content(measured: Measurement) -> dict[str, object]:
         "verdict": verdict(measured),
         "warnings": [*measured.plan.warnings(), *_remarks(measured)],
         "model": {"number": measured.model.number, "description": measured.model.description},
-        "cores": measured.cores,
-        "processor": measured.processor,
+        "cpu": measured.cpu,
         "photo": {
             "picture": _picture(measured),
             "width": measured.columns,
@@ -60,11 +58,6 @@ def content(measured: Measurement) -> dict[str, object]:
     }
 
 
-def fault(message: str) -> dict[str, object]:
-    """The report of a model that cannot be computed, as JSON."""
-    return {"ok": False, "verdict": message}
-
-
 def verdict(measured: Measurement) -> str:
     """One line: the device that computes, and the time of the photo."""
     seconds = sum(stage.seconds for stage in measured.stages.values())
@@ -80,13 +73,24 @@ def verdict(measured: Measurement) -> str:
 def _device(measured: Measurement) -> str:
     networks = [measured.stages[name].stage for name in NETWORKS if name in measured.stages]
     precisions = ", ".join(dict.fromkeys(stage.precision for stage in networks))
-    cpu = f"CPU: {measured.cores} core{'s' * (measured.cores > 1)}, {measured.processor}"
-    (device, *_) = [DEVICES[stage.provider] for stage in networks if stage.provider in DEVICES] or [cpu]
-    return f"{device}; {precisions}"
+    devices = ", ".join(dict.fromkeys(_device_name(measured, stage) for stage in networks))
+    return f"{devices}; {precisions}"
+
+
+def _device_name(measured: Measurement, stage: Stage) -> str:
+    return device_name(stage.provider, stage.device, measured.cpu)
 
 
 def _remarks(measured: Measurement) -> list[str]:
-    """Lines about a GPU that is not used, and about the photo's size."""
+    """Lines about a GPU that is not used or differs from the CPU, and about the photo's size."""
+    stages = {name: measured_stage.stage for name, measured_stage in measured.stages.items()}
+    missing = next((stage.device_missing for stage in stages.values() if stage.device_missing), None)
+    cannot = f"the CPU computes, since the GPU cannot: {missing}" if missing else None
+    differing = [
+        f"{name} on the GPU differs from the CPU: {_compared(check)}"
+        for name, stage in stages.items()
+        if (check := stage.device_check) and check.largest_difference > check.allowed
+    ]
     accepted = measured.plan.accepted_area
     too_large = (
         f"/detect would answer 412 to a photo of this size: {accepted} pixels at most "
@@ -94,7 +98,11 @@ def _remarks(measured: Measurement) -> list[str]:
         if measured.rows * measured.columns > accepted
         else None
     )
-    return [line for line in (measured.unused_gpu, too_large) if line]
+    return [line for line in (measured.unused_gpu, cannot, *differing, too_large) if line]
+
+
+def _compared(check: DeviceCheck) -> str:
+    return f"{check.compared} differs by at most {check.largest_difference:.2g} ({check.allowed:.2g} allowed)"
 
 
 def _picture(measured: Measurement) -> str:
@@ -110,6 +118,8 @@ def _details(name: str, stage: Stage) -> Iterator[str]:
         yield f"{stage.precision}; no scan in int8: {stage.scan_refused}"
     elif stage.precision != Stage.precision or name == "cnn_detections":
         yield stage.precision
+    if stage.device_check:
+        yield f"compared with the CPU: {_compared(stage.device_check)}"
     if stage.on_cpu:
         yield f"{stage.on_cpu} runs of it on the CPU: the device had too little memory"
 
@@ -119,10 +129,13 @@ def _stage(measured: StageMeasurement) -> dict[str, object]:
     return {
         "engine": stage.engine,
         "provider": stage.provider,
+        "device": stage.device,
         "precision": stage.precision,
         "milliseconds": round(1000 * measured.seconds, 3),
         "memory_growth": measured.memory_growth,
         "runs_on_cpu": stage.on_cpu,
         "trial": asdict(stage.trial) if stage.trial else None,
         "scan_refused": stage.scan_refused,
+        "device_check": asdict(stage.device_check) if stage.device_check else None,
+        "device_missing": stage.device_missing,
     }

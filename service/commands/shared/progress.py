@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+    from rich.progress import TaskID
+
 
 @contextmanager
 def steps(first: str) -> Iterator[Callable[[str], None]]:
@@ -16,9 +19,7 @@ def steps(first: str) -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield _nothing
         return
-    from rich.console import Console
-
-    with Console(stderr=True).status(first) as status:
+    with _console().status(first) as status:
         yield status.update
 
 
@@ -31,11 +32,10 @@ def photos(total: int) -> Iterator[Callable[[], None]]:
     if not sys.stderr.isatty() or sys.stdout.isatty():
         yield _nothing
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress("photos", *columns, console=Console(stderr=True), redirect_stdout=False) as progress:
+    with Progress("photos", *columns, console=_console(), redirect_stdout=False) as progress:
         task = progress.add_task("photos", total=total)
         yield lambda: progress.advance(task)
 
@@ -46,21 +46,29 @@ def downloads() -> Iterator[Callable[[str, int, int], None]]:
     if not sys.stderr.isatty():
         yield _nothing
         return
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     name = TextColumn("{task.description}")
-    with Progress(
-        name, BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)
-    ) as progress:
-        tasks: dict[str, object] = {}
+    with Progress(name, BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=_console()) as progress:
+        tasks: dict[str, TaskID] = {}
 
         def show(name: str, done: int, total: int) -> None:
             if name not in tasks:
                 tasks[name] = progress.add_task(name, total=total)
-            progress.update(tasks[name], completed=done)  # type: ignore[arg-type]
+            progress.update(tasks[name], completed=done)
 
         yield show
+
+
+def _console() -> Console:
+    """Standard error, with the cursor left alone: a signal ends the process at once, and would leave it hidden."""
+    from rich.console import Console
+
+    class WithCursor(Console):
+        def show_cursor(self, show: bool = True) -> bool:
+            return False
+
+    return WithCursor(stderr=True)
 
 
 def _nothing(*_: object) -> None:

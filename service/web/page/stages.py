@@ -43,8 +43,12 @@ def cpu_name() -> str:
 
 def device(stage: StageReport, cpu: str) -> Device:
     """The device of a stage; `cpu` is `cpu_name()`."""
-    name = cpu if stage.provider in CPU_PROVIDERS else stage.device or stage.provider
-    return Device(name=name, provider=stage.provider)
+    return Device(name=device_name(stage.provider, stage.device, cpu), provider=stage.provider)
+
+
+def device_name(provider: str, by_driver: str | None, cpu: str) -> str:
+    """Name of the device of a provider: `cpu`, or the driver's name, if it has one."""
+    return cpu if provider in CPU_PROVIDERS else by_driver or provider
 
 
 def stage_statuses(stages: Mapping[str, StageReport], cpu: str) -> Iterator[StageStatus]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from service.commands.check import report
 from service.commands.check.measurement import Measurement, measure
-from service.recognition.contract import ScanTrial, Stage
+from service.recognition.contract import DeviceCheck, ScanTrial, Stage
 from service.recognition.ort.nvidia import Memory
 from service.recognition.ort.sessions import SharedSessions
 from service.recognition.recognizer import Recognizer
@@ -29,6 +29,15 @@ def _measured(settings: Settings, photo: Path | None = None) -> Measurement:
 @pytest.fixture(scope="module")
 def measured(store: Path) -> Measurement:
     return replace(_measured(_settings(store)), unused_gpu=None)
+
+
+def _with(measured: Measurement, **values: object) -> Measurement:
+    """The measurement with these values in each stage."""
+    stages = {
+        name: replace(stage, stage=replace(stage.stage, **values))  # type: ignore[arg-type]
+        for name, stage in measured.stages.items()
+    }
+    return replace(measured, stages=stages)
 
 
 def _lines(settings: Settings, photo: Path | None = None) -> list[str]:
@@ -91,16 +100,35 @@ def test_reports_why_there_is_no_scan(store: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_verdict_names_model_device_and_time(measured: Measurement) -> None:
-    measured = replace(measured, cores=2, processor="An Example CPU")
+    measured = replace(measured, cpu="CPU: 2 cores, An Example CPU")
     verdict = report.verdict(measured)
     assert verdict.startswith(
         "OK: model 3 computes on CPU: 2 cores, An Example CPU; float32; noise of 1.2 megapixels takes "
     )
-    on_gpu = {
-        name: replace(stage, stage=replace(stage.stage, provider="CUDAExecutionProvider"))
-        for name, stage in measured.stages.items()
-    }
-    assert "computes on an NVIDIA GPU (CUDA); float32; " in report.verdict(replace(measured, stages=on_gpu))
+    on_gpu = _with(measured, provider="CUDAExecutionProvider", device="NVIDIA GeForce RTX 3060")
+    assert "computes on NVIDIA GeForce RTX 3060; float32; " in report.verdict(on_gpu)
+
+
+def test_the_comparison_of_a_gpu_is_shown_and_a_difference_is_a_warning(measured: Measurement) -> None:
+    same = _with(measured, device_check=DeviceCheck("a confidence", 1e-5, 1e-2))
+    lines = [*report.lines(same)]
+    assert "    compared with the CPU: a confidence differs by at most 1e-05 (0.01 allowed)" in lines
+    assert lines[-1].startswith("OK: ")
+    other = _with(measured, device_check=DeviceCheck("a confidence", 0.5, 1e-2))
+    *_, warning, verdict = report.lines(other)
+    assert warning.endswith(
+        " on the GPU differs from the CPU: a confidence differs by at most 0.5 (0.01 allowed)"
+    )
+    assert verdict.startswith("OK, with ")
+    content = json.loads(json.dumps(report.content(other)))
+    assert content["stages"]["descriptors"]["device_check"]["largest_difference"] == 0.5
+    assert warning in content["warnings"]
+
+
+def test_a_gpu_that_cannot_compute_is_a_warning(measured: Measurement) -> None:
+    *_, warning, verdict = report.lines(_with(measured, device_missing="there is no driver"))
+    assert warning == "the CPU computes, since the GPU cannot: there is no driver"
+    assert verdict.startswith("OK, with 1 warning above: ")
 
 
 def test_an_unused_gpu_stands_before_the_verdict(measured: Measurement) -> None:
