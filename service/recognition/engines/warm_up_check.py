@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.strips import CnnDetector
@@ -53,7 +54,7 @@ def compare(
 ) -> dict[str, DeviceCheck]:
     """Compare both networks with the CPU on a synthetic picture; by the name of the stage.
 
-    Empty, with a warning, if a run fails: photos have a fallback for that.
+    Empty, with a warning, if a run fails, or if the CPU computed for the device: photos have a fallback for both.
     """
     picture = group()
     try:
@@ -62,6 +63,9 @@ def compare(
             checks["cnn_detections"] = _confidences(picture, detector, detector_on_cpu)
     except EngineError as error:
         log.warning("the device is not compared with the CPU: %s", error)
+        return {}
+    if any(compared.network.cpu_fallback_runs for compared in (network, detector) if compared):
+        log.warning("the device is not compared with the CPU: it has too little memory for the picture")
         return {}
     for name, found in checks.items():
         if found.largest_difference > found.allowed:
@@ -74,12 +78,17 @@ def _confidences(picture: Picture, detector: DeviceDetector, on_cpu: CnnDetector
     found, expected = (
         {face.rectangle: face.confidence for face in find(picture)} for find in (detector, on_cpu)
     )
-    differences = (abs(found.get(face, 0) - expected.get(face, 0)) for face in found.keys() | expected.keys())
-    return DeviceCheck("the confidence of a face", max(differences, default=0.0), CONFIDENCES_ALLOWED)
+    differences = [abs(found.get(face, 0) - expected.get(face, 0)) for face in found.keys() | expected.keys()]
+    return DeviceCheck("the confidence of a face", _largest(np.array(differences)), CONFIDENCES_ALLOWED)
 
 
 def _descriptors(picture: Picture, network: DescriptorNetwork, on_cpu: Network) -> DeviceCheck:
     """Compare the descriptors of two squares of the picture."""
     chips = np.stack([picture[:CHIP_SIDE, :CHIP_SIDE], picture[-CHIP_SIDE:, -CHIP_SIDE:]])
-    difference = float(np.nan_to_num(np.abs(network(chips) - on_cpu.run(chips)), nan=1.0, posinf=1.0).max())
-    return DeviceCheck("one of the 128 numbers of a face", difference, DESCRIPTORS_ALLOWED)
+    differences = np.abs(network(chips) - on_cpu.run(chips))
+    return DeviceCheck("one of the 128 numbers of a face", _largest(differences), DESCRIPTORS_ALLOWED)
+
+
+def _largest(differences: NDArray[np.floating]) -> float:
+    """The largest difference, 0 without any. NaN and infinity count as 1, which no bound allows."""
+    return float(np.nan_to_num(differences, nan=1.0, posinf=1.0).max(initial=0.0))

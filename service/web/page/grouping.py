@@ -1,18 +1,16 @@
-"""Defaults of the Nextcloud app by which it groups faces into persons (facerecognition 0.9.95, SettingsService)."""
+"""Grouping of faces by the Nextcloud app, and the sizes of photos that it sends, for the page."""
 
 from typing import NamedTuple
 
+from service.recognition import grouping
+
 
 class Grouping(NamedTuple):
-    """Which faces the app compares, and which it puts into one person."""
+    """The app's defaults: the faces that it compares, and those that it puts into one person."""
 
-    confidence: float = 0.99
-    """`min_confidence`: a face below is stored and never grouped."""
-    side: int = 40
-    """`min_face_size`, in pixels of the original photo, to which the app scales the boxes back (ImageProcessingTask).
-    A face with a smaller width or height is stored and never grouped."""
-    distance: float = 0.4
-    """`sensitivity`: faces with a smaller Euclidean distance of their descriptors are connected. From 0.2 to 0.6."""
+    confidence: float = grouping.CONFIDENCE
+    side: int = grouping.SIDE
+    distance: float = grouping.DISTANCE
     photo_side: int = 512
     """`min_image_size`, in pixels: the app sends no photo with a smaller width or height."""
 

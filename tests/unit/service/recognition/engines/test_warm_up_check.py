@@ -1,5 +1,6 @@
 """Warm-up check of a device: errors of one that is short of memory, and its comparison with the CPU."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -84,13 +85,25 @@ def test_compares_the_confidences_of_faces_with_the_cpu(store: Path) -> None:
     session = Session(manifest.graph_path(store, DLIB_RESNET))
     network = DescriptorNetwork(session, sizes=(2,), runs=1)
     with float32_detector(store, runs=1) as on_cpu:
-        same, missing = (create_autospec(DeviceDetector, instance=True) for _ in range(2))
+        same, missing, infinite = (create_autospec(DeviceDetector, instance=True) for _ in range(3))
         same.side_effect = on_cpu
         missing.side_effect = lambda image: on_cpu(image)[1:]
         best = on_cpu(group())[0].confidence
-        for detector, difference in ((same, 0.0), (missing, best)):
+        infinite.side_effect = lambda image: [replace(face, confidence=np.inf) for face in on_cpu(image)]
+        for detector, difference in ((same, 0.0), (missing, best), (infinite, 1.0)):
+            detector.network = SimpleNamespace(cpu_fallback_runs=0)
             found = warm_up_check.compare(detector, network, on_cpu, session)
             assert found["cnn_detections"].largest_difference == difference
+
+
+def test_a_device_for_which_the_cpu_computed_is_not_compared(
+    store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = Session(manifest.graph_path(store, DLIB_RESNET))
+    off = Off(session, 0)
+    off.cpu_fallback_runs = 1
+    assert warm_up_check.compare(None, DescriptorNetwork(off, sizes=(2,), runs=1), None, session) == {}
+    assert "too little memory for the picture" in caplog.text
 
 
 def test_a_failed_run_leaves_no_comparison(caplog: pytest.LogCaptureFixture) -> None:
