@@ -14,6 +14,7 @@ from service.commands.shared import local_model, progress
 from service.commands.shared.errors import CommandError
 from service.estimate import Load, estimate
 from service.images import app_uploads, decoding
+from service.memory import largest_photo
 from service.memory.capacity import Capacity
 from service.recognition.compute.core_count import usable_processors
 from service.recognition.recognizer import Recognizer
@@ -28,15 +29,21 @@ SECONDS = 30.0
 def forecast(settings: Settings, paths: Sequence[Path], megapixels: float, photos: int) -> Forecast:
     """The forecast for `photos` photos like these, scaled to an area. Raises CommandError."""
     cores = usable_processors()
+    capacity = Capacity.of(settings, cores)
+    accepted = largest_photo.plan(settings, capacity).accepted_area / 1e6
+    if megapixels > accepted:
+        raise CommandError(
+            f"The service accepts no photo of {megapixels:g} megapixels here, but up to {accepted:.1f} "
+            "(FACE_MAXIMUM_AREA, or the memory of this machine): lower --megapixels."
+        )
     with progress.steps("scaling the sample") as step:
         uploads = [*_uploads(_spread(paths), megapixels, settings)]
         if not uploads:
             raise CommandError("None of the sample's photos can be decoded: name a folder with photos.")
-        at_once = Capacity.of(settings, cores).photos
         step("loading the model")
-        with local_model.warmed_up(settings, at_once) as recognizer:
+        with local_model.warmed_up(settings, capacity.photos) as recognizer:
             step(f"measuring {len(uploads)} photos for {SECONDS:.0f} seconds")
-            load = _measured(recognizer, uploads, at_once, megapixels)
+            load = _measured(recognizer, uploads, capacity.photos, megapixels)
     hours, rate, options = estimate(load, photos, cores)
     return Forecast(photos, hours, rate, megapixels, len(uploads), "measured now, on this machine", options)
 
@@ -60,10 +67,10 @@ def _uploads(paths: Sequence[Path], megapixels: float, settings: Settings) -> It
 def _measured(recognizer: Recognizer, uploads: Sequence[bytes], at_once: int, megapixels: float) -> Load:
     """The load of SECONDS, and of each photo at least once, by as many threads as the service has photos in work."""
 
+    area = int(megapixels * 1e6)
+
     def compute(upload: bytes) -> None:
-        recognizer.recognize(
-            decoding.decode(upload, maximum_area=len(upload) * 10**6, honour_orientation=False)
-        )
+        recognizer.recognize(decoding.decode(upload, maximum_area=area, honour_orientation=False))
 
     with ThreadPoolExecutor(at_once) as threads:
         started, done = time.perf_counter(), 0

@@ -42,6 +42,14 @@ def test_a_sample_that_cannot_be_decoded_is_a_fault(store: Path, tmp_path: Path)
         measurement.forecast(_settings(store), [tmp_path / "a.jpg"], 1.2, 10)
 
 
+def test_a_photo_that_the_service_does_not_accept_is_a_fault(store: Path, photos: dict[str, Path]) -> None:
+    settings = _settings(store).model_copy(update={"maximum_area": 500_000})
+    with pytest.raises(
+        CommandError, match=r"no photo of 1\.2 megapixels here, but up to 0\.5 \(FACE_MAXIMUM_AREA"
+    ):
+        measurement.forecast(settings, [photos["obama2.jpg"]], 1.2, 10)
+
+
 def test_uploads_are_jpegs_of_the_area(store: Path, photos: dict[str, Path]) -> None:
     (upload,) = measurement._uploads([photos["obama2.jpg"]], 0.2, _settings(store))
     decoded = cv2.imdecode(np.frombuffer(upload, np.uint8), cv2.IMREAD_COLOR)
