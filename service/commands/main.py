@@ -3,6 +3,7 @@
 Each entry of SECTIONS names a click command, whose function returns the exit status.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -59,6 +60,9 @@ EXIT_STATUSES: Mapping[int, str] = MappingProxyType(
     }
 )
 
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors of a full disk."""
+
 EXAMPLES = (
     "face-model check photo.jpg",
     "FACE_MODEL=3 PORT=8080 face-model serve",
@@ -87,8 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:  # as by `| head -1`; the interpreter would report it once more when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # as by `| head -1`
+        _discard_output()
         return 1
     except UnicodeEncodeError as error:
         print(
@@ -100,11 +104,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Imported last: each command imports the errors of its own libraries.
         from service.commands.shared.faults import EXPECTED
 
-        if not isinstance(error, EXPECTED):
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            _discard_output()
+            print(f"{error.filename or 'The output'} cannot be written: {error.strerror}.", file=sys.stderr)
+        elif isinstance(error, EXPECTED):
+            print(error, file=sys.stderr)
+        else:
             raise
-        print(error, file=sys.stderr)
         return 1
     return int(status or 0)
+
+
+def _discard_output() -> None:
+    """Discard buffered output: the interpreter would report once more, when it ends, that it cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _program() -> str | None:

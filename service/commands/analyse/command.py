@@ -35,6 +35,7 @@ MAXIMUM_WORKERS = 256
 @click.option(
     "--workers",
     type=click.IntRange(1, MAXIMUM_WORKERS),
+    metavar="N",
     help="Photos at a time; by default as in the service (GUNICORN_WORKERS).",
 )
 def command(paths: Sequence[Path], draw: Path | None, workers: int | None) -> int:

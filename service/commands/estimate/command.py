@@ -38,6 +38,7 @@ HOURS_OF_DAYS = 48
 @click.option(
     "--megapixels",
     type=click.FloatRange(0, LARGEST_MEGAPIXELS, min_open=True),
+    metavar="M",
     help=f"Photo size to which the app scales, for a sample; by default {MEGAPIXELS}.",
 )
 @client.url_option

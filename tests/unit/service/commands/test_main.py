@@ -42,3 +42,17 @@ def test_reports_a_mistake_before_heavy_imports(command: str, settings: dict[str
     )
     assert (run.returncode, run.stdout) == (1, "[]\n")
     assert run.stderr.startswith(message)
+
+
+@pytest.mark.parametrize("command", [["--help"], ["settings"], ["settings", "--json"]])
+def test_a_full_disk_is_one_line(command: list[str]) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        run = subprocess.run(
+            [sys.executable, "-m", "service", *command],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (run.returncode, run.stderr) == (1, "The output cannot be written: No space left on device.\n")
