@@ -5,7 +5,7 @@ Separate from the command, since it imports numpy and ONNX Runtime.
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,8 +16,7 @@ from service.estimate import Load, estimate
 from service.images import app_uploads, decoding
 from service.memory import largest_photo
 from service.memory.capacity import Capacity
-from service.recognition.compute.core_count import usable_processors
-from service.recognition.recognizer import Recognizer
+from service.recognition.compute.core_count import computing_cores, usable_processors
 from service.settings import Settings
 
 PHOTOS = 40
@@ -28,8 +27,7 @@ SECONDS = 30.0
 
 def forecast(settings: Settings, paths: Sequence[Path], megapixels: float, photos: int) -> Forecast:
     """The forecast for `photos` photos like these, scaled to an area. Raises CommandError."""
-    cores = usable_processors()
-    capacity = Capacity.of(settings, cores)
+    capacity = Capacity.of(settings, usable_processors())
     accepted = largest_photo.plan(settings, capacity).accepted_area / 1e6
     if megapixels > accepted:
         raise CommandError(
@@ -43,8 +41,13 @@ def forecast(settings: Settings, paths: Sequence[Path], megapixels: float, photo
         step("loading the model")
         with local_model.warmed_up(settings, capacity.photos) as recognizer:
             step(f"measuring {len(uploads)} photos for {SECONDS:.0f} seconds")
-            load = _measured(recognizer, uploads, capacity.photos, megapixels)
-    hours, rate, options = estimate(load, photos, cores)
+            photos_done, seconds = _measured(
+                lambda upload: recognizer.recognize(local_model.decoded(upload, settings)),
+                uploads,
+                capacity.photos,
+            )
+    load = Load(photos_done, seconds, busy_seconds=seconds, pixels=megapixels * 1e6)
+    hours, rate, options = estimate(load, photos, computing_cores())
     return Forecast(photos, hours, rate, megapixels, len(uploads), "measured now, on this machine", options)
 
 
@@ -64,14 +67,10 @@ def _uploads(paths: Sequence[Path], megapixels: float, settings: Settings) -> It
         yield app_uploads.encoded(app_uploads.scaled(image, megapixels))
 
 
-def _measured(recognizer: Recognizer, uploads: Sequence[bytes], at_once: int, megapixels: float) -> Load:
-    """The load of SECONDS, and of each photo at least once, by as many threads as the service has photos in work."""
-
-    area = int(megapixels * 1e6)
-
-    def compute(upload: bytes) -> None:
-        recognizer.recognize(decoding.decode(upload, maximum_area=area, honour_orientation=False))
-
+def _measured(
+    compute: Callable[[bytes], object], uploads: Sequence[bytes], at_once: int
+) -> tuple[int, float]:
+    """Photos and seconds of a run of SECONDS, and of each photo at least once, by `at_once` threads."""
     with ThreadPoolExecutor(at_once) as threads:
         started, done = time.perf_counter(), 0
         for batch in itertools.repeat(uploads):
@@ -80,4 +79,4 @@ def _measured(recognizer: Recognizer, uploads: Sequence[bytes], at_once: int, me
             seconds = time.perf_counter() - started
             if seconds >= SECONDS:
                 break
-    return Load(done, seconds, seconds, megapixels * 1e6)
+    return done, seconds

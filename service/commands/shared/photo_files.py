@@ -28,7 +28,7 @@ def find(paths: Iterable[Path]) -> Iterator[Photo]:
     Hidden files and folders are left out, and so are annotated copies. Links to folders are not followed.
     """
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises errors, such as that of an unreadable parent
             below = [*_below(path)]
             yield from below or [Photo(path, "The folder contains no photo.")]
         else:

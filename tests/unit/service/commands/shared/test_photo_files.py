@@ -28,6 +28,10 @@ def test_finds_photos_of_folders_sorted_and_files_as_named(tmp_path: Path) -> No
     assert found == [Photo(named), *(Photo(folder / name) for name in ("a.png", "b.JPG", "sub/c.heic"))]
 
 
+def test_a_path_that_cannot_be_looked_up_is_a_named_file() -> None:
+    assert [*photo_files.find([Path("a" * 300)])] == [Photo(Path("a" * 300))]
+
+
 def test_an_empty_folder_is_a_fault(tmp_path: Path) -> None:
     assert [*photo_files.find([tmp_path])] == [Photo(tmp_path, "The folder contains no photo.")]
 
