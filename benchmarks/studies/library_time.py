@@ -25,9 +25,7 @@ from benchmarks.harness.corpus import CorpusError, read
 from benchmarks.harness.http_calls import post
 from benchmarks.harness.text_table import text_table
 from benchmarks.processes.running import ServiceDied, serving
-from benchmarks.throughput.jpeg_uploads import PIXEL_LIMIT
-from service.images import decoding
-from service.images.app_uploads import encoded, scaled
+from benchmarks.throughput.jpeg_uploads import upload
 
 TOLERANCE = 0.15
 """Largest difference of the measured from the estimated time, as a share of the estimated one."""
@@ -62,8 +60,7 @@ class Library:
     def _send(self, _: int) -> int:
         with self._taking:
             path = next(self._photos)
-        image = decoding.decode(path.read_bytes(), maximum_area=PIXEL_LIMIT, honour_orientation=True)
-        return post(self._client, encoded(scaled(image, self._megapixels))).status_code
+        return post(self._client, upload(path, self._megapixels)).status_code
 
 
 def estimated_seconds(client: httpx.Client, library: Library, photos: int) -> float:

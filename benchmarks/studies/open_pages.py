@@ -26,9 +26,7 @@ import httpx
 from benchmarks.harness.corpus import CorpusError, read, spread
 from benchmarks.harness.http_calls import post
 from benchmarks.processes.running import ServiceDied, serving
-from benchmarks.throughput.jpeg_uploads import PIXEL_LIMIT
-from service.images import decoding
-from service.images.app_uploads import encoded, scaled
+from benchmarks.throughput.jpeg_uploads import upload
 from service.recognition.compute.core_count import usable_processors
 
 ALLOWED = 0.01
@@ -85,15 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     callers, ratios = usable_processors() + 1, []
     try:
-        uploads = [
-            encoded(
-                scaled(
-                    decoding.decode(path.read_bytes(), maximum_area=PIXEL_LIMIT, honour_orientation=True),
-                    options.megapixels,
-                )
-            )
-            for path in spread(read(options.folder).photos, UPLOADS)
-        ]
+        photos = spread(read(options.folder).photos, UPLOADS)
+        uploads = [upload(photo, options.megapixels) for photo in photos]
         with serving({"FACE_MODEL": str(options.model)}) as (running, client):
             rate(client, uploads, options.photos, callers)  # the first photos allocate
             for number in range(options.rounds):

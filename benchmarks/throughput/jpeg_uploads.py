@@ -77,6 +77,12 @@ def _readable(paths: Iterable[Path]) -> Iterator[Image]:
             continue
 
 
+def upload(photo: Path, megapixels: float) -> bytes:
+    """A photo as the app sends it. Raises OSError, UndecodableImage."""
+    image = decoding.decode(photo.read_bytes(), maximum_area=PIXEL_LIMIT, honour_orientation=True)
+    return encoded(scaled(image, megapixels))
+
+
 def crowded(face: Image, copies: int, megapixels: float) -> Image:
     """Gray square of this area with copies of a face, whose size does not depend on their number."""
     side = int(math.sqrt(megapixels * 1e6))

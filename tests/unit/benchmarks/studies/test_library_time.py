@@ -22,7 +22,7 @@ def test_each_photo_is_sent_and_failed_ones_are_counted(
     library = Library(service, [photos["obama2.jpg"]], megapixels=0.05, workers=2)
     assert library.send(3) > 0
     assert library.failed == 0
-    monkeypatch.setattr(library_time, "encoded", lambda _: b"no photo")
+    monkeypatch.setattr(library_time, "upload", lambda *_: b"no photo")
     library.send(2)
     assert library.failed == 2
 
