@@ -52,7 +52,7 @@ def _selection(function: Decorated) -> Decorated:
 def list_(names: Sequence[str], models: Sequence[int], as_json: bool) -> int:
     """Show state, purpose, licence and origin of weights.
 
-    The status is 1 if a weight is damaged, or missing and downloadable or named.
+    The status is 1 if a weight is damaged, or named and missing: those of other models are often missing.
     """
     store, selected = _store(), _selected(names, models)
     statuses = store.status(selected)
@@ -74,7 +74,8 @@ def list_(names: Sequence[str], models: Sequence[int], as_json: bool) -> int:
         for status in statuses:
             for text in filter(None, (status.origin, status.weight.licence_note, status.problem)):
                 print(f"{status.weight.name}: {text}")
-    return _exit_status(statuses, named=selected is not None)
+    faults = {"corrupt"} if selected is None else {"corrupt", "missing"}
+    return 1 if any(status.state in faults for status in statuses) else 0
 
 
 @command.command("verify", epilog=examples(["face-model models verify --model 4"]))
