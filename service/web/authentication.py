@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.rate_limited_warning import RateLimitedWarning
-from service.web.connections import CONNECTION, HUNG_UP
+from service.web.connections import CLOSING, CONNECTION, HUNG_UP
 from service.web.guessing import BURST, Guesses, client_of
 from service.web.keys import KeyRing
 from service.web.metrics import Metrics
@@ -56,7 +56,7 @@ class Authentication:
                 self._delayed.warning(
                     "more than %d wrong keys of one address: the checks of that address wait", BURST
                 )
-            turn = self._guesses.turn(address, state[CONNECTION], wrong=not valid)
+            turn = self._guesses.turn(address, state[CONNECTION], state[CLOSING], wrong=not valid)
             await cancelled_on_hang_up(turn, state[HUNG_UP])
         if valid:
             self._guesses.trust(address)

@@ -30,8 +30,8 @@ NETWORK = 64
 class Waiter(Protocol):
     """The connection of a request whose check waits."""
 
-    def park(self, release: Callable[[], None]) -> None:
-        """Mark the connection as one that may be closed for lack of descriptors. A shutdown calls `release`."""
+    def park(self) -> None:
+        """Mark the connection as one that may be closed for lack of descriptors."""
 
     def unpark(self) -> None:
         """End the mark."""
@@ -60,6 +60,10 @@ class _Client:
         self.full_at = max(self.full_at, now) + SECONDS
 
 
+async def _sleep(seconds: float, closing: asyncio.Future[None]) -> None:
+    await asyncio.wait((closing,), timeout=seconds)
+
+
 class Guesses:
     """The clients with wrong keys, and the trusted ones: an address that has sent a valid key since the start.
 
@@ -69,13 +73,13 @@ class Guesses:
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Callable[[float, asyncio.Future[None]], Awaitable[None]] = _sleep,
     ) -> None:
+        """`sleep` waits for seconds, at most until a future is done."""
         self._clock = clock
         self._sleep = sleep
         self._clients: dict[str, _Client] = {}
         self._trusted: dict[str, None] = {}
-        self._released = False
         self.waiting = 0
         """Number of checks that wait for their turn."""
 
@@ -90,17 +94,16 @@ class Guesses:
         """True for an address whose valid keys never wait."""
         return address in self._trusted
 
-    def release(self) -> None:
-        """End all waiting within SECONDS, for a shutdown: waiting guesses would delay it by minutes."""
-        self._released = True
-
     def delays(self, address: str) -> bool:
         """True if a check of this address would wait now."""
         client = self._clients.get(address)
         return client is not None and (client.turn.locked() or client.seconds_left(self._clock()) > 0)
 
-    async def turn(self, address: str, waiter: Waiter, *, wrong: bool) -> None:
-        """Wait until the key of a request from `address` may be answered; a wrong one takes a token of the bucket."""
+    async def turn(self, address: str, waiter: Waiter, closing: asyncio.Future[None], *, wrong: bool) -> None:
+        """Wait until the key of a request from `address` may be answered; a wrong one takes a token of the bucket.
+
+        `closing`: done when the service shuts down. The waiting then ends: the queue would delay the end by minutes.
+        """
         if not self.delays(address):
             if wrong:
                 self._client(address).take(self._clock())
@@ -108,13 +111,13 @@ class Guesses:
         client = self._client(address)
         client.waiting[waiter] = None
         self.waiting += 1
-        waiter.park(self.release)
+        waiter.park()
         if self.waiting > MAXIMUM_WAITING:
             self._evict_one()
         try:
             async with client.turn:
-                while not self._released and (seconds := client.seconds_left(self._clock())):
-                    await self._sleep(seconds)
+                while not closing.done() and (seconds := client.seconds_left(self._clock())):
+                    await self._sleep(seconds, closing)
                 if wrong:
                     client.take(self._clock())
         finally:

@@ -6,7 +6,6 @@ import logging
 import socket
 import sys
 import termios
-from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -87,8 +86,8 @@ class Connection(H11Protocol):
         self._unacknowledged_since = 0.0
         self._output_timer: asyncio.TimerHandle | None = None
         self._descriptor = -1
-        self._release: Callable[[], None] | None = None
-        """Ends the wait of the request in progress, which may be evicted; None if it does not wait so."""
+        self._parked = False
+        """The request in progress waits for the check of its key, and may be evicted."""
         self._shutting_down = False
         self._fin_received = False
         """The kernel has received the FIN; bytes before it may be unread."""
@@ -164,8 +163,10 @@ class Connection(H11Protocol):
         self.hang_ups.forget(self._descriptor)
         self.open_connections.closed(self)
         self._on_hang_up()
-        self.app_state.pop(CONNECTION)  # breaks the reference cycle, as in `CallerTransport.lost`
         super().connection_lost(exc)
+        # Breaks the reference cycles, as in `CallerTransport.lost`: that of the state, and that of the last request.
+        self.app_state.pop(CONNECTION)
+        self.cycle = self.scope = None  # type: ignore[assignment]
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that h11 rejects; uvicorn's answer is not JSON."""
@@ -202,8 +203,6 @@ class Connection(H11Protocol):
     def shutdown(self) -> None:
         """Close the connection after its request. Without a request, it has LAST_CALL to send one."""
         self._shutting_down = True
-        if self._release is not None:
-            self._release()
         if not self._in_progress and not self.transport.get_write_buffer_size():
             self._abort_after(LAST_CALL)  # the next request may be in transit
         else:
@@ -213,21 +212,16 @@ class Connection(H11Protocol):
         """Close an idle connection at once."""
         self._caller_transport.abort()
 
-    def park(self, release: Callable[[], None]) -> None:
-        """Mark the connection as idle although a request is in progress: its key is not checked yet.
-
-        `release` ends the wait, and is called by a shutdown.
-        """
-        if self._shutting_down:
-            release()
+    def park(self) -> None:
+        """Mark the connection as idle although a request is in progress: its key is not checked yet."""
         if not self._hung_up.done():
-            self._release = release
+            self._parked = True
             self.open_connections.idle(self)
 
     def unpark(self) -> None:
         """End `park`: the request is answered now."""
-        if self._release is not None:
-            self._release = None
+        if self._parked:
+            self._parked = False
             self.open_connections.busy(self)
 
     @property
@@ -248,7 +242,7 @@ class Connection(H11Protocol):
                 self._abort_after(self.patience)
             return
         self._stop_timer()
-        if self._release is None:
+        if not self._parked:
             self.open_connections.busy(self)
         if self._shutting_down:
             self.cycle.keep_alive = False

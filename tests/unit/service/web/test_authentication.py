@@ -14,7 +14,7 @@ import pytest
 
 from service.web import guessing
 from service.web.connections import acceptor
-from service.web.guessing import BURST
+from service.web.guessing import BURST, SECONDS
 from tests.unit.service.conftest import KEY, OLD_KEY, PATIENCE, client
 from tests.unit.service.raw_http import FORM, answers, connect, photo
 from tests.waiting import eventually
@@ -84,6 +84,26 @@ def test_the_key_of_the_metrics_is_valid_for_nothing_else(serving: Server) -> No
             assert caller.get(path).status_code == 200
 
 
+def test_a_valid_key_of_the_metrics_makes_no_address_trusted(serving: Server) -> None:
+    """Its holder could otherwise try API keys without the slow-down, and wrong ones would delay no valid one."""
+    with (
+        serving(FACE_METRICS_KEY=METRICS_KEY) as port,
+        client(port, {b"x-api-key": UTF_8}) as scraper,
+        client(port, {b"x-api-key": KEY.encode()}) as caller,
+    ):
+        assert scraper.get("/metrics").status_code == 200
+        for _ in range(BURST):
+            assert scraper.get("/open").status_code == 401
+        started = time.monotonic()
+        assert caller.get("/open").status_code == 200
+        assert time.monotonic() - started > SECONDS / 2, "the key is the first valid one of its address"
+        started = time.monotonic()
+        for _ in range(BURST):
+            assert caller.get("/metrics").status_code == 401
+        assert scraper.get("/metrics").status_code == 200
+        assert time.monotonic() - started < SECONDS / 2, "API keys were tried elsewhere"
+
+
 GUESSES = 200
 FAST = 0.01
 """SECONDS of these tests."""
@@ -149,9 +169,10 @@ def test_parallel_guesses_take_their_time_and_none_is_lost(
     serving: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guessing, "SECONDS", FAST)
-    with serving() as port, _guessers(port, GUESSES) as guessers:
+    with serving() as port:
         started = time.monotonic()
-        assert _statuses(guessers) == [401] * GUESSES
+        with _guessers(port, GUESSES) as guessers:
+            assert _statuses(guessers) == [401] * GUESSES
         assert time.monotonic() - started >= (GUESSES - BURST) * FAST
         assert _metric(port, "face_wrong_keys_total") == GUESSES
 

@@ -1,7 +1,6 @@
 """The slow-down of guesses, with a clock that the test moves."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from service.web import guessing
 from service.web.guessing import BURST, Guesses, client_of
 from tests.unit.service.coroutines import run_async, settle
+from tests.waiting import PATIENCE
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 
@@ -20,10 +20,10 @@ class _Time:
         self.now = 100.0
         self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
 
-    async def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float, closing: asyncio.Future[None]) -> None:
         done = asyncio.get_running_loop().create_future()
         self._sleepers.append((self.now + seconds, done))
-        await done
+        await asyncio.wait((done, closing), return_when=asyncio.FIRST_COMPLETED)
 
     async def move(self, seconds: float) -> None:
         self.now += seconds
@@ -37,9 +37,8 @@ class _Waiter:
     def __init__(self) -> None:
         self.parked = self.evicted = False
 
-    def park(self, release: Callable[[], None]) -> None:
+    def park(self) -> None:
         self.parked = True
-        self.release = release
 
     def unpark(self) -> None:
         self.parked = False
@@ -54,11 +53,15 @@ class _Calls:
     def __init__(self) -> None:
         self.time = _Time()
         self.guesses = Guesses(lambda: self.time.now, self.time.sleep)
+        self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def make(self, count: int, address: str = HERE, *, wrong: bool = True) -> list[asyncio.Task[None]]:
-        made = [asyncio.create_task(self.guesses.turn(address, _Waiter(), wrong=wrong)) for _ in range(count)]
+        made = [self.call(_Waiter(), address, wrong=wrong) for _ in range(count)]
         await settle()
         return made
+
+    def call(self, waiter: _Waiter, address: str, *, wrong: bool) -> asyncio.Task[None]:
+        return asyncio.create_task(self.guesses.turn(address, waiter, self.closing, wrong=wrong))
 
 
 def _admitted(calls: list[asyncio.Task[None]]) -> int:
@@ -135,9 +138,9 @@ def test_bounds_the_waiting_checks_and_closes_the_oldest_of_the_longest_queue(
         await calls.make(BURST)
         await calls.make(BURST, THERE)
         alone, *flood = [_Waiter() for _ in range(7)]
-        tasks = [asyncio.create_task(calls.guesses.turn(THERE, alone, wrong=False))]
+        tasks = [calls.call(alone, THERE, wrong=False)]
         for index, waiter in enumerate(flood):
-            tasks.append(asyncio.create_task(calls.guesses.turn(HERE, waiter, wrong=True)))
+            tasks.append(calls.call(waiter, HERE, wrong=True))
             await settle()
             for task, evicted in zip(tasks[1:], flood[: index + 1], strict=True):
                 if evicted.evicted:
@@ -175,9 +178,12 @@ def test_a_shutdown_ends_the_waiting() -> None:
     async def story() -> None:
         calls = _Calls()
         made = await calls.make(100)
-        calls.guesses.release()
-        await calls.time.move(1)
-        await asyncio.wait(made)
+        assert _admitted(made) == BURST
+        calls.closing.set_result(None)
+        await asyncio.wait(made, timeout=PATIENCE)
+        assert _admitted(made) == len(made)
+        assert calls.guesses.waiting == 0
+        assert _admitted(await calls.make(1)) == 1
 
     run_async(story)
 

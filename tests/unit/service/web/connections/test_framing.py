@@ -133,8 +133,8 @@ TARGETS = [
     (b"http://host:5000/detect", 200),
     (b"HTTP://host//detect?token=1", 200),
     (b"https://user@[::1]:5000/de%74ect", 200),
-    (b"http://host", 404),
-    (b"http://host?query", 404),
+    (b"http://host", 405),  # the page, which is read only
+    (b"http://host?query", 405),
     (b"http://host/http://host/detect", 404),
     (b"/http://host/detect", 404),
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import _ssl
+import ctypes
+import gc
 import logging
 import socket
 import ssl
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.web.connections import acceptor, open_connections, tls
+from service.web.connections import TlsTransport, acceptor, handshake, open_connections
 from tests import certificates
 from tests.unit.service.conftest import PATIENCE
 from tests.unit.service.raw_http import FORM, answers, head, photo
@@ -62,6 +65,52 @@ def _hello(context: ssl.SSLContext) -> bytes:
     with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
     return outgoing.read()
+
+
+class _InMemory:
+    """The client's end of TLS over a plain connection, after the handshake."""
+
+    def __init__(self, connection: socket.socket, context: ssl.SSLContext) -> None:
+        self.connection = connection
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        while True:
+            try:
+                self.tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                connection.sendall(self.outgoing.read())
+                self.incoming.write(connection.recv(65536))
+        connection.sendall(self.outgoing.read())
+
+    def request_and_close_notify(self, request: bytes) -> None:
+        self.tls.write(request)
+        with pytest.raises(ssl.SSLWantReadError):
+            self.tls.unwrap()
+        self.connection.sendall(self.outgoing.read())
+
+    def key_updates(self, count: int) -> bytes:
+        """Records that each ask for a record (RFC 8446, 4.6.3). Python's module has no such function."""
+        (key_update := ctypes.CDLL(_ssl.__file__).SSL_key_update).argtypes = [ctypes.c_void_p, ctypes.c_int]
+        # The second field of the C structure, after the object's head.
+        pointer = ctypes.c_void_p.from_address(
+            id(self.tls._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)  # type: ignore[attr-defined]
+        )
+        for _ in range(count):
+            assert key_update(pointer, 1) == 1
+            self.tls.do_handshake()
+        return self.outgoing.read()
+
+
+def _until_full(connection: socket.socket, records: Iterator[bytes]) -> None:
+    """Send until the service reads no more. Fails if it reads all."""
+    connection.settimeout(1)
+    try:
+        for record in records:
+            connection.sendall(record)
+    except TimeoutError:
+        return
+    pytest.fail("the service reads on")
 
 
 def _is_closed(connection: socket.socket) -> bool:
@@ -167,31 +216,55 @@ def test_answers_a_caller_after_its_close_notify(
     serving: Server, recognizer: SteeredRecognizer, context: ssl.SSLContext, png: bytes
 ) -> None:
     """The half-close of TLS 1.3 (RFC 8446, 6.1)."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
     recognizer.gate.clear()
     received = b""
     with serving() as port, _plain(port) as caller:
-        while True:
-            try:
-                client.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                caller.sendall(outgoing.read())
-                incoming.write(caller.recv(65536))
-        client.write(photo(png))
-        with pytest.raises(ssl.SSLWantReadError):
-            client.unwrap()
-        caller.sendall(outgoing.read())
+        client = _InMemory(caller, context)
+        client.request_and_close_notify(photo(png))
         assert recognizer.entered.acquire(timeout=PATIENCE)
         recognizer.gate.set()
         while data := caller.recv(65536):
-            incoming.write(data)
+            client.incoming.write(data)
         with suppress(ssl.SSLZeroReturnError):
             while True:
-                received += client.read(65536)
+                received += client.tls.read(65536)
     assert received.startswith(b"HTTP/1.1 200 ")
     assert b'"faces-count":1' in received
+
+
+def test_input_after_a_close_notify_stays_unread(serving: Server, context: ssl.SSLContext) -> None:
+    with serving() as port, _plain(port) as caller:
+        _InMemory(caller, context).request_and_close_notify(head(b"GET /events"))
+        _until_full(caller, (bytes(LARGE) for _ in range(8)))
+
+
+def test_unread_answers_to_key_updates_are_bounded(serving: Server, context: ssl.SSLContext) -> None:
+    with serving() as port, socket.socket() as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        caller.settimeout(PATIENCE)
+        caller.connect(("127.0.0.1", port))
+        client = _InMemory(caller, context)
+        _until_full(caller, (client.key_updates(2000) for _ in range(400)))
+
+
+def test_a_closed_connection_is_freed_without_the_garbage_collector(
+    serving: Server, context: ssl.SSLContext
+) -> None:
+    def kept() -> int:
+        return sum(type(found) is TlsTransport for found in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        with serving() as port:
+            for request in (b"", b"GET /hea", head(b"GET /health", CLOSE)):
+                with _connect(port, context) as caller:
+                    caller.sendall(request)
+            with _plain(port) as stalled:
+                stalled.sendall(_hello(context)[:100])
+            eventually("all are freed", lambda: kept() == 0, PATIENCE)
+    finally:
+        gc.enable()
 
 
 def test_a_shutdown_finishes_accepted_photos(
@@ -270,7 +343,7 @@ def test_bounds_the_bytes_of_a_handshake(
     serving: Server, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hello = _hello(context)
-    monkeypatch.setattr(tls, "HANDSHAKE_BYTES", len(hello) + 20)
+    monkeypatch.setattr(handshake, "HANDSHAKE_BYTES", len(hello) + 20)
     with serving() as port, _plain(port) as caller:
         caller.sendall(hello)
         assert caller.recv(1) != b""
