@@ -44,7 +44,7 @@ class Launch(Protocol):
 
 OnReady = Callable[[WorkerStatus | None, str | None], None]
 """Called when a worker is warm, with its status, None if that is unknown, and the cause of the end of the worker before
-it; None for the first one."""
+it; None for the first one that is warm."""
 
 
 class Supervisor:
@@ -81,6 +81,7 @@ class Supervisor:
         self._last_status: WorkerStatus | None = None
         self._last_end: str | None = None
         """Cause of the end of the worker before this one."""
+        self._reported = False
         self._reporting: asyncio.Task[None] | None = None
         """Report of the warm worker to `on_ready`."""
 
@@ -193,7 +194,8 @@ class Supervisor:
     async def _report_ready(self, on_ready: OnReady) -> None:
         status = await self.status()
         if self.state == "ready":
-            on_ready(status, self._last_end)
+            on_ready(status, self._last_end if self._reported else None)
+            self._reported = True
 
     async def _pause(self, failed_starts: int) -> None:
         if failed_starts:

@@ -51,7 +51,7 @@ class Metrics:
         )
         self.wrong_keys = Counter(
             "face_wrong_keys",
-            "Requests with a wrong API key; those without a key do not count.",
+            "Requests with a wrong key; those without a key do not count.",
             registry=registry,
         )
         Info("face_model", "FACE_MODEL and version.", registry=registry).info(

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from benchmarks.processes.running import Service
     from tests.services import StartService
 
-NO_KEY = ("/health", "/ready", "/metrics", "/welcome")
+NO_KEY = ("/health", "/ready", "/metrics", "/welcome", "/", "/status", "/docs", "/openapi.json")
 SECRET_NAME = b"secret-name-of-a-photo.jpg"
+CALLER = "127.0.0.3"
+"""Address of a caller, other than that of the service, which the page shows."""
 
 CONNECTIONS = """
 import os, sys
@@ -42,9 +44,13 @@ sys.addaudithook(report)
 def test_answers_without_a_key_reveal_nothing_private(
     caller: Caller, service: Service, portrait: bytes, store: Path
 ) -> None:
-    assert caller.post("/detect", caller.photo(portrait, SECRET_NAME)).status == 200
+    def post(content: bytes) -> int:
+        line = socket.create_connection(("127.0.0.1", caller.port), source_address=(CALLER, 0))
+        return caller.post("/detect", caller.photo(content, SECRET_NAME), connection=line).status
+
+    assert (post(portrait), post(SECRET_NAME)) == (200, 415)
     stranger = replace(caller, key_header=b"")
-    private = (SECRET_NAME.decode(), KEY, FORMER_KEY, str(store.resolve()), "127.0.0.1")
+    private = (SECRET_NAME.decode(), KEY, FORMER_KEY, str(store.resolve()), CALLER)
     for path in NO_KEY:
         answered = stranger.get(path).body.decode()
         assert [text for text in private if text in answered] == []

@@ -163,7 +163,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     # The transport of the connection.
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Encrypt in pieces, of which OpenSSL keeps a buffer, and send as one, so that the connection counts all bytes."""
+        """Encrypt in pieces, of which OpenSSL keeps a buffer, and send as one: the connection counts its bytes."""
         if self._closing or not data:
             return
         encrypted = []

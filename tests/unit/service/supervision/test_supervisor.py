@@ -225,3 +225,22 @@ def test_a_worker_that_does_not_answer_is_not_ready(monkeypatch: pytest.MonkeyPa
         await it.supervisor.close()
 
     run_async(story)
+
+
+def test_reports_each_warm_worker_with_the_end_of_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0)
+    status = WorkerStatus(metrics="x 1\n", stages=None, restrictions={})
+
+    async def story() -> None:
+        reported: list[tuple[WorkerStatus | None, str | None]] = []
+        it = SupervisorScenario(lambda *report: reported.append(report))
+        (await it.worker(warm=False)).die(-9)  # before it is warm: the next one is the first
+        for _ in range(2):
+            worker = await it.worker()
+            worker.send(StatusReport(number=await worker.requests.get()), status.head())
+            await settle()
+            worker.die(-11)
+        await it.supervisor.close()
+        assert reported == [(status, None), (status, "SIGSEGV")]
+
+    run_async(story)
