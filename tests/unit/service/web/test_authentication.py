@@ -244,6 +244,7 @@ def test_a_guesser_that_hangs_up_is_gone_at_once(serving: Server) -> None:
 def test_waiting_guesses_leave_connections_for_others(
     serving: Server, key_header: dict[bytes, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(guessing, "SECONDS", 100.0)  # so that none ends by itself
     monkeypatch.setattr(acceptor, "_descriptors_for_connections", lambda _: 8)
     monkeypatch.setattr(acceptor, "NEW_SECONDS", 0.1)
     with serving() as port:
