@@ -163,7 +163,7 @@ class Validity:
 
 
 def validity(context: ssl.SSLContext, files: Files) -> Validity:
-    """The validity of a certificate, by a handshake in memory with a client that trusts it."""
+    """The validity of a certificate, by a handshake in memory with a client that trusts it. Raises OSError."""
     client = trusting(files.certificate)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = (client.wrap_bio(to_client, to_server), context.wrap_bio(to_server, to_client, server_side=True))
@@ -175,7 +175,7 @@ def validity(context: ssl.SSLContext, files: Files) -> Validity:
                 end.do_handshake()
             except ssl.SSLWantReadError:
                 pending = True
-            except ssl.SSLCertVerificationError as error:
+            except ssl.SSLError as error:
                 return Validity(False, _fault(files.certificate, error))
     seen: dict[str, Any] = ends[0].getpeercert() or {}
     names = tuple(name for kind, name in seen.get("subjectAltName", ()) if kind == "DNS")
@@ -187,7 +187,7 @@ def names_of(settings: Settings) -> tuple[str, ...]:
     try:
         files = files_of(settings)
         names = () if files is None else validity(load(files), files).names
-    except CertificateError:
+    except (CertificateError, OSError):
         return ()
     return tuple(name for name in names if "*" not in name)
 
@@ -199,6 +199,9 @@ _FAULTS = {
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID."""
 
 
-def _fault(path: Path, error: ssl.SSLCertVerificationError) -> str:
-    reason = _FAULTS.get(error.verify_code, f"is refused by callers: {error.verify_message}")
+def _fault(path: Path, error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = _FAULTS.get(error.verify_code, f"is refused by callers: {error.verify_message}")
+    else:
+        reason = f"fails in a handshake: {(error.reason or str(error)).replace('_', ' ').lower()}"
     return f"The certificate {path} (FACE_TLS_CERTIFICATE) {reason}."

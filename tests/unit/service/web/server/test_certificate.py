@@ -112,6 +112,15 @@ def test_an_expired_certificate_is_reported_and_still_served(
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
+def test_a_key_that_no_caller_supports_is_reported(made: Made) -> None:
+    context = certificate.load(_files(made))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")  # as a key of another algorithm than the callers'
+    found = certificate.validity(context, _files(made))
+    assert not found.valid
+    assert found.sentence.endswith("(FACE_TLS_CERTIFICATE) fails in a handshake: no shared cipher.")
+
+
 def test_uses_renewed_files_and_keeps_the_former_ones_after_a_fault(
     made: Made, other: Made, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
