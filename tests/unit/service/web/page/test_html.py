@@ -20,11 +20,11 @@ SEPARATE = {"dt", "dd", "td", "th", "br"}
 """Elements whose text is apart from the text before."""
 SECTIONS = [
     "Up and ready",
-    "What computes",
     "What it does now",
     "How long it takes",
-    "Try a photo",
     "Recent failures",
+    "Try a photo",
+    "What computes",
 ]
 MAXIMUM_WEIGHT = 60_000
 """Bytes of the page and all that it loads."""
