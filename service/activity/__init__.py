@@ -4,7 +4,7 @@ Numbers, formats and sentences of this service only: no file names, no contents,
 """
 
 from service.activity.failures import Failure
-from service.activity.log import DETECT, PHOTO_PATHS, ActivityLog, EndedPhoto
+from service.activity.log import CLIENT_CLOSED_REQUEST, PHOTO_PATHS, ActivityLog, EndedPhoto
 from service.activity.ring import Bucket
 
-__all__ = ["DETECT", "PHOTO_PATHS", "ActivityLog", "Bucket", "EndedPhoto", "Failure"]
+__all__ = ["CLIENT_CLOSED_REQUEST", "PHOTO_PATHS", "ActivityLog", "Bucket", "EndedPhoto", "Failure"]

@@ -17,7 +17,7 @@ PHOTO_PATHS = frozenset({DETECT, "/compute"})
 
 OK = 200
 CLIENT_CLOSED_REQUEST = 499
-"""Status of a caller that hung up: its photo is neither answered nor failed."""
+"""nginx's code for a caller that hung up, in the log and the metrics: its photo is neither answered nor failed."""
 
 SAMPLE_MINUTES = 10
 """Number of minutes with photos that an estimate is made from."""
@@ -80,8 +80,8 @@ class ActivityLog:
             minute.active_seconds += added.active
         if photo.status == OK:
             self._answered(photo, now)
-        elif photo.status != CLIENT_CLOSED_REQUEST and (help_ := repair(photo.error, photo.status)):
-            self._failed(photo, now, help_)
+        elif photo.status != CLIENT_CLOSED_REQUEST:
+            self._failed(photo, now)
 
     def _answered(self, photo: EndedPhoto, now: float) -> None:
         self.photos += 1
@@ -92,15 +92,16 @@ class ActivityLog:
             minute.detected += 1
             minute.pixels += photo.pixels
 
-    def _failed(self, photo: EndedPhoto, now: float, help_: str) -> None:
-        if (
-            photo.status != UNAUTHORIZED
-        ):  # not of the app, which asks `/open` with its key before it sends a photo
+    def _failed(self, photo: EndedPhoto, now: float) -> None:
+        cause, remedy = reason(photo.error, photo.sentence), repair(photo.error, photo.status)
+        if remedy is None:  # no request with a photo
+            return
+        # A wrong key is not of the app, which asks `/open` with its key before it sends a photo.
+        if photo.status != UNAUTHORIZED:
             for ring in (self._minutes, self._days):
                 ring.at(now).failed += 1
-        shown = reason(photo.error, photo.sentence)
         self._failures.add(
-            Failure(now, photo.status, shown, help_, photo.bytes, photo.format, photo.width, photo.height)
+            Failure(now, photo.status, cause, remedy, photo.bytes, photo.format, photo.width, photo.height)
         )
 
     def last_minute(self) -> int:

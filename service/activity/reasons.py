@@ -62,14 +62,14 @@ REPLACED: Mapping[str, str] = MappingProxyType(
 UNEXPECTED = "A fault of the service: its log has the cause at this time."
 
 MAXIMUM_REASON = 300
-"""Characters. The service's own sentences have 200 at most."""
+"""Characters. The service's own sentences have 200 at most; a decoder's number could have any length."""
 
 
 def reason(error: str | None, sentence: str | None) -> str:
     """The reason to show for an answered error: class of the exception, and its sentence."""
     if error == "UndecodableImage":
         known = next((found for shown in _UNDECODABLE if (found := shown.match(sentence or ""))), None)
-        return f"{known[0]}." if known else REPLACED[error]
+        return f"{known[0][:MAXIMUM_REASON]}." if known else REPLACED[error]
     if error in SHOWN_AS_IS and sentence:
         return sentence[:MAXIMUM_REASON]
     return REPLACED.get(error or "", UNEXPECTED)

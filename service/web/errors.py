@@ -6,14 +6,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from service.activity import CLIENT_CLOSED_REQUEST
 from service.supervision import NeverReady, NotReady, Refused
 from service.web.authentication import WrongKey
 from service.web.request_pipeline import CallerGone
 from service.web.responses import ERROR_NAME, ERROR_SENTENCE, error_response
 from service.web.uploads import EmptyUpload, MalformedUpload, Stalled, UploadTooLarge
-
-CLIENT_CLOSED_REQUEST = 499
-"""nginx's code for a caller that hung up; only in the log and the metrics."""
 
 STATUS: Mapping[type[Exception], int] = {
     MalformedUpload: 400,

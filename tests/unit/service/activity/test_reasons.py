@@ -2,12 +2,12 @@
 
 import pytest
 
-from service.activity.reasons import REPLACED, UNEXPECTED, reason
+from service.activity import CLIENT_CLOSED_REQUEST
+from service.activity.reasons import MAXIMUM_REASON, REPLACED, UNEXPECTED, reason
 from service.activity.repairs import repair
 from service.images.decoding import checked_header, decode
 from service.images.errors import ImageTooLarge, UndecodableImage
 from service.pipeline.refusals import STATUS as OF_WORKER
-from service.web.errors import CLIENT_CLOSED_REQUEST
 from service.web.errors import STATUS as OF_WEB
 
 PRIVATE = "secret-name"
@@ -55,6 +55,14 @@ def test_shows_no_byte_of_a_file() -> None:
         with pytest.raises(UndecodableImage) as refused:
             decode(data, maximum_area=10**6, honour_orientation=True)
         assert "evil" not in reason("UndecodableImage", str(refused.value))
+
+
+def test_shows_no_number_of_any_length() -> None:
+    """It could hold a photo: the sentence is of the process that has decoded it."""
+    assert (
+        len(reason("UndecodableImage", f"The {'1' * 1000} bytes do not start like an image"))
+        <= MAXIMUM_REASON + 1
+    )
 
 
 def test_shows_a_size_in_full() -> None:

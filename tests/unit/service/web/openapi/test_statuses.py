@@ -2,6 +2,7 @@
 
 import re
 
+from service.activity import CLIENT_CLOSED_REQUEST
 from service.messages import RefusalStatus
 from service.pipeline import refusals
 from service.web import errors
@@ -14,7 +15,7 @@ from tests.paths import ROOT
 
 
 def test_has_the_statuses_of_all_exceptions() -> None:
-    sent = {*errors.STATUS.values(), *RefusalStatus.__args__} - {errors.CLIENT_CLOSED_REQUEST}  # type: ignore[attr-defined]
+    sent = {*errors.STATUS.values(), *RefusalStatus.__args__} - {CLIENT_CLOSED_REQUEST}  # type: ignore[attr-defined]
     for file in ("connections/framing.py", "access_log.py"):
         source = (ROOT / "service" / "web" / file).read_text(encoding="utf-8")
         sent |= set(map(int, re.findall(r"(?:return |hint=|error_response\()([45]\d\d)\b", source)))
@@ -40,4 +41,4 @@ def test_is_the_table_of_the_documentation() -> None:
     text = documentation.text_of(DOCS / "reference" / "http-api.md")
     table = ["| " + " | ".join(cells) + " |" for cells in documentation.rows(text, "Errors")]
     assert [" ".join(row.split()) for row in table] == markdown_rows()
-    assert str(errors.CLIENT_CLOSED_REQUEST) in text
+    assert str(CLIENT_CLOSED_REQUEST) in text
