@@ -4,10 +4,9 @@ It is made at most once a second, however many callers without a key ask for it.
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from ipaddress import ip_address
 
 from model_store.models import MODELS
 from service.activity import ActivityLog
@@ -21,6 +20,7 @@ from service.supervision import Supervisor
 from service.text import without_brackets
 from service.versions import versions
 from service.web.page import proofs
+from service.web.page.cached import Cached
 from service.web.page.stages import cpu_name, stage_statuses, unused_gpu
 from service.web.page.status import (
     Activity,
@@ -33,10 +33,8 @@ from service.web.page.status import (
     Status,
 )
 
-Value = TypeVar("Value")
-
-EVERYWHERE = frozenset({"*", "::", "0.0.0.0"})
-"""Values of FACE_HOST that name no address for callers."""
+NO_ADDRESS = frozenset({"", "*", "0"})
+"""Values of FACE_HOST for all addresses, beside `::` and `0.0.0.0`."""
 
 LIBRARY = 40_000
 """Photos of the library whose time is estimated; the time of another number is in proportion."""
@@ -45,24 +43,6 @@ STATUS_SECONDS = 1.0
 """Age up to which a state is given again."""
 MEMORY_SECONDS = 10.0
 """The same of the memory in use, which takes the kernel 7 ms to add up."""
-
-
-class Cached(Generic[Value]):
-    """A value that is made again once it is older than `seconds`, by one caller at a time. For one event loop."""
-
-    def __init__(self, make: Callable[[], Awaitable[Value]], seconds: float) -> None:
-        self._make = make
-        self._seconds = seconds
-        self._lock = asyncio.Lock()
-        self._made: tuple[float, Value] | None = None
-
-    async def get(self) -> Value:
-        """The value; raises the exception of its maker."""
-        async with self._lock:
-            if self._made is None or time.monotonic() - self._made[0] > self._seconds:
-                value = await self._make()
-                self._made = time.monotonic(), value
-            return self._made[1]
 
 
 class CurrentStatus:
@@ -75,7 +55,7 @@ class CurrentStatus:
         self._memory_limit = memory(settings)
         self._model = MODELS[settings.model]
         self._versions = versions()
-        self._cpu = cpu_name()
+        self._cpu, self._cores = cpu_name(), computing_cores()
         self._stages: Mapping[str, StageReport] = {}
         """Of the last worker that was ready."""
         self._of_conversion: list[Proof] | None = None
@@ -114,19 +94,7 @@ class CurrentStatus:
             unused_gpu=unused_gpu(self._settings, stages),
             activity=await self._current_activity(),
             estimate=self._estimate(),
-            failures=[
-                Failure(
-                    time=failure.time,
-                    status=failure.status,
-                    reason=failure.reason,
-                    repair=failure.repair,
-                    bytes=failure.bytes,
-                    format=failure.format,
-                    width=failure.width,
-                    height=failure.height,
-                )
-                for failure in self._activity.failures()
-            ],
+            failures=[Failure.model_validate(failure) for failure in self._activity.failures()],
         )
 
     async def _current_activity(self) -> Activity:
@@ -142,10 +110,7 @@ class CurrentStatus:
             retried=self._supervisor.resent.total(),
             worker_restarts=self._supervisor.restarts.total(),
             memory=Memory(used=await self._memory.get(), limit=self._memory_limit),
-            last_hour=[
-                Minute(start=minute.start, photos=minute.photos, failed=minute.failed)
-                for minute in activity.last_hour()
-            ],
+            last_hour=[Minute.model_validate(minute) for minute in activity.last_hour()],
         )
 
     def _estimate(self) -> Estimate | None:
@@ -159,18 +124,17 @@ class CurrentStatus:
             photos_per_minute=estimated.photos_per_minute,
             mean_megapixels=load.pixels / 1e6,
             sample=load.photos,
-            options=[
-                Option(change=option.change, hours=option.hours, source=option.source)
-                for option in estimated.options
-            ],
+            options=[Option.model_validate(option) for option in estimated.options],
         )
 
 
 def _address(settings: Settings) -> str | None:
-    """FACE_HOST and PORT, if FACE_HOST names one address."""
-    host = settings.host
-    if not host or without_brackets(host) in EVERYWHERE:
+    """FACE_HOST and PORT; None if FACE_HOST stands for all addresses."""
+    host = without_brackets(settings.host)
+    try:
+        everywhere = ip_address(host).is_unspecified
+    except ValueError:
+        everywhere = host in NO_ADDRESS
+    if everywhere:
         return None
-    return (
-        f"[{host}]:{settings.port}" if ":" in host and not host.startswith("[") else f"{host}:{settings.port}"
-    )
+    return f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"

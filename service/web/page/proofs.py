@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from model_store import manifest
 from model_store.manifest import GraphError, Validation
-from model_store.models import CNN_DETECTOR, DEVICE_DETECTOR, RESCORED_DETECTOR, Model
+from model_store.models import CNN_DETECTOR, Model
 from model_store.store import WeightStore
 from service.messages import DeviceReport, ScanReport, StageReport
 from service.settings import Settings
@@ -27,12 +27,7 @@ COMPARED: Mapping[str, str] = MappingProxyType(
 SUBJECTS: Mapping[str, str] = MappingProxyType(
     {"confidences": "CNN face detector", "points": "landmark predictor", "single": "descriptor network"}
 )
-"""Compared values of a manifest to what they are compared of."""
-
-DETECTORS: Mapping[str, str] = MappingProxyType(
-    {"float32": DEVICE_DETECTOR, "float16 scan": RESCORED_DETECTOR}
-)
-"""Precision of the CNN detector on a device to its graph."""
+"""Compared values of a manifest to the networks that compute them."""
 
 COMPILED = Proof(
     passed=True,

@@ -8,7 +8,7 @@ from service.messages import StageReport
 from service.recognition.compute.core_count import computing_cores
 from service.recognition.ort import installed
 from service.settings import Settings
-from service.web.page.status import Device, StageStatus, UnusedGpu
+from service.web.page.status import StageStatus, UnusedGpu
 
 TITLES: Mapping[str, str] = MappingProxyType(
     {
@@ -25,7 +25,6 @@ TITLES: Mapping[str, str] = MappingProxyType(
 CPU_PROVIDERS = frozenset({"cpu", "CPUExecutionProvider"})
 """Providers of stages that the CPU computes: compiled loops and dlib, and ONNX Runtime's."""
 
-
 NOT_SHOWN = "the log of the service has the reason"
 
 
@@ -41,11 +40,6 @@ def cpu_name() -> str:
     return f"CPU: {', '.join(filter(None, parts))}"
 
 
-def device(stage: StageReport, cpu: str) -> Device:
-    """The device of a stage; `cpu` is `cpu_name()`."""
-    return Device(name=device_name(stage.provider, stage.device, cpu), provider=stage.provider)
-
-
 def device_name(provider: str, by_driver: str | None, cpu: str) -> str:
     """Name of the device of a provider: `cpu`, or the driver's name, if it has one."""
     return cpu if provider in CPU_PROVIDERS else by_driver or provider
@@ -55,13 +49,12 @@ def stage_statuses(stages: Mapping[str, StageReport], cpu: str) -> Iterator[Stag
     """The stages in the order of the work on a photo."""
     for name, title in TITLES.items():
         if stage := stages.get(name):
-            computed_by = device(stage, cpu)
             yield StageStatus(
                 name=name,
                 title=title,
                 engine=stage.engine,
-                device=computed_by.name,
-                provider=computed_by.provider,
+                device=device_name(stage.provider, stage.device, cpu),
+                provider=stage.provider,
                 precision=stage.precision,
                 fallbacks=stage.fallbacks,
                 on_cpu=stage.on_cpu,

@@ -9,16 +9,7 @@ from service.supervision import State
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Device(_Part):
-    """Device that computes a stage."""
-
-    name: str
-    """For people: "CPU: 2 cores, AVX-512 VNNI, Intel(R) Xeon(R) Processor", or the name of a GPU."""
-    provider: str
-    """ONNX Runtime's name of its execution provider, or `cpu` for compiled loops and dlib."""
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
 
 class StageStatus(_Part):
@@ -31,9 +22,9 @@ class StageStatus(_Part):
     engine: str
     """`onnx`, `compiled` or `dlib`."""
     device: str
-    """`Device.name`."""
+    """For people: "CPU: 2 cores, AVX-512 VNNI, Intel(R) Xeon(R) Processor", or the name of a GPU."""
     provider: str
-    """`Device.provider`."""
+    """ONNX Runtime's name of its execution provider, or `cpu` for compiled loops and dlib."""
     precision: str
     """`float32`, `int8 scan` or `float16 scan`."""
     fallbacks: int
@@ -108,7 +99,7 @@ class Option(_Part):
     """A change that would take less time."""
 
     change: str
-    """Such as "photos of 0.5 MP instead of 1.2 MP"."""
+    """Such as "photos of 0.6 megapixels in place of 1.2"."""
     hours: float
     """Time for the library with the change."""
     source: str
@@ -129,7 +120,7 @@ class Estimate(_Part):
     sample: int
     """Number of photos that it was measured on."""
     options: list[Option]
-    """What would take less time."""
+    """Changes that would take less time."""
 
 
 class Failure(_Part):
@@ -142,7 +133,7 @@ class Failure(_Part):
     reason: str
     """The cause, without a text of the caller or the photo."""
     repair: str
-    """What helps, with the setting or the command."""
+    """The remedy, with the setting or the command."""
     bytes: int | None
     """Size of the photo, or of the request's body if that was not read as a whole; null if unknown."""
     format: str | None

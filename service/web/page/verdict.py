@@ -3,10 +3,8 @@
 from typing import NamedTuple
 
 from service.supervision import State
+from service.web.page.stages import CPU_PROVIDERS
 from service.web.page.status import StageStatus, Status
-
-CPU_PROVIDERS = frozenset({"CPUExecutionProvider", "cpu"})
-"""Providers of stages that a CPU computes; the second one is that of compiled loops and dlib."""
 
 
 class Verdict(NamedTuple):

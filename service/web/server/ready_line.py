@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from service.messages import StageReport, WorkerStatus
-from service.web.page.stages import cpu_name, device
+from service.web.page.stages import cpu_name, device_name
 
 DOCUMENTATION = "docs/README.md"
 
@@ -44,5 +44,5 @@ def _computed(status: WorkerStatus | None) -> list[str]:
     for name, title in MAIN_STAGES:
         if stage := stages.get(name):
             how = stage.precision if stage.engine == "onnx" else stage.engine
-            by_device.setdefault(device(stage, cpu).name, []).append(f"{title} ({how})")
+            by_device.setdefault(device_name(stage.provider, stage.device, cpu), []).append(f"{title} ({how})")
     return [f"{', '.join(titles)} on {name}" for name, titles in by_device.items()]

@@ -8,7 +8,8 @@ from service.activity import ActivityLog, EndedPhoto
 from service.settings import Settings
 from service.supervision import Supervisor, launch_worker
 from service.web.page import current
-from service.web.page.current import Cached, CurrentStatus
+from service.web.page.cached import Cached
+from service.web.page.current import CurrentStatus
 from service.web.page.status import Status
 from tests.unit.service.coroutines import run_async
 
@@ -46,6 +47,9 @@ def test_a_library_is_estimated_from_the_last_minutes(monkeypatch: pytest.Monkey
         ("::", None),
         ("[::]", None),
         ("0.0.0.0", None),
+        ("0", None),
+        ("::0", None),
+        ("*", None),
         ("192.168.1.9", "192.168.1.9:5000"),
         ("fd00::1", "[fd00::1]:5000"),
         ("[fd00::1]", "[fd00::1]:5000"),
