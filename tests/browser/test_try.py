@@ -137,7 +137,7 @@ def test_asks_for_the_key_and_sends_the_photo_then(
     shown.choose("A", photos["obama2.jpg"])
     shown.message("A", "Enter the API key above")
     assert shown.page.evaluate("document.activeElement.id") == "key"
-    shown.enter("wrong")
+    shown.enter("wröng, ключ")
     assert "The key is wrong. Copy it from the file api.key" in shown.message("A", "Status 401")
     assert shown.page.get_attribute("#key", "aria-invalid") == "true"
     shown.enter(KEY)

@@ -58,7 +58,7 @@ function connect() {
   events.onerror = () => {
     // The browser connects again by itself after a broken connection, but not after an answer with an error.
     if (events.readyState !== EventSource.CLOSED) return lost();
-    setTimeout(connect, RETRY);
+    setTimeout(() => document.hidden || connect(), RETRY);
     poll();
   };
 }
@@ -105,6 +105,7 @@ function update(status) {
 async function refresh() {
   try {
     const answer = await fetch("./", { cache: "no-store" });
+    if (!answer.ok) throw new Error(answer.status); // of a proxy, whose service restarts
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     document.title = page.title;
     for (const id of PARTS) {
@@ -161,6 +162,9 @@ const REPAIRS = {
   504: ["The proxy did not wait long enough.", "Raise its read time-out: photos wait while the service is busy."],
 };
 const JPEG_QUALITY = 0.8; // that of the app
+
+// A header's characters are bytes: the key in UTF-8.
+const bytes = (text) => String.fromCharCode(...new TextEncoder().encode(text));
 
 const key = $("#key");
 const slots = all(".slot").map((root) => ({ root, letter: root.dataset.slot, file: null, faces: [], run: 0 }));
@@ -236,7 +240,7 @@ async function send(blob) {
   const form = new FormData();
   form.append("file", blob, "photo"); // not the file's name
   try {
-    const answer = await fetch("detect", { method: "POST", headers: { "x-api-key": key.value }, body: form });
+    const answer = await fetch("detect", { method: "POST", headers: { "x-api-key": bytes(key.value) }, body: form });
     const body = await answer.json().catch(() => ({}));
     if (answer.ok && body.faces) return { faces: body.faces, timing: answer.headers.get("server-timing") };
     return { status: answer.status, error: body.error };
