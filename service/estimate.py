@@ -14,7 +14,13 @@ FAST_PASS_MEGAPIXELS = 0.3
 SMALLEST_HALVED = 2 * FAST_PASS_MEGAPIXELS
 """Mean area in megapixels below which no smaller photo is proposed: faces in the background are lost first."""
 
-PAUSE = 0.1
+FAST_PASS_MEAN = 1.1 * FAST_PASS_MEGAPIXELS
+"""Mean area in megapixels up to which a sample may be of a fast pass; the app rounds both sides up."""
+
+FULL_PASS_MEGAPIXELS = 1.2
+"""Area of the full pass after a fast pass: that of the measurements. The service cannot know the one in Nextcloud."""
+
+IDLE_SHARE = 0.1
 """Share of the time without a photo in work from which on more callers are proposed."""
 
 DOUBLE_CORES = 1.84
@@ -35,7 +41,7 @@ class Load:
 
 
 class Option(NamedTuple):
-    """A change of the settings or the machine, and the time for the same library after it."""
+    """A change of the settings, the machine or the pass, and the time for the same library with it."""
 
     change: str
     hours: float
@@ -51,15 +57,19 @@ class Estimate(NamedTuple):
     options: tuple[Option, ...]
 
 
-def estimate(load: Load, photos: int, cores: int) -> Estimate:
+def estimate(load: Load, photos: int, cores: int, *, on_cpu: bool = True) -> Estimate:
     """The time for `photos` photos that are sent as those of the sample, to a service on `cores` cores.
+
+    `on_cpu`: no GPU computes. The gains of areas and cores were measured on CPUs alone, and are left out otherwise.
 
     Raises ValueError for a sample without photos or duration.
     """
     if load.photos <= 0 or load.seconds <= 0:
         raise ValueError("an estimate needs a sample of photos")
     hours = photos * load.seconds / load.photos / 3600
-    return Estimate(hours, 60 * load.photos / load.seconds, tuple(_options(load, hours, cores)))
+    return Estimate(
+        hours, 60 * load.photos / load.seconds, tuple(_options(load, hours, cores, on_cpu=on_cpu))
+    )
 
 
 def relative_time(megapixels: float, than: float) -> float:
@@ -67,30 +77,44 @@ def relative_time(megapixels: float, than: float) -> float:
     return (megapixels + FIXED_MEGAPIXELS) / (than + FIXED_MEGAPIXELS)
 
 
-def _options(load: Load, hours: float, cores: int) -> Iterator[Option]:
+def _options(load: Load, hours: float, cores: int, *, on_cpu: bool) -> Iterator[Option]:
     busy = min(load.busy_seconds / load.seconds, 1)
     mean = load.pixels / 1e6
-    if busy < 1 - PAUSE:
+
+    def with_share(share: float) -> float:
+        """The hours if the work on a photo takes this share of its time; the pauses of the callers stay."""
+        return hours * (1 - busy + busy * share)
+
+    if busy < 1 - IDLE_SHARE:
         yield Option(
             f"more workers of the app: --workers={cores + 1}, or cores for Nextcloud",
             hours * busy,
             f"no photo was in work for {1 - busy:.0%} of the time",
         )
+    if not on_cpu:
+        return
+    if mean <= FAST_PASS_MEAN:
+        share = relative_time(FULL_PASS_MEGAPIXELS, mean)
+        yield Option(
+            f"the full pass, which follows a fast pass (--fast-mode): photos of {FULL_PASS_MEGAPIXELS} megapixels",
+            with_share(share),
+            f"time grows with the area: {share:.1f} times a photo's time",
+        )
     if mean >= SMALLEST_HALVED:
         share = relative_time(mean / 2, mean)
         yield Option(
             f"photos of {mean / 2:.1f} megapixels in place of {mean:.1f}; finds fewer small faces",
-            hours * (1 - busy + busy * share),
+            with_share(share),
             f"time grows with the area: {share:.0%} of a photo's time",
         )
         share = relative_time(FAST_PASS_MEGAPIXELS, mean)
         yield Option(
             "a fast pass first (--fast-mode), after which all photos are in Nextcloud; the full pass follows",
-            hours * (1 - busy + busy * share),
+            with_share(share),
             f"photos of {FAST_PASS_MEGAPIXELS} megapixels: {share:.0%} of a photo's time",
         )
     yield Option(
         f"{2 * cores} cores in place of {cores}",
-        hours * (1 - busy + busy / DOUBLE_CORES),
+        with_share(1 / DOUBLE_CORES),
         f"a second core gave {DOUBLE_CORES} times the photos",
     )

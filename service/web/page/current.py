@@ -21,7 +21,7 @@ from service.text import without_brackets
 from service.versions import versions
 from service.web.page import proofs
 from service.web.page.cached import Cached
-from service.web.page.stages import cpu_name, stage_statuses, unused_gpu
+from service.web.page.stages import cpu_name, on_gpu, stage_statuses, unused_gpu
 from service.web.page.status import (
     Activity,
     Estimate,
@@ -117,7 +117,7 @@ class CurrentStatus:
         load = self._activity.load()
         if load is None:
             return None
-        estimated = estimate(load, LIBRARY, computing_cores())
+        estimated = estimate(load, LIBRARY, self._cores, on_cpu=not on_gpu(self._stages.values()))
         return Estimate(
             photos=LIBRARY,
             hours=estimated.hours,

@@ -1,6 +1,6 @@
 """Stages for people: titles in plain words, the names of their devices, and a GPU that none of them uses."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from service.cpu_flags import processor_name, vector_instructions
@@ -45,6 +45,11 @@ def device_name(provider: str, by_driver: str | None, cpu: str) -> str:
     return cpu if provider in CPU_PROVIDERS else by_driver or provider
 
 
+def on_gpu(stages: Iterable[StageReport]) -> bool:
+    """True if a GPU computes one of the stages."""
+    return any(stage.provider not in CPU_PROVIDERS for stage in stages)
+
+
 def stage_statuses(stages: Mapping[str, StageReport], cpu: str) -> Iterator[StageStatus]:
     """The stages in the order of the work on a photo."""
     for name, title in TITLES.items():
@@ -63,7 +68,7 @@ def stage_statuses(stages: Mapping[str, StageReport], cpu: str) -> Iterator[Stag
 
 def unused_gpu(settings: Settings, stages: Mapping[str, StageReport]) -> UnusedGpu | None:
     """The NVIDIA GPU that could compute and does not; None without one, or if a stage uses it."""
-    if any(stage.provider not in CPU_PROVIDERS for stage in stages.values()):
+    if on_gpu(stages.values()):
         return None
     if missing := next((stage.device_missing for stage in stages.values() if stage.device_missing), None):
         return UnusedGpu(

@@ -96,7 +96,7 @@ class Activity(_Part):
 
 
 class Option(_Part):
-    """A change that would take less time."""
+    """A change of the settings, the machine or the pass."""
 
     change: str
     """Such as "photos of 0.6 megapixels in place of 1.2"."""
@@ -120,7 +120,7 @@ class Estimate(_Part):
     sample: int
     """Number of photos that it was measured on."""
     options: list[Option]
-    """Changes that would take less time."""
+    """Changes, and the time with each: most take less, and the full pass after a fast pass takes more."""
 
 
 class Failure(_Part):

@@ -1,5 +1,7 @@
 """service/estimate.py: hours for a library, and the gain of each change."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.estimate import Load, estimate, relative_time
@@ -30,11 +32,23 @@ def test_a_busy_service_gains_by_area_and_cores_alone() -> None:
 
 def test_a_service_without_photos_for_a_part_of_the_time_gains_by_workers() -> None:
     load = Load(photos=300, seconds=60.0, busy_seconds=30.0, pixels=0.3e6)
-    workers, cores = estimate(load, 36_000, cores=4).options
+    workers, _, cores = estimate(load, 36_000, cores=4).options
     assert workers.change.startswith("more workers of the app: --workers=5")
     assert workers.hours == pytest.approx(1.0)
     assert "50% of the time" in workers.source
     assert cores.hours == pytest.approx(1.0 + 1.0 / 1.84)  # callers' pauses stay
+
+
+def test_a_fast_pass_is_followed_by_a_full_one() -> None:
+    full, _ = estimate(replace(BUSY, pixels=0.31e6), 36_000, cores=2).options
+    assert full.change.startswith("the full pass")
+    assert full.hours == pytest.approx(2.0 * relative_time(1.2, 0.31))
+
+
+def test_a_gpu_has_no_figures_of_cpus() -> None:
+    load = replace(BUSY, busy_seconds=30.0)
+    (workers,) = estimate(load, 36_000, cores=4, on_cpu=False).options
+    assert workers.hours == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("load", [Load(0, 60, 0, 1e6), Load(10, 0, 0, 1e6)])
