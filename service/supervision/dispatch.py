@@ -140,9 +140,9 @@ class Dispatch:
             if job.result.done() or blamed:
                 job.close()
             else:
+                job.begun = None
                 self._requeue(job)
                 self._resent(death)
-            job.begun = None
         return bool(sent)
 
     def fail(self, failure: Exception) -> None:
@@ -165,7 +165,7 @@ class Dispatch:
         self.blamed += 1
         log.error("%s ended the worker %d times, and is refused: %s", job, job.deaths, death.cause)
         if death.out_of_memory:
-            refusal = Refused(503, TOO_LITTLE_MEMORY)
+            refusal = Refused(503, TOO_LITTLE_MEMORY, "TooLittleMemory")
         else:
             refusal = Refused(415, f"The image ended the process that computes faces, twice ({death.cause}).")
         job.result.set_exception(refusal)

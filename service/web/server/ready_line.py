@@ -44,5 +44,7 @@ def _computed(status: WorkerStatus | None) -> list[str]:
     for name, title in MAIN_STAGES:
         if stage := stages.get(name):
             how = stage.precision if stage.engine == "onnx" else stage.engine
-            by_device.setdefault(device_name(stage.provider, stage.device, cpu), []).append(f"{title} ({how})")
+            by_device.setdefault(device_name(stage.provider, stage.device, cpu), []).append(
+                f"{title} ({how})"
+            )
     return [f"{', '.join(titles)} on {name}" for name, titles in by_device.items()]

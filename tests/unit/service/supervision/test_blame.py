@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from service.supervision import dispatch
+from service.supervision import Refused, dispatch
 from service.supervision.deaths import Death
 from tests.unit.service.coroutines import run_async, settle
-from tests.unit.service.supervision.dispatched import CRASH, NAME, DispatchScenario, refusal
+from tests.unit.service.supervision.dispatched import CRASH, NAME, DispatchScenario, job, refusal
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leaks")
 
@@ -93,6 +93,23 @@ def test_the_photo_that_is_alone_at_a_second_death_is_refused(caplog: pytest.Log
     for detail in ("7 bytes", "JPEG, 640 x 480", "SIGSEGV"):
         assert detail in line
     assert NAME not in line
+
+
+def test_a_refused_photo_keeps_its_format_for_the_record_of_failures() -> None:
+    async def story() -> None:
+        service = DispatchScenario()
+        culprit = job(b"culprit")
+        answer = asyncio.ensure_future(service.dispatch.answer(culprit))
+        for _ in range(2):
+            peer = service.start()
+            await peer.photo()
+            await service.die(peer, CRASH)
+        with pytest.raises(Refused):
+            await answer
+        assert culprit.begun is not None
+        assert (culprit.begun.format, culprit.begun.width) == ("JPEG", 640)
+
+    run_async(story)
 
 
 def test_a_death_before_any_photo_is_in_progress_makes_all_of_them_suspects() -> None:

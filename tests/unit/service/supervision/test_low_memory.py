@@ -28,7 +28,7 @@ def test_out_of_memory_retries_a_photo_in_a_low_memory_worker() -> None:
             worker.die(-9)
         with pytest.raises(Refused) as refused:
             await large
-        assert refused.value.status == 503
+        assert (refused.value.status, refused.value.error) == (503, "TooLittleMemory")
         worker = await it.worker()
         sizes.append(worker.low_memory)
         worker.answer(await worker.photo(), b"{}")
