@@ -1,7 +1,7 @@
 """The ASGI application: routes, middleware, lifespan."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import get_args
 
@@ -25,20 +25,17 @@ from service.web.keys import KeyRing
 from service.web.metrics import Metrics
 from service.web.openapi import PATHS as DOCUMENT_PATHS
 from service.web.openapi import routes as document_routes
-from service.web.page import html
-from service.web.page.current import CurrentStatus
-from service.web.page.endpoints import PageEndpoints
-from service.web.page.events import Producer
+from service.web.page.endpoints import PATHS as PAGE_PATHS
+from service.web.page.endpoints import routes as page_routes
 from service.web.paths import NormalizePaths
 from service.web.request_pipeline import RequestPipeline
 from service.web.security_headers import SecurityHeaders
+from service.web.traces.from_settings import tracing
 from service.web.uploads import UploadBudget
 
-PAGE_PATHS = (*html.PATHS, "/status", "/events", *DOCUMENT_PATHS)
-"""Paths of the page and of the document, which FACE_PAGE turns off."""
 PATHS = (
     *("/detect", "/compute", "/open", "/info", "/health", "/ready", "/metrics", "/welcome"),
-    *PAGE_PATHS,
+    *(*PAGE_PATHS, *DOCUMENT_PATHS),  # FACE_PAGE turns these off
 )
 """All paths of the service. The metrics count all other paths as one."""
 PHOTO_STATUSES = sorted({200, 500, *STATUS.values(), *get_args(RefusalStatus)})
@@ -63,23 +60,15 @@ def create_app(
     )
     activity = ActivityLog()
     keyed = [Middleware(KeyRequired, authentication=Authentication(keys, metrics))]
-    traced, close_traces = _traces(settings)
-    of_photo = [*keyed, *traced]
-    metrics_keyed = [
-        Middleware(
-            MetricsKeyRequired,
-            authentication=Authentication(KeyRing([key.get_secret_value().strip()]), metrics),
-        )
-        for key in (settings.metrics_key,)
-        if key is not None
-    ]
+    traces = tracing(settings)
+    of_photo = [*keyed, *traces.middleware]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
         supervisor.start()
         yield
         await supervisor.close()
-        await asyncio.to_thread(close_traces)
+        await asyncio.to_thread(traces.close)
 
     app = Starlette(
         routes=[
@@ -89,9 +78,11 @@ def create_app(
             Route("/info", endpoints.info, methods=["GET"], middleware=keyed),
             Route("/health", endpoints.health, methods=["GET"]),
             Route("/ready", endpoints.ready, methods=["GET"]),
-            Route("/metrics", endpoints.prometheus, methods=["GET"], middleware=metrics_keyed),
+            Route(
+                "/metrics", endpoints.prometheus, methods=["GET"], middleware=_metrics_key(settings, metrics)
+            ),
             Route("/welcome", endpoints.welcome, methods=["GET"]),
-            *(_page_routes(settings, supervisor, activity) if settings.page else ()),
+            *((*page_routes(settings, supervisor, activity), *document_routes()) if settings.page else ()),
         ],
         middleware=[
             Middleware(SecurityHeaders),
@@ -105,26 +96,9 @@ def create_app(
     return app
 
 
-def _traces(settings: Settings) -> tuple[list[Middleware], Callable[[], None]]:
-    """Middleware that traces photos, and a function that sends the last spans. Without FACE_TRACES, neither."""
-    if settings.traces is None:
-        return [], lambda: None
-    # Imported here: the packages are an extra, and the service without traces does not load them.
-    from service.web.traces.collector import Collector
-    from service.web.traces.photo_traces import PhotoTraces
-    from service.web.traces.spans import PhotoSpans
-
-    collector = Collector(settings.traces)
-    spans = PhotoSpans(collector.provider)
-    return [Middleware(PhotoTraces, spans=spans, model=settings.model)], collector.close
-
-
-def _page_routes(settings: Settings, supervisor: Supervisor, activity: ActivityLog) -> list[Route]:
-    current = CurrentStatus(settings, supervisor, activity)
-    page = PageEndpoints(current, Producer(current.json))
-    return [
-        *html.routes(current.status),
-        Route("/status", page.status, methods=["GET"]),
-        Route("/events", page.events, methods=["GET"]),
-        *document_routes(),
-    ]
+def _metrics_key(settings: Settings, metrics: Metrics) -> list[Middleware]:
+    """Middleware of `/metrics`; none without FACE_METRICS_KEY."""
+    if settings.metrics_key is None:
+        return []
+    keys = KeyRing([settings.metrics_key.get_secret_value().strip()])
+    return [Middleware(MetricsKeyRequired, authentication=Authentication(keys, metrics))]

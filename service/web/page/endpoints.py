@@ -1,15 +1,33 @@
-"""Endpoints of the page's data: `/status` and `/events`. They need no key."""
+"""Routes of the page and of its data, `/status` and `/events`. They need no key."""
 
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
+from service.activity import ActivityLog
 from service.json_text import MEDIA_TYPE
+from service.settings import Settings
+from service.supervision import Supervisor
 from service.web.connections import CLOSING, HUNG_UP
+from service.web.page import html
 from service.web.page.current import CurrentStatus
 from service.web.page.events import MAXIMUM_STREAMS, EventStream, Producer
 from service.web.responses import error_response
+
+PATHS = (*html.PATHS, "/status", "/events")
+
+
+def routes(settings: Settings, supervisor: Supervisor, activity: ActivityLog) -> list[Route]:
+    """Routes of PATHS, which show the state of one service."""
+    current = CurrentStatus(settings, supervisor, activity)
+    data = PageEndpoints(current, Producer(current.json))
+    return [
+        *html.routes(current.status),
+        Route("/status", data.status, methods=["GET"]),
+        Route("/events", data.events, methods=["GET"]),
+    ]
 
 
 @dataclass(frozen=True)
