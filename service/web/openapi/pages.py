@@ -14,19 +14,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.json_text import MEDIA_TYPE, serialised
+from service.web.html_pages import asset_paths, asset_routes, page_headers
 
 FOLDER = Path(__file__).parent
-ASSETS = {"docs.css": "text/css", "docs.js": "text/javascript"}
-"""Files of the viewer below /assets/, and their media types."""
-PATHS = ("/openapi.json", "/docs", *(f"/assets/{name}" for name in ASSETS))
-
-HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-cache",
-}
+ASSETS = ("docs.css", "docs.js")
+PATHS = ("/openapi.json", "/docs", *asset_paths(ASSETS))
+HEADERS = {**page_headers(), "cache-control": "no-cache"}
 
 _HOST = re.compile(r"[A-Za-z0-9._\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 """A Host header whose characters have no meaning in a shell, since the examples contain it."""
@@ -37,7 +30,7 @@ def routes() -> list[Route]:
     return [
         Route("/openapi.json", openapi_json, methods=["GET"]),
         Route("/docs", docs, methods=["GET"]),
-        *(Route(f"/assets/{name}", asset, methods=["GET"]) for name in ASSETS),
+        *asset_routes(FOLDER / "assets", ASSETS, HEADERS),
     ]
 
 
@@ -52,12 +45,6 @@ async def docs(request: Request) -> Response:
     host = request.headers.get("host", "")
     address = f"{request.url.scheme}://{host}" if _HOST.fullmatch(host) else "http://localhost:5000"
     return Response(page.replace(ADDRESS, html.escape(address)), media_type="text/html", headers=HEADERS)
-
-
-async def asset(request: Request) -> Response:
-    """A file of the viewer."""
-    name = request.url.path.rpartition("/")[2]
-    return Response(await asyncio.to_thread(_asset, name), media_type=ASSETS[name], headers=HEADERS)
 
 
 ADDRESS = "http://address.invalid"
@@ -77,8 +64,3 @@ def _page() -> str:
     from service.web.openapi.viewer import page
 
     return page(document(), ADDRESS)
-
-
-@cache
-def _asset(name: str) -> bytes:
-    return (FOLDER / "assets" / name).read_bytes()

@@ -1,17 +1,17 @@
-"""HTML page at `/`, rendered on the server, with its style sheet, its script and their security headers."""
+"""HTML page at `/`, rendered on the server, with its style sheet and its script."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from service.web.html_pages import asset_paths, asset_routes, page_headers
 from service.web.page import grouping, wording
 from service.web.page.failure_groups import grouped
 from service.web.page.plot import HEIGHT, plot
@@ -24,69 +24,32 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.jinja"
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' blob: data:",  # the photo that is tried, and the icon
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
+HEADERS = page_headers(
+    "img-src 'self' blob: data:",  # the photo that is tried, and the icon
+    "connect-src 'self'",
 )
-"""No script and no style but the two files, no request to another host, no frame around the page."""
-
-SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
-    {
-        "content-security-policy": CONTENT_SECURITY_POLICY,
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-        "cross-origin-resource-policy": "same-origin",
-    }
-)
-
-ASSETS = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
-"""Files of the page below /assets/, and their media types."""
-PATHS = ("/", *(f"/assets/{name}" for name in ASSETS))
+ASSETS = ("page.css", "page.js")
+PATHS = ("/", *asset_paths(ASSETS))
 
 StatusSource = Callable[[], Awaitable[Status]]
-
-
-class Endpoint(Protocol):
-    """Signature of a Starlette endpoint."""
-
-    async def __call__(self, request: Request, /) -> Response: ...
 
 
 def routes(source: StatusSource) -> list[Route]:
     """Routes of PATHS."""
     return [
         Route("/", page(source), methods=["GET"]),
-        *(Route(f"/assets/{name}", asset(name), methods=["GET"]) for name in ASSETS),
+        *asset_routes(FOLDER / "assets", ASSETS, HEADERS),
     ]
 
 
-def page(source: StatusSource) -> Endpoint:
+def page(source: StatusSource) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint of the page, which shows the state that `source` returns."""
 
     async def endpoint(_: Request) -> Response:
         status = await source()
         # In a thread, since the first page imports Jinja and compiles the templates.
         text = await asyncio.to_thread(rendered, status, datetime.now(UTC))
-        return HTMLResponse(text, headers={**SECURITY_HEADERS, "cache-control": "no-store"})
-
-    return endpoint
-
-
-def asset(name: str) -> Endpoint:
-    """The endpoint of a file of `assets/`."""
-    content = (FOLDER / "assets" / name).read_bytes()
-    headers = {**SECURITY_HEADERS, "cache-control": "no-cache"}
-
-    async def endpoint(_: Request) -> Response:
-        return Response(content, media_type=ASSETS[name], headers=headers)
+        return HTMLResponse(text, headers={**HEADERS, "cache-control": "no-store"})
 
     return endpoint
 

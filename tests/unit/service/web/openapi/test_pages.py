@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.web.openapi.document import document
-from service.web.openapi.pages import ASSETS
+from service.web.openapi.pages import PATHS
 from service.web.openapi.viewer import page, prose, type_of
 from tests.document import violations
 from tests.unit.service.conftest import client
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Server
-
-PATHS = ("/openapi.json", "/docs", *(f"/assets/{name}" for name in ASSETS))
 
 
 def test_need_no_key_and_load_nothing_from_elsewhere(serving: Server) -> None:
