@@ -25,7 +25,7 @@ WINDOWS: dict[str, dict[str, Any]] = {
     "dark": {"size": DESK, "color_scheme": "dark"},
     "narrow": {"size": PHONE, "color_scheme": "light"},
     "narrow and dark": {"size": PHONE, "color_scheme": "dark"},
-    "large contrast": {"size": DESK, "forced_colors": "active"},
+    "forced colours": {"size": DESK, "forced_colors": "active"},
 }
 
 

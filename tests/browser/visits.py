@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Response, sync_playwright
 
-BROWSERS = ("chromium", "google-chrome", "chromium-browser")
+BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome", "chromium-browser")
 PATIENCE = 60_000
 """Milliseconds after which something hangs; no test measures the speed of the machine with it."""
 STATUS_REPORT = re.compile(r"Failed to load resource: the server responded with a status of \d+")
