@@ -10,7 +10,7 @@ from service.activity import ActivityLog
 from service.json_text import MEDIA_TYPE
 from service.settings import Settings
 from service.supervision import Supervisor
-from service.web.connections import CLOSING, HUNG_UP
+from service.web.connections import CLOSING, CONNECTION, HUNG_UP
 from service.web.page import html
 from service.web.page.current import CurrentStatus
 from service.web.page.events import MAXIMUM_STREAMS, EventStream, Producer
@@ -49,4 +49,5 @@ class PageEndpoints:
                 503, f"{MAXIMUM_STREAMS} pages are open, the most at a time; /status answers without a limit"
             )
         state = request.state
-        return EventStream(self.producer, getattr(state, HUNG_UP), getattr(state, CLOSING))
+        connection, hung_up, closing = (getattr(state, name) for name in (CONNECTION, HUNG_UP, CLOSING))
+        return EventStream(self.producer, connection, hung_up, closing)

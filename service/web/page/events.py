@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
@@ -17,10 +17,19 @@ rate of a download, which counts only while an answer is not taken (connections/
 MAXIMUM_STREAMS = 32
 """Number of open streams: a household's browsers. Each takes a connection, and needs no key."""
 
+END_SECONDS = 2.0
+"""Time for a caller to take the end of a stream; a browser of a sleeping machine takes nothing."""
+
 HEADERS = {
     "cache-control": "no-store",
     "x-accel-buffering": "no",  # nginx would collect events until its buffer is full
 }
+
+
+class Evictable(Protocol):
+    """A connection that can be closed at once."""
+
+    def evict(self) -> None: ...
 
 
 class Producer:
@@ -78,11 +87,12 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, producer: Producer, *ends: "asyncio.Future[None]") -> None:
+    def __init__(self, producer: Producer, connection: Evictable, *ends: "asyncio.Future[None]") -> None:
         """`ends`: futures that end the stream once they are done."""
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
         self._producer = producer
+        self._connection = connection
         self._ends = ends
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,16 +106,38 @@ class EventStream(Response):
                 await self._send_events(send)
             finally:
                 self._producer.close()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        end = _body(b"", more=False)
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await send(end)
+        except TimeoutError:  # it waits until the caller has taken the event before
+            self._connection.evict()
+            await send(end)
 
     async def _send_events(self, send: Send) -> None:
         event = await self._producer.first()
-        while not any(end.done() for end in self._ends):
-            await send({"type": "http.response.body", "body": event, "more_body": True})
+        while True:
+            sending = asyncio.ensure_future(send(_body(event, more=True)))
+            if not await self._done_before_end(sending):
+                sending.cancel()  # it has sent nothing, and waits as above
+                return
             following = self._producer.following()
-            either: tuple[asyncio.Future[Any], ...] = (following, *self._ends)
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            event = following.result() if following.done() else b""
+            if not await self._done_before_end(following):
+                return
+            event = following.result()
+
+    async def _done_before_end(self, work: "asyncio.Future[Any]") -> bool:
+        """True once `work` is done, False if the stream ends before. Raises the exception of `work`."""
+        either: tuple[asyncio.Future[Any], ...] = (work, *self._ends)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if any(end.done() for end in self._ends):
+            return False
+        work.result()
+        return True
+
+
+def _body(content: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": content, "more_body": more}
 
 
 def _event(data: bytes) -> bytes:

@@ -15,7 +15,7 @@ import pytest
 
 from service.web.page import events
 from service.web.page.current import STATUS_SECONDS
-from service.web.page.events import EVERY_SECONDS, MAXIMUM_STREAMS
+from service.web.page.events import END_SECONDS, EVERY_SECONDS, MAXIMUM_STREAMS
 from service.web.page.status import Status
 from tests.unit.service.conftest import KEY, PATIENCE, client
 from tests.unit.service.web.test_metrics import ready
@@ -259,6 +259,21 @@ def test_an_open_stream_does_not_delay_the_shutdown(serving: Server) -> None:
             stopped = time.monotonic()
         assert time.monotonic() - stopped < 5
         assert [line for line in lines if line.startswith("event")] == []  # ended in order, not cut off
+
+
+def test_an_unread_stream_does_not_delay_the_shutdown(
+    serving: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(events, "EVERY_SECONDS", 0.001)
+    with socket.socket() as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with serving(FACE_GRACE=600) as port:
+            caller.connect(("127.0.0.1", port))
+            caller.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+            time.sleep(3)  # for more events than the buffers of both sockets hold
+            stopped = time.monotonic()
+        assert END_SECONDS < time.monotonic() - stopped < END_SECONDS + 5
+    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
 @pytest.mark.parametrize("path", ["/status", "/events"])
