@@ -9,7 +9,7 @@ from service.web.authentication import HEADER, SCHEME
 from service.web.openapi.answers import Error, KnownFace
 from service.web.openapi.fields import reference, schemas
 from service.web.openapi.operations import OPERATIONS, TAGS, Operation
-from service.web.openapi.statuses import BEFORE_THE_APPLICATION, ERRORS, Status
+from service.web.openapi.statuses import BEFORE_THE_APPLICATION, ERRORS, ErrorStatus
 from service.web.request_ids import HEADER as REQUEST_ID
 
 DESCRIPTION = (
@@ -113,7 +113,7 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
     return [{KEY: []}] if operation.key else []
 
 
-def _error(status: Status) -> dict[str, Any]:
+def _error(status: ErrorStatus) -> dict[str, Any]:
     return {
         "description": status.cause[0].upper() + status.cause[1:] + ".",
         "headers": {} if status.code in BEFORE_THE_APPLICATION else _headers(REQUEST_ID),

@@ -17,7 +17,7 @@ WORKER = (*KEYED, "/ready")
 
 
 @dataclass(frozen=True)
-class Status:
+class ErrorStatus:
     """A status of an error."""
 
     code: int
@@ -38,48 +38,50 @@ class Status:
         return self.answers_operation and path in (self.paths or (path,))
 
 
-ERRORS: Mapping[int, Status] = MappingProxyType(
+ERRORS: Mapping[int, ErrorStatus] = MappingProxyType(
     {
         status.code: status
         for status in (
-            Status(
+            ErrorStatus(
                 400,
                 "a malformed request; of a photo: no form, a damaged one, or one without a file in `file`",
             ),
-            Status(401, "no key, or a wrong one; `/metrics`: only if it has a key", (*KEYED, "/metrics")),
-            Status(404, "no such path", answers_operation=False),
-            Status(405, "another method than the path has", answers_operation=False),
-            Status(
+            ErrorStatus(
+                401, "no key, or a wrong one; `/metrics`: only if it has a key", (*KEYED, "/metrics")
+            ),
+            ErrorStatus(404, "no such path", answers_operation=False),
+            ErrorStatus(405, "another method than the path has", answers_operation=False),
+            ErrorStatus(
                 408,
                 "an upload that stalled for `FACE_PATIENCE`, or was below 1,024 bytes a second over it",
                 PHOTO,
             ),
-            Status(
+            ErrorStatus(
                 412,
                 "too many pixels: more than 17/16 of `FACE_MAXIMUM_AREA` (`/detect`), or "
                 "`FACE_MAXIMUM_ORIGINAL_AREA` (`/compute`)",
                 PHOTO,
             ),
-            Status(413, "a body beyond `FACE_MAXIMUM_UPLOAD`", PHOTO),
-            Status(
+            ErrorStatus(413, "a body beyond `FACE_MAXIMUM_UPLOAD`", PHOTO),
+            ErrorStatus(
                 415,
                 "empty, no image, damaged, a format that is not accepted, or an image that ended its process twice "
                 "or exceeded its CPU time",
                 PHOTO,
             ),
-            Status(422, "no valid face in `face`, or a face wholly outside of the photo", ("/compute",)),
-            Status(431, "a head that is too long: 64 KiB or more"),
-            Status(
+            ErrorStatus(422, "no valid face in `face`, or a face wholly outside of the photo", ("/compute",)),
+            ErrorStatus(431, "a head that is too long: 64 KiB or more"),
+            ErrorStatus(
                 500, "a fault of the service; the log has a traceback under the request number in the message"
             ),
-            Status(501, "a transfer coding other than chunked"),
-            Status(
+            ErrorStatus(501, "a transfer coding other than chunked"),
+            ErrorStatus(
                 503,
                 "the service cannot compute; of a photo also: no memory for it even alone, or `REQ_TIMEOUT` reached; "
                 "of `/events`: too many streams",
                 (*WORKER, "/events"),
             ),
-            Status(505, "another version of HTTP than 1.0 or 1.1"),
+            ErrorStatus(505, "another version of HTTP than 1.0 or 1.1"),
         )
     }
 )

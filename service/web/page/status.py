@@ -164,7 +164,7 @@ class Status(_Part):
     stages: list[StageStatus]
     """In the order of the work on a photo; empty before the end of the first warm-up."""
     proofs: list[Proof]
-    """Comparisons of this start with a reference."""
+    """Comparisons with a reference: at the conversion, at the start, and of photos since then."""
     unused_gpu: UnusedGpu | None
     """Null if every GPU of the machine computes, or if there is none."""
     activity: Activity

@@ -150,7 +150,7 @@ function showHours() {
 const REPAIRS = {
   0: ["No answer from the service.", "It may have stopped, or a proxy closed the connection. Send the photo again."],
   400: ["The upload was damaged on its way.", "Send the photo again; a proxy may have changed it."],
-  401: ["The key is wrong.", "Copy it from the file api.key on the service's machine, or from `python -m service occ`."],
+  401: ["The key is wrong.", "Copy it from the file api.key on the service's machine, or from the command ./face-model occ there."],
   404: ["There is no /detect at this address.", "The proxy in front has to pass all paths below its prefix."],
   408: ["The upload stalled.", "Send the photo again, over a faster connection."],
   412: ["The photo has too many pixels.", "Choose a smaller photo size above. FACE_MAXIMUM_AREA raises the limit."],

@@ -145,7 +145,7 @@ def test_shows_the_time_for_a_library_and_what_would_shorten_it() -> None:
 def test_says_how_to_get_the_time_before_there_are_photos() -> None:
     text = read(statuses.idle()).text
     assert "Not known yet" in text
-    assert "python -m service estimate --photos 40000" in text
+    assert "./face-model estimate --photos 40000" in text
 
 
 def test_while_starting_says_that_photos_wait() -> None:
