@@ -33,7 +33,7 @@ BY_STATUS: Mapping[int, str] = MappingProxyType(
         412: f"Choose a smaller photo size in the app's admin settings; {AGAIN}.",
         413: f"Raise FACE_MAXIMUM_UPLOAD; {AGAIN}.",
         415: f"Save the photo again as JPEG; {AGAIN}.",
-        422: "The face is not in this photo: run `php occ face:migrate` again, or analyse the photo anew.",
+        422: "The face is not in this photo: run `php occ face:migrate` again, or analyse the photo again.",
         500: f"Look for the cause in the service's log, and report it with that log; {AGAIN}.",
         503: f"Look for the cause in the service's log; {AGAIN}.",
     }

@@ -48,7 +48,7 @@ def test_appears_while_the_worker_starts_and_follows_it(
 ) -> None:
     service = start_service()
     with paused_worker(service):
-        eventually("the service listens", lambda: _listens(service.port))
+        eventually("the service listens", lambda: _listens(f"{service.port}"))
         shown = visit(service)
         assert shown.page.inner_text(HEADLINE) in ("Starting", "Warming up")
         shown.page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length == 1")
@@ -58,9 +58,9 @@ def test_appears_while_the_worker_starts_and_follows_it(
     assert shown.page.title().startswith("Up and ready")
 
 
-def _listens(port: int) -> bool:
+def _listens(port_and_path: str) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/health").is_success
+        return httpx.get(f"http://127.0.0.1:{port_and_path}/health").is_success
     except httpx.TransportError:
         return False
 
@@ -212,7 +212,7 @@ def test_works_behind_a_proxy_with_a_path_prefix(
     configuration.write_text(NGINX.format(folder=tmp_path, port=port, upstream=service.port))
     with subprocess.Popen([nginx, "-c", configuration]) as proxy:
         try:
-            eventually("nginx listens", lambda: _listens_below(port))
+            eventually("nginx listens", lambda: _listens(f"{port}/faces"))
             shown = visit(service, "faces/", port=port)
             shown.wait_until_live()
             shown.enter(KEY)
@@ -220,10 +220,3 @@ def test_works_behind_a_proxy_with_a_path_prefix(
             assert shown.message("A", "found") == "1 face found."
         finally:
             proxy.terminate()
-
-
-def _listens_below(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/faces/health").is_success
-    except httpx.TransportError:
-        return False

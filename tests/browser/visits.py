@@ -1,4 +1,4 @@
-"""Visits of the page in Chromium, with what the browser reported and requested meanwhile."""
+"""Visits of a page in Chromium, with the browser's messages, requests and responses."""
 
 import os
 import re
@@ -39,6 +39,7 @@ class Visit:
         page: Playwright's page.
         messages: warnings and errors of the console, and exceptions of the script.
         responses: all responses.
+        requested: addresses of all requests.
     """
 
     def __init__(self, page: Page, address: str) -> None:

@@ -158,7 +158,7 @@ OPERATIONS = (
         path="/status",
         tag=STATE,
         summary="State of the service",
-        description="What the page shows: devices, photos, memory, time for a library, and recent failures. It "
+        description="The content of the page: devices, photos, memory, time for a library, and recent failures. It "
         "contains no file names.",
         answer="The state.",
         content=Status,
@@ -176,7 +176,7 @@ OPERATIONS = (
         path="/",
         tag=PAGES,
         summary="Page with the state of the service",
-        description="For people: what computes, what it does, time for a library, photos to try, and "
+        description="For people: devices, activity, time for a library, photos to try, and "
         "recent failures. It loads no file of another host.",
         answer="The page.",
         content=_STRING,

@@ -78,7 +78,8 @@ def rendered(status: Status, now: datetime) -> str:
 
 
 def revision(status: Status) -> str:
-    """What the script compares to decide whether it loads the page's parts again; `page.js` builds the same text."""
+    """State of the parts without live figures, as text. The script makes the same text of each event, and loads the
+    parts again if it differs from the one before."""
     latest = status.failures[0].time if status.failures else ""
     minute = status.activity.last_hour[-1].start
     return f"{status.state}|{len(status.stages)}|{latest}|{minute}"

@@ -1,14 +1,11 @@
 """The present state, from a supervisor that has started no worker."""
 
-import asyncio
-
 import pytest
 
 from service.activity import ActivityLog, EndedPhoto
 from service.settings import Settings
 from service.supervision import Supervisor, launch_worker
 from service.web.page import current
-from service.web.page.cached import Cached
 from service.web.page.current import CurrentStatus
 from service.web.page.status import Status
 from tests.unit.service.coroutines import run_async
@@ -71,24 +68,5 @@ def test_json_is_the_state_in_one_line() -> None:
         assert b"\n" not in text
         assert Status.model_validate_json(text) == await made.status()
         assert await made.json() is text
-
-    run_async(story)
-
-
-def test_a_value_is_made_once_for_all_callers_and_again_after_its_age() -> None:
-    async def story() -> None:
-        made = 0
-
-        async def make() -> int:
-            nonlocal made
-            made += 1
-            await asyncio.sleep(0.01)
-            return made
-
-        cached = Cached(make, 0.2)
-        assert await asyncio.gather(*(cached.get() for _ in range(5))) == [1] * 5
-        assert await cached.get() == 1
-        await asyncio.sleep(0.25)
-        assert await cached.get() == 2
 
     run_async(story)
