@@ -116,5 +116,5 @@ def _options(load: Load, hours: float, cores: int, *, on_cpu: bool) -> Iterator[
     yield Option(
         f"{2 * cores} cores in place of {cores}",
         with_share(1 / DOUBLE_CORES),
-        f"a second core gave {DOUBLE_CORES} times the photos",
+        f"on another machine, a second core gave {DOUBLE_CORES} times the photos",
     )

@@ -3,9 +3,9 @@
 from collections import deque
 from typing import NamedTuple
 
-PAUSE = 30.0
+PAUSE = 10.0
 """Longest pause in seconds between two photos of one job of the app. A slow Nextcloud takes some seconds to scale an
-original down; the pause between two jobs is minutes."""
+original down, and each of its workers has a photo of its own; the pause between two jobs is minutes."""
 
 SPANS = 64
 """Number of separate spans that are kept, for photos that were in work during several of them. Of a longer photo, the

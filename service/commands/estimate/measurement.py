@@ -17,6 +17,7 @@ from service.images import app_uploads, decoding
 from service.memory import largest_photo
 from service.memory.capacity import Capacity
 from service.recognition.compute.core_count import computing_cores, usable_processors
+from service.recognition.ort.providers import CUDA
 from service.settings import Settings
 
 PHOTOS = 40
@@ -46,8 +47,9 @@ def forecast(settings: Settings, paths: Sequence[Path], megapixels: float, photo
                 uploads,
                 capacity.photos,
             )
+            on_cpu = not any(stage.provider == CUDA.official for stage in recognizer.stages().values())
     load = Load(photos_done, seconds, busy_seconds=seconds, pixels=megapixels * 1e6)
-    hours, rate, options = estimate(load, photos, computing_cores())
+    hours, rate, options = estimate(load, photos, computing_cores(), on_cpu=on_cpu)
     return Forecast(photos, hours, rate, megapixels, len(uploads), "measured now, on this machine", options)
 
 

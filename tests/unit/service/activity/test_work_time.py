@@ -18,7 +18,7 @@ def _sums(*photos: tuple[float, float]) -> tuple[float, float]:
         ([(0, 2), (2, 3)], 3, 3),
         ([(0, 2), (1, 3)], 3, 3),  # in work at the same time
         ([(0, 2), (5, 6)], 3, 6),  # a pause within a job
-        ([(0, 2), (2 + PAUSE + 1, 40)], 9, 9),  # another job
+        ([(0, 2), (2 + PAUSE + 1, 2 + PAUSE + 8)], 9, 9),  # another job
         ([(0, 1), (5, 6), (0.5, 7)], 7, 7),  # one over the pause of two others
         ([(0, 1), (2, 3), (4, 5), (1.5, 6)], 5.5, 6),
     ],
