@@ -18,7 +18,7 @@ def service(start_service: StartService) -> Iterator[Service]:
     """
     running = start_service(TMPDIR="/nonexistent/temporary", FACE_LOG_LEVEL="debug")
     running.wait_until_ready()
-    for path in ("/openapi.json", "/docs"):
+    for path in ("/", "/openapi.json", "/docs"):
         # Python stores the bytecode of a module that has changed, and these modules are loaded at the first request.
         assert Caller(running.port).get(path).status == 200
     warm = disk_writes(running.process.pid)

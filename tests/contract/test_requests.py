@@ -188,7 +188,9 @@ def test_rejects_a_content_length_above_the_limit_before_the_body(caller: Caller
     [
         (b"GET", b"/detect", 405),
         (b"POST", b"/open", 405),
-        (b"GET", b"/", 404),
+        (b"GET", b"/", 200),
+        (b"POST", b"/", 405),
+        (b"GET", b"/nothing", 404),
         (b"GET", b"/detect/", 404),
         (b"OPTIONS", b"/detect", 405),
         (b"HEAD", b"/health", 200),

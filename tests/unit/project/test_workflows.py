@@ -129,7 +129,7 @@ def test_reports_have_the_check_and_versions_and_no_photo(form: Path) -> None:
     fields = {
         field["id"]: field for field in yaml.safe_load(form.read_text("utf-8"))["body"] if "id" in field
     }
-    assert "python -m service check" in fields["check"]["attributes"]["description"]
+    assert "./face-model check" in fields["check"]["attributes"]["description"]
     for name in ("check", "versions"):
         assert fields[name]["validations"] == {"required": True}
     assert fields["private"]["attributes"]["options"][0]["required"] is True
