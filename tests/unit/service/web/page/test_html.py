@@ -140,6 +140,7 @@ def test_shows_the_time_for_a_library_and_what_would_shorten_it() -> None:
     assert "7.3 hours for 40,000 photos" in text
     assert "91.0 photos a minute, measured on 1,820 photos of 1.2 megapixels" in text
     assert "8 cores in place of 4 4.0 hours a second core gave" in text
+    assert "A GPU is not in this list" in text
 
 
 def test_says_how_to_get_the_time_before_there_are_photos() -> None:
