@@ -83,6 +83,7 @@ def test_the_image_has_no_key_no_build_tool_and_no_file_for_root_alone(image: Im
     app = image.root / "app"
     assert {path.name for path in app.iterdir()} == {
         ".venv",
+        "face-model",
         "models",
         "model_store",
         "pyproject.toml",
