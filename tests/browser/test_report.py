@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ import pytest
 from benchmarks.report import history
 from benchmarks.report.page import page
 from tests import synthetic_result
+from tests.browser import visits
 from tests.synthetic_result import rich
 
 pytestmark = pytest.mark.slow
 
-BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome", "chromium-browser")
 TELEPHONE, DESK = (390, 844), (1280, 800)
 
 MEASURE = """
@@ -43,10 +42,7 @@ addEventListener("load", () => {{
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    for name in BROWSERS:
-        if found := shutil.which(name):
-            return found
-    pytest.skip(f"no browser here: {', '.join(BROWSERS)}")
+    return visits.program()
 
 
 @pytest.fixture(scope="module")

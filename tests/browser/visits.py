@@ -19,15 +19,21 @@ STATUS_REPORT = re.compile(r"Failed to load resource: the server responded with 
 DESK, PHONE = (1280, 900), (320, 700)
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
+def program() -> str:
     """The system's Chromium; skips the test without one."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         pytest.skip(f"no browser here: {', '.join(BROWSERS)}")
+    return found
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The running Chromium of `program`."""
+    executable = program()
     options = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox refuses root
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=options)
+        browser = playwright.chromium.launch(executable_path=executable, args=options)
         yield browser
         browser.close()
 

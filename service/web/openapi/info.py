@@ -61,7 +61,7 @@ class Scan(Fields):
     photos: Count
     """Photos that were scanned. Pictures of the warm-up count as well."""
     crowded: Count
-    """Of these, photos computed in float32 as a whole: they had so many places that this was faster."""
+    """Of these, photos computed in float32 as a whole: faster, since they had many places."""
     deviating: Count
     """Of these, photos computed in float32 as a whole: a scanned score differed too much."""
     checked: Count

@@ -154,7 +154,7 @@ def trusting(certificate: Path) -> ssl.SSLContext:
 
 @dataclass(frozen=True)
 class Validity:
-    """What a caller that trusts the certificate sees of it."""
+    """Fields of the certificate for a caller that trusts it."""
 
     valid: bool
     sentence: str

@@ -32,11 +32,11 @@ def conforming(caller: Caller, path: str, *parts: Part) -> Any:
 
 
 def check(caller: Caller, photos: dict[str, Path]) -> None:
-    portrait, nobody = photos["obama2.jpg"].read_bytes(), photos["coffee.png"].read_bytes()
+    portrait, without_face = photos["obama2.jpg"].read_bytes(), photos["coffee.png"].read_bytes()
     for path in ("/open", "/welcome", "/ready", "/info", "/health", "/metrics", "/openapi.json", "/docs"):
         conforming(caller, path)
     assert conforming(caller, "/detect", caller.photo(portrait))["faces-count"] == 1
-    assert conforming(caller, "/detect", caller.photo(nobody))["faces-count"] == 0
+    assert conforming(caller, "/detect", caller.photo(without_face))["faces-count"] == 0
     assert conforming(caller, "/compute", caller.photo(portrait), caller.face(FACE))["face"]["id"] == 7
     assert conforming(caller, "/info")["worker"]["restrictions"]["decoders"] is not None
 

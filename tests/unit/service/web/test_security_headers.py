@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from service.web.app import PATHS
+from tests.browser import visits
 from tests.unit.service.conftest import KEY, client
 from tests.unit.service.raw_http import answers, connect
 from tests.waiting import eventually
@@ -104,7 +104,6 @@ def _page() -> Iterator[str]:
             thread.join()
 
 
-BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome", "chromium-browser")
 SCRIPT = """async ([address, key]) => {
   const tried = {};
   const attempt = async (name, path, options) => {
@@ -124,16 +123,10 @@ SCRIPT = """async ([address, key]) => {
 
 @pytest.mark.not_quick
 def test_a_browser_hides_the_answers_from_a_page_of_another_origin(serving: Server) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser here: {', '.join(BROWSERS)}")
-    with serving() as port, _page() as page_of_another, playwright.sync_playwright() as driver:
+    with serving() as port, _page() as page_of_another, visits.chromium() as browser:
         with client(port) as caller:
             eventually("ready", lambda: caller.get("/ready").status_code == 200)
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page()
         page.goto(page_of_another)
         tried = page.evaluate(SCRIPT, [f"http://127.0.0.1:{port}", KEY.encode("ascii", "ignore").decode()])
-        browser.close()
     assert set(tried.values()) == {"refused"}, json.dumps(tried)
