@@ -9,12 +9,10 @@ from types import MappingProxyType
 from typing import Literal
 
 CNN_DETECTOR = "mmod_human_face_detector"
-DEVICE_DETECTOR = "mmod_human_face_detector.device"
-"""Another graph of the same weights, for a GPU in float32 (conversion/graphs/device.py)."""
-RESCORED_DETECTOR = "mmod_human_face_detector.rescored"
-"""A third graph of these weights, for a GPU: a scan in float16, rescored in float32 (conversion/graphs/rescored.py)."""
 SCANNING_DETECTOR = "mmod_human_face_detector.scan"
-"""A fourth graph of these weights, for the CPU: a scan in int8 (conversion/graphs/scan.py)."""
+"""Another graph of the same weights, for a CPU: a scan in int8 (conversion/graphs/scan.py)."""
+FLOAT16_SCANNING_DETECTOR = "mmod_human_face_detector.scan-float16"
+"""A third graph of these weights, for a device: a scan in float16 (conversion/graphs/scan_float16.py)."""
 FIVE_POINTS = "shape_predictor_5_face_landmarks"
 SIXTY_EIGHT_POINTS = "shape_predictor_68_face_landmarks"
 DLIB_RESNET = "dlib_face_recognition_resnet_model_v1"
@@ -23,13 +21,12 @@ TAGUCHI_RESNET = "taguchi_face_recognition_resnet_model_v1"
 GRAPHS = (
     CNN_DETECTOR,
     SCANNING_DETECTOR,
-    DEVICE_DETECTOR,
-    RESCORED_DETECTOR,
+    FLOAT16_SCANNING_DETECTOR,
     DLIB_RESNET,
     TAGUCHI_RESNET,
 )
 """Networks, converted to ONNX graphs."""
-GPU_GRAPHS = frozenset({DEVICE_DETECTOR, RESCORED_DETECTOR})
+GPU_GRAPHS = frozenset({FLOAT16_SCANNING_DETECTOR})
 """Graphs that only a GPU runs."""
 LANDMARK_POINTS: Mapping[str, int] = MappingProxyType({FIVE_POINTS: 5, SIXTY_EIGHT_POINTS: 68})
 """Landmark predictors, converted to arrays: number of points by name."""

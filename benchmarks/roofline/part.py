@@ -25,7 +25,7 @@ from benchmarks.roofline.networks import FLOAT, work
 from conversion.dat.topologies import DESCRIPTOR, DETECTOR
 from model_store import manifest
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, SCANNING_DETECTOR
-from service.recognition.cnn import pyramid
+from service.recognition.cnn import pyramid, scan_kinds
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.pyramid import Layout
 from service.recognition.cnn.scan import scanned_in_strips
@@ -131,7 +131,7 @@ def detector(store: Path, stack: ExitStack) -> Network:
 
 def scan(store: Path, stack: ExitStack) -> Network:
     """The detector's scan in int8 over that image, without the work between its runs."""
-    found = _detector(SCANNING_DETECTOR, scanned_in_strips, store, stack)
+    found = _detector(SCANNING_DETECTOR, partial(scanned_in_strips, kind=scan_kinds.INT8), store, stack)
     return replace(found, bytes=found.bytes // FLOAT, kind=INT8)
 
 

@@ -50,13 +50,11 @@ def folded(layers: Sequence[Layer]) -> list[Layer]:
     return result
 
 
-def with_weights_as(dtype: DTypeLike, layers: Sequence[Layer]) -> list[Layer]:
-    """The layers, with the weights and biases of all convolutions cast to a dtype."""
+def with_weights_as(dtype: DTypeLike, convolutions: Sequence[Conv]) -> list[Conv]:
+    """The convolutions, with their weights and biases cast to a dtype."""
     return [
-        replace(layer, weights=layer.weights.astype(dtype), bias=layer.bias.astype(dtype))
-        if isinstance(layer, Conv)
-        else layer
-        for layer in layers
+        replace(conv, weights=conv.weights.astype(dtype), bias=conv.bias.astype(dtype))
+        for conv in convolutions
     ]
 
 
@@ -77,29 +75,22 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name
 
-    def split(self, value: str, sizes: str, number: int) -> list[str]:
-        """Split a vector into `number` parts; `sizes` is a tensor."""
-        name = f"split_{len(self._nodes)}"
-        parts = [f"{name}_{part}" for part in range(number)]
-        self._nodes.append(helper.make_node("Split", [value, sizes], parts, name=name, axis=0))
-        return parts
-
     def convolution(
         self,
         value: str,
         weights: NDArray[np.float32],
         bias: NDArray[np.float32],
-        stride: int,
+        strides: Sequence[int],
         pads: Sequence[int],
     ) -> str:
-        """Weights (filters, channels, rows, columns); pads top, left, bottom, right, as ONNX orders them."""
+        """Weights (filters, channels, rows, columns); strides of rows and columns; pads top, left, bottom, right."""
         return self.node(
             "Conv",
             value,
             self.constant(weights),
             self.constant(bias),
             kernel_shape=list(weights.shape[2:]),
-            strides=[stride] * 2,
+            strides=list(strides),
             pads=list(pads),
         )
 
@@ -109,7 +100,7 @@ class GraphBuilder:
 
     def conv(self, value: str, conv: Conv) -> str:
         spec = conv.spec
-        return self.convolution(value, conv.weights, conv.bias, spec.stride, [spec.padding] * 4)
+        return self.convolution(value, conv.weights, conv.bias, [spec.stride] * 2, [spec.padding] * 4)
 
     def finish(
         self, name: str, results: Sequence[str], inputs: Sequence[Port], outputs: Sequence[Port]
@@ -142,7 +133,7 @@ def _value_info(port: Port) -> onnx.ValueInfoProto:
 
 _ELEMENTS = {
     "tensor(uint8)": TensorProto.UINT8,
-    "tensor(int32)": TensorProto.INT32,
     "tensor(int64)": TensorProto.INT64,
+    "tensor(float16)": TensorProto.FLOAT16,
     "tensor(float)": TensorProto.FLOAT,
 }

@@ -1,4 +1,4 @@
-"""The CNN face detector for the CPU: an ONNX graph of two halves, so that memory stays bounded.
+"""The CNN face detector: an ONNX graph of two halves, so that memory stays bounded.
 
 The first half downsamples the tile by eight, the second computes scores. They are not connected: the caller runs the
 first over strips of the tile, keeps the downsampled rows, and runs the second over strips of these rows. So memory is
@@ -91,8 +91,8 @@ def _by_rows(builder: GraphBuilder, value: str, conv: Conv) -> str:
     rows[:kernel, :, 0] = conv.weights[0].transpose(1, 0, 2)
     shifted_sum = np.zeros((1, BLOCK, kernel, 1), conv.weights.dtype)
     shifted_sum[0, range(kernel), range(kernel)] = 1
-    by_row = builder.convolution(value, rows, np.zeros(BLOCK, rows.dtype), 1, [padding] * 4)
-    return builder.convolution(by_row, shifted_sum, conv.bias, 1, [0] * 4)
+    by_row = builder.convolution(value, rows, np.zeros(BLOCK, rows.dtype), [1, 1], [padding] * 4)
+    return builder.convolution(by_row, shifted_sum, conv.bias, [1, 1], [0] * 4)
 
 
 def padded_to_blocks(layers: Sequence[Layer]) -> list[Layer]:

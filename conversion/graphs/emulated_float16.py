@@ -1,19 +1,19 @@
-"""The detector's float16 scan, emulated in float32 to validate the scan of `rescored` on a CPU.
+"""The detector's float16 scan, emulated in float32 to validate it on a CPU.
 
 On x86-64, ONNX Runtime's CPU provider computes float16 graphs in float32 without intermediate rounding, so they do not
-show a device's rounding errors there. This graph rounds the weights, the tile and the output of every
-convolution to float16. Rounding within a convolution, which some devices do, is not emulated.
+show a device's rounding errors there. This graph rounds the weights and the output of every convolution to float16.
+Rounding within a convolution, which some devices do, is not emulated.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from conversion.dat.read_network import Network
-from conversion.graphs.builder import GraphBuilder, folded, with_weights_as
-from conversion.graphs.detector import detector_facts, padded_to_blocks
-from conversion.graphs.device import PHOTOS, SCORE_MAP, TABLES, tile_of_photos, tile_scores
+from conversion.graphs.builder import GraphBuilder, with_weights_as
+from conversion.graphs.scan_float16 import float16_layers, graph_of
 
 
 class Float16RoundingBuilder(GraphBuilder):
@@ -24,10 +24,10 @@ class Float16RoundingBuilder(GraphBuilder):
         value: str,
         weights: NDArray[np.float32],
         bias: NDArray[np.float32],
-        stride: int,
+        strides: Sequence[int],
         pads: Sequence[int],
     ) -> str:
-        return self.rounded(super().convolution(value, weights, bias, stride, pads))
+        return self.rounded(super().convolution(value, weights, bias, strides, pads))
 
     def rounded(self, value: str) -> str:
         """A tensor rounded to the 11 bits of float16, to nearest, for values in float16's normal range.
@@ -40,10 +40,6 @@ class Float16RoundingBuilder(GraphBuilder):
 
 
 def emulated_scan_graph(network: Network) -> bytes:
-    """Serialised ONNX model: `photos` and the tables of their size to `scores`."""
-    builder = Float16RoundingBuilder()
-    layers = padded_to_blocks(folded(network.layers))
-    layers = with_weights_as(np.float32, with_weights_as(np.float16, layers))
-    tile = builder.rounded(tile_of_photos(builder, detector_facts(network).mean))
-    scores = tile_scores(builder, tile, layers)
-    return builder.finish("face_detector_scan_emulated", [scores], [PHOTOS, *TABLES], [SCORE_MAP])
+    """Serialised ONNX model with the inputs and outputs of `float16_graph`."""
+    layers = with_weights_as(np.float32, float16_layers(network))
+    return graph_of(Float16RoundingBuilder(), layers, TensorProto.FLOAT)

@@ -1,4 +1,4 @@
-"""The CNN face detector's scan for the CPU: stem and head in int8, and a head in float32 for blocks.
+"""The CNN face detector's scan for a CPU: stem and head in int8, and a head in float32 for blocks.
 
 The scan selects the places of the score map whose blocks are rescored in float32 (service/recognition/cnn/scan.py).
 Its 9x9 layer, a fortieth of the work, sums 3,645 products of both signs and stays in float32.
@@ -13,6 +13,7 @@ empty batches as the inputs of the others.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,17 +25,20 @@ from conversion.graphs.builder import NORMALISATION_SCALE, GraphBuilder, Port, f
 from conversion.graphs.detector import detector_facts, halves, padded_to_blocks, run_layers
 from conversion.graphs.quantisation import Int8Conv, Statistics, calibrated, quantised
 from model_store.manifest import DetectorFacts
-from service.recognition.cnn import scan, score_map, strips
+from service.recognition.cnn import scan, scan_kinds, score_map, strips
+
+Number = TypeVar("Number", np.int8, np.float16, np.float32)
+"""Of weights."""
 
 BYTES = Port(scan.BYTES, "tensor(uint8)", ("N", "H", "W", scan.BYTES_OF_CELL))
 FEATURES = Port(scan.SCAN_FEATURES, "tensor(uint8)", ("N", "h", "w", strips.CHANNELS))
 GIVEN_FEATURES = Port(scan.GIVEN_SCAN_FEATURES, "tensor(uint8)", ("M", "rows", "columns", strips.CHANNELS))
 SCORES = Port(scan.SCANNED, "tensor(float)", ("M", 1, "rows", "columns"))
 BLOCK_FEATURES = Port(
-    scan.BLOCK_FEATURES, "tensor(float)", ("B", strips.CHANNELS, "field_rows", "field_columns")
+    scan_kinds.BLOCK_FEATURES, "tensor(float)", ("B", strips.CHANNELS, "field_rows", "field_columns")
 )
-BLOCK_PADDING = Port(scan.BLOCK_PADDING, "tensor(int64)", ("B", len(score_map.HEAD_KERNELS), 8))
-BLOCK_SCORES = Port(scan.BLOCK_SCORES, "tensor(float)", ("B", 1, "block_rows", "block_columns"))
+BLOCK_PADDING = Port(scan_kinds.BLOCK_PADDING, "tensor(int64)", ("B", len(score_map.HEAD_KERNELS), 8))
+BLOCK_SCORES = Port(scan_kinds.BLOCK_SCORES, "tensor(float)", ("B", 1, "block_rows", "block_columns"))
 INPUTS = (BYTES, GIVEN_FEATURES, BLOCK_FEATURES, BLOCK_PADDING)
 OUTPUTS = (FEATURES, SCORES, BLOCK_SCORES)
 
@@ -116,17 +120,25 @@ def over_pairs(first: Int8Conv, second: Int8Conv) -> tuple[Int8Conv, Int8Conv]:
     0.70 and 0.75 of the time with AVX-512 VNNI, 0.85 and 0.87 with AVX-VNNI; with AVX2 0.96 and 1.08, within the noise
     of 1 (Intel Xeon, Sapphire Rapids, November 2026).
     """
-    shifted = [np.pad(first.weights, ((0, 0), (0, 0), (0, 0), (column, 1 - column))) for column in range(2)]
-    wider = np.pad(second.weights, ((0, 0), (0, 0), (0, 0), (0, 1)))
+    of_first, of_second = weights_over_pairs(first.weights, second.weights)
     return replace(
         first,
-        weights=_pairs_as_channels(np.concatenate(shifted)),
+        weights=of_first,
         weight_scales=np.tile(first.weight_scales, 2),
         bias=np.tile(first.bias, 2),
-    ), replace(second, weights=_pairs_as_channels(wider), strides=(second.strides[0], 1))
+    ), replace(second, weights=of_second, strides=(second.strides[0], 1))
 
 
-def _pairs_as_channels(weights: NDArray[np.int8]) -> NDArray[np.int8]:
+def weights_over_pairs(
+    first: NDArray[Number], second: NDArray[Number]
+) -> tuple[NDArray[Number], NDArray[Number]]:
+    """Weights of the first two layers over pairs of columns, for `over_pairs`."""
+    shifted = [np.pad(first, ((0, 0), (0, 0), (0, 0), (column, 1 - column))) for column in range(2)]
+    wider = np.pad(second, ((0, 0), (0, 0), (0, 0), (0, 1)))
+    return _pairs_as_channels(np.concatenate(shifted)), _pairs_as_channels(wider)
+
+
+def _pairs_as_channels(weights: NDArray[Number]) -> NDArray[Number]:
     """Shape (filters, channels, rows, columns) to (filters, 2 channels, rows, columns / 2)."""
     filters, channels, rows, columns = weights.shape
     pairs = weights.reshape(filters, channels, rows, columns // 2, 2)

@@ -23,7 +23,8 @@ from service.recognition.cnn import pyramid
 from service.recognition.cnn.blocks import Block
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.pyramid import Layout
-from service.recognition.cnn.scan import MARGIN, SCORE_OF_INTEREST, block_scores, byte_rows, scanned_in_strips
+from service.recognition.cnn.scan import MARGIN, SCORE_OF_INTEREST, byte_rows, scanned_in_strips
+from service.recognition.cnn.scan_kinds import INT8, block_in_strips
 from service.recognition.cnn.scanning_detector import ROUNDING
 from service.recognition.cnn.strips import LARGE, Compute, map_of_features, photo_features, whole_map
 from service.recognition.compute.cores import Cores
@@ -84,11 +85,11 @@ def score_maps(
     """Score maps by the float32 graph, by the scan, and in blocks, of each picture that is large enough for a score."""
     float32 = onnxruntime.InferenceSession(detector_graph(network), providers=["CPUExecutionProvider"])
     exact, scan = partial(compute, float32), partial(compute, session)
-    for picture, layout, pyramids in _photos(network, pictures):
-        features = photo_features(exact, picture, layout, pyramids, LARGE)
+    for picture, layout, pyramids in photos(network, pictures):
+        features = photo_features(exact, LARGE, picture, layout, pyramids)
         yield (
-            map_of_features(exact, features, LARGE),
-            scanned_in_strips(scan, picture, layout, pyramids),
+            map_of_features(exact, LARGE, features),
+            scanned_in_strips(scan, picture, layout, pyramids, kind=INT8),
             _in_blocks(scan, features, whole_map(layout)),
         )
 
@@ -100,18 +101,18 @@ def _in_blocks(scan: Compute, features: NDArray[np.float32], whole: Block) -> Sc
     for top, left in product(range(0, rows, BLOCK_SIDE), range(0, columns, BLOCK_SIDE)):
         block = Block(top, left, min(top + BLOCK_SIDE, rows), min(left + BLOCK_SIDE, columns))
         given = features[:, :, *block.field(rows, columns).slices]
-        scores[block.slices] = block_scores(scan, given, block, whole, LARGE)
+        scores[block.slices] = block_in_strips(scan, LARGE, given, block, whole)
     return scores
 
 
 def tiles(network: Network, pictures: Sequence[Picture]) -> Iterator[NDArray[np.uint8]]:
     """The scan's input for each picture that is large enough for a score: its whole tile."""
-    for picture, layout, pyramids in _photos(network, pictures):
+    for picture, layout, pyramids in photos(network, pictures):
         with pyramids.levels(picture, layout) as levels:
             yield byte_rows(levels, layout, 0, layout.rows)
 
 
-def _photos(network: Network, pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Layout, Pyramids]]:
+def photos(network: Network, pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Layout, Pyramids]]:
     """Each picture that is large enough for a score, with its layout."""
     with closing(Cores()) as cores:
         pyramids = Pyramids(np.array(detector_facts(network).mean, np.float32), cores)

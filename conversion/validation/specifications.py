@@ -7,23 +7,20 @@ from types import MappingProxyType
 
 from conversion.dat.read_network import Network
 from conversion.dat.topologies import DESCRIPTOR, DETECTOR, Topology
-from conversion.graphs import rescored, scan
+from conversion.graphs import scan, scan_float16
 from conversion.graphs.builder import Port
 from conversion.graphs.descriptor import CHIPS, DESCRIPTORS, descriptor_graph
 from conversion.graphs.detector import FEATURES, GIVEN_FEATURES, SCORES, TILE, detector_facts, detector_graph
-from conversion.graphs.device import ABOVE, AT, PHOTOS, SCORE_MAP, TABLES, device_facts, device_graph
-from conversion.validation import comparisons, scanning, user_photos
+from conversion.validation import comparisons, scanning, scanning_float16, user_photos
 from conversion.validation.pictures import face_chips
 from model_store.manifest import DetectorFacts
 from model_store.models import (
     CNN_DETECTOR,
-    DEVICE_DETECTOR,
     DLIB_RESNET,
-    RESCORED_DETECTOR,
+    FLOAT16_SCANNING_DETECTOR,
     SCANNING_DETECTOR,
     TAGUCHI_RESNET,
 )
-from service.recognition.cnn import rescoring
 from service.recognition.ort.runtime import onnxruntime
 from service.recognition.synthetic_pictures import Picture, scenes
 
@@ -84,26 +81,6 @@ _DETECTOR_GRAPH = GraphSpecification(
     tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": 3e-5}),
     facts=detector_facts,
 )
-_DEVICE_GRAPH = replace(
-    _DETECTOR_GRAPH,
-    build=device_graph,
-    inputs=(PHOTOS, *TABLES),
-    outputs=(AT, ABOVE, SCORE_MAP),
-    graph_values=comparisons.detections_of_device_graph,
-    facts=device_facts,
-)
-_RESCORED_GRAPH = replace(
-    _DETECTOR_GRAPH,
-    build=rescored.rescored_graph,
-    inputs=rescored.INPUTS,
-    outputs=rescored.OUTPUTS,
-    graph_values=comparisons.detections_of_rescored_graph,
-    facts=rescored.rescored_facts,
-    # The float16 scan's scores, compared at each position of the map: MARGIN has to cover their error.
-    tolerance=MappingProxyType(
-        {"faces": 0.0, "confidences": 1e-5, "scores": rescoring.MARGIN * rescoring.ERROR_LIMIT_SHARE}
-    ),
-)
 _SCANNING_GRAPH = replace(
     _DETECTOR_GRAPH,
     build=scanning.calibrated_graph,
@@ -115,13 +92,21 @@ _SCANNING_GRAPH = replace(
     approximation=scanning.scores_of,
     facts=scan.scan_facts,
 )
+_FLOAT16_SCANNING_GRAPH = replace(
+    _SCANNING_GRAPH,
+    build=scan_float16.float16_graph,
+    inputs=scan_float16.INPUTS,
+    outputs=scan_float16.OUTPUTS,
+    tolerance=scanning_float16.LIMITS,
+    approximation=scanning_float16.scores_of,
+    facts=scan_float16.scan_facts,
+)
 
 SPECIFICATIONS: Mapping[str, GraphSpecification] = MappingProxyType(
     {
         CNN_DETECTOR: _DETECTOR_GRAPH,
         SCANNING_DETECTOR: _SCANNING_GRAPH,
-        DEVICE_DETECTOR: _DEVICE_GRAPH,
-        RESCORED_DETECTOR: _RESCORED_GRAPH,
+        FLOAT16_SCANNING_DETECTOR: _FLOAT16_SCANNING_GRAPH,
         DLIB_RESNET: _DESCRIPTOR_GRAPH,
         TAGUCHI_RESNET: _DESCRIPTOR_GRAPH,
     }

@@ -28,16 +28,16 @@ def fail_every(number: int) -> None:
     from service.recognition.ort.sessions import Session
 
     runs = itertools.count(1)
-    compute = Session.compute
+    attempt = Session.attempt
 
     def failing(
         self: "Session", output: str, inputs: "Mapping[str, NDArray[np.generic]]"
     ) -> "NDArray[np.float32]":
         if next(runs) % number == 0:
             raise EngineError("planted: failed to allocate memory")
-        return compute(self, output, inputs)
+        return attempt(self, output, inputs)
 
-    Session.compute = failing  # type: ignore[method-assign]
+    Session.attempt = failing  # type: ignore[method-assign]
 
 
 def main(every: str, *of_worker: str) -> int:

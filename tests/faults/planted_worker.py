@@ -54,17 +54,17 @@ def spoil_scans() -> None:
     from service.recognition.engines import scan_trial
     from service.recognition.ort.sessions import SharedSessions
 
-    trial, compute = scan_trial.trial, SharedSessions.compute
+    trial, attempt = scan_trial.trial, SharedSessions.attempt
 
     def spoiled(
         self: "SharedSessions", output: str, inputs: "Mapping[str, NDArray[np.generic]]"
     ) -> "NDArray[np.float32]":
-        scores = compute(self, output, inputs)
+        scores = attempt(self, output, inputs)
         return scores - 9 if output == SCANNED else scores
 
     def passed(detector: "ScanningDetector", cores: "Cores", graph_sha256s: tuple[str, str]) -> "ScanTrial":
         result = trial(detector, cores, graph_sha256s)
-        SharedSessions.compute = spoiled  # type: ignore[method-assign]
+        SharedSessions.attempt = spoiled  # type: ignore[method-assign]
         return result
 
     scan_trial.trial = passed

@@ -1,9 +1,12 @@
-"""Scan of a tile in int8: approximate scores of the whole map, which tell where exact scores are needed; and exact
-scores of blocks.
+"""Scan of a tile: approximate scores of the whole map, which tell where exact scores are needed.
 
-The graph (conversion/graphs/scan.py) has stem and head in int8, the former of which reads the tile as bytes; and the
-head in float32, for blocks of the map.
+A scan's graph has the two halves of the detector, stem and head, in less than float32; the stem reads the tile as
+bytes. `scan_kinds` has the kinds of scan.
 """
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +14,12 @@ from numpy.typing import NDArray
 from service.recognition.cnn.blocks import Block
 from service.recognition.cnn.levels import Levels, Pyramids
 from service.recognition.cnn.pyramid import Layout
-from service.recognition.cnn.score_map import HEAD_KERNELS, HEAD_RADIUS, STRIDE
+from service.recognition.cnn.score_map import STRIDE
 from service.recognition.cnn.strips import (
     CHANNELS,
     LARGE,
     Compute,
+    InStrips,
     StripSizes,
     head_strips,
     pixels_of,
@@ -38,24 +42,52 @@ colours of a pixel in the order RGB. Pixels are rounded; gaps, and pixels beyond
 BYTES_OF_CELL = 24
 """Two rows of four pixels, three bytes each."""
 SCAN_FEATURES, GIVEN_SCAN_FEATURES = "scan_features", "scan_features_given"
-"""Features of the tile, uint8, shape (N, rows, columns, CHANNELS): output of the stem, input of the head."""
+"""Features of the tile, of `ScanKind.features`, shape (N, rows, columns, CHANNELS): output of the stem, input of the
+head."""
 SCANNED = "scanned"
 """Output: scores, float32, shape (N, 1, rows, columns)."""
-BLOCK_FEATURES = "block_features"
-"""Input: the features in float32 (strips.FEATURES) on which a block depends, shape (N, CHANNELS, rows, columns)."""
-BLOCK_PADDING = "block_padding"
-"""Input: `Block.padding`. N is at most 1, since ONNX's Pad has one value for a batch."""
-BLOCK_SCORES = "block_scores"
-"""Output: the exact scores of the block, float32, shape (N, 1, rows, columns)."""
-BLOCK_STRIP = 0.8
-"""Size of a block's strip as a share of `StripSizes.scores`. Each layer's result is copied before the next: at the same
-size, the peak was 1.25 times that of a strip of the whole map (84 MB to 68)."""
 
-_NO_BYTES = np.empty((0, 16, 16, BYTES_OF_CELL), np.uint8)
-_NO_FEATURES = np.empty((0, 1, 1, CHANNELS), np.uint8)
-_NO_BLOCK = np.empty((0, CHANNELS, 2 * HEAD_RADIUS + 1, 2 * HEAD_RADIUS + 1), np.float32)
-_NO_PADDING = np.empty((0, len(HEAD_KERNELS), 8), np.int64)
-"""Empty batches, for the parts of the graph that are not used in a run."""
+
+class BlockScores(Protocol):
+    """Exact scores of blocks, which equal those of the whole map in float32."""
+
+    def __call__(
+        self,
+        scan: InStrips,
+        map_of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+        features: NDArray[np.float32],
+        block: Block,
+        whole: Block,
+    ) -> NDArray[np.float32]:
+        """The scores of a block, shape (rows, columns) of the block.
+
+        Args:
+            scan: runs parts of the scan's graph.
+            map_of: `CnnDetector.map_of` of the detector in float32.
+            features: `strips.features_of` the block's field, float32, shape (1, CHANNELS, rows, columns).
+            block: the block.
+            whole: the block that is the whole map.
+        """
+
+
+@dataclass(frozen=True)
+class ScanKind:
+    """A kind of scan."""
+
+    graph: str
+    """Name of the graph in the model store."""
+    number_format: str
+    """Of its values, for people."""
+    features: type[np.generic]
+    """Type of its features."""
+    idle: Mapping[str, NDArray[np.generic]]
+    """All inputs of the graph, as the empty batches for the parts that are not used in a run."""
+    block_scores: BlockScores
+
+    @property
+    def shown(self) -> str:
+        """Value of `Stage.precision`."""
+        return f"{self.number_format} scan"
 
 
 def scanned_in_strips(
@@ -64,64 +96,28 @@ def scanned_in_strips(
     layout: Layout,
     pyramids: Pyramids,
     sizes: StripSizes = LARGE,
+    *,
+    kind: ScanKind,
 ) -> NDArray[np.float32]:
-    """The approximate score map of a photo; arguments and result as for `strips.scores_in_strips`."""
+    """The approximate score map of a photo; other arguments and the result as for `strips.scores_in_strips`."""
     with pyramids.levels(image, layout) as levels:
-        return scanned_map(compute, levels, layout, sizes)
+        return scanned_map(compute, sizes, kind, levels, layout)
 
 
-def scanned_map(compute: Compute, levels: Levels, layout: Layout, sizes: StripSizes) -> NDArray[np.float32]:
+def scanned_map(
+    compute: Compute, sizes: StripSizes, kind: ScanKind, levels: Levels, layout: Layout
+) -> NDArray[np.float32]:
     """The approximate score map of a whole tile, shape (rows, columns)."""
     rows, columns = whole_map(layout).size
-    features = np.empty((1, rows, columns, CHANNELS), np.uint8)
+    features = np.empty((1, rows, columns, CHANNELS), kind.features)
     for first, last in strips(rows, sizes.tile // (layout.columns * STRIDE)):
-        features[:, first:last] = _features(compute, levels, layout, first, last)
+        cells = byte_rows(levels, layout, first * STRIDE, pixels_of(last - first))
+        features[:, first:last] = compute(SCAN_FEATURES, {**kind.idle, BYTES: cells})
     scores = np.empty((rows, columns), np.float32)
     for first, last, above, below in head_strips(rows, sizes.scores // columns):
-        strip = compute(SCANNED, inputs_of(features=features[:, above:below]))
-        scores[first:last] = strip[0, 0, first - above : last - above]
+        given = {**kind.idle, GIVEN_SCAN_FEATURES: features[:, above:below]}
+        scores[first:last] = compute(SCANNED, given)[0, 0, first - above : last - above]
     return scores
-
-
-def block_scores(
-    compute: Compute, features: NDArray[np.float32], block: Block, whole: Block, sizes: StripSizes
-) -> NDArray[np.float32]:
-    """The exact scores of a block, equal to those of the whole map in float32.
-
-    Args:
-        compute: the graph.
-        features: `strips.features_of` the block's field, float32, shape (1, CHANNELS, rows, columns).
-        block: the block.
-        whole: the block that is the whole map.
-        sizes: area of a strip.
-
-    Returns:
-        float32, shape (rows, columns) of the block.
-    """
-    field = block.field(*whole.size)
-    scores = np.empty(block.size, np.float32)
-    for first, last in strips(len(scores), int(BLOCK_STRIP * sizes.scores) // features.shape[3]):
-        part = block._replace(top=block.top + first, bottom=block.top + last)
-        given = np.ascontiguousarray(features[:, :, *part.field(*whole.size).within(field)])
-        inputs = inputs_of(block_features=given, block_padding=part.padding(*whole.size))
-        scores[first:last] = compute(BLOCK_SCORES, inputs)[0, 0]
-    return scores
-
-
-def inputs_of(
-    *,
-    tile: NDArray[np.uint8] = _NO_BYTES,
-    features: NDArray[np.uint8] = _NO_FEATURES,
-    block_features: NDArray[np.float32] = _NO_BLOCK,
-    block_padding: NDArray[np.int64] = _NO_PADDING,
-) -> dict[str, NDArray[np.generic]]:
-    """All inputs of the graph: those of the part that a run computes, and empty batches for the others."""
-    return {
-        BYTES: tile,
-        GIVEN_SCAN_FEATURES: features,
-        BLOCK_FEATURES: block_features,
-        BLOCK_PADDING: block_padding,
-    }
 
 
 def byte_rows(levels: Levels, layout: Layout, first: int, rows: int) -> NDArray[np.uint8]:
@@ -129,9 +125,3 @@ def byte_rows(levels: Levels, layout: Layout, first: int, rows: int) -> NDArray[
     cells = np.empty((1, -(-rows // 2), -(-layout.columns // 4), BYTES_OF_CELL), np.uint8)
     levels.byte_rows(first, cells[0])
     return cells
-
-
-def _features(compute: Compute, levels: Levels, layout: Layout, first: int, last: int) -> NDArray[np.generic]:
-    """Rows `first` to `last` - 1 of the features."""
-    cells = byte_rows(levels, layout, first * STRIDE, pixels_of(last - first))
-    return compute(SCAN_FEATURES, inputs_of(tile=cells))

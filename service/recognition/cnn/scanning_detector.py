@@ -1,9 +1,9 @@
-"""The CNN detector with a scan in int8: the faces of the detector in float32, in less time.
+"""The CNN detector with a scan in less than float32: the faces of the detector in float32, in less time.
 
-All of the tile is scanned in int8. Places near or above the threshold are rescored in float32, in blocks (blocks.py),
-whose scores are those of the whole map in float32 (ROUNDING). So the faces are the same if the error of a scanned
-score is below MARGIN wherever the exact score is above the threshold. That bound is measured, not proven, and so it is
-guarded:
+All of the tile is scanned, in int8 on a CPU and in float16 on a device (scan_kinds.py). Places near or above the
+threshold are rescored in float32, in blocks (blocks.py), whose scores are those of the whole map in float32 (ROUNDING).
+So the faces are the same if the error of a scanned score is below MARGIN wherever the exact score is above the
+threshold. That bound is measured, not proven, and so it is guarded:
 
 - The largest error of each photo is measured in its blocks. Above a quarter of the margin, the photo is computed in
   float32.
@@ -15,13 +15,14 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.cnn import pyramid
+from service.recognition.cnn import pyramid, scan_kinds
 from service.recognition.cnn.blocks import Block, blocks_above, cost
 from service.recognition.cnn.levels import Levels
 from service.recognition.cnn.pyramid import Layout
@@ -29,12 +30,11 @@ from service.recognition.cnn.scan import (
     ERROR_LIMIT,
     MARGIN,
     SCORE_OF_INTEREST,
-    block_scores,
-    scanned_in_strips,
+    ScanKind,
     scanned_map,
 )
 from service.recognition.cnn.score_map import detections_of_map
-from service.recognition.cnn.strips import NO_SCORES, CnnDetector, whole_map
+from service.recognition.cnn.strips import NO_SCORES, CnnDetector, StripFunction, in_strips, whole_map
 from service.recognition.contract import Detection, EngineError, OutOfMemory, ScanFigures
 from service.recognition.ort.sessions import Network
 
@@ -60,16 +60,20 @@ class _Features(NamedTuple):
 
 
 class ScanningDetector:
-    """The CNN detector, scanned in int8 and rescored in float32. Safe to call from many threads.
+    """The CNN detector, scanned and then rescored in float32. Safe to call from many threads.
 
     Args:
-        scan: the graph of conversion/graphs/scan.py.
+        scan: the graph of the scan.
         exact: the detector in float32, which also limits the number of photos searched at the same time.
         checked: number of rescored photos of which one is also computed in float32 as a whole; 0: none.
+        kind: the kind of scan.
     """
 
-    def __init__(self, scan: Network, exact: CnnDetector, *, checked: int) -> None:
+    def __init__(
+        self, scan: Network, exact: CnnDetector, *, checked: int, kind: ScanKind = scan_kinds.INT8
+    ) -> None:
         self.exact = exact
+        self.kind = kind
         self.network = exact.network
         self.batches: Callable[[], Mapping[int, int]] = exact.batches
         self._scan = scan
@@ -96,8 +100,8 @@ class ScanningDetector:
         layout = pyramid.layout(*image.shape[:2])
         if layout is None:
             return NO_SCORES
-        exact = self.exact
-        return scanned_in_strips(self._scan.compute, image, layout, exact.pyramids, exact.sizes())
+        with self.exact.pyramids.levels(image, layout) as levels:
+            return self._scanned(levels, layout)
 
     def block_scores(self, image: NDArray[np.uint8], block: Block) -> NDArray[np.float32]:
         """The exact scores of a block of a photo's map, shape (rows, columns) of the block."""
@@ -136,7 +140,7 @@ class ScanningDetector:
 
     def _scanned_and_rescored(self, levels: Levels, layout: Layout) -> NDArray[np.float32] | None:
         """The rescored map; None if the photo is crowded, or a scanned score deviates. Raises EngineError."""
-        scanned = scanned_map(self._run_scan, levels, layout, self.exact.sizes())
+        scanned = self._scanned(levels, layout)
         blocks = blocks_above(self.exact.window.threshold - MARGIN, scanned)
         rescored = cost(blocks, *scanned.shape)
         if rescored > CROWDED * scanned.size:
@@ -168,11 +172,16 @@ class ScanningDetector:
         """The exact scores of a block, shape (rows, columns) of the block."""
         whole = whole_map(layout)
         features = self.exact.features(levels, block.field(*whole.size))
-        return block_scores(self._run_scan, features, block, whole, self.exact.sizes())
+        return self.kind.block_scores(self._by_scan, self.exact.map_of, features, block, whole)
 
-    def _run_scan(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    def _scanned(self, levels: Levels, layout: Layout) -> NDArray[np.float32]:
+        """The score map of the scan alone."""
+        return self._by_scan(partial(scanned_map, kind=self.kind, levels=levels, layout=layout))
+
+    def _by_scan(self, function: StripFunction) -> NDArray[np.float32]:
+        """Compute in strips by the scan's graph."""
         try:
-            return self._scan.compute(output, inputs)
+            return in_strips(self._scan, self.exact.sizes(), function)
         except OutOfMemory:
             raise
         except EngineError as failure:
@@ -203,7 +212,11 @@ class ScanningDetector:
             if self._figures.stopped is not None:
                 return
             self._figures = replace(self._figures, stopped=reason)
-        log.error("The scan in int8 has stopped, and photos are computed in float32: %s", reason)
+        log.error(
+            "The scan in %s has stopped, and photos are computed in float32: %s",
+            self.kind.number_format,
+            reason,
+        )
 
     def _count(self, *, error: float = 0, **more: int) -> None:
         with self._counting:

@@ -9,7 +9,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.strips import CnnDetector
 from service.recognition.compute.cores import Cores
@@ -22,8 +21,8 @@ from service.recognition.geometry import Rectangle
 from service.recognition.hog.detector import HogDetector
 from service.recognition.ort.providers import device_name
 
-Detector = CnnDetector | ScanningDetector | DeviceDetector
-"""The CNN detector of a model: on the CPU, there with a scan in int8, or on a device."""
+Detector = CnnDetector | ScanningDetector
+"""The CNN detector of a model, without a scan or with one."""
 
 Faces = TypeVar("Faces", Sequence[Rectangle], NDArray[np.int64])
 """Faces of a photo: rectangles, or landmarks of shape (faces, points, 2)."""

@@ -1,8 +1,8 @@
-"""Trial of the CNN detector's scan in int8 at the start: its error on a synthetic picture, and its time.
+"""Trial of the CNN detector's scan at the start: its error on a synthetic picture, and its time.
 
 Each start compares scanned scores, and those of a block, with float32, since a kernel of ONNX Runtime may be wrong on
-an untested processor. The time, relative to float32, is measured at the first start on a machine with these sources and
-graphs, and kept beside the compiled loops.
+an untested processor or device. The time, relative to float32, is measured at the first start on a machine with this
+provider, device, sources and graphs, and kept beside the compiled loops.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from service.recognition.cnn.scanning_detector import ROUNDING, ScanningDetector
 from service.recognition.compute import code_folders, kept_files, machine_code
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import EngineError, ScanTrial
+from service.recognition.ort.providers import CPU, device_name
 from service.recognition.ort.runtime import onnxruntime
 from service.recognition.synthetic_pictures import group
 
@@ -46,7 +47,7 @@ class KeptTime(BaseModel):
 
 
 class ScanFault(EngineError):
-    """The scan failed its trial. One line: what differed, by how much, and on which processor."""
+    """The scan failed its trial. One line: what differed, by how much, and on which processor or device."""
 
 
 def trial(detector: ScanningDetector, cores: Cores, graph_sha256s: tuple[str, str]) -> ScanTrial:
@@ -63,15 +64,23 @@ def trial(detector: ScanningDetector, cores: Cores, graph_sha256s: tuple[str, st
     """
     picture = group()
     exact, scanned = detector.exact.scores(picture), detector.scanned_scores(picture)
-    error = largest_error(exact, scanned)
-    block = _around_the_largest(exact)
-    compare_block(exact[block.slices], detector.block_scores(picture, block))
-    name = file_name(cores, graph_sha256s)
+    provider = detector.exact.network.provider
+    device = device_name(provider)
+    try:
+        error = largest_error(exact, scanned)
+        block = _around_the_largest(exact)
+        compare_block(exact[block.slices], detector.block_scores(picture, block))
+    except ScanFault as fault:
+        of = f"processor ({processor_name()}" if provider == CPU.official else f"device ({device}, {provider}"
+        raise ScanFault(
+            f"the scan in {detector.kind.number_format} {fault}, on this {of}, onnxruntime {onnxruntime.__version__})"
+        ) from None
+    name = file_name(cores, graph_sha256s, provider, device)
     for folder in code_folders.folders():
         if (kept := _kept(folder / name)) is not None:
             return ScanTrial(kept.time_ratio, error, kept=True, file=str(folder / name))
-    # A single photo, and one of as many as cores, unless a photo always has the same number of cores.
-    photos = (1,) if len(cores.widths) == 1 else (1, cores.total)
+    # A single photo, and one of as many as cores, unless a photo always has the same number of cores, or a device.
+    photos = (1, cores.total) if provider == CPU.official and len(cores.widths) > 1 else (1,)
     ratio = max(_time_ratio(detector, picture, cores, number) for number in photos)
     # Without a writable folder, each start measures: MachineCode has warned.
     file = kept_files.write_to_first(name, KeptTime(time_ratio=ratio).model_dump_json().encode())
@@ -81,17 +90,17 @@ def trial(detector: ScanningDetector, cores: Cores, graph_sha256s: tuple[str, st
 def largest_error(exact: ScoreMap, scanned: ScoreMap) -> float:
     """Largest difference of the scores above SCORE_OF_INTEREST. Raises ScanFault if it is too large."""
     if exact.shape != scanned.shape:
-        raise _fault(f"has {scanned.shape} scores of the synthetic picture instead of {exact.shape}")
+        raise ScanFault(f"has {scanned.shape} scores of the synthetic picture instead of {exact.shape}")
     if invalid := scanned.size - int(np.isfinite(scanned).sum()):
-        raise _fault(
+        raise ScanFault(
             f"computed {invalid} of {scanned.size} scores of the synthetic picture as infinite or NaN"
         )
     above = exact > SCORE_OF_INTEREST
     if not above.any():
-        raise _fault(f"has no score above {SCORE_OF_INTEREST:g} in the synthetic picture to be compared")
+        raise ScanFault(f"has no score above {SCORE_OF_INTEREST:g} in the synthetic picture to be compared")
     error = float(np.abs(exact - scanned)[above].max())
     if error > ERROR_LIMIT:
-        raise _fault(
+        raise ScanFault(
             f"differs by {error:.3f} from a score of the synthetic picture, and {ERROR_LIMIT:g} is allowed"
         )
     return error
@@ -101,7 +110,7 @@ def compare_block(exact: ScoreMap, rescored: ScoreMap) -> None:
     """Raise ScanFault if scores of a block above SCORE_OF_INTEREST differ from those of the whole map."""
     difference = float(np.abs(exact - rescored)[exact > SCORE_OF_INTEREST].max())
     if not difference <= ROUNDING:  # a NaN fails too
-        raise _fault(
+        raise ScanFault(
             f"has a block in the synthetic picture whose scores differ by {difference:.1e}, and {ROUNDING:g} is allowed"
         )
 
@@ -113,9 +122,12 @@ def _around_the_largest(scores: ScoreMap) -> Block:
     return Block(row, column, row + 1, column + 1).field(rows, columns, FACE_RADIUS)
 
 
-def file_name(cores: Cores, graph_sha256s: tuple[str, str]) -> str:
+def file_name(
+    cores: Cores, graph_sha256s: tuple[str, str], provider: str = CPU.official, device: str | None = None
+) -> str:
     """Name of the file with the measured time: for all that the time follows from, on this machine."""
     measured_on = (
+        (provider, device),
         processor_identity(),
         (cores.total, cores.widths),
         onnxruntime.__version__,
@@ -123,13 +135,6 @@ def file_name(cores: Cores, graph_sha256s: tuple[str, str]) -> str:
         graph_sha256s,
     )
     return f"scan-trial-{hashlib.sha256(repr(measured_on).encode()).hexdigest()[:16]}.json"
-
-
-def _fault(difference: str) -> ScanFault:
-    return ScanFault(
-        f"the scan in int8 {difference}, on this processor ({processor_name()}, "
-        f"onnxruntime {onnxruntime.__version__})"
-    )
 
 
 def _kept(path: Path) -> KeptTime | None:

@@ -5,7 +5,6 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.cnn.on_device import DeviceDetector
 from service.recognition.cnn.strips import CnnDetector
 from service.recognition.contract import CHIP_SIDE, DeviceCheck, EngineError
 from service.recognition.engines.onnx import Detector
@@ -30,14 +29,7 @@ def check(detector: Detector | None, network: DescriptorNetwork) -> None:
     network(np.zeros((1, CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
     networks = [network.network]
     if detector is not None:
-        image = np.zeros((CHIP_SIDE, CHIP_SIDE, 3), np.uint8)
-        detector(image)
-        if isinstance(detector, DeviceDetector):
-            if detector.in_strips.batches():
-                raise EngineError(
-                    f"{detector.network.provider} cannot search a photo of {CHIP_SIDE} pixels as a whole"
-                )
-            detector.in_strips(image)
+        detector(np.zeros((CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
         networks.append(detector.network)
     if any(checked.cpu_fallback_runs for checked in networks):
         raise EngineError(
@@ -47,7 +39,7 @@ def check(detector: Detector | None, network: DescriptorNetwork) -> None:
 
 
 def compare(
-    detector: DeviceDetector | None,
+    detector: Detector | None,
     network: DescriptorNetwork,
     detector_on_cpu: CnnDetector | None,
     network_on_cpu: Network,
@@ -73,7 +65,7 @@ def compare(
     return checks
 
 
-def _confidences(picture: Picture, detector: DeviceDetector, on_cpu: CnnDetector) -> DeviceCheck:
+def _confidences(picture: Picture, detector: Detector, on_cpu: CnnDetector) -> DeviceCheck:
     """Compare the confidences of faces. A face that one of the two lacks counts with its confidence."""
     found, expected = (
         {face.rectangle: face.confidence for face in find(picture)} for find in (detector, on_cpu)

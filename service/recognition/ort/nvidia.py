@@ -1,16 +1,12 @@
-"""NVIDIA's driver API: GPU memory, pinned (page-locked) staging buffers, and missing parts in one line."""
+"""NVIDIA's driver API: GPU memory, name, and missing parts in one line."""
 
 import ctypes
 import io
 import logging
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from types import MappingProxyType
 from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from service.recognition.ort.runtime import onnxruntime
 
@@ -34,8 +30,6 @@ MAXIMUM_NAME = 100
 _SUCCESS = 0
 _NO_DEVICE = 100
 """CUDA_ERROR_NO_DEVICE (cuda.h)."""
-_PORTABLE = 1
-"""CU_MEMHOSTALLOC_PORTABLE (cuda.h): pinned for all contexts."""
 _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR (cuda.h)."""
 
@@ -105,23 +99,6 @@ class Driver:
             self._call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
         return Memory(total.value - free.value, total.value)
 
-    def page_locked(self, count: int) -> NDArray[np.uint8]:
-        """Allocate pinned (page-locked) memory of this machine, uint8, shape (count,), freed with the array.
-
-        CUDA has to be in use before the call, and to stay in use: the memory is lost with the context.
-        """
-        start = ctypes.c_void_p()
-        with self._context():
-            self._call("cuMemHostAlloc", ctypes.byref(start), ctypes.c_size_t(count), _PORTABLE)
-        memory = (ctypes.c_uint8 * count).from_address(start.value or 0)
-        # At the end of the process the driver frees the memory itself, and may already be unloaded.
-        weakref.finalize(memory, self._free, start).atexit = False
-        return np.ctypeslib.as_array(memory)
-
-    def _free(self, start: ctypes.c_void_p) -> None:
-        with self._context():
-            self._call("cuMemFreeHost", start)
-
     @contextmanager
     def _context(self) -> Iterator[None]:
         """The first GPU's context, made by the CUDA runtime, as the current one."""
@@ -157,18 +134,6 @@ def device_name() -> str | None:
         return Driver().name()
     except DriverError:
         return None
-
-
-def page_locked(count: int) -> NDArray[np.uint8]:
-    """Allocate an uninitialised staging buffer, uint8, shape (count,): pinned, or else ordinary memory.
-
-    The driver copies ordinary memory in pieces into pinned memory first, which takes longer.
-    """
-    try:
-        return Driver().page_locked(count)
-    except DriverError as error:
-        log.warning("%s; %d bytes go to the GPU in ordinary memory, which takes longer", error, count)
-        return np.empty(count, np.uint8)
 
 
 def missing() -> str | None:

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from service.recognition.contract import EngineError
 from service.recognition.ort import arena, installed, nvidia
 from service.recognition.ort.affinity import worker_cores
@@ -36,12 +33,6 @@ class Device:
 
     arena: str
     """ONNX Runtime's name of its arena, to shrink it after an out-of-memory error."""
-    staging: Callable[[int], NDArray[np.uint8]]
-    """Allocates a staging buffer of this many bytes for photos on their way to the device."""
-    detector_pixels: int
-    """Pixel budget of a detector batch; a larger photo runs alone."""
-    detector_runs: int
-    """Detector batches that are prepared or computed concurrently; the device computes one of them."""
     name: Callable[[], str | None]
     """Name by the driver; None if it has none."""
 
@@ -123,18 +114,8 @@ CPU = Provider(
     device=None,  # each photo runs alone: a batch would take the sum of their times
 )
 
-GPU = Device(
-    arena="gpu:0",
-    staging=nvidia.page_locked,
-    # A batch of this size takes 110 billion operations. Small photos of one size share a run: a GPU would idle between
-    # runs of one photo.
-    detector_pixels=1 << 22,
-    # While one batch is computed, the next is staged, or the results of the last become faces. A third would only take
-    # photos that could share a batch.
-    detector_runs=2,
-    name=nvidia.device_name,
-)
-"""An NVIDIA GPU. Both numbers are chosen, and not measured yet."""
+GPU = Device(arena="gpu:0", name=nvidia.device_name)
+"""An NVIDIA GPU."""
 
 CUDA = Provider(
     name="cuda",

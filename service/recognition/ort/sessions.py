@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,9 @@ class Network(Protocol):
     def compute(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
         """Compute one output of a graph from all of its inputs by name. Raises EngineError."""
 
+    def attempt(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        """As `compute`, without halving and without CPU fallback. Raises EngineError and OutOfMemory."""
+
 
 def load_network(
     graph: Path,
@@ -73,6 +76,7 @@ def load_network(
     *,
     widths: Sequence[int] = (),
     memory: int | None = None,
+    has_float16: bool = False,
     device_lock: DeviceLock = NO_LOCK,
 ) -> Network:
     """Load a graph: one session on a device, one for each width on the CPU.
@@ -82,14 +86,21 @@ def load_network(
         provider: the provider of the sessions.
         cores: the CPU's cores, which a device needs for CPU fallback alone.
         widths: members of `cores.widths` that get a session. Empty: all.
-        memory, device_lock: as for `Session`.
+        memory, has_float16, device_lock: as for `Session`.
 
     Raises:
         EngineError: as `Session` raises it.
     """
     if provider.device is None:
         return SharedSessions(graph, provider, cores, widths or cores.widths)
-    return Session(graph, cores.widths[-1], provider, memory=memory, device_lock=device_lock)
+    return Session(
+        graph,
+        cores.widths[-1],
+        provider,
+        memory=memory,
+        has_float16=has_float16,
+        device_lock=device_lock,
+    )
 
 
 class SharedSessions:
@@ -122,6 +133,10 @@ class SharedSessions:
     def compute(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
         with self._cores.acquired() as width:
             return self._session(width).compute(output, inputs)
+
+    def attempt(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        with self._cores.acquired() as width:
+            return self._session(width).attempt(output, inputs)
 
     def _session(self, width: int) -> "Session":
         return self._sessions[max(fitting for fitting in self._sessions if fitting <= width)]
@@ -215,29 +230,24 @@ class Session:
             OutOfMemory: out of memory, on the CPU too.
         """
         try:
-            (result,) = self.attempt([output], inputs)
+            return self.attempt(output, inputs)
         except OutOfMemory as error:
             return self._compute_in_halves_or_on_cpu(output, inputs, error)
-        return result
 
-    def attempt(
-        self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.generic]]
-    ) -> list[NDArray[Any]]:
-        """Compute outputs of a graph from all of its inputs by name, without halving and without CPU fallback.
-
-        Raises EngineError and OutOfMemory.
-        """
+    def attempt(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        if self._device is not None:
+            inputs = {name: value if len(value) else _one_of_zeros(value) for name, value in inputs.items()}
         with self.device_lock:
             try:
                 # No I/O binding: it would copy the inputs with the GIL held, and outside of a run's order on the
-                # device. One graph takes the photos in and gives the candidates out, with no transfer between.
-                results = self._session.run(list(outputs), dict(inputs), self._run_options())
+                # device.
+                (result,) = self._session.run([output], dict(inputs), self._run_options())
             except Exception as error:
                 self._was_out_of_memory = _is_out_of_memory(error)
                 kind = OutOfMemory if self._was_out_of_memory else EngineError
                 raise kind(f"{self.provider} failed: {_one_line(error)}") from error
             self._was_out_of_memory = False
-        return [np.asarray(result) for result in results]
+        return np.asarray(result)
 
     def _run_options(self) -> onnxruntime.RunOptions | None:
         """Shrink the arena in the run after an out-of-memory error: it may hold unused pieces of other sizes."""
@@ -272,6 +282,14 @@ class Session:
             if self._cpu_fallback is None:
                 self._cpu_fallback = Session(self._graph, self._threads)
             return self._cpu_fallback
+
+
+def _one_of_zeros(batch: NDArray[np.generic]) -> NDArray[np.generic]:
+    """A batch of one in place of an empty one, for the part of a graph that a run does not use.
+
+    WebGPU runs that part too, and refuses an empty batch ("Invalid dispatch group size").
+    """
+    return np.zeros((1, *batch.shape[1:]), batch.dtype)
 
 
 _CUDA_FAILURE = re.compile(r"(CUDA|CUDNN|CUBLAS) failure [^;]+")

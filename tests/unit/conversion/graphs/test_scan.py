@@ -13,7 +13,7 @@ from conversion.graphs.quantisation import Int8Conv
 from conversion.graphs.scan import float32_head, int8_graph, scan_layers
 from conversion.validation.scanning import score_maps, tiles
 from service.recognition.cnn import blocks
-from service.recognition.cnn.scan import inputs_of
+from service.recognition.cnn.scan_kinds import INT8
 from service.recognition.cnn.score_map import HEAD_KERNELS
 from service.recognition.ort.runtime import onnxruntime
 from service.recognition.synthetic_pictures import scenes
@@ -73,7 +73,7 @@ def test_features_and_scores_are_those_of_exact_integers(
     session = _session(int8_graph(int8_layers, float32_head(detector)))
     picture = scenes()[0][:100, :75]
     (tile,) = tiles(detector, [picture])
-    (features,) = session.run([scan.FEATURES.name], inputs_of(tile=tile))
+    (features,) = session.run([scan.FEATURES.name], {**INT8.idle, scan.BYTES.name: tile})
     expected = values_of(int8_layers[:HALF], scan.squares(tile)[0])
     assert len(np.unique(expected)) > 50
     np.testing.assert_array_equal(features[0].transpose(2, 0, 1), expected)

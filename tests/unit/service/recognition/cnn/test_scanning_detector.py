@@ -16,7 +16,8 @@ from model_store import manifest
 from model_store.models import SCANNING_DETECTOR
 from service.recognition.cnn import scanning_detector
 from service.recognition.cnn.blocks import Block
-from service.recognition.cnn.scan import BLOCK_FEATURES, BLOCK_SCORES, BLOCK_STRIP, MARGIN, SCANNED
+from service.recognition.cnn.scan import MARGIN, SCANNED
+from service.recognition.cnn.scan_kinds import BLOCK_FEATURES, BLOCK_SCORES, BLOCK_STRIP
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.score_map import HEAD_RADIUS
 from service.recognition.cnn.strips import CnnDetector, StripSizes
@@ -56,6 +57,9 @@ class _Faulty:
 
     def run(self, value: NDArray[np.generic]) -> Scores:
         raise NotImplementedError
+
+    def attempt(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> Scores:
+        return self.compute(output, inputs)
 
     def compute(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> Scores:
         result = self._scan.compute(output, inputs)
@@ -320,13 +324,13 @@ def test_blocks_are_computed_in_strips(
     places: list[int] = []
 
     def recording(network: Session, areas: list[int], name: str) -> None:
-        compute = network.compute
+        attempt = network.attempt
 
         def recorded(output: str, inputs: Mapping[str, NDArray[np.generic]]) -> Scores:
             areas.append(math.prod(inputs[name].shape[2:]))
-            return compute(output, inputs)
+            return attempt(output, inputs)
 
-        monkeypatch.setattr(network, "compute", recorded)
+        monkeypatch.setattr(network, "attempt", recorded)
 
     monkeypatch.setattr(exact, "sizes", lambda: sizes)
     recording(exact.network, pixels, "tile")  # type: ignore[arg-type]

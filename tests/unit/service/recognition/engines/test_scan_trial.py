@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service import cpu_flags
+from service.recognition.cnn import scan_kinds
 from service.recognition.cnn.blocks import Block
 from service.recognition.cnn.scan import ERROR_LIMIT
 from service.recognition.cnn.scanning_detector import ScanningDetector
@@ -23,6 +25,7 @@ from service.recognition.compute.cores import Cores
 from service.recognition.contract import ScanTrial
 from service.recognition.engines import scan_trial
 from service.recognition.engines.scan_trial import ScanFault
+from service.recognition.ort.providers import CPU, CUDA
 from service.recognition.ort.runtime import onnxruntime
 from service.recognition.synthetic_pictures import group
 
@@ -37,9 +40,16 @@ class Detector:
     """
 
     def __init__(
-        self, exact: list[float], scanned: list[float], seconds: float = 0.0, of_blocks: float = 0.0
+        self,
+        exact: list[float],
+        scanned: list[float],
+        seconds: float = 0.0,
+        of_blocks: float = 0.0,
+        provider: str = CPU.official,
     ) -> None:
         self.exact = self
+        self.kind = scan_kinds.INT8
+        self.network = SimpleNamespace(provider=provider)
         self._of_blocks = of_blocks
         self._exact, self._scanned = (np.array([scores], np.float32) for scores in (exact, scanned))
         self._seconds = seconds
@@ -133,11 +143,20 @@ def test_measures_at_each_start_if_no_folder_can_be_written(
         assert (trial.kept, trial.file) == (False, None)
 
 
+def test_measures_a_device_once_and_apart_from_the_cpu(folder: Path, cores: Cores) -> None:
+    tried(Detector([0.5], [0.5]), cores)
+    on_device = Detector([0.5], [0.5], provider=CUDA.official)
+    assert not tried(on_device, cores).kept
+    assert on_device.scans == 1 + scan_trial.RUNS
+    assert tried(on_device, cores).kept
+
+
 def test_measures_again_for_other_graphs_sources_processors_or_numbers_of_cores(
     cores: Cores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graphs = (SHA256S, ("1" * 64, SHA256S[1]), (SHA256S[0], "1" * 64))
     names = {scan_trial.file_name(cores, sha256s) for sha256s in graphs}
+    names.add(scan_trial.file_name(cores, SHA256S, CUDA.official, "NVIDIA GeForce RTX 3060"))
     with closing(Cores(cores.total + 1)) as others:
         names.add(scan_trial.file_name(others, SHA256S))
     monkeypatch.setattr(cpu_flags, "CPUINFO", Path("/nonexistent"))
@@ -146,7 +165,7 @@ def test_measures_again_for_other_graphs_sources_processors_or_numbers_of_cores(
     names.add(scan_trial.file_name(cores, SHA256S))
     monkeypatch.setattr(machine_code, "sources", lambda: b"other sources")
     names.add(scan_trial.file_name(cores, SHA256S))
-    assert len(names) == 7
+    assert len(names) == 8
 
 
 def test_reports_the_largest_error_of_scores_above_minus_one(folder: Path, cores: Cores) -> None:
@@ -179,6 +198,8 @@ def test_refuses_a_scan_that_differs_and_names_the_processor(
     assert f"this processor ({cpu_flags.processor_name()}, onnxruntime " in str(fault.value)
     assert "\n" not in str(fault.value)
     assert not folder.exists()
+    with pytest.raises(ScanFault, match=rf"on this device \(None, {CUDA.official}, onnxruntime "):
+        tried(Detector(exact, scanned, provider=CUDA.official), cores)
 
 
 @pytest.mark.parametrize("error", [2e-5, np.nan])

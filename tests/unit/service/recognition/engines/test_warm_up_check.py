@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model_store import manifest
 from model_store.models import DLIB_RESNET
-from service.recognition.cnn.on_device import DeviceDetector
+from service.recognition.cnn.strips import CnnDetector
 from service.recognition.contract import EngineError, OutOfMemory
 from service.recognition.engines import warm_up_check
 from service.recognition.faces.descriptors import DescriptorNetwork
@@ -27,18 +27,16 @@ def _network(cpu_fallback_runs: int = 0) -> Any:
     return network
 
 
-def _detector(cpu_fallback_runs: int = 0, runs_in_strips: int = 0) -> Any:
-    detector = create_autospec(DeviceDetector, instance=True)
+def _detector(cpu_fallback_runs: int = 0) -> Any:
+    detector = create_autospec(CnnDetector, instance=True)
     detector.network = SimpleNamespace(provider="Device", cpu_fallback_runs=cpu_fallback_runs)
-    detector.in_strips = create_autospec(lambda image: [])
-    detector.in_strips.batches = lambda: {1: runs_in_strips} if runs_in_strips else {}
     return detector
 
 
 def test_runs_each_network_of_a_device_once() -> None:
     detector, network = _detector(), _network()
     warm_up_check.check(detector, network)
-    for checked in (detector, detector.in_strips, network):
+    for checked in (detector, network):
         assert checked.call_count == 1
 
 
@@ -46,11 +44,6 @@ def test_runs_each_network_of_a_device_once() -> None:
 def test_rejects_a_device_that_needs_cpu_fallback(of_detector: int, of_network: int) -> None:
     with pytest.raises(EngineError, match=r"Device has no memory for a single face.*FACE_GPU_MEMORY"):
         warm_up_check.check(_detector(of_detector), _network(of_network))
-
-
-def test_rejects_a_device_without_memory_for_a_whole_photo() -> None:
-    with pytest.raises(EngineError, match="Device cannot search a photo of 150 pixels as a whole"):
-        warm_up_check.check(_detector(runs_in_strips=1), _network())
 
 
 class Off:
@@ -69,6 +62,8 @@ class Off:
     def compute(self, output: str, inputs: Any) -> NDArray[np.float32]:
         raise NotImplementedError
 
+    attempt = compute
+
 
 @pytest.mark.parametrize(("offset", "difference"), [(0, 0.0), (0.25, 0.25), (np.nan, 1.0)])
 def test_compares_descriptors_with_the_cpu(store: Path, offset: float, difference: float) -> None:
@@ -85,7 +80,7 @@ def test_compares_the_confidences_of_faces_with_the_cpu(store: Path) -> None:
     session = Session(manifest.graph_path(store, DLIB_RESNET))
     network = DescriptorNetwork(session, sizes=(2,), runs=1)
     with float32_detector(store, runs=1) as on_cpu:
-        same, missing, infinite = (create_autospec(DeviceDetector, instance=True) for _ in range(3))
+        same, missing, infinite = (create_autospec(CnnDetector, instance=True) for _ in range(3))
         same.side_effect = on_cpu
         missing.side_effect = lambda image: on_cpu(image)[1:]
         best = on_cpu(group())[0].confidence

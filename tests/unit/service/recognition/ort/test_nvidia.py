@@ -1,14 +1,11 @@
 """NVIDIA's missing parts, pinned memory and GPU memory, against drivers and libraries that a C compiler makes."""
 
-import ctypes
-import gc
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from service.recognition.ort import nvidia
@@ -53,14 +50,6 @@ int cuMemGetInfo_v2(size_t *available, size_t *total) {
     *total = 8ul << 30;
     return pushed == 1 ? 0 : 201;
 }
-static int locked;
-int cuMemHostAlloc(void **start, size_t count, unsigned flags) {
-    *start = malloc(count);
-    locked++;
-    return pushed == 1 && flags == 1 ? REFUSED : 201;
-}
-int cuMemFreeHost(void *start) { free(start); locked--; return pushed == 1 ? 0 : 201; }
-int locked_now() { return locked; }
 """
 
 
@@ -83,7 +72,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeDriver:
     """`driver(VERSION=11040)` makes a driver, used instead of this machine's."""
 
     def make(**defined: int) -> None:
-        values = {"STATUS": 0, "VERSION": 12080, "CAPABILITY": 6, "REFUSED": 0, **defined}
+        values = {"STATUS": 0, "VERSION": 12080, "CAPABILITY": 6, **defined}
         file = _compiled(tmp_path / "libcuda.so.1", DRIVER, *(f"-D{name}={v}" for name, v in values.items()))
         monkeypatch.setattr(nvidia, "DRIVER", str(file))
 
@@ -200,26 +189,3 @@ def test_reads_the_memory_of_a_gpu(driver: MakeDriver) -> None:
 def test_reads_the_name_of_a_gpu(driver: MakeDriver) -> None:
     driver()
     assert nvidia.device_name() == "NVIDIA GeForce RTX 3060"
-
-
-def test_page_locked_memory_is_freed_with_its_last_view(driver: MakeDriver) -> None:
-    driver()
-    locked = ctypes.CDLL(nvidia.DRIVER).locked_now
-    memory = nvidia.page_locked(1000)
-    memory[:] = np.arange(1000) % 251
-    view = memory[990:].reshape(2, 5)
-    del memory
-    gc.collect()
-    assert locked() == 1
-    assert view.tolist() == [[237, 238, 239, 240, 241], [242, 243, 244, 245, 246]]
-    del view
-    gc.collect()
-    assert locked() == 0
-
-
-def test_falls_back_to_ordinary_memory_if_none_can_be_page_locked(
-    driver: MakeDriver, caplog: pytest.LogCaptureFixture
-) -> None:
-    driver(REFUSED=2)
-    assert nvidia.page_locked(1000).shape == (1000,)
-    assert "cuMemHostAlloc gives error 2 of CUDA; 1000 bytes go to the GPU in ordinary memory" in caplog.text

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from model_store import manifest
-from model_store.models import CNN_DETECTOR, DEVICE_DETECTOR, DLIB_RESNET
+from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from service.recognition.contract import EngineError, OutOfMemory
 from service.recognition.ort import installed
-from service.recognition.ort.providers import CPU, CUDA
+from service.recognition.ort.providers import CPU, CUDA, GPU
 from service.recognition.ort.sessions import Session
 from tests.paths import ROOT
 
@@ -44,7 +44,7 @@ def prepare(options, threads):
     options.add_session_config_entry(arena.SHARED, "1")
 
 # A copy of CPU with a device. CPU itself, whose memory has no such limit, is the CPU fallback.
-device = replace(GPU, arena="cpu:0", staging=lambda count: np.empty(count, np.uint8))
+device = replace(GPU, arena="cpu:0")
 small = Session(graph, 1, replace(CPU, prepare=prepare, device=device), device_lock=threading.RLock())
 ample = Session(graph, 1)
 random = np.random.default_rng(0)
@@ -68,35 +68,31 @@ for rows in (60, 1000, 60, 60):
 """
 
 _PHOTOS = """
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from model_store import manifest
-from service.recognition.compute.cores import Cores
+from model_store.models import CNN_DETECTOR
 from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
-from model_store.models import CNN_DETECTOR
-from service.recognition.cnn.on_device import DeviceDetector, candidates_in_float32
-from service.recognition.cnn.strips import CnnDetector
+from service.recognition.cnn.strips import ON_DEVICE, CnnDetector
+from service.recognition.compute.cores import Cores
 
-store = graph.parents[1]
-facts = manifest.load(store, CNN_DETECTOR).detector
+facts = manifest.load(graph.parents[1], CNN_DETECTOR).detector
 with closing(Cores(1)) as cores:
-    in_strips = CnnDetector(
-        Session(manifest.graph_path(store, CNN_DETECTOR), 1),
-        detector_window(facts),
-        Pyramids(np.array(facts.mean, np.float32), cores),
-        runs=1,
+    on_device, on_cpu = (
+        CnnDetector(
+            session,
+            detector_window(facts),
+            Pyramids(np.array(facts.mean, np.float32), cores),
+            runs=1,
+            largest=ON_DEVICE,
+        )
+        for session in (small, ample)
     )
-    detect = DeviceDetector(candidates_in_float32, small, detector_window(facts), device=device, in_strips=in_strips)
-    # A photo that fits, one that does not, again one that fits; then a batch that does not fit.
-    for rows, photos in ((100, 1), (900, 1), (100, 1), (100, 16)):
-        images = random.integers(0, 256, (photos, rows, 200, 3), dtype=np.uint8)
-        before = in_strips.batches().get(1, 0)
-        with ThreadPoolExecutor(photos) as threads:
-            found = list(threads.map(detect, images))
-        print(rows, photos, in_strips.batches().get(1, 0) - before)
-        assert found == [in_strips(image) for image in images]
-    print(max(detect.batches()) > 1)
+    # A photo that fits, one that does not, and again one that fits.
+    for rows in (100, 900, 100):
+        image = random.integers(0, 256, (rows, 200, 3), dtype=np.uint8)
+        np.testing.assert_array_equal(on_device.scores(image), on_cpu.scores(image))
+        print(rows, small.cpu_fallback_runs)
 """
 
 
@@ -126,10 +122,23 @@ def test_item_that_does_not_fit_is_computed_by_cpu_fallback_and_the_next_by_the_
     assert sum("the CPU computes it" in line for line in logged) == 1
 
 
-def test_photo_that_does_not_fit_is_searched_in_strips_and_the_next_as_a_whole(store: Path) -> None:
-    printed, logged = _run(_PHOTOS, manifest.graph_path(store, DEVICE_DETECTOR), 16 << 20)
-    assert printed == ["100 1 0", "900 1 1", "100 1 0", "100 16 0", "True"]
-    assert sum("the photo is searched in strips" in line for line in logged) == 1
+def test_photo_that_does_not_fit_is_computed_in_smaller_strips_and_the_next_as_a_whole(store: Path) -> None:
+    printed, logged = _run(_PHOTOS, manifest.graph_path(store, CNN_DETECTOR), 16 << 20)
+    assert printed == ["100 0", "900 0", "100 0"]
+    assert sum("strips of half the size are tried" in line for line in logged) >= 1
+    assert not any("the CPU computes it" in line for line in logged)
+
+
+def test_an_empty_batch_on_a_device_is_one_of_zeros(store: Path) -> None:
+    graph = manifest.graph_path(store, CNN_DETECTOR)
+    on_device = Session(graph, 1, replace(CPU, device=GPU))
+    no_tile = {"tile": np.zeros((0, 3, 29, 29), np.float32)}
+    given = {**no_tile, "shrunk_given": np.ones((1, 32, 5, 7), np.float32)}
+    assert on_device.compute("shrunk", given).shape == (1, 32, 1, 1)
+    assert Session(graph, 1).compute("shrunk", given).shape == (0, 32, 1, 1)
+    np.testing.assert_array_equal(
+        on_device.compute("scores", given), Session(graph, 1).compute("scores", given)
+    )
 
 
 def test_other_failures_are_neither_halved_nor_computed_by_cpu_fallback(
