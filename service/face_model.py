@@ -27,7 +27,7 @@ from service.settings import MAXIMUM_ORIGINAL
 PACKAGES = Path(__file__).parents[1]
 """Folder of the package `service`: a checkout, or a site-packages folder."""
 
-Provider: TypeAlias = Literal["auto", "cpu", "cuda"]
+Provider: TypeAlias = Literal["auto", "cpu", "cuda", "webgpu", "openvino"]
 """Value of FACE_PROVIDERS."""
 Precision: TypeAlias = Literal["auto", "float32", "mixed"]
 """Value of FACE_PRECISION."""
@@ -52,7 +52,8 @@ class FaceModel:
         number: number of the model, the value of FACE_MODEL.
         store: folder of the weights and graphs. None: FACE_STORE, or `models` in the working directory, or else in the
             checkout that this package is part of.
-        provider: ONNX Runtime's provider. `auto` takes a GPU if it can, and the CPU otherwise.
+        provider: ONNX Runtime's provider. `auto` takes a GPU that gives the CPU's values in clearly less time, and the
+            CPU otherwise.
         threads: cores of each image; 0: all cores for a single one, a share of them for each of several.
         workers: number of threads that call at the same time: as many dlib processes replace a stage that fails.
         precision: number format of the CNN detector. Each gives the faces of float32.

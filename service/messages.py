@@ -203,11 +203,18 @@ class TrialReport(_Message):
 
 
 class DeviceReport(_Message):
-    """Comparison of a device with the CPU: `service.recognition.contract.DeviceCheck`."""
+    """Comparison of a device with the CPU: `service.recognition.contract.DeviceProof`."""
 
-    compared: str
-    largest_difference: FiniteFloat
-    allowed: FiniteFloat
+    provider: str
+    device: str
+    driver: str | None
+    passed: bool
+    reason: str | None
+    score_difference: FiniteFloat | None
+    descriptor_difference: FiniteFloat | None
+    faces_differ: bool
+    time_ratio: FiniteFloat | None
+    kept: bool
 
 
 class StageReport(_Message):
@@ -223,7 +230,7 @@ class StageReport(_Message):
     trial: TrialReport | None
     scan_refused: str | None
     device: str | None
-    device_check: DeviceReport | None
+    device_proof: DeviceReport | None
     device_missing: str | None
 
 

@@ -202,16 +202,17 @@ class Settings(BaseSettings):
         validation_alias="FACE_ENGINE",
         description="`onnx`: ONNX Runtime; `dlib`: the reference implementation, slower.",
     )
-    providers: Annotated[Literal["auto", "cpu", "cuda"], _AnyCase] = Field(
+    providers: Annotated[Literal["auto", "cpu", "cuda", "webgpu", "openvino"], _AnyCase] = Field(
         default="auto",
         validation_alias="FACE_PROVIDERS",
-        description="Provider of ONNX Runtime: `cpu`, `cuda`, or `auto` (`cuda` if it is available, else `cpu`). Each "
-        "has separate requirements. The service does not start if the named provider is not available.",
+        description="Provider of ONNX Runtime: `cpu`, `cuda` (NVIDIA), `openvino` (Intel), `webgpu` (Vulkan: AMD, "
+        "Intel, NVIDIA), or `auto`: the first of these GPUs that gives the CPU's values and is clearly faster, else "
+        "`cpu`. The service does not start if the named provider is missing, or gives other values.",
     )
     allow_fallback: bool = Field(
         default=False,
         validation_alias="FACE_ALLOW_FALLBACK",
-        description="Compute on the CPU if the provider that `FACE_PROVIDERS` names is not available.",
+        description="Compute on the CPU if the provider that `FACE_PROVIDERS` names cannot be used.",
     )
     gpu_memory: Annotated[ByteSize, _at_least(MINIMUM_GPU_MEMORY)] | None = Field(
         default=None,

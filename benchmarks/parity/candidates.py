@@ -86,7 +86,7 @@ def own_settings(store: Path) -> dict[str, str]:
     """
     name = os.environ.get("FACE_PROVIDERS", providers.AUTO).lower()
     settings = {"FACE_STORE": str(store), "FACE_LOG_LEVEL": "warning", "FACE_SCAN_CHECK": "1"}
-    on_cpu = providers.choose(name, allow_fallback=True).provider.device is None
+    on_cpu = providers.first_complete(name).device is None
     can_scan = manifest.manifest_path(store, SCANNING_DETECTOR).exists()
     if on_cpu and can_scan and "FACE_PRECISION" not in os.environ:
         settings["FACE_PRECISION"] = MIXED

@@ -48,7 +48,7 @@ def _machine(configuration: Settings) -> None:
         from service.recognition.ort import providers
 
         try:
-            providers.choose(configuration.providers, allow_fallback=False)
+            providers.require(configuration.providers)
         except providers.ProviderMissing as error:
             raise CommandError(str(error)) from error
 

@@ -15,6 +15,12 @@ CHIP_PADDING = 0.25
 """Margin of a chip on each side of the face, as a share of the face (compute_face_descriptor's default)."""
 DESCRIPTOR_LENGTH = 128
 
+DESCRIPTORS_ALLOWED = 1e-5
+"""Bound of a difference of one of the 128 numbers between providers (docs/reference/parity.md)."""
+SCORES_ALLOWED = 3e-5
+"""Bound of a difference of a score of the whole map between providers: the converter's bound against dlib, 1.3e-5
+measured between builds of dlib that sum in another order (conversion/validation/specifications.py)."""
+
 
 class EngineError(RuntimeError):
     """A stage could not be computed, through no fault of the photo."""
@@ -22,6 +28,13 @@ class EngineError(RuntimeError):
 
 class OutOfMemory(EngineError):
     """The device, or this machine, has too little memory for a run of a network."""
+
+
+class DeviceFault(EngineError):
+    """A device is lost, hangs, or gave a result that cannot be: not finite, or all zeros. Not for out of memory.
+
+    No later run of the device in this process is believed, so the process has to end.
+    """
 
 
 @dataclass(frozen=True)
@@ -77,15 +90,29 @@ class ScanTrial:
 
 
 @dataclass(frozen=True)
-class DeviceCheck:
-    """Comparison of a network on a device with the CPU at the start (engines/warm_up_check.py)."""
+class DeviceProof:
+    """Comparison of a device with the CPU at the start, on a synthetic picture (engines/device_proof.py)."""
 
-    compared: str
-    """The compared value, for people: "the confidence of a face"."""
-    largest_difference: float
-    """Finite."""
-    allowed: float
-    """A larger difference is reported, and the device computes all the same: no GPU has confirmed this bound yet."""
+    provider: str
+    """A key of `ort.providers.PROVIDERS`."""
+    device: str
+    """Name of the device by its driver."""
+    driver: str | None
+    """Name and version of the driver; None if it tells neither."""
+    passed: bool
+    """True if the device gives the values of the CPU within the bounds below."""
+    reason: str | None
+    """One line: what differed and by how much, or that the CPU takes no more time; None if the device is used."""
+    score_difference: float | None
+    """Largest difference of a score of the CNN detector, of the whole map; None for a model without that detector."""
+    descriptor_difference: float | None
+    """Largest difference of one of the 128 numbers of a face; None if a run failed before they were compared."""
+    faces_differ: bool
+    """True if the boxes of the faces after NMS differ."""
+    time_ratio: float | None
+    """Time of the picture on the device divided by the CPU's, on all cores and with its scan; None if not measured."""
+    kept: bool = False
+    """True if the time, or the failure, was found at an earlier start on this machine."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +137,9 @@ class Stage:
     """Reason why the scan in int8 cannot be used: it failed its trial, or its graph is missing."""
     device: str | None = None
     """Name of the device by its driver; None for the CPU, or if the driver has none."""
-    device_check: DeviceCheck | None = None
-    """Comparison of the device with the CPU; None for the CPU, or if the comparison failed."""
+    device_proof: DeviceProof | None = None
+    """Of the descriptors: comparison of a device with the CPU, also of a device that is not used after it; None if no
+    device could be compared."""
     device_missing: str | None = None
     """Of the descriptors: reason why the CPU takes the place of a device; None if no device was to be used."""
 

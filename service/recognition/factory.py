@@ -1,7 +1,6 @@
-"""Opening a recogniser: engine, provider, and CPU fallback at the start if a provider fails."""
+"""Opening a recogniser: weights, engine and device."""
 
-import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -10,16 +9,15 @@ from model_store.manifest import GraphError
 from model_store.models import CNN_DETECTOR, Model
 from model_store.store import WeightStore
 from service.recognition.contract import EngineError
+from service.recognition.engines.device_choice import Tried, choose
+from service.recognition.engines.device_verdicts import Subject
 from service.recognition.engines.dlib import DlibEngine, installed
-from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.engines.onnx_builder import build_onnx_engine
 from service.recognition.engines.precisions import AUTO as AUTO_PRECISION
 from service.recognition.engines.precisions import PRECISIONS
 from service.recognition.ort import providers
-from service.recognition.ort.providers import AUTO, CPU, Provider
+from service.recognition.ort.providers import AUTO
 from service.recognition.recognizer import Recognizer
-
-log = logging.getLogger(__name__)
 
 ENGINES = ("onnx", "dlib")
 
@@ -40,6 +38,8 @@ def open_recognizer(
     device_memory: int | None = None,
     precision: str = AUTO_PRECISION,
     scan_check: int = 1000,
+    device_quarantine: str | None = None,
+    device_tried: Tried = lambda provider, device: None,
 ) -> Recognizer:
     """Open a recogniser. Its `warm_up` loads what the first photo would otherwise load.
 
@@ -54,6 +54,8 @@ def open_recognizer(
         device_memory: bytes of a device for both networks together; None: no limit.
         precision: a key of `PRECISIONS`. Each gives the answers of float32.
         scan_check: number of scanned photos of which one is also computed in float32 as a whole; 0: none.
+        device_quarantine: reason of an earlier fault for which no device is tried; None: devices are tried.
+        device_tried: told of each device before it is opened.
 
     Raises:
         ValueError: there is no such engine, provider or precision, or a number is too small.
@@ -75,8 +77,15 @@ def open_recognizer(
         if engine == "dlib":
             dlib.check()
             return Recognizer(model, dlib)
-        build = partial(build_onnx_engine, model, weights, threads, precision, scan_check)
-        onnx = _on_provider_or_cpu(build, provider, allow_fallback, device_memory)
+        onnx = choose(
+            partial(build_onnx_engine, model, weights, threads, precision, scan_check),
+            partial(Subject.of, model, weights, (threads, precision, device_memory)),
+            provider,
+            device_memory=device_memory,
+            allow_fallback=allow_fallback,
+            quarantine=device_quarantine,
+            tried=device_tried,
+        )
         return Recognizer(model, onnx, dlib if installed() else None)
     except (StoreError, GraphError, EngineError, OSError) as error:
         raise RecognizerError(str(error)) from error
@@ -85,20 +94,3 @@ def open_recognizer(
 def _check_choice(name: str, chosen: str, choices: Collection[str]) -> None:
     if chosen not in choices:
         raise ValueError(f"no {name} is called {chosen!r}; there are {', '.join(choices)}")
-
-
-def _on_provider_or_cpu(
-    build: Callable[[Provider, int | None, str | None], OnnxEngine],
-    name: str,
-    allow_fallback: bool,
-    device_memory: int | None,
-) -> OnnxEngine:
-    """The engine on the provider of this name; by CPU fallback, where allowed, if the device fails at the start."""
-    provider, missing = providers.choose(name, allow_fallback=allow_fallback)
-    try:
-        return build(provider, device_memory, missing)
-    except EngineError as error:
-        if provider.device is None or not (allow_fallback or name == AUTO):
-            raise
-        log.error("%s. The CPU computes instead.", error)  # noqa: TRY400 - the message is complete
-        return build(CPU, None, str(error))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from service.commands.check.measurement import RUNS, Measurement, StageMeasurement
-from service.recognition.contract import DeviceCheck, Stage
+from service.recognition.contract import DESCRIPTORS_ALLOWED, SCORES_ALLOWED, DeviceProof, Stage
 from service.web.page.stages import device_name
 
 NETWORKS = ("cnn_detections", "descriptors")
@@ -82,15 +82,10 @@ def _device_name(measured: Measurement, stage: Stage) -> str:
 
 
 def _remarks(measured: Measurement) -> list[str]:
-    """Lines about a GPU that is not used or differs from the CPU, and about the photo's size."""
+    """Lines about a GPU that is not used, and about the photo's size."""
     stages = {name: measured_stage.stage for name, measured_stage in measured.stages.items()}
     missing = next((stage.device_missing for stage in stages.values() if stage.device_missing), None)
-    cannot = f"the CPU computes, since the GPU cannot: {missing}" if missing else None
-    differing = [
-        f"{name} on the GPU differs from the CPU: {_compared(check)}"
-        for name, stage in stages.items()
-        if (check := stage.device_check) and check.largest_difference > check.allowed
-    ]
+    cannot = f"the CPU computes in place of a GPU: {missing}" if missing else None
     accepted = measured.plan.accepted_area
     too_large = (
         f"/detect would answer 412 to a photo of this size: {accepted} pixels at most "
@@ -98,11 +93,23 @@ def _remarks(measured: Measurement) -> list[str]:
         if measured.rows * measured.columns > accepted
         else None
     )
-    return [line for line in (measured.unused_gpu, cannot, *differing, too_large) if line]
+    return [line for line in (measured.unused_gpu, cannot, too_large) if line]
 
 
-def _compared(check: DeviceCheck) -> str:
-    return f"{check.compared} differs by at most {check.largest_difference:.2g} ({check.allowed:.2g} allowed)"
+def _compared(proof: DeviceProof) -> str:
+    differences = [
+        f"{name} {difference:.1g} ({allowed:g} allowed)"
+        for name, difference, allowed in (
+            ("scores", proof.score_difference, SCORES_ALLOWED),
+            ("descriptors", proof.descriptor_difference, DESCRIPTORS_ALLOWED),
+        )
+        if difference is not None
+    ]
+    when = "at an earlier start" if proof.kept else "now"
+    time = [] if proof.time_ratio is None else [f"{proof.time_ratio:.2f} of its time (measured {when})"]
+    verdict = "passed" if proof.passed else f"failed, {proof.reason}"
+    driver = f" ({proof.driver})" if proof.driver else ""
+    return f"{proof.device}{driver} compared with the CPU: {', '.join([verdict, *differences, *time])}"
 
 
 def _picture(measured: Measurement) -> str:
@@ -118,8 +125,8 @@ def _details(name: str, stage: Stage) -> Iterator[str]:
         yield f"{stage.precision}; no scan in int8: {stage.scan_refused}"
     elif stage.precision != Stage.precision or name == "cnn_detections":
         yield stage.precision
-    if stage.device_check:
-        yield f"compared with the CPU: {_compared(stage.device_check)}"
+    if stage.device_proof:
+        yield _compared(stage.device_proof)
     if stage.on_cpu:
         yield f"{stage.on_cpu} runs of it on the CPU: the device had too little memory"
 
@@ -136,6 +143,6 @@ def _stage(measured: StageMeasurement) -> dict[str, object]:
         "runs_on_cpu": stage.on_cpu,
         "trial": asdict(stage.trial) if stage.trial else None,
         "scan_refused": stage.scan_refused,
-        "device_check": asdict(stage.device_check) if stage.device_check else None,
+        "device_proof": asdict(stage.device_proof) if stage.device_proof else None,
         "device_missing": stage.device_missing,
     }

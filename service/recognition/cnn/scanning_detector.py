@@ -35,7 +35,7 @@ from service.recognition.cnn.scan import (
 )
 from service.recognition.cnn.score_map import detections_of_map
 from service.recognition.cnn.strips import NO_SCORES, CnnDetector, StripFunction, in_strips, whole_map
-from service.recognition.contract import Detection, EngineError, OutOfMemory, ScanFigures
+from service.recognition.contract import Detection, DeviceFault, EngineError, OutOfMemory, ScanFigures
 from service.recognition.ort.sessions import Network
 
 log = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ class ScanningDetector:
         """Compute in strips by the scan's graph."""
         try:
             return in_strips(self._scan, self.exact.sizes(), function)
-        except OutOfMemory:
+        except (DeviceFault, OutOfMemory):
             raise
         except EngineError as failure:
             raise _ScanFailed(str(failure)) from failure

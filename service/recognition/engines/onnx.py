@@ -1,9 +1,8 @@
 """The ONNX engine: both networks by ONNX Runtime, the stages between them by compiled loops."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -12,14 +11,14 @@ from numpy.typing import NDArray
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.strips import CnnDetector
 from service.recognition.compute.cores import Cores
-from service.recognition.contract import Detection, DeviceCheck, EngineError, ScanTrial, Stage
+from service.recognition.contract import Detection, DeviceProof, EngineError, ScanTrial, Stage
 from service.recognition.engines.precisions import IN_FLOAT32
 from service.recognition.faces import chips as face_chips
 from service.recognition.faces.descriptors import DescriptorNetwork
 from service.recognition.faces.landmarks import Landmarks
 from service.recognition.geometry import Rectangle
 from service.recognition.hog.detector import HogDetector
-from service.recognition.ort.providers import device_name
+from service.recognition.ort import providers
 
 Detector = CnnDetector | ScanningDetector
 """The CNN detector of a model, without a scan or with one."""
@@ -64,8 +63,9 @@ class OnnxEngine:
         landmarks: the shape predictor.
         network: the descriptor network.
         cores: the cores of all stages; `close` ends their threads.
-        device_checks: comparisons of a device with the CPU, by stage.
-        device_missing: reason why the CPU takes the place of a device.
+
+    Attributes:
+        device_proof, device_missing: of `Stage`, set once a device is compared with the CPU.
     """
 
     def __init__(
@@ -75,16 +75,28 @@ class OnnxEngine:
         landmarks: Landmarks,
         network: DescriptorNetwork,
         cores: Cores,
-        device_checks: Mapping[str, DeviceCheck] = MappingProxyType({}),
-        device_missing: str | None = None,
     ) -> None:
         self._detector = detector
         self._hog = hog
         self._landmarks = landmarks
         self._network = network
         self._cores = cores
-        self._device_checks = device_checks
-        self._device_missing = device_missing
+        self.device_proof: DeviceProof | None = None
+        self.device_missing: str | None = None
+
+    @property
+    def exact_detector(self) -> CnnDetector | None:
+        """The CNN detector in float32, which rescores for a scan; None for a model without it."""
+        if self._detector is None:
+            return None
+        detector = self._detector.detector
+        return detector.exact if isinstance(detector, ScanningDetector) else detector
+
+    @property
+    def cpu_fallback_runs(self) -> int:
+        """Runs of both networks by CPU fallback, because the device was out of memory."""
+        networks = (self._detector and self._detector.detector.network, self._network.network)
+        return sum(network.cpu_fallback_runs for network in networks if network)
 
     def cnn_detections(self, image: NDArray[np.uint8]) -> list[Detection]:
         if self._detector is None:
@@ -118,9 +130,11 @@ class OnnxEngine:
         )
         if self._detector is not None:
             stages["cnn_detections"] = self._detector.stage()
-        stages["descriptors"] = replace(_network_stage(self._network), device_missing=self._device_missing)
-        for name, check in self._device_checks.items():
-            stages[name] = replace(stages[name], device_check=check)
+        stages["descriptors"] = replace(
+            _network_stage(self._network),
+            device_proof=self.device_proof,
+            device_missing=self.device_missing,
+        )
         return stages
 
     def close(self) -> None:
@@ -142,10 +156,11 @@ class OnnxEngine:
 
 def _network_stage(stage: Detector | DescriptorNetwork) -> Stage:
     network = stage.network
+    device = providers.facts(network.provider)
     return Stage(
         "onnx",
         network.provider,
         on_cpu=network.cpu_fallback_runs,
         batches=stage.batches(),
-        device=device_name(network.provider),
+        device=device.name if device else None,
     )

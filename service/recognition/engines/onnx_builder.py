@@ -1,8 +1,6 @@
-"""Construction of the ONNX engine on a provider: graphs, sessions, shares of the device's memory, warm-up check."""
+"""Construction of the ONNX engine on a provider: graphs, sessions, shares of the device's memory."""
 
 import logging
-import threading
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -19,8 +17,8 @@ from service.recognition.cnn.scan import ScanKind
 from service.recognition.cnn.scanning_detector import ScanningDetector
 from service.recognition.cnn.strips import LARGE, ON_DEVICE, CnnDetector
 from service.recognition.compute.cores import Cores
-from service.recognition.contract import DeviceCheck, EngineError
-from service.recognition.engines import scan_trial, warm_up_check
+from service.recognition.contract import EngineError
+from service.recognition.engines import scan_trial
 from service.recognition.engines.onnx import ChosenDetector, OnnxEngine
 from service.recognition.engines.precisions import IN_FLOAT32, PRECISIONS, ScanUse
 from service.recognition.faces.descriptors import DescriptorNetwork
@@ -28,7 +26,7 @@ from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.hog import filters as hog_filters
 from service.recognition.hog.detector import HogDetector
 from service.recognition.ort.providers import Provider
-from service.recognition.ort.sessions import NO_LOCK, DeviceLock, Session, load_network
+from service.recognition.ort.sessions import load_network
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +47,10 @@ class _MemoryLimits:
 
 @dataclass(frozen=True)
 class _SharedParts:
-    """The provider, the cores and the device lock that all sessions of an engine share."""
+    """The provider and the cores that all sessions of an engine share."""
 
     provider: Provider
     cores: Cores
-    device_lock: DeviceLock
 
     @property
     def on_cpu(self) -> bool:
@@ -77,9 +74,8 @@ def build_onnx_engine(
     scan_check: int,
     provider: Provider,
     device_memory: int | None,
-    device_missing: str | None = None,
 ) -> OnnxEngine:
-    """Build the ONNX engine of a model on a provider; a device must pass its warm-up check.
+    """Build the ONNX engine of a model on a provider. A device is not proven yet (device_proof.py).
 
     Args:
         model: one of `models.MODELS`.
@@ -89,19 +85,18 @@ def build_onnx_engine(
         scan_check: number of scanned photos of which one is also computed in float32 as a whole; 0: none.
         provider: the provider of both networks.
         device_memory: bytes of the device for both networks together; None: no limit.
-        device_missing: reason why the CPU takes the place of a device, for `Stage`.
 
     Raises:
         StoreError: the store has no weights.
         GraphError: a graph is missing, or does not belong to the weights.
-        EngineError: a session cannot be made on this provider, or the device failed its warm-up check.
+        EngineError: a session cannot be made on this provider.
     """
     use = PRECISIONS[precision]
     limits = _memory_limits(model, use, device_memory)
     with ExitStack() as on_failure:
         cores = Cores(threads)
         on_failure.callback(cores.close)
-        shared = _SharedParts(provider, cores, NO_LOCK if provider.device is None else threading.RLock())
+        shared = _SharedParts(provider, cores)
         detector: ChosenDetector | None = None
         if model.detector == "cnn":
             detector = _detector(weights, shared, use, scan_check, limits)
@@ -116,18 +111,13 @@ def build_onnx_engine(
                 # Each session copies the weights, 42 MB: only the smallest and the largest width get a session.
                 widths=(cores.widths[0], cores.widths[-1]),
                 memory=limits.descriptors,
-                device_lock=shared.device_lock,
             ),
             sizes=provider.descriptor_batches,
             runs=shared.photos if shared.on_cpu else 1,
         )
-        device_checks: Mapping[str, DeviceCheck] = {}
-        if provider.device is not None:
-            warm_up_check.check(detector.detector if detector else None, network)
-            device_checks = _compared_with_cpu(model, weights, detector, network)
         hog = HogDetector(hog_filters.load(), cores) if model.uses_hog else None
         on_failure.pop_all()
-    return OnnxEngine(detector, hog, landmarks, network, cores, device_checks, device_missing)
+    return OnnxEngine(detector, hog, landmarks, network, cores)
 
 
 def _memory_limits(model: Model, use: ScanUse, device_memory: int | None) -> _MemoryLimits:
@@ -152,7 +142,6 @@ def _detector(
             shared.provider,
             shared.cores,
             memory=limits.detector,
-            device_lock=shared.device_lock,
         ),
         detector_window(facts),
         Pyramids(np.array(facts.mean, np.float32), shared.cores),
@@ -181,7 +170,6 @@ def _detector(
             shared.cores,
             memory=limits.scan,
             has_float16=kind.features is np.float16,
-            device_lock=shared.device_lock,
         )
         detector = ScanningDetector(graph, exact, checked=scan_check, kind=kind)
         trial = scan_trial.trial(detector, shared.cores, (scan.graph_sha256, in_float32.graph_sha256))
@@ -195,18 +183,3 @@ def _detector(
     if not used:
         return ChosenDetector(exact, IN_FLOAT32, trial)
     return ChosenDetector(detector, kind.shown, trial)
-
-
-def _compared_with_cpu(
-    model: Model, weights: WeightStore, detector: ChosenDetector | None, network: DescriptorNetwork
-) -> Mapping[str, DeviceCheck]:
-    """The comparison of a device with the CPU, whose sessions end with it."""
-    on_device = detector.detector if detector else None
-    on_cpu: CnnDetector | None = None
-    if on_device is not None:
-        exact = on_device.exact if isinstance(on_device, ScanningDetector) else on_device
-        graph = Session(manifest.graph_path(weights.root, CNN_DETECTOR))
-        on_cpu = CnnDetector(graph, exact.window, exact.pyramids, runs=1)
-    return warm_up_check.compare(
-        on_device, network, on_cpu, Session(manifest.graph_path(weights.root, model.network))
-    )

@@ -23,7 +23,8 @@ from service.recognition.cnn.scanning_detector import ROUNDING, ScanningDetector
 from service.recognition.compute import code_folders, kept_files, machine_code
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import EngineError, ScanTrial
-from service.recognition.ort.providers import CPU, device_name
+from service.recognition.ort import providers
+from service.recognition.ort.providers import CPU
 from service.recognition.ort.runtime import onnxruntime
 from service.recognition.synthetic_pictures import group
 
@@ -65,7 +66,8 @@ def trial(detector: ScanningDetector, cores: Cores, graph_sha256s: tuple[str, st
     picture = group()
     exact, scanned = detector.exact.scores(picture), detector.scanned_scores(picture)
     provider = detector.exact.network.provider
-    device = device_name(provider)
+    facts = providers.facts(provider)
+    device = facts.name if facts else None
     try:
         error = largest_error(exact, scanned)
         block = _around_the_largest(exact)

@@ -13,6 +13,11 @@ from typing import NamedTuple
 PROVIDER_FILES: Mapping[str, str] = MappingProxyType({"cuda": "capi/libonnxruntime_providers_cuda.so"})
 """Value of FACE_PROVIDERS to a file that only a wheel with this provider has. The CPU is in every wheel."""
 
+PLUGINS: Mapping[str, str] = MappingProxyType(
+    {"webgpu": "onnxruntime_ep_webgpu", "openvino": "onnxruntime_ep_openvino"}
+)
+"""Value of FACE_PROVIDERS to the import package of its plug-in, which stands beside any onnxruntime wheel."""
+
 DRIVER_FILES = (
     Path("/dev/nvidiactl"),
     Path("/proc/driver/nvidia/version"),
@@ -24,7 +29,9 @@ CPU_REMEDY = "Or set FACE_PROVIDERS=cpu, or FACE_ALLOW_FALLBACK=true"
 
 
 def has_wheel(name: str) -> bool:
-    """True if the installed wheel was built with this provider. Its driver and libraries may still be missing."""
+    """True if the package of this provider is installed. Its driver and libraries may still be missing."""
+    if name in PLUGINS:
+        return find_spec(PLUGINS[name]) is not None
     package = find_spec("onnxruntime")
     folders = (package.submodule_search_locations if package else None) or ()
     return name not in PROVIDER_FILES or any(
@@ -33,7 +40,10 @@ def has_wheel(name: str) -> bool:
 
 
 def missing_wheel(name: str) -> str:
-    """The missing part of a provider whose wheel is not installed, with the remedy."""
+    """The missing part of a provider whose package is not installed, with the remedy."""
+    if name in PLUGINS:
+        package = PLUGINS[name].replace("_", "-")
+        return f"the package {package} is not installed: `pip install {package}`"
     lacking = f"the installed onnxruntime wheel was built without {name}"
     if command := _install_command(name):
         return f"{lacking}: {command} installs the one with it"

@@ -5,15 +5,19 @@ import io
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from service.recognition.ort.device import DeviceFacts, Kind
 from service.recognition.ort.runtime import onnxruntime
 
 log = logging.getLogger(__name__)
 
 DRIVER = "libcuda.so.1"
 """Part of the driver; a container gets it from the host."""
+
+DRIVER_VERSION = Path("/sys/module/nvidia/version")
 
 COMPUTE_CAPABILITY = (6, 0)
 """The oldest GPU (Pascal) with kernels in onnxruntime-gpu 1.26.0: built for 6.0, 7.0, 7.5, 8.0, 8.6 and 9.0, and PTX of
@@ -30,6 +34,8 @@ MAXIMUM_NAME = 100
 _SUCCESS = 0
 _NO_DEVICE = 100
 """CUDA_ERROR_NO_DEVICE (cuda.h)."""
+_INTEGRATED = 18
+"""CU_DEVICE_ATTRIBUTE_INTEGRATED (cuda.h)."""
 _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR (cuda.h)."""
 
@@ -92,6 +98,12 @@ class Driver:
         self._call("cuDeviceGetName", text, MAXIMUM_NAME, self._device())
         return text.value.decode(errors="replace")
 
+    def kind(self) -> Kind:
+        """Kind of the first GPU: integrated in a Jetson."""
+        value = ctypes.c_int()
+        self._call("cuDeviceGetAttribute", ctypes.byref(value), _INTEGRATED, self._device())
+        return Kind.INTEGRATED if value.value else Kind.DISCRETE
+
     def memory(self) -> Memory:
         """Used and total memory of the first GPU."""
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
@@ -128,12 +140,21 @@ class Driver:
             raise DriverError(f"a call of the NVIDIA driver failed: {name} gives error {status} of CUDA")
 
 
-def device_name() -> str | None:
-    """Name of the first GPU; None without a driver."""
+def facts() -> DeviceFacts | None:
+    """The first GPU; None without a driver."""
     try:
-        return Driver().name()
+        driver = Driver()
+        return DeviceFacts(driver.name(), _driver_version(driver), driver.kind())
     except DriverError:
         return None
+
+
+def _driver_version(driver: Driver) -> str:
+    """Version of the driver: "NVIDIA 550.54.14", or as CUDA tells it, in a container without /sys: "CUDA 12.4"."""
+    try:
+        return f"NVIDIA {DRIVER_VERSION.read_text().strip()}"
+    except OSError:
+        return f"CUDA {_dotted(driver.version())}"
 
 
 def missing() -> str | None:

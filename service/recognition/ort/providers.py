@@ -4,18 +4,16 @@ docs/internals/developing.md lists the places to touch for a new provider.
 """
 
 import functools
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from service.recognition.contract import EngineError
-from service.recognition.ort import arena, installed, nvidia
+from service.recognition.ort import arena, installed, nvidia, openvino, plugins, webgpu
 from service.recognition.ort.affinity import worker_cores
+from service.recognition.ort.device import Device, DeviceFacts
 from service.recognition.ort.runtime import onnxruntime
-
-log = logging.getLogger(__name__)
 
 Options = Mapping[str, str]
 """A provider's options, in ONNX Runtime's form."""
@@ -24,17 +22,7 @@ AUTO = "auto"
 
 
 class ProviderMissing(EngineError):
-    """The provider of FACE_PROVIDERS cannot be used on this machine. One line: the missing part."""
-
-
-@dataclass(frozen=True)
-class Device:
-    """A device with separate memory, which computes one run at a time."""
-
-    arena: str
-    """ONNX Runtime's name of its arena, to shrink it after an out-of-memory error."""
-    name: Callable[[], str | None]
-    """Name by the driver; None if it has none."""
+    """The provider of FACE_PROVIDERS cannot be used on this machine. One line: the missing part, or the fault."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +33,8 @@ class Provider:
     """Value of FACE_PROVIDERS."""
     official: str
     """ONNX Runtime's name."""
+    plugin: str | None
+    """Import package with its library; None if the onnxruntime wheel has the provider."""
     options: Callable[[int | None, bool], Options]
     """Provider options of a session. Arguments: bytes of a device for it (None: no limit), and True for a graph with
     layers in float16."""
@@ -56,7 +46,7 @@ class Provider:
     missing: Callable[[], str | None]
     """Missing part on this machine in one line, apart from the wheel; None if complete."""
     device: Device | None
-    """None: the CPU, with concurrent runs that share its cores."""
+    """None: ONNX Runtime's own code for the CPU, with concurrent runs that share its cores."""
 
 
 def _no_options(memory: int | None, has_float16: bool) -> Options:
@@ -105,6 +95,7 @@ def _cuda_options(memory: int | None, has_float16: bool) -> Options:
 CPU = Provider(
     name="cpu",
     official="CPUExecutionProvider",
+    plugin=None,
     options=_no_options,
     prepare=_prepare_cpu,
     # The network's weights pass through the cache once a run. In a batch of 8 or more, a face takes two thirds of its
@@ -114,12 +105,17 @@ CPU = Provider(
     device=None,  # each photo runs alone: a batch would take the sum of their times
 )
 
-GPU = Device(arena="gpu:0", name=nvidia.device_name)
-"""An NVIDIA GPU."""
+GPU = Device(
+    facts=nvidia.facts,
+    expected=lambda: installed.has_wheel("cuda"),
+    arena="gpu:0",
+)
+"""An NVIDIA GPU by CUDA."""
 
 CUDA = Provider(
     name="cuda",
     official="CUDAExecutionProvider",
+    plugin=None,
     options=_cuda_options,
     prepare=_prepare_device,
     # A batch takes 9 billion operations. ONNX Runtime plans all convolutions again whenever the size of a batch changes
@@ -129,18 +125,44 @@ CUDA = Provider(
     device=GPU,
 )
 
-PROVIDERS: Mapping[str, Provider] = MappingProxyType({provider.name: provider for provider in (CPU, CUDA)})
+WEBGPU = Provider(
+    name="webgpu",
+    official=webgpu.OFFICIAL,
+    plugin=webgpu.PACKAGE,
+    options=lambda memory, has_float16: webgpu.OPTIONS,
+    prepare=_prepare_device,
+    # Shaders are compiled for a graph and not for a batch: a new size costs nothing more, and padding at most doubles
+    # the faces.
+    descriptor_batches=(1, 2, 4, 8, 16),
+    missing=webgpu.missing,
+    device=Device(facts=webgpu.facts, expected=webgpu.has_gpu),
+)
+
+OPENVINO = Provider(
+    name="openvino",
+    official=openvino.OFFICIAL,
+    plugin=openvino.PACKAGE,
+    options=lambda memory, has_float16: openvino.OPTIONS,
+    prepare=_prepare_device,
+    descriptor_batches=(1, 2, 4, 8, 16),
+    missing=openvino.missing,
+    device=Device(facts=openvino.facts, expected=openvino.has_gpu),
+)
+
+PROVIDERS: Mapping[str, Provider] = MappingProxyType(
+    {provider.name: provider for provider in (CPU, CUDA, WEBGPU, OPENVINO)}
+)
 """By the value of FACE_PROVIDERS."""
 
-AUTO_ORDER = (CUDA,)
-"""Candidates of `auto` in this order; CPU fallback if none of them can be used."""
+AUTO_ORDER = (CUDA, OPENVINO, WEBGPU)
+"""Candidates of `auto` in this order, on a GPU each; the CPU if none of them is right and faster."""
 
 
 @functools.cache
-def device_name(official: str) -> str | None:
-    """Name of the device of a provider, by ONNX Runtime's name of the provider; None for the CPU."""
+def facts(official: str) -> DeviceFacts | None:
+    """The device of a provider, by ONNX Runtime's name of the provider; None for the CPU."""
     devices = (provider.device for provider in PROVIDERS.values() if provider.official == official)
-    return next((device.name() for device in devices if device), None)
+    return next((device.facts() for device in devices if device), None)
 
 
 def missing(provider: Provider) -> str | None:
@@ -150,40 +172,36 @@ def missing(provider: Provider) -> str | None:
     )
 
 
-class Choice(NamedTuple):
-    """The provider to use."""
+def session(
+    graph: Path,
+    provider: Provider,
+    options: onnxruntime.SessionOptions,
+    memory: int | None,
+    has_float16: bool,
+) -> onnxruntime.InferenceSession:
+    """Load a graph on a provider; arguments as for `Provider.options`. Any error of ONNX Runtime."""
+    chosen = dict(provider.options(memory, has_float16))
+    if provider.plugin is None:
+        # Without `enable_fallback`, a provider's failure would move the session to the CPU for good, and ONNX Runtime
+        # prints a line to standard output.
+        given = [(provider.official, chosen)]
+        return onnxruntime.InferenceSession(graph, options, providers=given, enable_fallback=False)
+    options.add_provider_for_devices(plugins.chosen(provider.plugin, provider.official), chosen)
+    return onnxruntime.InferenceSession(graph, options, enable_fallback=False)
 
-    provider: Provider
-    missing: str | None = None
-    """Missing part of a device whose wheel is installed, or which FACE_PROVIDERS names, if the CPU takes its place."""
+
+def candidates(name: str) -> Sequence[Provider]:
+    """Providers of a device for a value of FACE_PROVIDERS, in the order in which they are tried; none for the CPU."""
+    named = AUTO_ORDER if name == AUTO else (PROVIDERS[name],)
+    return [provider for provider in named if provider.device is not None]
 
 
-def choose(name: str, *, allow_fallback: bool) -> Choice:
-    """The provider for a value of FACE_PROVIDERS, or CPU fallback.
+def first_complete(name: str) -> Provider:
+    """The first candidate with no missing part, else the CPU. Whether it computes right is not known yet."""
+    return next((provider for provider in candidates(name) if missing(provider) is None), CPU)
 
-    `auto` chooses the first of AUTO_ORDER that is complete. If a GPU's wheel is installed but incomplete, a warning
-    names the missing part.
 
-    Args:
-        name: `auto` or a key of `PROVIDERS`.
-        allow_fallback: allow CPU fallback, with an error in the log, if the named provider cannot be used.
-
-    Raises:
-        ProviderMissing: the named provider cannot be used, and CPU fallback is not allowed.
-    """
-    candidates = AUTO_ORDER if name == AUTO else (PROVIDERS[name],)
-    unused: str | None = None
-    for provider in candidates:
-        missing_part = missing(provider)
-        if missing_part is None:
-            return Choice(provider)
-        if name != AUTO:
-            refusal = installed.refusal(name, missing_part)
-            if not allow_fallback:
-                raise ProviderMissing(f"{refusal}. {installed.CPU_REMEDY}")
-            log.error("%s. The CPU computes instead, as FACE_ALLOW_FALLBACK allows.", refusal)
-            unused = missing_part
-        elif installed.has_wheel(provider.name):
-            log.warning("the CPU computes, since %s cannot: %s", provider.name, missing_part)
-            unused = missing_part
-    return Choice(CPU, unused)
+def require(name: str) -> None:
+    """Raise ProviderMissing if a named provider has a missing part; `auto` needs none."""
+    if name != AUTO and (missing_part := missing(PROVIDERS[name])):
+        raise ProviderMissing(f"{installed.refusal(name, missing_part)}. {installed.CPU_REMEDY}")

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: loading, out of memory (halve the batch, then CPU fallback), and the device lock."""
+"""ONNX Runtime sessions: loading, out of memory (halve the batch, then CPU fallback), and faults of a device."""
 
 import logging
 import re
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.recognition.compute.cores import Cores
-from service.recognition.contract import EngineError, OutOfMemory
+from service.recognition.contract import DeviceFault, EngineError, OutOfMemory
+from service.recognition.ort import providers
 from service.recognition.ort.providers import CPU, Provider
 from service.recognition.ort.runtime import onnxruntime
 
@@ -26,7 +27,7 @@ OUT_OF_MEMORY = (
     "failed to allocate memory",
     "available memory of",
     "failed to find a free memory block",
-    # CUDA and its libraries, which allocate outside of the arena
+    # WebGPU (validationMode, webgpu.py), CUDA and its libraries, which allocate outside of an arena
     "out of memory",
     "cublas_status_alloc_failed",
     "cudnn_status_alloc_failed",
@@ -38,9 +39,7 @@ OUT_OF_MEMORY = (
 )
 """Parts of the messages of out-of-memory errors, in lower case: ONNX Runtime has no error type for them."""
 
-
-DeviceLock = AbstractContextManager[object]
-NO_LOCK: DeviceLock = nullcontext()
+NO_LOCK: AbstractContextManager[object] = nullcontext()
 """Lock of sessions on the CPU, whose runs are concurrent."""
 
 
@@ -77,7 +76,6 @@ def load_network(
     widths: Sequence[int] = (),
     memory: int | None = None,
     has_float16: bool = False,
-    device_lock: DeviceLock = NO_LOCK,
 ) -> Network:
     """Load a graph: one session on a device, one for each width on the CPU.
 
@@ -86,21 +84,14 @@ def load_network(
         provider: the provider of the sessions.
         cores: the CPU's cores, which a device needs for CPU fallback alone.
         widths: members of `cores.widths` that get a session. Empty: all.
-        memory, has_float16, device_lock: as for `Session`.
+        memory, has_float16: as for `Session`.
 
     Raises:
         EngineError: as `Session` raises it.
     """
     if provider.device is None:
         return SharedSessions(graph, provider, cores, widths or cores.widths)
-    return Session(
-        graph,
-        cores.widths[-1],
-        provider,
-        memory=memory,
-        has_float16=has_float16,
-        device_lock=device_lock,
-    )
+    return Session(graph, cores.widths[-1], provider, memory=memory, has_float16=has_float16)
 
 
 class SharedSessions:
@@ -155,8 +146,9 @@ class Session:
         provider: the provider of the session.
         memory: bytes of a device for this session; None: no limit.
         has_float16: True if the graph has layers in float16.
-        device_lock: held during a run, and shared by all sessions of a device: two runs at the same time would need
-            the memory of both and take no less time. Reentrant: a thread that holds it has the device to itself.
+
+    On a device, an empty batch is computed as one element of zeros, and its result is dropped: WebGPU refuses to
+    compute nothing. Results are checked for what cannot be.
 
     Raises:
         EngineError: the graph cannot be loaded, or ONNX Runtime fell back to another provider.
@@ -170,22 +162,16 @@ class Session:
         *,
         memory: int | None = None,
         has_float16: bool = False,
-        device_lock: DeviceLock = NO_LOCK,
     ) -> None:
         options = onnxruntime.SessionOptions()
         # ONNX Runtime would plan a block of memory for every shape of a photo: 50 MB more at 8 megapixels, and no gain
         # in time.
         options.enable_mem_pattern = False
+        self.device_lock = provider.device.lock if provider.device else NO_LOCK
         try:
             provider.prepare(options, threads)
-            self._session = onnxruntime.InferenceSession(
-                graph,
-                options,
-                providers=[(provider.official, provider.options(memory, has_float16))],
-                # Otherwise a provider's failure moves the session to the CPU for good, and ONNX Runtime prints a line
-                # to standard output.
-                enable_fallback=False,
-            )
+            with self.device_lock:
+                self._session = providers.session(graph, provider, options, memory, has_float16)
         except Exception as error:  # ONNX Runtime has no common base for its errors
             raise EngineError(
                 f"ONNX Runtime cannot load {graph} for {provider.official}: {_one_line(error)}"
@@ -201,7 +187,6 @@ class Session:
         self._device = provider.device
         self._inputs = [port.name for port in self._session.get_inputs()]
         self._outputs = [port.name for port in self._session.get_outputs()]
-        self.device_lock = device_lock
         self._cpu_fallback_lock = threading.Lock()
         self._cpu_fallback: Session | None = None
         self._cpu_fallback_runs = 0
@@ -226,7 +211,8 @@ class Session:
         """Compute one output of a graph from all of its inputs by name.
 
         Raises:
-            EngineError: the provider failed, as when a device went away.
+            DeviceFault: the device went away, or gave an impossible result.
+            EngineError: the CPU failed.
             OutOfMemory: out of memory, on the CPU too.
         """
         try:
@@ -244,14 +230,21 @@ class Session:
                 (result,) = self._session.run([output], dict(inputs), self._run_options())
             except Exception as error:
                 self._was_out_of_memory = _is_out_of_memory(error)
-                kind = OutOfMemory if self._was_out_of_memory else EngineError
-                raise kind(f"{self.provider} failed: {_one_line(error)}") from error
+                raise self._kind_of_failure()(f"{self.provider} failed: {_one_line(error)}") from error
             self._was_out_of_memory = False
-        return np.asarray(result)
+        values = np.asarray(result)
+        if self._device is not None and (fault := impossible(values)):
+            raise DeviceFault(f"{self.provider} computed {output} of {self._graph.stem} as {fault}")
+        return values
+
+    def _kind_of_failure(self) -> type[EngineError]:
+        if self._was_out_of_memory:
+            return OutOfMemory
+        return EngineError if self._device is None else DeviceFault
 
     def _run_options(self) -> onnxruntime.RunOptions | None:
         """Shrink the arena in the run after an out-of-memory error: it may hold unused pieces of other sizes."""
-        if not self._was_out_of_memory or self._device is None:
+        if not self._was_out_of_memory or self._device is None or self._device.arena is None:
             return None
         options = onnxruntime.RunOptions()
         options.add_run_config_entry(SHRINK_ARENA, self._device.arena)
@@ -290,6 +283,22 @@ def _one_of_zeros(batch: NDArray[np.generic]) -> NDArray[np.generic]:
     WebGPU runs that part too, and refuses an empty batch ("Invalid dispatch group size").
     """
     return np.zeros((1, *batch.shape[1:]), batch.dtype)
+
+
+def impossible(values: NDArray[np.generic]) -> str | None:
+    """The fault of a result that no network of this service gives, in words; None if it is possible.
+
+    Each element of a batch (descriptors of a face, features or scores of a tile) has a value other than 0. Integers
+    are not checked: 0 is a value of theirs as any other.
+    """
+    if not values.size or not np.issubdtype(values.dtype, np.floating):
+        return None
+    if invalid := values.size - int(np.isfinite(values).sum()):
+        return f"infinite or NaN, {invalid} of {values.size} values"
+    rows = values.reshape(len(values), -1)
+    if zeros := len(rows) - int(rows.any(axis=1).sum()):
+        return f"zeros alone, for {zeros} of a batch of {len(rows)}"
+    return None
 
 
 _CUDA_FAILURE = re.compile(r"(CUDA|CUDNN|CUBLAS) failure [^;]+")

@@ -91,15 +91,30 @@ class Trial(Fields):
     """File that keeps the time for later starts; null if no folder can be written."""
 
 
-class DeviceCheckInfo(Fields):
-    """Comparison of a network on a device with the CPU, at the start."""
+class DeviceProofInfo(Fields):
+    """Comparison of a device with the CPU at the start, on a synthetic picture, and its time."""
 
-    compared: str
-    """The compared value, such as "the confidence of a face"."""
-    largest_difference: float
-    """Largest difference between device and CPU."""
-    allowed: float
-    """A larger difference is reported; the device computes all the same."""
+    provider: str
+    """Value of FACE_PROVIDERS that selects the device."""
+    device: str
+    """Name of the device by its driver."""
+    driver: str | None
+    """Name and version of the driver; null if it tells neither."""
+    passed: bool
+    """True if the device gives the CPU's values: scores within 3e-5, the same faces, descriptors within 1e-5."""
+    reason: str | None
+    """Reason why the device is not used: what differed and by how much, or that the CPU takes no more time; null if it
+    is used."""
+    score_difference: float | None
+    """Largest difference of a score of the CNN detector; null without that detector, or if a run failed."""
+    descriptor_difference: float | None
+    """Largest difference of one of the 128 numbers of a face; null if a run failed."""
+    faces_differ: bool
+    """True if the boxes of the faces differ."""
+    time_ratio: float | None
+    """Time of both networks on the device divided by the CPU's; null if it was not measured."""
+    kept: bool
+    """True if the time, or the failure, was found at an earlier start on this machine. A failure is kept for a day."""
 
 
 class StageInfo(Fields):
@@ -126,8 +141,9 @@ class StageInfo(Fields):
     """Reason why the scan is not used although it is enabled; null otherwise."""
     device: str | None
     """Name of the device by its driver; null for the CPU, or if the driver has none."""
-    device_check: DeviceCheckInfo | None
-    """Comparison of the device with the CPU; null for the CPU, or if it failed."""
+    device_proof: DeviceProofInfo | None
+    """Of `descriptors`: comparison of a device with the CPU, also of a device that is not used; null if none was
+    compared."""
     device_missing: str | None
     """Of `descriptors`: reason why the CPU computes in place of a device; null if no device was to be used."""
 

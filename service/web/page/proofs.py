@@ -10,7 +10,7 @@ from model_store.models import CNN_DETECTOR, Model
 from model_store.store import WeightStore
 from service.messages import DeviceReport, ScanReport, StageReport
 from service.settings import Settings
-from service.web.page.stages import without_path
+from service.web.page.stages import NOT_SHOWN, without_path
 from service.web.page.status import Proof
 
 log = logging.getLogger(__name__)
@@ -76,8 +76,8 @@ def _compared(validation: Validation) -> Proof:
 def of_stages(stages: Mapping[str, StageReport], scan_stopped: str | None) -> Iterator[Proof]:
     """Comparisons at the start of the worker, and of photos since then."""
     for stage in stages.values():
-        if stage.device_check:
-            yield _of_device(stage, stage.device_check)
+        if stage.device_proof:
+            yield _of_device(stage.device_proof)
         if stage.trial:
             yield Proof(passed=True, sentence=_trial(stage))
         if stage.scan_refused:
@@ -113,9 +113,26 @@ def _checked(scan: ScanReport) -> str:
     )
 
 
-def _of_device(stage: StageReport, check: DeviceReport) -> Proof:
+def _of_device(proof: DeviceReport) -> Proof:
+    device = f"{proof.device} ({proof.driver})" if proof.driver else proof.device
+    if not proof.passed:
+        return Proof(
+            passed=False,
+            sentence=f"{device} failed its comparison with the CPU, and the CPU computes instead: "
+            f"{without_path(proof.reason or NOT_SHOWN)}.",
+        )
+    differences = [
+        f"{name} by {difference:.1g}"
+        for name, difference in (
+            ("a score of the face detector", proof.score_difference),
+            (COMPARED["single"], proof.descriptor_difference),
+        )
+        if difference is not None
+    ]
+    time = "" if proof.time_ratio is None else f" It takes {proof.time_ratio:.2g} of the CPU's time"
+    used = ", too much for it to be used: the CPU computes." if proof.reason else "."
     return Proof(
-        passed=check.largest_difference <= check.allowed,
-        sentence=f"At the start, {stage.device or stage.provider} was compared with the CPU on a test picture: "
-        f"{check.compared} differed by at most {check.largest_difference:.2g} ({check.allowed:.2g} allowed).",
+        passed=True,
+        sentence=f"{device} was compared with the CPU on a test picture: the same faces; at most, "
+        f"{' and '.join(differences)} differed.{time}{used if time else ''}",
     )

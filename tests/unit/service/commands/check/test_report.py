@@ -10,7 +10,7 @@ from PIL import Image
 
 from service.commands.check import report
 from service.commands.check.measurement import Measurement, measure
-from service.recognition.contract import DeviceCheck, ScanTrial, Stage
+from service.recognition.contract import DeviceProof, ScanTrial, Stage
 from service.recognition.ort.nvidia import Memory
 from service.recognition.ort.sessions import SharedSessions
 from service.recognition.recognizer import Recognizer
@@ -109,25 +109,25 @@ def test_the_verdict_names_model_device_and_time(measured: Measurement) -> None:
     assert "computes on NVIDIA GeForce RTX 3060; float32; " in report.verdict(on_gpu)
 
 
-def test_the_comparison_of_a_gpu_is_shown_and_a_difference_is_a_warning(measured: Measurement) -> None:
-    same = _with(measured, device_check=DeviceCheck("a confidence", 1e-5, 1e-2))
-    lines = [*report.lines(same)]
-    assert "    compared with the CPU: a confidence differs by at most 1e-05 (0.01 allowed)" in lines
-    assert lines[-1].startswith("OK: ")
-    other = _with(measured, device_check=DeviceCheck("a confidence", 0.5, 1e-2))
-    *_, warning, verdict = report.lines(other)
-    assert warning.endswith(
-        " on the GPU differs from the CPU: a confidence differs by at most 0.5 (0.01 allowed)"
+def test_the_comparison_of_a_device_is_shown(measured: Measurement) -> None:
+    proof = DeviceProof("webgpu", "AMD Radeon 780M", "radv 25", True, None, 2e-6, 3e-7, False, 0.25)
+    assert (
+        "    AMD Radeon 780M (radv 25) compared with the CPU: passed, scores 2e-06 (3e-05 allowed), descriptors 3e-07 "
+        "(1e-05 allowed), 0.25 of its time (measured now)"
+    ) in [*report.lines(_with(measured, device_proof=proof))]
+    failed = replace(
+        proof, passed=False, reason="a number differs", descriptor_difference=0.5, time_ratio=None
     )
-    assert verdict.startswith("OK, with ")
+    other = _with(measured, device_proof=failed, device_missing="AMD Radeon 780M failed: a number differs")
+    assert any("compared with the CPU: failed, a number differs" in line for line in report.lines(other))
+    assert report.verdict(other).startswith("OK, with ")
     content = json.loads(json.dumps(report.content(other)))
-    assert content["stages"]["descriptors"]["device_check"]["largest_difference"] == 0.5
-    assert warning in content["warnings"]
+    assert content["stages"]["descriptors"]["device_proof"]["descriptor_difference"] == 0.5
 
 
 def test_a_gpu_that_cannot_compute_is_a_warning(measured: Measurement) -> None:
     *_, warning, verdict = report.lines(_with(measured, device_missing="there is no driver"))
-    assert warning == "the CPU computes, since the GPU cannot: there is no driver"
+    assert warning == "the CPU computes in place of a GPU: there is no driver"
     assert verdict.startswith("OK, with 1 warning above: ")
 
 

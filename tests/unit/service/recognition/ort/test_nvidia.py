@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.recognition.ort import nvidia
+from service.recognition.ort.device import Kind
 from service.recognition.ort.runtime import onnxruntime
 from tests.paths import ROOT
 
@@ -34,7 +35,7 @@ int cuInit(unsigned flags) { return STATUS; }
 int cuDriverGetVersion(int *version) { *version = VERSION; return 0; }
 int cuDeviceGet(int *device, int number) { *device = 7; return number; }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
-    *value = attribute == 75 ? CAPABILITY : 1;
+    *value = attribute == 75 ? CAPABILITY : attribute == 76;
     return device == 7 ? 0 : 101;
 }
 int cuDeviceGetName(char *name, int size, int device) {
@@ -186,6 +187,15 @@ def test_reads_the_memory_of_a_gpu(driver: MakeDriver) -> None:
         assert nvidia.Driver().memory() == nvidia.Memory(used=5 << 30, total=8 << 30)
 
 
-def test_reads_the_name_of_a_gpu(driver: MakeDriver) -> None:
+def test_reads_name_driver_and_kind_of_a_gpu(
+    driver: MakeDriver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     driver()
-    assert nvidia.device_name() == "NVIDIA GeForce RTX 3060"
+    version = tmp_path / "version"
+    monkeypatch.setattr(nvidia, "DRIVER_VERSION", version)
+    found = nvidia.facts()
+    assert found is not None
+    assert found[::2] == ("NVIDIA GeForce RTX 3060", Kind.DISCRETE)
+    assert (found.driver or "").startswith("CUDA 1")
+    version.write_text("550.54.14\n")
+    assert nvidia.facts() == found._replace(driver="NVIDIA 550.54.14")

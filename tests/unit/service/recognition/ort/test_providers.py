@@ -1,43 +1,19 @@
-"""Choice of the provider, CPU fallback at the start, and the errors of a provider that cannot be used."""
+"""The table of providers: their packages, missing parts, options and refusals."""
 
-import logging
 import os
 import platform
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from model_store.models import MODELS
+from service.face_model import Provider as ProviderName
 from service.recognition.engines.precisions import PRECISIONS
-from service.recognition.factory import RecognizerError, open_recognizer
 from service.recognition.ort import installed, providers
-from service.recognition.ort.providers import (
-    CPU,
-    CUDA,
-    PROVIDERS,
-    ProviderMissing,
-    choose,
-)
+from service.recognition.ort.providers import CPU, CUDA, PROVIDERS, ProviderMissing
 from service.recognition.ort.runtime import onnxruntime
-from service.recognition.recognizer import Recognizer
 from service.settings import Settings
 from tests.paths import ROOT
-
-
-def _wheel_with(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    monkeypatch.setattr(installed, "has_wheel", lambda name: name in (*names, CPU.name))
-
-
-def _with(monkeypatch: pytest.MonkeyPatch, provider: providers.Provider) -> None:
-    """Replace the table's provider of this name."""
-    monkeypatch.setattr(providers, "PROVIDERS", {**PROVIDERS, provider.name: provider})
-    monkeypatch.setattr(providers, "AUTO_ORDER", (provider,))
-
-
-def _opened(model: int, store: Path, provider: str, *, allow_fallback: bool = False) -> Recognizer:
-    return open_recognizer(MODELS[model], store, provider=provider, allow_fallback=allow_fallback)
 
 
 @pytest.mark.parametrize(
@@ -49,48 +25,30 @@ def test_setting_allows_the_names_of_its_table(setting: str, names: tuple[str, .
 
 def test_lock_and_dockerfile_of_every_provider_exist() -> None:
     """Messages name both."""
-    assert all((ROOT / "requirements" / f"{name}.txt").is_file() for name in PROVIDERS)
-    assert all((ROOT / f"Dockerfile.{name}").is_file() for name in PROVIDERS)
+    wheels = [name for name, provider in PROVIDERS.items() if provider.plugin is None]
+    assert all((ROOT / "requirements" / f"{name}.txt").is_file() for name in wheels)
+    assert all((ROOT / f"Dockerfile.{name}").is_file() for name in wheels)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
+def test_the_library_takes_the_names_of_the_table() -> None:
+    assert get_args(ProviderName) == ("auto", *PROVIDERS)
+
+
+@pytest.mark.parametrize(
+    "provider", [provider for provider in PROVIDERS.values() if not provider.plugin], ids=lambda of: of.name
+)
 def test_files_of_the_wheel_tell_what_onnx_runtime_tells(provider: providers.Provider) -> None:
     assert (provider.device is None) is (provider.name not in installed.PROVIDER_FILES)
     assert installed.has_wheel(provider.name) is (provider.official in onnxruntime.get_available_providers())
 
 
-def test_auto_chooses_the_cpu_silently_if_the_wheel_has_no_other_provider(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    _wheel_with(monkeypatch)
-    assert choose("auto", allow_fallback=False).provider is CPU
-    assert caplog.records == []
-
-
-def test_auto_falls_back_to_the_cpu_and_warns_of_the_missing_part(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    _wheel_with(monkeypatch, CUDA.name)
-    _with(monkeypatch, replace(CUDA, missing=lambda: "there is no driver"))
-    assert choose("auto", allow_fallback=False).provider is CPU
-    assert [record.getMessage() for record in caplog.records] == [
-        "the CPU computes, since cuda cannot: there is no driver"
-    ]
-
-
-def test_auto_chooses_a_complete_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    _wheel_with(monkeypatch, CUDA.name)
-    _with(monkeypatch, replace(CUDA, missing=lambda: None))
-    assert choose("auto", allow_fallback=False).provider.official == CUDA.official
-
-
-def test_rejects_a_named_provider_missing_wheel_and_names_the_requirements(
+def test_a_named_provider_without_its_wheel_is_refused_with_the_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _wheel_with(monkeypatch)
+    monkeypatch.setattr(installed, "has_wheel", lambda name: False)
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     with pytest.raises(ProviderMissing) as refusal:
-        choose("cuda", allow_fallback=False)
+        providers.require("cuda")
     message = str(refusal.value)
     assert message.startswith("FACE_PROVIDERS=cuda is not possible here: the installed onnxruntime wheel")
     assert "`ACCELERATOR=cuda make serve`" in message
@@ -98,39 +56,28 @@ def test_rejects_a_named_provider_missing_wheel_and_names_the_requirements(
     assert "\n" not in message
 
 
-def test_named_provider_falls_back_to_the_cpu_with_an_error_in_the_log_if_allowed(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("name", installed.PLUGINS)
+def test_a_named_plug_in_without_its_package_is_refused_with_the_command(
+    monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    _wheel_with(monkeypatch)
-    assert choose("cuda", allow_fallback=True).provider is CPU
-    (record,) = caplog.records
-    assert record.levelno == logging.ERROR
-    assert "FACE_PROVIDERS=cuda is not possible here" in record.getMessage()
+    monkeypatch.setattr(installed, "find_spec", lambda package: None)
+    with pytest.raises(ProviderMissing, match=f"`pip install onnxruntime-ep-{name}`"):
+        providers.require(name)
 
 
-@pytest.mark.skipif(installed.has_wheel(CUDA.name), reason="this wheel has CUDA, and needs no fallback")
-def test_silent_fallback_of_a_session_stops_the_start(
-    store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A missing provider that passes as complete: ONNX Runtime raises a warning, and would compute on the CPU."""
+def test_auto_and_the_cpu_miss_nothing() -> None:
+    providers.require("auto")
+    providers.require("cpu")
+    assert providers.candidates("cpu") == []
 
-    def opened(allow_fallback: bool) -> str:
-        recognizer = _opened(3, store, "cuda", allow_fallback=allow_fallback)
-        recognizer.close()
-        return recognizer.stages()["descriptors"].provider
 
-    _wheel_with(monkeypatch, CUDA.name)
-    _with(monkeypatch, replace(CUDA, missing=lambda: None))
-    with (
-        pytest.warns(UserWarning, match=CUDA.official),
-        pytest.raises(RecognizerError, match=f"for {CUDA.official}: .*fallback to CPU"),
-    ):
-        opened(allow_fallback=False)
-    with pytest.warns(UserWarning, match=CUDA.official):
-        assert opened(allow_fallback=True) == CPU.official
-    (record,) = caplog.records
-    assert record.levelno == logging.ERROR
-    assert record.getMessage().endswith("The CPU computes instead.")
+def test_the_first_complete_candidate_is_found_without_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    complete = replace(CUDA, missing=lambda: None)
+    monkeypatch.setattr(providers, "AUTO_ORDER", (complete,))
+    monkeypatch.setattr(installed, "has_wheel", lambda name: False)
+    assert providers.first_complete("auto") is CPU
+    monkeypatch.setattr(installed, "has_wheel", lambda name: True)
+    assert providers.first_complete("auto") is complete
 
 
 def test_memory_limit_is_passed_to_cuda() -> None:

@@ -12,14 +12,16 @@ import pytest
 
 from model_store import manifest
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
-from service.recognition.contract import EngineError, OutOfMemory
+from service.recognition.contract import DeviceFault, EngineError, OutOfMemory
 from service.recognition.ort import installed
 from service.recognition.ort.providers import CPU, CUDA, GPU
-from service.recognition.ort.sessions import Session
+from service.recognition.ort.sessions import NO_LOCK, Session, impossible
 from tests.paths import ROOT
+from tests.unit.service.recognition.engines import planted
+from tests.unit.service.recognition.engines.planted import Planted
 
 _SMALL_DEVICE = """
-import logging, sys, threading
+import logging, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
@@ -45,7 +47,7 @@ def prepare(options, threads):
 
 # A copy of CPU with a device. CPU itself, whose memory has no such limit, is the CPU fallback.
 device = replace(GPU, arena="cpu:0")
-small = Session(graph, 1, replace(CPU, prepare=prepare, device=device), device_lock=threading.RLock())
+small = Session(graph, 1, replace(CPU, prepare=prepare, device=device))
 ample = Session(graph, 1)
 random = np.random.default_rng(0)
 """
@@ -199,3 +201,53 @@ def test_sessions_on_the_cpu_share_one_arena(store: Path) -> None:
     first, *others = map(float, done.stdout.split())
     assert first > 30
     assert max(others) < first / 2
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        (np.array([[0, 1], [0, 0]], np.float32), "zeros alone, for 1 of a batch of 2"),
+        (np.array([[0, 1], [np.nan, np.inf]], np.float16), "infinite or NaN, 2 of 4 values"),
+        (np.array([[0, 1], [1, 0]], np.float32), None),
+        (np.zeros((1, 4), np.uint8), None),
+        (np.zeros((0, 4), np.float32), None),
+    ],
+)
+def test_finds_what_a_result_cannot_be(values: Any, fault: str | None) -> None:
+    assert impossible(values) == fault
+
+
+@pytest.mark.parametrize("brightness", [0, 128, 255])
+def test_a_flat_tile_has_features_and_scores_other_than_zero(store: Path, brightness: int) -> None:
+    """Else the check of a device's results would end it for such a photo."""
+    session = Session(manifest.graph_path(store, CNN_DETECTOR))
+    tile = np.full((1, 3, 61, 61), brightness / 256 - 0.5, np.float32)
+    features = session.compute("shrunk", {"tile": tile, "shrunk_given": np.empty((0, 32, 1, 1), np.float32)})
+    scores = session.compute("scores", {"tile": tile[:0], "shrunk_given": features})
+    assert impossible(features) is impossible(scores) is None
+    chips = np.full((1, 150, 150, 3), brightness, np.uint8)
+    assert impossible(Session(manifest.graph_path(store, DLIB_RESNET)).run(chips)) is None
+
+
+@pytest.mark.parametrize("change", [planted.zeros, planted.not_a_number, planted.lost])
+def test_an_impossible_result_and_a_failed_run_are_faults_of_a_device(
+    store: Path, monkeypatch: pytest.MonkeyPatch, change: planted.Change
+) -> None:
+    device = Planted(monkeypatch)
+    session = Session(manifest.graph_path(store, DLIB_RESNET), provider=device.provider)
+    chips = np.zeros((2, 150, 150, 3), np.uint8)
+    assert session.run(chips).shape == (2, 128)
+    device.change = change
+    with pytest.raises(DeviceFault):
+        session.run(chips)
+
+
+def test_sessions_of_a_device_share_its_lock(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sessions of the WebGPU plug-in at once end in a segmentation fault (onnxruntime 32561)."""
+    device = Planted(monkeypatch)
+    first, second = (
+        Session(manifest.graph_path(store, name), provider=device.provider)
+        for name in (CNN_DETECTOR, DLIB_RESNET)
+    )
+    assert first.device_lock is second.device_lock is not NO_LOCK
+    assert Session(manifest.graph_path(store, DLIB_RESNET)).device_lock is NO_LOCK

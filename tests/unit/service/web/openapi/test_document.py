@@ -84,7 +84,7 @@ def test_schemas_allow_no_other_fields_and_describe_each() -> None:
         (info.StageInfo, messages.StageReport),
         (info.Scan, messages.ScanReport),
         (info.Trial, messages.TrialReport),
-        (info.DeviceCheckInfo, messages.DeviceReport),
+        (info.DeviceProofInfo, messages.DeviceReport),
     ],
 )
 def test_stages_of_info_are_those_of_the_worker(

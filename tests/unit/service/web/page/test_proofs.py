@@ -63,17 +63,47 @@ def test_a_refused_or_stopped_scan_has_its_reason_without_a_path(reason: str, pa
         assert "private" not in sentence
 
 
-@pytest.mark.parametrize(("difference", "passed"), [(2.5e-7, True), (0.2, False)])
-def test_a_device_is_compared_with_the_cpu(difference: float, passed: bool) -> None:
-    check = {"compared": "the confidence of a face", "largest_difference": difference, "allowed": 0.01}
-    found = shown(provider="CUDAExecutionProvider", device="NVIDIA RTX 3060", device_check=check)
-    assert found == [
+DEVICE = {
+    "provider": "webgpu",
+    "device": "AMD Radeon 780M",
+    "driver": "radv Mesa 25.0.7",
+    "passed": True,
+    "reason": None,
+    "score_difference": 2.1e-6,
+    "descriptor_difference": 2.5e-7,
+    "faces_differ": False,
+    "time_ratio": 0.25,
+    "kept": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "passed", "part"),
+    [
         (
-            passed,
-            "At the start, NVIDIA RTX 3060 was compared with the CPU on a test picture: the confidence of a face "
-            f"differed by at most {difference:.2g} (0.01 allowed).",
-        )
-    ]
+            {},
+            True,
+            "the same faces; at most, a score of the face detector by 2e-06 and one of the 128 numbers of a face by "
+            "2e-07 differed. It takes 0.25 of the CPU's time.",
+        ),
+        (
+            {"time_ratio": 1.3, "reason": "it takes 130% of the CPU's time"},
+            True,
+            "It takes 1.3 of the CPU's time, too much for it to be used: the CPU computes.",
+        ),
+        (
+            {"passed": False, "reason": "a number differs by 0.01"},
+            False,
+            "AMD Radeon 780M (radv Mesa 25.0.7) failed its comparison with the CPU, and the CPU computes instead: "
+            "a number differs by 0.01.",
+        ),
+        ({"passed": False, "reason": "/private is missing"}, False, NOT_SHOWN),
+    ],
+)
+def test_a_device_is_compared_with_the_cpu(given: dict[str, object], passed: bool, part: str) -> None:
+    ((found, sentence),) = shown(device_proof={**DEVICE, **given})
+    assert found is passed
+    assert part in sentence
 
 
 def test_the_conversion_was_compared_with_dlib(store: Path) -> None:

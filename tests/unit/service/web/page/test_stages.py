@@ -19,7 +19,7 @@ from service.web.page.stages import NOT_SHOWN, TITLES, cpu_name, stage_statuses,
 
 def report(**values: Any) -> StageReport:
     given = {"engine": "onnx", "provider": "CPUExecutionProvider", "precision": "float32", "batches": {}}
-    nothing = dict.fromkeys(("scan", "trial", "scan_refused", "device", "device_check", "device_missing"))
+    nothing = dict.fromkeys(("scan", "trial", "scan_refused", "device", "device_proof", "device_missing"))
     return StageReport.model_validate({**given, "fallbacks": 0, "on_cpu": 0, **nothing, **values})
 
 

@@ -25,7 +25,7 @@ def status_of(stages: Mapping[str, tuple[str, str, str]]) -> WorkerStatus:
             trial=None,
             scan_refused=None,
             device="NVIDIA GeForce RTX 3060" if provider == GPU else None,
-            device_check=None,
+            device_proof=None,
             device_missing=None,
         )
         for name, (engine, provider, precision) in stages.items()

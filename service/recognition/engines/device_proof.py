@@ -1,0 +1,166 @@
+"""Proof of a device at the start: its values and its time on a synthetic picture, compared with the CPU's.
+
+A listed device need not compute right: drivers have faults, and OpenVINO computes in bfloat16 unless told otherwise. So
+each start compares the scores of the whole map, the faces after NMS and descriptors with the CPU, by the bounds of
+parity. The time is measured at the first start with a driver, and kept beside the compiled loops (device_verdicts.py).
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.recognition.contract import (
+    CHIP_SIDE,
+    DESCRIPTORS_ALLOWED,
+    SCORES_ALLOWED,
+    Detection,
+    DeviceProof,
+    EngineError,
+)
+from service.recognition.engines.device_verdicts import Subject
+from service.recognition.engines.onnx import OnnxEngine
+from service.recognition.synthetic_pictures import group
+
+CLEARLY_FASTER = 0.8
+"""Largest time ratio with which `auto` uses a device. A photo's other stages run on the CPU's cores meanwhile, so a
+device saves more than its ratio tells; but a ratio near 1 is within the noise of five runs."""
+FAR_SLOWER = 3.0
+"""Time ratio of the first run above which no further run is measured."""
+RUNS = 5
+"""Runs of each kind, alternately, for a median."""
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Values of the picture by one engine."""
+
+    scores: NDArray[np.float32] | None
+    """The map of the CNN detector in float32; None for a model without that detector."""
+    faces: Sequence[Detection]
+    descriptors: NDArray[np.float32]
+
+
+def prove(device: OnnxEngine, cpu: OnnxEngine, subject: Subject, kept: DeviceProof | None) -> DeviceProof:
+    """Compare a device with the CPU, and measure both unless an earlier start has.
+
+    Args:
+        device: the engine on the device.
+        cpu: the engine as the CPU would compute, on all cores and with its scan if that is used.
+        subject: the device.
+        kept: proof of an earlier start, whose time is taken; None: measure it.
+    """
+    untested = DeviceProof(
+        provider=subject.provider,
+        device=subject.device,
+        driver=subject.driver,
+        passed=False,
+        reason=None,
+        score_difference=None,
+        descriptor_difference=None,
+        faces_differ=False,
+        time_ratio=None,
+    )
+    try:
+        compared = _compared(untested, _values(device), _values(cpu))
+        if device.cpu_fallback_runs:
+            return replace(
+                untested,
+                reason="it has too little memory for a single face or strip: free some on the device, or raise "
+                "FACE_GPU_MEMORY",
+            )
+        if not compared.passed:
+            return compared
+        if kept and kept.time_ratio is not None:
+            return replace(compared, time_ratio=kept.time_ratio, kept=True)
+        return replace(compared, time_ratio=_time_ratio(device, cpu))
+    except EngineError as error:
+        return replace(untested, reason=str(error))
+
+
+def slower(proof: DeviceProof) -> str | None:
+    """The reason why `auto` does not use a device that passed, in one line; None if it is clearly faster."""
+    if proof.time_ratio is None or proof.time_ratio <= CLEARLY_FASTER:
+        return None
+    return (
+        f"it takes {proof.time_ratio:.2f} of the CPU's time, and at most {CLEARLY_FASTER:g} is clearly faster"
+    )
+
+
+def _values(engine: OnnxEngine) -> _Values:
+    picture = group()
+    exact = engine.exact_detector
+    return _Values(
+        None if exact is None else exact.scores(picture),
+        () if exact is None else engine.cnn_detections(picture),
+        engine.descriptors(_chips(picture)),
+    )
+
+
+def _chips(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Two squares of the picture, with a face each, in place of chips."""
+    return np.stack([picture[:CHIP_SIDE, :CHIP_SIDE], picture[-CHIP_SIDE:, -CHIP_SIDE:]])
+
+
+def _compared(untested: DeviceProof, found: _Values, expected: _Values) -> DeviceProof:
+    descriptors = _difference(found.descriptors, expected.descriptors)
+    differing = [_over("one of the 128 numbers of a face", descriptors, DESCRIPTORS_ALLOWED)]
+    scores, faces_differ = None, False
+    if found.scores is not None and expected.scores is not None:
+        on_device, on_cpu = (
+            {face.rectangle: face.confidence for face in of.faces} for of in (found, expected)
+        )
+        faces_differ = on_device.keys() != on_cpu.keys()
+        both = [abs(on_device[box] - on_cpu[box]) for box in on_device.keys() & on_cpu.keys()]
+        scores = max(_difference(found.scores, expected.scores), *both, 0.0)
+        differing.append(_over("a score of the face detector", scores, SCORES_ALLOWED))
+        if faces_differ:
+            missing = len(on_cpu.keys() - on_device.keys())
+            added = len(on_device.keys() - on_cpu.keys())
+            differing.append(f"{missing} of {len(on_cpu)} faces are missing, and {added} are added")
+    reason = "; ".join(filter(None, differing)) or None
+    return replace(
+        untested,
+        passed=reason is None,
+        reason=reason,
+        score_difference=scores,
+        descriptor_difference=descriptors,
+        faces_differ=faces_differ,
+    )
+
+
+def _over(compared: str, difference: float, allowed: float) -> str | None:
+    if difference <= allowed:
+        return None
+    return f"{compared} differs from the CPU's by {difference:.2g} ({allowed:g} allowed)"
+
+
+def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """The largest difference. Another shape, NaN and infinity count as 1, which no bound allows."""
+    if found.shape != expected.shape:
+        return 1.0
+    return float(np.nan_to_num(np.abs(found - expected), nan=1.0, posinf=1.0).max(initial=0.0))
+
+
+def _time_ratio(device: OnnxEngine, cpu: OnnxEngine) -> float:
+    """Median time on the device relative to the CPU; both have computed the picture before."""
+    ratios: list[float] = []
+    while len(ratios) < RUNS and (not ratios or ratios[0] < FAR_SLOWER):
+        on_cpu = _seconds(cpu)
+        # Of neighbouring runs: other load of the machine changes both.
+        ratios.append(_seconds(device) / on_cpu)
+    return median(ratios)
+
+
+def _seconds(engine: OnnxEngine) -> float:
+    """Time of the two networks for the picture, as for a photo."""
+    picture = group()
+    chips = _chips(picture)
+    started = time.perf_counter()
+    if engine.exact_detector is not None:
+        engine.cnn_detections(picture)
+    engine.descriptors(chips)
+    return time.perf_counter() - started

@@ -1,0 +1,80 @@
+"""Missing parts of WebGPU: no loader, no driver, a software adapter in place of a GPU that may not be opened."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.recognition.ort import plugins, vulkan, webgpu
+from service.recognition.ort.device import DeviceFacts, Kind
+from service.recognition.ort.vulkan import VulkanError
+
+GPU = DeviceFacts("AMD Radeon 780M (RADV PHOENIX)", "radv Mesa 25.0.7", Kind.INTEGRATED)
+SOFTWARE = DeviceFacts("llvmpipe (LLVM 19.1.7, 256 bits)", "llvmpipe Mesa 25.0.7", Kind.CPU)
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty folder of render nodes; the plug-in lists a device."""
+    for name in ("dri", "drm"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(webgpu, "RENDER_NODES", tmp_path / "dri")
+    monkeypatch.setattr(webgpu, "KNOWN_TO_KERNEL", tmp_path / "drm")
+    monkeypatch.setattr(plugins, "chosen", lambda package, official: ["a device"])
+    monkeypatch.delenv(webgpu.SOFTWARE_ADAPTER, raising=False)
+    return tmp_path
+
+
+def _adapters(monkeypatch: pytest.MonkeyPatch, *adapters: DeviceFacts) -> None:
+    monkeypatch.setattr(vulkan, "adapters", lambda: adapters)
+
+
+def _missing() -> str:
+    missing = webgpu.missing()
+    assert missing is not None
+    assert "\n" not in missing
+    return missing
+
+
+def test_a_gpu_of_vulkan_is_complete(nodes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _adapters(monkeypatch, GPU, SOFTWARE)
+    assert webgpu.missing() is None
+    assert webgpu.facts() == GPU
+
+
+def test_no_loader_is_told_with_the_package(nodes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> Any:
+        raise VulkanError("there is no Vulkan loader")
+
+    monkeypatch.setattr(vulkan, "adapters", none)
+    assert _missing() == "there is no Vulkan loader"
+    assert webgpu.facts() is None
+
+
+def test_a_software_adapter_is_no_gpu(nodes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _adapters(monkeypatch, SOFTWARE)
+    assert _missing().endswith("this machine shows no GPU")
+    assert not webgpu.has_gpu()
+    (nodes / "drm" / "renderD128").touch()
+    assert webgpu.has_gpu()
+    assert "--device" in _missing()
+    node = nodes / "dri" / "renderD128"
+    node.touch()
+    assert "a Vulkan driver of the GPU is missing" in _missing()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != node)
+    assert f"this account may not open {node}" in _missing()
+    assert "render" in _missing()
+    monkeypatch.setenv(webgpu.SOFTWARE_ADAPTER, "1")
+    assert webgpu.missing() is None
+
+
+def test_without_any_adapter_the_remedy_is_the_same(nodes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _adapters(monkeypatch)
+    assert _missing() == "Vulkan finds no device: this machine shows no GPU"
+
+
+def test_a_plug_in_that_lists_nothing_is_told(nodes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _adapters(monkeypatch, GPU)
+    monkeypatch.setattr(plugins, "chosen", lambda package, official: [])
+    assert "lists no device for WebGPU" in _missing()
