@@ -224,16 +224,15 @@ class Settings(BaseSettings):
     precision: Annotated[Literal["auto", "float32", "mixed"], _AnyCase] = Field(
         default="auto",
         validation_alias="FACE_PRECISION",
-        description="Number format of the CNN detector; the answers are the same. `auto`: a CPU scans a photo in int8 "
-        "if that was faster at the first start, and rescores what is near the threshold in float32; a GPU computes "
-        "in float32. `mixed`: the scan even if it is slower, on a CPU in int8, on a GPU in float16, which is meant to "
-        "save time on GPUs with tensor cores. `float32`: no scan.",
+        description="Number format of the CNN detector; the answers are the same. `auto`: a photo is scanned in int8 "
+        "on a CPU, in float16 on a device, if that was faster at the first start; what is near the threshold is "
+        "computed again in float32. `mixed`: the scan even if it is slower. `float32`: no scan.",
     )
     scan_check: int = Field(
         default=1000,
         ge=0,
         validation_alias="FACE_SCAN_CHECK",
-        description="Number of photos scanned on a CPU of which one is also computed in float32 as a whole, which "
+        description="Number of scanned photos of which one is also computed in float32 as a whole, which "
         "takes the time of both. If a score above the threshold differs, the scan is off until the next start, and "
         "the log, `/info` and `/metrics` say so. 0: none.",
     )

@@ -53,7 +53,7 @@ SMALL = StripSizes(1 << 19, 1 << 16)
 """Peak memory 41 MB, for photos that are computed at the same time: up to 3 % slower on one core, and 4 % to
 8 % on two."""
 ON_DEVICE = StripSizes(1 << 22, 1 << 18)
-"""For a device, which takes a launch for each layer of a strip, however small: a photo of 1.2 megapixels is one strip.
+"""For a device, which takes a launch for each layer of a strip, however small: a photo of 1.1 megapixels is one strip.
 The largest tensors (the stem's first layer, and each of the head's) have 67 and 50 MB, within the 128 MiB that WebGPU
 guarantees for a buffer. Chosen, and not measured yet."""
 SMALLEST_TILE = 1 << 12

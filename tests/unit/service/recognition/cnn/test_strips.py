@@ -20,6 +20,7 @@ from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.score_map import DetectorWindow, map_size
 from service.recognition.cnn.strips import CHANNELS, CnnDetector, StripSizes, scores_in_strips
 from service.recognition.compute.cores import Cores
+from service.recognition.contract import OutOfMemory
 from service.recognition.nms import OverlapRule
 from service.recognition.ort.sessions import Session
 from tests.paths import ROOT
@@ -95,6 +96,43 @@ def test_as_many_photos_are_searched_at_the_same_time_as_runs(runs: int, pyramid
             assert list(callers.map(detect, photos)) == [[]] * expected
         assert network.reached == [expected == runs] * expected
         assert detect.batches() == {1: expected}
+
+
+class _Small:
+    """A network that is out of memory for more than a number of pixels, and then has CPU fallback."""
+
+    provider, cpu_fallback_runs, shares_cores = "test", 0, False
+
+    def __init__(self, session: Session, pixels: int) -> None:
+        self._session = session
+        self._pixels = pixels
+
+    def run(self, value: NDArray[np.generic]) -> NDArray[np.float32]:
+        raise NotImplementedError
+
+    def attempt(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        if inputs["tile"].size // 3 > self._pixels:
+            raise OutOfMemory("planted")
+        return self._session.attempt(output, inputs)
+
+    def compute(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        try:
+            return self.attempt(output, inputs)
+        except OutOfMemory:
+            self.cpu_fallback_runs += 1
+            return self._session.compute(output, inputs)
+
+
+@pytest.mark.parametrize(("pixels", "warnings"), [(1 << 30, 0), (1 << 18, 3), (0, 8)])
+def test_a_photo_that_does_not_fit_is_computed_in_smaller_strips_and_last_by_cpu_fallback(
+    pixels: int, warnings: int, session: Session, pyramids: Pyramids, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = np.random.default_rng(3).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    expected = CnnDetector(session, WINDOW, pyramids, runs=1).scores(image)
+    network = _Small(session, pixels)
+    np.testing.assert_array_equal(CnnDetector(network, WINDOW, pyramids, runs=1).scores(image), expected)
+    assert caplog.text.count("planted; strips of half the size are tried") == warnings
+    assert (network.cpu_fallback_runs > 0) == (pixels == 0)
 
 
 _MEASURED = """

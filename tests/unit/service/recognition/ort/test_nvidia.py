@@ -1,4 +1,4 @@
-"""NVIDIA's missing parts, pinned memory and GPU memory, against drivers and libraries that a C compiler makes."""
+"""NVIDIA's missing parts, name and GPU memory, against drivers and libraries that a C compiler makes."""
 
 import shutil
 import subprocess
