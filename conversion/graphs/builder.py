@@ -133,6 +133,7 @@ def _value_info(port: Port) -> onnx.ValueInfoProto:
 
 _ELEMENTS = {
     "tensor(uint8)": TensorProto.UINT8,
+    "tensor(int32)": TensorProto.INT32,
     "tensor(int64)": TensorProto.INT64,
     "tensor(float16)": TensorProto.FLOAT16,
     "tensor(float)": TensorProto.FLOAT,

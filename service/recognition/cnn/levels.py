@@ -76,7 +76,7 @@ class Levels:
         self._in_bands(into.shape[1:], partial(read, *self._source, top, left, into))
 
     def byte_rows(self, first: int, into: NDArray[np.uint8]) -> None:
-        """Fill `into` with rows of the tile from row `first` on, as bytes: the input of the int8 network.
+        """Fill `into` with rows of the tile from row `first` on, as bytes: the input of the scan.
 
         Args:
             first: row of the tile.

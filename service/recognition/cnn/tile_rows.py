@@ -1,4 +1,4 @@
-"""Rows of the tile, read from a photo and its kept levels: in float32, or as bytes for the scan in int8."""
+"""Rows of the tile, read from a photo and its kept levels: in float32, or as bytes for the scan."""
 
 from typing import Any, NamedTuple
 
