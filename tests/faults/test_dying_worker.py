@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.processes.process_tree import resident_memory
+from service.memory.capacity import RESIDENT
 from tests.calling import Caller
+from tests.faults.reckoned_memory import ReckonedMemory
 from tests.faults.resizing import SMALL_MEGAPIXELS, resized
 from tests.hostile import TABLE
 from tests.processes import bytes_written, is_running, open_files, status_number, worker_of
@@ -34,9 +37,9 @@ LARGE = (1.2, 1.2, 1.2, 8.2)
 LARGE_IN_A_HUNDRED = 3
 GROWTH = 1.1
 """Upper bound of the web process's memory in the last quarter of the run, divided by that in the first."""
-LARGEST_WORKER = 512 * 1024
-"""KiB: 272,000 at rest, plus three photos, one of them large."""
 SAMPLE_SECONDS = 0.25
+RELEASE_SECONDS = 30.0
+"""Deadline for the memory of answered photos to be released, which takes milliseconds."""
 
 Call = Callable[[], str]
 """A request. Returns the fault of its answer, or an empty string."""
@@ -44,7 +47,7 @@ Call = Callable[[], str]
 
 @dataclass
 class Killer:
-    """Kills the ready worker every SECONDS_BETWEEN seconds, from `due` on, and samples memory and disk writes.
+    """Kills the ready worker every SECONDS_BETWEEN seconds, from `due` until `enough`; samples memory and disk writes.
 
     write_bytes of a process includes those of children that it has waited for; the web process thus includes all
     workers. Bytes that a decoder writes between the last sample and the end of its fork server are missed.
@@ -53,10 +56,11 @@ class Killer:
     service: Service
     caller: Caller
     due: threading.Event = field(default_factory=threading.Event)
+    enough: threading.Event = field(default_factory=threading.Event)
     kills: int = 0
     web_memory: list[int] = field(default_factory=list)
-    worker_memory: list[int] = field(default_factory=list)
-    """KiB of each worker when it was killed."""
+    worker_peaks: list[int] = field(default_factory=list)
+    """Peak in KiB of each worker that was killed."""
     written: dict[int, int] = field(default_factory=dict)
     """Bytes by process id."""
 
@@ -69,22 +73,23 @@ class Killer:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        self.enough.set()
         self.due.set()
         for thread in self._threads:
             thread.join()
 
     def _kill(self) -> None:
         self.due.wait()
-        while not self._over.is_set():
+        while not self.enough.is_set():
             worker = worker_of(self.service)
             # Failed starts in a row would end the service.
             if self.caller.get("/ready").status == 200:
-                self.worker_memory.append(status_number(worker, "VmRSS"))
+                self.worker_peaks.append(status_number(worker, "VmHWM"))
                 os.kill(worker, signal.SIGKILL)
                 self.kills += 1
-                self._over.wait(SECONDS_BETWEEN)
+                self.enough.wait(SECONDS_BETWEEN)
             else:
-                self._over.wait(SAMPLE_SECONDS)
+                self.enough.wait(SAMPLE_SECONDS)
 
     def _sample(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):
@@ -156,6 +161,8 @@ def test_loses_no_photo_when_the_worker_is_killed(
     service.wait_until_ready()
     caller = Caller(service.port)
     web = service.process.pid
+    assert resident_memory(web) <= RESIDENT / 1024**2
+    reckoned = ReckonedMemory.before_photos(service, caller)
 
     def expecting(photo: bytes) -> Call:
         alone = caller.post("/detect", caller.photo(photo))
@@ -172,6 +179,8 @@ def test_loses_no_photo_when_the_worker_is_killed(
         def call(number: int) -> str:
             if number == count // 10:
                 killer.due.set()
+            if number == count * 19 // 20:
+                killer.enough.set()  # the last worker has photos, and shows what it keeps of them
             try:
                 return calls[number]()
             except OSError as error:
@@ -190,8 +199,15 @@ def test_loses_no_photo_when_the_worker_is_killed(
     eventually("no more descriptors than before", lambda: open_files(web) <= before)
     if count >= 1000:
         assert growth(killer.web_memory) <= GROWTH, killer.web_memory
-        # One sample per worker, possibly during a large photo.
-        assert max(killer.worker_memory) <= LARGEST_WORKER, killer.worker_memory
+    worker = worker_of(service)
+    peaks = [*killer.worker_peaks, status_number(worker, "VmHWM")]
+    assert max(peaks) <= reckoned.peak, peaks
+    eventually(
+        f"a worker at rest of at most {reckoned.at_rest} KiB",
+        lambda: status_number(worker, "VmRSS") <= reckoned.at_rest,
+        RELEASE_SECONDS,
+    )
+    at_rest = status_number(worker, "VmRSS")
     assert caller.metric("face_worker_restarts_total") == killer.kills
     family = service.family()
     assert service.stop() == 0
@@ -199,5 +215,5 @@ def test_loses_no_photo_when_the_worker_is_killed(
     assert "Traceback" not in service.log
     print(
         f"{killer.kills} kills, web {min(killer.web_memory)} to {max(killer.web_memory)} KiB, "
-        f"workers {killer.worker_memory} KiB"
+        f"workers {peaks} KiB of {reckoned.peak}, the last one at rest {at_rest} KiB of {reckoned.at_rest}"
     )
