@@ -17,7 +17,7 @@ from service.gauges import DURATION_BUCKETS, add_budget
 from service.pipeline.originals import Originals
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import NotWarm, Readiness
-from service.recognition.contract import ScanFigures
+from service.recognition.contract import DeviceProof, ScanFigures
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Bucket bounds of the histogram of batch sizes, in photos."""
@@ -132,12 +132,36 @@ class _StageCollector(Collector):
         yield fallbacks
         yield on_cpu
         yield batches
+        yield from _proof_metrics([stage.device_proof for stage in stages.values() if stage.device_proof])
         yield from _scan_metrics([stage.scan for stage in stages.values() if stage.scan])
         yield GaugeMetricFamily(
             "face_scan_refused",
             "1 if the scan in int8 failed its trial at the start, or its graph is missing.",
             value=float(any(stage.scan_refused for stage in stages.values())),
         )
+
+
+_PROOF_GAUGES = MappingProxyType(
+    {
+        "passed": "1 if a device gave the CPU's values at the start; 0: it did not, and is not used.",
+        "score_difference": "Largest difference of a score of the CNN detector from the CPU's.",
+        "descriptor_difference": "Largest difference of one of the 128 numbers of a face from the CPU's.",
+        "time_ratio": "Time of a synthetic picture on the device divided by the CPU's.",
+    }
+)
+"""Field of DeviceProof to the meaning of its gauge."""
+
+
+def _proof_metrics(proofs: Sequence[DeviceProof]) -> Iterator[Metric]:
+    """Metrics of the comparison of a device with the CPU, without a value if there was none."""
+    for name, meaning in _PROOF_GAUGES.items():
+        gauge = GaugeMetricFamily(
+            f"face_device_proof_{name}", meaning, labels=("provider", "device", "driver")
+        )
+        for proof in proofs:
+            if (value := getattr(proof, name)) is not None:
+                gauge.add_metric((proof.provider, proof.device, proof.driver or ""), float(value))
+        yield gauge
 
 
 _SCAN_COUNTERS = MappingProxyType(

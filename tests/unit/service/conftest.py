@@ -19,7 +19,7 @@ from service.decoders.handle import ForkServer
 from service.decoders.pool import DecoderPool
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import plan
-from service.recognition.contract import ScanFigures, ScanTrial, Stage
+from service.recognition.contract import DeviceProof, ScanFigures, ScanTrial, Stage
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face, Recognition
 from service.recognition.timings import Timings
@@ -64,6 +64,9 @@ class SteeredRecognizer:
         """Number of photos that fell back to another engine, if `falls_back`."""
         self.falls_back = False
         self.scan = ScanFigures(7, 1, 2, 3, scores=1000, rescored=50, largest_error=0.0625)
+        self.device_proof = DeviceProof(
+            "webgpu", "A GPU", None, True, None, None, 2.5e-7, faces_differ=False, time_ratio=0.25
+        )
 
     def recognize_timed(
         self,
@@ -111,7 +114,9 @@ class SteeredRecognizer:
             scan=self.scan,
             trial=ScanTrial(0.5, 0.125, kept=True, file="/cache/a.json"),
         )
-        refused = Stage("steered", "test", batches={1: 5}, scan_refused="it differs")
+        refused = Stage(
+            "steered", "test", batches={1: 5}, scan_refused="it differs", device_proof=self.device_proof
+        )
         return {"cnn_detections": stage, "descriptors": refused}
 
 

@@ -83,6 +83,13 @@ def test_counts_and_times_photos(serving: Server, key_header: dict[bytes, bytes]
         "face_scan_refused": 1,
         "face_scan_stopped": 0,
     }
+    proof = {name: value for (name, *_), value in metrics.items() if name.startswith("face_device_proof_")}
+    assert proof == {
+        "face_device_proof_passed": 1,
+        "face_device_proof_descriptor_difference": 2.5e-7,
+        "face_device_proof_time_ratio": 0.25,
+    }
+    assert metrics["face_device_proof_passed", "A GPU", "", "webgpu"] == 1
     assert metrics["face_requests_in_flight",] == 1  # this request
     assert metrics["process_resident_memory_bytes",] > 2**20
     (model,) = (labels for name, *labels in metrics if name == "face_model_info")

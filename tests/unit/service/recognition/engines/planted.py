@@ -13,7 +13,7 @@ from service.recognition.ort import installed, providers
 from service.recognition.ort.device import DeviceFacts, Kind
 from service.recognition.ort.providers import CPU, WEBGPU, Provider
 
-NAME = WEBGPU.name
+NAME, OFFICIAL = WEBGPU.name, "PlantedExecutionProvider"
 Change = Callable[[NDArray[Any]], NDArray[Any]]
 """Changes a result."""
 
@@ -53,6 +53,9 @@ class _Session:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
+    def get_providers(self) -> list[str]:
+        return [OFFICIAL]
+
     def run(self, *given: Any) -> list[NDArray[Any]]:
         return [self._change(result) for result in self._session.run(*given)]
 
@@ -70,13 +73,14 @@ class Planted:
         device = replace(WEBGPU.device, facts=lambda: self.facts, expected=lambda: self.expected)
         self.provider: Provider = replace(
             WEBGPU,
-            official=CPU.official,
+            official=OFFICIAL,
             plugin=None,
             options=CPU.options,
             prepare=CPU.prepare,
             missing=lambda: self.missing,
             device=device,
         )
+        providers.facts.cache_clear()
         self._session = providers.session
         monkeypatch.setattr(providers, "PROVIDERS", {CPU.name: CPU, NAME: self.provider})
         monkeypatch.setattr(providers, "AUTO_ORDER", (self.provider,))
@@ -84,8 +88,8 @@ class Planted:
         monkeypatch.setattr(providers, "session", self._opened)
 
     def _opened(self, graph: Any, provider: Provider, *given: Any) -> Any:
-        session = self._session(graph, provider, *given)
         if provider.device is None:
-            return session
+            return self._session(graph, provider, *given)
+        session = self._session(graph, replace(provider, official=CPU.official), *given)
         self.sessions += 1
         return _Session(session, lambda values: self.change(values))
