@@ -112,6 +112,7 @@ class FaceModel:
             UndecodableImage: the file is no image, or damaged.
             ImageTooLarge: it has more than `maximum_area` pixels.
             EngineError: a stage failed, and in dlib too.
+            DeviceFault: an EngineError of a GPU that is lost. Use `provider="cpu"`, or the GPU in a new process.
             MemoryError: there is too little memory for the pixels.
         """
         return self._recognizer.recognize(self._pixels(image))

@@ -26,6 +26,16 @@ FACE_FIELD = "face"
 ENGINE_FAILED = 75
 """Exit status of a worker whose engine fails for every photo (EX_TEMPFAIL of sysexits.h)."""
 
+DEVICE_FAULT = 76
+"""Exit status of a worker whose device is lost or hangs (EX_PROTOCOL of sysexits.h: an impossible answer)."""
+
+CPU = "cpu"
+"""Provider without a device."""
+MAXIMUM_NAME = 200
+"""Maximum number of characters of a device's name."""
+QUARANTINE = "FACE_DEVICE_QUARANTINE"
+"""Environment variable of a worker, and no setting: the reason why it is not to use a device."""
+
 TOO_LITTLE_MEMORY = "The memory of this service is too small for the image: send it smaller."
 """Error text for a photo that exhausted the memory although no other photo was in progress."""
 
@@ -35,6 +45,10 @@ Reason = Annotated[str, Field(max_length=MAXIMUM_MESSAGE)]
 """A sentence for the caller or the log."""
 ErrorName = Annotated[str, Field(max_length=100)]
 """Name of an exception's class, for the access log, which contains no text from a photo."""
+ProviderName = Annotated[str, Field(pattern="^[a-z0-9_]{1,30}$")]
+"""Value of FACE_PROVIDERS."""
+DeviceName = Annotated[str, Field(max_length=MAXIMUM_NAME)]
+"""Name of a device by its driver."""
 StageName = Annotated[str, Field(pattern="^[a-z_]{1,30}$")]
 """Name of a stage, part of a header of the answer."""
 Milliseconds = Annotated[NonNegativeFloat, Field(allow_inf_nan=False)]
@@ -119,6 +133,23 @@ class CannotStart(_Message):
     """The settings cannot be met and the worker exits; the reason is in the body, as UTF-8."""
 
     kind: Literal["cannot start"] = "cannot start"
+
+
+class DeviceTried(_Message):
+    """A provider is about to be opened, and is in use from then on. `cpu` ends the use of a device."""
+
+    kind: Literal["device tried"] = "device tried"
+    provider: ProviderName
+    device: DeviceName | None
+    """None until the driver has named it."""
+
+
+class DeviceFaulted(_Message):
+    """The device is lost, hangs, or gave an impossible result. The worker exits with DEVICE_FAULT."""
+
+    kind: Literal["device faulted"] = "device faulted"
+    provider: ProviderName
+    reason: Reason
 
 
 class Begun(_Message):
@@ -248,7 +279,8 @@ class WorkerStatus(_Message):
 FromWeb = Photo | Cancel | StatusRequest
 Ended = Answered | RefusedPhoto | Faulted | Cancelled
 """The last message about a photo."""
-FromWorker = NetworksLoaded | Ready | CannotStart | Begun | Ended | ScanStopped | StatusReport
+OfDevice = DeviceTried | DeviceFaulted
+FromWorker = NetworksLoaded | Ready | CannotStart | OfDevice | Begun | Ended | ScanStopped | StatusReport
 
 Kind = TypeVar("Kind")
 

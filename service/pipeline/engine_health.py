@@ -1,4 +1,4 @@
-"""Detection of an engine that fails for every photo, such as a GPU whose CUDA context is corrupt.
+"""Detection of an engine that needs a new process: its device is lost, or it fails for every photo.
 
 A CUDA error such as an illegal address is sticky: every later run in this process fails too. Dlib would then compute
 all further photos, many times slower. In a new process the device may work again.
@@ -15,15 +15,22 @@ each was processed alone."""
 
 
 class EngineHealth:
-    """A counter of consecutive photos for which the engine failed. For one event loop.
+    """Fault of the device, and a counter of consecutive photos for which the engine failed. For one event loop.
 
     Attributes:
-        broken: set once the counter reaches FAILED_PHOTOS.
+        broken: set once the device is lost, or the counter reaches FAILED_PHOTOS.
+        device_fault: reason in one line why no run of the device is believed any more; None while it is in order.
     """
 
     def __init__(self) -> None:
         self.broken = asyncio.Event()
+        self.device_fault: str | None = None
         self._failed = 0
+
+    def device_failed(self, reason: str) -> None:
+        """Record the fault of a device. The first reason is kept."""
+        self.device_fault = self.device_fault or reason
+        self.broken.set()
 
     def succeeded(self) -> None:
         """Record a photo that the engine computed."""

@@ -19,7 +19,7 @@ from service.pipeline.photo_work import FURTHER_FACE, EncodedPhoto, PhotoTask, P
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import Readiness
 from service.recognition import memory
-from service.recognition.contract import EngineError
+from service.recognition.contract import DeviceFault, EngineError
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class PhotoPipeline:
     async def answer(self, photo: Photo, content: SealedMemory, begun: Callable[[Header], None]) -> Answer:
         """Process a photo, and return its answer. `begun` is called when the photo is admitted.
 
-        Raises REFUSALS, or EngineError for any other failure of both attempts.
+        Raises REFUSALS, DeviceFault, or EngineError for any other failure of both attempts.
         """
         task, key = await _task(photo, content)
         header = await self.decoders.header(content, photo.size, photo.maximum_area)
@@ -66,6 +66,9 @@ class PhotoPipeline:
                 if answer is not None:
                     return answer
             answer = await self.queue.run(work.first_try, needed_bytes, work.keep)
+        except DeviceFault as error:  # a second attempt would use the same device
+            self.health.device_failed(str(error))
+            raise
         except EngineError as error:
             log.warning("%s is retried alone: %s", work.photo, error)
         else:

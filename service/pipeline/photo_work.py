@@ -23,7 +23,7 @@ from service.pipeline.queue import Queue
 from service.pipeline.readiness import RecognizerInterface
 from service.pipeline.refusals import REFUSALS, TooLittleMemory
 from service.recognition import memory
-from service.recognition.contract import EngineError, OutOfMemory
+from service.recognition.contract import DeviceFault, EngineError, OutOfMemory
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face
 
@@ -79,7 +79,7 @@ class SharedParts:
 
 @dataclass
 class PhotoWork:
-    """Processing of one photo. All methods but `keep` raise REFUSALS, or EngineError for any other failure."""
+    """Processing of one photo. All methods but `keep` raise REFUSALS, DeviceFault, or else EngineError."""
 
     photo: EncodedPhoto
     task: PhotoTask
@@ -158,7 +158,7 @@ class PhotoWork:
 
 
 async def _without_frames(work: Awaitable[Result]) -> Result:
-    """Await `work`, and clear the frames of its exception. An exception outside of REFUSALS becomes EngineError.
+    """Await `work`, and clear the frames of its exception. Any but REFUSALS and DeviceFault becomes EngineError.
 
     The frames of a traceback would keep the pixels, and every array made of them, for as long as the exception is
     kept. In addition, exceptions that passed between threads keep each other.
@@ -170,6 +170,6 @@ async def _without_frames(work: Awaitable[Result]) -> Result:
         while failure is not None:
             traceback.clear_frames(failure.__traceback__)
             failure = failure.__cause__ or failure.__context__
-        if isinstance(error, REFUSALS):
+        if isinstance(error, (*REFUSALS, DeviceFault)):
             raise
         raise EngineError(f"{type(error).__name__}: {error}") from error

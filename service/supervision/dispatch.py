@@ -54,6 +54,7 @@ class Dispatch:
         self._sent: dict[int, Job] = {}
         self._channel: Channel | None = None
         self._low_memory = False
+        self._ends_when_idle = False
         self._failure: Exception | None = None
         self.blamed = 0
 
@@ -102,6 +103,12 @@ class Dispatch:
     def disconnected(self) -> None:
         """Stop sending photos until another worker is connected."""
         self._channel = None
+        self._ends_when_idle = False
+
+    def replace_when_idle(self) -> None:
+        """Replace the present or starting worker once it has no photo. Until then it gets no further one."""
+        self._ends_when_idle = True
+        self._send()
 
     def begun(self, message: Begun) -> None:
         """Record that processing of a photo has started."""
@@ -213,10 +220,10 @@ class Dispatch:
 
     def _next(self) -> Job | None:
         """Pop the photo to send now; None if none may be sent."""
-        if self._suspects or self._low_memory:
+        if self._suspects or self._low_memory or self._ends_when_idle:
             if self._sent:
                 return None
-            if self.needs_low_memory != self._low_memory:
+            if self._ends_when_idle or self.needs_low_memory != self._low_memory:
                 self._channel = None
                 self._replace()
                 return None

@@ -7,9 +7,12 @@ from collections.abc import Callable
 
 from service.ipc.channel import Channel, Message
 from service.messages import (
+    CPU,
     Answered,
     Begun,
     CannotStart,
+    DeviceFaulted,
+    DeviceTried,
     MalformedMessage,
     NetworksLoaded,
     Ready,
@@ -21,6 +24,7 @@ from service.messages import (
     worker_status,
 )
 from service.supervision.deaths import MALFORMED, STUCK, UNENDED, Death, death, oom_kills
+from service.supervision.devices import Device, fault
 from service.supervision.dispatch import Dispatch
 from service.supervision.process import WorkerProcess
 
@@ -45,6 +49,7 @@ class Link:
         ready: the worker is warmed up.
         refusal: the reason why the worker cannot start with these settings; None without one.
         answered: the worker has answered a photo.
+        device: the device that the worker opens or uses; None without one.
     """
 
     def __init__(
@@ -77,6 +82,9 @@ class Link:
         self.ready = False
         self.refusal: str | None = None
         self.answered = False
+        self.device: Device | None = None
+        self._device_fault: str | None = None
+        """Reason that the worker gave for a fault of its device."""
 
     async def run(self) -> Death:
         """Serve the connection until the worker has exited, and return its death."""
@@ -90,6 +98,10 @@ class Link:
             self._kill(UNENDED)
             status = await self._process.ended()
         return self._killed_for or death(status, self._oom_kills)
+
+    def fault_of_device(self, death: Death) -> str | None:
+        """The fault of the device that ended the worker, in one line; None if the device is not the cause."""
+        return fault(self.device, death, ready=self.ready, reported=self._device_fault, refusal=self.refusal)
 
     def close(self) -> None:
         """Close the connection, which makes the worker exit."""
@@ -145,6 +157,11 @@ class Link:
                     self._warm()
                 case CannotStart():
                     self.refusal = message.body.decode(errors="replace")
+                case DeviceTried():
+                    on_cpu = parsed.provider == CPU
+                    self.device = None if on_cpu else Device(parsed.provider, parsed.device)
+                case DeviceFaulted():
+                    self._device_fault = parsed.reason
                 case Begun():
                     self._dispatch.begun(parsed)
                 case ScanStopped():

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from service import ipc
 from service.early_exit import children
+from service.messages import QUARANTINE
 
 COMMAND: Sequence[str] = (sys.executable, "-m", "service.worker")
 """Command line, without its two arguments: descriptor of the connection, and process id of the parent."""
@@ -28,6 +29,8 @@ LOW_MEMORY_SETTINGS = {"GUNICORN_WORKERS": "1", "FACE_THREADS": "1", "FACE_PRECI
 WITHOUT_SCAN_SETTINGS = {"FACE_PRECISION": "float32"}
 """Settings of each worker that follows one whose scan in int8 has stopped itself."""
 
+ON_CPU_SETTINGS = {"FACE_PROVIDERS": "cpu"}
+"""Settings of each worker during the quarantine of a device."""
 FIRST_PROCESS = 1
 """Process id of a container's first process, the parent of all orphans (pid_namespaces(7))."""
 
@@ -73,16 +76,21 @@ class _Child:
 
 
 def launch_worker(
-    *, low_memory: bool, without_scan: bool = False, command: Sequence[str] | None = None
+    *,
+    low_memory: bool,
+    without_scan: bool = False,
+    quarantine: str | None = None,
+    command: Sequence[str] | None = None,
 ) -> WorkerProcess:
     """Start a worker, by COMMAND unless another one is given. Raises OSError.
 
     `low_memory`: with LOW_MEMORY_SETTINGS, for a photo that exhausted the memory before. `without_scan`: with
-    WITHOUT_SCAN_SETTINGS.
+    WITHOUT_SCAN_SETTINGS. `quarantine`: with ON_CPU_SETTINGS, for this reason in one line.
     """
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
     environment |= LOW_MEMORY_SETTINGS if low_memory else {}
     environment |= WITHOUT_SCAN_SETTINGS if without_scan else {}
+    environment |= ON_CPU_SETTINGS | {QUARANTINE: quarantine} if quarantine else {}
     return _Child(command or COMMAND, environment)
 
 
@@ -90,10 +98,10 @@ def launch_ahead() -> Callable[..., WorkerProcess]:
     """Start a worker now. The returned function is `launch_worker`, but returns this worker first. Raises OSError."""
     ahead = [launch_worker(low_memory=False)]
 
-    def launch(*, low_memory: bool, without_scan: bool) -> WorkerProcess:
-        if ahead and not low_memory and not without_scan:
+    def launch(*, low_memory: bool, without_scan: bool, quarantine: str | None) -> WorkerProcess:
+        if ahead and not low_memory and not without_scan and not quarantine:
             return ahead.pop()
-        return launch_worker(low_memory=low_memory, without_scan=without_scan)
+        return launch_worker(low_memory=low_memory, without_scan=without_scan, quarantine=quarantine)
 
     return launch
 

@@ -8,7 +8,9 @@ from contextlib import suppress
 from typing import Literal, Protocol
 
 from service.messages import WorkerStatus
+from service.supervision import devices
 from service.supervision.deaths import Death
+from service.supervision.devices import DeviceRule
 from service.supervision.dispatch import Dispatch
 from service.supervision.link import Link
 from service.supervision.outcomes import NeverReady, NotReady
@@ -24,8 +26,9 @@ and the app would mark each further photo as failed."""
 FIRST_PAUSE = 0.5
 """Seconds before the start that follows a failed one; doubled after each further failure."""
 
-REPLACED = "replaced, with other memory settings"
-"""End of a worker for a photo that needs one with the low-memory settings, or after that photo."""
+REPLACED = "replaced, with other settings"
+"""End of a worker for a photo that needs one with the low-memory settings, or after that photo; and of one on the CPU,
+when its device is tried again."""
 NEVER = "the service could not start; its log says why"
 LOADING = "the models are being loaded; photos sent now wait for them"
 SILENT = "the worker process does not answer; photos sent now wait until it does, or is replaced"
@@ -39,7 +42,7 @@ stop."""
 class Launch(Protocol):
     """Signature of `process.launch_worker`. Raises OSError."""
 
-    def __call__(self, *, low_memory: bool, without_scan: bool) -> WorkerProcess: ...
+    def __call__(self, *, low_memory: bool, without_scan: bool, quarantine: str | None) -> WorkerProcess: ...
 
 
 OnReady = Callable[[WorkerStatus | None, str | None], None]
@@ -54,6 +57,7 @@ class Supervisor:
         dispatch: queue of photos for the worker.
         restarts: number of worker deaths, by cause.
         resent: number of photos that were sent again, by the cause of the death before.
+        devices: faults of the device, and its quarantine.
         scan_stopped: reason why a worker's scan in int8 has stopped itself, and later workers compute without it.
     """
 
@@ -69,6 +73,7 @@ class Supervisor:
         self._on_ready = on_ready
         self.restarts: Counter[str] = Counter()
         self.resent: Counter[str] = Counter()
+        self.devices = DeviceRule()
         self.scan_stopped: str | None = None
         self.dispatch = Dispatch(self._count_resent, self._replace)
         self._running: asyncio.Task[None] | None = None
@@ -140,14 +145,18 @@ class Supervisor:
                 continue
             self.restarts[death.cause] += 1
             self._last_end = death.cause
+            faulty_device = self._device_failed(death, link, ever_ready=ever_ready)
+            if faulty_device:
+                death = death._replace(out_of_memory=False, unrelated=True)
             had_photos = self.dispatch.died(death, ready=ready)
             cause = death.cause if refusal is None else f"{death.cause}: {refusal}"
-            # A worker that died by itself, with no photo and no answer since its start, counts as a failed start.
-            counts_as_start = ready and (
-                had_photos or death.unrelated or (link is not None and link.answered)
+            # A worker that died by itself, with no photo and no answer since its start, counts as a failed start. After
+            # two faults of a device the CPU is tried, before failed starts end the service.
+            counts_as_start = faulty_device or (
+                ready and (had_photos or death.unrelated or (link is not None and link.answered))
             )
             failed_starts, ever_ready = 0 if counts_as_start else failed_starts + 1, ever_ready or ready
-            if refusal is not None and not ever_ready:
+            if refusal is not None and not ever_ready and not faulty_device:
                 self._give_up(refusal)
             elif self.dispatch.blamed == MAXIMUM_BLAMED_PHOTOS:
                 self._give_up(
@@ -170,7 +179,11 @@ class Supervisor:
                 "this worker process computes in float32 alone, without the scan: %s", self.scan_stopped
             )
         try:
-            process = self._launch(low_memory=low_memory, without_scan=without_scan)
+            process = self._launch(
+                low_memory=low_memory,
+                without_scan=without_scan,
+                quarantine=str(self.devices.quarantine) if self.devices.quarantine else None,
+            )
         except OSError as error:
             return Death(f"not started: {error.strerror}"), None
         self._link = link = Link(
@@ -186,6 +199,24 @@ class Supervisor:
         finally:
             link.close()
             self._link = None
+
+    def _device_failed(self, death: Death, link: Link | None, *, ever_ready: bool) -> bool:
+        """True if the fault of a device has ended a worker; the rule for devices then decides on the next ones."""
+        reason = link.fault_of_device(death) if link else None
+        if link is None or link.device is None or reason is None:
+            return False
+        if link.refusal is not None and not ever_ready and not self.devices.faults:
+            return False  # a setting that cannot be met: the first start says so
+        self.devices.failed(link.device, reason)
+        if self.devices.quarantine is not None:
+            asyncio.get_running_loop().call_later(devices.QUARANTINE_SECONDS, self._try_device_again)
+        return True
+
+    def _try_device_again(self) -> None:
+        """End the quarantine of the device, and the worker on the CPU at its next moment without a photo."""
+        self.devices.release()
+        if self._link is not None:
+            self.dispatch.replace_when_idle()
 
     def _warm(self) -> None:
         if self._on_ready is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 from functools import partial
 
@@ -9,6 +10,7 @@ from service.decoders.handle import ForkServer
 from service.decoders.pool import DecoderPool
 from service.memory import heap
 from service.memory.capacity import Capacity
+from service.messages import QUARANTINE
 from service.pipeline.engine_health import EngineHealth
 from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.originals import Originals
@@ -16,6 +18,7 @@ from service.pipeline.photo_pipeline import PhotoPipeline
 from service.pipeline.queue import Queue
 from service.pipeline.readiness import Readiness, RecognizerInterface
 from service.recognition.compute.core_count import usable_processors
+from service.recognition.engines.device_choice import Tried
 from service.sandbox import Restrictions
 from service.settings import Settings
 from service.worker.confinement import confine_when_warm
@@ -34,15 +37,19 @@ def run(connection: socket.socket, settings: Settings, server: ForkServer, restr
     # Not asyncio.run: it would wait for photos in threads, whose answers can no longer be sent, until a SIGKILL hides
     # the exit status.
     loop = asyncio.new_event_loop()
-    return loop.run_until_complete(serve(connection, lambda: _parts(settings, server, restrictions)))
+    return loop.run_until_complete(serve(connection, partial(_parts, settings, server, restrictions)))
 
 
-def _parts(settings: Settings, server: ForkServer, restrictions: Restrictions) -> WorkerParts:
+def _parts(settings: Settings, server: ForkServer, restrictions: Restrictions, tried: Tried) -> WorkerParts:
     """The parts of the worker. Raises RuntimeError with one line if the settings cannot be met."""
     log.info("loading the networks")
     capacity = Capacity.of(settings, usable_processors())
     decoders = DecoderPool(server, capacity.photos + 1)
-    work = worker_parts(settings, capacity, recognizer_from_settings(settings, capacity.photos), decoders)
+    quarantine = os.environ.get(QUARANTINE)
+    recognizer = recognizer_from_settings(
+        settings, capacity.photos, device_tried=tried, device_quarantine=quarantine
+    )
+    work = worker_parts(settings, capacity, recognizer, decoders)
     work.confine = partial(confine_when_warm, restrictions)
     return work
 

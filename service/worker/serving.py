@@ -7,18 +7,22 @@ import socket
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from service.images.memory import Header
 from service.ipc import SealedMemory
 from service.ipc.channel import Channel, Message
 from service.messages import (
+    CPU,
+    DEVICE_FAULT,
     ENGINE_FAILED,
+    MAXIMUM_NAME,
     Answered,
     Begun,
     Cancel,
     Cancelled,
     CannotStart,
+    DeviceFaulted,
+    DeviceTried,
     Ended,
     Faulted,
     MalformedMessage,
@@ -36,9 +40,11 @@ from service.pipeline.metrics import WorkerMetrics
 from service.pipeline.photo_pipeline import PhotoPipeline
 from service.pipeline.readiness import NotWarm, Readiness
 from service.pipeline.refusals import REFUSALS, STATUS
-from service.recognition.contract import EngineError
+from service.recognition.contract import DeviceFault, EngineError
+from service.recognition.engines.device_choice import Tried
 from service.sandbox import Restrictions
 from service.text import encodable
+from service.worker.device_watch import DeviceWatch
 
 log = logging.getLogger(__name__)
 
@@ -56,40 +62,40 @@ class WorkerParts:
     """Restrictions in force, for `/info`; None before the end of the warm-up."""
 
 
-async def serve(connection: socket.socket, open_parts: Callable[[], WorkerParts]) -> int:
+async def serve(connection: socket.socket, open_parts: Callable[[Tried], WorkerParts]) -> int:
     """Answer messages until the end of the connection; `open_parts` loads the networks, and blocks.
 
     Returns the exit status: 0 at the end of the connection, 1 if the worker could not start, ENGINE_FAILED if the
-    engine needs a new process. Status 1 follows a message with the reason.
+    engine needs a new process, DEVICE_FAULT if its device has failed. Status 1 and DEVICE_FAULT follow a message with
+    the reason.
     """
     serving = _Serving(connection)
     try:
-        serving.work = work = open_parts()
+        serving.work = work = open_parts(serving.tried)
+        health = work.pipeline.health
         serving.channel.send(NetworksLoaded().head())
-        ended = asyncio.create_task(serving.closed.wait())
-        if await _first(asyncio.create_task(work.readiness.warm_up()), ended):
+        over = [asyncio.create_task(event.wait()) for event in (serving.closed, health.broken)]
+        warming = asyncio.create_task(work.readiness.warm_up())
+        await asyncio.wait([warming, *over], return_when=asyncio.FIRST_COMPLETED)
+        if warming.done():
+            warming.result()
+            work.restrictions = work.confine()
+            log.info("sandbox: %s", work.restrictions.summary())
+            serving.channel.send(Ready().head())
+            await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+        if serving.closed.is_set():
             return 0
-        work.restrictions = work.confine()
-        log.info("sandbox: %s", work.restrictions.summary())
-        serving.channel.send(Ready().head())
-        if await _first(asyncio.create_task(work.pipeline.health.broken.wait()), ended):
-            return 0
+        if health.device_fault is not None:
+            return serving.device_failed(health.device_fault)
         log.error("the engine has failed for %d photos in a row, and needs a new process", FAILED_PHOTOS)
+    except DeviceFault as error:
+        return serving.device_failed(str(error))
     except Exception as error:
         serving.channel.send(CannotStart().head(), _reason(error).encode(errors="backslashreplace"))
         return 1
     finally:
         serving.channel.close()
     return ENGINE_FAILED
-
-
-async def _first(task: asyncio.Task[Any], ended: asyncio.Task[Any]) -> bool:
-    """Wait for the first of the two; True if the connection ends before the task. Raises the task's exception."""
-    await asyncio.wait({task, ended}, return_when=asyncio.FIRST_COMPLETED)
-    if not task.done():
-        return True
-    task.result()
-    return False
 
 
 def _reason(error: Exception) -> str:
@@ -110,6 +116,28 @@ class _Serving:
         self._photos: dict[int, asyncio.Task[None]] = {}
         self._scan_stopped = False
         """True once it is reported that the scan has stopped."""
+        self._provider = CPU
+        """Name of the provider that was tried last."""
+        self._loop = asyncio.get_running_loop()
+        self._watch = DeviceWatch(self._hangs)
+
+    def tried(self, provider: str, device: str | None) -> None:
+        """Report a provider that is about to be opened: its driver may end this process."""
+        name = device and encodable(device, MAXIMUM_NAME)
+        self.channel.send(DeviceTried(provider=provider, device=name).head())
+        self._provider = provider
+        if provider != CPU:
+            self._watch.start()
+
+    def device_failed(self, reason: str) -> int:
+        """Report the fault of the device, and return the exit status."""
+        log.error("the device has failed, and this process ends: %s", reason)
+        self.channel.send(DeviceFaulted(provider=self._provider, reason=encodable(reason)).head())
+        return DEVICE_FAULT
+
+    def _hangs(self, reason: str) -> None:
+        """End the worker, from another thread."""
+        self._loop.call_soon_threadsafe(lambda: self.work.pipeline.health.device_failed(reason))
 
     def _received(self, message: Message) -> None:
         match parsed := from_web(message.head):
@@ -138,7 +166,7 @@ class _Serving:
             self.channel.send(Cancelled(number=number).head())
 
     async def _photo(self, photo: Photo, content: SealedMemory) -> None:
-        """Answer a photo, and send the last message about it, unless it is cancelled."""
+        """Answer a photo, and send the last message about it, unless it is cancelled or the device has failed."""
         number = photo.number
 
         def begun(header: Header) -> None:
@@ -154,11 +182,15 @@ class _Serving:
             status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
             name, reason = type(error).__name__, encodable(str(error))
             last = RefusedPhoto(number=number, status=status, error=name, reason=reason)
+        except DeviceFault:
+            return  # without a last message, the next worker gets the photo
         except Exception as error:
             log.exception("the photo of request %s could not be computed", photo.request)
             known = isinstance(error, EngineError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
             last = Faulted(number=number, reason=encodable(reason))
+        if self.work.pipeline.health.device_fault is not None:
+            return  # computed beside the fault
         self._report_stopped_scan()
         self.channel.send(last.head(), body)
 

@@ -19,6 +19,7 @@ from service.logs import FIELDS
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import plan
 from service.recognition.contract import Stage
+from service.recognition.engines.device_choice import Tried
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face, Recognition
 from service.recognition.timings import Timings
@@ -76,7 +77,7 @@ class WorkerInLoop:
     def __init__(self, settings: Settings, decoders: ForkServer) -> None:
         self.connection, others = ipc.pair()
 
-        def opened() -> WorkerParts:
+        def opened(_: Tried) -> WorkerParts:
             return worker_parts(
                 settings, Capacity.of(settings, cores=1), FixedFace(), DecoderPool(decoders, 2)
             )

@@ -24,6 +24,10 @@ Tried = Callable[[str, str | None], None]
 or block the process; with the CPU's once no device is in use."""
 
 
+def unreported(provider: str, device: str | None) -> None:
+    """A Tried that does nothing."""
+
+
 class _Refused(Exception):
     """A device is not used."""
 

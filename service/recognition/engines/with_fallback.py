@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.contract import Detection, Engine, EngineError, OutOfMemory, Stage
+from service.recognition.contract import Detection, DeviceFault, Engine, EngineError, OutOfMemory, Stage
 from service.recognition.geometry import Rectangle
 
 _log = logging.getLogger(__name__)
@@ -21,8 +21,9 @@ Result = TypeVar("Result")
 class WithFallback:
     """The Engine protocol by an engine and its fallback. Safe to call from many threads if both are.
 
-    Any failure of the first engine (out of memory, a device that went away) is logged and counted in
-    `Stage.fallbacks`. A failure of the fallback is raised, as OutOfMemory if the first engine was out of memory: a dlib
+    A failure of the first engine, such as out of memory, is logged and counted in `Stage.fallbacks`. A DeviceFault is
+    raised instead: the fallback would compute every later call too, many times slower, where a new process may have the
+    device again. A failure of the fallback is raised, as OutOfMemory if the first engine was out of memory: a dlib
     process that the system kills cannot name the cause.
     """
 
@@ -63,6 +64,8 @@ class WithFallback:
     def _compute(self, stage: str, compute: Callable[[Engine], Result]) -> Result:
         try:
             return compute(self._engine)
+        except DeviceFault:
+            raise
         except Exception as error:  # an engine, its driver or its library may raise any error
             _log.warning("%s: %r; the fallback engine computes it instead", stage, error)
             was_out_of_memory = isinstance(error, MemoryError | OutOfMemory)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import DeviceFault, EngineError, OutOfMemory
-from service.recognition.ort import providers
+from service.recognition.ort import device_calls, providers
 from service.recognition.ort.providers import CPU, Provider
 from service.recognition.ort.runtime import onnxruntime
 
@@ -167,10 +167,11 @@ class Session:
         # ONNX Runtime would plan a block of memory for every shape of a photo: 50 MB more at 8 megapixels, and no gain
         # in time.
         options.enable_mem_pattern = False
+        self._device = provider.device
         self.device_lock = provider.device.lock if provider.device else NO_LOCK
         try:
             provider.prepare(options, threads)
-            with self.device_lock:
+            with self.device_lock, self._recorded():
                 self._session = providers.session(graph, provider, options, memory, has_float16)
         except Exception as error:  # ONNX Runtime has no common base for its errors
             raise EngineError(
@@ -184,7 +185,6 @@ class Session:
             )
         self._graph = graph
         self._threads = threads
-        self._device = provider.device
         self._inputs = [port.name for port in self._session.get_inputs()]
         self._outputs = [port.name for port in self._session.get_outputs()]
         self._cpu_fallback_lock = threading.Lock()
@@ -223,7 +223,7 @@ class Session:
     def attempt(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
         if self._device is not None:
             inputs = {name: value if len(value) else _one_of_zeros(value) for name, value in inputs.items()}
-        with self.device_lock:
+        with self.device_lock, self._recorded():
             try:
                 # No I/O binding: it would copy the inputs with the GIL held, and outside of a run's order on the
                 # device.
@@ -236,6 +236,10 @@ class Session:
         if self._device is not None and (fault := impossible(values)):
             raise DeviceFault(f"{self.provider} computed {output} of {self._graph.stem} as {fault}")
         return values
+
+    def _recorded(self) -> AbstractContextManager[None]:
+        """Record a call of a device for a watch of this process, which ends one that hangs."""
+        return nullcontext() if self._device is None else device_calls.recorded()
 
     def _kind_of_failure(self) -> type[EngineError]:
         if self._was_out_of_memory:

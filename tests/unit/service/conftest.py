@@ -20,6 +20,7 @@ from service.decoders.pool import DecoderPool
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import plan
 from service.recognition.contract import DeviceProof, ScanFigures, ScanTrial, Stage
+from service.recognition.engines.device_choice import Tried
 from service.recognition.geometry import Rectangle
 from service.recognition.recognizer import Face, Recognition
 from service.recognition.timings import Timings
@@ -142,7 +143,7 @@ class WorkerInThread:
     async def _serve(self) -> None:
         decoders = DecoderPool(self._decoders, 2)
 
-        def opened() -> WorkerParts:
+        def opened(_: Tried) -> WorkerParts:
             return worker_parts(
                 self._settings, Capacity.of(self._settings, cores=1), self._recognizer, decoders
             )

@@ -81,12 +81,20 @@ class Peer:
 class Worker(Peer):
     """A scripted `service.supervision.WorkerProcess`."""
 
-    def __init__(self, *, low_memory: bool = False, without_scan: bool = False, leaves: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        low_memory: bool = False,
+        without_scan: bool = False,
+        quarantine: str | None = None,
+        leaves: bool = True,
+    ) -> None:
         """`leaves`: it exits at the end of its connection, as a real worker does."""
         self.connection, others = ipc.pair()
         super().__init__(others)
         self.low_memory = low_memory
         self.without_scan = without_scan
+        self.quarantine = quarantine
         self.kills = 0
         self._leaves = leaves
         self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()

@@ -39,10 +39,10 @@ class SupervisorScenario:
         job = Job(content, "a", None, known=False, maximum_area=1)
         return (await self.supervisor.dispatch.answer(job)).body
 
-    def _launch(self, *, low_memory: bool, without_scan: bool) -> WorkerProcess:
+    def _launch(self, *, low_memory: bool, without_scan: bool, quarantine: str | None) -> WorkerProcess:
         self.starts.append(time.monotonic())
         if self.error is not None:
             raise self.error
-        worker = Worker(low_memory=low_memory, without_scan=without_scan)
+        worker = Worker(low_memory=low_memory, without_scan=without_scan, quarantine=quarantine)
         self.workers.put_nowait(worker)
         return worker

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from service.messages import DEVICE_FAULT, ENGINE_FAILED
 from service.supervision import deaths
-from service.supervision.deaths import STUCK, Death, death, oom_kills
+from service.supervision.deaths import BROKEN_ENGINE, FAULTY_DEVICE, STUCK, Death, death, oom_kills
 
 
 @pytest.fixture
@@ -46,6 +47,10 @@ def test_a_hidden_counter_counts_as_out_of_memory(vmstat: Path, hidden: str) -> 
 
 def test_statuses() -> None:
     assert death(1, 5) == Death("exit status 1")
+    assert death(ENGINE_FAILED, 5) == BROKEN_ENGINE
+    assert death(DEVICE_FAULT, 5) == FAULTY_DEVICE
+    assert BROKEN_ENGINE.unrelated
+    assert FAULTY_DEVICE.unrelated
     # A worker ends with 0 where its connection ends, and no photo does that.
     assert death(0, 5) == Death("exit status 0", unrelated=True)
 

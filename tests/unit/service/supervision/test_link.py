@@ -21,8 +21,8 @@ STATUS = WorkerStatus(metrics="face_faces_total 1.0\n", stages=None, restriction
 class LinkScenario:
     """A link to a scripted worker."""
 
-    def __init__(self, **worker: bool) -> None:
-        self.worker = Worker(**worker)
+    def __init__(self, *, leaves: bool = True) -> None:
+        self.worker = Worker(leaves=leaves)
         self.opened = 0
         self.dispatch = Dispatch(lambda _: None, lambda: None)
         self.scan_stops: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from service.ipc.channel import Channel, Message
-from service.messages import ENGINE_FAILED
+from service.messages import ENGINE_FAILED, QUARANTINE
 from service.supervision import launch_worker
 from service.supervision.process import LOW_MEMORY_SETTINGS
 from tests.unit.service.coroutines import run_async
@@ -50,6 +51,7 @@ def test_the_status_of_a_process() -> None:
 def test_a_worker_has_its_connection_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in WITHHELD:
         monkeypatch.setenv(variable, "secret")
+    monkeypatch.setenv("FACE_PROVIDERS", "auto")
     script = """
 import json, os, sys
 from service.ipc.channel import PREFIX
@@ -59,8 +61,13 @@ socket.socket(fileno=int(sys.argv[1])).send(PREFIX.pack(0) + names)
 """
 
     async def story() -> None:
-        for low_memory, without_scan in ((False, False), (False, True), (True, False), (True, True)):
-            process = launch_worker(low_memory=low_memory, without_scan=without_scan, command=python(script))
+        for low_memory, without_scan, lost in itertools.product((False, True), repeat=3):
+            process = launch_worker(
+                low_memory=low_memory,
+                without_scan=without_scan,
+                quarantine="it is lost" if lost else None,
+                command=python(script),
+            )
             messages: asyncio.Queue[Message] = asyncio.Queue()
             closed = asyncio.Event()
             Channel(process.connection, messages.put_nowait, closed.set)
@@ -70,6 +77,8 @@ socket.socket(fileno=int(sys.argv[1])).send(PREFIX.pack(0) + names)
             assert "secret" not in str(report)
             assert (report["own"].items() >= LOW_MEMORY_SETTINGS.items()) == low_memory
             assert (report["own"].get("FACE_PRECISION") == "float32") == (low_memory or without_scan)
+            assert report["own"].get("FACE_PROVIDERS") == ("cpu" if lost else "auto")
+            assert report["own"].get(QUARANTINE) == ("it is lost" if lost else None)
             await closed.wait()
             assert await process.ended() == 0
 

@@ -16,11 +16,14 @@ from service.ipc import SealedMemory
 from service.ipc.channel import Channel, Message
 from service.memory.capacity import Capacity
 from service.messages import (
+    DEVICE_FAULT,
     Answered,
     Begun,
     Cancel,
     Cancelled,
     CannotStart,
+    DeviceFaulted,
+    DeviceTried,
     FromWorker,
     NetworksLoaded,
     Photo,
@@ -32,7 +35,11 @@ from service.messages import (
     from_worker,
     worker_status,
 )
+from service.recognition.contract import DeviceFault
+from service.recognition.engines.device_choice import Tried
+from service.recognition.ort import device_calls
 from service.settings import Settings
+from service.worker import device_watch
 from service.worker.assembly import worker_parts
 from service.worker.serving import WorkerParts, serve
 from tests.unit.service.coroutines import run_async, settle
@@ -79,6 +86,10 @@ class Worker:
         self._settings = Settings.model_validate({"FACE_STORE": folder, "GUNICORN_WORKERS": 1})
         self._recognizer = recognizer
         self._fork_server = fork_server
+        self.providers: list[tuple[str, str | None]] = []
+        """Providers that are tried while the networks are loaded, with the names of their devices."""
+        self.fault: DeviceFault | None = None
+        """Fault of the device while it is opened."""
 
     @asynccontextmanager
     async def connected(self) -> AsyncGenerator[Web, None]:
@@ -102,8 +113,12 @@ class Worker:
             await self._decoders.close()
             self._fork_server.release()
 
-    def _work(self) -> WorkerParts:
+    def _work(self, tried: Tried) -> WorkerParts:
         self._decoders = DecoderPool(self._fork_server, 2)
+        for provider, device in self.providers:
+            tried(provider, device)
+        if self.fault is not None:
+            raise self.fault
         return worker_parts(
             self._settings, Capacity.of(self._settings, cores=1), self._recognizer, self._decoders
         )
@@ -248,6 +263,104 @@ def test_a_status_is_reported_in_every_state(worker: Worker, recognizer: Steered
             assert status.stages is not None
             assert status.stages["cnn_detections"].provider == "test"
             assert "face_faces_total 0.0" in status.metrics
+
+    run_async(story)
+
+
+GPU = ("webgpu", "a graphics card")
+
+
+@pytest.fixture
+def on_device(worker: Worker) -> Worker:
+    worker.providers = [GPU]
+    return worker
+
+
+async def opened_device(web: Web) -> None:
+    assert await web.next() == (DeviceTried(provider=GPU[0], device=GPU[1]), b"")
+
+
+async def ends_by_its_device(web: Web, reason: str) -> None:
+    assert await web.next() == (DeviceFaulted(provider="webgpu", reason=reason), b"")
+    await web.closed.wait()
+    assert web.has_nothing()
+    assert await web.serving == DEVICE_FAULT
+
+
+def test_a_device_that_fails_ends_the_worker_before_any_further_answer(
+    on_device: Worker, recognizer: SteeredRecognizer, png: bytes
+) -> None:
+    async def story() -> None:
+        async with on_device.connected() as web:
+            await opened_device(web)
+            await started(web)
+            recognizer.failures = [DeviceFault("the scores are zeros alone")]
+            recognizer.gate.clear()
+            for number in range(4):  # one in work, and the rest in the queue
+                web.post(number, png)
+            assert isinstance((await web.next())[0], Begun)
+            recognizer.gate.set()
+            while isinstance(last := (await web.next())[0], Begun):
+                pass
+            assert last == DeviceFaulted(provider="webgpu", reason="the scores are zeros alone")
+            await web.closed.wait()
+            assert web.has_nothing()
+            assert await web.serving == DEVICE_FAULT
+            assert not any(recognizer.fallback_allowed)
+
+    run_async(story)
+
+
+def test_a_device_that_fails_while_it_is_opened_ends_the_worker(on_device: Worker) -> None:
+    on_device.fault = DeviceFault("it is gone")
+
+    async def story() -> None:
+        async with on_device.connected() as web:
+            await opened_device(web)
+            await ends_by_its_device(web, "it is gone")
+
+    run_async(story)
+
+
+def test_a_device_that_fails_in_the_warm_up_ends_the_worker(
+    on_device: Worker, recognizer: SteeredRecognizer, png: bytes
+) -> None:
+    recognizer.warming.clear()
+    recognizer.warm_failure = DeviceFault("it is gone")
+
+    async def story() -> None:
+        async with on_device.connected() as web:
+            await opened_device(web)
+            assert await web.next() == (NetworksLoaded(), b"")
+            web.post(1, png)
+            await asyncio.sleep(0.1)
+            recognizer.warming.set()
+            await ends_by_its_device(web, "it is gone")
+
+    run_async(story)
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_call_of_a_device_that_hangs_ends_the_worker(
+    on_device: Worker, recognizer: SteeredRecognizer, monkeypatch: pytest.MonkeyPatch, warm: bool
+) -> None:
+    monkeypatch.setattr(device_watch, "DEADLINE", 0.1)
+    monkeypatch.setattr(device_watch, "GRACE", 1000)  # its thread would end this process
+    if not warm:
+        recognizer.warming.clear()
+
+    async def story() -> None:
+        async with on_device.connected() as web:
+            await opened_device(web)
+            assert await web.next() == (NetworksLoaded(), b"")
+            if warm:
+                assert await web.next() == (Ready(), b"")
+            for _ in range(5):  # each call within the deadline
+                with device_calls.recorded():
+                    await asyncio.sleep(0.05)
+            assert not web.serving.done()
+            with device_calls.recorded():
+                await ends_by_its_device(web, "a call of its driver has not returned within 0 seconds")
 
     run_async(story)
 

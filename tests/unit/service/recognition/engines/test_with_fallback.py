@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model_store.models import MODELS
-from service.recognition.contract import Engine, EngineError, OutOfMemory
+from service.recognition.contract import DeviceFault, Engine, EngineError, OutOfMemory, Stage
 from service.recognition.engines.with_fallback import WithFallback
 from service.recognition.faces import chips
 from service.recognition.faces.landmarks import Landmarks
@@ -67,3 +67,14 @@ def test_shortage_of_memory_is_raised_if_the_fallback_fails_too(
     with pytest.raises(EngineError, match="dlib died twice") as error:
         WithFallback(first, fallback).descriptors(np.empty((1, 150, 150, 3), np.uint8))
     assert error.type is raised
+
+
+def test_a_fault_of_the_device_is_raised_and_not_computed_by_the_fallback() -> None:
+    first, fallback = (create_autospec(Engine, instance=True) for _ in range(2))
+    first.descriptors.side_effect = DeviceFault("the results are zeros alone")
+    first.stages.return_value = {"descriptors": Stage("onnx", "test")}
+    engine = WithFallback(first, fallback)
+    with pytest.raises(DeviceFault, match="zeros alone"):
+        engine.descriptors(np.empty((1, 150, 150, 3), np.uint8))
+    fallback.descriptors.assert_not_called()
+    assert engine.stages()["descriptors"].fallbacks == 0
