@@ -3,6 +3,7 @@
 Recognition has no side effects, so a photo without an answer can be sent to the next worker.
 """
 
+from service.supervision.devices import Quarantine
 from service.supervision.dispatch import Dispatch
 from service.supervision.job import Job
 from service.supervision.outcomes import NeverReady, NotReady, Refused, WorkerFault
@@ -15,6 +16,7 @@ __all__ = [
     "Launch",
     "NeverReady",
     "NotReady",
+    "Quarantine",
     "Refused",
     "State",
     "Supervisor",

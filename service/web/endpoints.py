@@ -11,7 +11,7 @@ from model_store.store import WeightStatus, WeightStore
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import MemoryPlan
 from service.settings import Settings
-from service.supervision import Supervisor
+from service.supervision import Quarantine, Supervisor
 from service.versions import own_version, versions
 from service.web.metrics import CONTENT_TYPE, Metrics
 from service.web.request_pipeline import RequestPipeline
@@ -108,6 +108,8 @@ class Endpoints:
                     "restarts": self.supervisor.restarts,
                     "resent": self.supervisor.resent,
                     "scan_stopped": self.supervisor.scan_stopped,
+                    "device_faults": self.supervisor.devices.faults,
+                    "device_quarantine": _quarantine(self.supervisor.devices.quarantine),
                     "restrictions": status.restrictions if status else None,
                 },
                 "limits": {
@@ -127,3 +129,16 @@ class Endpoints:
     async def _weights(self) -> list[WeightStatus]:
         # In a thread, since changed files are hashed again.
         return await asyncio.to_thread(self.weights.status, MODELS[self.settings.model].weights)
+
+
+def _quarantine(of: Quarantine | None) -> dict[str, str | None] | None:
+    """The model DeviceQuarantine of `/info`."""
+    if of is None:
+        return None
+    return {
+        "provider": of.device.provider,
+        "device": of.device.name,
+        "reason": of.reason,
+        "since": of.since.isoformat(timespec="seconds"),
+        "until": of.until.isoformat(timespec="seconds"),
+    }

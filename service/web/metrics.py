@@ -1,7 +1,7 @@
 """Prometheus metrics of the web process: no file names and no contents. `pipeline.metrics` has those of the worker."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -85,7 +85,7 @@ class Metrics:
 
 
 class _Workers(Collector):
-    """Readiness; counters of dead workers and of photos sent again, by cause; and the state of their scan."""
+    """Readiness; counters of dead workers and of photos sent again, by cause; the state of device and scan."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -98,10 +98,14 @@ class _Workers(Collector):
             ("face_worker_restarts", "Workers that died and were replaced.", self._supervisor.restarts),
             ("face_photos_resent", "Photos sent again after a worker's death.", self._supervisor.resent),
         ):
-            family = CounterMetricFamily(name, meaning, labels=("cause",))
-            for cause, count in counts.items():
-                family.add_metric((cause,), count)
-            yield family
+            yield _counter(name, meaning, "cause", counts)
+        devices = self._supervisor.devices
+        yield _counter("face_device_faults", "Faults of a device.", "provider", devices.faults)
+        yield GaugeMetricFamily(
+            "face_device_quarantined",
+            "1 while the CPU computes since a device has failed twice.",
+            value=float(devices.quarantine is not None),
+        )
         yield GaugeMetricFamily(
             "face_ready", "1 while a worker is warm.", value=float(self._supervisor.state == "ready")
         )
@@ -110,3 +114,11 @@ class _Workers(Collector):
             "1 once a checked photo differed: the scan in int8 is off until the service is restarted.",
             value=float(self._supervisor.scan_stopped is not None),
         )
+
+
+def _counter(name: str, meaning: str, label: str, counts: Mapping[str, int]) -> CounterMetricFamily:
+    """A counter with one label."""
+    family = CounterMetricFamily(name, meaning, labels=(label,))
+    for value, count in counts.items():
+        family.add_metric((value,), count)
+    return family

@@ -170,6 +170,21 @@ class Sandbox(Fields):
     """Of the decoder processes; null before the first photo."""
 
 
+class DeviceQuarantine(Fields):
+    """A device that has failed twice, in place of which the CPU computes until a time."""
+
+    provider: str
+    """Value of FACE_PROVIDERS for the device."""
+    device: str | None
+    """Name by the driver; null if it has none."""
+    reason: str
+    """Cause of the last fault, in one line."""
+    since: str
+    """Time of the last fault: ISO 8601, UTC."""
+    until: str
+    """Time after which the device is tried again, at the first moment without a photo in work: ISO 8601, UTC."""
+
+
 class WorkerInfo(Fields):
     """History of the worker processes, which compute."""
 
@@ -180,6 +195,10 @@ class WorkerInfo(Fields):
     scan_stopped: str | None
     """Reason why a worker process has stopped its scan in int8: float32 computes all photos until the service is
     restarted. Null while the scan runs, and if there is none."""
+    device_faults: dict[str, Count]
+    """Number of faults of a device that ended a worker process, by the value of FACE_PROVIDERS for it."""
+    device_quarantine: DeviceQuarantine | None
+    """The device in place of which the CPU computes for an hour; null without one."""
     restrictions: Sandbox | None
     """Sandbox; null before a worker process has answered."""
 

@@ -91,7 +91,7 @@ class CurrentStatus:
             address_hint=_address(self._settings),
             stages=list(stage_statuses(stages, self._cpu)),
             proofs=[*proofs.of_stages(stages, self._supervisor.scan_stopped), *self._of_conversion],
-            unused_gpu=unused_gpu(self._settings, stages),
+            unused_gpu=unused_gpu(self._settings, stages, self._supervisor.devices.quarantine),
             activity=await self._current_activity(),
             estimate=self._estimate(),
             failures=[Failure.model_validate(failure) for failure in self._activity.failures()],

@@ -8,6 +8,7 @@ from service.messages import StageReport
 from service.recognition.compute.core_count import computing_cores
 from service.recognition.ort import installed
 from service.settings import Settings
+from service.supervision import Quarantine
 from service.web.page.status import StageStatus, UnusedGpu
 
 TITLES: Mapping[str, str] = MappingProxyType(
@@ -66,8 +67,21 @@ def stage_statuses(stages: Mapping[str, StageReport], cpu: str) -> Iterator[Stag
             )
 
 
-def unused_gpu(settings: Settings, stages: Mapping[str, StageReport]) -> UnusedGpu | None:
-    """The NVIDIA GPU that could compute and does not; None without one, or if a stage uses it."""
+def unused_gpu(
+    settings: Settings, stages: Mapping[str, StageReport], quarantine: Quarantine | None = None
+) -> UnusedGpu | None:
+    """The GPU that could compute and does not; None without one, or if a stage uses it."""
+    if quarantine is not None:
+        return UnusedGpu(
+            reason=(
+                f"The CPU computes since {quarantine.since:%H:%M} UTC, when {quarantine.device} failed for the second "
+                f"time: {without_path(quarantine.reason)}."
+            ),
+            remedy=(
+                f"The device is tried again after {quarantine.until:%H:%M} UTC. If it fails again, look for its driver "
+                "in the system's log (dmesg)."
+            ),
+        )
     if on_gpu(stages.values()):
         return None
     if missing := next((stage.device_missing for stage in stages.values() if stage.device_missing), None):

@@ -69,6 +69,8 @@ CASES = (
     Case("FaceModelScanRefused", {"face_scan_refused": "0x20"}, 6, 0),
     Case("FaceModelScanStopped", {"face_scan_stopped": "0x9 1x20"}, 12, 1),
     Case("FaceModelScanStopped", {"face_scan_stopped": "0x20"}, 12, 0),
+    Case("FaceModelDeviceLost", {"face_device_quarantined": "0x9 1x20"}, 12, 1),
+    Case("FaceModelDeviceLost", {"face_device_quarantined": "1x9 0x20"}, 12, 0),  # it is tried again
     Case("FaceModelGpuUnused", {stage(CPU, "gpu"): "1x20"}, 6, 1),
     Case("FaceModelGpuUnused", {stage(CPU, "cpu"): "1x20"}, 6, 0),
     Case("FaceModelGpuUnused", {stage(GPU, "gpu"): "1x20", stage("cpu", "gpu", "compiled"): "1x20"}, 6, 0),

@@ -21,7 +21,7 @@ def test_promtool_accepts_the_example(tmp_path: Path) -> None:
     file.write_text(EXAMPLE.replace(KEY_FILE, str(key)))
     status, output = promtool("check", "config", str(file))
     assert status == 0, output
-    assert "9 rules found" in output
+    assert "10 rules found" in output
 
 
 @needs_promtool

@@ -180,6 +180,7 @@ def test_photos_wait_for_the_warm_up(
         assert info["stages"]["descriptors"]["scan_refused"] == "it differs"
         assert info["stages"]["descriptors"]["device_proof"] == asdict(recognizer.device_proof)
         assert info["worker"]["scan_stopped"] is None
+        assert (info["worker"]["device_faults"], info["worker"]["device_quarantine"]) == ({}, None)
         assert info["limits"]["accepted_area"] == 8294400 * 17 // 16
         assert info["versions"]["python"].startswith("3.")
 

@@ -90,6 +90,7 @@ def test_counts_and_times_photos(serving: Server, key_header: dict[bytes, bytes]
         "face_device_proof_time_ratio": 0.25,
     }
     assert metrics["face_device_proof_passed", "A GPU", "", "webgpu"] == 1
+    assert metrics["face_device_quarantined",] == 0
     assert metrics["face_requests_in_flight",] == 1  # this request
     assert metrics["process_resident_memory_bytes",] > 2**20
     (model,) = (labels for name, *labels in metrics if name == "face_model_info")

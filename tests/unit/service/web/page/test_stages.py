@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from service.recognition.contract import Engine
 from service.recognition.ort import installed
 from service.recognition.timings import Timings
 from service.settings import Settings
+from service.supervision import Quarantine
+from service.supervision.devices import Device
 from service.web.page.stages import NOT_SHOWN, TITLES, cpu_name, stage_statuses, unused_gpu
 
 
@@ -105,3 +109,17 @@ def test_is_silent_if_a_gpu_computes_or_there_is_none(gpu: Callable[[bool], None
     assert unused_gpu(Settings(), {"descriptors": report(provider="CUDAExecutionProvider")}) is None
     gpu(True)
     assert unused_gpu(Settings(), ON_CPU) is None
+
+
+def test_says_since_when_the_cpu_computes_for_a_lost_gpu() -> None:
+    since = datetime(2026, 11, 30, 13, 5, tzinfo=UTC)
+    lost = Quarantine(Device("webgpu", "a card"), "it is lost", since, since + timedelta(hours=1))
+    unused = unused_gpu(Settings(), {"descriptors": report(provider="of the last worker")}, lost)
+    assert unused is not None
+    assert unused.reason == (
+        "The CPU computes since 13:05 UTC, when a card (webgpu) failed for the second time: it is lost."
+    )
+    assert "tried again after 14:05 UTC" in unused.remedy
+    hidden = unused_gpu(Settings(), {}, replace(lost, reason="cannot open /dev/dri/renderD128"))
+    assert hidden is not None
+    assert "/dev" not in hidden.reason
