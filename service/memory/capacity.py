@@ -3,10 +3,12 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from service.recognition.compute import cgroups
 from service.recognition.memory import SCRATCH_KEPT
+from service.recognition.ort import installed
 from service.settings import Settings
 
 RESIDENT = 400 * 1024**2
@@ -17,6 +19,16 @@ models 1, 3 and 4, and up to 65 MiB more if the loops have just been compiled. T
 KEPT_BY_PHOTO = 52 * 1024**2
 """Bytes that ONNX Runtime keeps for each photo that is computed by one core: 42 MiB for the detector's small strips, 10
 for eight faces. Memory kept for a photo that is computed by all cores is counted with that photo, or is less."""
+
+SHARED_BY_DEVICE = 512 * 1024**2
+"""Bytes that the networks take of the machine's memory on a device without its own: an integrated GPU, or a software
+adapter. 120 MiB are the plug-in's library and the weights. A strip of 4 million pixels takes 392 MiB: 98 bytes a pixel
+(measured from 0.26 to 1.04 million) for the input, the layers, the copies on their way, and buffers rounded up to the
+sizes that are kept. Measured on software Vulkan, whose compiled shaders took 300 MiB more: a GPU's driver has less."""
+SHARED_PROVIDERS = ("webgpu", "openvino")
+"""Values of FACE_PROVIDERS whose devices may share the machine's memory."""
+RENDER_NODES = Path("/sys/class/drm")
+"""GPUs that the kernel drives, in files renderD128 and so on."""
 
 UPLOADS_SHARE = 1 / 4
 """Share of the remaining memory for uploads. They are compressed to a tenth of their pixels or less."""
@@ -60,7 +72,7 @@ class Capacity:
     @classmethod
     def of(cls, settings: Settings, cores: int) -> "Capacity":
         """Capacity from the settings, and from the memory and the cores of this machine."""
-        free = max(memory(settings) - RESIDENT - SCRATCH_KEPT, 0)
+        free = max(memory(settings) - RESIDENT - SCRATCH_KEPT - shared_by_device(settings), 0)
         photos = most = settings.workers or PHOTOS[settings.engine](cores)
         if settings.engine == "onnx":
             # The memory kept for concurrent photos may take at most half of what is free; the rest is for the photos.
@@ -76,6 +88,22 @@ def memory(settings: Settings) -> int:
         return settings.memory
     machine, limit = memory_of_machine(), cgroups.memory_limit()
     return int(limit * CONTAINER_SHARE) if limit < machine else int(machine * MACHINE_SHARE)
+
+
+def shared_by_device(settings: Settings) -> int:
+    """Bytes of the machine's memory for a device: SHARED_BY_DEVICE if one may be used, else 0.
+
+    Files alone decide, since the web process loads no driver: a card with its own memory counts too, and so does a
+    device that fails its proof at the start. The plan for the largest photo leaves it out: a photo that does not fit
+    beside a device gets a worker on the CPU (LOW_MEMORY_SETTINGS).
+    """
+    if settings.engine != "onnx":
+        return 0
+    if settings.providers == "auto":
+        nvidia = installed.has_wheel("cuda") and installed.has_driver()
+        used = any(map(installed.has_plugin, SHARED_PROVIDERS)) and any(RENDER_NODES.glob("renderD*"))
+        return SHARED_BY_DEVICE if used and not nvidia else 0
+    return SHARED_BY_DEVICE if settings.providers in SHARED_PROVIDERS else 0
 
 
 def hard_limit() -> int:

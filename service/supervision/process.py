@@ -23,8 +23,14 @@ SECRETS = (
 )
 """Environment variables that are withheld from the worker."""
 
-LOW_MEMORY_SETTINGS = {"GUNICORN_WORKERS": "1", "FACE_THREADS": "1", "FACE_PRECISION": "float32"}
-"""Settings with which a photo takes the least memory: one photo at a time, one thread."""
+LOW_MEMORY_SETTINGS = {
+    "GUNICORN_WORKERS": "1",
+    "FACE_THREADS": "1",
+    "FACE_PRECISION": "float32",
+    "FACE_PROVIDERS": "cpu",
+}
+"""Settings with which a photo takes the least memory: one photo at a time, one thread, and no device, which may share
+the machine's memory."""
 
 WITHOUT_SCAN_SETTINGS = {"FACE_PRECISION": "float32"}
 """Settings of each worker that follows one whose scan in int8 has stopped itself."""

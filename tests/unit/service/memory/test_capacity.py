@@ -8,6 +8,7 @@ from service.memory import capacity
 from service.memory.capacity import Capacity
 from service.recognition.compute import cgroups
 from service.recognition.memory import SCRATCH_KEPT
+from service.recognition.ort import installed
 from service.settings import Settings
 
 GIBIBYTE = 1024**3
@@ -106,3 +107,39 @@ def test_assumes_a_memory_if_the_system_hides_it(
 
     monkeypatch.setattr(os, "sysconf", sysconf)
     assert capacity.memory_of_machine() == capacity.MACHINE_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("values", "plugins", "gpu", "wheel", "counts"),
+    [
+        ({}, ["webgpu"], True, False, True),
+        ({}, ["openvino"], True, False, True),
+        ({}, [], True, False, False),
+        ({}, ["webgpu"], False, False, False),
+        ({}, ["webgpu"], True, True, False),  # an NVIDIA GPU, with its own memory
+        ({"engine": "dlib"}, ["webgpu"], True, False, False),
+        ({"providers": "cpu"}, ["webgpu"], True, False, False),
+        ({"providers": "webgpu"}, ["webgpu"], False, False, True),  # a software adapter
+    ],
+)
+def test_counts_a_device_without_memory_of_its_own(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    values: dict[str, str],
+    plugins: list[str],
+    gpu: bool,
+    wheel: bool,
+    counts: bool,
+) -> None:
+    if gpu:
+        (tmp_path / "renderD128").touch()
+    monkeypatch.setattr(capacity, "RENDER_NODES", tmp_path)
+    monkeypatch.setattr(installed, "has_plugin", plugins.__contains__)
+    monkeypatch.setattr(installed, "has_wheel", lambda _: wheel)
+    monkeypatch.setattr(installed, "has_driver", lambda: wheel)
+    settings = Settings.model_validate({"FACE_MEMORY": "4GiB"}).model_copy(update=values)
+    budgets = [Capacity.of(settings, cores=2)]
+    monkeypatch.setattr(capacity, "SHARED_BY_DEVICE", 0)
+    budgets.append(Capacity.of(settings, cores=2))
+    shared, alone = (of.photo_bytes + of.upload_bytes for of in budgets)
+    assert alone - shared == (512 * 1024**2 if counts else 0)

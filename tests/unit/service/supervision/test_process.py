@@ -77,7 +77,7 @@ socket.socket(fileno=int(sys.argv[1])).send(PREFIX.pack(0) + names)
             assert "secret" not in str(report)
             assert (report["own"].items() >= LOW_MEMORY_SETTINGS.items()) == low_memory
             assert (report["own"].get("FACE_PRECISION") == "float32") == (low_memory or without_scan)
-            assert report["own"].get("FACE_PROVIDERS") == ("cpu" if lost else "auto")
+            assert report["own"].get("FACE_PROVIDERS") == ("cpu" if lost or low_memory else "auto")
             assert report["own"].get(QUARANTINE) == ("it is lost" if lost else None)
             await closed.wait()
             assert await process.ended() == 0
