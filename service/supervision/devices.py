@@ -23,6 +23,7 @@ FAULTS_APART_SECONDS = 3600.0
 """Time after which a fault counts as the first again."""
 
 NO_RETURN = "a call of its driver has not returned in time"
+UNUSABLE = "it failed, and the next worker process could not use it"
 FAILED_RUNS = "its runs failed for several photos in a row"
 
 
@@ -50,7 +51,7 @@ class Quarantine:
 
     def __str__(self) -> str:
         return (
-            f"{self.device} has failed twice, last at {_clock(self.since)}: {self.reason}; it is tried again after "
+            f"{self.device} has failed ({_clock(self.since)}): {self.reason}; it is tried again after "
             f"{_clock(self.until)}"
         )
 
@@ -66,6 +67,8 @@ class DeviceRule:
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
         self._last_fault: datetime | None = None
+        self._failed: Device | None = None
+        """The device that ended the worker before; None once a worker is warm."""
         self.faults: Counter[str] = Counter()
         self.quarantine: Quarantine | None = None
 
@@ -73,16 +76,33 @@ class DeviceRule:
         """Record a fault, and log what happens next. A second one within FAULTS_APART_SECONDS begins a quarantine."""
         self.faults[device.provider] += 1
         now, before, reason = self._now(), self._last_fault, printable(" ".join(reason.split()))
-        self._last_fault = now
+        self._last_fault, self._failed = now, device
         if before is None or now - before > timedelta(seconds=FAULTS_APART_SECONDS):
             log.error("%s has failed: %s. A new worker process tries it once more.", device, reason)
             return
-        until = now + timedelta(seconds=QUARANTINE_SECONDS)
-        self.quarantine = Quarantine(device, reason, now, until)
+        until = self._begin(device, reason)
         log.error(
             "%s has failed again: %s. The CPU computes, and the device is tried again after %s.",
             *(device, reason, _clock(until)),
         )
+
+    def warm(self, device: Device | None) -> bool:
+        """Record the device of a warm worker. Returns True if its lack, after a fault, begins a quarantine."""
+        failed, self._failed = self._failed, None
+        if failed is None or device is not None or self.quarantine is not None:
+            return False
+        until = self._begin(failed, UNUSABLE)
+        log.error(
+            "%s cannot be used after its fault. The CPU computes, and the device is tried again after %s.",
+            *(failed, _clock(until)),
+        )
+        return True
+
+    def _begin(self, device: Device, reason: str) -> datetime:
+        """Begin a quarantine, and return its end."""
+        now = self._now()
+        self.quarantine = Quarantine(device, reason, now, now + timedelta(seconds=QUARANTINE_SECONDS))
+        return self.quarantine.until
 
     def release(self) -> None:
         """End the quarantine. The next fault is a first one."""

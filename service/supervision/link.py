@@ -49,6 +49,7 @@ class Link:
         ready: the worker is warmed up.
         refusal: the reason why the worker cannot start with these settings; None without one.
         answered: the worker has answered a photo.
+        low_memory: the worker has the low-memory settings.
         device: the device that the worker opens or uses; None without one.
     """
 
@@ -72,7 +73,7 @@ class Link:
         self._networks_loaded = networks_loaded
         self._scan_stopped = scan_stopped
         self._warm = warm
-        self._low_memory = low_memory
+        self.low_memory = low_memory
         self._oom_kills = oom_kills()
         self._closed = asyncio.Event()
         self._channel = Channel(process.connection, self._received, self._disconnected)
@@ -151,7 +152,7 @@ class Link:
             match parsed := from_worker(message.head):
                 case NetworksLoaded():
                     self._networks_loaded()
-                    self._dispatch.connected(self._channel, low_memory=self._low_memory)
+                    self._dispatch.connected(self._channel, low_memory=self.low_memory)
                 case Ready():
                     self.ready = True
                     self._warm()

@@ -209,8 +209,11 @@ class Supervisor:
             return False  # a setting that cannot be met: the first start says so
         self.devices.failed(link.device, reason)
         if self.devices.quarantine is not None:
-            asyncio.get_running_loop().call_later(devices.QUARANTINE_SECONDS, self._try_device_again)
+            self._try_device_later()
         return True
+
+    def _try_device_later(self) -> None:
+        asyncio.get_running_loop().call_later(devices.QUARANTINE_SECONDS, self._try_device_again)
 
     def _try_device_again(self) -> None:
         """End the quarantine of the device, and the worker on the CPU at its next moment without a photo."""
@@ -219,6 +222,9 @@ class Supervisor:
             self.dispatch.replace_when_idle()
 
     def _warm(self) -> None:
+        link = self._link
+        if link is not None and not link.low_memory and self.devices.warm(link.device):
+            self._try_device_later()
         if self._on_ready is not None:
             self._reporting = asyncio.create_task(self._report_ready(self._on_ready))
 

@@ -74,8 +74,8 @@ def unused_gpu(
     if quarantine is not None:
         return UnusedGpu(
             reason=(
-                f"The CPU computes since {quarantine.since:%H:%M} UTC, when {quarantine.device} failed for the second "
-                f"time: {without_path(quarantine.reason)}."
+                f"The CPU computes since {quarantine.since:%H:%M} UTC, when {quarantine.device} failed: "
+                f"{without_path(quarantine.reason)}."
             ),
             remedy=(
                 f"The device is tried again after {quarantine.until:%H:%M} UTC. If it fails again, look for its driver "

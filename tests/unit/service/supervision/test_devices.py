@@ -56,7 +56,7 @@ def test_the_second_fault_within_an_hour_begins_a_quarantine(
     clock.now += timedelta(minutes=9)
     rule.failed(CARD, "it is\nlost again")
     assert str(rule.quarantine) == (
-        "a card (webgpu) has failed twice, last at 12:09 UTC: it is lost again; it is tried again after 13:09 UTC"
+        "a card (webgpu) has failed (12:09 UTC): it is lost again; it is tried again after 13:09 UTC"
     )
     rule.release()
     assert rule.quarantine is None
@@ -212,6 +212,25 @@ def test_a_worker_that_starts_on_the_cpu_when_the_quarantine_ends_is_replaced() 
         worker = await on_device(it)
         worker.answer(await worker.photo())
         await answer
+        await it.supervisor.close()
+
+    run_async(story)
+
+
+@pytest.mark.usefixtures("short_quarantine")
+def test_a_device_that_the_next_worker_cannot_use_is_tried_again() -> None:
+    async def story() -> None:
+        it = SupervisorScenario()
+        lose(await on_device(it))
+        worker = await it.worker(warm=False)
+        worker.send(TRIED)
+        worker.send(ON_CPU)  # its driver is still away
+        worker.warm()
+        await settle()
+        assert it.supervisor.devices.quarantine is not None
+        assert not worker.closed.is_set()
+        await on_device(it)
+        assert it.supervisor.restarts.total() == 1
         await it.supervisor.close()
 
     run_async(story)
