@@ -101,7 +101,7 @@ def shared_by_device(settings: Settings) -> int:
         return 0
     if settings.providers == "auto":
         nvidia = installed.has_wheel("cuda") and installed.has_driver()
-        used = any(map(installed.has_plugin, SHARED_PROVIDERS)) and any(RENDER_NODES.glob("renderD*"))
+        used = any(map(installed.has_wheel, SHARED_PROVIDERS)) and any(RENDER_NODES.glob("renderD*"))
         return SHARED_BY_DEVICE if used and not nvidia else 0
     return SHARED_BY_DEVICE if settings.providers in SHARED_PROVIDERS else 0
 

@@ -8,7 +8,7 @@ from model_store.errors import StoreError
 from model_store.manifest import GraphError
 from model_store.models import CNN_DETECTOR, Model
 from model_store.store import WeightStore
-from service.recognition.contract import DeviceFault, EngineError
+from service.recognition.contract import EngineError
 from service.recognition.engines.device_choice import Tried, choose, unreported
 from service.recognition.engines.device_verdicts import Subject
 from service.recognition.engines.dlib import DlibEngine, installed
@@ -60,7 +60,6 @@ def open_recognizer(
     Raises:
         ValueError: there is no such engine, provider or precision, or a number is too small.
         RecognizerError: weights or graphs are missing or damaged, or the provider cannot run them.
-        DeviceFault: a device failed while it was opened, although it has passed its comparison before.
     """
     _check_choice("engine", engine, ENGINES)
     _check_choice("provider", provider, (AUTO, *providers.PROVIDERS))
@@ -88,8 +87,6 @@ def open_recognizer(
             tried=device_tried,
         )
         return Recognizer(model, onnx, dlib if installed() else None)
-    except DeviceFault:
-        raise  # no fault of this machine's files or settings: a new process may have the device
     except (StoreError, GraphError, EngineError, OSError) as error:
         raise RecognizerError(str(error)) from error
 

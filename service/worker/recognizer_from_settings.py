@@ -16,7 +16,7 @@ def recognizer_from_settings(
 ) -> Recognizer:
     """Open the recogniser of FACE_MODEL for at most `workers` photos at a time.
 
-    `device_tried` and `device_quarantine` as for `open_recognizer`. Raises RecognizerError and DeviceFault.
+    `device_tried` and `device_quarantine` as for `open_recognizer`. Raises RecognizerError.
     """
     return open_recognizer(
         MODELS[settings.model],

@@ -39,11 +39,6 @@ def has_wheel(name: str) -> bool:
     )
 
 
-def has_plugin(name: str) -> bool:
-    """True if the plug-in of this provider is installed, as a package of its own beside any wheel."""
-    return find_spec(PLUGINS[name]) is not None
-
-
 def missing_wheel(name: str) -> str:
     """The missing part of a provider whose package is not installed, with the remedy."""
     if name in PLUGINS:

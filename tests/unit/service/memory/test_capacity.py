@@ -134,8 +134,8 @@ def test_counts_a_device_without_memory_of_its_own(
     if gpu:
         (tmp_path / "renderD128").touch()
     monkeypatch.setattr(capacity, "RENDER_NODES", tmp_path)
-    monkeypatch.setattr(installed, "has_plugin", plugins.__contains__)
-    monkeypatch.setattr(installed, "has_wheel", lambda _: wheel)
+    wheels = [*plugins, *(["cuda"] if wheel else [])]
+    monkeypatch.setattr(installed, "has_wheel", wheels.__contains__)
     monkeypatch.setattr(installed, "has_driver", lambda: wheel)
     settings = Settings.model_validate({"FACE_MEMORY": "4GiB"}).model_copy(update=values)
     budgets = [Capacity.of(settings, cores=2)]
