@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -109,23 +110,22 @@ def plant(fault: str, folder: Path) -> None:
     from service.recognition.engines import device_proof
     from service.recognition.engines.device_verdicts import Subject
     from service.recognition.ort import installed, providers
-    from service.recognition.ort.device import Device, DeviceFacts, Kind
+    from service.recognition.ort.device import DeviceFacts, Kind
     from service.worker import device_watch
 
-    card = Device(
+    cpu, webgpu = providers.CPU, providers.WEBGPU
+    assert webgpu.device is not None
+    card = replace(
+        webgpu.device,
         facts=lambda: DeviceFacts(NAME, "planted 1.0", Kind.DISCRETE),
         expected=lambda: True,
-        tile_strip=providers.WHOLE_TILE[0],
-        score_strip=providers.WHOLE_TILE[1],
     )
-    cpu = providers.CPU
-    planted = providers.Provider(
-        name="webgpu",
+    planted = replace(
+        webgpu,
         official=cpu.official,
         plugin=None,
         options=cpu.options,
         prepare=cpu.prepare,
-        descriptor_batches=cpu.descriptor_batches,
         missing=cpu.missing,
         device=card,
     )
