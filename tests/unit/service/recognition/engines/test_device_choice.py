@@ -92,6 +92,16 @@ def test_auto_takes_the_cpu_in_place_of_a_wrong_device_for_a_day(
     assert _is_on_device(opened())
 
 
+def test_a_device_that_was_right_before_is_tried_again_at_the_next_start(
+    device: Planted, opened: Callable[..., Stage]
+) -> None:
+    assert _is_on_device(opened())
+    device.change = planted.lost
+    assert not _is_on_device(opened())
+    device.change = planted.unchanged
+    assert _is_on_device(opened())
+
+
 def test_another_driver_is_tried_at_once(device: Planted, opened: Callable[..., Stage]) -> None:
     device.change = planted.off
     assert not _is_on_device(opened())

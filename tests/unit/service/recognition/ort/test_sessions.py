@@ -13,7 +13,7 @@ import pytest
 from model_store import manifest
 from model_store.models import CNN_DETECTOR, DLIB_RESNET
 from service.recognition.contract import DeviceFault, EngineError, OutOfMemory
-from service.recognition.ort import installed
+from service.recognition.ort import device_calls, installed
 from service.recognition.ort.providers import CPU, CUDA, GPU
 from service.recognition.ort.sessions import NO_LOCK, Session, impossible
 from tests.paths import ROOT
@@ -251,3 +251,25 @@ def test_sessions_of_a_device_share_its_lock(store: Path, monkeypatch: pytest.Mo
     )
     assert first.device_lock is second.device_lock is not NO_LOCK
     assert Session(manifest.graph_path(store, DLIB_RESNET)).device_lock is NO_LOCK
+
+
+def test_calls_of_a_device_are_recorded_and_those_of_the_cpu_are_not(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watch of the process ends it if one of them does not return."""
+    seen: list[int] = []
+
+    def recording(outputs: Any) -> Any:
+        seen.append(len(device_calls.in_progress()))
+        return outputs
+
+    device = Planted(monkeypatch)
+    device.change = recording
+    session = Session(manifest.graph_path(store, DLIB_RESNET), provider=device.provider)
+    chips = np.zeros((1, 150, 150, 3), np.uint8)
+    session.run(chips)
+    device.change = planted.lost
+    with pytest.raises(DeviceFault):
+        session.run(chips)
+    assert seen == [1]
+    assert device_calls.in_progress() == frozenset()
