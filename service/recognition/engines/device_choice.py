@@ -120,9 +120,9 @@ def _on_device(provider: Provider, request: _Request, on_cpu: Callable[[], OnnxE
     request.tried(provider.name, facts.name)
     try:
         engine = request.build(provider, request.device_memory)
+        proof = prove(engine, cpu, subject, kept)
     except EngineError as error:
         raise _Refused(str(error), logging.ERROR) from error
-    proof = prove(engine, cpu, subject, kept)
     lost = kept is not None and kept.passed and not proof.passed
     if not proof.kept and not lost:  # a device that was right before is tried again at the next start
         subject.keep(proof)

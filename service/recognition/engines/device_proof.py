@@ -20,6 +20,7 @@ from service.recognition.contract import (
     Detection,
     DeviceProof,
     EngineError,
+    OutOfMemory,
 )
 from service.recognition.engines.device_verdicts import Subject
 from service.recognition.engines.onnx import OnnxEngine
@@ -52,6 +53,9 @@ def prove(device: OnnxEngine, cpu: OnnxEngine, subject: Subject, kept: DevicePro
         cpu: the engine as the CPU would compute, on all cores and with its scan if that is used.
         subject: the device.
         kept: proof of an earlier start, whose time is taken; None: measure it.
+
+    Raises:
+        OutOfMemory: the device has no memory for the picture, which is no fault of its values.
     """
     untested = DeviceProof(
         provider=subject.provider,
@@ -66,17 +70,13 @@ def prove(device: OnnxEngine, cpu: OnnxEngine, subject: Subject, kept: DevicePro
     )
     try:
         compared = _compared(untested, _values(device), _values(cpu))
-        if device.cpu_fallback_runs:
-            return replace(
-                untested,
-                reason="it has too little memory for a single face or strip: free some on the device, or raise "
-                "FACE_GPU_MEMORY",
-            )
         if not compared.passed:
             return compared
         if kept and kept.time_ratio is not None:
             return replace(compared, time_ratio=kept.time_ratio, kept=True)
         return replace(compared, time_ratio=_time_ratio(device, cpu))
+    except OutOfMemory:
+        raise
     except EngineError as error:
         return replace(untested, reason=str(error))
 
@@ -91,13 +91,19 @@ def slower(proof: DeviceProof) -> str | None:
 
 
 def _values(engine: OnnxEngine) -> _Values:
+    """Values of the picture. Raises OutOfMemory if a device had no memory for them."""
     picture = group()
     exact = engine.exact_detector
-    return _Values(
+    values = _Values(
         None if exact is None else exact.scores(picture),
         () if exact is None else engine.cnn_detections(picture),
         engine.descriptors(_chips(picture)),
     )
+    if engine.cpu_fallback_runs:
+        raise OutOfMemory(
+            "it has too little memory for a single face or strip: free some on the device, or raise FACE_GPU_MEMORY"
+        )
+    return values
 
 
 def _chips(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

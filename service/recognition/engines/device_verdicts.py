@@ -21,8 +21,8 @@ from service.recognition.ort.providers import Provider
 from service.recognition.ort.runtime import onnxruntime
 
 FAILURE_IS_VALID = 24 * 3600
-"""Seconds for which a device that failed is not tried again: its drivers and sources are the same. A fault of an hour,
-as by a lack of memory, is forgotten the next day."""
+"""Seconds for which a device that failed is not tried again, with the same driver and sources. Then it is, since a
+reset of the driver may have been the cause."""
 
 
 class Verdict(BaseModel):

@@ -43,6 +43,10 @@ def lost(values: NDArray[Any]) -> NDArray[Any]:
     raise RuntimeError("WebGPU device lost (1): the driver was reset")
 
 
+def full(values: NDArray[Any]) -> NDArray[Any]:
+    raise RuntimeError("Failed to allocate memory for requested buffer of size 1024")
+
+
 class _Session:
     """An InferenceSession with changed results."""
 

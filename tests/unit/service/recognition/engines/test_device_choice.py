@@ -102,6 +102,15 @@ def test_a_device_that_was_right_before_is_tried_again_at_the_next_start(
     assert _is_on_device(opened())
 
 
+def test_a_device_without_memory_is_tried_at_each_start(
+    device: Planted, opened: Callable[..., Stage]
+) -> None:
+    device.change = planted.full
+    assert "FACE_GPU_MEMORY" in (opened().device_missing or "")
+    device.change = planted.unchanged
+    assert _is_on_device(opened())
+
+
 def test_another_driver_is_tried_at_once(device: Planted, opened: Callable[..., Stage]) -> None:
     device.change = planted.off
     assert not _is_on_device(opened())

@@ -24,7 +24,6 @@ from service.recognition.engines import device_proof, scan_trial
 from service.recognition.engines.onnx import Detector, OnnxEngine
 from service.recognition.engines.precisions import AUTO, FLOAT32, MIXED
 from service.recognition.factory import RecognizerError, open_recognizer
-from service.recognition.ort.providers import CPU
 from service.recognition.ort.sessions import NO_LOCK, Session
 from service.recognition.recognizer import Recognizer
 from tests.unit.service.recognition.engines import planted
@@ -68,7 +67,7 @@ def test_faces_equal_those_of_the_cpu(
         found += len(ours)
     assert found >= 2
     stage = as_device.stages()["cnn_detections"]
-    assert (stage.engine, stage.provider, stage.fallbacks) == ("onnx", CPU.official, 0)
+    assert (stage.engine, stage.provider, stage.fallbacks) == ("onnx", planted.OFFICIAL, 0)
     proof = as_device.stages()["descriptors"].device_proof
     assert proof is not None
     assert proof.passed
