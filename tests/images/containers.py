@@ -82,6 +82,8 @@ def _carry_out(stage: Stage, root: Path, checkout: Path, built: Path) -> Image:
                 _copy(text.split(), root / directory.lstrip("/"), checkout, built)
             case "RUN":
                 _run(text, Image(stage, root, environment, directory))
+            case "ARG":
+                environment |= variables(text)
             case _:
                 assert name in ("USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"), f"{name} is unknown here"
     return Image(stage, root, environment, directory)

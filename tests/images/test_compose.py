@@ -18,7 +18,12 @@ CADDYFILE = ROOT / "deploy" / "proxy" / "Caddyfile"
 PORT = Settings.model_fields["port"].default
 
 
-@pytest.fixture(params=["cpu", "cuda", "cpu-behind-front", "cuda-behind-front"])
+IMAGES = {"cpu": "cpu", "gpu": "cpu", "cuda": "cuda"}
+"""First word of a service's name -> its image: the image for a CPU also computes on a card that it is given."""
+OF_A_CARD = ["gpu", "gpu-behind-front"]
+
+
+@pytest.fixture(params=[*IMAGES, *(f"{name}-behind-front" for name in IMAGES)])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -26,19 +31,23 @@ def name(request: pytest.FixtureRequest) -> str:
 def test_each_profile_starts_its_services() -> None:
     assert {name: service["profiles"] for name, service in SERVICES.items()} == {
         "cpu": ["cpu"],
+        "gpu": ["gpu"],
         "cuda": ["cuda"],
         "cpu-behind-front": ["cpu-front"],
+        "gpu-behind-front": ["gpu-front"],
         "cuda-behind-front": ["cuda-front"],
-        "front": ["cpu-front", "cuda-front"],
+        "front": ["cpu-front", "gpu-front", "cuda-front"],
         "proxy": ["proxy"],
     }
 
 
 def test_a_service_runs_the_image_of_its_dockerfile(name: str) -> None:
-    service, image = SERVICES[name], name.split("-")[0]
+    service, image = SERVICES[name], IMAGES[name.split("-")[0]]
     assert service["image"] == f"face-model:{image}"
-    assert service["build"] == {"context": ".", "dockerfile": f"Dockerfile.{image}"}
-    assert (ROOT / f"Dockerfile.{image}").exists()
+    build = {"context": ".", "dockerfile": f"Dockerfile.{image}"}
+    line = {"args": {"ACCELERATOR": "${CUDA_LINE:-cuda}"}} if image == "cuda" else {}
+    assert service["build"] == {**build, **line}
+    assert read(ROOT / f"Dockerfile.{image}")[0].last("ARG") == f"ACCELERATOR={image}"
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -65,7 +74,7 @@ def test_photos_in_flight_are_finished_before_docker_kills(name: str) -> None:
 
 
 def test_port_and_health_check_come_from_the_image(name: str) -> None:
-    exposed = read(ROOT / f"Dockerfile.{name.split('-')[0]}")[-1].last("EXPOSE")
+    exposed = read(ROOT / f"Dockerfile.{IMAGES[name.split('-')[0]]}")[-1].last("EXPOSE")
     assert exposed == str(PORT)
     assert "healthcheck" not in SERVICES[name]
 
@@ -80,7 +89,7 @@ def test_no_file_of_settings_moves_the_inner_port(name: str) -> None:
 def test_one_container_of_a_profile_publishes_the_port() -> None:
     ports = [f"${{PORT:-{PORT}}}:{PORT}"]
     published = [name for name, service in SERVICES.items() if service.get("ports") == ports]
-    assert published == ["cpu", "cuda", "front"]
+    assert published == [*IMAGES, "front"]
     others = {
         name: service["ports"]
         for name, service in SERVICES.items()
@@ -90,7 +99,7 @@ def test_one_container_of_a_profile_publishes_the_port() -> None:
 
 
 def test_the_front_uses_the_services_network_alias() -> None:
-    for name in ("cpu-behind-front", "cuda-behind-front"):
+    for name in (f"{name}-behind-front" for name in IMAGES):
         (alias,) = SERVICES[name]["networks"]["default"]["aliases"]
         assert f'"${{MODEL-{alias}:{PORT}}}"' in CONFIGURATION.read_text(encoding="utf-8")
 
@@ -115,7 +124,7 @@ def test_the_proxy_reaches_the_container_that_publishes_the_port() -> None:
         assert f"{{${variable}:" in text
     name, _, port = proxy["environment"]["FACES_UPSTREAM"].partition(":")
     assert int(port) == PORT
-    for service in ("cpu", "cuda", "front"):
+    for service in (*IMAGES, "front"):
         assert SERVICES[service]["networks"] == {"default": {"aliases": [name]}}
     assert proxy["volumes"][0]["source"] == f"./{CADDYFILE.relative_to(ROOT)}"
     assert CADDYFILE.stat().st_mode & 0o004
@@ -144,6 +153,17 @@ def test_documented_profiles_and_services_exist(file: str) -> None:
     assert set(re.findall(r"--profile ([\w-]+)", text)) & profiles
     assert set(re.findall(r"--profile ([\w-]+)", text)) <= profiles
     assert set(re.findall(r"\b\w+-behind-front\b", text)) <= SERVICES.keys()
+
+
+def test_only_services_of_a_card_get_its_device_files_and_their_group() -> None:
+    given = {name: service for name, service in SERVICES.items() if {"devices", "group_add"} & service.keys()}
+    assert list(given) == OF_A_CARD
+    user = read(ROOT / "Dockerfile.cpu")[-1].last("USER").split(":")[1]
+    for service in given.values():
+        assert service["devices"] == ["/dev/dri"]
+        assert service["group_add"] == [f"${{RENDER_GROUP:-{user}}}"], (
+            "the account's own group gives no access"
+        )
 
 
 def test_only_cuda_services_reserve_a_gpu() -> None:

@@ -13,8 +13,12 @@ from tests.images.dockerfile import Stage, exec_form, kept_by_dockerignore, read
 from tests.paths import ROOT
 
 FILES = {name: ROOT / f"Dockerfile.{name}" for name in ("cpu", "cuda")}
+CUDA_13 = "--build-arg ACCELERATOR=cuda13"
 LOCKED = "make=4.4.1-*"
-"""The version of Debian's stable release; only its packaging may change."""
+VULKAN = {"libvulkan1": "1.4.309.0-*", "mesa-vulkan-drivers": "25.0.7-*"}
+"""The versions of Debian's stable release; only their packaging may change."""
+SOFTWARE_DRIVER = ("/usr/share/vulkan/icd.d/lvp_icd.json", "/usr/lib/*/libvulkan_lvp.so")
+"""Lavapipe: its manifest for Vulkan's loader, and its library."""
 
 
 @pytest.fixture(params=FILES)
@@ -40,8 +44,9 @@ def test_hadolint_reports_nothing(name: str) -> None:
 
 def test_each_build_runs_make_for_its_accelerator(name: str, stages: list[Stage]) -> None:
     building = stages[0]
-    assert variables(building.last("ENV")) == {"ACCELERATOR": name}
+    assert building.last("ARG") == f"ACCELERATOR={name}"
     assert (ROOT / "requirements" / f"{name}.txt").exists()
+    assert (CUDA_13 in FILES[name].read_text(encoding="utf-8")) is (name == "cuda")
     packages, *made = building.all("RUN")
     assert made == ["make environment", "make image"]
     assert LOCKED in packages
@@ -68,7 +73,6 @@ def test_the_service_runs_without_a_shell_and_without_root(final: Stage) -> None
     assert exec_form(final.last("HEALTHCHECK")) == ["python", "-m", "service.healthcheck"]
     user, group = map(int, final.last("USER").split(":"))
     assert min(user, group) > 0, "numeric, so that an orchestrator can check that it is not root"
-    assert not final.all("RUN"), "the final stage runs no command"
 
 
 def test_the_build_compiles_the_loops_of_every_detector() -> None:
@@ -88,7 +92,23 @@ def test_copied_files_exist_and_are_not_ignored(stages: list[Stage]) -> None:
     assert all((ROOT / source).exists() for source in copied)
 
 
-def test_both_files_are_equal_but_for_the_accelerator() -> None:
-    cpu, cuda = (file.read_text(encoding="utf-8").partition("FROM")[2] for file in FILES.values())
-    nvidia = re.compile(r"^    NVIDIA_.*\n", re.MULTILINE)
-    assert nvidia.sub("", cuda).replace("ACCELERATOR=cuda", "ACCELERATOR=cpu") == cpu
+def test_the_cpu_image_has_vulkan_drivers_of_cards_alone() -> None:
+    final = read(FILES["cpu"])[-1]
+    (command,) = final.all("RUN")
+    installed, removed = re.findall(r"(?:--no-install-recommends|-rf) ([^&]+)", command)
+    assert dict(word.split("=") for word in installed.split()) == VULKAN
+    assert set(removed.split()) == {"/var/lib/apt/lists/*", *SOFTWARE_DRIVER}
+    assert variables(final.last("ENV"))["MESA_SHADER_CACHE_DISABLE"] == "true", "the container is read-only"
+
+
+def test_both_files_are_equal_but_for_the_accelerator_and_its_drivers() -> None:
+    cpu, cuda = ([(stage.base, _common(stage)) for stage in read(file)] for file in FILES.values())
+    assert cuda == cpu
+    assert not read(FILES["cuda"])[-1].all("RUN"), "NVIDIA's driver is the host's"
+
+
+def _common(stage: Stage) -> list[tuple[str, str]]:
+    """The instructions of a stage, but for the accelerator's name, and what installs or configures its drivers."""
+    own = re.compile(r"(NVIDIA|MESA)_\w+=\S+\s+|(?<=ACCELERATOR=)\w+")
+    common = [(name, own.sub("", text)) for name, text in stage.instructions]
+    return [(name, text) for name, text in common if "mesa-vulkan-drivers" not in text]
