@@ -2,8 +2,11 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# The onnxruntime wheel, by the name of its lock in requirements/: cpu or cuda (NVIDIA, x86-64).
+# What ONNX Runtime computes on. cpu: also WebGPU (Intel, AMD, NVIDIA). openvino: in addition Intel's OpenVINO. cuda and
+# cuda13: NVIDIA by CUDA 12 and 13, a wheel of its own each. The last three are for x86-64.
 ACCELERATOR ?= cpu
+# Its locks in requirements/.
+PROVIDER_LOCKS := $(if $(filter openvino,$(ACCELERATOR)),cpu )$(ACCELERATOR)
 STORE ?= $(or $(FACE_STORE),models)
 # A folder of photos: any for `make bench`; for the tests one with dev/ and formats/, in addition to packages' photos.
 PHOTOS ?=
@@ -63,7 +66,7 @@ FROM = $(if $(FACE_WEIGHTS),--from "$(FACE_WEIGHTS)")
 ## read the files, whatever the umask of the checkout.
 ## In a checkout, the next make rebuilds the environment.
 image: convert
-	@$(PYTHON) requirements/bare.py "$(VENV)" $(ACCELERATOR) dlib
+	@$(PYTHON) requirements/bare.py "$(VENV)" $(PROVIDER_LOCKS) dlib
 	@$(BIN)/python -m compileall -q service model_store
 	FACE_MODEL=3 $(BIN)/python -m service check
 	FACE_MODEL=4 $(BIN)/python -m service check
@@ -134,7 +137,8 @@ audit: audit-environment
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
 		$(patsubst %,-r %,$(sort $(wildcard requirements/*.txt)) model_store/face_recognition_models.txt) $(ARGS)
 
-## Software bills of materials of both images, in CycloneDX: sbom/cpu.cdx.json and sbom/cuda.cdx.json.
+## Software bills of materials of both images, in CycloneDX: sbom/cpu.cdx.json and sbom/cuda.cdx.json. Python's packages
+## and the weights; Debian's packages are not in them.
 sbom: audit-environment
 	$(AUDIT)/bin/python -m requirements.sbom sbom/cpu.cdx.json cpu dlib
 	$(AUDIT)/bin/python -m requirements.sbom sbom/cuda.cdx.json cuda dlib
@@ -148,7 +152,7 @@ endef
 
 environment:
 	$(FIND_PYTHON)
-	@$(PYTHON) requirements/environment.py "$(VENV)" $(ACCELERATOR) dlib convert
+	@$(PYTHON) requirements/environment.py "$(VENV)" $(PROVIDER_LOCKS) dlib convert
 
 bench-environment: environment
 	@$(PYTHON) requirements/environment.py "$(VENV)" bench

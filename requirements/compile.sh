@@ -1,7 +1,7 @@
 #!/bin/sh
 # Lock every extra with hashes and for every supported Python and platform. `make lock` runs this.
 # The extras are resolved together, so that any of them can be installed in one environment at the same
-# versions; cuda, whose onnxruntime wheel excludes the plain one, follows those versions.
+# versions; cuda and cuda13, whose onnxruntime wheels exclude the plain one, follow those versions.
 set -eu
 cd "$(dirname "$0")/.."
 compile() { # OUTPUT ARGUMENT... : a lock with hashes, without addresses of registries
@@ -19,7 +19,7 @@ together=$(mktemp); trap 'rm -f "$together"' EXIT
 constraints=''
 lock "$together" cpu openvino dlib otel convert bench test browser images
 constraints="-c $together"
-for extra in cpu openvino dlib otel convert bench test browser images cuda; do
+for extra in cpu openvino dlib otel convert bench test browser images cuda cuda13; do
     lock "requirements/$extra.txt" "$extra"
 done
 # In an environment of its own (make audit, make sbom), so not resolved with the extras.

@@ -34,10 +34,11 @@ if not OLDEST <= FOUND <= NEWEST:
 VERSION = "{}.{}".format(*FOUND)
 LOCKS = Path(__file__).parent
 
-ONE_OF = {"cpu", "cuda"}
+ONE_OF = {"cpu", "cuda", "cuda13"}
 """Locks whose onnxruntime wheels share an import package, so that a folder holds one of them."""
-CUDA_PLATFORM = "linux x86_64"
-"""The marker of onnxruntime in cuda.txt. On another platform pip would install the rest and report success."""
+X86_64_ONLY = {"cuda", "cuda13", "openvino"}
+X86_64 = "linux x86_64"
+"""Locks whose provider's wheel has this marker. On another platform pip would install the rest and report success."""
 
 ELSEWHERE = "name a folder elsewhere, as in: VENV=/var/tmp/face-venv make serve"
 NO_SPACE = f"free some space there and in TMPDIR, or {ELSEWHERE}"
@@ -86,11 +87,12 @@ class Failure(Exception):
 def main(folder: Path, names: list[str]) -> None:
     """Make or extend the environment in `folder`. Raises Failure, or OSError."""
     wanted = {name: hashlib.sha256((LOCKS / f"{name}.txt").read_bytes()).hexdigest() for name in names}
-    if "cuda" in names and f"{sys.platform} {platform.machine()}" != CUDA_PLATFORM:
-        raise Failure(
-            f"cuda.txt locks onnxruntime for {CUDA_PLATFORM} only, and this machine is {sys.platform} "
-            f"{platform.machine()}; use the CPU, as in: ACCELERATOR=cpu make serve"
-        )
+    if f"{sys.platform} {platform.machine()}" != X86_64:
+        for name in filter(X86_64_ONLY.__contains__, names):
+            raise Failure(
+                f"{name}.txt locks its provider for {X86_64} only, and this machine is {sys.platform} "
+                f"{platform.machine()}; use the CPU, as in: ACCELERATOR=cpu make serve"
+            )
     # First without the file lock: a complete environment is usable in a tree that cannot be written.
     if wanted.items() <= _installed(folder)[0].items():
         return

@@ -30,6 +30,7 @@ from tests.unit.model_store.test_sources import (
 )
 
 SCRIPT = ROOT / "requirements" / "environment.py"
+CONSTANTS = runpy.run_path(str(SCRIPT))
 PYTHON = (sys.executable,)
 FAKED = "import {imports}, runpy, sys; {fake}; sys.argv[0:1] = []; runpy.run_path(sys.argv[0], run_name='__main__')"
 """Python's code that runs a script after the statement `fake`."""
@@ -353,19 +354,30 @@ def test_an_environment_of_the_user_is_not_cleared(script: Path) -> None:
     assert kept.exists()
 
 
-def test_cuda_on_another_processor_is_one_line(script: Path) -> None:
-    (script.parent / "cuda.txt").write_text("# nothing\n")
-    line = _failure(script, "cuda", before=_faked("platform.machine = lambda: 'aarch64'", "platform"))
-    assert line.startswith("cuda.txt locks onnxruntime for linux x86_64 only, and this machine is ")
+@pytest.mark.parametrize("lock", sorted(CONSTANTS["X86_64_ONLY"]))
+def test_a_provider_of_another_processor_is_one_line(script: Path, lock: str) -> None:
+    (script.parent / f"{lock}.txt").write_text("# nothing\n")
+    line = _failure(script, "one", lock, before=_faked("platform.machine = lambda: 'aarch64'", "platform"))
+    assert line.startswith(f"{lock}.txt locks its provider for linux x86_64 only, and this machine is ")
     assert line.endswith(" aarch64; use the CPU, as in: ACCELERATOR=cpu make serve\n")
     assert not (script.parent / "venv").exists()
 
 
-def test_the_platform_for_cuda_is_that_of_its_lock() -> None:
-    lock = (ROOT / "requirements" / "cuda.txt").read_text(encoding="utf-8")
-    marker = r"^onnxruntime-gpu==\S+ ; platform_machine == '(\w+)' and sys_platform == '(\w+)' "
-    ((machine, system),) = re.findall(marker, lock, re.MULTILINE)
-    assert runpy.run_path(str(SCRIPT))["CUDA_PLATFORM"] == f"{system} {machine}"
+@pytest.mark.parametrize("file", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda file: file.stem)
+def test_the_platform_of_a_provider_is_that_of_its_lock(file: Path) -> None:
+    marker = (
+        r"^onnxruntime-(?:gpu|ep-openvino)==\S+ ; platform_machine == '(\w+)' and sys_platform == '(\w+)' "
+    )
+    found = re.findall(marker, file.read_text(encoding="utf-8"), re.MULTILINE)
+    platforms = [f"{system} {machine}" for machine, system in found]
+    assert platforms == ([CONSTANTS["X86_64"]] if file.stem in CONSTANTS["X86_64_ONLY"] else [])
+
+
+def test_locks_of_one_import_package_exclude_each_other() -> None:
+    wheel = re.compile(r"^onnxruntime(?:-gpu)?==", re.MULTILINE)
+    locks = (ROOT / "requirements").glob("*.txt")
+    with_wheel = {file.stem for file in locks if wheel.search(file.read_text(encoding="utf-8"))}
+    assert with_wheel == CONSTANTS["ONE_OF"]
 
 
 def test_a_path_with_a_colon_is_one_line(script: Path) -> None:

@@ -3,12 +3,13 @@
 import ctypes
 import io
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from service.recognition.ort import cuda_lines
+from service.recognition.ort.cuda_lines import CUDNN, Capability
 from service.recognition.ort.device import DeviceFacts, Kind
 from service.recognition.ort.runtime import onnxruntime
 
@@ -19,10 +20,6 @@ DRIVER = "libcuda.so.1"
 
 DRIVER_VERSION = Path("/sys/module/nvidia/version")
 
-COMPUTE_CAPABILITY = (6, 0)
-"""The oldest GPU (Pascal) with kernels in onnxruntime-gpu 1.26.0: built for 6.0, 7.0, 7.5, 8.0, 8.6 and 9.0, and PTX of
-9.0 for newer ones; read from the file's fatbins."""
-CUDNN = "libcudnn.so.9"
 CUDNN_FOR_TURING = 9_11_00
 """The first version of cuDNN 9, in the form of `cudnnGetVersion`, without kernels for GPUs before Turing (7.5): its
 support matrix up to 9.10, and the fatbins of 9.28."""
@@ -40,17 +37,6 @@ _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR (cuda.h)."""
 
 WHEELS = "onnxruntime-gpu[cuda,cudnn]"
-NVIDIA_LIBRARIES: Mapping[str, str] = MappingProxyType(
-    {
-        "libcudart.so.12": "the CUDA runtime",
-        "libcublasLt.so.12": "cuBLAS",
-        "libcublas.so.12": "cuBLAS",
-        "libcufft.so.11": "cuFFT",
-        "libcurand.so.10": "cuRAND",
-        CUDNN: "cuDNN",
-    }
-)
-"""Libraries that the provider of onnxruntime-gpu 1.26.0 needs (`readelf -d`) -> NVIDIA's product with each."""
 
 
 class DriverError(Exception):
@@ -83,7 +69,7 @@ class Driver:
         self._call("cuDriverGetVersion", ctypes.byref(number))
         return number.value // 1000, number.value % 1000 // 10
 
-    def capability(self) -> tuple[int, int]:
+    def capability(self) -> Capability:
         """Compute capability of the first GPU."""
         values = []
         for attribute in (_MAJOR, _MINOR):
@@ -171,15 +157,16 @@ def missing() -> str | None:
     if newest[0] < built_for[0]:  # within a major version, newer libraries run on older drivers
         return (
             f"the NVIDIA driver is too old: it runs CUDA {_dotted(newest)}, and the onnxruntime wheel was built for "
-            f"{_dotted(built_for)}; update the driver"
+            f"{_dotted(built_for)}; update the driver{cuda_lines.remedy(newest, capability, ', or: ')}"
         )
-    if capability < COMPUTE_CAPABILITY:
+    line = cuda_lines.LINES[built_for[0]]
+    if not line.runs_on(capability):
         return (
-            f"the GPU is too old: it has compute capability {_dotted(capability)}, and the onnxruntime wheel has "
-            f"kernels from {_dotted(COMPUTE_CAPABILITY)} on"
+            f"the onnxruntime wheel has no code for the GPU: it has compute capability {_dotted(capability)}, and the "
+            f"wheel code for {', '.join(map(_dotted, line.kernels))}{cuda_lines.remedy(newest, capability)}"
         )
     _preload()
-    for name, package in NVIDIA_LIBRARIES.items():
+    for name, package in line.libraries.items():
         try:
             ctypes.CDLL(name)
         except OSError as error:

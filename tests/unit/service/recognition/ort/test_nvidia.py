@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.recognition.ort import nvidia
+from service.recognition.ort import cuda_lines, nvidia
 from service.recognition.ort.device import Kind
 from service.recognition.ort.runtime import onnxruntime
 from tests.paths import ROOT
@@ -132,7 +132,10 @@ def test_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"STATUS": 100}, "finds no GPU"),
         ({"STATUS": 803}, "cuInit gives error 803"),
         ({"VERSION": 11040}, "the NVIDIA driver is too old: it runs CUDA 11.4"),
-        ({"CAPABILITY": 5}, "the GPU is too old: it has compute capability 5.1"),
+        (
+            {"CAPABILITY": 5},
+            "has no code for the GPU: it has compute capability 5.1, and the wheel code for 6.0, ",
+        ),
     ],
 )
 @pytest.mark.usefixtures("wheel")
@@ -141,12 +144,31 @@ def test_rejects_an_unusable_driver_or_gpu(driver: MakeDriver, defined: dict[str
     assert message in str(nvidia.missing())
 
 
+@pytest.mark.parametrize(
+    ("defined", "message"),
+    [
+        ({"VERSION": 13000, "CAPABILITY": 6}, "the wheel code for 7.5, 8.0, 8.6, 8.9, 9.0, 12.0: "),
+        (
+            {"VERSION": 12040, "CAPABILITY": 8},
+            "the onnxruntime wheel was built for 13.0; update the driver, or: ",
+        ),
+    ],
+)
+def test_the_wheel_for_cuda_13_names_the_one_for_an_older_gpu_or_driver(
+    driver: MakeDriver, monkeypatch: pytest.MonkeyPatch, defined: dict[str, int], message: str
+) -> None:
+    monkeypatch.setattr(onnxruntime, "cuda_version", "13.0")
+    driver(**defined)
+    assert f"{message}`ACCELERATOR=cuda make serve`" in str(nvidia.missing())
+
+
 @pytest.mark.usefixtures("wheel")
 def test_names_a_missing_library_and_its_product(
     driver: MakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     driver(VERSION=12000)  # older within the major version, which is supported
-    monkeypatch.setattr(nvidia, "NVIDIA_LIBRARIES", {"libcublas_of_test.so.12": "cuBLAS"})
+    line = cuda_lines.LINES[12]._replace(libraries={"libcublas_of_test.so.12": "cuBLAS"})
+    monkeypatch.setattr(cuda_lines, "LINES", {12: line})
     message = str(nvidia.missing())
     assert message.startswith("cuBLAS for CUDA 12 is missing (libcublas_of_test.so.12: ")
     assert message.endswith("pip install 'onnxruntime-gpu[cuda,cudnn]'")
@@ -176,7 +198,7 @@ def test_rejects_a_cudnn_without_kernels_for_the_gpu(
     driver: MakeDriver, packages: Path, version: int, message: str
 ) -> None:
     driver(CAPABILITY=7)
-    _plant(packages, nvidia.CUDNN, version)
+    _plant(packages, cuda_lines.CUDNN, version)
     assert _missing_with(packages).startswith(message)
 
 
