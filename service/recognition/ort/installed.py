@@ -1,4 +1,4 @@
-"""The installed onnxruntime wheel and NVIDIA's driver, found by their files.
+"""Installed providers of ONNX Runtime, and graphics cards, found by their files.
 
 The web process checks them before it listens. It does not import ONNX Runtime, which takes 0.2 s and loads numpy.
 """
@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from service.recognition.ort import render_nodes
+
 PROVIDER_FILES: Mapping[str, str] = MappingProxyType({"cuda": "capi/libonnxruntime_providers_cuda.so"})
 """Value of FACE_PROVIDERS to a file that only a wheel with this provider has. The CPU is in every wheel."""
 
@@ -17,6 +19,17 @@ PLUGINS: Mapping[str, str] = MappingProxyType(
     {"webgpu": "onnxruntime_ep_webgpu", "openvino": "onnxruntime_ep_openvino"}
 )
 """Value of FACE_PROVIDERS to the import package of its plug-in, which stands beside any onnxruntime wheel."""
+
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "cuda": "`ACCELERATOR=cuda make serve` (with Docker, the image of Dockerfile.cuda)",
+        "webgpu": "`ACCELERATOR=cpu make serve` (with Docker, the image of Dockerfile.cpu)",
+        "openvino": "`ACCELERATOR=openvino make serve`",
+    }
+)
+"""Provider to the command that installs its package."""
+X86_64_ONLY = frozenset({"cuda", "openvino"})
+"""Providers with a package for this processor alone."""
 
 DRIVER_FILES = (
     Path("/dev/nvidiactl"),
@@ -41,12 +54,13 @@ def has_wheel(name: str) -> bool:
 
 def missing_wheel(name: str) -> str:
     """The missing part of a provider whose package is not installed, with the remedy."""
-    if name in PLUGINS:
-        package = PLUGINS[name].replace("_", "-")
-        return f"the package {package} is not installed: `pip install {package}`"
-    lacking = f"the installed onnxruntime wheel was built without {name}"
-    if command := _install_command(name):
-        return f"{lacking}: {command} installs the one with it"
+    lacking = (
+        f"the package {PLUGINS[name].replace('_', '-')} is not installed"
+        if name in PLUGINS
+        else f"the installed onnxruntime wheel was built without {name}"
+    )
+    if _runs_here(name):
+        return f"{lacking}: {COMMANDS[name]} installs the one with it"
     return f"{lacking}, and the one with it is for x86-64 only: use a machine with such a processor"
 
 
@@ -56,7 +70,7 @@ def refusal(name: str, missing_part: str) -> str:
 
 
 class UnusedGpu(NamedTuple):
-    """An NVIDIA GPU that another wheel would use."""
+    """A GPU that this installation, or this account, cannot use."""
 
     reason: str
     remedy: str
@@ -66,13 +80,21 @@ class UnusedGpu(NamedTuple):
 
 
 def unused_gpu() -> UnusedGpu | None:
-    """The GPU that another wheel would use; None without a GPU, or without such a wheel."""
-    command = _install_command("cuda")
-    if command is None or has_wheel("cuda") or not has_driver():
+    """A GPU that the service would try with another wheel, device file, group or driver; None if there is none.
+
+    With the wheel for NVIDIA's GPUs, other cards are not looked for.
+    """
+    if has_wheel("cuda"):
         return None
-    return UnusedGpu(
-        "the CPU computes, although this machine has an NVIDIA driver", f"{command} uses its GPU"
-    )
+    if has_driver() and _runs_here("cuda"):
+        reason = "the CPU computes, although this machine has an NVIDIA driver"
+        return UnusedGpu(reason, f"{COMMANDS['cuda']} uses its GPU")
+    for card in render_nodes.cards():
+        lacking = render_nodes.remedy(card) if has_wheel("webgpu") else missing_wheel("webgpu")
+        if lacking is None:
+            return None
+        return UnusedGpu(f"the CPU computes, although this machine has {card.vendor.name} GPU", lacking)
+    return None
 
 
 def has_driver() -> bool:
@@ -80,8 +102,5 @@ def has_driver() -> bool:
     return any(file.exists() for file in DRIVER_FILES)
 
 
-def _install_command(name: str) -> str | None:
-    """The command that installs the wheel for a GPU; None if there is none for this processor."""
-    if platform.machine() != "x86_64":
-        return None
-    return f"`ACCELERATOR={name} make serve` (with Docker, the image of Dockerfile.{name})"
+def _runs_here(name: str) -> bool:
+    return name not in X86_64_ONLY or platform.machine() == "x86_64"
