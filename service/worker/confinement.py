@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from string import Template
 
 from service import sandbox
 from service.recognition.compute import code_folders
@@ -17,11 +19,19 @@ the web process."""
 SERVICE_FOLDER = Path(__file__).parent.parent
 """Folder of the package `service`: Python keeps the bytecode of each of its folders in `__pycache__`."""
 
-CONTROL_DEVICE = Path("/dev/nvidiactl")
-"""Device file of NVIDIA's driver, which keeps compiled kernels in COMPUTE_CACHE."""
-COMPUTE_CACHE = "~/.nv"
-COMPUTE_CACHE_PATH = "CUDA_CACHE_PATH"
-"""Environment variable that replaces COMPUTE_CACHE (CUDA C++ Programming Guide, environment variables)."""
+NVIDIA, CARDS = Path("/dev/nvidiactl"), Path("/dev/dri")
+"""Device file of NVIDIA's driver, and folder of those of Linux's drivers for cards."""
+KERNEL_CACHES: tuple[tuple[Path, tuple[str, ...]], ...] = (
+    (NVIDIA, ("$CUDA_CACHE_PATH", "~/.nv")),
+    (NVIDIA, ("$__GL_SHADER_DISK_CACHE_PATH", "$XDG_CACHE_HOME/nvidia", "~/.cache/nvidia")),
+    *(
+        (CARDS, (f"$MESA_SHADER_CACHE_DIR/{name}", f"$XDG_CACHE_HOME/{name}", f"~/.cache/{name}"))
+        for name in ("mesa_shader_cache", "mesa_shader_cache_db")
+    ),
+    (CARDS, ("$NEO_CACHE_DIR", "$XDG_CACHE_HOME/neo_compiler_cache", "~/.cache/neo_compiler_cache")),
+)
+"""Device files of a driver, and the folder of its compiled kernels or shaders: the first one whose variable is set.
+These are CUDA, NVIDIA's Vulkan, Mesa's Vulkan (both forms of its cache), and Intel's OpenCL, which OpenVINO uses."""
 
 
 def confine() -> Restrictions:
@@ -52,13 +62,19 @@ def _writable() -> list[Path]:
 
 
 def kernel_caches() -> list[Path]:
-    """Folder of NVIDIA's compiled kernels; empty without its driver, or for an account without a home."""
-    if not CONTROL_DEVICE.exists():
-        return []
-    folder = Path(os.environ.get(COMPUTE_CACHE_PATH) or COMPUTE_CACHE)
-    with suppress(RuntimeError):
-        return [folder.expanduser()]
-    return []
+    """Folders of kernels that the drivers of this machine compile; none for an account without a home."""
+    return [
+        folder
+        for device, places in KERNEL_CACHES
+        if device.exists() and (folder := next(_set_places(places), None)) is not None
+    ]
+
+
+def _set_places(places: Iterable[str]) -> Iterator[Path]:
+    variables = {name: value for name, value in os.environ.items() if value}
+    for place in places:
+        with suppress(KeyError, RuntimeError):  # a variable that is not set, or an account without a home
+            yield Path(Template(place).substitute(variables)).expanduser()
 
 
 def _bytecode_folders() -> list[Path]:

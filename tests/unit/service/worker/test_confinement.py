@@ -5,6 +5,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,30 +49,60 @@ def test_no_folder_of_bytecode_is_made_where_python_writes_none(copy: Path) -> N
     assert not (copy / "service" / "pipeline" / "__pycache__").exists()
 
 
+Devices = Callable[[Path], None]
+
+
 @pytest.fixture
-def nvidia(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-in for the device file of NVIDIA's driver."""
-    monkeypatch.setattr(confinement, "CONTROL_DEVICE", tmp_path)
+def only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Devices:
+    """`only(confinement.NVIDIA)`: a machine with these device files alone, and an environment without variables."""
+
+    def plant(device: Path) -> None:
+        caches = confinement.KERNEL_CACHES
+        planted = [(tmp_path if cache[0] == device else tmp_path / "none", cache[1]) for cache in caches]
+        monkeypatch.setattr(confinement, "KERNEL_CACHES", planted)
+        monkeypatch.setattr(os, "environ", {"HOME": "/home/face-model"})
+
+    return plant
 
 
-@pytest.mark.usefixtures("nvidia")
-def test_an_account_without_a_home_has_no_cache_of_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_without_a_home_has_no_cache_of_kernels(
+    only: Devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unknown(number: int) -> NoReturn:
         raise KeyError(number)
 
-    monkeypatch.delenv("CUDA_CACHE_PATH", raising=False)
+    only(confinement.NVIDIA)
     monkeypatch.delenv("HOME")
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     assert confinement.kernel_caches() == []
 
 
-@pytest.mark.usefixtures("nvidia")
-def test_nvidias_cache_of_kernels_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUDA_CACHE_PATH", raising=False)
-    monkeypatch.setenv("HOME", "/home/face-model")
-    assert confinement.kernel_caches() == [Path("/home/face-model/.nv")]
+def test_the_drivers_caches_of_kernels_can_be_written(only: Devices, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(confinement.NVIDIA)
+    assert confinement.kernel_caches() == [
+        Path("/home/face-model") / name for name in (".nv", ".cache/nvidia")
+    ]
     monkeypatch.setenv("CUDA_CACHE_PATH", "/var/cache/kernels")
-    assert confinement.kernel_caches() == [Path("/var/cache/kernels")]
+    assert Path("/var/cache/kernels") in confinement.kernel_caches()
+
+
+def test_the_caches_of_shaders_of_a_card_can_be_written(
+    only: Devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(confinement.CARDS)
+    names = ["mesa_shader_cache", "mesa_shader_cache_db", "neo_compiler_cache"]
+    assert confinement.kernel_caches() == [Path("/home/face-model/.cache", name) for name in names]
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert confinement.kernel_caches() == [Path("/home/face-model/.cache", name) for name in names]
+    monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache")
+    monkeypatch.setenv("MESA_SHADER_CACHE_DIR", "/var/mesa")
+    folders = [Path("/var/mesa", name) for name in names[:2]]
+    assert confinement.kernel_caches() == [*folders, Path("/var/cache/neo_compiler_cache")]
+
+
+def test_a_machine_without_devices_has_no_cache_of_kernels(only: Devices) -> None:
+    only(Path("/dev/nothing"))
+    assert confinement.kernel_caches() == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
