@@ -44,7 +44,7 @@ ATTRIBUTES = {
     "Default": None,
     "Description": None,
     "Mode": {"", "tcp"},
-    "Type": {"Port", "Variable"},
+    "Type": {"Port", "Variable", "Device"},
     "Display": {"always", "advanced"},
     "Required": {"true", "false"},
     "Mask": {"true", "false"},
@@ -66,6 +66,19 @@ def test_unraid_knows_the_fields(template: ET.Element) -> None:
         assert config.attrib.keys() == ATTRIBUTES.keys()
         assert all(values is None or config.attrib[name] in values for name, values in ATTRIBUTES.items())
         assert (config.text or "") == config.attrib["Default"]
+
+
+def test_one_template_gives_a_card() -> None:
+    """The value is the path on the host, as of Unraid's own templates; the group's number is the operator's to set."""
+    devices = {
+        path.stem: config.text
+        for path in TEMPLATES
+        for config in ET.parse(path).getroot().iter("Config")
+        if config.attrib["Type"] == "Device"
+    }
+    assert devices == {"face-model-gpu": "/dev/dri"}
+    options = {path.stem: ET.parse(path).getroot().findtext("ExtraParams", "") for path in TEMPLATES}
+    assert [name for name, text in options.items() if "--group-add=" in text] == ["face-model-gpu"]
 
 
 def test_unraid_sets_the_images_port_and_settings(template: ET.Element) -> None:
@@ -93,7 +106,7 @@ def test_images_are_those_of_a_release() -> None:
     """The names in docs/internals/releasing.md, which the operator replaces until there is a release."""
     images = {path.stem: ET.parse(path).getroot().findtext("Repository") for path in TEMPLATES}
     image = "ghcr.io/OWNER/NAME:latest"
-    assert images == {"face-model": image, "face-model-cuda": f"{image}-cuda"}
+    assert images == {"face-model": image, "face-model-gpu": image, "face-model-cuda": f"{image}-cuda"}
     assert TRUENAS["image"] == image
 
 

@@ -38,7 +38,9 @@ needs_systemd = pytest.mark.skipif(
 
 
 @needs_systemd
-@pytest.mark.parametrize(("drop_in", "bound"), [(None, 1.4), ("without-gpu.conf", 0.9)])
+@pytest.mark.parametrize(
+    ("drop_in", "bound"), [(None, 1.4), ("graphics-card.conf", 1.1), ("without-gpu.conf", 0.9)]
+)
 def test_the_exposure_is_low(tmp_path: Path, drop_in: str | None, bound: float) -> None:
     """Overall exposure of `systemd-analyze security`, from 0 to 10; the same unit without its sandbox has 9.2."""
     text = (UNITS / "face-model.service").read_text(encoding="utf-8").replace(INSTALLED, sys.executable)
@@ -99,6 +101,15 @@ def test_the_service_has_the_socket_and_no_other_network() -> None:
     """tests/faults/test_systemd.py runs the units."""
     assert SERVICE["PrivateNetwork"] == "yes"
     assert "face-model.socket" in read("face-model.service")["Unit"]["Requires"]
+
+
+def test_a_graphics_card_needs_its_device_files_and_their_group() -> None:
+    """PrivateDevices would hide /dev/dri even where DeviceAllow names it."""
+    card = read("graphics-card.conf")["Service"]
+    assert card["DeviceAllow"] == "char-drm rw"
+    assert card["DevicePolicy"] == "closed"
+    assert card["SupplementaryGroups"] == "render"
+    assert "PrivateDevices" not in card
 
 
 def test_the_sandbox_allows_compiled_loops_and_gpus() -> None:
