@@ -88,11 +88,11 @@ def test_readme_is_short() -> None:
             "`.venv/bin/python -m benchmarks --only parity`",
             "`.venv/bin/python -m benchmarks --part parity`",
         ),
-        (failing_commands, "`docker compose --profile cpu up`", "`docker compose --profile gpu up`"),
+        (failing_commands, "`docker compose --profile cpu up`", "`docker compose --profile rocm up`"),
         (
             failing_commands,
             "`docker compose exec cpu python -m service check`",
-            "`docker compose exec gpu python -m service check`",
+            "`docker compose exec rocm python -m service check`",
         ),
         (
             failing_commands,
