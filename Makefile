@@ -58,7 +58,9 @@ convert-all: environment
 	@$(BIN)/python -m model_store fetch $(FROM)
 	@$(BIN)/python -m conversion --package-photos $(CACHE)/photos
 
-ON_DEVICE = $(if $(filter cuda,$(ACCELERATOR)),--device)
+# Also the graph for a device, whose validation takes half a minute: for an image, which may get a card later, and on a
+# machine with a card.
+ON_DEVICE = $(if $(filter-out cpu,$(ACCELERATOR))$(filter image,$(MAKECMDGOALS))$(wildcard /dev/dri/renderD*),--device)
 FROM = $(if $(FACE_WEIGHTS),--from "$(FACE_WEIGHTS)")
 
 ## For the Dockerfiles: the service, converted, and without packages that only the build needs. The checks run every
@@ -104,7 +106,7 @@ rehearse-images: test-environment
 emulated: test-environment convert-all
 	$(BIN)/python -m pytest -m emulated $(ARGS)
 
-# Models with a baseline (benchmarks/harness/options.py); their graphs for a GPU only with ACCELERATOR=cuda.
+# Models with a baseline (benchmarks/harness/options.py).
 bench parity: MODEL := 1 2 3 4
 
 ## Benchmarks before an upgrade: PHOTOS against dlib, in two minutes after the installation, with a report in OUT;

@@ -3,6 +3,7 @@
 Not covered: Docker itself, the published base image in place of Debian's own Python, arm64, and a GPU.
 """
 
+import json
 import shutil
 import subprocess
 import tempfile
@@ -96,6 +97,27 @@ def test_the_image_has_no_key_no_build_tool_and_no_file_for_root_alone(image: Im
     hidden = ["find", str(app), "(", "-type", "d", "-not", "-perm", "-o=rx", "-or"]
     hidden += ["-type", "f", "-not", "-perm", "-o=r", ")"]
     assert subprocess.run(hidden, check=True, capture_output=True).stdout == b""
+
+
+LOADED = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
+"""Python's code that loads a library with all that it needs."""
+
+
+def test_the_cpu_image_loads_the_drivers_of_cards_and_no_software_driver(
+    name: str, image: Image, start: Start, key: Path
+) -> None:
+    if name != "cpu":
+        pytest.skip("NVIDIA's driver is the host's")
+    manifests = [json.loads(file.read_text()) for file in image.root.glob("usr/share/vulkan/icd.d/*.json")]
+    drivers = {Path(manifest["ICD"]["library_path"]).name for manifest in manifests}
+    assert drivers >= {"libvulkan_radeon.so"}
+    assert "libvulkan_lvp.so" not in drivers | {
+        file.name for file in image.root.glob("usr/lib/*/libvulkan_*")
+    }
+    with closing(start(key, API_KEY="")) as container:
+        for library in ("libvulkan.so.1", *drivers):
+            loaded = container.run("python", "-c", LOADED, library)
+            assert loaded.returncode == 0, loaded.stderr
 
 
 def test_refuses_to_start_without_a_key(start: Start) -> None:

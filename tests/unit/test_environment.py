@@ -386,17 +386,50 @@ def test_a_path_with_a_colon_is_one_line(script: Path) -> None:
     assert "cannot hold a colon" in _failure(folder / script.name, "one")
 
 
-def test_serve_runs_its_steps_in_order_with_the_python_of_the_environment() -> None:
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+def _printed(*words: str, **given: str) -> list[list[str]]:
+    """The commands that make would run."""
+    others = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "ACCELERATOR"))
+    }
     printed = subprocess.run(
-        ["make", "--dry-run", "serve"],
+        ["make", "--dry-run", *words],
         cwd=ROOT,
-        env={**variables, "VENV": "/a folder/venv"},
+        env={**others, **given},
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    found, made, *steps = (shlex.split(line, comments=True) for line in printed.splitlines())
+    return [shlex.split(line, comments=True) for line in printed.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "locks"),
+    [("cpu", ["cpu"]), ("openvino", ["cpu", "openvino"]), ("cuda", ["cuda"]), ("cuda13", ["cuda13"])],
+)
+def test_an_accelerator_is_one_or_two_locks(accelerator: str, locks: list[str]) -> None:
+    commands = {words[1]: words[3:] for words in _printed("image", ACCELERATOR=accelerator) if len(words) > 3}
+    assert commands["requirements/environment.py"] == [*locks, "dlib", "convert"]
+    assert commands["requirements/bare.py"] == [*locks, "dlib"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("image",), True),
+        (("convert", "ACCELERATOR=cuda13"), True),
+        (("convert", "ACCELERATOR=openvino"), True),
+        (("convert",), bool([*Path("/dev/dri").glob("renderD*")])),
+    ],
+)
+def test_images_and_machines_with_a_card_have_the_graph_of_a_device(
+    words: tuple[str, ...], expected: bool
+) -> None:
+    (conversion,) = (command for command in _printed(*words) if command[1:3] == ["-m", "conversion"])
+    assert ("--device" in conversion) is expected
+
+
+def test_serve_runs_its_steps_in_order_with_the_python_of_the_environment() -> None:
+    found, made, *steps = _printed("serve", VENV="/a folder/venv")
     assert found[:2] == ["command", "-v"]
     assert made[1:3] == ["requirements/environment.py", "/a folder/venv"]
     steps[-1].remove("exec")
