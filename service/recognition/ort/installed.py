@@ -54,14 +54,13 @@ def has_wheel(name: str) -> bool:
 
 def missing_wheel(name: str) -> str:
     """The missing part of a provider whose package is not installed, with the remedy."""
-    lacking = (
-        f"the package {PLUGINS[name].replace('_', '-')} is not installed"
-        if name in PLUGINS
-        else f"the installed onnxruntime wheel was built without {name}"
-    )
+    if name in PLUGINS:
+        lacking, it = f"the package {PLUGINS[name].replace('_', '-')} is not installed", "it"
+    else:
+        lacking, it = f"the installed onnxruntime wheel was built without {name}", "the one with it"
     if _runs_here(name):
-        return f"{lacking}: {COMMANDS[name]} installs the one with it"
-    return f"{lacking}, and the one with it is for x86-64 only: use a machine with such a processor"
+        return f"{lacking}: {COMMANDS[name]} installs {it}"
+    return f"{lacking}, and {it} is for x86-64 only: use a machine with such a processor"
 
 
 def refusal(name: str, missing_part: str) -> str:

@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
-from service.recognition.ort import installed, plugins, webgpu
+from service.recognition.ort import installed, plugins, render_nodes
 from service.recognition.ort.device import DeviceFacts, Kind
 
 PACKAGE = installed.PLUGINS["openvino"]
@@ -21,13 +20,10 @@ EXACT = {"INFERENCE_PRECISION_HINT": "f32", "EXECUTION_MODE_HINT": "ACCURACY"}
 3e-7. Only `load_config` passes them on; as options of the provider, they are ignored without a message."""
 OPTIONS: Mapping[str, str] = MappingProxyType({"load_config": json.dumps({GPU: EXACT, CPU: EXACT})})
 
-INTEL = "0x8086"
-"""Vendor of Intel's GPUs, in the file `vendor` of their device in /sys."""
-
 
 def has_gpu() -> bool:
     """True if the kernel drives a GPU of Intel, also if its device file is not here."""
-    return any(_vendor(node) == INTEL for node in webgpu.KNOWN_TO_KERNEL.glob("renderD*"))
+    return any(card.vendor == render_nodes.INTEL for card in render_nodes.cards())
 
 
 def facts() -> DeviceFacts | None:
@@ -54,10 +50,3 @@ def missing() -> str | None:
     except plugins.PluginMissing as error:
         return str(error)
     return None if devices else "OpenVINO lists no device: it needs a processor or a GPU of Intel"
-
-
-def _vendor(node: Path) -> str:
-    try:
-        return (node / "device" / "vendor").read_text().strip()
-    except OSError:
-        return ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from service.recognition.contract import EngineError
-from service.recognition.ort import arena, installed, nvidia, openvino, plugins, webgpu
+from service.recognition.ort import arena, installed, nvidia, openvino, plugins, render_nodes, webgpu
 from service.recognition.ort.affinity import worker_cores
 from service.recognition.ort.device import Device, DeviceFacts
 from service.recognition.ort.runtime import onnxruntime
@@ -135,7 +135,7 @@ WEBGPU = Provider(
     # the faces.
     descriptor_batches=(1, 2, 4, 8, 16),
     missing=webgpu.missing,
-    device=Device(facts=webgpu.facts, expected=webgpu.has_gpu),
+    device=Device(facts=webgpu.facts, expected=render_nodes.has_any),
 )
 
 OPENVINO = Provider(

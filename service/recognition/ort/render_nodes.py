@@ -32,9 +32,9 @@ class Vendor(NamedTuple):
     """How the names of its drivers' manifests begin."""
 
 
-VENDORS: Mapping[str, Vendor] = MappingProxyType(
-    {"0x8086": Vendor("an Intel", ("intel",)), "0x1002": Vendor("an AMD", ("radeon", "amd"))}
-)
+INTEL = Vendor("an Intel", ("intel",))
+AMD = Vendor("an AMD", ("radeon", "amd"))
+VENDORS: Mapping[str, Vendor] = MappingProxyType({"0x8086": INTEL, "0x1002": AMD})
 """By the number of PCI, as in /sys."""
 
 
@@ -44,6 +44,11 @@ class Card(NamedTuple):
     vendor: Vendor
     file: Path
     """Its device file, such as /dev/dri/renderD128."""
+
+
+def has_any() -> bool:
+    """True if Linux drives a GPU of any vendor, also if its device file is not here."""
+    return any(KERNEL_NODES.glob("renderD*"))
 
 
 def cards() -> Iterator[Card]:

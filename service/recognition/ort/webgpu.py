@@ -6,10 +6,9 @@ most, which the plug-in takes silently: so Vulkan's own list decides (vulkan.py)
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
-from service.recognition.ort import installed, plugins, vulkan
+from service.recognition.ort import installed, plugins, render_nodes, vulkan
 from service.recognition.ort.device import DeviceFacts, Kind
 
 PACKAGE = installed.PLUGINS["webgpu"]
@@ -26,16 +25,6 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
         "storageBufferCacheMode": "bucket",
     }
 )
-
-RENDER_NODES = Path("/dev/dri")
-"""Device files of GPUs, renderD128 and so on: the Direct Rendering Infrastructure of Linux."""
-KNOWN_TO_KERNEL = Path("/sys/class/drm")
-"""GPUs that the kernel drives, also in a container without their device files."""
-
-
-def has_gpu() -> bool:
-    """True if the kernel drives a GPU with a render node, also if its device file is not here."""
-    return any(KNOWN_TO_KERNEL.glob("renderD*"))
 
 
 def facts() -> DeviceFacts | None:
@@ -67,15 +56,6 @@ def missing() -> str | None:
 
 def _remedy() -> str:
     """The cause why Vulkan has no GPU, as far as the device files tell it."""
-    nodes = sorted(RENDER_NODES.glob("renderD*"))
-    closed = [node for node in nodes if not os.access(node, os.R_OK | os.W_OK)]
-    if closed:
-        return (
-            f"this account may not open {closed[0]}: add it to the group of that file, mostly `render` "
-            "(Compose: group_add)"
-        )
-    if nodes:
-        return f"{nodes[0]} is open, so a Vulkan driver of the GPU is missing (Debian: apt install mesa-vulkan-drivers)"
-    if has_gpu():
-        return f"there is no {RENDER_NODES}/renderD*: give the container the device (--device {RENDER_NODES})"
-    return "this machine shows no GPU"
+    if lacking := render_nodes.missing():
+        return lacking
+    return "its driver does not support the GPU" if render_nodes.has_any() else "this machine shows no GPU"

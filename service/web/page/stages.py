@@ -84,24 +84,27 @@ def unused_gpu(
         )
     if on_gpu(stages.values()):
         return None
-    if missing := next((stage.device_missing for stage in stages.values() if stage.device_missing), None):
-        return UnusedGpu(
-            reason=f"The CPU computes, since the GPU cannot: {without_path(missing)}.",
-            remedy="Repair that, and restart the service; `face-model check` then shows the GPU.",
-        )
-    if not installed.has_driver():
-        return None
+    missing = next((stage.device_missing for stage in stages.values() if stage.device_missing), None)
     for is_set, setting, instead in (
         (settings.engine != "onnx", f"FACE_ENGINE={settings.engine}", "FACE_ENGINE=onnx"),
         (settings.providers == "cpu", "FACE_PROVIDERS=cpu", "FACE_PROVIDERS=auto"),
     ):
-        if is_set:
+        if is_set and missing is None and not installed.has_driver():
+            return None
+        if is_set and missing is None:
             return UnusedGpu(
                 reason=f"The CPU computes because of {setting}, although this machine has an NVIDIA driver.",
                 remedy=f"Set {instead}, and restart the service.",
             )
-    unused = installed.unused_gpu()
-    return unused and UnusedGpu(reason=_sentence(unused.reason), remedy=_sentence(unused.remedy))
+    # The worker's line about a device file has its path, which is not shown; the other one is made of known paths.
+    if (missing is None or without_path(missing) == NOT_SHOWN) and (unused := installed.unused_gpu()):
+        return UnusedGpu(reason=_sentence(unused.reason), remedy=_sentence(unused.remedy))
+    if missing:
+        return UnusedGpu(
+            reason=f"The CPU computes, since the GPU cannot: {without_path(missing)}.",
+            remedy="Repair that, and restart the service; `face-model check` then shows the GPU.",
+        )
+    return None
 
 
 def _sentence(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from model_store import manifest
 from model_store.models import DLIB_RESNET
 from service.recognition.contract import DESCRIPTORS_ALLOWED
-from service.recognition.ort import openvino, plugins, webgpu
+from service.recognition.ort import openvino, plugins, render_nodes
 from service.recognition.ort.device import DeviceFacts, Kind
 from service.recognition.ort.providers import OPENVINO, missing
 from service.recognition.ort.sessions import Session
@@ -45,7 +45,7 @@ def test_a_gpu_is_taken_before_the_cpu_and_an_npu_never(monkeypatch: pytest.Monk
 
 
 def test_only_an_intel_gpu_is_expected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(webgpu, "KNOWN_TO_KERNEL", tmp_path)
+    monkeypatch.setattr(render_nodes, "KERNEL_NODES", tmp_path)
     device = tmp_path / "renderD128" / "device"
     device.mkdir(parents=True)
     for vendor, expected in (("0x1002\n", False), ("0x8086\n", True)):

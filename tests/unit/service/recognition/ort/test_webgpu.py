@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.recognition.ort import plugins, vulkan, webgpu
+from service.recognition.ort import plugins, render_nodes, vulkan, webgpu
 from service.recognition.ort.device import DeviceFacts, Kind
 from service.recognition.ort.vulkan import VulkanError
 
@@ -19,8 +19,12 @@ def nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty folder of render nodes; the plug-in lists a device."""
     for name in ("dri", "drm"):
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(webgpu, "RENDER_NODES", tmp_path / "dri")
-    monkeypatch.setattr(webgpu, "KNOWN_TO_KERNEL", tmp_path / "drm")
+    monkeypatch.setattr(render_nodes, "DEVICE_FILES", tmp_path / "dri")
+    monkeypatch.setattr(render_nodes, "KERNEL_NODES", tmp_path / "drm")
+    monkeypatch.setattr(render_nodes, "LOADER", "libc.so.6")
+    monkeypatch.setattr(render_nodes, "MANIFESTS", (tmp_path,))
+    for variable in render_nodes.MANIFEST_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(plugins, "chosen", lambda package, official: ["a device"])
     monkeypatch.delenv(webgpu.SOFTWARE_ADAPTER, raising=False)
     return tmp_path
@@ -55,16 +59,20 @@ def test_no_loader_is_told_with_the_package(nodes: Path, monkeypatch: pytest.Mon
 def test_a_software_adapter_is_no_gpu(nodes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _adapters(monkeypatch, SOFTWARE)
     assert _missing().endswith("this machine shows no GPU")
-    assert not webgpu.has_gpu()
-    (nodes / "drm" / "renderD128").touch()
-    assert webgpu.has_gpu()
-    assert "--device" in _missing()
+    assert not render_nodes.has_any()
+    vendor = nodes / "drm" / "renderD128" / "device" / "vendor"
+    vendor.parent.mkdir(parents=True)
+    vendor.write_text("0x8086\n")
+    assert render_nodes.has_any()
+    assert "`--device" in _missing()
     node = nodes / "dri" / "renderD128"
     node.touch()
-    assert "a Vulkan driver of the GPU is missing" in _missing()
+    assert "Vulkan has no driver for it" in _missing()
+    (nodes / "intel_icd.x86_64.json").touch()
+    assert _missing().endswith("its driver does not support the GPU")
     monkeypatch.setattr(os, "access", lambda path, mode: path != node)
     assert f"this account may not open {node}" in _missing()
-    assert "render" in _missing()
+    assert f"RENDER_GROUP={node.stat().st_gid}" in _missing()
     monkeypatch.setenv(webgpu.SOFTWARE_ADAPTER, "1")
     assert webgpu.missing() is None
 

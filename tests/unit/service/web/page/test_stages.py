@@ -14,6 +14,7 @@ from service import cpu_flags
 from service.messages import StageReport
 from service.recognition.contract import Engine
 from service.recognition.ort import installed
+from service.recognition.ort.installed import UnusedGpu
 from service.recognition.timings import Timings
 from service.settings import Settings
 from service.supervision import Quarantine
@@ -121,3 +122,16 @@ def test_says_since_when_the_cpu_computes_for_a_lost_gpu() -> None:
     hidden = unused_gpu(Settings(), {}, replace(lost, reason="cannot open /dev/dri/renderD128"))
     assert hidden is not None
     assert "/dev" not in hidden.reason
+
+
+def test_names_what_a_card_lacks_in_place_of_a_reason_with_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = UnusedGpu("this machine has an AMD GPU", "set RENDER_GROUP=992")
+    monkeypatch.setattr(installed, "unused_gpu", lambda: closed)
+    stages = {"descriptors": report(device_missing="this account may not open /dev/dri/renderD128")}
+    unused = unused_gpu(Settings(), stages)
+    assert unused is not None
+    assert unused.remedy == "Set RENDER_GROUP=992."
+    unused = unused_gpu(Settings(), {"descriptors": report(device_missing="its scores differ by 0.01")})
+    assert unused is not None
+    assert "its scores differ by 0.01" in unused.reason
+    assert unused_gpu(Settings.model_validate({"FACE_PROVIDERS": "cpu"}), ON_CPU) is None
