@@ -33,7 +33,7 @@ export FACE_STORE := $(STORE)
 # Packages of another installation, which would hide those of the environment.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: serve quick test test-slow test-browser fuzz bench parity check format lock convert convert-all clean image rehearse-images emulated
+.PHONY: serve quick test test-slow test-browser fuzz bench parity check format lock convert convert-all clean image rehearse-images emulated gpu-check
 .PHONY: environment test-environment bench-environment audit sbom audit-environment
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
@@ -107,7 +107,7 @@ emulated: test-environment convert-all
 	$(BIN)/python -m pytest -m emulated $(ARGS)
 
 # Models with a baseline (benchmarks/harness/options.py).
-bench parity: MODEL := 1 2 3 4
+bench parity gpu-check: MODEL := 1 2 3 4
 
 ## Benchmarks before an upgrade: PHOTOS against dlib, in two minutes after the installation, with a report in OUT;
 ## ARGS=--full for all.
@@ -117,6 +117,13 @@ bench: bench-environment convert
 ## Parity alone, for every photo at its size, models 1 to 4.
 parity: bench-environment convert
 	$(BIN)/python -m benchmarks $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" --cache "$(CACHE)" --full --only parity $(ARGS)
+
+## Check this machine's graphics card and every other provider against the CPU and dlib, in eight minutes after the
+## installation. OUT gets gpu-check.html to read, and gpu-check.json for a report to the project.
+gpu-check: OUT := gpu-check
+gpu-check: ON_DEVICE := --device
+gpu-check: bench-environment convert
+	$(BIN)/python -m benchmarks.gpu_check --out "$(OUT)" --cache "$(CACHE)" $(ARGS)
 
 ## Types, style, and the imports between packages.
 check: test-environment

@@ -48,23 +48,23 @@ def tables(result: Result) -> dict[str, str]:
     return {name: f"{_basis(result)}\n\n{table}" for name, table in made.items() if table}
 
 
-def marked(text: str, names: Iterable[str]) -> list[str]:
+def marked(text: str, names: Iterable[str], mark: str = BEGIN) -> list[str]:
     """Names of the tables that a text has marks for."""
-    return [name for name in names if BEGIN.format(name) in text]
+    return [name for name in names if mark.format(name) in text]
 
 
-def replaced(text: str, made: Mapping[str, str]) -> str:
+def replaced(text: str, made: Mapping[str, str], mark: str = BEGIN) -> str:
     """Replace the tables that have marks in the text. Raises NoMarks if none has."""
-    names = marked(text, made)
+    names = marked(text, made, mark)
     for name in names:
-        begin = BEGIN.format(name)
+        begin = mark.format(name)
         before, _, rest = text.partition(begin)
         _, end, after = rest.partition(END)
         if not end:
             raise NoMarks(f"no end mark after {begin}: add {END}")
         text = f"{before}{begin}\n{made[name]}\n{END}{after}"
     if not names:
-        marks = " or ".join(BEGIN.format(name) for name in made)
+        marks = " or ".join(mark.format(name) for name in made)
         raise NoMarks(f"there is no mark for a table: add {marks}, and {END}")
     return text
 

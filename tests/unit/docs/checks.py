@@ -16,6 +16,8 @@ OUTPUTS = frozenset(
         "benchmark/report.html",
         "benchmark/result.json",
         "fuzz-findings/",
+        "gpu-check/gpu-check.html",
+        "gpu-check/gpu-check.json",
         "image/jpeg",
         "image/png",
         "multipart/form-data",

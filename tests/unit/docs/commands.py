@@ -18,6 +18,8 @@ _SET = frozenset(re.findall(r"^(?:export |define )?([A-Z_]+)(?: :?=|$)", MAKEFIL
 MAKE_VARIABLES = frozenset(re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.MULTILINE)) | (_USED - _SET) | {"CACHE"}
 """Variables that a caller may set: those with a default, and those that the Makefile only uses, such as ARGS."""
 
+PROGRAM_OF = {"bench": "benchmarks", "parity": "benchmarks", "gpu-check": "benchmarks.gpu_check"}
+"""Modules that parse the ARGS of a target."""
 OCC = {
     "config:system:set": {"--value"},
     "config:system:get": set(),
@@ -62,7 +64,7 @@ def _make(words: list[str]) -> bool:
     return (
         targets <= TARGETS
         and given.keys() <= MAKE_VARIABLES | settings.variables().keys()
-        and (targets.isdisjoint({"bench", "parity"}) or parses("benchmarks", options))
+        and all(parses(module, options) for target, module in PROGRAM_OF.items() if target in targets)
     )
 
 

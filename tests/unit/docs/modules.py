@@ -11,6 +11,7 @@ import pytest
 MODULES = frozenset(
     {
         "benchmarks",
+        "benchmarks.gpu_check",
         "benchmarks.studies.crowd",
         "benchmarks.studies.distortions",
         "benchmarks.studies.process_cost",

@@ -70,6 +70,7 @@ def test_readme_is_short() -> None:
         (failing_commands, "`make bench ARGS=--full`", "`make benches`"),
         (failing_commands, "`make bench OUT=x`", "`make bench OUTPUT=x`"),
         (failing_commands, "`make serve quick`", "`make serve quick nosuch`"),
+        (failing_commands, '`make gpu-check ARGS="--minutes 4"`', '`make gpu-check ARGS="--hours 4"`'),
         (failing_commands, "`make check ARGS=x`", "`make check BIN=x`"),
         (failing_commands, "`make fuzz SEED=1`", "`make fuzz CONVERT=1`"),
         (failing_commands, "`openssl rand | make check`", "`openssl rand | make nosuch`"),

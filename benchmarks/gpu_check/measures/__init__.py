@@ -1,0 +1,1 @@
+"""Measurements of one provider: services, photos, answers, loads and device memory."""
