@@ -22,7 +22,7 @@ CARD = {
 
 
 def test_counts_are_sums_and_texts_have_no_folders() -> None:
-    told = Told.of({"stages": {"cnn_detections": CPU, "descriptors": CARD}})
+    told = Told.of({"stages": {"hog_detections": CPU, "descriptors": CARD}})
     assert (told.official, told.device, told.fallbacks, told.on_cpu) == (CARD["provider"], "A Card 7", 1, 2)
     assert told.proof is not None
     assert told.proof.driver == "in …/driver.so"
@@ -48,3 +48,7 @@ def test_the_cpu_in_place_of_a_device_has_a_reason() -> None:
 
 def test_a_service_without_stages_is_unknown() -> None:
     assert Told.of({}).official == "unknown"
+
+
+def test_a_network_on_the_cpu_is_not_the_device() -> None:
+    assert Told.of({"stages": {"cnn_detections": CPU, "descriptors": CARD}}).kind() == "cpu"
