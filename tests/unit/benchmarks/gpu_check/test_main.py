@@ -1,15 +1,18 @@
 """Check from the command line: a real one on this machine's CPU, and on software Vulkan where there is one."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.gpu_check import verdicts
+from benchmarks.gpu_check.__main__ import main
 from benchmarks.gpu_check.schema import GpuCheck, load
-from benchmarks.harness.results import NOTHING_DONE
+from benchmarks.harness.results import INTERRUPTED, NOTHING_DONE
 from service.recognition.ort.providers import PROVIDERS
 from tests.paths import ROOT
 
@@ -23,10 +26,14 @@ VULKAN = {
 }
 
 
-def _checked(out: Path, store: Path, provider: str, **environment: str) -> "tuple[int, GpuCheck, str]":
+def _command(out: Path, store: Path, provider: str) -> list[str]:
     command = [sys.executable, "-m", "benchmarks.gpu_check", *SMALL, "--providers", provider]
+    return [*command, "--out", str(out), "--store", str(store)]
+
+
+def _checked(out: Path, store: Path, provider: str, **environment: str) -> "tuple[int, GpuCheck, str]":
     run = subprocess.run(
-        [*command, "--out", str(out), "--store", str(store)],
+        _command(out, store, provider),
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -71,9 +78,35 @@ def test_a_check_of_software_vulkan_is_told_and_is_no_device(
     assert software.short_memory is not None
 
 
-def test_an_unknown_provider_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    from benchmarks.gpu_check.__main__ import main
+@pytest.mark.slow
+def test_an_interrupted_check_keeps_what_it_measured(
+    store: Path, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        _command(tmp_path, store, "cpu"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
+        assert run.stderr is not None
+        assert b"FACE_PROVIDERS=cpu" in run.stderr.readline()
+        time.sleep(1)  # within the first start
+        run.send_signal(signal.SIGINT)
+        run.communicate()
+    assert run.returncode == INTERRUPTED
+    assert not load(tmp_path / "gpu-check.json").complete
+    assert (tmp_path / "gpu-check.html").exists()
 
+
+@pytest.mark.not_quick
+def test_a_service_that_does_not_start_is_told_without_folders(
+    photos: dict[str, Path], tmp_path: Path
+) -> None:
+    status, check, output = _checked(tmp_path, tmp_path / "empty", "cpu")
+    assert status == NOTHING_DONE, output
+    assert check.providers[0].failure is not None
+    assert check.providers[0].failure.startswith("start: ")
+    assert str(tmp_path) not in (tmp_path / "gpu-check.json").read_text()
+
+
+def test_an_unknown_provider_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--providers", "nosuch"])
     assert ended.value.code == NOTHING_DONE
