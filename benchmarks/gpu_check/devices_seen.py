@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.gpu_check import verdicts
-from benchmarks.gpu_check.schema import GpuCheck, ProviderRecord, load
+from benchmarks.gpu_check.schema import GPUS, GpuCheck, ProviderRecord, load
 from benchmarks.harness import wording
 from benchmarks.processes.running import ROOT
 from benchmarks.report import readme
@@ -16,7 +16,7 @@ MARK = "<!-- made by `python -m benchmarks.gpu_check table`, {}: from here -->"
 SHOWN_LOAD = ("float32", 1.2, 8)
 """Precision, megapixels and callers of the speed in the table."""
 HEAD = (
-    *("Device", "`FACE_PROVIDERS`", "Driver", "Versions", "Verdict", "Descriptor differs by"),
+    *("Device", "Kind", "`FACE_PROVIDERS`", "Driver", "Versions", "Verdict", "Descriptor differs by"),
     *("Times as fast as the CPU", "The CPU", "Memory", "Date"),
 )
 NONE = "None yet."
@@ -33,7 +33,7 @@ def table(found: Sequence[GpuCheck]) -> str:
         (str(record.device), record.name): _row(check, record)
         for check in found
         for record in check.providers
-        if record.kind == "gpu" and record.parity
+        if record.kind in GPUS and record.parity
     }
     if not rows:
         return NONE
@@ -50,6 +50,7 @@ def _row(check: GpuCheck, record: ProviderRecord) -> tuple[str, ...]:
     versions, machine = check.facts.get("versions", {}), check.facts.get("machine", {})
     cells = (
         record.device or "unknown",
+        record.kind or "unknown",
         record.name,
         (record.proof.driver if record.proof else None) or "unknown",
         f"service {versions.get('service', '?')}, onnxruntime {versions.get('onnxruntime', '?')}",

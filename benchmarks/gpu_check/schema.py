@@ -16,8 +16,10 @@ from model_store.atomic import atomic_file
 FORMAT: Literal[1] = 1
 """Version of the file."""
 
-Kind = Literal["cpu", "gpu", "software"]
-"""Computing hardware: the CPU, a device, or a software adapter, which is a GPU's interface computed by the CPU."""
+Kind = Literal["cpu", "discrete", "integrated", "virtual", "software"]
+"""Computing hardware: the CPU, also by OpenVINO; three kinds of GPUs; a software adapter, which is a GPU's interface
+computed by the CPU."""
+GPUS: tuple[Kind, ...] = ("discrete", "integrated", "virtual")
 Source = Literal["drm", "nvidia", "unknown"]
 """Source of a device's memory: the kernel's DRM, of one process; NVIDIA's driver, of the whole device."""
 

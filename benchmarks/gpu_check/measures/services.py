@@ -13,13 +13,12 @@ from benchmarks.harness import http_calls
 from benchmarks.parity.candidates import Candidate
 from benchmarks.processes.running import Service, serving
 from benchmarks.throughput.workers import Worker
-from service.recognition.ort.providers import CPU
+from service.recognition.ort.device import Kind as DeviceKind
+from service.recognition.ort.providers import CPU, WEBGPU, facts
 from service.settings import OTHER_VARIABLES, PREFIX
 
 NETWORKS = ("descriptors", "cnn_detections")
 """Stages that a network computes; every model has the first, which also has what the service tells of the device."""
-SOFTWARE = ("swiftshader", "llvmpipe", "lavapipe", "basic render driver", "software")
-"""Parts of the names of software adapters: Chromium's, Mesa's, Windows'."""
 
 
 class DeviceGivenUp(RuntimeError):
@@ -66,12 +65,20 @@ class Told:
             on_cpu=sum(stage["on_cpu"] for stage in stages.values()),
         )
 
-    def kind(self) -> Kind:
-        """Hardware that computes."""
-        name = (self.device or "").lower()
-        if self.official == CPU.official:
-            return "cpu"
-        return "software" if any(part in name for part in SOFTWARE) else "gpu"
+
+def _kind(record: ProviderRecord, told: Told) -> Kind:
+    """Hardware that computes, by the driver's own list: names of software adapters are many."""
+    device = facts(told.official)
+    if told.official == CPU.official or device is None:
+        return "cpu"
+    if device.kind is DeviceKind.CPU:
+        return "software" if record.name == WEBGPU.name else "cpu"
+    kinds: dict[DeviceKind, Kind] = {
+        DeviceKind.DISCRETE: "discrete",
+        DeviceKind.INTEGRATED: "integrated",
+        DeviceKind.VIRTUAL: "virtual",
+    }
+    return kinds[device.kind]
 
 
 def _public(proof: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +113,7 @@ def started(
         record.starts.append(Start(model=model, precision=precision, seconds=round(service.ready_after, 2)))
         told = running.told()
         record.proof = told.proof or record.proof
-        record.kind, record.device = told.kind(), told.device
+        record.kind, record.device = _kind(record, told), told.device
         record.unused = _unused(record, told)
         yield running
         after = running.told()

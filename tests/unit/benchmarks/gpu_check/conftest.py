@@ -31,7 +31,7 @@ def card(equal: Parity) -> ProviderRecord:
     """A device that holds."""
     return ProviderRecord(
         name="webgpu",
-        kind="gpu",
+        kind="discrete",
         device="A Card 7",
         proof=Proof(provider="webgpu", device="A Card 7", driver="radv 25.1", passed=True, time_ratio=0.2),
         starts=[Start(model=4, precision="float32", seconds=3.0)],

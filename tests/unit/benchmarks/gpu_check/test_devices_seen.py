@@ -21,7 +21,17 @@ def test_the_page_is_in_step_with_the_files() -> None:
 def test_a_device_is_a_row(check: GpuCheck) -> None:
     head, _, row = devices_seen.table([check]).splitlines()
     assert head.count("|") == row.count("|") == len(devices_seen.HEAD) + 1
-    for cell in ("A Card 7", "webgpu", "radv 25.1", "held", "4e-7", "2.5×", "A Processor, 4 cores", "flat"):
+    for cell in (
+        "A Card 7",
+        "discrete",
+        "webgpu",
+        "radv 25.1",
+        "held",
+        "4e-7",
+        "2.5×",
+        "A Processor, 4 cores",
+        "flat",
+    ):
         assert f"| {cell} |" in row
 
 

@@ -2,7 +2,13 @@
 
 import pytest
 
+from benchmarks.gpu_check.measures import services
 from benchmarks.gpu_check.measures.services import Told
+from benchmarks.gpu_check.schema import ProviderRecord
+from service.recognition.ort.device import DeviceFacts
+from service.recognition.ort.device import Kind as DeviceKind
+from service.recognition.ort.providers import CPU as CPU_PROVIDER
+from service.recognition.ort.providers import OPENVINO, WEBGPU, Provider
 
 CPU = {
     "provider": "CPUExecutionProvider",
@@ -29,21 +35,28 @@ def test_counts_are_sums_and_texts_have_no_folders() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "kind"),
+    ("provider", "kind", "expected"),
     [
-        ("A Card 7", "gpu"),
-        (None, "gpu"),
-        ("SwiftShader Device (LLVM 10.0.0)", "software"),
-        ("llvmpipe (LLVM 19.1, 256 bits)", "software"),
+        (WEBGPU, DeviceKind.DISCRETE, "discrete"),
+        (WEBGPU, DeviceKind.INTEGRATED, "integrated"),
+        (WEBGPU, DeviceKind.VIRTUAL, "virtual"),
+        (WEBGPU, DeviceKind.CPU, "software"),
+        (OPENVINO, DeviceKind.CPU, "cpu"),
+        (OPENVINO, DeviceKind.INTEGRATED, "integrated"),
+        (CPU_PROVIDER, DeviceKind.CPU, "cpu"),
     ],
 )
-def test_a_software_adapter_is_no_gpu(device: str | None, kind: str) -> None:
-    assert Told.of({"stages": {"descriptors": {**CARD, "device": device}}}).kind() == kind
+def test_kind_of_hardware(
+    provider: Provider, kind: DeviceKind, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "facts", lambda _: DeviceFacts("A Card 7", None, kind))
+    told = Told.of({"stages": {"descriptors": {**CARD, "provider": provider.official}}})
+    assert services._kind(ProviderRecord(name=provider.name), told) == expected
 
 
 def test_the_cpu_in_place_of_a_device_has_a_reason() -> None:
     told = Told.of({"stages": {"descriptors": {**CPU, "device_missing": "there is no driver"}}})
-    assert (told.kind(), told.missing) == ("cpu", "there is no driver")
+    assert (told.official, told.missing) == (CPU_PROVIDER.official, "there is no driver")
 
 
 def test_a_service_without_stages_is_unknown() -> None:
@@ -51,4 +64,4 @@ def test_a_service_without_stages_is_unknown() -> None:
 
 
 def test_a_network_on_the_cpu_is_not_the_device() -> None:
-    assert Told.of({"stages": {"cnn_detections": CPU, "descriptors": CARD}}).kind() == "cpu"
+    assert Told.of({"stages": {"cnn_detections": CPU, "descriptors": CARD}}).official == CPU_PROVIDER.official
