@@ -107,7 +107,7 @@ emulated: test-environment convert-all
 	$(BIN)/python -m pytest -m emulated $(ARGS)
 
 # Models with a baseline (benchmarks/harness/options.py).
-bench parity gpu-check: MODEL := 1 2 3 4
+bench parity: MODEL := 1 2 3 4
 
 ## Benchmarks before an upgrade: PHOTOS against dlib, in two minutes after the installation, with a report in OUT;
 ## ARGS=--full for all.
@@ -121,6 +121,7 @@ parity: bench-environment convert
 ## Check this machine's graphics card and every other provider against the CPU and dlib, in eight minutes after the
 ## installation. OUT gets gpu-check.html to read, and gpu-check.json for a report to the project.
 gpu-check: OUT := gpu-check
+gpu-check: MODEL := 1 2 3 4
 gpu-check: ON_DEVICE := --device
 gpu-check: bench-environment convert
 	$(BIN)/python -m benchmarks.gpu_check --out "$(OUT)" --cache "$(CACHE)" $(ARGS)

@@ -124,7 +124,7 @@ def _tables(check: GpuCheck) -> Iterator[Table]:
                 (
                     NONE if short.limit is None else f"{short.limit:.0f}",
                     str(short.on_cpu),
-                    verdicts.difference(short.parity) if short.parity else short.skipped or NONE,
+                    _joined(short.skipped, verdicts.difference(short.parity) if short.parity else None),
                 ),
             )
             for record in check.providers
@@ -166,6 +166,10 @@ def _spread(values: Sequence[float], unit: str = "") -> str:
 
 def _series(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.0f}" for value in values) or "unknown"
+
+
+def _joined(*texts: str | None) -> str:
+    return "; ".join(filter(None, texts)) or NONE
 
 
 def _small(value: float | None) -> str | None:

@@ -118,7 +118,7 @@ class ShortMemory(Record):
     """Photos sent to a service without enough device memory for them."""
 
     skipped: str | None = None
-    """Reason why it was not tried."""
+    """Reason why it was not tried, or why the CPU computed all of it."""
     limit: float | None = None
     """MiB of both networks together."""
     on_cpu: int = 0

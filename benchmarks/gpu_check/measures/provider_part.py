@@ -139,6 +139,7 @@ class ProviderPart:
         ) as running:
             found = answers.answers(running.candidate, large)
         self._record.short_memory = ShortMemory(
+            skipped=limited.unused,
             limit=MINIMUM_GPU_MEMORY / device_memory.MEBIBYTE,
             on_cpu=limited.on_cpu,
             parity=answers.compare(large, plan.MODEL, plan.FLOAT32, "cpu", found, expected),

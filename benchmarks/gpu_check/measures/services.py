@@ -96,7 +96,7 @@ def started(
 
     Raises:
         ServiceDied: it did not become ready.
-        DeviceGivenUp: the CPU took the place of the device after the start.
+        DeviceGivenUp: the CPU took the place of the device after the start, or after an earlier one.
     """
     unset = {name: "" for name in os.environ if name.startswith(PREFIX) and name not in OTHER_VARIABLES}
     chosen = {
@@ -114,13 +114,22 @@ def started(
         told = running.told()
         record.proof = told.proof or record.proof
         record.kind, record.device = _kind(record, told), told.device
-        record.unused = _unused(record, told)
+        unused = _unused(record, told)
+        if len(record.starts) == 1:
+            record.unused = unused
+        elif unused is not None:
+            raise _given_up(record, unused)
         yield running
         after = running.told()
         record.fallbacks += after.fallbacks
         record.on_cpu += after.on_cpu
-        if record.unused is None and (lost := _unused(record, after)):
-            raise DeviceGivenUp(f"the service has given up the device: {lost}")
+        if record.unused is None and (unused := _unused(record, after)):
+            raise _given_up(record, unused)
+
+
+def _given_up(record: ProviderRecord, reason: str) -> DeviceGivenUp:
+    record.failure = f"the service has given up the device: {reason}"
+    return DeviceGivenUp(record.failure)
 
 
 def _unused(record: ProviderRecord, told: Told) -> str | None:

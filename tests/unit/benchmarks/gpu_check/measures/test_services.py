@@ -1,7 +1,13 @@
 """Statements of `/info`."""
 
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
 import pytest
 
+from benchmarks.gpu_check import verdicts
 from benchmarks.gpu_check.measures import services
 from benchmarks.gpu_check.measures.services import Told
 from benchmarks.gpu_check.schema import ProviderRecord
@@ -57,6 +63,61 @@ def test_kind_of_hardware(
 def test_the_cpu_in_place_of_a_device_has_a_reason() -> None:
     told = Told.of({"stages": {"descriptors": {**CPU, "device_missing": "there is no driver"}}})
     assert (told.official, told.missing) == (CPU_PROVIDER.official, "there is no driver")
+
+
+class _Client:
+    """Answers of `/info`, one after the other."""
+
+    def __init__(self, *answers: object) -> None:
+        self._answers = list(answers)
+
+    def get(self, path: str) -> httpx.Response:
+        assert path == "/info"
+        return httpx.Response(
+            200, json=self._answers.pop(0), request=httpx.Request("GET", "http://service/info")
+        )
+
+
+def _started(record: ProviderRecord, monkeypatch: pytest.MonkeyPatch, *answers: object) -> None:
+    """Start and stop a service that gives these answers, without a process."""
+    service = SimpleNamespace(ready_after=1.0)
+    monkeypatch.setattr(services, "serving", lambda _: nullcontext((service, _Client(*answers))))
+    monkeypatch.setattr(
+        services,
+        "facts",
+        lambda name: DeviceFacts("A Card 7", None, DeviceKind.DISCRETE) if "Web" in name else None,
+    )
+    with services.started(record, 4, "float32", Path("models")):
+        pass
+
+
+def test_counts_of_a_service_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = ProviderRecord(name="webgpu")
+    stages = {"stages": {"descriptors": CARD}}
+    for _ in range(2):
+        _started(record, monkeypatch, stages, stages)
+    assert (record.kind, record.device, record.on_cpu, record.failure) == ("discrete", "A Card 7", 4, None)
+    assert len(record.starts) == 2
+
+
+@pytest.mark.parametrize("when", ["in a run", "at a later start"])
+def test_a_device_that_is_given_up_is_a_failure(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = ProviderRecord(name="webgpu")
+    used = {"stages": {"descriptors": CARD}}
+    lost = {"stages": {"descriptors": {**CPU, "fallbacks": 0, "device_missing": "two faults of the device"}}}
+    _started(record, monkeypatch, used, used)
+    with pytest.raises(services.DeviceGivenUp):
+        _started(record, monkeypatch, *((used, lost) if when == "in a run" else (lost,)))
+    assert record.failure == "the service has given up the device: two faults of the device"
+    assert verdicts.verdict(record) == "failed"
+
+
+def test_a_device_that_cannot_be_used_has_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = ProviderRecord(name="webgpu")
+    missing = {"stages": {"descriptors": {**CPU, "fallbacks": 0, "device_missing": "there is no driver"}}}
+    _started(record, monkeypatch, missing, missing)
+    assert (record.unused, record.failure, record.kind) == ("there is no driver", None, "cpu")
+    assert verdicts.verdict(record) == "not used"
 
 
 def test_a_service_without_stages_is_unknown() -> None:
