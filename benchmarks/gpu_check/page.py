@@ -14,6 +14,7 @@ STATUSES: dict[str, DisplayStatus] = {
     "differs": "red",
     "failed": "red",
     "not used": "missing",
+    "not compared": "missing",
 }
 """Display status of a provider's verdict."""
 NONE = "–"
@@ -26,7 +27,9 @@ def page(check: GpuCheck) -> str:
         made=wording.moment(check.made),
         banner=_banner(check),
         providers=[
-            (record, STATUSES[verdicts.verdict(record)], _lines(record)) for record in check.providers
+            (record, found, STATUSES[found], _lines(record))
+            for record in check.providers
+            for found in [verdicts.verdict(record)]
         ],
         tables=[table for table in (_starts(check), *_tables(check)) if table.rows],
     )

@@ -102,7 +102,7 @@ def _dlib_part(options: Options, subject: Subject) -> steps.Part:
         subject.expected.dlib = answers.by_dlib(subject.expected.photos, options.store, cached, processes)
 
     def opened(_: ExitStack) -> Sequence[steps.Step]:
-        return [steps.Step("dlib", seconds, compute, steps.Need.VERDICT)]
+        return [steps.Step("dlib", seconds, compute)]
 
     return steps.Part("dlib", seconds, opened)
 

@@ -59,12 +59,14 @@ def difference(parity: Parity) -> str:
 
 
 def verdict(record: ProviderRecord) -> str:
-    """`held`, `differs`, `failed` (a part of the check ended in an error) or `not used`."""
+    """`held`, `differs`, `failed` (a part of the check ended in an error), `not used` or `not compared`."""
     if any(faults(record)):
         return "differs"
     if record.failure is not None:
         return "failed"
-    return "held" if record.unused is None and record.parity else "not used"
+    if record.unused is not None:
+        return "not used"
+    return "held" if record.parity else "not compared"
 
 
 def exit_status(check: GpuCheck, named: Sequence[str] = ()) -> int:

@@ -68,14 +68,15 @@ class ProviderPart:
         for model in plan.MODELS:
             compare = partial(self._compare, model, plan.FLOAT32)
             yield self._step(f"model {model}", compared, compare, Need.MUST)
+        # The CPU's is always compared: without dlib, it is the only verdict on the CPU.
+        need = Need.MUST if self._is_cpu else Need.VERDICT
+        mixed = partial(self._compare, plan.MODEL, plan.MIXED)
+        yield self._step(f"model {plan.MODEL} in mixed precision", compared, mixed, need)
         yield from self._loads(loads, plan.FLOAT32, self._subject.loads.of(on_cpu=self._is_cpu))
         yield from self._memory(loads)
         if not self._is_cpu:
             short = partial(self._short, loads)
             yield self._step("without enough device memory", compared, short, Need.VERDICT)
-        mixed = partial(self._compare, plan.MODEL, plan.MIXED)
-        yield self._step(f"model {plan.MODEL} in mixed precision", compared, mixed, Need.VERDICT)
-        if not self._is_cpu:
             yield from self._loads(loads, plan.MIXED, self._subject.loads.in_mixed)
 
     def _step(self, label: str, seconds: float, run: Callable[[], object], need: Need) -> Step:

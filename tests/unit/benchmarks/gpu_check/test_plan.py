@@ -51,14 +51,16 @@ def test_all_models_of_a_device_are_compared_in_any_case() -> None:
     assert _labels("webgpu", Need.MUST) == [f"webgpu, model {model}" for model in (4, 1, 2, 3)]
 
 
-def test_a_device_is_compared_in_both_precisions_and_the_cpu_too() -> None:
-    for name in ("cpu", "webgpu"):
-        assert f"{name}, model 4 in mixed precision" in _labels(name, Need.VERDICT)
+def test_both_precisions_are_compared() -> None:
+    assert "webgpu, model 4 in mixed precision" in _labels("webgpu", Need.VERDICT)
+    assert "cpu, model 4 in mixed precision" in _labels("cpu", Need.MUST)
 
 
 def test_a_check_of_one_device_fits_into_its_minutes_on_two_cores() -> None:
-    assert _part("cpu").seconds + plan.dlib_seconds(plan.PHOTOS, 2) < 120
-    assert _part("webgpu").seconds < 600  # the longest loads are left out
+    """All that is planned, without further rounds; with a start of a service for each of four providers."""
+    starts = 4 * plan.compared_seconds(0, on_cpu=False)
+    planned = _part("cpu").seconds + _part("webgpu").seconds + plan.dlib_seconds(plan.PHOTOS, 2)
+    assert 240 < starts + planned < 8 * 60
 
 
 def test_a_slow_device_loses_rounds_and_not_its_verdict() -> None:

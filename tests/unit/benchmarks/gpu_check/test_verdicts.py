@@ -81,6 +81,12 @@ def test_a_part_that_could_not_run_is_status_2(check: GpuCheck, card: ProviderRe
     assert verdicts.exit_status(check) == 2
 
 
+def test_a_provider_without_a_comparison_has_not_held(check: GpuCheck, card: ProviderRecord) -> None:
+    card.parity = []
+    assert verdicts.verdict(card) == "not compared"
+    assert verdicts.exit_status(check, ["webgpu"]) == 2
+
+
 def test_an_interrupted_check_is_no_success(check: GpuCheck) -> None:
     check.complete = False
     assert verdicts.exit_status(check) == 2
