@@ -65,6 +65,15 @@ def _check(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--shapes", type=int, default=plan.SHAPES, help=f"of the memory test; default: {plan.SHAPES}"
     )
+    parser.add_argument(
+        "--models",
+        type=int,
+        nargs="+",
+        choices=sorted(plan.MODELS),
+        default=list(plan.MODELS),
+        metavar="MODEL",
+        help="compared, of 1 to 4; speed and memory are of the first; default: 4 1 2 3",
+    )
     parser.add_argument("--tiny", action="store_true", help="one load of tiny photos: for a software adapter")
     parser.add_argument("--store", type=Path, default=default_root(), metavar="FOLDER", help="of the models")
     parser.add_argument("--cache", type=Path, default=Path(".cache"), metavar="FOLDER", help="of photos")
@@ -77,6 +86,7 @@ def _check(arguments: Sequence[str]) -> int:
         photos=given.photos,
         megapixels=given.megapixels,
         shapes=given.shapes,
+        models=tuple(given.models),
         loads=plan.TINY if given.tiny else plan.LOADS,
     )
     check = GpuCheck(made=run.now(), minutes=given.minutes)

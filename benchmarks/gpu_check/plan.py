@@ -16,9 +16,9 @@ from benchmarks.throughput.scenarios import OPENING, PHOTO_SECONDS, SECONDS
 PHOTOS, MEGAPIXELS, SHAPES = 20, 0.3, 50
 """Photos of the comparison, their largest area, and number of shapes of the memory test."""
 MODEL = 4
-"""The default model, which has every stage; also the model of the loads."""
+"""The default model, which has every stage."""
 MODELS = (MODEL, *(model for model in COMPARABLE_MODELS if model != MODEL))
-"""Models in the order of their comparison."""
+"""Models in the order of their comparison; the first is also the model of the loads."""
 FLOAT32, MIXED = "float32", "mixed"
 AUTO = "auto"
 """FACE_PRECISION of the CPU as the opponent of the loads: its default, and the fastest."""

@@ -40,6 +40,7 @@ class Options:
     megapixels: float = plan.MEGAPIXELS
     shapes: int = plan.SHAPES
     loads: plan.Loads = plan.LOADS
+    models: tuple[int, ...] = plan.MODELS
 
 
 def run(options: Options, check: GpuCheck) -> steps.Outcome:
@@ -59,6 +60,7 @@ def run(options: Options, check: GpuCheck) -> steps.Outcome:
         {size: photos.for_speed(compared, size) for size in options.loads.sizes},
         photos.of_shapes(compared[0], options.shapes),
         options.loads,
+        options.models,
     )
     try:
         _offer(options, check)
@@ -79,7 +81,7 @@ def _offer(options: Options, check: GpuCheck) -> None:
     for record in check.providers:
         print(f"starting with FACE_PROVIDERS={record.name}", file=sys.stderr)
         try:
-            with started(record, plan.MODEL, plan.FLOAT32, options.store):
+            with started(record, options.models[0], plan.FLOAT32, options.store):
                 pass
         except (ServiceDied, DeviceGivenUp) as error:
             record.failure = f"start: {public(str(error))}"

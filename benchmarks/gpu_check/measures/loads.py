@@ -23,13 +23,17 @@ class Loads:
         record: of the provider.
         store: the model store's root.
         uploads: photos of the loads.
+        model: FACE_MODEL of the services.
     """
 
-    def __init__(self, stack: ExitStack, record: ProviderRecord, store: Path, uploads: Uploads) -> None:
+    def __init__(
+        self, stack: ExitStack, record: ProviderRecord, store: Path, uploads: Uploads, model: int
+    ) -> None:
         self._stack = stack
         self._record = record
         self._store = store
         self._uploads = uploads
+        self._model = model
         self._open: dict[str, tuple[Running, Worker]] = {}
 
     def service(self, precision: str) -> Running:
@@ -73,6 +77,6 @@ class Loads:
     def _side(self, record: ProviderRecord, precision: str) -> tuple[Running, Worker]:
         key = f"{record.name} {precision}"
         if key not in self._open:
-            running = self._stack.enter_context(started(record, plan.MODEL, precision, self._store))
+            running = self._stack.enter_context(started(record, self._model, precision, self._store))
             self._open[key] = (running, self._stack.enter_context(callers_of(running)))
         return self._open[key]

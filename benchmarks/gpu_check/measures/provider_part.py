@@ -39,6 +39,7 @@ class Subject:
         uploads: photos of the loads.
         shapes: photos of the memory test.
         loads: of the comparison with the CPU.
+        models: FACE_MODEL numbers to compare; the first is that of the loads and of all other measurements.
     """
 
     expected: answers.Expected
@@ -46,6 +47,7 @@ class Subject:
     uploads: Uploads
     shapes: list[bytes]
     loads: plan.Loads
+    models: tuple[int, ...] = plan.MODELS
 
 
 class ProviderPart:
@@ -63,21 +65,22 @@ class ProviderPart:
         return Part(self._record.name, seconds, lambda stack: list(self._steps(stack)))
 
     def _steps(self, stack: ExitStack) -> Iterator[Step]:
-        loads = Loads(stack, self._record, self._subject.store, self._subject.uploads)
-        compared = plan.compared_seconds(len(self._subject.expected.photos), on_cpu=self._is_cpu)
-        for model in plan.MODELS:
+        subject = self._subject
+        loads = Loads(stack, self._record, subject.store, subject.uploads, subject.models[0])
+        compared = plan.compared_seconds(len(subject.expected.photos), on_cpu=self._is_cpu)
+        for model in subject.models:
             compare = partial(self._compare, model, plan.FLOAT32)
             yield self._step(f"model {model}", compared, compare, Need.MUST)
         # The CPU's is always compared: without dlib, it is the only verdict on the CPU.
         need = Need.MUST if self._is_cpu else Need.VERDICT
-        mixed = partial(self._compare, plan.MODEL, plan.MIXED)
-        yield self._step(f"model {plan.MODEL} in mixed precision", compared, mixed, need)
-        yield from self._loads(loads, plan.FLOAT32, self._subject.loads.of(on_cpu=self._is_cpu))
+        mixed = partial(self._compare, subject.models[0], plan.MIXED)
+        yield self._step(f"model {subject.models[0]} in mixed precision", compared, mixed, need)
+        yield from self._loads(loads, plan.FLOAT32, subject.loads.of(on_cpu=self._is_cpu))
         yield from self._memory(loads)
         if not self._is_cpu:
             short = partial(self._short, loads)
             yield self._step("without enough device memory", compared, short, Need.VERDICT)
-            yield from self._loads(loads, plan.MIXED, self._subject.loads.in_mixed)
+            yield from self._loads(loads, plan.MIXED, subject.loads.in_mixed)
 
     def _step(self, label: str, seconds: float, run: Callable[[], object], need: Need) -> Step:
         """A step whose error is noted as the failure of the provider, and ends its part."""
@@ -136,12 +139,12 @@ class ProviderPart:
         limited = ProviderRecord(name=self._record.name)
         memory = str(MINIMUM_GPU_MEMORY)
         with started(
-            limited, plan.MODEL, plan.FLOAT32, self._subject.store, FACE_GPU_MEMORY=memory
+            limited, self._subject.models[0], plan.FLOAT32, self._subject.store, FACE_GPU_MEMORY=memory
         ) as running:
             found = answers.answers(running.candidate, large)
         self._record.short_memory = ShortMemory(
             skipped=limited.unused,
             limit=MINIMUM_GPU_MEMORY / device_memory.MEBIBYTE,
             on_cpu=limited.on_cpu,
-            parity=answers.compare(large, plan.MODEL, plan.FLOAT32, "cpu", found, expected),
+            parity=answers.compare(large, self._subject.models[0], plan.FLOAT32, "cpu", found, expected),
         )

@@ -26,14 +26,16 @@ VULKAN = {
 }
 
 
-def _command(out: Path, store: Path, provider: str) -> list[str]:
+def _command(out: Path, store: Path, provider: str, *more: str) -> list[str]:
     command = [sys.executable, "-m", "benchmarks.gpu_check", *SMALL, "--providers", provider]
-    return [*command, "--out", str(out), "--store", str(store)]
+    return [*command, "--out", str(out), "--store", str(store), *more]
 
 
-def _checked(out: Path, store: Path, provider: str, **environment: str) -> "tuple[int, GpuCheck, str]":
+def _checked(
+    out: Path, store: Path, provider: str, *more: str, **environment: str
+) -> "tuple[int, GpuCheck, str]":
     run = subprocess.run(
-        _command(out, store, provider),
+        _command(out, store, provider, *more),
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -69,11 +71,12 @@ def test_a_check_of_software_vulkan_is_told_and_is_no_device(
 ) -> None:
     if "webgpu" not in PROVIDERS or not SWIFTSHADER.exists():
         pytest.skip("there is no software Vulkan of chromium, or no provider for it")
-    status, check, output = _checked(tmp_path, store, "webgpu", **VULKAN)
+    status, check, output = _checked(tmp_path, store, "webgpu", "--models", "3", **VULKAN)
     assert status == 0, output
     software = check.providers[-1]
     assert software.kind == "software"
-    assert {parity.model for parity in software.parity} == {1, 2, 3, 4}
+    assert {parity.model for parity in software.parity} == {3}
+    assert sum(parity.faces for parity in software.parity) > 0
     assert all(map(verdicts.held, software.parity))
     assert software.short_memory is not None
 

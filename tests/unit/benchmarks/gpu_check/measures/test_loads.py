@@ -34,7 +34,7 @@ def _measured(
     monkeypatch.setattr(Loads, "_side", lambda _, record, __: (None, sides[record.name]))
     record, load = ProviderRecord(name="webgpu"), plan.Load(1.2, 1)
     with ExitStack() as stack:
-        loads = Loads(stack, record, Path("models"), {1.2: uploads})
+        loads = Loads(stack, record, Path("models"), {1.2: uploads}, plan.MODEL)
         for number in range(3):
             loads.round(plan.FLOAT32, plan.Round(load, number, load.need))
     return record, log
