@@ -10,10 +10,14 @@ _PATH = re.compile(r"(?<![\w/.])~?/(?!dev/)(?:[^\s/:'\",;()]+/)+(?=[^\s/])")
 """Folders of an absolute path; device files stay, since their names are equal on all machines."""
 
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""Escape sequence of a terminal, in messages of ONNX Runtime."""
+
+
 def public(text: str) -> str:
     """Last line of a message that is not blank, without folders, and without the names of this host and user."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    line = _PATH.sub("…/", lines[-1] if lines else "")
+    line = _COLOUR.sub("", _PATH.sub("…/", lines[-1] if lines else ""))
     for name in _private_names():
         line = re.sub(rf"\b{re.escape(name)}\b", "…", line)
     return line[:MAXIMUM]

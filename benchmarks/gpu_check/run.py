@@ -71,7 +71,7 @@ def run(options: Options, check: GpuCheck) -> steps.Outcome:
     check.seconds = round(time.monotonic() - start, 1)
     check.facts["load"] = facts.load(average, before, meter.read())
     check.left_out = list(dict.fromkeys(label.partition(": ")[0] for label in outcome.left_out))
-    check.complete = outcome.complete
+    check.complete = outcome.complete and all(record.failure is None for record in check.providers)
     return outcome
 
 

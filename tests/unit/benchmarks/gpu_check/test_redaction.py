@@ -21,6 +21,7 @@ from benchmarks.gpu_check.redaction import public
         ("'/srv/a b/c.so': no such file", "'…/a b/c.so': no such file"),
         ("photos/s and 1/2", "photos/s and 1/2"),
         ("/detect: 503 busy", "/detect: 503 busy"),
+        ("\x1b[0;93mW:onnxruntime\x1b[m", "W:onnxruntime"),
         ("", ""),
     ],
 )
