@@ -33,6 +33,12 @@ OUT_OF_MEMORY = (
     "cudnn_status_alloc_failed",
     "device_allocation_failed",
     "outofmemory",
+    # WebGPU on Vulkan, with Dawn: the failed allocation; a use of the buffer that it left; and a tensor beyond the
+    # largest buffer, which is split into more buffers than a shader may have (12 on software Vulkan)
+    "out_of_device_memory",
+    "out_of_host_memory",
+    "[invalid buffer",
+    "too many storage buffers",
     # C++
     "bad_alloc",
     "bad allocation",

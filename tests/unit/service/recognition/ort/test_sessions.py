@@ -273,3 +273,27 @@ def test_calls_of_a_device_are_recorded_and_those_of_the_cpu_are_not(
         session.run(chips)
     assert seen == [1]
     assert device_calls.in_progress() == frozenset()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "vkAllocateMemory failed with VK_ERROR_OUT_OF_DEVICE_MEMORY - While calling [Device].CreateBuffer",
+        "[Invalid Buffer] is invalid due to a previous error.",
+        "Too many storage buffers in shader. Current: 13, Max is 12",
+    ],
+)
+def test_webgpu_without_memory_is_no_fault_of_the_device(
+    store: Path, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    device = Planted(monkeypatch)
+    session = Session(manifest.graph_path(store, DLIB_RESNET), provider=device.provider)
+
+    def refused(values: Any) -> Any:
+        if len(values) > 1:
+            raise RuntimeError(message)
+        return values
+
+    device.change = refused
+    assert session.run(np.zeros((4, 150, 150, 3), np.uint8)).shape == (4, 128)
+    assert session.cpu_fallback_runs == 0
