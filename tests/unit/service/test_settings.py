@@ -69,7 +69,7 @@ def test_reads_no_variable_of_another_program(monkeypatch: pytest.MonkeyPatch) -
         ("REQ_TIMEOUT", "inf", "finite"),
         ("REQ_TIMEOUT", "soon", "it has to be a number"),
         ("FACE_ENGINE", "cuda", "'onnx' or 'dlib'"),
-        ("FACE_PROVIDERS", "cuda,cpu", "'auto', 'cpu' or 'cuda'"),
+        ("FACE_PROVIDERS", "cuda,cpu", "'auto', 'cpu', 'cuda', 'webgpu' or 'openvino'"),
         ("FACE_PRECISION", "float16", "'auto', 'float32' or 'mixed'"),
         ("FACE_SCAN_CHECK", "-1", "at least 0"),
         ("FACE_GPU_MEMORY", "100MB", "at least 512MiB"),
