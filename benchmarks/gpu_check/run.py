@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from platform import release
+from platform import freedesktop_os_release, release
 
 from benchmarks.gpu_check import plan
 from benchmarks.gpu_check.measures import answers, photos
@@ -24,6 +25,8 @@ from service.recognition.ort.providers import CPU, PROVIDERS
 
 OTHER_SECONDS = 10.0
 """Share of the time for what is no step: photos, the end of the processes, and the files."""
+PROVIDER_PACKAGES = ("onnxruntime-", "nvidia-")
+"""Beginnings of the names of packages with execution providers, and with their libraries."""
 DLIB = "_dlib_pybind11"
 """dlib's compiled module."""
 
@@ -52,7 +55,10 @@ def run(options: Options, check: GpuCheck) -> steps.Outcome:
     start = time.monotonic()
     paths = package_photos.fetch(options.cache / "photos")
     compared = photos.for_parity(paths, options.photos, options.megapixels)
-    check.facts = {"machine": {**facts.machine(), "kernel": release()}, "versions": facts.libraries()}
+    check.facts = {
+        "machine": {**facts.machine(), "kernel": release(), "system": _system()},
+        "versions": {**facts.libraries(), **_provider_packages()},
+    }
     average, before, meter = facts.load_average(), sampled(), LoadMeter()
     subject = Subject(
         answers.Expected(compared),
@@ -73,6 +79,20 @@ def run(options: Options, check: GpuCheck) -> steps.Outcome:
     check.left_out = list(dict.fromkeys(label.partition(": ")[0] for label in outcome.left_out))
     check.complete = outcome.complete and all(record.failure is None for record in check.providers)
     return outcome
+
+
+def _system() -> str:
+    """Linux distribution, which is the source of most drivers."""
+    try:
+        return freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _provider_packages() -> facts.Facts:
+    """Versions of the installed packages of providers: they tell plug-ins, the line of CUDA, and cuDNN."""
+    installed = {found.name.replace("_", "-").lower(): found.version for found in metadata.distributions()}
+    return {name: installed[name] for name in sorted(installed) if name.startswith(PROVIDER_PACKAGES)}
 
 
 def _offer(options: Options, check: GpuCheck) -> None:

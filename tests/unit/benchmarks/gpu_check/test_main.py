@@ -13,17 +13,11 @@ from benchmarks.gpu_check import verdicts
 from benchmarks.gpu_check.__main__ import main
 from benchmarks.gpu_check.schema import GpuCheck, load
 from benchmarks.harness.results import INTERRUPTED, NOTHING_DONE
-from service.recognition.ort.providers import PROVIDERS
+from service.recognition.ort.installed import has_wheel
 from tests.paths import ROOT
+from tests.software_vulkan import software_vulkan
 
 SMALL = ("--photos", "2", "--megapixels", "0.03", "--shapes", "1", "--tiny")
-SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
-"""Software Vulkan of Debian's chromium; libvulkan.so.1 is beside it."""
-VULKAN = {
-    "VK_ICD_FILENAMES": str(SWIFTSHADER),
-    "LD_LIBRARY_PATH": str(SWIFTSHADER.parent),
-    "ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER": "1",
-}
 
 
 def _command(out: Path, store: Path, provider: str, *more: str) -> list[str]:
@@ -59,6 +53,8 @@ def test_a_check_of_the_cpu(store: Path, photos: dict[str, Path], tmp_path: Path
     assert cpu.memory is not None
     assert cpu.memory.photos >= 3
     assert len(cpu.speed) == 1
+    assert check.facts["machine"].keys() >= {"processor", "cores", "kernel", "system"}
+    assert check.facts["versions"].keys() >= {"service", "onnxruntime", "onnxruntime-ep-webgpu"}
     text = (tmp_path / "gpu-check.json").read_text() + (tmp_path / "gpu-check.html").read_text()
     assert str(store) not in text
     assert str(tmp_path) not in text
@@ -69,9 +65,12 @@ def test_a_check_of_the_cpu(store: Path, photos: dict[str, Path], tmp_path: Path
 def test_a_check_of_software_vulkan_is_told_and_is_no_device(
     store: Path, photos: dict[str, Path], tmp_path: Path
 ) -> None:
-    if "webgpu" not in PROVIDERS or not SWIFTSHADER.exists():
-        pytest.skip("there is no software Vulkan of chromium, or no provider for it")
-    status, check, output = _checked(tmp_path, store, "webgpu", "--models", "3", **VULKAN)
+    variables = software_vulkan()
+    if isinstance(variables, str):
+        pytest.skip(variables)
+    if not has_wheel("webgpu"):
+        pytest.skip("onnxruntime-ep-webgpu is not installed")
+    status, check, output = _checked(tmp_path, store, "webgpu", "--models", "3", **variables)
     assert status == 0, output
     software = check.providers[-1]
     assert software.kind == "software"

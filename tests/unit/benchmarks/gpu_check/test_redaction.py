@@ -2,6 +2,7 @@
 
 import getpass
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,11 @@ from benchmarks.gpu_check.redaction import public
 )
 def test_folders(text: str, expected: str) -> None:
     assert public(text) == expected
+
+
+def test_a_checkout_in_a_folder_with_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "ROOT", Path("/home/jane/My Photos/face-model"))
+    assert public("cannot open /home/jane/My Photos/face-model/models/a.onnx") == "cannot open …/a.onnx"
 
 
 def test_host_and_user(monkeypatch: pytest.MonkeyPatch) -> None:
