@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.gpu_check import verdicts
-from benchmarks.gpu_check.schema import GpuCheck, ProviderRecord, Speed, spread
+from benchmarks.gpu_check.schema import GpuCheck, ProviderRecord, Scan, Speed, spread
 from benchmarks.harness import wording
 from benchmarks.report.page import TEMPLATES
 from benchmarks.report.tables import Table, TableRow
@@ -61,7 +61,21 @@ def _lines(record: ProviderRecord) -> list[str]:
             ("time divided by the CPU's", _small(proof.time_ratio)),
         )
         lines.append("proof at the start: " + ", ".join(f"{name} {value}" for name, value in told if value))
+    if record.scan is not None:
+        lines.append(_scan(record.scan))
     return lines
+
+
+def _scan(scan: Scan) -> str:
+    if scan.refused is not None:
+        return f"mixed precision computed in {scan.precision}, since the scan was refused: {scan.refused}"
+    told = (
+        ("time divided by float32's", _small(scan.time_ratio)),
+        ("score differs by", _small(scan.largest_error)),
+    )
+    return ", ".join(
+        [f"scan in {scan.precision}", *(f"{name} {value}" for name, value in told if value is not None)]
+    )
 
 
 def _tables(check: GpuCheck) -> Iterator[Table]:

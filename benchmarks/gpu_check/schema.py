@@ -61,6 +61,33 @@ class Proof(Record):
         return cls(**{name: told[name] for name in cls.model_fields if name in told})
 
 
+class Scan(Record):
+    """Scan of the CNN detector with FACE_PRECISION=mixed, as `/info` tells it at the end of a service."""
+
+    precision: str
+    """Number format that was computed in: `float32` if the scan was refused."""
+    refused: str | None = None
+    """Reason why the trial at the start refused it."""
+    stopped: str | None = None
+    """Reason why it stopped itself."""
+    time_ratio: float | None = None
+    """Time of the scan alone divided by that of float32, in the trial."""
+    largest_error: float | None = None
+    """Largest difference of a score from float32, in the trial."""
+
+    @classmethod
+    def of(cls, stage: Mapping[str, Any]) -> "Scan":
+        """From the detector's object of `/info`."""
+        trial, scan = stage.get("trial") or {}, stage.get("scan") or {}
+        return cls(
+            precision=stage["precision"],
+            refused=stage.get("scan_refused"),
+            stopped=scan.get("stopped"),
+            time_ratio=trial.get("time_ratio"),
+            largest_error=trial.get("largest_error"),
+        )
+
+
 class Parity(Record):
     """Comparison of one model's answers, with the units of `benchmarks.parity.comparison.Comparison`."""
 
@@ -140,6 +167,8 @@ class ProviderRecord(Record):
     failure: str | None = None
     """Error that ended its part of the check."""
     proof: Proof | None = None
+    scan: Scan | None = None
+    """None if no service in mixed precision was measured."""
     starts: list[Start] = []
     parity: list[Parity] = []
     speed: list[Speed] = []

@@ -37,6 +37,8 @@ def faults(record: ProviderRecord) -> Iterator[str]:
     for parity in record.parity:
         if not held(parity):
             yield f"model {parity.model} in {parity.precision} differs from {parity.against}: {difference(parity)}"
+    if record.scan is not None and record.scan.stopped is not None:
+        yield f"the scan has stopped: {record.scan.stopped}"
     failed = sum(speed.failed for speed in record.speed)
     if failed:
         yield f"{failed} photos of the speed measurement were not answered with 200"

@@ -9,6 +9,8 @@ from benchmarks.report.drawing import SIDE_COLOURS
 
 LONG = 16
 """Number of rows beyond which a table is collapsed."""
+NARROW_COLUMNS, NARROW_LABEL, NARROW_CELL = 4, 36, 24
+"""Columns, and characters of a label and of a cell, that fit into half of the page's width."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Table:
     @property
     def wide(self) -> bool:
         """True if it needs the full width of the page."""
-        return self.long or len(self.head) > 4 or max(len(row.about) for row in self.rows) > 36
+        label = max(len(row.about) for row in self.rows)
+        cell = max((len(cell) for row in self.rows for cell in row.cells), default=0)
+        return self.long or len(self.head) > NARROW_COLUMNS or label > NARROW_LABEL or cell > NARROW_CELL
 
 
 @dataclass(frozen=True)

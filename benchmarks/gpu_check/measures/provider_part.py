@@ -21,10 +21,8 @@ from service.settings import MINIMUM_GPU_MEMORY
 
 LARGE = 4.0
 """Megapixels of a photo that does not fit into the least FACE_GPU_MEMORY as a whole."""
-NO_LIMIT = (
-    "not tried: FACE_GPU_MEMORY limits CUDA alone, and memory that the check would hold on another device may be the "
-    "machine's own"
-)
+NO_LIMIT = "not tried: FACE_GPU_MEMORY limits CUDA alone"
+"""Memory that the check would hold on another device may be the machine's own."""
 SHAPE_MEGAPIXELS = 0.2
 """Mean of `photos.SHAPES`."""
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu_check.plan import MIXED
 from benchmarks.gpu_check.redaction import public
-from benchmarks.gpu_check.schema import Kind, Proof, ProviderRecord, Start
+from benchmarks.gpu_check.schema import Kind, Proof, ProviderRecord, Scan, Start
 from benchmarks.harness import http_calls
 from benchmarks.parity.candidates import Candidate
 from benchmarks.processes.running import Service, serving
@@ -17,7 +18,8 @@ from service.recognition.ort.device import Kind as DeviceKind
 from service.recognition.ort.providers import CPU, WEBGPU, facts
 from service.settings import OTHER_VARIABLES, PREFIX
 
-NETWORKS = ("descriptors", "cnn_detections")
+DETECTOR = "cnn_detections"
+NETWORKS = ("descriptors", DETECTOR)
 """Stages that a network computes; every model has the first, which also has what the service tells of the device."""
 
 
@@ -46,6 +48,8 @@ class Told:
     device: str | None
     missing: str | None
     proof: Proof | None
+    scan: Scan | None
+    """None without the CNN detector."""
     fallbacks: int
     on_cpu: int
 
@@ -61,6 +65,7 @@ class Told:
             device=network.get("device"),
             missing=public(missing) if missing else None,
             proof=Proof.of(_public(proof)) if proof else None,
+            scan=Scan.of(_public(stages[DETECTOR])) if DETECTOR in stages else None,
             fallbacks=sum(stage["fallbacks"] for stage in stages.values()),
             on_cpu=sum(stage["on_cpu"] for stage in stages.values()),
         )
@@ -81,8 +86,16 @@ def _kind(record: ProviderRecord, told: Told) -> Kind:
     return kinds[device.kind]
 
 
-def _public(proof: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: public(value) if isinstance(value, str) else value for name, value in proof.items()}
+def _public(told: Mapping[str, Any]) -> dict[str, Any]:
+    """An object of `/info` with its texts, also those of objects in it, fit for a public report."""
+    return {
+        name: public(value)
+        if isinstance(value, str)
+        else _public(value)
+        if isinstance(value, Mapping)
+        else value
+        for name, value in told.items()
+    }
 
 
 @contextmanager
@@ -123,6 +136,7 @@ def started(
         after = running.told()
         record.fallbacks += after.fallbacks
         record.on_cpu += after.on_cpu
+        record.scan = after.scan if precision == MIXED else record.scan
         if record.unused is None and (unused := _unused(record, after)):
             raise _given_up(record, unused)
 

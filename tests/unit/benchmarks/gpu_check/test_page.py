@@ -1,5 +1,6 @@
 """Page of a check."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from benchmarks.gpu_check.__main__ import main
 from benchmarks.gpu_check.page import page
-from benchmarks.gpu_check.schema import GpuCheck, ProviderRecord
+from benchmarks.gpu_check.schema import GpuCheck, ProviderRecord, Scan
 
 
 def test_all_figures_are_shown(check: GpuCheck) -> None:
@@ -20,6 +21,7 @@ def test_all_figures_are_shown(check: GpuCheck) -> None:
         "there is no NVIDIA driver",
         "2.5× (2 to 3)",
         "100, 200, 210, 220",
+        "scan in float16, time divided by float32&#39;s 0.62, score differs by 0.011",
     ):
         assert text in html
     assert "<script" not in html
@@ -37,6 +39,21 @@ def test_a_difference_and_a_software_adapter_are_told(check: GpuCheck, card: Pro
     html = page(check)
     assert "A provider differs" in html
     assert "a software adapter" in html
+
+
+@pytest.mark.parametrize(
+    ("name", "wide"), [("A Card 7", False), ("A Card 7 of a vendor with many words", True)]
+)
+def test_a_table_with_a_long_name_is_as_wide_as_the_page(name: str, wide: bool, check: GpuCheck) -> None:
+    check.providers[1].device = name
+    found = re.search(r'<section class="card( wide)?">\s*<h3>Providers</h3>', page(check))
+    assert found is not None
+    assert (found[1] is not None) is wide
+
+
+def test_a_refused_scan_is_told(check: GpuCheck, card: ProviderRecord) -> None:
+    card.scan = Scan(precision="float32", refused="a score differs by 0.4")
+    assert "computed in float32, since the scan was refused: a score differs by 0.4" in page(check)
 
 
 def test_an_interrupted_check_has_a_page(check: GpuCheck) -> None:

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.gpu_check import verdicts
 from benchmarks.gpu_check.measures import services
 from benchmarks.gpu_check.measures.services import Told
-from benchmarks.gpu_check.schema import ProviderRecord
+from benchmarks.gpu_check.schema import ProviderRecord, Scan
 from service.recognition.ort.device import DeviceFacts
 from service.recognition.ort.device import Kind as DeviceKind
 from service.recognition.ort.providers import CPU as CPU_PROVIDER
@@ -22,6 +22,7 @@ CPU = {
     "on_cpu": 0,
     "device": None,
     "device_missing": None,
+    "precision": "float32",
 }
 CARD = {
     "provider": "WebGpuExecutionProvider",
@@ -65,6 +66,24 @@ def test_the_cpu_in_place_of_a_device_has_a_reason() -> None:
     assert (told.official, told.missing) == (CPU_PROVIDER.official, "there is no driver")
 
 
+def test_the_scan_is_told_of_mixed_precision_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = ProviderRecord(name="webgpu")
+    detector = {
+        **CARD,
+        "precision": "float16",
+        "scan_refused": None,
+        "trial": {"time_ratio": 0.6, "kept": True},
+    }
+    stopped = {**detector, "scan": {"stopped": "a score differs, see /home/jane/log"}}
+    start, end = ({"stages": {"cnn_detections": stage, "descriptors": CARD}} for stage in (detector, stopped))
+    exact = ProviderRecord(name="webgpu")
+    _started(exact, monkeypatch, start, end)
+    assert exact.scan is None
+    _started(record, monkeypatch, start, end, precision="mixed")
+    assert record.scan == Scan(precision="float16", stopped="a score differs, see …/log", time_ratio=0.6)
+    assert list(verdicts.faults(record)) == ["the scan has stopped: a score differs, see …/log"]
+
+
 class _Client:
     """Answers of `/info`, one after the other."""
 
@@ -78,7 +97,9 @@ class _Client:
         )
 
 
-def _started(record: ProviderRecord, monkeypatch: pytest.MonkeyPatch, *answers: object) -> None:
+def _started(
+    record: ProviderRecord, monkeypatch: pytest.MonkeyPatch, *answers: object, precision: str = "float32"
+) -> None:
     """Start and stop a service that gives these answers, without a process."""
     service = SimpleNamespace(ready_after=1.0)
     monkeypatch.setattr(services, "serving", lambda _: nullcontext((service, _Client(*answers))))
@@ -87,7 +108,7 @@ def _started(record: ProviderRecord, monkeypatch: pytest.MonkeyPatch, *answers: 
         "facts",
         lambda name: DeviceFacts("A Card 7", None, DeviceKind.DISCRETE) if "Web" in name else None,
     )
-    with services.started(record, 4, "float32", Path("models")):
+    with services.started(record, 4, precision, Path("models")):
         pass
 
 
