@@ -68,13 +68,16 @@ def _lines(record: ProviderRecord) -> list[str]:
 
 def _scan(scan: Scan) -> str:
     if scan.refused is not None:
-        return f"mixed precision computed in {scan.precision}, since the scan was refused: {scan.refused}"
+        return f"mixed precision: {scan.precision}, since the scan was refused: {scan.refused}"
     told = (
         ("time divided by float32's", _small(scan.time_ratio)),
         ("score differs by", _small(scan.largest_error)),
     )
     return ", ".join(
-        [f"scan in {scan.precision}", *(f"{name} {value}" for name, value in told if value is not None)]
+        [
+            f"mixed precision: {scan.precision}",
+            *(f"{name} {value}" for name, value in told if value is not None),
+        ]
     )
 
 

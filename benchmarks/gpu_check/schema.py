@@ -65,7 +65,7 @@ class Scan(Record):
     """Scan of the CNN detector with FACE_PRECISION=mixed, as `/info` tells it at the end of a service."""
 
     precision: str
-    """Number format that was computed in: `float32` if the scan was refused."""
+    """`precision` of `/info`, such as `float16 scan`; `float32` if the scan was refused."""
     refused: str | None = None
     """Reason why the trial at the start refused it."""
     stopped: str | None = None

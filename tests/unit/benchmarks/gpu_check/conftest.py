@@ -34,7 +34,7 @@ def card(equal: Parity) -> ProviderRecord:
         kind="discrete",
         device="A Card 7",
         proof=Proof(provider="webgpu", device="A Card 7", driver="radv 25.1", passed=True, time_ratio=0.2),
-        scan=Scan(precision="float16", time_ratio=0.62, largest_error=0.011),
+        scan=Scan(precision="float16 scan", time_ratio=0.62, largest_error=0.011),
         starts=[Start(model=4, precision="float32", seconds=3.0)],
         parity=[equal],
         speed=[

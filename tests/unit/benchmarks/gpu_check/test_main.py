@@ -50,6 +50,8 @@ def test_a_check_of_the_cpu(store: Path, photos: dict[str, Path], tmp_path: Path
         *((4, "mixed", against) for against in ("cpu", "dlib")),
     }
     assert sum(parity.faces for parity in cpu.parity) > 0
+    assert cpu.scan is not None
+    assert cpu.scan.stopped is None
     assert cpu.memory is not None
     assert cpu.memory.photos >= 3
     assert len(cpu.speed) == 1

@@ -21,7 +21,7 @@ def test_all_figures_are_shown(check: GpuCheck) -> None:
         "there is no NVIDIA driver",
         "2.5× (2 to 3)",
         "100, 200, 210, 220",
-        "scan in float16, time divided by float32&#39;s 0.62, score differs by 0.011",
+        "mixed precision: float16 scan, time divided by float32&#39;s 0.62, score differs by 0.011",
     ):
         assert text in html
     assert "<script" not in html
@@ -53,7 +53,7 @@ def test_a_table_with_a_long_name_is_as_wide_as_the_page(name: str, wide: bool, 
 
 def test_a_refused_scan_is_told(check: GpuCheck, card: ProviderRecord) -> None:
     card.scan = Scan(precision="float32", refused="a score differs by 0.4")
-    assert "computed in float32, since the scan was refused: a score differs by 0.4" in page(check)
+    assert "mixed precision: float32, since the scan was refused: a score differs by 0.4" in page(check)
 
 
 def test_an_interrupted_check_has_a_page(check: GpuCheck) -> None:

@@ -70,7 +70,7 @@ def test_the_scan_is_told_of_mixed_precision_alone(monkeypatch: pytest.MonkeyPat
     record = ProviderRecord(name="webgpu")
     detector = {
         **CARD,
-        "precision": "float16",
+        "precision": "float16 scan",
         "scan_refused": None,
         "trial": {"time_ratio": 0.6, "kept": True},
     }
@@ -80,7 +80,7 @@ def test_the_scan_is_told_of_mixed_precision_alone(monkeypatch: pytest.MonkeyPat
     _started(exact, monkeypatch, start, end)
     assert exact.scan is None
     _started(record, monkeypatch, start, end, precision="mixed")
-    assert record.scan == Scan(precision="float16", stopped="a score differs, see …/log", time_ratio=0.6)
+    assert record.scan == Scan(precision="float16 scan", stopped="a score differs, see …/log", time_ratio=0.6)
     assert list(verdicts.faults(record)) == ["the scan has stopped: a score differs, see …/log"]
 
 
