@@ -36,9 +36,10 @@ LOCKS = Path(__file__).parent
 
 ONE_OF = {"cpu", "cuda", "cuda13"}
 """Locks whose onnxruntime wheels share an import package, so that a folder holds one of them."""
-X86_64_ONLY = {"cuda", "cuda13", "openvino"}
 X86_64 = "linux x86_64"
-"""Locks whose provider's wheel has this marker. On another platform pip would install the rest and report success."""
+X86_64_ONLY = {"cuda", "cuda13", "openvino"}
+"""Locks whose provider's wheel has the marker X86_64. On another platform pip would install the rest and report
+success."""
 
 ELSEWHERE = "name a folder elsewhere, as in: VENV=/var/tmp/face-venv make serve"
 NO_SPACE = f"free some space there and in TMPDIR, or {ELSEWHERE}"
