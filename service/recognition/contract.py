@@ -47,7 +47,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class ScanFigures:
-    """Counts of the CNN detector's scan in int8 since the start (cnn/scanning_detector.py)."""
+    """Counts of the CNN detector's scan since the start (cnn/scanning_detector.py)."""
 
     photos: int = 0
     """Photos that were scanned."""
@@ -70,7 +70,7 @@ class ScanFigures:
 
 @dataclass(frozen=True)
 class ScanTrial:
-    """Result of the trial of the scan in int8 at the start, on a synthetic picture (engines/scan_trial.py)."""
+    """Result of the trial of the scan at the start, on a synthetic picture (engines/scan_trial.py)."""
 
     time_ratio: float
     """Time of the scan without its blocks, relative to float32."""
@@ -99,6 +99,8 @@ class DeviceProof:
     """Name of the device by its driver."""
     driver: str | None
     """Name and version of the driver; None if it tells neither."""
+    kind: str
+    """Kind of the device: a value of `ort.device.Kind`. Two of them are no GPU (`ort.device.ON_CPU`)."""
     passed: bool
     """True if the device gives the values of the CPU within the bounds below."""
     reason: str | None
@@ -110,7 +112,8 @@ class DeviceProof:
     faces_differ: bool
     """True if the boxes of the faces after NMS differ."""
     time_ratio: float | None
-    """Time of the picture on the device divided by the CPU's, on all cores and with its scan; None if not measured."""
+    """Time of the picture on the device divided by the CPU's, on all cores and with its scan; None if not measured, as
+    it never is of a software adapter."""
     kept: bool = False
     """True if the time, or the failure, was found at an earlier start on this machine."""
 
@@ -130,11 +133,11 @@ class Stage:
     precision: str = "float32"
     """Number format of its network; a scan in another format is rescored in float32."""
     scan: ScanFigures | None = None
-    """Counts of the scan in int8; None without it."""
+    """Counts of the scan, which is in int8 on a CPU and in float16 on a device; None without it."""
     trial: ScanTrial | None = None
-    """Trial of the scan in int8; None if there was none, or it failed."""
+    """Trial of the scan; None if there was none, or it failed."""
     scan_refused: str | None = None
-    """Reason why the scan in int8 cannot be used: it failed its trial, or its graph is missing."""
+    """Reason why the scan cannot be used: it failed its trial, or its graph is missing."""
     device: str | None = None
     """Name of the device by its driver; None for the CPU, or if the driver has none."""
     device_proof: DeviceProof | None = None

@@ -15,7 +15,7 @@ from benchmarks.parity.candidates import Candidate
 from benchmarks.processes.running import Service, serving
 from benchmarks.throughput.workers import Worker
 from service.recognition.ort.device import Kind as DeviceKind
-from service.recognition.ort.providers import CPU, WEBGPU, facts
+from service.recognition.ort.providers import CPU, facts
 from service.settings import OTHER_VARIABLES, PREFIX
 
 DETECTOR = "cnn_detections"
@@ -71,17 +71,17 @@ class Told:
         )
 
 
-def _kind(record: ProviderRecord, told: Told) -> Kind:
+def _kind(told: Told) -> Kind:
     """Hardware that computes, by the driver's own list: names of software adapters are many."""
     device = facts(told.official)
     if told.official == CPU.official or device is None:
         return "cpu"
-    if device.kind is DeviceKind.CPU:
-        return "software" if record.name == WEBGPU.name else "cpu"
     kinds: dict[DeviceKind, Kind] = {
         DeviceKind.DISCRETE: "discrete",
         DeviceKind.INTEGRATED: "integrated",
         DeviceKind.VIRTUAL: "virtual",
+        DeviceKind.CPU: "cpu",
+        DeviceKind.SOFTWARE: "software",
     }
     return kinds[device.kind]
 
@@ -126,7 +126,7 @@ def started(
         record.starts.append(Start(model=model, precision=precision, seconds=round(service.ready_after, 2)))
         told = running.told()
         record.proof = told.proof or record.proof
-        record.kind, record.device = _kind(record, told), told.device
+        record.kind, record.device = _kind(told), told.device
         unused = _unused(record, told)
         if len(record.starts) == 1:
             record.unused = unused

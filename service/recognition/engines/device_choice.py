@@ -11,7 +11,7 @@ from service.recognition.engines.device_proof import prove, slower
 from service.recognition.engines.device_verdicts import Subject
 from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.ort import installed, providers
-from service.recognition.ort.device import DeviceFacts, Kind
+from service.recognition.ort.device import ON_CPU, DeviceFacts
 from service.recognition.ort.providers import AUTO, CPU, Provider, ProviderMissing
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def _on_device(provider: Provider, request: _Request, on_cpu: Callable[[], OnnxE
     facts = device.facts()
     if facts is None:
         raise _Refused("it names no device", logging.WARNING)
-    if request.is_auto and facts.kind is Kind.CPU:
+    if request.is_auto and facts.kind in ON_CPU:
         raise _Refused(f"{facts.name} is no GPU", logging.DEBUG, is_fault=False)
     subject = request.subject_of(provider, facts)
     kept = subject.kept()

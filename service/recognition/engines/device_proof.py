@@ -13,6 +13,8 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from service.recognition.cnn import pyramid
+from service.recognition.cnn.score_map import detections_of_map
 from service.recognition.contract import (
     CHIP_SIDE,
     DESCRIPTORS_ALLOWED,
@@ -24,7 +26,8 @@ from service.recognition.contract import (
 )
 from service.recognition.engines.device_verdicts import Subject
 from service.recognition.engines.onnx import OnnxEngine
-from service.recognition.synthetic_pictures import group
+from service.recognition.ort.device import Kind
+from service.recognition.synthetic_pictures import group, one_face
 
 CLEARLY_FASTER = 0.8
 """Largest time ratio with which `auto` uses a device. A photo's other stages run on the CPU's cores meanwhile, so a
@@ -46,7 +49,7 @@ class _Values:
 
 
 def prove(device: OnnxEngine, cpu: OnnxEngine, subject: Subject, kept: DeviceProof | None) -> DeviceProof:
-    """Compare a device with the CPU, and measure both unless an earlier start has.
+    """Compare a device with the CPU, and measure both unless an earlier start has, or the device is a software adapter.
 
     Args:
         device: the engine on the device.
@@ -61,6 +64,7 @@ def prove(device: OnnxEngine, cpu: OnnxEngine, subject: Subject, kept: DevicePro
         provider=subject.provider,
         device=subject.device,
         driver=subject.driver,
+        kind=subject.kind,
         passed=False,
         reason=None,
         score_difference=None,
@@ -68,9 +72,11 @@ def prove(device: OnnxEngine, cpu: OnnxEngine, subject: Subject, kept: DevicePro
         faces_differ=False,
         time_ratio=None,
     )
+    is_software = subject.kind is Kind.SOFTWARE
+    picture = one_face() if is_software else group()
     try:
-        compared = _compared(untested, _values(device), _values(cpu))
-        if not compared.passed:
+        compared = _compared(untested, _values(device, picture), _values(cpu, picture))
+        if is_software or not compared.passed:
             return compared
         if kept and kept.time_ratio is not None:
             return replace(compared, time_ratio=kept.time_ratio, kept=True)
@@ -83,6 +89,8 @@ def prove(device: OnnxEngine, cpu: OnnxEngine, subject: Subject, kept: DevicePro
 
 def slower(proof: DeviceProof) -> str | None:
     """The reason why `auto` does not use a device that passed, in one line; None if it is clearly faster."""
+    if proof.kind == Kind.SOFTWARE:
+        return "it is a software adapter, which computes on the CPU, many times slower"
     if proof.time_ratio is None or proof.time_ratio <= CLEARLY_FASTER:
         return None
     return (
@@ -90,15 +98,15 @@ def slower(proof: DeviceProof) -> str | None:
     )
 
 
-def _values(engine: OnnxEngine) -> _Values:
+def _values(engine: OnnxEngine, picture: NDArray[np.uint8]) -> _Values:
     """Values of the picture. Raises OutOfMemory if a device had no memory for them."""
-    picture = group()
-    exact = engine.exact_detector
-    values = _Values(
-        None if exact is None else exact.scores(picture),
-        () if exact is None else engine.cnn_detections(picture),
-        engine.descriptors(_chips(picture)),
-    )
+    scores, faces = None, list[Detection]()
+    if exact := engine.exact_detector:
+        scores = exact.scores(picture)
+        layout = pyramid.layout(*picture.shape[:2])
+        assert layout is not None, "the picture is large enough for a score"
+        faces = detections_of_map(scores, layout, exact.window)
+    values = _Values(scores, faces, engine.descriptors(_chips(picture)))
     if engine.cpu_fallback_runs:
         raise OutOfMemory(
             "it has too little memory for a single face or strip: free some on the device, or raise FACE_GPU_MEMORY"
@@ -107,7 +115,7 @@ def _values(engine: OnnxEngine) -> _Values:
 
 
 def _chips(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Two squares of the picture, with a face each, in place of chips."""
+    """Two squares of the picture, with parts of faces, in place of chips."""
     return np.stack([picture[:CHIP_SIDE, :CHIP_SIDE], picture[-CHIP_SIDE:, -CHIP_SIDE:]])
 
 

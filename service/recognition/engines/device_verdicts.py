@@ -16,7 +16,7 @@ from service.recognition.compute import code_folders, kept_files, machine_code
 from service.recognition.compute.core_count import computing_cores
 from service.recognition.contract import DeviceProof
 from service.recognition.ort import plugins
-from service.recognition.ort.device import DeviceFacts
+from service.recognition.ort.device import DeviceFacts, Kind
 from service.recognition.ort.providers import Provider
 from service.recognition.ort.runtime import onnxruntime
 
@@ -41,6 +41,7 @@ class Subject(NamedTuple):
     provider: str
     device: str
     driver: str | None
+    kind: Kind
     file: str
     """Name of the verdict's file, a hash of it all."""
 
@@ -62,7 +63,7 @@ class Subject(NamedTuple):
             settings,
         )
         digest = hashlib.sha256(repr(tried).encode()).hexdigest()[:16]
-        return cls(provider.name, facts.name, facts.driver, f"device-proof-{digest}.json")
+        return cls(provider.name, facts.name, facts.driver, facts.kind, f"device-proof-{digest}.json")
 
     def kept(self) -> DeviceProof | None:
         """The proof of an earlier start; None without a valid one."""

@@ -1,8 +1,10 @@
 """Construction of the ONNX engine on a provider: graphs, sessions, shares of the device's memory."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,9 +17,9 @@ from service.recognition.cnn.detector_window import detector_window
 from service.recognition.cnn.levels import Pyramids
 from service.recognition.cnn.scan import ScanKind
 from service.recognition.cnn.scanning_detector import ScanningDetector
-from service.recognition.cnn.strips import LARGE, ON_DEVICE, CnnDetector
+from service.recognition.cnn.strips import LARGE, ON_DEVICE, SMALL, CnnDetector, StripSizes
 from service.recognition.compute.cores import Cores
-from service.recognition.contract import EngineError
+from service.recognition.contract import DeviceFault, EngineError
 from service.recognition.engines import scan_trial
 from service.recognition.engines.onnx import ChosenDetector, OnnxEngine
 from service.recognition.engines.precisions import IN_FLOAT32, PRECISIONS, ScanUse
@@ -25,6 +27,7 @@ from service.recognition.faces.descriptors import DescriptorNetwork
 from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.hog import filters as hog_filters
 from service.recognition.hog.detector import HogDetector
+from service.recognition.ort.device import Kind
 from service.recognition.ort.providers import Provider
 from service.recognition.ort.sessions import load_network
 
@@ -47,14 +50,16 @@ class _MemoryLimits:
 
 @dataclass(frozen=True)
 class _SharedParts:
-    """The provider and the cores that all sessions of an engine share."""
+    """The provider, its device and the cores that all sessions of an engine share."""
 
     provider: Provider
+    kind: Kind | None
+    """Kind of the device; None for ONNX Runtime's own code for the CPU."""
     cores: Cores
 
     @property
     def on_cpu(self) -> bool:
-        return self.provider.device is None
+        return self.kind is None
 
     @property
     def photos(self) -> int:
@@ -64,6 +69,15 @@ class _SharedParts:
     @property
     def scan(self) -> ScanKind:
         return scan_kinds.INT8 if self.on_cpu else scan_kinds.FLOAT16
+
+    @property
+    def strips(self) -> StripSizes:
+        return _STRIPS.get(self.kind, ON_DEVICE)
+
+
+_STRIPS: Mapping[Kind | None, StripSizes] = MappingProxyType({None: LARGE, Kind.SOFTWARE: SMALL})
+"""Area of a strip, by the kind of the device; others have ON_DEVICE. A strip of that area takes a software adapter two
+minutes, the deadline of a call (worker/device_watch.py)."""
 
 
 def build_onnx_engine(
@@ -91,12 +105,16 @@ def build_onnx_engine(
         GraphError: a graph is missing, or does not belong to the weights.
         EngineError: a session cannot be made on this provider.
     """
+    facts = provider.device.facts() if provider.device else None
+    kind = facts.kind if facts else None
     use = PRECISIONS[precision]
+    if kind is Kind.SOFTWARE and use is ScanUse.IF_FASTER:
+        use = ScanUse.NEVER  # its trial would take minutes
     limits = _memory_limits(model, use, device_memory)
     with ExitStack() as on_failure:
         cores = Cores(threads)
         on_failure.callback(cores.close)
-        shared = _SharedParts(provider, cores)
+        shared = _SharedParts(provider, kind, cores)
         detector: ChosenDetector | None = None
         if model.detector == "cnn":
             detector = _detector(weights, shared, use, scan_check, limits)
@@ -147,7 +165,7 @@ def _detector(
         Pyramids(np.array(facts.mean, np.float32), shared.cores),
         # While a device computes a photo, the pyramid of at least one more is made.
         runs=shared.photos if shared.on_cpu else max(shared.photos, 2),
-        largest=LARGE if shared.on_cpu else ON_DEVICE,
+        largest=shared.strips,
     )
     if use is ScanUse.NEVER:
         return ChosenDetector(exact, IN_FLOAT32)
@@ -173,6 +191,8 @@ def _detector(
         )
         detector = ScanningDetector(graph, exact, checked=scan_check, kind=kind)
         trial = scan_trial.trial(detector, shared.cores, (scan.graph_sha256, in_float32.graph_sha256))
+    except DeviceFault:
+        raise  # of the float32 graph's device as well
     except EngineError as error:
         log.warning("the CNN detector computes in float32 alone: %s", error)
         return ChosenDetector(exact, IN_FLOAT32, scan_refused=str(error))

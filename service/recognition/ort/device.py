@@ -16,7 +16,13 @@ class Kind(StrEnum):
     """Its memory is the machine's."""
     VIRTUAL = "virtual"
     CPU = "cpu"
-    """The CPU itself, or a software adapter: a driver that computes on the CPU, 24 times slower than ONNX Runtime."""
+    """The CPU itself, by OpenVINO."""
+    SOFTWARE = "software"
+    """A software adapter: a driver of Vulkan that computes on the CPU, 24 times slower than ONNX Runtime."""
+
+
+ON_CPU = frozenset({Kind.CPU, Kind.SOFTWARE})
+"""Kinds that are no GPU: the CPU's cores compute."""
 
 
 class DeviceFacts(NamedTuple):

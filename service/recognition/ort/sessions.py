@@ -1,7 +1,6 @@
 """ONNX Runtime sessions: loading, out of memory (halve the batch, then CPU fallback), and faults of a device."""
 
 import logging
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from service.recognition.compute.cores import Cores
 from service.recognition.contract import DeviceFault, EngineError, OutOfMemory
 from service.recognition.ort import device_calls, providers
+from service.recognition.ort.failures import impossible, is_out_of_memory, one_line
 from service.recognition.ort.providers import CPU, Provider
 from service.recognition.ort.runtime import onnxruntime
 
@@ -21,29 +21,6 @@ log = logging.getLogger(__name__)
 
 SHRINK_ARENA = "memory.enable_memory_arena_shrinkage"
 """Run option: unused memory of the arena goes back to the device (onnxruntime_run_options_config_keys.h)."""
-
-OUT_OF_MEMORY = (
-    # ONNX Runtime's arena (bfc_arena.cc): the device's memory, or the arena's limit
-    "failed to allocate memory",
-    "available memory of",
-    "failed to find a free memory block",
-    # WebGPU (validationMode, webgpu.py), CUDA and its libraries, which allocate outside of an arena
-    "out of memory",
-    "cublas_status_alloc_failed",
-    "cudnn_status_alloc_failed",
-    "device_allocation_failed",
-    "outofmemory",
-    # WebGPU on Vulkan, with Dawn: the failed allocation; a use of the buffer that it left; and a tensor beyond the
-    # largest buffer, which is split into more buffers than a shader may have (12 on software Vulkan)
-    "out_of_device_memory",
-    "out_of_host_memory",
-    "[invalid buffer",
-    "too many storage buffers",
-    # C++
-    "bad_alloc",
-    "bad allocation",
-)
-"""Parts of the messages of out-of-memory errors, in lower case: ONNX Runtime has no error type for them."""
 
 NO_LOCK: AbstractContextManager[object] = nullcontext()
 """Lock of sessions on the CPU, whose runs are concurrent."""
@@ -181,7 +158,7 @@ class Session:
                 self._session = providers.session(graph, provider, options, memory, has_float16)
         except Exception as error:  # ONNX Runtime has no common base for its errors
             raise EngineError(
-                f"ONNX Runtime cannot load {graph} for {provider.official}: {_one_line(error)}"
+                f"ONNX Runtime cannot load {graph} for {provider.official}: {one_line(error)}"
             ) from error
         self.provider: str = self._session.get_providers()[0]
         if self.provider != provider.official:
@@ -235,8 +212,8 @@ class Session:
                 # device.
                 (result,) = self._session.run([output], dict(inputs), self._run_options())
             except Exception as error:
-                self._was_out_of_memory = _is_out_of_memory(error)
-                raise self._kind_of_failure()(f"{self.provider} failed: {_one_line(error)}") from error
+                self._was_out_of_memory = is_out_of_memory(error)
+                raise self._kind_of_failure()(f"{self.provider} failed: {one_line(error)}") from error
             self._was_out_of_memory = False
         values = np.asarray(result)
         if self._device is not None and (fault := impossible(values)):
@@ -293,35 +270,3 @@ def _one_of_zeros(batch: NDArray[np.generic]) -> NDArray[np.generic]:
     WebGPU runs that part too, and refuses an empty batch ("Invalid dispatch group size").
     """
     return np.zeros((1, *batch.shape[1:]), batch.dtype)
-
-
-def impossible(values: NDArray[np.generic]) -> str | None:
-    """The fault of a result that no network of this service gives, in words; None if it is possible.
-
-    Each element of a batch (descriptors of a face, features or scores of a tile) has a value other than 0. Integers
-    are not checked: 0 is a value of theirs as any other.
-    """
-    if not values.size or not np.issubdtype(values.dtype, np.floating):
-        return None
-    if invalid := values.size - int(np.isfinite(values).sum()):
-        return f"infinite or NaN, {invalid} of {values.size} values"
-    rows = values.reshape(len(values), -1)
-    if zeros := len(rows) - int(rows.any(axis=1).sum()):
-        return f"zeros alone, for {zeros} of a batch of {len(rows)}"
-    return None
-
-
-_CUDA_FAILURE = re.compile(r"(CUDA|CUDNN|CUBLAS) failure [^;]+")
-"""The cause in a message of a thousand characters, where it stands between C++ code and the host's name."""
-
-
-def _one_line(error: Exception) -> str:
-    """ONNX Runtime's message in one line, or CUDA's part of it alone."""
-    line = " ".join(str(error).split())
-    cuda_failure = _CUDA_FAILURE.search(line)
-    return cuda_failure[0].strip() if cuda_failure else line
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    message = str(error).lower()
-    return isinstance(error, MemoryError) or any(part in message for part in OUT_OF_MEMORY)

@@ -22,8 +22,8 @@ _LIMITS_AND_SPARSE = 1 << 10
 """More bytes than the rest of VkPhysicalDeviceProperties, which is not read: 504 and 20."""
 
 KINDS = {1: Kind.INTEGRATED, 2: Kind.DISCRETE, 3: Kind.VIRTUAL}
-"""VkPhysicalDeviceType; the others are OTHER (0) and CPU (4)."""
-_ORDER = (Kind.DISCRETE, Kind.INTEGRATED, Kind.VIRTUAL, Kind.CPU)
+"""VkPhysicalDeviceType; the others, OTHER (0) and CPU (4), are software adapters."""
+_ORDER = (Kind.DISCRETE, Kind.INTEGRATED, Kind.VIRTUAL, Kind.SOFTWARE)
 """Order in which WebGPU takes adapters: the fastest kind first."""
 
 
@@ -125,5 +125,5 @@ def _facts(library: ctypes.CDLL, device: c_void_p) -> DeviceFacts:
     return DeviceFacts(
         properties.device_name.decode(errors="replace"),
         " ".join(filter(None, texts)) or None,
-        KINDS.get(properties.device_type, Kind.CPU),
+        KINDS.get(properties.device_type, Kind.SOFTWARE),
     )

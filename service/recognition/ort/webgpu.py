@@ -42,7 +42,7 @@ def missing() -> str | None:
         adapters = vulkan.adapters()
         if not adapters:
             return f"Vulkan finds no device: {_remedy()}"
-        if adapters[0].kind is Kind.CPU and os.environ.get(SOFTWARE_ADAPTER) != "1":
+        if adapters[0].kind is Kind.SOFTWARE and os.environ.get(SOFTWARE_ADAPTER) != "1":
             return (
                 f"Vulkan offers a software adapter alone ({adapters[0].name}), which is slower than the CPU: "
                 f"{_remedy()}"

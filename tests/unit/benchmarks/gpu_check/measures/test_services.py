@@ -47,7 +47,7 @@ def test_counts_are_sums_and_texts_have_no_folders() -> None:
         (WEBGPU, DeviceKind.DISCRETE, "discrete"),
         (WEBGPU, DeviceKind.INTEGRATED, "integrated"),
         (WEBGPU, DeviceKind.VIRTUAL, "virtual"),
-        (WEBGPU, DeviceKind.CPU, "software"),
+        (WEBGPU, DeviceKind.SOFTWARE, "software"),
         (OPENVINO, DeviceKind.CPU, "cpu"),
         (OPENVINO, DeviceKind.INTEGRATED, "integrated"),
         (CPU_PROVIDER, DeviceKind.CPU, "cpu"),
@@ -58,7 +58,7 @@ def test_kind_of_hardware(
 ) -> None:
     monkeypatch.setattr(services, "facts", lambda _: DeviceFacts("A Card 7", None, kind))
     told = Told.of({"stages": {"descriptors": {**CARD, "provider": provider.official}}})
-    assert services._kind(ProviderRecord(name=provider.name), told) == expected
+    assert services._kind(told) == expected
 
 
 def test_the_cpu_in_place_of_a_device_has_a_reason() -> None:

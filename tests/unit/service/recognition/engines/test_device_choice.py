@@ -179,12 +179,37 @@ def test_auto_warns_of_a_missing_part_if_the_machine_shows_such_a_device(
     )
 
 
-def test_a_software_adapter_is_taken_by_name_alone(device: Planted, opened: Callable[..., Stage]) -> None:
-    device.facts = device.facts._replace(kind=Kind.CPU)
+@pytest.mark.parametrize(
+    ("kind", "time_ratio", "warnings"),
+    [
+        (Kind.CPU, 0.5, []),
+        (
+            Kind.SOFTWARE,
+            None,  # not measured: each run takes many seconds
+            [
+                "Radeon Example (radv 25): it is a software adapter, which computes on the CPU, many times slower. "
+                "It is used, as FACE_PROVIDERS names webgpu."
+            ],
+        ),
+    ],
+)
+def test_a_device_that_is_no_gpu_is_taken_by_name_alone(
+    device: Planted,
+    opened: Callable[..., Stage],
+    caplog: pytest.LogCaptureFixture,
+    kind: Kind,
+    time_ratio: float | None,
+    warnings: list[str],
+) -> None:
+    device.facts = device.facts._replace(kind=kind)
     stage = opened()
     assert device.sessions == 0
     assert (stage.device_missing, stage.device_proof) == (None, None)
-    assert _is_on_device(opened(planted.NAME))
+    stage = opened(planted.NAME)
+    assert _is_on_device(stage)
+    assert stage.device_proof is not None
+    assert (stage.device_proof.kind, stage.device_proof.time_ratio) == (kind, time_ratio)
+    assert caplog.messages == warnings
 
 
 def test_a_quarantine_skips_every_device(device: Planted, opened: Callable[..., Stage]) -> None:

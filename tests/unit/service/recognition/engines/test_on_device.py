@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,27 +18,33 @@ from model_store.models import FLOAT16_SCANNING_DETECTOR, MODELS
 from service.recognition.cnn.levels import Levels, Pyramids
 from service.recognition.cnn.pyramid import Layout
 from service.recognition.cnn.scanning_detector import ScanningDetector
-from service.recognition.cnn.strips import ON_DEVICE
+from service.recognition.cnn.strips import ON_DEVICE, SMALL, CnnDetector
 from service.recognition.compute import code_folders
 from service.recognition.contract import ScanTrial
 from service.recognition.engines import device_proof, scan_trial
 from service.recognition.engines.onnx import Detector, OnnxEngine
 from service.recognition.engines.precisions import AUTO, FLOAT32, MIXED
 from service.recognition.factory import RecognizerError, open_recognizer
+from service.recognition.ort.device import Kind
 from service.recognition.ort.sessions import NO_LOCK, Session
 from service.recognition.recognizer import Recognizer
+from service.recognition.synthetic_pictures import one_face
 from tests.unit.service.recognition.engines import planted
-from tests.unit.service.recognition.engines.planted import Planted
+from tests.unit.service.recognition.engines.planted import Change, Planted
 
 Picture = NDArray[np.uint8]
 
 
-def _on_a_device(store: Path, precision: str) -> Recognizer:
-    """A recogniser on a planted device, whose results are those of the CPU."""
+def _on_a_device(
+    store: Path, precision: str, *, kind: Kind = Kind.INTEGRATED, change: Change = planted.unchanged
+) -> Recognizer:
+    """A recogniser on a planted device, whose results are those of the CPU, or changed."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(code_folders, "folders", lambda: (Path(folder),))  # of the kept proofs
         patch.setattr(device_proof, "_time_ratio", lambda device, cpu: 0.5)
-        Planted(patch)
+        device = Planted(patch)
+        device.facts = device.facts._replace(kind=kind)
+        device.change = change
         return open_recognizer(MODELS[4], store, workers=3, provider=planted.NAME, precision=precision)
 
 
@@ -134,3 +141,28 @@ def test_a_missing_scan_is_an_error_with_the_remedy_only_if_it_is_forced(store: 
         stage = recognizer.stages()["cnn_detections"]
     assert stage.precision == "float32"
     assert FLOAT16_SCANNING_DETECTOR in str(stage.scan_refused)
+
+
+def test_a_device_that_is_lost_in_the_trial_of_its_scan_is_not_used(store: Path) -> None:
+    """Its graph in float32 runs on the same device."""
+
+    def lost_in_float16(values: NDArray[Any]) -> NDArray[Any]:
+        return planted.lost(values) if values.dtype == np.float16 else values
+
+    with pytest.raises(RecognizerError, match=r"is not possible here: .*WebGPU device lost"):
+        _on_a_device(store, AUTO, change=lost_in_float16).close()
+
+
+def test_a_software_adapter_has_small_strips_and_no_trial_of_the_scan(store: Path) -> None:
+    with closing(_on_a_device(store, AUTO, kind=Kind.SOFTWARE)) as recognizer:
+        detector, engine = _parts(recognizer)
+        stage = recognizer.stages()["cnn_detections"]
+        picture = one_face()
+        scores = detector.scores(picture) if isinstance(detector, CnnDetector) else None
+    assert isinstance(detector, CnnDetector)
+    assert detector.sizes() == SMALL
+    assert (stage.precision, stage.trial, stage.scan_refused) == ("float32", None, None)
+    assert engine.device_proof is not None
+    assert engine.device_proof.score_difference == 0
+    assert scores is not None
+    assert scores.max() == pytest.approx(1.03, abs=0.01)  # a face: else the proof compares no box

@@ -24,7 +24,7 @@ def test_a_missing_loader_is_one_line_with_the_package(monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(isinstance(VARIABLES, str), reason=str(VARIABLES))
-def test_software_vulkan_is_an_adapter_of_the_kind_cpu_with_a_name_and_a_driver() -> None:
+def test_software_vulkan_is_an_adapter_of_the_kind_software_with_a_name_and_a_driver() -> None:
     assert not isinstance(VARIABLES, str)
     done = subprocess.run(
         [sys.executable, "-c", _LIST],
@@ -37,4 +37,4 @@ def test_software_vulkan_is_an_adapter_of_the_kind_cpu_with_a_name_and_a_driver(
     ((name, driver, kind),) = json.loads(done.stdout)
     assert "SwiftShader" in name or "llvmpipe" in name
     assert driver
-    assert kind == "cpu"
+    assert kind == "software"

@@ -11,7 +11,7 @@ from service.recognition.ort.device import DeviceFacts, Kind
 from service.recognition.ort.vulkan import VulkanError
 
 GPU = DeviceFacts("AMD Radeon 780M (RADV PHOENIX)", "radv Mesa 25.0.7", Kind.INTEGRATED)
-SOFTWARE = DeviceFacts("llvmpipe (LLVM 19.1.7, 256 bits)", "llvmpipe Mesa 25.0.7", Kind.CPU)
+SOFTWARE = DeviceFacts("llvmpipe (LLVM 19.1.7, 256 bits)", "llvmpipe Mesa 25.0.7", Kind.SOFTWARE)
 
 
 @pytest.fixture
