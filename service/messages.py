@@ -239,7 +239,6 @@ class DeviceReport(_Message):
     provider: str
     device: str
     driver: str | None
-    kind: str
     passed: bool
     reason: str | None
     score_difference: FiniteFloat | None

@@ -21,6 +21,7 @@ from model_store.models import (
     SCANNING_DETECTOR,
     TAGUCHI_RESNET,
 )
+from service.recognition.contract import SCORES_ALLOWED
 from service.recognition.ort.runtime import onnxruntime
 from service.recognition.synthetic_pictures import Picture, scenes
 
@@ -78,7 +79,7 @@ _DETECTOR_GRAPH = GraphSpecification(
     # Boxes are integers. Largest differences measured: 3e-6 for confidences; for scores 3e-6 against a dlib with
     # OpenBLAS, and 1.3e-5 against dlib's wheels, which sum without BLAS. The latter are at scores near -5, which are
     # sums of larger terms.
-    tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": 3e-5}),
+    tolerance=MappingProxyType({"faces": 0.0, "confidences": 1e-5, "scores": SCORES_ALLOWED}),
     facts=detector_facts,
 )
 _SCANNING_GRAPH = replace(

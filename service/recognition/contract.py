@@ -99,8 +99,6 @@ class DeviceProof:
     """Name of the device by its driver."""
     driver: str | None
     """Name and version of the driver; None if it tells neither."""
-    kind: str
-    """Kind of the device: a value of `ort.device.Kind`. Two of them are no GPU (`ort.device.ON_CPU`)."""
     passed: bool
     """True if the device gives the values of the CPU within the bounds below."""
     reason: str | None

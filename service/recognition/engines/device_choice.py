@@ -11,7 +11,7 @@ from service.recognition.engines.device_proof import prove, slower
 from service.recognition.engines.device_verdicts import Subject
 from service.recognition.engines.onnx import OnnxEngine
 from service.recognition.ort import installed, providers
-from service.recognition.ort.device import ON_CPU, DeviceFacts
+from service.recognition.ort.device import DeviceFacts, Kind
 from service.recognition.ort.providers import AUTO, CPU, Provider, ProviderMissing
 
 log = logging.getLogger(__name__)
@@ -110,12 +110,12 @@ def _on_device(provider: Provider, request: _Request, on_cpu: Callable[[], OnnxE
     facts = device.facts()
     if facts is None:
         raise _Refused("it names no device", logging.WARNING)
-    if request.is_auto and facts.kind in ON_CPU:
+    if request.is_auto and not facts.kind.is_gpu:
         raise _Refused(f"{facts.name} is no GPU", logging.DEBUG, is_fault=False)
     subject = request.subject_of(provider, facts)
     kept = subject.kept()
-    if kept and (request.is_auto or request.allow_fallback):
-        _judge(kept, request)  # without a session on a device that is not used
+    if kept and (request.is_auto or (request.allow_fallback and not kept.passed)):
+        _judge(kept, facts.kind, request)  # without a session on a device that is not used
     cpu = on_cpu()
     request.tried(provider.name, facts.name)
     try:
@@ -127,7 +127,7 @@ def _on_device(provider: Provider, request: _Request, on_cpu: Callable[[], OnnxE
     if not proof.kept and not lost:  # a device that was right before is tried again at the next start
         subject.keep(proof)
     try:
-        _judge(proof, request)
+        _judge(proof, facts.kind, request)
     except _Refused:
         engine.close()
         raise
@@ -135,14 +135,14 @@ def _on_device(provider: Provider, request: _Request, on_cpu: Callable[[], OnnxE
     return engine
 
 
-def _judge(proof: DeviceProof, request: _Request) -> None:
+def _judge(proof: DeviceProof, kind: Kind, request: _Request) -> None:
     """Raise _Refused if a device is wrong, or if `auto` would save no time with it."""
     driver = f" ({proof.driver})" if proof.driver else ""
     before = ", found at an earlier start" if proof.kept else ""
     if not proof.passed:
         reason = f"{proof.device}{driver} failed its comparison with the CPU{before}: {proof.reason}"
         raise _Refused(reason, logging.ERROR, proof=proof)
-    if too_slow := slower(proof):
+    if too_slow := slower(proof, kind):
         line = f"{proof.device}{driver}: {too_slow}{before}"
         if request.is_auto:
             raise _Refused(line, logging.INFO, is_fault=False, proof=replace(proof, reason=too_slow))

@@ -54,12 +54,12 @@ class _SharedParts:
 
     provider: Provider
     kind: Kind | None
-    """Kind of the device; None for ONNX Runtime's own code for the CPU."""
+    """Kind of the device; None without one."""
     cores: Cores
 
     @property
     def on_cpu(self) -> bool:
-        return self.kind is None
+        return self.provider.device is None
 
     @property
     def photos(self) -> int:

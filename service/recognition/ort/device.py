@@ -20,9 +20,10 @@ class Kind(StrEnum):
     SOFTWARE = "software"
     """A software adapter: a driver of Vulkan that computes on the CPU, 24 times slower than ONNX Runtime."""
 
-
-ON_CPU = frozenset({Kind.CPU, Kind.SOFTWARE})
-"""Kinds that are no GPU: the CPU's cores compute."""
+    @property
+    def is_gpu(self) -> bool:
+        """False if the CPU's cores compute."""
+        return self not in (Kind.CPU, Kind.SOFTWARE)
 
 
 class DeviceFacts(NamedTuple):

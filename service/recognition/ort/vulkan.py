@@ -8,9 +8,7 @@ import functools
 from ctypes import POINTER, byref, c_char, c_uint8, c_uint32, c_void_p
 
 from service.recognition.ort.device import DeviceFacts, Kind
-
-LIBRARY = "libvulkan.so.1"
-"""Vulkan's loader. It finds the drivers by their files in /usr/share/vulkan/icd.d, or by VK_ICD_FILENAMES."""
+from service.recognition.ort.render_nodes import LOADER
 
 _API_1_1 = 1 << 22 | 1 << 12
 """VK_API_VERSION_1_1, the first with vkGetPhysicalDeviceProperties2."""
@@ -86,7 +84,7 @@ class _Properties2(ctypes.Structure):
 def adapters() -> tuple[DeviceFacts, ...]:
     """Adapters of this machine, GPUs first, software adapters last. Raises VulkanError."""
     try:
-        library = ctypes.CDLL(LIBRARY)
+        library = ctypes.CDLL(LOADER)
     except OSError as error:
         raise VulkanError(
             f"there is no Vulkan loader ({error}): install it with a driver of the GPU "

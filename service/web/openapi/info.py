@@ -100,9 +100,6 @@ class DeviceProofInfo(Fields):
     """Name of the device by its driver."""
     driver: str | None
     """Name and version of the driver; null if it tells neither."""
-    kind: str
-    """Kind of the device: `discrete`, `integrated` or `virtual` for a GPU; `cpu` by OpenVINO; `software` for a software
-    adapter of Vulkan."""
     passed: bool
     """True if the device gives the CPU's values: scores within 3e-5, the same faces, descriptors within 1e-5."""
     reason: str | None

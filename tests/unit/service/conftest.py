@@ -66,7 +66,7 @@ class SteeredRecognizer:
         self.falls_back = False
         self.scan = ScanFigures(7, 1, 2, 3, scores=1000, rescored=50, largest_error=0.0625)
         self.device_proof = DeviceProof(
-            "webgpu", "A GPU", None, "discrete", True, None, None, 2.5e-7, faces_differ=False, time_ratio=0.25
+            "webgpu", "A GPU", None, True, None, None, 2.5e-7, faces_differ=False, time_ratio=0.25
         )
 
     def recognize_timed(

@@ -110,9 +110,7 @@ def test_the_verdict_names_model_device_and_time(measured: Measurement) -> None:
 
 
 def test_the_comparison_of_a_device_is_shown(measured: Measurement) -> None:
-    proof = DeviceProof(
-        "webgpu", "AMD Radeon 780M", "radv 25", "integrated", True, None, 2e-6, 3e-7, False, 0.25
-    )
+    proof = DeviceProof("webgpu", "AMD Radeon 780M", "radv 25", True, None, 2e-6, 3e-7, False, 0.25)
     assert (
         "    AMD Radeon 780M (radv 25) compared with the CPU: passed, scores 2e-06 (3e-05 allowed), descriptors 3e-07 "
         "(1e-05 allowed), 0.25 of its time (measured now)"

@@ -149,8 +149,8 @@ def test_auto_takes_the_cpu_in_place_of_a_device_that_saves_no_time_and_a_name_t
         assert stage.device_missing is None
     assert device.sessions == 1
     assert not any(record.levelno >= logging.WARNING for record in caplog.records)
-    assert _is_on_device(opened(planted.NAME))
-    assert caplog.records[-1].levelno == logging.WARNING
+    assert _is_on_device(opened(planted.NAME, allow_fallback=True))
+    assert [record.levelno for record in caplog.records if record.levelno > logging.INFO] == [logging.WARNING]
 
 
 def test_a_slow_device_is_measured_with_one_run(
@@ -208,7 +208,7 @@ def test_a_device_that_is_no_gpu_is_taken_by_name_alone(
     stage = opened(planted.NAME)
     assert _is_on_device(stage)
     assert stage.device_proof is not None
-    assert (stage.device_proof.kind, stage.device_proof.time_ratio) == (kind, time_ratio)
+    assert stage.device_proof.time_ratio == time_ratio
     assert caplog.messages == warnings
 
 

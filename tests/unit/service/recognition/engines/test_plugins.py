@@ -12,7 +12,6 @@ import pytest
 
 from service.recognition.contract import DESCRIPTORS_ALLOWED, SCORES_ALLOWED
 from service.recognition.ort import openvino, webgpu
-from service.recognition.ort.device import Kind
 from service.recognition.ort.providers import OPENVINO, missing
 from tests.paths import ROOT
 from tests.software_vulkan import software_vulkan
@@ -65,8 +64,7 @@ def test_webgpu_on_software_vulkan_is_proven_and_describes_a_face_like_the_cpu(s
     assert stage["provider"] == webgpu.OFFICIAL
     assert stage["fallbacks"] == stage["on_cpu"] == 0
     assert stage["device_proof"]["passed"]
-    assert stage["device_proof"]["kind"] == Kind.SOFTWARE  # which `auto` never takes
-    assert stage["device_proof"]["time_ratio"] is None
+    assert stage["device_proof"]["time_ratio"] is None  # a software adapter, which `auto` never takes
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ _LIST = "import json; from service.recognition.ort.vulkan import adapters; print
 
 
 def test_a_missing_loader_is_one_line_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vulkan, "LIBRARY", "libvulkan-missing.so.1")
+    monkeypatch.setattr(vulkan, "LOADER", "libvulkan-missing.so.1")
     vulkan.adapters.cache_clear()
     with pytest.raises(vulkan.VulkanError, match=r"there is no Vulkan loader .*libvulkan1"):
         vulkan.adapters()
