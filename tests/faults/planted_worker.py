@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from service.recognition.cnn.scanning_detector import ScanningDetector
     from service.recognition.compute.cores import Cores
     from service.recognition.contract import ScanTrial
-    from service.recognition.ort.sessions import SharedSessions
+    from service.recognition.ort.networks import SharedSessions
 
 CRASHING_WIDTH = 333
 """Pixels; a photo of this width crashes the worker."""
@@ -52,7 +52,7 @@ def spoil_scans() -> None:
     """Makes the detector's scan in int8 miss all faces, once it has passed its trial."""
     from service.recognition.cnn.scan import SCANNED
     from service.recognition.engines import scan_trial
-    from service.recognition.ort.sessions import SharedSessions
+    from service.recognition.ort.networks import SharedSessions
 
     trial, attempt = scan_trial.trial, SharedSessions.attempt
 

@@ -36,7 +36,7 @@ from service.recognition.cnn.scan import (
 from service.recognition.cnn.score_map import detections_of_map
 from service.recognition.cnn.strips import NO_SCORES, CnnDetector, StripFunction, in_strips, whole_map
 from service.recognition.contract import Detection, DeviceFault, EngineError, OutOfMemory, ScanFigures
-from service.recognition.ort.sessions import Network
+from service.recognition.ort.networks import Network
 
 log = logging.getLogger(__name__)
 

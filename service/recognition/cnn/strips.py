@@ -26,7 +26,7 @@ from service.recognition.cnn.score_map import HEAD_RADIUS, STRIDE, DetectorWindo
 from service.recognition.compute import scratch
 from service.recognition.compute.threads import bands
 from service.recognition.contract import Detection, OutOfMemory
-from service.recognition.ort.sessions import Network
+from service.recognition.ort.networks import Network
 
 log = logging.getLogger(__name__)
 

@@ -28,8 +28,8 @@ from service.recognition.faces.landmarks import Landmarks, Predictor
 from service.recognition.hog import filters as hog_filters
 from service.recognition.hog.detector import HogDetector
 from service.recognition.ort.device import Kind
+from service.recognition.ort.networks import load_network
 from service.recognition.ort.providers import Provider
-from service.recognition.ort.sessions import load_network
 
 log = logging.getLogger(__name__)
 

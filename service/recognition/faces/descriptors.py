@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from service.recognition.compute.batching import Batcher
 from service.recognition.contract import DESCRIPTOR_LENGTH
-from service.recognition.ort.sessions import Network
+from service.recognition.ort.networks import Network
 
 Chips = NDArray[np.uint8]
 """RGB, shape (faces, 150, 150, 3)."""

@@ -11,8 +11,8 @@ from PIL import Image
 from service.commands.check import report
 from service.commands.check.measurement import Measurement, measure
 from service.recognition.contract import DeviceProof, ScanTrial, Stage
+from service.recognition.ort.networks import SharedSessions
 from service.recognition.ort.nvidia import Memory
-from service.recognition.ort.sessions import SharedSessions
 from service.recognition.recognizer import Recognizer
 from service.settings import Settings
 

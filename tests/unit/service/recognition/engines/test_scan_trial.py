@@ -1,4 +1,4 @@
-"""Trial of the scan in int8: errors that it refuses, and the measured time that it keeps."""
+"""Trial of the scan: errors that it refuses, and the measured time that it keeps."""
 
 from __future__ import annotations
 
