@@ -65,6 +65,13 @@ def one_face() -> Picture:
     return np.ascontiguousarray(group()[:200, 340:])
 
 
+def typical_photo() -> Picture:
+    """A picture of one megapixel with one drawn face, for times: nearly all of a photo is far from a face."""
+    picture = smooth_noise(np.random.RandomState(SEED + 3), 860, 1160, cell=200)
+    draw_face(picture[300:600, 400:700], (150, 160), 170, 1)
+    return picture
+
+
 def smooth_noise(state: np.random.RandomState, rows: int, columns: int, cell: int) -> Picture:
     """Random colours on a grid of `cell` pixels, blended linearly between its points."""
     grid = state.randint(0, 256, (rows // cell + 2, columns // cell + 2, 3)).astype(np.float64)

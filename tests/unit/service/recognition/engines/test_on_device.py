@@ -28,7 +28,7 @@ from service.recognition.factory import RecognizerError, open_recognizer
 from service.recognition.ort.device import Kind
 from service.recognition.ort.sessions import NO_LOCK, Session
 from service.recognition.recognizer import Recognizer
-from service.recognition.synthetic_pictures import one_face
+from service.recognition.synthetic_pictures import one_face, typical_photo
 from tests.unit.service.recognition.engines import planted
 from tests.unit.service.recognition.engines.planted import Change, Planted
 
@@ -166,3 +166,13 @@ def test_a_software_adapter_has_small_strips_and_no_trial_of_the_scan(store: Pat
     assert engine.device_proof.score_difference == 0
     assert scores is not None
     assert scores.max() == pytest.approx(1.03, abs=0.01)  # a face: else the proof compares no box
+
+
+def test_the_timed_photo_is_mostly_without_faces(store: Path) -> None:
+    """So the CPU's scan saves as much of it as of a photo."""
+    with closing(open_recognizer(MODELS[1], store, provider="cpu", precision=MIXED)) as recognizer:
+        faces = recognizer.engine.cnn_detections(typical_photo())
+        scan = recognizer.stages()["cnn_detections"].scan
+    assert len(faces) == 1
+    assert scan is not None
+    assert 0 < scan.rescored < 0.1 * scan.scores
