@@ -31,9 +31,11 @@ WINDOW = 64
 """Maximum number of unanswered photos at the worker. Most of them wait for memory there: the worker processes far
 fewer at a time. Each takes a descriptor in both processes."""
 
-MAXIMUM_DEATHS = 10
-"""Number of deaths after which a photo that was in progress at each of them counts as the cause, even if each death
-seemed unrelated."""
+MAXIMUM_UNRELATED = 10
+"""Number of unrelated deaths with a photo in progress after which its isolation is raised, and at the last level the
+photo is refused: thirty in all. A guard of the memory in user space, such as earlyoom, kills because of a photo, and
+looks like any other process. Ten alone prove nothing: on an overloaded machine that takes as long to start a worker as
+passes between two kills, the oldest photos are in progress at each of them."""
 
 
 class Dispatch:
@@ -106,7 +108,11 @@ class Dispatch:
         self._ends_when_idle = False
 
     def replace_when_idle(self) -> None:
-        """Replace the present or starting worker once it has no photo. Until then it gets no further one."""
+        """Replace the present or starting worker once it has no photo. Until then it gets no further one.
+
+        The others lose little: the worker ends its photos at full speed, WINDOW at most, and they were to wait for
+        these anyway. So no load postpones the replacement.
+        """
         self._ends_when_idle = True
         self._send()
 
@@ -135,15 +141,15 @@ class Dispatch:
                     job.result.set_exception(WorkerFault("the worker has cancelled the image"))
         self._send()
 
-    def died(self, death: Death, *, ready: bool) -> bool:
+    def died(self, death: Death, *, may_blame: bool) -> bool:
         """Requeue or refuse the photos of a dead worker, and return True if it had any.
 
-        `ready`: the worker was warm, so that a photo may be the cause.
+        `may_blame`: a photo may be the cause, since the worker was warm and its device has not failed.
         """
         sent, self._sent = list(self._sent.values()), {}
         in_progress = [job for job in sent if job.in_progress] or sent
         for job in sent:
-            blamed = ready and job in in_progress and self._refuse_or_isolate(job, death)
+            blamed = may_blame and job in in_progress and self._refuse_or_isolate(job, death)
             if job.result.done() or blamed:
                 job.close()
             else:
@@ -162,16 +168,16 @@ class Dispatch:
     def _refuse_or_isolate(self, job: Job, death: Death) -> bool:
         """Refuse a photo that was in progress (returns True), or raise its isolation level if that may help."""
         job.deaths += 1
-        if job.result.done() or (death.unrelated and job.deaths < MAXIMUM_DEATHS):
+        job.unrelated_deaths += death.unrelated
+        if job.result.done() or (death.unrelated and job.unrelated_deaths % MAXIMUM_UNRELATED):
             return False
-        if job.isolation == Isolation.WITH_OTHERS or (
-            job.isolation == Isolation.ALONE and death.out_of_memory
-        ):
+        for_memory = death.out_of_memory or death.unrelated
+        if job.isolation == Isolation.WITH_OTHERS or (job.isolation == Isolation.ALONE and for_memory):
             job.isolation = Isolation(job.isolation + 1)
             return False
         self.blamed += 1
         log.error("%s ended the worker %d times, and is refused: %s", job, job.deaths, death.cause)
-        if death.out_of_memory:
+        if for_memory:
             refusal = Refused(503, TOO_LITTLE_MEMORY, "TooLittleMemory")
         else:
             refusal = Refused(415, f"The image ended the process that computes faces, twice ({death.cause}).")

@@ -62,7 +62,9 @@ class Job:
         """Time of the complete upload (time.perf_counter)."""
         self._begun_at = self.uploaded
         self.deaths = 0
-        """Number of workers that died with this photo in progress."""
+        """Number of workers that died with this photo in progress, faults of a device left out."""
+        self.unrelated_deaths = 0
+        """Of these, deaths with a cause other than a photo."""
         self.isolation = Isolation.WITH_OTHERS
 
     @property

@@ -146,9 +146,7 @@ class Supervisor:
             self.restarts[death.cause] += 1
             self._last_end = death.cause
             faulty_device = self._device_failed(death, link, ever_ready=ever_ready)
-            if faulty_device:
-                death = death._replace(out_of_memory=False, unrelated=True)
-            had_photos = self.dispatch.died(death, ready=ready)
+            had_photos = self.dispatch.died(death, may_blame=ready and not faulty_device)
             cause = death.cause if refusal is None else f"{death.cause}: {refusal}"
             # A worker that died by itself, with no photo and no answer since its start, counts as a failed start. After
             # two faults of a device the CPU is tried, before failed starts end the service.

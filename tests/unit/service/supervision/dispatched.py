@@ -46,7 +46,7 @@ class DispatchScenario:
         await settle()
         assert self._channel is not None
         self._channel.close()
-        self.dispatch.died(death, ready=ready)
+        self.dispatch.died(death, may_blame=ready)
         await settle()
 
     async def end(self, *peers: Peer) -> None:

@@ -219,32 +219,52 @@ def test_a_crash_of_a_low_memory_worker_blames_the_image() -> None:
     run_async(story)
 
 
-def test_unrelated_kills_blame_a_photo_after_maximum_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "MAXIMUM_DEATHS", 4)
-
+def test_twice_as_many_unrelated_kills_as_isolate_a_photo_do_not_refuse_it() -> None:
     async def story() -> None:
         service = DispatchScenario()
-        pair = service.post(b"a", b"b")
-        for _ in range(3):
+        first, second = service.post(b"a", b"b")
+        for _ in range(dispatch.MAXIMUM_UNRELATED):
             peer = service.start()
             for _ in range(2):
                 await peer.photo()  # together: none is a suspect
             await service.die(peer, KILLED)
+        for _ in range(dispatch.MAXIMUM_UNRELATED):
+            peer = service.start()
+            await peer.photo()
+            assert await peer.is_idle()  # alone from now on
+            await service.die(peer, KILLED)
+        assert service.dispatch.needs_low_memory
+        peer = service.start(low_memory=True)
+        peer.answer(await peer.photo(), b"a")
+        assert await first == b"a"
+        await settle()
+        peer.channel.close()
         peer = service.start()
-        first, second = await peer.photo(), await peer.photo()
-        peer.answer(second)
-        await service.die(peer, KILLED)  # the fourth of `a`
-        peer = service.start()
-        again = await peer.photo()
-        assert again.number == first.number
-        pair += service.post(b"c")
-        assert await peer.is_idle()  # `a` is alone from now on
-        await service.die(peer, KILLED)
-        assert (await refusal(pair[0]))[0] == 415
-        peer = service.start()
-        peer.answer(await peer.photo())
-        await asyncio.gather(*pair[1:])
+        peer.answer(await peer.photo(), b"b")
+        assert await second == b"b"
         await service.end(peer)
+
+    run_async(story)
+
+
+def test_unrelated_kills_at_every_isolation_refuse_a_photo_for_its_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatch, "MAXIMUM_UNRELATED", 4)
+
+    async def story() -> None:
+        service = DispatchScenario()
+        (large,) = service.post(b"large")
+        low_memory = []
+        for _ in range(12):
+            low_memory.append(service.dispatch.needs_low_memory)
+            peer = service.start(low_memory=low_memory[-1])
+            await peer.photo()
+            assert not large.done()
+            await service.die(peer, KILLED)
+        assert low_memory == [False] * 8 + [True] * 4
+        assert (await refusal(large))[0] == 503
+        assert service.dispatch.blamed == 1
 
     run_async(story)
 

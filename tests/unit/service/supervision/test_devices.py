@@ -17,8 +17,10 @@ from service.messages import (
 from service.supervision import devices
 from service.supervision.deaths import FAULTY_DEVICE, MALFORMED, STUCK, Death
 from service.supervision.devices import FAULTS_APART_SECONDS, Device, DeviceRule, fault
+from service.supervision.dispatch import MAXIMUM_UNRELATED
 from service.supervision.supervisor import MAXIMUM_FAILED_STARTS
 from tests.unit.service.coroutines import run_async, settle
+from tests.unit.service.supervision.dispatched import refusal
 from tests.unit.service.supervision.peer import Worker
 from tests.unit.service.supervision.supervised import SupervisorScenario
 
@@ -273,6 +275,64 @@ def test_crashes_of_a_driver_are_blamed_on_no_photo() -> None:
         for content in (b"1", b"2"):
             worker.answer(await worker.photo(), content)
         assert [await answer for answer in answers] == [b"1", b"2"]
+        await it.supervisor.close()
+
+    run_async(story)
+
+
+@pytest.mark.usefixtures("short_quarantine")
+def test_no_number_of_faults_of_a_device_refuses_a_photo() -> None:
+    async def story() -> None:
+        it = SupervisorScenario()
+        answer = it.post()
+        faults = MAXIMUM_UNRELATED + 2
+        for number in range(faults):
+            worker = await on_device(it)
+            await worker.photo()
+            worker.die((DEVICE_FAULT, ENGINE_FAILED, -11, -6)[number // 2 % 4])
+            if number % 2 == 1:  # a quarantine, and a kill that the photo has no part in, after its end
+                worker = await it.worker()
+                await worker.photo()
+                assert worker.quarantine is not None
+                while it.supervisor.devices.quarantine is not None:
+                    await settle()
+                worker.die(0)
+        worker = await on_device(it)
+        worker.answer(await worker.photo(), b"{1}")
+        assert await answer == b"{1}"
+        assert it.failures == []
+        assert it.supervisor.devices.faults == {"webgpu": faults}
+        await it.supervisor.close()
+
+    run_async(story)
+
+
+def test_a_photo_that_crashes_every_worker_is_refused_alone_after_two_faults_of_the_device() -> None:
+    async def story() -> None:
+        it = SupervisorScenario()
+        culprit = it.post(b"culprit")
+        await settle()
+        harmless = it.post(b"harmless")
+        for _ in range(2):
+            worker = await on_device(it)
+            for _ in range(2):
+                await worker.photo()
+            worker.die(-11)
+        worker = await it.worker()  # on the CPU
+        assert worker.quarantine is not None
+        await worker.photo()
+        await worker.photo(begun=False)
+        worker.die(-11)
+        worker = await it.worker()
+        assert (await worker.photo()).content.startswith(b"culprit")
+        assert await worker.is_idle()
+        worker.die(-11)
+        assert (await refusal(culprit))[0] == 415
+        worker = await it.worker()
+        worker.answer(await worker.photo(), b"{1}")
+        assert await harmless == b"{1}"
+        assert it.failures == []
+        assert it.supervisor.devices.faults == {"webgpu": 2}
         await it.supervisor.close()
 
     run_async(story)
