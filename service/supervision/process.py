@@ -17,11 +17,12 @@ from service.messages import QUARANTINE
 COMMAND: Sequence[str] = (sys.executable, "-m", "service.worker")
 """Command line, without its two arguments: descriptor of the connection, and process id of the parent."""
 
-SECRETS = (
+WITHHELD = (
     *("API_KEY", "FACE_METRICS_KEY"),
     *("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
+    QUARANTINE,
 )
-"""Environment variables that are withheld from the worker."""
+"""Environment variables that a worker does not inherit: secrets, and one that the supervisor alone may set."""
 
 LOW_MEMORY_SETTINGS = {
     "GUNICORN_WORKERS": "1",
@@ -37,6 +38,7 @@ WITHOUT_SCAN_SETTINGS = {"FACE_PRECISION": "float32"}
 
 ON_CPU_SETTINGS = {"FACE_PROVIDERS": "cpu"}
 """Settings of each worker during the quarantine of a device."""
+
 FIRST_PROCESS = 1
 """Process id of a container's first process, the parent of all orphans (pid_namespaces(7))."""
 
@@ -93,7 +95,7 @@ def launch_worker(
     `low_memory`: with LOW_MEMORY_SETTINGS, for a photo that exhausted the memory before. `without_scan`: with
     WITHOUT_SCAN_SETTINGS. `quarantine`: with ON_CPU_SETTINGS, for this reason in one line.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    environment = {name: value for name, value in os.environ.items() if name not in WITHHELD}
     environment |= LOW_MEMORY_SETTINGS if low_memory else {}
     environment |= WITHOUT_SCAN_SETTINGS if without_scan else {}
     environment |= ON_CPU_SETTINGS | {QUARANTINE: quarantine} if quarantine else {}

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from service import settings
+from service.messages import QUARANTINE
 from service.settings import Settings, SettingsError
 
 
@@ -173,6 +174,8 @@ def test_settings_are_immutable_and_hide_the_key() -> None:
 
 def test_reports_unknown_variables_with_the_closest_name() -> None:
     environment = ["FACE_MODLE", "FACE_MODEL", "FACE_WEIGHTS", "FACEBOOK", "PATH", "FACE_FOO", "FACE_PORT"]
+    assert QUARANTINE not in settings.variables()
+    assert settings.unknown_variables([QUARANTINE])  # the supervisor's, which an operator's would look like
     assert settings.unknown_variables(environment) == [
         "FACE_FOO is no setting and is ignored",
         "FACE_MODLE is no setting and is ignored; did you mean FACE_MODEL?",

@@ -52,6 +52,7 @@ def test_a_worker_has_its_connection_and_no_key(monkeypatch: pytest.MonkeyPatch)
     for variable in WITHHELD:
         monkeypatch.setenv(variable, "secret")
     monkeypatch.setenv("FACE_PROVIDERS", "auto")
+    monkeypatch.setenv(QUARANTINE, "of an operator")
     script = """
 import json, os, sys
 from service.ipc.channel import PREFIX
