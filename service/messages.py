@@ -261,6 +261,7 @@ class StageReport(_Message):
     trial: TrialReport | None
     scan_refused: str | None
     device: str | None
+    is_gpu: bool
     device_proof: DeviceReport | None
     device_missing: str | None
 

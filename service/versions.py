@@ -9,6 +9,8 @@ DISTRIBUTION = "accelerated-face-model"
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
+    "onnxruntime_ep_webgpu": ("onnxruntime-ep-webgpu",),
+    "onnxruntime_ep_openvino": ("onnxruntime-ep-openvino",),
     "dlib": ("dlib-bin", "dlib"),
     "numpy": ("numpy",),
     "opencv": ("opencv-python-headless", "opencv-python"),

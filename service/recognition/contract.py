@@ -138,6 +138,8 @@ class Stage:
     """Reason why the scan cannot be used: it failed its trial, or its graph is missing."""
     device: str | None = None
     """Name of the device by its driver; None for the CPU, or if the driver has none."""
+    is_gpu: bool = False
+    """True if a GPU computes it: not the CPU, by OpenVINO or by a software adapter either."""
     device_proof: DeviceProof | None = None
     """Of the descriptors: comparison of a device with the CPU, also of a device that is not used after it; None if no
     device could be compared."""

@@ -107,7 +107,8 @@ def _compared(proof: DeviceProof) -> str:
     ]
     when = "at an earlier start" if proof.kept else "now"
     time = [] if proof.time_ratio is None else [f"{proof.time_ratio:.2f} of its time (measured {when})"]
-    verdict = "passed" if proof.passed else f"failed, {proof.reason}"
+    passed = "passed, but is not used" if proof.reason else "passed"
+    verdict = passed if proof.passed else f"failed, {proof.reason}"
     driver = f" ({proof.driver})" if proof.driver else ""
     return f"{proof.device}{driver} compared with the CPU: {', '.join([verdict, *differences, *time])}"
 

@@ -20,6 +20,10 @@ class Versions(Fields):
     """Version of Python."""
     onnxruntime: str | None
     """ONNX Runtime, which computes the networks."""
+    onnxruntime_ep_webgpu: str | None
+    """Its plug-in for GPUs by Vulkan (FACE_PROVIDERS=webgpu)."""
+    onnxruntime_ep_openvino: str | None
+    """Its plug-in for devices of Intel (FACE_PROVIDERS=openvino)."""
     dlib: str | None
     """dlib, the fallback of all stages and the reference of the tests."""
     numpy: str | None
@@ -141,6 +145,8 @@ class StageInfo(Fields):
     """Reason why the scan is not used although it is enabled; null otherwise."""
     device: str | None
     """Name of the device by its driver; null for the CPU, or if the driver has none."""
+    is_gpu: bool
+    """True if a GPU computes it: not the CPU, by OpenVINO or by a software adapter either."""
     device_proof: DeviceProofInfo | None
     """Of `descriptors`: comparison of a device with the CPU, also of a device that is not used; null if none was
     compared."""

@@ -25,6 +25,8 @@ class StageStatus(_Part):
     """For people: "CPU: 2 cores, AVX-512 VNNI, Intel(R) Xeon(R) Processor", or the name of a GPU."""
     provider: str
     """ONNX Runtime's name of its execution provider, or `cpu` for compiled loops and dlib."""
+    is_gpu: bool
+    """True if the device is a GPU."""
     precision: str
     """`float32`, `int8 scan` or `float16 scan`."""
     fallbacks: int

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from service.supervision import State
-from service.web.page.stages import CPU_PROVIDERS
 from service.web.page.status import StageStatus, Status
 
 
@@ -52,8 +51,8 @@ class Devices(NamedTuple):
 
 def devices(stages: list[StageStatus]) -> Devices:
     """The devices of the stages; both None before the stages are known."""
-    on_gpu = [stage.device for stage in stages if stage.provider not in CPU_PROVIDERS]
-    on_cpu = [stage.device for stage in stages if stage.provider in CPU_PROVIDERS]
+    on_gpu = [stage.device for stage in stages if stage.is_gpu]
+    on_cpu = [stage.device for stage in stages if not stage.is_gpu]
     return Devices(next(iter(on_gpu), None), next(iter(on_cpu), None))
 
 

@@ -173,6 +173,7 @@ def test_photos_wait_for_the_warm_up(
             "trial": {"time_ratio": 0.5, "largest_error": 0.125, "kept": True, "file": "/cache/a.json"},
             "scan_refused": None,
             "device": None,
+            "is_gpu": False,
             "device_proof": None,
             "device_missing": None,
         }

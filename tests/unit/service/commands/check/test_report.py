@@ -115,6 +115,8 @@ def test_the_comparison_of_a_device_is_shown(measured: Measurement) -> None:
         "    AMD Radeon 780M (radv 25) compared with the CPU: passed, scores 2e-06 (3e-05 allowed), descriptors 3e-07 "
         "(1e-05 allowed), 0.25 of its time (measured now)"
     ) in [*report.lines(_with(measured, device_proof=proof))]
+    unused = _with(measured, device_proof=replace(proof, reason="it takes 0.9 of the time", time_ratio=0.9))
+    assert any("passed, but is not used, " in line for line in report.lines(unused))
     failed = replace(
         proof, passed=False, reason="a number differs", descriptor_difference=0.5, time_ratio=None
     )

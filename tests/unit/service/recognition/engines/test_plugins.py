@@ -62,6 +62,7 @@ def test_webgpu_on_software_vulkan_is_proven_and_describes_a_face_like_the_cpu(s
     difference, stage = _described(3, "webgpu", store, VARIABLES)
     assert difference <= DESCRIPTORS_ALLOWED
     assert stage["provider"] == webgpu.OFFICIAL
+    assert not stage["is_gpu"]
     assert stage["fallbacks"] == stage["on_cpu"] == 0
     assert stage["device_proof"]["passed"]
     assert stage["device_proof"]["time_ratio"] is None  # a software adapter, which `auto` never takes

@@ -36,6 +36,7 @@ def stages(*, gpu: bool = False) -> list[StageStatus]:
             engine=engine,
             device=device,
             provider=provider,
+            is_gpu=device == GPU,
             precision=precision,
             fallbacks=0,
             on_cpu=0,

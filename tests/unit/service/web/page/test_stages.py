@@ -19,13 +19,15 @@ from service.recognition.timings import Timings
 from service.settings import Settings
 from service.supervision import Quarantine
 from service.supervision.devices import Device
-from service.web.page.stages import NOT_SHOWN, TITLES, cpu_name, stage_statuses, unused_gpu
+from service.web.page.stages import NOT_SHOWN, TITLES, cpu_name, on_gpu, stage_statuses, unused_gpu
 
 
 def report(**values: Any) -> StageReport:
     given = {"engine": "onnx", "provider": "CPUExecutionProvider", "precision": "float32", "batches": {}}
     nothing = dict.fromkeys(("scan", "trial", "scan_refused", "device", "device_proof", "device_missing"))
-    return StageReport.model_validate({**given, "fallbacks": 0, "on_cpu": 0, **nothing, **values})
+    return StageReport.model_validate(
+        {**given, "fallbacks": 0, "on_cpu": 0, "is_gpu": False, **nothing, **values}
+    )
 
 
 def test_each_stage_has_a_title() -> None:
@@ -106,8 +108,52 @@ def test_gives_the_reason_of_the_worker_without_a_path() -> None:
     assert (NOT_SHOWN in unused.reason, "/home" in unused.reason) == (True, False)
 
 
+PROOF = {
+    **{"provider": "webgpu", "device": "a card", "driver": None, "passed": True, "reason": None},
+    **{"score_difference": None, "descriptor_difference": 1e-7, "faces_differ": False, "time_ratio": 1.3},
+    "kept": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("missing", "proof", "reason", "remedy"),
+    [
+        ("there is no driver", None, "the GPU cannot: there is no driver.", "Remove this cause"),
+        (
+            "a card failed its comparison with the CPU: a number differs by 0.01",
+            {"passed": False, "reason": "a number differs by 0.01"},
+            "a card failed its comparison with the CPU: a number differs by 0.01.",
+            "update the driver, and restart the service",
+        ),
+        ("there is no driver", {"reason": "it takes 1.30"}, "there is no driver.", "Remove this cause"),
+        (None, {"reason": "it takes 1.30"}, "a card would save too little time: it takes 1.30.", "=webgpu"),
+    ],
+)
+def test_has_a_remedy_for_each_reason(
+    monkeypatch: pytest.MonkeyPatch,
+    missing: str | None,
+    proof: dict[str, Any] | None,
+    reason: str,
+    remedy: str,
+) -> None:
+    monkeypatch.setattr(installed, "unused_gpu", lambda: None)
+    of_device = None if proof is None else {**PROOF, **proof}
+    unused = unused_gpu(Settings(), {"descriptors": report(device_missing=missing, device_proof=of_device)})
+    assert unused is not None
+    assert reason in unused.reason
+    assert remedy in unused.remedy
+
+
+def test_a_device_that_is_no_gpu_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "unused_gpu", lambda: None)
+    software = report(provider="WebGpuExecutionProvider", device="SwiftShader", device_proof=PROOF)
+    assert not on_gpu([software])
+    assert unused_gpu(Settings(), {"descriptors": software}) is None
+
+
 def test_is_silent_if_a_gpu_computes_or_there_is_none(gpu: Callable[[bool], None]) -> None:
-    assert unused_gpu(Settings(), {"descriptors": report(provider="CUDAExecutionProvider")}) is None
+    on_gpu = report(provider="CUDAExecutionProvider", is_gpu=True)
+    assert unused_gpu(Settings(), {"descriptors": on_gpu}) is None
     gpu(True)
     assert unused_gpu(Settings(), ON_CPU) is None
 

@@ -25,6 +25,7 @@ def status_of(stages: Mapping[str, tuple[str, str, str]]) -> WorkerStatus:
             trial=None,
             scan_refused=None,
             device="NVIDIA GeForce RTX 3060" if provider == GPU else None,
+            is_gpu=provider == GPU,
             device_proof=None,
             device_missing=None,
         )
