@@ -198,7 +198,7 @@ class Cancelled(_Message):
 
 
 class ScanStopped(_Message):
-    """The scan in int8 has stopped itself. Later workers of this service compute without it."""
+    """The scan has stopped itself. Later workers of this service compute without it."""
 
     kind: Literal["scan stopped"] = "scan stopped"
     reason: Reason
@@ -212,7 +212,7 @@ class StatusReport(_Message):
 
 
 class ScanReport(_Message):
-    """Counts of the scan in int8: `service.recognition.contract.ScanFigures`."""
+    """Counts of the scan: `service.recognition.contract.ScanFigures`."""
 
     photos: NonNegativeInt
     crowded: NonNegativeInt
@@ -225,7 +225,7 @@ class ScanReport(_Message):
 
 
 class TrialReport(_Message):
-    """Trial of the scan in int8: `service.recognition.contract.ScanTrial`."""
+    """Trial of the scan: `service.recognition.contract.ScanTrial`."""
 
     time_ratio: FiniteFloat
     largest_error: FiniteFloat

@@ -136,7 +136,7 @@ class _StageCollector(Collector):
         yield from _scan_metrics([stage.scan for stage in stages.values() if stage.scan])
         yield GaugeMetricFamily(
             "face_scan_refused",
-            "1 if the scan in int8 failed its trial at the start, or its graph is missing.",
+            "1 if the scan failed its trial at the start, or its graph is missing.",
             value=float(any(stage.scan_refused for stage in stages.values())),
         )
 
@@ -166,7 +166,7 @@ def _proof_metrics(proofs: Sequence[DeviceProof]) -> Iterator[Metric]:
 
 _SCAN_COUNTERS = MappingProxyType(
     {
-        "photos": "Photos that were scanned in int8.",
+        "photos": "Photos that were scanned.",
         "crowded": "Scanned photos computed in float32 as a whole, since their blocks would have cost as much.",
         "deviating": "Scanned photos computed in float32 as a whole, since a scanned score differed too much.",
         "checked": "Scanned photos also computed in float32 as a whole (FACE_SCAN_CHECK).",

@@ -1,8 +1,6 @@
 """FIFO queue of photos for the worker, with a window of unanswered photos and a retry after a worker's death.
 
-A photo that was in progress when the worker died is sent again, alone. If that worker dies too, the photo is the
-cause. It is refused with 415. If memory was exhausted, a worker with the low-memory settings tries it before it is
-refused with 503.
+Photos in progress when the worker died are sent again, alone; `blame` refuses one that is the cause.
 """
 
 import itertools
@@ -12,7 +10,6 @@ from collections.abc import Callable
 
 from service.ipc.channel import Channel
 from service.messages import (
-    TOO_LITTLE_MEMORY,
     Answer,
     Answered,
     Begun,
@@ -21,6 +18,7 @@ from service.messages import (
     Faulted,
     RefusedPhoto,
 )
+from service.supervision.blame import blame
 from service.supervision.deaths import Death
 from service.supervision.job import Isolation, Job
 from service.supervision.outcomes import Refused, WorkerFault
@@ -30,12 +28,6 @@ log = logging.getLogger(__name__)
 WINDOW = 64
 """Maximum number of unanswered photos at the worker. Most of them wait for memory there: the worker processes far
 fewer at a time. Each takes a descriptor in both processes."""
-
-MAXIMUM_UNRELATED = 10
-"""Number of unrelated deaths with a photo in progress after which its isolation is raised, and at the last level the
-photo is refused: thirty in all. A guard of the memory in user space, such as earlyoom, kills because of a photo, and
-looks like any other process. Ten alone prove nothing: on an overloaded machine that takes as long to start a worker as
-passes between two kills, the oldest photos are in progress at each of them."""
 
 
 class Dispatch:
@@ -149,8 +141,9 @@ class Dispatch:
         sent, self._sent = list(self._sent.values()), {}
         in_progress = [job for job in sent if job.in_progress] or sent
         for job in sent:
-            blamed = may_blame and job in in_progress and self._refuse_or_isolate(job, death)
-            if job.result.done() or blamed:
+            if may_blame and job in in_progress:
+                self._blame(job, death)
+            if job.result.done():
                 job.close()
             else:
                 job.begun = None
@@ -165,24 +158,13 @@ class Dispatch:
             if not job.result.done():
                 job.result.set_exception(failure)
 
-    def _refuse_or_isolate(self, job: Job, death: Death) -> bool:
-        """Refuse a photo that was in progress (returns True), or raise its isolation level if that may help."""
-        job.deaths += 1
-        job.unrelated_deaths += death.unrelated
-        if job.result.done() or (death.unrelated and job.unrelated_deaths % MAXIMUM_UNRELATED):
-            return False
-        for_memory = death.out_of_memory or death.unrelated
-        if job.isolation == Isolation.WITH_OTHERS or (job.isolation == Isolation.ALONE and for_memory):
-            job.isolation = Isolation(job.isolation + 1)
-            return False
+    def _blame(self, job: Job, death: Death) -> None:
+        """Isolate a photo that was in progress, or refuse it as the cause."""
+        if job.result.done() or (refusal := blame(job, death)) is None:
+            return
         self.blamed += 1
         log.error("%s ended the worker %d times, and is refused: %s", job, job.deaths, death.cause)
-        if for_memory:
-            refusal = Refused(503, TOO_LITTLE_MEMORY, "TooLittleMemory")
-        else:
-            refusal = Refused(415, f"The image ended the process that computes faces, twice ({death.cause}).")
         job.result.set_exception(refusal)
-        return True
 
     def _leave(self, job: Job) -> None:
         """Remove a photo that is answered, or whose caller has hung up."""

@@ -65,7 +65,7 @@ class Link:
     ) -> None:
         """`networks_loaded` is called when the worker has loaded its networks; it then gets photos.
 
-        `scan_stopped` is called with the reason when the worker's scan in int8 has stopped itself; `warm` when the
+        `scan_stopped` is called with the reason when the worker's scan has stopped itself; `warm` when the
         worker is warmed up.
         """
         self._process = process

@@ -34,7 +34,7 @@ LOW_MEMORY_SETTINGS = {
 the machine's memory."""
 
 WITHOUT_SCAN_SETTINGS = {"FACE_PRECISION": "float32"}
-"""Settings of each worker that follows one whose scan in int8 has stopped itself."""
+"""Settings of each worker that follows one whose scan has stopped itself."""
 
 ON_CPU_SETTINGS = {"FACE_PROVIDERS": "cpu"}
 """Settings of each worker during the quarantine of a device."""

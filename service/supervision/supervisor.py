@@ -58,7 +58,7 @@ class Supervisor:
         restarts: number of worker deaths, by cause.
         resent: number of photos that were sent again, by the cause of the death before.
         devices: faults of the device, and its quarantine.
-        scan_stopped: reason why a worker's scan in int8 has stopped itself, and later workers compute without it.
+        scan_stopped: reason why a worker's scan has stopped itself, and later workers compute without it.
     """
 
     def __init__(

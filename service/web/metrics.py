@@ -111,7 +111,7 @@ class _Workers(Collector):
         )
         yield GaugeMetricFamily(
             "face_scan_stopped",
-            "1 once a checked photo differed: the scan in int8 is off until the service is restarted.",
+            "1 once a checked photo differed: the scan is off until the service is restarted.",
             value=float(self._supervisor.scan_stopped is not None),
         )
 

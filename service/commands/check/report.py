@@ -119,11 +119,11 @@ def _picture(measured: Measurement) -> str:
 
 def _details(name: str, stage: Stage) -> Iterator[str]:
     if stage.trial:
-        yield f"{stage.precision}; trial of the scan in int8: {stage.trial}"
+        yield f"{stage.precision}; trial of the scan: {stage.trial}"
         if stage.trial.file:
             yield f"its time is kept in {stage.trial.file}: without this file, it is measured again"
     elif stage.scan_refused:
-        yield f"{stage.precision}; no scan in int8: {stage.scan_refused}"
+        yield f"{stage.precision}; no scan: {stage.scan_refused}"
     elif stage.precision != Stage.precision or name == "cnn_detections":
         yield stage.precision
     if stage.device_proof:

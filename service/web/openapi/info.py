@@ -57,7 +57,7 @@ class WeightInfo(Fields):
 
 
 class Scan(Fields):
-    """Counts of the scan in int8 since the start of the worker process.
+    """Counts of the scan since the start of the worker process.
 
     The scan finds the places that may be faces. The network computes them again in float32: they are rescored.
     """
@@ -83,7 +83,7 @@ class Scan(Fields):
 
 
 class Trial(Fields):
-    """Trial of the scan in int8 at the start, on a synthetic picture: it must be faster, and near float32."""
+    """Trial of the scan at the start, on a synthetic picture: it must be faster, and near float32."""
 
     time_ratio: float = Field(ge=0)
     """Time of the scan alone, without the rescored places, divided by that of float32."""
@@ -138,7 +138,7 @@ class StageInfo(Fields):
     precision: str
     """Number format of the network: `float32`, or that of a scan, which is rescored in float32."""
     scan: Scan | None
-    """Counts of the scan in int8 of the CNN detector; null without it."""
+    """Counts of the CNN detector's scan; null without it."""
     trial: Trial | None
     """Trial of the scan at the start; null without one, or if it failed."""
     scan_refused: str | None
@@ -199,7 +199,7 @@ class WorkerInfo(Fields):
     resent: dict[str, Count]
     """Number of photos that were sent again after the death of a worker process, by its cause."""
     scan_stopped: str | None
-    """Reason why a worker process has stopped its scan in int8: float32 computes all photos until the service is
+    """Reason why a worker process has stopped its scan: float32 computes all photos until the service is
     restarted. Null while the scan runs, and if there is none."""
     device_faults: dict[str, Count]
     """Number of faults of a device that ended a worker process, by the value of FACE_PROVIDERS for it."""

@@ -83,7 +83,7 @@ def of_stages(stages: Mapping[str, StageReport], scan_stopped: str | None) -> It
         if stage.scan_refused:
             yield Proof(
                 passed=False,
-                sentence="The CNN detector computes in float32 alone, without its scan in int8, which is slower: "
+                sentence="The CNN detector computes in float32 alone, without its scan, which is slower: "
                 f"{without_path(stage.scan_refused)}.",
             )
         if stage.scan and stage.scan.checked and not stage.scan.stopped:
@@ -91,7 +91,7 @@ def of_stages(stages: Mapping[str, StageReport], scan_stopped: str | None) -> It
     if scan_stopped:
         yield Proof(
             passed=False,
-            sentence="The scan in int8 has stopped itself, and float32 computes all photos until the next start, "
+            sentence="The scan has stopped itself, and float32 computes all photos until the next start, "
             f"which is slower: {without_path(scan_stopped)}.",
         )
 
@@ -100,7 +100,7 @@ def _trial(stage: StageReport) -> str:
     assert stage.trial is not None
     used = "is used" if stage.precision != "float32" else "saves too little time here, and is not used"
     return (
-        "At the start, the face detector's scan in int8 was compared with float32 on a test picture: a score differed "
+        "At the start, the face detector's scan was compared with float32 on a test picture: a score differed "
         f"by at most {stage.trial.largest_error:.3f}. It takes {stage.trial.time_ratio:.0%} of the time, and {used}; "
         "scores near the threshold are always computed in float32."
     )
@@ -108,7 +108,7 @@ def _trial(stage: StageReport) -> str:
 
 def _checked(scan: ScanReport) -> str:
     return (
-        f"Of {scan.photos:,} photos scanned in int8 since the start, {scan.checked:,} were computed in float32 as "
+        f"Of {scan.photos:,} photos scanned since the start, {scan.checked:,} were computed in float32 as "
         "well: no score of a face differed."
     )
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from service.supervision import Refused, dispatch
+from service.supervision import Refused, blame
 from service.supervision.deaths import Death
 from tests.unit.service.coroutines import run_async, settle
 from tests.unit.service.supervision.dispatched import CRASH, NAME, DispatchScenario, job, refusal
@@ -223,12 +223,12 @@ def test_twice_as_many_unrelated_kills_as_isolate_a_photo_do_not_refuse_it() -> 
     async def story() -> None:
         service = DispatchScenario()
         first, second = service.post(b"a", b"b")
-        for _ in range(dispatch.MAXIMUM_UNRELATED):
+        for _ in range(blame.MAXIMUM_UNRELATED):
             peer = service.start()
             for _ in range(2):
                 await peer.photo()  # together: none is a suspect
             await service.die(peer, KILLED)
-        for _ in range(dispatch.MAXIMUM_UNRELATED):
+        for _ in range(blame.MAXIMUM_UNRELATED):
             peer = service.start()
             await peer.photo()
             assert await peer.is_idle()  # alone from now on
@@ -250,7 +250,7 @@ def test_twice_as_many_unrelated_kills_as_isolate_a_photo_do_not_refuse_it() -> 
 def test_unrelated_kills_at_every_isolation_refuse_a_photo_for_its_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dispatch, "MAXIMUM_UNRELATED", 4)
+    monkeypatch.setattr(blame, "MAXIMUM_UNRELATED", 4)
 
     async def story() -> None:
         service = DispatchScenario()

@@ -15,9 +15,9 @@ from service.messages import (
     DeviceTried,
 )
 from service.supervision import devices
+from service.supervision.blame import MAXIMUM_UNRELATED
 from service.supervision.deaths import FAULTY_DEVICE, MALFORMED, STUCK, Death
 from service.supervision.devices import FAULTS_APART_SECONDS, Device, DeviceRule, fault
-from service.supervision.dispatch import MAXIMUM_UNRELATED
 from service.supervision.supervisor import MAXIMUM_FAILED_STARTS
 from tests.unit.service.coroutines import run_async, settle
 from tests.unit.service.supervision.dispatched import refusal

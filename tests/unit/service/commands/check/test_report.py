@@ -74,7 +74,7 @@ def test_reports_the_precision_and_the_trial_of_a_scan(store: Path, monkeypatch:
     lines = _lines(_settings(store))
     (number,) = (number for number, line in enumerate(lines) if line.startswith("  descriptors"))
     assert lines[number + 1 : number + 3] == [
-        "    int8 scan; trial of the scan in int8: 0.44 of the time in float32 (measured at an earlier start), "
+        "    int8 scan; trial of the scan: 0.44 of the time in float32 (measured at an earlier start), "
         "largest error 0.062",
         "    its time is kept in /cache/scan-trial.json: without this file, it is measured again",
     ]
@@ -96,7 +96,7 @@ def test_reports_why_there_is_no_scan(store: Path, monkeypatch: pytest.MonkeyPat
         return {**found, "descriptors": replace(found["descriptors"], scan_refused="it differs by 0.500")}
 
     monkeypatch.setattr(Recognizer, "stages", refused)
-    assert "    float32; no scan in int8: it differs by 0.500" in _lines(_settings(store))
+    assert "    float32; no scan: it differs by 0.500" in _lines(_settings(store))
 
 
 def test_the_verdict_names_model_device_and_time(measured: Measurement) -> None:
