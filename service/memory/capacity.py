@@ -3,12 +3,11 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 from service.recognition.compute import cgroups
 from service.recognition.memory import SCRATCH_KEPT
-from service.recognition.ort import installed
+from service.recognition.ort import installed, render_nodes
 from service.settings import Settings
 
 RESIDENT = 400 * 1024**2
@@ -27,8 +26,6 @@ adapter. 120 MiB are the plug-in's library and the weights. A strip of 4 million
 sizes that are kept. Measured on software Vulkan, whose compiled shaders took 300 MiB more: a GPU's driver has less."""
 SHARED_PROVIDERS = ("webgpu", "openvino")
 """Values of FACE_PROVIDERS whose devices may share the machine's memory."""
-RENDER_NODES = Path("/sys/class/drm")
-"""GPUs that the kernel drives, in files renderD128 and so on."""
 
 UPLOADS_SHARE = 1 / 4
 """Share of the remaining memory for uploads. They are compressed to a tenth of their pixels or less."""
@@ -101,7 +98,7 @@ def shared_by_device(settings: Settings) -> int:
         return 0
     if settings.providers == "auto":
         nvidia = installed.has_wheel("cuda") and installed.has_driver()
-        used = any(map(installed.has_wheel, SHARED_PROVIDERS)) and any(RENDER_NODES.glob("renderD*"))
+        used = any(map(installed.has_wheel, SHARED_PROVIDERS)) and render_nodes.has_any()
         return SHARED_BY_DEVICE if used and not nvidia else 0
     return SHARED_BY_DEVICE if settings.providers in SHARED_PROVIDERS else 0
 

@@ -8,7 +8,7 @@ from service.memory import capacity
 from service.memory.capacity import Capacity
 from service.recognition.compute import cgroups
 from service.recognition.memory import SCRATCH_KEPT
-from service.recognition.ort import installed
+from service.recognition.ort import installed, render_nodes
 from service.settings import Settings
 
 GIBIBYTE = 1024**3
@@ -133,7 +133,7 @@ def test_counts_a_device_without_memory_of_its_own(
 ) -> None:
     if gpu:
         (tmp_path / "renderD128").touch()
-    monkeypatch.setattr(capacity, "RENDER_NODES", tmp_path)
+    monkeypatch.setattr(render_nodes, "KERNEL_NODES", tmp_path)
     wheels = [*plugins, *(["cuda"] if wheel else [])]
     monkeypatch.setattr(installed, "has_wheel", wheels.__contains__)
     monkeypatch.setattr(installed, "has_driver", lambda: wheel)
