@@ -47,13 +47,14 @@ class Devices(NamedTuple):
     gpu: str | None
     """None if no stage runs on one."""
     cpu: str | None
+    """With a software adapter, if one computes beside it."""
 
 
 def devices(stages: list[StageStatus]) -> Devices:
     """The devices of the stages; both None before the stages are known."""
     on_gpu = [stage.device for stage in stages if stage.is_gpu]
-    on_cpu = [stage.device for stage in stages if not stage.is_gpu]
-    return Devices(next(iter(on_gpu), None), next(iter(on_cpu), None))
+    others = dict.fromkeys(stage.device for stage in stages if not stage.is_gpu)
+    return Devices(next(iter(on_gpu), None), " and ".join(others) or None)
 
 
 ENGINES = {"onnx": "ONNX Runtime", "compiled": "compiled loops", "dlib": "dlib"}

@@ -65,3 +65,5 @@ def test_devices_are_told_by_the_provider() -> None:
     assert devices([]) == (None, None)
     assert devices(statuses.stages()) == (None, statuses.CPU)
     assert devices(statuses.stages(gpu=True)) == (statuses.GPU, statuses.CPU)
+    software = [stage.model_copy(update={"is_gpu": False}) for stage in statuses.stages(gpu=True)]
+    assert devices(software) == (None, f"{statuses.GPU} and {statuses.CPU}")
