@@ -19,7 +19,6 @@ from service.recognition.faces.landmarks import Landmarks
 from service.recognition.geometry import Rectangle
 from service.recognition.hog.detector import HogDetector
 from service.recognition.ort import providers
-from service.recognition.ort.device import Kind
 
 Detector = CnnDetector | ScanningDetector
 """The CNN detector of a model, without a scan or with one."""
@@ -164,5 +163,5 @@ def _network_stage(stage: Detector | DescriptorNetwork) -> Stage:
         on_cpu=network.cpu_fallback_runs,
         batches=stage.batches(),
         device=device.name if device else None,
-        is_gpu=device is not None and device.kind is not Kind.CPU,
+        is_gpu=device is not None and device.kind.is_gpu,
     )

@@ -162,6 +162,7 @@ def test_a_software_adapter_has_small_strips_and_no_trial_of_the_scan(store: Pat
     assert isinstance(detector, CnnDetector)
     assert detector.sizes() == SMALL
     assert (stage.precision, stage.trial, stage.scan_refused) == ("float32", None, None)
+    assert not stage.is_gpu
     assert engine.device_proof is not None
     assert engine.device_proof.score_difference == 0
     assert scores is not None
