@@ -67,7 +67,7 @@ def one_face() -> Picture:
 
 def typical_photo() -> Picture:
     """A picture of one megapixel with one drawn face, for times: nearly all of a photo is far from a face."""
-    picture = smooth_noise(np.random.RandomState(SEED + 3), 860, 1160, cell=200)
+    picture = np.ascontiguousarray(smooth_noise(np.random.RandomState(SEED + 3), 860, 1160, cell=200))
     draw_face(picture[300:600, 400:700], (150, 160), 170, 1)
     return picture
 
