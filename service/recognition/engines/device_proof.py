@@ -93,7 +93,7 @@ def slower(proof: DeviceProof, kind: Kind) -> str | None:
     if proof.time_ratio is None or proof.time_ratio <= CLEARLY_FASTER:
         return None
     return (
-        f"it takes {proof.time_ratio:.2f} of the CPU's time, and at most {CLEARLY_FASTER:g} is clearly faster"
+        f"it takes {proof.time_ratio:.2f} of the CPU's time, and `auto` asks for {CLEARLY_FASTER:g} or less"
     )
 
 

@@ -17,6 +17,9 @@ OFFICIAL = "WebGpuExecutionProvider"
 SOFTWARE_ADAPTER = "ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER"
 """Environment variable that makes the plug-in list the CPU as a device, for tests without a GPU."""
 
+NO_GPU = "this machine shows no GPU"
+"""The missing part without which Vulkan's loader and drivers are of no use."""
+
 OPTIONS: Mapping[str, str] = MappingProxyType(
     {
         # With "disabled" and "wgpuOnly", a run that is out of memory succeeds and returns zeros: no faces.
@@ -49,7 +52,9 @@ def missing() -> str | None:
             )
         if not plugins.chosen(PACKAGE, OFFICIAL):
             return f"ONNX Runtime lists no device for WebGPU, although Vulkan has {adapters[0].name}"
-    except (vulkan.VulkanError, plugins.PluginMissing) as error:
+    except vulkan.VulkanError as error:
+        return str(error) if render_nodes.has_any() else NO_GPU
+    except plugins.PluginMissing as error:
         return str(error)
     return None
 
@@ -58,4 +63,4 @@ def _remedy() -> str:
     """The cause why Vulkan has no GPU, as far as the device files tell it."""
     if lacking := render_nodes.missing():
         return lacking
-    return "its driver does not support the GPU" if render_nodes.has_any() else "this machine shows no GPU"
+    return "its driver does not support the GPU" if render_nodes.has_any() else NO_GPU

@@ -52,6 +52,8 @@ def test_no_loader_is_told_with_the_package(nodes: Path, monkeypatch: pytest.Mon
         raise VulkanError("there is no Vulkan loader")
 
     monkeypatch.setattr(vulkan, "adapters", none)
+    assert _missing() == webgpu.NO_GPU  # a loader would be of no use
+    (nodes / "drm" / "renderD128").mkdir()
     assert _missing() == "there is no Vulkan loader"
     assert webgpu.facts() is None
 
