@@ -31,15 +31,15 @@ class Session:
     output has to be that of the photos or faces. A single photo or face that does not fit is computed by CPU fallback;
     the next run uses the device again.
 
+    On a device, an empty batch is computed as one element of zeros, and its result is dropped: WebGPU refuses to
+    compute nothing. Results are checked for what cannot be.
+
     Args:
         graph: an .onnx file.
         threads: cores of one run; 0 for all.
         provider: the provider of the session.
         memory: bytes of a device for this session; None: no limit.
         has_float16: True if the graph has layers in float16.
-
-    On a device, an empty batch is computed as one element of zeros, and its result is dropped: WebGPU refuses to
-    compute nothing. Results are checked for what cannot be.
 
     Raises:
         EngineError: the graph cannot be loaded, or ONNX Runtime fell back to another provider.
@@ -112,6 +112,7 @@ class Session:
             return self._compute_in_halves_or_on_cpu(output, inputs, error)
 
     def attempt(self, output: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        """As `compute`, without halving and without CPU fallback. Raises EngineError and OutOfMemory."""
         if self._device is not None:
             inputs = {name: value if len(value) else _one_of_zeros(value) for name, value in inputs.items()}
         with self.device_lock, self._recorded():

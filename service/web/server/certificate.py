@@ -124,7 +124,7 @@ def load(files: Files) -> ssl.SSLContext:
         if error.reason == "KEY_VALUES_MISMATCH":
             reason = "the key belongs to another certificate: name the two files of one certificate"
         else:
-            reason = f"OpenSSL cannot read them ({error.reason or error}): write both files anew"
+            reason = f"OpenSSL cannot read them ({error.reason or error}): write both files again"
         raise CertificateError(
             f"The certificate {files.certificate} (FACE_TLS_CERTIFICATE) and the key {files.key} (FACE_TLS_KEY) do not "
             f"fit: {reason}."
