@@ -144,10 +144,10 @@ lock:
 ## Known vulnerabilities of the locked packages of this Python and machine, from PyPI; ARGS="-s osv" takes them from
 ## osv.dev. Exit status 1 for a finding, and for a package that could not be looked up.
 audit: audit-environment
-	@status=0; for locks in "$(call AS_OPTIONS,$(filter-out $(CUDA13),$(LOCKS)))" "$(call AS_OPTIONS,$(CUDA13))"; do \
-		$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off $$locks $(ARGS) || status=1; \
-	done; exit $$status
+	$(PIP_AUDIT) $(call AS_OPTIONS,$(filter-out $(CUDA13),$(LOCKS))) $(ARGS)
+	$(PIP_AUDIT) $(call AS_OPTIONS,$(CUDA13)) $(ARGS)
 
+PIP_AUDIT = $(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off
 AS_OPTIONS = $(patsubst %,-r %,$(1))
 LOCKS := $(sort $(wildcard requirements/*.txt)) model_store/face_recognition_models.txt
 # Apart: pip-audit refuses a package in two versions, and both lines of CUDA have onnxruntime-gpu.
