@@ -175,7 +175,7 @@ def test_says_why_a_gpu_that_was_asked_for_does_not_compute(
     service.wait_until_ready()
     note = visit(service).page.inner_text(".note")
     assert "The GPU is not used. The CPU computes, since the GPU cannot" in note
-    assert "Repair that, and restart the service" in note
+    assert "Remove this cause, and restart the service" in note
 
 
 def test_off_removes_it(start_service: StartService) -> None:
