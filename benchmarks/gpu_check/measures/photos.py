@@ -16,8 +16,6 @@ ORDER_STEP = 7
 """Step through the shapes, coprime to their number, so that sizes do not rise from picture to picture."""
 PORTRAITS = ("astronaut.png", "biden.jpg", "800px-Katherine_Maher.jpg", "obama2.jpg")
 """Photos with a face, which make every stage work."""
-
-
 NUMBER_OF_PORTRAITS = len(PORTRAITS)
 
 

@@ -35,7 +35,7 @@ class Running:
     candidate: Candidate
 
     def told(self) -> "Told":
-        """What `/info` says now."""
+        """Present statements of `/info`."""
         return Told.of(self.candidate.info())
 
 

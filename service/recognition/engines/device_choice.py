@@ -41,7 +41,7 @@ class _Refused(Exception):
 
 
 class _Request(NamedTuple):
-    """What `choose` was asked for."""
+    """Arguments of `choose`, for all candidates."""
 
     build: Build
     subject_of: Callable[[Provider, DeviceFacts], Subject]

@@ -125,15 +125,17 @@ CUDA = Provider(
     device=GPU,
 )
 
+DOUBLING = (1, 2, 4, 8, 16)
+"""Batch sizes for a provider that compiles a graph and not a batch: a new size costs nothing more, and padding at most
+doubles the faces."""
+
 WEBGPU = Provider(
     name="webgpu",
     official=webgpu.OFFICIAL,
     plugin=webgpu.PACKAGE,
     options=lambda memory, has_float16: webgpu.OPTIONS,
     prepare=_prepare_device,
-    # Shaders are compiled for a graph and not for a batch: a new size costs nothing more, and padding at most doubles
-    # the faces.
-    descriptor_batches=(1, 2, 4, 8, 16),
+    descriptor_batches=DOUBLING,
     missing=webgpu.missing,
     device=Device(facts=webgpu.facts, expected=render_nodes.has_any),
 )
@@ -144,7 +146,7 @@ OPENVINO = Provider(
     plugin=openvino.PACKAGE,
     options=lambda memory, has_float16: openvino.OPTIONS,
     prepare=_prepare_device,
-    descriptor_batches=(1, 2, 4, 8, 16),
+    descriptor_batches=DOUBLING,
     missing=openvino.missing,
     device=Device(facts=openvino.facts, expected=openvino.has_gpu),
 )

@@ -29,7 +29,7 @@ class Vendor(NamedTuple):
     name: str
     """With its article."""
     manifests: tuple[str, ...]
-    """How the names of its drivers' manifests begin."""
+    """Beginnings of the names of its drivers' manifests."""
 
 
 INTEL = Vendor("an Intel", ("intel",))
