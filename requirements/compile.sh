@@ -17,9 +17,9 @@ lock() { # OUTPUT EXTRA... : the lock of these extras
 }
 together=$(mktemp); trap 'rm -f "$together"' EXIT
 constraints=''
-lock "$together" cpu openvino dlib otel convert bench test browser images
+lock "$together" cpu openvino dlib otel ray convert bench test browser images
 constraints="-c $together"
-for extra in cpu openvino dlib otel convert bench test browser images cuda cuda13; do
+for extra in cpu openvino dlib otel ray convert bench test browser images cuda cuda13; do
     lock "requirements/$extra.txt" "$extra"
 done
 # In an environment of its own (make audit, make sbom), so not resolved with the extras.
