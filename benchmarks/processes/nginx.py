@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.processes.running import ROOT, START_SECONDS, free_port
 
@@ -23,7 +24,7 @@ _AROUND = """{account}
 daemon off;
 worker_processes 2;
 pid {folder}/nginx.pid;
-error_log stderr error;
+error_log {folder}/error.log error;
 events {{ worker_connections 4096; }}
 http {{
     proxy_temp_path {folder}/proxy;
@@ -33,10 +34,30 @@ http {{
     {site}
 }}
 """
+_ATTEMPT = ", upstream: "
+"""Text in the line of a failed attempt."""
+_LOG = "error.log"
+"""nginx's log in its folder: a line for each attempt that failed, with addresses and paths, and nothing of a body."""
 
 
 class NginxEnded(RuntimeError):
-    """nginx ended at its start; the message holds its output."""
+    """nginx ended at its start; the message holds its log."""
+
+
+class Front(NamedTuple):
+    """A running nginx."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    """Its master process."""
+    bodies: Path
+    """Folder of the bodies."""
+    log: Path
+
+    @property
+    def failed_attempts(self) -> int:
+        """Number of connections to replicas that were refused, reset or closed without an answer."""
+        return sum(_ATTEMPT in line for line in self.log.read_text(encoding="utf-8").splitlines())
 
 
 def configuration(replicas: Sequence[int], port: int, folder: Path, bodies: Path) -> str:
@@ -72,10 +93,8 @@ def bodies_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def nginx_process(
-    replicas: Sequence[int], folder: Path, *, rules: str | None = None
-) -> Iterator[tuple[int, subprocess.Popen[bytes], Path]]:
-    """nginx with the rules of deploy/nginx. Yields its port, its process and its folder of bodies.
+def front(replicas: Sequence[int], folder: Path, *, rules: str | None = None) -> Iterator[Front]:
+    """nginx with the rules of deploy/nginx.
 
     Args:
         replicas: ports of services on this machine, which need not listen yet.
@@ -94,10 +113,11 @@ def nginx_process(
     with bodies_folder() as bodies:
         path = folder / "nginx.conf"
         path.write_text(configuration(replicas, port, folder, bodies), encoding="utf-8")
-        process = subprocess.Popen([NGINX, "-e", "stderr", "-p", str(folder), "-c", str(path)])
+        log = folder / _LOG
+        process = subprocess.Popen([NGINX, "-e", str(log), "-p", str(folder), "-c", str(path)])
         try:
-            _wait(process, port)
-            yield port, process, bodies
+            _wait(process, port, log)
+            yield Front(port, process, bodies, log)
         finally:
             # Not SIGKILL, which would leave its workers.
             process.terminate()
@@ -106,12 +126,12 @@ def nginx_process(
 
 @contextmanager
 def nginx(replicas: Sequence[int], folder: Path, *, rules: str | None = None) -> Iterator[int]:
-    """nginx before services on these ports of this machine, as `nginx_process`; yields its port."""
-    with nginx_process(replicas, folder, rules=rules) as (port, _, _):
-        yield port
+    """nginx before services on these ports of this machine, as `front`; yields its port."""
+    with front(replicas, folder, rules=rules) as running:
+        yield running.port
 
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     """Return once nginx listens."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
@@ -119,4 +139,4 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.01)
-    raise NginxEnded(f"nginx has ended at its start with status {process.poll()}")
+    raise NginxEnded(f"nginx does not listen, status {process.poll()}: {log.read_text(encoding='utf-8')}")

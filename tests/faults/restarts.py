@@ -10,6 +10,7 @@ import threading
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.processes.held_port import ACTIVATE
 from benchmarks.processes.running import SERVE
 from tests.waiting import PATIENCE
 
@@ -25,14 +26,6 @@ JOBS = 4
 
 PHOTOS_PER_START = 2 * JOBS
 """Number of answered photos between two restarts."""
-
-ACTIVATE = (
-    "import os, sys\n"
-    "os.dup2(int(sys.argv[1]), 3)\n"
-    "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n"
-    "os.execv(sys.argv[2], sys.argv[2:])\n"
-)
-"""Socket activation as systemd does it between fork(2) and execve(2): LISTEN_PID is the new process's own id."""
 
 
 class Jobs(AbstractContextManager["Jobs"]):

@@ -1,0 +1,93 @@
+"""Calls of many callers, compared with the answers of one process, and the cost of the front for one call."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+from typing import Any
+
+import httpx
+
+from benchmarks.harness.http_calls import post
+from benchmarks.studies.crowd import DRIFT, Findings, compare
+
+
+@dataclass
+class Outcome:
+    """Calls that have ended."""
+
+    lost: list[str] = field(default_factory=list)
+    """Status and body of each answer but 200, and each failed connection."""
+    differing: int = 0
+    """Answers that are not `equal` to the expected ones."""
+    seconds: list[float] = field(default_factory=list)
+    """Latency of each call."""
+
+    def add(self, seconds: float, answer: httpx.Response | httpx.TransportError, expected: Any) -> None:
+        """Count one call."""
+        self.seconds.append(seconds)
+        if isinstance(answer, httpx.TransportError):
+            self.lost.append(repr(answer))
+        elif answer.status_code != httpx.codes.OK:
+            self.lost.append(f"{answer.status_code} {answer.text}")
+        else:
+            self.differing += not equal(answer.json(), expected)
+
+
+def equal(answer: Any, expected: Any) -> bool:
+    """True if two answers of `/detect` are equal up to the rounding of a batch."""
+    found = Findings()
+    compare(found, answer, expected)
+    return not found.moved and found.drift <= DRIFT
+
+
+def run(
+    client: httpx.Client,
+    photos: Sequence[bytes],
+    expected: Sequence[Any],
+    calls: int,
+    callers: int,
+    after: Callable[[int], None],
+) -> Outcome:
+    """Make the calls, the photos cyclic; `after` is called with the number of ended calls."""
+    outcome, lock = Outcome(), threading.Lock()
+
+    def call(number: int) -> None:
+        index = number % len(photos)
+        start = time.perf_counter()
+        answer: httpx.Response | httpx.TransportError
+        try:
+            answer = post(client, photos[index])
+        except httpx.TransportError as error:
+            answer = error
+        with lock:
+            outcome.add(time.perf_counter() - start, answer, expected[index])
+            ended = len(outcome.seconds)
+        after(ended)
+
+    with ThreadPoolExecutor(callers) as pool:
+        for running in [pool.submit(call, number) for number in range(calls)]:
+            running.result()
+    return outcome
+
+
+def cost(direct: httpx.Client, through: httpx.Client, photo: bytes, pairs: int) -> list[float]:
+    """Milliseconds that the front adds to a call, of this number of pairs: A B, B A, A B, ..."""
+    added = []
+    for number in range(pairs):
+        order = (direct, through) if number % 2 else (through, direct)
+        seconds = {}
+        for client in order:
+            start = time.perf_counter()
+            post(client, photo).raise_for_status()
+            seconds[client] = time.perf_counter() - start
+        added.append(1000 * (seconds[through] - seconds[direct]))
+    return added
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Median and middle half."""
+    low, _, high = quantiles(values, n=4)
+    return f"{median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
