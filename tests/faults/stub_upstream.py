@@ -60,6 +60,8 @@ def upstream(serve: Callable[[socket.socket], object]) -> Iterator[tuple[str, li
     with ThreadPoolExecutor(8) as threads, closing(socket.create_server(("127.0.0.1", 0))) as listener:
         accepting = threading.Thread(target=accept)
         accepting.start()
-        yield f"127.0.0.1:{listener.getsockname()[1]}", connections
-        listener.shutdown(socket.SHUT_RDWR)
-        accepting.join()
+        try:
+            yield f"127.0.0.1:{listener.getsockname()[1]}", connections
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            accepting.join()

@@ -20,12 +20,23 @@ PORT = Settings.model_fields["port"].default
 
 IMAGES = {"cpu": "cpu", "gpu": "cpu", "cuda": "cuda"}
 """First word of a service's name -> its image: the image for a CPU also computes on a card that it is given."""
+REPLICA = "replica"
+NGINX_FILES = {
+    "nginx.conf": "/etc/nginx/nginx.conf",
+    "rules.conf": "/etc/nginx/rules.conf",
+    "replicas.conf.template": "/etc/nginx/templates/replicas.conf.template",
+}
+"""Files of deploy/nginx -> their places in the container."""
 OF_A_CARD = ["gpu", "gpu-behind-front"]
 
 
-@pytest.fixture(params=[*IMAGES, *(f"{name}-behind-front" for name in IMAGES)])
+@pytest.fixture(params=[*IMAGES, *(f"{name}-behind-front" for name in IMAGES), REPLICA])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def image_of(name: str) -> str:
+    return "cpu" if name == REPLICA else IMAGES[name.split("-")[0]]
 
 
 def test_each_profile_starts_its_services() -> None:
@@ -37,12 +48,14 @@ def test_each_profile_starts_its_services() -> None:
         "gpu-behind-front": ["gpu-front"],
         "cuda-behind-front": ["cuda-front"],
         "front": ["cpu-front", "gpu-front", "cuda-front"],
+        "replica": ["replicas"],
+        "nginx": ["replicas"],
         "proxy": ["proxy"],
     }
 
 
 def test_a_service_runs_the_image_of_its_dockerfile(name: str) -> None:
-    service, image = SERVICES[name], IMAGES[name.split("-")[0]]
+    service, image = SERVICES[name], image_of(name)
     assert service["image"] == f"face-model:{image}"
     build = {"context": ".", "dockerfile": f"Dockerfile.{image}"}
     line = {"args": {"ACCELERATOR": "${CUDA_LINE:-cuda}"}} if image == "cuda" else {}
@@ -55,10 +68,13 @@ def test_services_have_no_privileges_and_no_writable_folder(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
-    assert service.get("tmpfs", []) == ([] if name in {"front", "proxy"} else ["/tmp"])
+    tmpfs = {"front": [], "proxy": [], "nginx": ["/tmp:size=${BODIES:-1g},mode=1777"]}
+    assert service.get("tmpfs", []) == tmpfs.get(name, ["/tmp"])
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
-    assert not {"privileged", "user", "network_mode"} & service.keys()
+    assert not {"privileged", "network_mode"} & service.keys()
+    # The image's own account for nginx, which is root without this line; ours have theirs in the Dockerfile.
+    assert service.get("user") == ("101:101" if name == "nginx" else None)
 
 
 def test_the_key_is_an_existing_file_of_the_host(name: str) -> None:
@@ -74,7 +90,7 @@ def test_photos_in_flight_are_finished_before_docker_kills(name: str) -> None:
 
 
 def test_port_and_health_check_come_from_the_image(name: str) -> None:
-    exposed = read(ROOT / f"Dockerfile.{IMAGES[name.split('-')[0]]}")[-1].last("EXPOSE")
+    exposed = read(ROOT / f"Dockerfile.{image_of(name)}")[-1].last("EXPOSE")
     assert exposed == str(PORT)
     assert "healthcheck" not in SERVICES[name]
 
@@ -89,7 +105,7 @@ def test_no_file_of_settings_moves_the_inner_port(name: str) -> None:
 def test_one_container_of_a_profile_publishes_the_port() -> None:
     ports = [f"${{PORT:-{PORT}}}:{PORT}"]
     published = [name for name, service in SERVICES.items() if service.get("ports") == ports]
-    assert published == [*IMAGES, "front"]
+    assert published == [*IMAGES, "front", "nginx"]
     others = {
         name: service["ports"]
         for name, service in SERVICES.items()
@@ -124,7 +140,7 @@ def test_the_proxy_reaches_the_container_that_publishes_the_port() -> None:
         assert f"{{${variable}:" in text
     name, _, port = proxy["environment"]["FACES_UPSTREAM"].partition(":")
     assert int(port) == PORT
-    for service in (*IMAGES, "front"):
+    for service in (*IMAGES, "front", "nginx"):
         assert SERVICES[service]["networks"] == {"default": {"aliases": [name]}}
     assert proxy["volumes"][0]["source"] == f"./{CADDYFILE.relative_to(ROOT)}"
     assert CADDYFILE.stat().st_mode & 0o004
@@ -144,6 +160,7 @@ def test_requests_wait_longer_than_a_shutdown() -> None:
         "docs/guide/install.md",
         "docs/guide/restarts.md",
         "docs/guide/reverse-proxy.md",
+        "docs/guide/several-machines.md",
         "compose.yaml",
     ],
 )
@@ -167,8 +184,39 @@ def test_only_services_of_a_card_get_its_device_files_and_their_group() -> None:
 
 
 def test_only_cuda_services_reserve_a_gpu() -> None:
-    with_a_gpu = {name: service["deploy"] for name, service in SERVICES.items() if "deploy" in service}
+    with_a_gpu = {
+        name: service["deploy"]
+        for name, service in SERVICES.items()
+        if "reservations" in service.get("deploy", {}).get("resources", {})
+    }
     assert list(with_a_gpu) == ["cuda", "cuda-behind-front"]
     for deploy in with_a_gpu.values():
         (device,) = deploy["resources"]["reservations"]["devices"]
         assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+
+
+def test_replicas_have_a_share_each() -> None:
+    """Without limits, each of them would reckon with the whole machine."""
+    deploy = SERVICES[REPLICA]["deploy"]
+    assert deploy["replicas"] == "${REPLICAS:-2}"
+    limits = deploy["resources"]["limits"]
+    assert limits == {"cpus": "${REPLICA_CPUS:-1}", "memory": "${REPLICA_MEMORY:-2g}"}
+    assert "ports" not in SERVICES[REPLICA], "one port of the host cannot be that of several"
+
+
+def test_nginx_has_the_tested_files_and_reaches_the_replicas() -> None:
+    nginx = SERVICES["nginx"]
+    mounts = {mount["source"]: mount for mount in nginx["volumes"]}
+    assert {source: mount["target"] for source, mount in mounts.items()} == {
+        f"./deploy/nginx/{name}": target for name, target in NGINX_FILES.items()
+    }
+    for source, mount in mounts.items():
+        assert mount["read_only"] is True
+        assert mount["bind"] == {"create_host_path": False}
+        # The container's user has to read it.
+        assert (ROOT / source).stat().st_mode & 0o004
+    assert nginx["environment"]["REPLICAS"] == f"{REPLICA}:{PORT}"
+    assert nginx["environment"]["NGINX_ENVSUBST_OUTPUT_DIR"] == "/tmp"
+    # At SIGTERM nginx ends at once; at this signal it finishes its requests first.
+    assert nginx["stop_signal"] == "SIGQUIT"
+    assert nginx["image"] == "nginx:1.28-alpine"
