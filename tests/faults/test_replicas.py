@@ -24,7 +24,7 @@ from tests.calling import Caller
 from tests.disk_writes import disk_writes
 from tests.faults.planted_worker import CRASHING_WIDTH
 from tests.faults.resizing import resized
-from tests.faults.restarts import Jobs
+from tests.faults.restarts import Jobs, ServiceManager
 from tests.faults.stub_replicas import RULES
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ pytestmark = [
 
 MEGABYTES = (0.05, 0.3, 1.2, 8.0)
 """Sizes of the uploads; libcurl announces those above 1 MiB."""
-ROUNDS = 3
-PHOTOS = 12
+ROUNDS = 2
+PHOTOS = 8
 """Number of answered photos between two faults."""
 
 
@@ -137,6 +137,24 @@ def test_a_reload_of_nginx_loses_nothing(fleet: Fleet, uploads: list[bytes], tmp
                 nginx.process.send_signal(signal.SIGHUP)
                 jobs.wait_for(PHOTOS)
     assert jobs.lost == []
+
+
+def test_with_held_ports_all_replicas_may_be_away(
+    start_service: StartService, uploads: list[bytes], tmp_path: Path
+) -> None:
+    """Under systemd's sockets, connections wait in the kernel's queues until a replica is back."""
+    with ServiceManager(start_service) as one, ServiceManager(start_service) as other:
+        services = [manager.start(FACE_THREADS="1") for manager in (one, other)]
+        for service in services:
+            service.wait_until_ready()
+        with front([one.port, other.port], tmp_path) as nginx, jobs_of(nginx, uploads) as jobs:
+            assert [service.stop() for service in services] == [0, 0]
+            answered = jobs.answered
+            services = [manager.start(FACE_THREADS="1") for manager in (one, other)]
+            services[0].wait_until_ready()
+        assert jobs.lost == []
+        assert jobs.answered >= answered + PHOTOS
+        assert [service.stop() for service in services] == [0, 0]
 
 
 def test_a_photo_that_kills_the_worker_stays_at_one_replica(
