@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.processes.held_port import ACTIVATE
 from benchmarks.processes.running import SERVE, free_port
 from service import healthcheck
 from tests import certificates
 from tests.calling import KEY, Caller
 from tests.command_line import command
-from tests.faults.restarts import ACTIVATE
 from tests.paths import ROOT
 from tests.waiting import eventually
 

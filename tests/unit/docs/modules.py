@@ -15,6 +15,7 @@ MODULES = frozenset(
         "benchmarks.studies.crowd",
         "benchmarks.studies.distortions",
         "benchmarks.studies.process_cost",
+        "benchmarks.studies.replicas",
         "benchmarks.studies.speed_matrix",
         "conversion",
         "model_store",
