@@ -124,7 +124,7 @@ def test_without_the_rule_a_kill_loses_photos(
     for service in fleet.services:
         service.wait_until_ready()
     with front(fleet.ports, tmp_path, rules=rules) as nginx, jobs_of(nginx, uploads) as jobs:
-        fleet.replace(0, signal.SIGKILL)
+        os.kill(fleet.services[0].process.pid, signal.SIGKILL)
     assert jobs.lost
 
 
