@@ -31,7 +31,7 @@ OCC = {
 }
 """occ's commands and their documented options (facerecognition 0.9.95, lib/Command)."""
 SYSTEM_PROGRAMS = frozenset(
-    "[ cd chmod chown echo eval gh git journalctl jq ln mkdir openssl rm systemctl useradd usermod".split()  # noqa: SIM905 - readable
+    "[ cd chmod chown echo eval gh git journalctl jq kubectl ln mkdir openssl rm systemctl useradd usermod".split()  # noqa: SIM905 - readable
 )
 """Programs in `sh` blocks that are not this project's; their arguments are not checked."""
 ADDRESS = re.compile(r"(?:https?://[^/]+|[\w.-]+:\d+)(/[^?]*)?")

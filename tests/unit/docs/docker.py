@@ -10,7 +10,7 @@ from tests.paths import ROOT
 SERVICES = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
 PROFILES = frozenset(profile for service in SERVICES.values() for profile in service["profiles"])
 COMMANDS = frozenset(
-    "build buildx compose exec login logs pull rm rmi run stop".split()  # noqa: SIM905 - readable
+    "build buildx compose exec login logs pull push rm rmi run stop".split()  # noqa: SIM905 - readable
 )
 COMPOSE_COMMANDS = {
     "up": ["--detach", "--build"],
