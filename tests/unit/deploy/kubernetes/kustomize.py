@@ -16,6 +16,9 @@ import yaml
 from tests.paths import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"
+RULES = ROOT / "deploy" / "nginx"
+TEMPLATE = FOLDER / "base" / "replicas.conf.template"
+"""nginx's names of the replicas."""
 OVERLAYS = sorted(path.parent for path in FOLDER.glob("overlays/*/kustomization.yaml"))
 COMPONENTS = sorted(path.parent for path in FOLDER.glob("components/*/kustomization.yaml"))
 

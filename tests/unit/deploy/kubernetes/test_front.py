@@ -9,11 +9,9 @@ import yaml
 from service.settings import Settings
 from service.web.server.shutdown import MARGIN_SECONDS
 from tests.paths import ROOT
-from tests.unit.deploy.kubernetes.kustomize import FOLDER, only
+from tests.unit.deploy.kubernetes.kustomize import RULES, TEMPLATE, only
 from tests.unit.deploy.kubernetes.pods import Pod, quantity
 
-RULES = ROOT / "deploy" / "nginx"
-TEMPLATE = FOLDER / "base" / "replicas.conf.template"
 CALLERS = 32
 """Concurrent callers whose largest bodies fit into nginx's memory."""
 UNPRIVILEGED = 101
