@@ -6,17 +6,18 @@ from pathlib import Path
 import click
 
 from service.commands.estimate import running
+from service.commands.estimate.duration import duration
 from service.commands.estimate.forecast import Forecast
+from service.commands.estimate.several import Several
 from service.commands.shared import client, loading, machine, output, photo_files
 from service.commands.shared.errors import CommandError
 from service.commands.shared.group import examples
+from service.replicas import GIGABIT, Site
 from service.settings import Settings
 
 MEGAPIXELS = 1.2
 """Default area of a sample's photos: the app's photo size in docs/guide/nextcloud.md that finds faces in groups."""
 LARGEST_MEGAPIXELS = 256.0
-HOURS_OF_DAYS = 48
-"""Hours from which on a time is given in days."""
 
 
 @click.command(
@@ -26,6 +27,7 @@ HOURS_OF_DAYS = 48
             "face-model estimate --photos 40000",
             "face-model estimate --photos 40000 ~/Pictures",
             "face-model estimate --photos 40000 --megapixels 4 ~/Pictures --json | jq .hours",
+            "face-model estimate --photos 5000000 --replicas 8 --nextcloud-cores 16",
         ]
     ),
 )
@@ -41,46 +43,78 @@ HOURS_OF_DAYS = 48
     metavar="M",
     help=f"Photo size to which the app scales, for a sample; by default {MEGAPIXELS}.",
 )
+@click.option(
+    "--replicas",
+    type=click.IntRange(1),
+    metavar="R",
+    help="Number of replicas like this one behind a proxy: also their time, and the next bottleneck.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="W",
+    help="Workers of the app, with --replicas; by default as many as the replicas need.",
+)
+@click.option(
+    "--nextcloud-cores",
+    type=click.IntRange(1),
+    metavar="C",
+    help="Cores on which Nextcloud prepares photos, with --replicas; by default not known.",
+)
+@click.option(
+    "--network",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MBIT",
+    help=f"Link from Nextcloud to the proxy in Mbit/s, with --replicas; by default {GIGABIT:g}.",
+)
 @client.url_option
 @output.as_json
 def command(
-    sample: Sequence[Path], photos: int, megapixels: float | None, url: str | None, as_json: bool
+    sample: Sequence[Path],
+    photos: int,
+    megapixels: float | None,
+    replicas: int | None,
+    workers: int | None,
+    nextcloud_cores: int | None,
+    network: float | None,
+    url: str | None,
+    as_json: bool,
 ) -> int:
     """Estimate the time for a library of photos.
 
     Without a sample, a running service answers from the photos of its last minutes, with the pauses of the app between
     them. With a sample, the recogniser computes up to 40 of its photos for half a minute, on this machine and without
     a service: Nextcloud's own work is not in that.
+
+    With --replicas, the service or this machine counts as one of several replicas. The output then has a row for each
+    resource that a photo takes, Nextcloud's own work included; it says which figures are reckoned.
     """
     configuration = loading.settings_with_warnings()
     if not sample and megapixels is not None:
         raise click.UsageError("--megapixels needs a sample: a running service has the photos of the app.")
     if sample and url is not None:
         raise click.UsageError("a sample is computed without a service: leave out --url or the sample.")
+    if replicas is None and (workers or nextcloud_cores or network):
+        raise click.UsageError("--workers, --nextcloud-cores and --network need --replicas.")
+    site = None if replicas is None else Site(replicas, network or GIGABIT, workers, nextcloud_cores)
     found = (
         _measured(configuration, sample, megapixels or MEGAPIXELS, photos)
         if sample
         else running.forecast(client.service_at(url, configuration), photos)
     )
+    several = None if site is None else Several.of(found, site)
     if as_json:
-        output.print_json(found.as_json())
+        output.print_json(found.as_json() | ({"replicas": several.as_json()} if several else {}))
     else:
         print(
             f"{found.photos:,} photos: {duration(found.hours)}, at {found.photos_per_minute:,.0f} a minute "
             f"({found.sample} photos of {found.megapixels:.1f} megapixels, {found.origin})"
         )
-        output.print_table(["Change", "Time", "Figure"], _rows(found))
+        if several:
+            several.print()
+        else:
+            output.print_table(["Change", "Time", "Figure"], _rows(found))
     return 0
-
-
-def duration(hours: float) -> str:
-    """A time in minutes, hours or days, with two digits."""
-    if hours < 1:
-        minutes = max(round(60 * hours), 1)
-        return f"{minutes} minute{'s' * (minutes > 1)}"
-    if hours < HOURS_OF_DAYS:
-        return f"{hours:.1f} hours"
-    return f"{hours / 24:.1f} days"
 
 
 def _rows(found: Forecast) -> Iterator[tuple[str, str, str]]:

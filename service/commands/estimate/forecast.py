@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from service.estimate import Option
+from service.replicas import Replica
 
 
 class Forecast(NamedTuple):
@@ -19,7 +20,11 @@ class Forecast(NamedTuple):
     origin: str
     """Place of the measurement, in words."""
     options: Sequence[Option]
+    replica: Replica | None
+    """The service as one of several replicas; None if it is of a version that does not have all its figures."""
 
     def as_json(self) -> dict[str, object]:
-        """The fields by name, for scripts."""
-        return {**self._asdict(), "options": [option._asdict() for option in self.options]}
+        """The fields by name, for scripts; without `replica`."""
+        fields = {**self._asdict(), "options": [option._asdict() for option in self.options]}
+        del fields["replica"]
+        return fields

@@ -18,6 +18,7 @@ from service.memory import largest_photo
 from service.memory.capacity import Capacity
 from service.recognition.compute.core_count import computing_cores, usable_processors
 from service.recognition.ort.providers import CUDA
+from service.replicas import Replica
 from service.settings import Settings
 
 PHOTOS = 40
@@ -50,7 +51,10 @@ def forecast(settings: Settings, paths: Sequence[Path], megapixels: float, photo
             on_cpu = not any(stage.provider == CUDA.official for stage in recognizer.stages().values())
     load = Load(photos_done, seconds, busy_seconds=seconds, pixels=megapixels * 1e6)
     hours, rate, options = estimate(load, photos, computing_cores(), on_cpu=on_cpu)
-    return Forecast(photos, hours, rate, megapixels, len(uploads), "measured now, on this machine", options)
+    replica = Replica(photos_done / seconds, capacity.at_once, megapixels)
+    return Forecast(
+        photos, hours, rate, megapixels, len(uploads), "measured now, on this machine", options, replica
+    )
 
 
 def _spread(paths: Sequence[Path]) -> list[Path]:

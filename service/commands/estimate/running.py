@@ -1,11 +1,12 @@
 """The forecast of a running service, from the photos of its last minutes."""
 
-from pydantic import BaseModel, PositiveInt, ValidationError
+from pydantic import BaseModel, PositiveFloat, PositiveInt, ValidationError
 
 from service.commands.estimate.forecast import Forecast
 from service.commands.shared.client import Service
 from service.commands.shared.errors import CommandError
 from service.estimate import Option
+from service.replicas import Replica
 
 
 class _Option(BaseModel):
@@ -23,6 +24,9 @@ class _Estimate(BaseModel):
     mean_megapixels: float
     sample: int
     options: list[_Option]
+    busy_share: PositiveFloat | None = None
+    at_once: PositiveInt | None = None
+    """None, as the share: of a version before these fields."""
 
 
 class _Status(BaseModel):
@@ -52,4 +56,13 @@ def forecast(service: Service, photos: int) -> Forecast:
         found.sample,
         "by the running service",
         options,
+        _replica(found),
     )
+
+
+def _replica(found: _Estimate) -> Replica | None:
+    """The service, if it always had a photo in work. With a photo in work but idle cores, its rate is too low."""
+    if found.busy_share is None or found.at_once is None:
+        return None
+    rate = found.photos_per_minute / 60 / found.busy_share
+    return Replica(rate, found.at_once, found.mean_megapixels)

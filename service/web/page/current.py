@@ -11,10 +11,10 @@ from ipaddress import ip_address
 from model_store.models import MODELS
 from service.activity import ActivityLog
 from service.estimate import estimate
-from service.memory.capacity import memory
+from service.memory.capacity import Capacity, memory
 from service.memory.used import used
 from service.messages import StageReport
-from service.recognition.compute.core_count import computing_cores
+from service.recognition.compute.core_count import computing_cores, usable_processors
 from service.settings import Settings
 from service.supervision import Supervisor
 from service.text import without_brackets
@@ -56,6 +56,7 @@ class CurrentStatus:
         self._model = MODELS[settings.model]
         self._versions = versions()
         self._cpu, self._cores = cpu_name(), computing_cores()
+        self._at_once = Capacity.of(settings, usable_processors()).at_once
         self._stages: Mapping[str, StageReport] = {}
         """Of the last worker that was ready."""
         self._of_conversion: list[Proof] | None = None
@@ -123,6 +124,8 @@ class CurrentStatus:
             hours=estimated.hours,
             photos_per_minute=estimated.photos_per_minute,
             mean_megapixels=load.pixels / 1e6,
+            busy_share=min(load.busy_seconds / load.seconds, 1),
+            at_once=self._at_once,
             sample=load.photos,
             options=[Option.model_validate(option) for option in estimated.options],
         )

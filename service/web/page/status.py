@@ -119,6 +119,10 @@ class Estimate(_Part):
     """Rate of the last minutes with photos."""
     mean_megapixels: float
     """Mean size of these photos in megapixels (10⁶ pixels)."""
+    busy_share: float
+    """Share of the time in which at least one photo was in work, from 0 to 1."""
+    at_once: int
+    """Photos that are computed at the same time."""
     sample: int
     """Number of photos that it was measured on."""
     options: list[Option]

@@ -8,15 +8,24 @@ import pytest
 from click.testing import CliRunner
 
 from service.commands.estimate import measurement, running
-from service.commands.estimate.command import command, duration
+from service.commands.estimate.command import command
+from service.commands.estimate.duration import duration
 from service.commands.estimate.forecast import Forecast
 from service.commands.shared.client import Service
 from service.commands.shared.errors import CommandError
 from service.estimate import Option
+from service.replicas import Replica
 from service.settings import Settings
 
 FORECAST = Forecast(
-    40_000, 1.3, 512.8, 1.2, 300, "by the running service", [Option("4 cores", 0.7, "measured")]
+    40_000,
+    1.3,
+    512.8,
+    1.2,
+    300,
+    "by the running service",
+    [Option("4 cores", 0.7, "measured")],
+    Replica(8.0, at_once=2, megapixels=1.2),
 )
 
 
@@ -49,9 +58,31 @@ def test_json_has_all_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "forecast", lambda *_: FORECAST)
     result = CliRunner().invoke(command, ["--photos", "40000", "--json"])
     assert json.loads(result.output) == {
-        **FORECAST._asdict(),
+        "photos": 40_000,
+        "hours": 1.3,
+        "photos_per_minute": 512.8,
+        "megapixels": 1.2,
+        "sample": 300,
+        "origin": "by the running service",
         "options": [{"change": "4 cores", "hours": 0.7, "source": "measured"}],
     }
+
+
+def test_replicas_add_their_time_and_their_resources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "forecast", lambda *_: FORECAST)
+    arguments = ["--photos", "40000", "--replicas", "3"]
+    lines = CliRunner().invoke(command, arguments).output.splitlines()
+    assert lines[0].startswith("40,000 photos: 1.3 hours, at 513 a minute")
+    assert lines[1] == "3 replicas: 28 minutes, at 1,440 a minute"
+    assert not any(line.startswith("4 cores") for line in lines)
+    limits = ["--workers", "5", "--nextcloud-cores", "2", "--network", "3", "--json"]
+    found = json.loads(CliRunner().invoke(command, [*arguments, *limits]).output)
+    assert found["hours"] == 1.3
+    assert found["replicas"]["bottleneck"] == "network before the front"
+    amounts = {each["resource"]: each["amount"] for each in found["replicas"]["resources"]}
+    assert amounts["workers of the app"] == 5
+    assert amounts["preparation in Nextcloud"] == 2
+    assert amounts["network before the front"] == pytest.approx(3, rel=0.06)
 
 
 def test_a_sample_is_measured_at_the_given_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -82,6 +113,10 @@ def test_a_folder_without_photos_is_a_fault(tmp_path: Path) -> None:
         ["--photos", "9", "--megapixels", "0", "."],
         ["--photos", "9", "--url", "http://a", "."],
         ["--photos", "9", "/no/such/folder"],
+        ["--photos", "9", "--replicas", "0"],
+        ["--photos", "9", "--workers", "4"],
+        ["--photos", "9", "--nextcloud-cores", "4"],
+        ["--photos", "9", "--network", "100"],
     ],
 )
 def test_impossible_arguments_are_faults_of_usage(arguments: list[str]) -> None:

@@ -34,6 +34,9 @@ def test_the_rate_is_that_of_the_photos(
     assert (found.photos, found.sample, found.megapixels) == (6000, 2, 0.1)
     assert found.hours == pytest.approx(6000 / found.photos_per_minute / 60)
     assert 60 < found.photos_per_minute < 60_000
+    assert found.replica is not None
+    assert found.replica.photos_per_second == pytest.approx(found.photos_per_minute / 60)
+    assert found.replica.at_once >= 1
 
 
 def test_a_sample_that_cannot_be_decoded_is_a_fault(store: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,9 @@ from service.commands.estimate import running
 from service.commands.shared.client import Service
 from service.commands.shared.errors import CommandError
 from service.estimate import Option
+from service.replicas import Replica
+from service.web.page.status import Estimate
+from tests.command_line import command
 
 ESTIMATE = {
     "photos": 40_000,
@@ -51,6 +55,24 @@ def test_hours_are_those_of_the_given_number_of_photos() -> None:
         found = running.forecast(service, 10_000)
     assert (found.photos, found.hours, found.photos_per_minute, found.sample) == (10_000, 0.5, 333.3, 300)
     assert found.options == [Option("4 cores", 0.25, "measured")]
+    assert found.replica is None  # of a version without `busy_share`
+
+
+@pytest.mark.not_quick
+def test_a_replica_has_the_rate_without_the_pauses_of_the_callers(tmp_path: Path) -> None:
+    """The command as a process, on an estimate of this version: 4 photos a second in 80 % of the time."""
+    estimate = Estimate.model_validate(
+        {**ESTIMATE, "photos_per_minute": 240, "busy_share": 0.8, "at_once": 2}
+    )
+    with _status({"estimate": estimate.model_dump()}) as service:
+        assert running.forecast(service, 10_000).replica == Replica(5.0, 2, 1.2)
+        done = command(
+            tmp_path, "estimate", "--photos", "9000", "--replicas", "3", "--json", "--url", service.url
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["photos_per_minute"] == 240
+    assert (found["replicas"]["hours"], found["replicas"]["bottleneck"]) == (pytest.approx(1 / 6), "replicas")
 
 
 @pytest.mark.not_quick

@@ -126,6 +126,8 @@ def ready(**values: object) -> Status:
             hours=7.33,
             photos_per_minute=91.0,
             mean_megapixels=1.2,
+            busy_share=0.93,
+            at_once=4,
             sample=1_820,
             options=[
                 Option(

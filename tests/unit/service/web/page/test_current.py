@@ -23,6 +23,7 @@ def test_a_library_is_estimated_from_the_last_minutes(monkeypatch: pytest.Monkey
         now += 0.5
         activity.ended(EndedPhoto("/detect", 200, 0.4, None, None, 1000, "JPEG", 1200, 1000))
     monkeypatch.setattr(current, "computing_cores", lambda: 4)
+    monkeypatch.setattr(current, "usable_processors", lambda: 3)
 
     async def story() -> None:
         estimate = (await source(activity).status()).estimate
@@ -30,6 +31,8 @@ def test_a_library_is_estimated_from_the_last_minutes(monkeypatch: pytest.Monkey
         assert (estimate.photos, estimate.sample, estimate.mean_megapixels) == (40_000, 100, 1.2)
         assert estimate.photos_per_minute == pytest.approx(120, rel=0.01)
         assert estimate.hours == pytest.approx(40_000 * 0.5 / 3600, rel=0.01)
+        assert estimate.busy_share == pytest.approx(0.8, rel=0.01)
+        assert estimate.at_once == 3
         changes = [option.change for option in estimate.options]
         assert "more workers of the app: --workers=5, or cores for Nextcloud" in changes
         assert all(0 < option.hours < estimate.hours for option in estimate.options)

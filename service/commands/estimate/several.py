@@ -1,0 +1,89 @@
+"""The forecast for several replicas: the bottleneck, the app's workers, and each resource in a row."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from service.commands.estimate.duration import duration
+from service.commands.estimate.forecast import Forecast
+from service.commands.shared import output
+from service.commands.shared.errors import CommandError
+from service.replicas import REPLICAS, Bound, Scaling, Site, scaling
+
+HEADS = ("Resource", "Most photos a minute", "Enough for", "Needed", "Figure")
+UNKNOWN = "not known"
+
+
+class Several(NamedTuple):
+    """The time of several replicas, each like the measured service."""
+
+    one: Forecast
+    site: Site
+    found: Scaling
+
+    @classmethod
+    def of(cls, one: Forecast, site: Site) -> "Several":
+        """The forecast for the replicas of a site. Raises CommandError."""
+        if one.replica is None:
+            raise CommandError(
+                "The /status of the service lacks busy_share and at_once: it is of an older version. Update it, or "
+                "measure photos of yours: face-model estimate --photos N --replicas R FOLDER"
+            )
+        return cls(one, site, scaling(one.replica, site))
+
+    @property
+    def hours(self) -> float:
+        """Time for the library."""
+        return self.one.photos / self.found.photos_per_minute / 60
+
+    def as_json(self) -> dict[str, object]:
+        """All figures by name, for scripts."""
+        following = self.found.next_bottleneck
+        return {
+            "number": self.site.replicas,
+            "hours": self.hours,
+            "photos_per_minute": self.found.photos_per_minute,
+            "bottleneck": self.found.bottleneck.resource,
+            "next_bottleneck": following and following.resource,
+            "workers": self.found.workers,
+            "resources": [bound._asdict() for bound in self.found.bounds],
+        }
+
+    def print(self) -> None:
+        """Print the time, the bottleneck, and the table of resources."""
+        print(
+            f"{replicas(self.site.replicas)}: {duration(self.hours)}, at {self.found.photos_per_minute:,.0f} a minute"
+        )
+        print("\n".join(_sentences(self.found)))
+        output.print_table(HEADS, [_row(bound) for bound in self.found.bounds])
+
+
+def replicas(number: int) -> str:
+    """A number of replicas in words."""
+    return f"{number:,} replica{'s' * (number != 1)}"
+
+
+def _sentences(found: Scaling) -> Iterator[str]:
+    yield f"Bottleneck: {found.bottleneck.resource}"
+    following = found.next_bottleneck
+    if found.bottleneck.resource == REPLICAS.name and following and following.replicas is not None:
+        yield f"Next bottleneck: {following.resource}, from {replicas(following.replicas + 1)} on"
+    yield f"Workers of the app for all replicas: --workers={found.workers}"
+
+
+def _row(bound: Bound) -> tuple[str, str, str, str, str]:
+    of_replicas = bound.resource == REPLICAS.name
+    return (
+        bound.resource,
+        UNKNOWN if bound.photos_per_minute is None else f"{bound.photos_per_minute:,.0f}",
+        UNKNOWN if bound.replicas is None else "" if of_replicas else replicas(bound.replicas),
+        _amount(bound),
+        bound.source,
+    )
+
+
+def _amount(bound: Bound) -> str:
+    """The needed amount, and that which there is."""
+    needed = f"{bound.needed:,.2g}" if bound.needed < 10 else f"{bound.needed:,.0f}"
+    return (
+        f"{needed} {bound.unit}" if bound.amount is None else f"{needed} of {bound.amount:,.0f} {bound.unit}"
+    )
