@@ -1,0 +1,1 @@
+"""Photos a second of several replicas behind nginx, against the prediction of `face-model estimate --replicas`."""
