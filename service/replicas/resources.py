@@ -72,6 +72,13 @@ WORKERS = Resource(
     lambda replica: replica.seconds + preparation_seconds(replica.megapixels),
     "reckoned by Little's law: one photo in flight for each, and its preparation",
 )
+PREPARATION = Resource(
+    "preparation in Nextcloud",
+    "cores",
+    lambda site: site.cores,
+    lambda replica: preparation_seconds(replica.megapixels),
+    "reckoned: originals of 12 megapixels in libgd on another machine",
+)
 RESOURCES = (
     REPLICAS,
     Resource(
@@ -89,13 +96,7 @@ RESOURCES = (
         "reckoned: mean size of uploads of this area",
     ),
     WORKERS,
-    Resource(
-        "preparation in Nextcloud",
-        "cores",
-        lambda site: site.cores,
-        lambda replica: preparation_seconds(replica.megapixels),
-        "reckoned: originals of 12 megapixels in libgd on another machine",
-    ),
+    PREPARATION,
     Resource(
         "originals from Nextcloud's storage",
         "MB/s",

@@ -7,9 +7,8 @@ and the rest is for nginx and the callers. In a second experiment, one and two r
 no core for nginx and the callers. Without writable control groups, only the second one runs, with affinity. The rounds
 of an experiment are interleaved (1 2 4 1 2 4), and the replicas of all rounds are the same processes.
 
-The prediction is made from the median rate of one replica alone (service/replicas). Without FOLDER, the photos are
-drawn.
-Exit status: 1 if a median differs by more than ALLOWED from its prediction, or if a call failed.
+The prediction is made from the median rate of one replica alone (service/replicas). Without FOLDER, the photo is a
+drawn one. Exit status: 1 if a median differs by more than ALLOWED from its prediction, or if a call failed.
 """
 
 import argparse
@@ -34,6 +33,8 @@ from service.replicas import Replica, Site, scaling
 
 ALLOWED = 0.20
 """Largest difference of a measured rate from the predicted one, as a share of the predicted one."""
+DISTURBED = 0.2
+"""Cores in use by others from which on the output asks for another measurement."""
 UPLOADS = 8
 """Different photos of a folder."""
 
@@ -100,7 +101,10 @@ def _experiment(running: Fleet, experiment: Experiment, options: argparse.Namesp
     print(f"{experiment.cores:g} of a core for each replica, photos of {options.megapixels:g} MP:")
     heads = ("replicas", "photos a second", "predicted", "difference", "cores each", "nginx, ms", "others")
     print(text_table([heads, *rows]))
-    print(f"failed calls: {failed}; largest difference {largest:.1%}, allowed {ALLOWED:.0%}\n", flush=True)
+    print(f"failed calls: {failed}; largest difference {largest:.1%}, allowed {ALLOWED:.0%}")
+    if (others := max(each.others for found in rounds.values() for each in found)) > DISTURBED:
+        print(f"Other processes used up to {others:.1f} cores: measure again on an idle machine.")
+    print(flush=True)
     return failed == 0 and largest <= ALLOWED
 
 

@@ -7,7 +7,7 @@ from service.commands.estimate.duration import duration
 from service.commands.estimate.forecast import Forecast
 from service.commands.shared import output
 from service.commands.shared.errors import CommandError
-from service.replicas import REPLICAS, Bound, Scaling, Site, scaling
+from service.replicas import PREPARATION, REPLICAS, Bound, Scaling, Site, scaling
 
 HEADS = ("Resource", "Most photos a minute", "Enough for", "Needed", "Figure")
 UNKNOWN = "not known"
@@ -68,6 +68,9 @@ def _sentences(found: Scaling) -> Iterator[str]:
     if found.bottleneck.resource == REPLICAS.name and following and following.replicas is not None:
         yield f"Next bottleneck: {following.resource}, from {replicas(following.replicas + 1)} on"
     yield f"Workers of the app for all replicas: --workers={found.workers}"
+    for bound in found.bounds:
+        if bound.resource == PREPARATION.name and bound.amount is None:
+            yield f"Nextcloud prepares the photos on {_number(bound.needed)} cores: --nextcloud-cores=C bounds them"
 
 
 def _row(bound: Bound) -> tuple[str, str, str, str, str]:
@@ -83,7 +86,11 @@ def _row(bound: Bound) -> tuple[str, str, str, str, str]:
 
 def _amount(bound: Bound) -> str:
     """The needed amount, and that which there is."""
-    needed = f"{bound.needed:,.2g}" if bound.needed < 10 else f"{bound.needed:,.0f}"
+    needed = _number(bound.needed)
     return (
         f"{needed} {bound.unit}" if bound.amount is None else f"{needed} of {bound.amount:,.0f} {bound.unit}"
     )
+
+
+def _number(amount: float) -> str:
+    return f"{amount:,.2g}" if amount < 10 else f"{amount:,.0f}"

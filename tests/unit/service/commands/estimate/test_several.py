@@ -3,7 +3,7 @@
 import pytest
 
 from service.commands.estimate.forecast import Forecast
-from service.commands.estimate.several import Several
+from service.commands.estimate.several import HEADS, Several
 from service.commands.shared.errors import CommandError
 from service.replicas import Replica, Site
 
@@ -15,14 +15,15 @@ ONE = Forecast(
 def test_lines_name_the_bottleneck_the_next_one_and_the_workers(capsys: pytest.CaptureFixture[str]) -> None:
     Several.of(ONE, Site(8)).print()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:5] == [
+    assert lines[:6] == [
         "8 replicas: 21.7 hours, at 3,840 a minute",
         "Bottleneck: replicas",
         "Next bottleneck: network before the front, from 116 replicas on",
         "Workers of the app for all replicas: --workers=45",
+        "Nextcloud prepares the photos on 21 cores: --nextcloud-cores=C bounds them",
         "Resource\tMost photos a minute\tEnough for\tNeeded\tFigure",
     ]
-    rows = {cells[0]: cells[1:] for cells in (line.split("\t") for line in lines[5:])}
+    rows = {cells[0]: cells[1:] for cells in (line.split("\t") for line in lines[6:])}
     assert rows["replicas"] == ["3,840", "", "8 of 8 replicas", "rate of this sample"]
     assert rows["network before the front"][:3] == ["55,480", "115 replicas", "65 of 941 Mbit/s"]
     assert rows["preparation in Nextcloud"][:3] == ["not known", "not known", "21 cores"]
@@ -34,9 +35,10 @@ def test_lines_name_no_next_bottleneck_beside_another_one_than_the_replicas(
     Several.of(ONE, Site(8, cores=4)).print()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "8 replicas: 4.7 days, at 736 a minute"
-    assert lines[1:3] == [
+    assert lines[1:4] == [
         "Bottleneck: preparation in Nextcloud",
         "Workers of the app for all replicas: --workers=45",
+        "\t".join(HEADS),
     ]
 
 
