@@ -1,13 +1,17 @@
 """Measured rates of several replicas against predicted ones."""
 
 import argparse
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from benchmarks.processes.cpu_shares import parent_of_groups
+from benchmarks.processes.nginx import NGINX
 from benchmarks.studies.scaling import __main__ as scaling
 from benchmarks.studies.scaling.__main__ import Experiment
-from benchmarks.studies.scaling.fleet import Fleet, Round
+from benchmarks.studies.scaling.fleet import Fleet, Round, fleet, measured
 
 EXPERIMENT = Experiment(0.4, (1, 2, 4))
 
@@ -70,3 +74,17 @@ def test_experiments_need_cores_and_quotas() -> None:
     assert scaling.possible(2, quotas=False) == [(1.0, [1, 2])]
     assert scaling.possible(1, quotas=True) == [(0.4, [1, 2])]
     assert scaling.possible(1, quotas=False) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+def test_replicas_behind_nginx_share_the_photos(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACE_STORE", str(store))
+    cores = 0.5 if parent_of_groups() else 1.0
+    with fleet(min(2, len(os.sched_getaffinity(0))), cores, model=3) as running:
+        found = measured(running, len(running.services), scaling._photos(None, 0.1), seconds=2.0)
+        answered = [service.log.count("POST /detect 200") for service in running.services]
+    assert found.failed == 0
+    assert found.rate > 0
+    assert 0 < found.used <= 1.2 * cores * len(running.services)
+    assert min(answered) > 0
