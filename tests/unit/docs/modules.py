@@ -16,6 +16,7 @@ MODULES = frozenset(
         "benchmarks.studies.distortions",
         "benchmarks.studies.process_cost",
         "benchmarks.studies.replicas",
+        "benchmarks.studies.scaling",
         "benchmarks.studies.speed_matrix",
         "conversion",
         "model_store",
