@@ -7,8 +7,7 @@ import os
 
 import click
 
-from service import settings
-from service.commands.shared import machine
+from service import machine, settings
 from service.commands.shared.errors import CommandError
 from service.commands.shared.group import examples
 from service.settings import Settings
@@ -33,7 +32,7 @@ def run() -> int:
     for check in (_machine, _key, _certificate, _port):
         try:
             check(configuration)
-        except (CommandError, keys.NoKey, listening.ListenError) as error:
+        except (machine.MachineError, CommandError, keys.NoKey, listening.ListenError) as error:
             faults.append(str(error))
     if faults:
         raise CommandError("\n".join(faults))

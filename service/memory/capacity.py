@@ -78,6 +78,13 @@ class Capacity:
         uploads = int(free * UPLOADS_SHARE)
         return cls(photos, uploads, free - uploads, min(photos, cores), min(most, cores))
 
+    def described(self, settings: Settings) -> str:
+        """Photos in work and memory for a line of the log, with the settings that change them."""
+        return (
+            f"at most {self.photos} photos in work (GUNICORN_WORKERS), in {memory(settings) // 1024**2:,} MiB of "
+            "memory (FACE_MEMORY)"
+        )
+
 
 def memory(settings: Settings) -> int:
     """Memory budget in bytes of all processes: FACE_MEMORY, or a share of the container's or the machine's memory."""

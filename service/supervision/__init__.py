@@ -8,7 +8,7 @@ from service.supervision.dispatch import Dispatch
 from service.supervision.job import Job
 from service.supervision.outcomes import NeverReady, NotReady, Refused, WorkerFault
 from service.supervision.process import WorkerProcess, launch_worker
-from service.supervision.supervisor import Launch, State, Supervisor
+from service.supervision.supervisor import Launch, OnReady, State, Supervisor
 
 __all__ = [
     "Dispatch",
@@ -16,6 +16,7 @@ __all__ = [
     "Launch",
     "NeverReady",
     "NotReady",
+    "OnReady",
     "Quarantine",
     "Refused",
     "State",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from service.commands.shared import loading, machine, photo_files, progress
+from service import machine
+from service.commands.shared import loading, photo_files, progress
 from service.commands.shared.group import examples
 
 MAXIMUM_WORKERS = 256

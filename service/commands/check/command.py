@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
-from service.commands.shared import loading, machine, output, progress
+from service import machine
+from service.commands.shared import loading, output, progress
 from service.commands.shared.errors import CommandError
 from service.commands.shared.group import examples
+from service.machine import MachineError
 from service.settings import SettingsError
 
 
@@ -37,7 +39,7 @@ def command(photo: Path | None, as_json: bool) -> int:
 
         with progress.steps("loading the model") as show:
             measured = measurement.measure(configuration, photo, show)
-    except (CommandError, SettingsError) as error:
+    except (CommandError, MachineError, SettingsError) as error:
         if as_json:
             output.print_json({"ok": False, "verdict": str(error)})
         raise

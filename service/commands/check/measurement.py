@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.models import Model
+from service import machine
 from service.commands.check.memory_stopwatch import PEAK, MemoryStopwatch, memory_of_process
-from service.commands.shared import local_model, machine
+from service.commands.shared import local_model
 from service.commands.shared.errors import CommandError
 from service.images import decoding
 from service.memory import largest_photo

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
+from service import machine
 from service.commands.estimate import running
 from service.commands.estimate.duration import duration
 from service.commands.estimate.forecast import Forecast
 from service.commands.estimate.several import Several
-from service.commands.shared import client, loading, machine, output, photo_files
+from service.commands.shared import client, loading, output, photo_files
 from service.commands.shared.errors import CommandError
 from service.commands.shared.group import examples
 from service.replicas import GIGABIT, Site

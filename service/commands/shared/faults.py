@@ -5,8 +5,9 @@ Imported once a command has failed, since it imports the settings and parts of t
 
 from model_store.errors import StoreError
 from service.commands.shared.errors import CommandError
+from service.machine import MachineError
 from service.settings import SettingsError
 from service.web.keys import NoKey
 from service.web.server.listening import ListenError
 
-EXPECTED = (CommandError, ListenError, NoKey, SettingsError, StoreError)
+EXPECTED = (CommandError, ListenError, MachineError, NoKey, SettingsError, StoreError)

@@ -4,20 +4,18 @@ import logging
 import socket
 import sys
 import time
+from collections.abc import Callable
 
 import uvicorn
 from starlette.applications import Starlette
 
 from model_store.models import MODELS
-from service.memory import largest_photo
 from service.memory.capacity import Capacity, memory
+from service.memory.largest_photo import MemoryPlan
 from service.messages import WorkerStatus
-from service.recognition.compute.core_count import usable_processors
 from service.settings import Settings
-from service.supervision import Launch, Supervisor
-from service.web.app import create_app
+from service.supervision import OnReady
 from service.web.connections import HangUps, OpenConnections, connection_class
-from service.web.keys import KeyRing
 from service.web.server import address, listening
 from service.web.server.certificate import Certificate
 from service.web.server.ready_line import ready_again_line, ready_line
@@ -29,11 +27,16 @@ MAXIMUM_HEADERS = 64 * 1024
 """Largest headers of a request, in bytes; they are read before the key is checked."""
 
 
+ApplicationOf = Callable[[Callable[[str], None], OnReady], Starlette]
+"""Signature of `service.hosting.asgi.application` after its first argument: `on_failure`, `on_ready`."""
+
+
 def run(
+    application: ApplicationOf,
     settings: Settings,
-    keys: KeyRing,
+    capacity: Capacity,
+    plan: MemoryPlan,
     listeners: list[socket.socket],
-    launch: Launch,
     certificate: Certificate | None = None,
 ) -> int:
     """Serve `listeners` until a signal, finish the photos in flight, and return the exit status.
@@ -61,20 +64,14 @@ def run(
         )
         log.info(line)
 
-    capacity = Capacity.of(settings, usable_processors())
-    plan = largest_photo.plan(settings, capacity)
-    supervisor = Supervisor(launch, stop, ready)
-    app = create_app(settings, keys, capacity, plan, supervisor)
-    server = server_of(app, settings, certificate)
+    server = server_of(application(stop, ready), settings, certificate)
     stop_on_signals(server)
     log.info(
-        "listening on %s, with model %d: %s; at most %d photos in work (GUNICORN_WORKERS), in %s MiB of memory "
-        "(FACE_MEMORY)",
+        "listening on %s, with model %d: %s; %s",
         listening.described(settings, listeners),
         model.number,
         model.description,
-        capacity.photos,
-        f"{memory(settings) // 1024**2:,}",
+        capacity.described(settings),
     )
     if certificate is not None:
         certificate.log_validity()

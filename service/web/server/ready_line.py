@@ -11,18 +11,20 @@ MAIN_STAGES = (("cnn_detections", "CNN"), ("hog_detections", "HOG"), ("descripto
 """Stages that take the most time, and their names in the line."""
 
 
-def ready_line(*, address: str, model: int, status: WorkerStatus | None, photos: int, memory: int) -> str:
+def ready_line(
+    *, address: str | None, model: int, status: WorkerStatus | None, photos: int, memory: int
+) -> str:
     """The line of a first worker.
 
     Args:
-        address: URL of the service.
+        address: URL of the service; None if another server listens.
         model: FACE_MODEL.
         status: the worker's; None if it is unknown.
         photos: number of photos in work at the same time.
         memory: memory budget of all processes, in bytes.
     """
     parts = [
-        address,
+        *([address] if address else []),
         f"model {model}",
         *_computed(status),
         f"{photos} {'photo' if photos == 1 else 'photos'} at a time in {memory / 1024**3:.1f} GiB",

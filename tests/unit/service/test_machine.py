@@ -5,8 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from service.commands.shared import machine
-from service.commands.shared.errors import CommandError
+from service import machine
 from service.recognition.ort import installed
 from service.settings import Settings
 
@@ -44,7 +43,9 @@ def test_needs_the_wheel_of_a_named_provider(
     monkeypatch: pytest.MonkeyPatch, values: dict[str, str], lacks: bool
 ) -> None:
     monkeypatch.setattr(installed, "PROVIDER_FILES", {"cuda": "capi/no_such_library.so"})
-    refused = pytest.raises(CommandError, match=r"^FACE_PROVIDERS=cuda is not possible here: the installed")
+    refused = pytest.raises(
+        machine.MachineError, match=r"^FACE_PROVIDERS=cuda is not possible here: the installed"
+    )
     with refused if lacks else nullcontext():
         machine.require(Settings.model_validate(values))
 
@@ -57,6 +58,8 @@ def test_names_the_command_that_installs_the_packages_of_traces(monkeypatch: pyt
         raise ModuleNotFoundError(name)
 
     monkeypatch.setattr(machine, "find_spec", missing)
-    with pytest.raises(CommandError, match=r"FACE_TRACES needs .*requirements/environment\.py \.venv otel"):
+    with pytest.raises(
+        machine.MachineError, match=r"FACE_TRACES needs .*requirements/environment\.py \.venv otel"
+    ):
         machine.require(settings)
     machine.require(Settings())

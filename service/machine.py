@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from service import cpu_flags
-from service.commands.shared.errors import CommandError
 from service.recognition.ort import installed
 from service.sandbox import refused_calls
 from service.settings import Settings
@@ -13,10 +12,14 @@ from service.settings import Settings
 log = logging.getLogger(__name__)
 
 
+class MachineError(Exception):
+    """The machine does not meet the requirements. The message has a line with the remedy for each of them."""
+
+
 def require(settings: Settings) -> None:
-    """Raise CommandError if the machine does not meet the requirements of these settings."""
+    """Raise MachineError if the machine does not meet the requirements of these settings."""
     if lines := [*_lacking(settings)]:
-        raise CommandError("\n".join(lines))
+        raise MachineError("\n".join(lines))
 
 
 def _lacking(settings: Settings) -> Iterator[str]:

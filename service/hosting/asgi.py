@@ -1,0 +1,98 @@
+"""The ASGI application over what computes, and its factory for ASGI servers other than our own.
+
+    uvicorn --factory service.hosting.asgi:from_environment
+    hypercorn 'service.hosting.asgi:from_environment()'
+    granian --interface asgi --factory service.hosting.asgi:from_environment
+
+One process of the server is one replica, with its own worker process. The worker process starts at `lifespan.startup`,
+in the thread of the event loop, and ends with it: the loop's thread has to live as long as the application.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+
+from model_store.models import MODELS
+from service import logs, settings
+from service.hosting.computing import FAULTS, Computing, open_computing
+from service.memory.capacity import memory
+from service.messages import WorkerStatus
+from service.supervision import OnReady, Supervisor
+from service.web.app import create_app
+from service.web.server.ready_line import ready_again_line, ready_line
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 1.0
+"""Time between a failure and the signal that ends the process: the photos that wait get their 503 first. A server may
+leave SIGTERM to the kernel (hypercorn does in its processes)."""
+
+
+def application(
+    computing: Computing,
+    on_failure: Callable[[str], None] | None = None,
+    on_ready: OnReady | None = None,
+) -> Starlette:
+    """The ASGI application, whose lifespan starts and stops the worker process. One for each process.
+
+    Args:
+        computing: of `open_computing`.
+        on_failure: called on the event loop with the reason, once no further worker process is started; by default
+            `end_process`. From then on `/health` and photos are answered with 503.
+        on_ready: called for each worker process that is warm; by default a line of the log.
+    """
+    ready = on_ready or _ready_log(computing)
+    supervisor = Supervisor(computing.launch, on_failure or end_process, ready)
+    return create_app(computing.settings, computing.keys, computing.capacity, computing.plan, supervisor)
+
+
+def from_environment() -> Starlette:
+    """The application with the settings of the environment, for a server that takes a factory.
+
+    A fault that the operator can repair ends the process with one line on standard error, and the status 1.
+    """
+    try:
+        configuration = settings.load()
+        logs.configure(configuration.log_level, configuration.log_format)
+        computing = open_computing(configuration)
+    except FAULTS as error:
+        raise SystemExit(str(error)) from None
+    model = MODELS[configuration.model]
+    log.info("model %d: %s; %s", model.number, model.description, computing.capacity.described(configuration))
+    log.info(computing.plan.summary())
+    for warning in computing.plan.warnings():
+        log.warning(warning)
+    return application(computing)
+
+
+def end_process(reason: str) -> None:
+    """End this process by SIGTERM after ANSWER_SECONDS, so that its service manager starts it again.
+
+    A service that stays up without a worker process would answer every photo with 503, and the app would mark each of
+    them as failed.
+    """
+    log.critical("%s; this process ends", reason)
+    asyncio.get_running_loop().call_later(ANSWER_SECONDS, os.kill, os.getpid(), signal.SIGTERM)
+
+
+def _ready_log(computing: Computing) -> OnReady:
+    """The log of a warm worker process, without an address: the server has it."""
+
+    def ready(status: WorkerStatus | None, cause: str | None) -> None:
+        if cause is not None:
+            log.info(ready_again_line(cause=cause, status=status))
+            return
+        line = ready_line(
+            address=None,
+            model=computing.settings.model,
+            status=status,
+            photos=computing.capacity.photos,
+            memory=memory(computing.settings),
+        )
+        log.info(line)
+
+    return ready
