@@ -9,6 +9,7 @@ import pytest
 
 from conversion.validation import package_photos
 from tests.paths import ROOT
+from tests.servers import OWN, SERVERS, Server
 from tests.services import Services, StartService
 
 UNIT = ROOT / "tests" / "unit"
@@ -16,12 +17,32 @@ NOT_QUICK = frozenset({"store", "photos", "photo_folder", "serving", "server", "
 """Fixtures that need converted models or photos, open a port, or start processes."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--server",
+        choices=sorted(SERVERS),
+        help="run services under this server, without tests of our own one",
+    )
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Server:
+    """The server of services that `start_service` starts without a command."""
+    return SERVERS.get(request.config.getoption("--server") or "", OWN)
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `quick` each unit test with neither the marker `slow` or `not_quick` nor a fixture of NOT_QUICK.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests with the marker `own_server` for another server.
+
+    Mark as `quick` each unit test with neither the marker `slow` or `not_quick` nor a fixture of NOT_QUICK.
 
     The rule goes by the names of fixtures: a test that opens a port or starts a service itself needs `not_quick`.
     """
+    if config.getoption("--server"):
+        left_out = [item for item in items if item.get_closest_marker("own_server")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     for item in items:
         fixtures: Iterable[str] = getattr(item, "fixturenames", ())
         marked = any(item.get_closest_marker(name) for name in ("slow", "not_quick"))
@@ -70,9 +91,11 @@ def portrait(photos: dict[str, Path]) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def start_service(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
+def start_service(
+    store: Path, tmp_path_factory: pytest.TempPathFactory, server: Server
+) -> Iterator[StartService]:
     """`start_service(FACE_MODEL="3")` starts one more service; all are stopped at the end of the session."""
-    services = Services(store, lambda: tmp_path_factory.mktemp("service"))
+    services = Services(store, lambda: tmp_path_factory.mktemp("service"), server)
     yield services.start
     services.close()
 

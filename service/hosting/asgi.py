@@ -12,12 +12,13 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.applications import Starlette
 
 from model_store.models import MODELS
 from service import logs, settings
+from service.hosting import instances
 from service.hosting.computing import FAULTS, Computing, open_computing
 from service.memory.capacity import memory
 from service.messages import WorkerStatus
@@ -26,6 +27,9 @@ from service.web.app import create_app
 from service.web.server.ready_line import ready_again_line, ready_line
 
 log = logging.getLogger(__name__)
+
+OF_OUR_SERVER = ("FACE_HOST", "FACE_TLS_CERTIFICATE", "FACE_TLS_KEY", "FACE_GRACE")
+"""Settings that our own server alone has. PORT is not named: platforms set it for every program."""
 
 ANSWER_SECONDS = 1.0
 """Time between a failure and the signal that ends the process: the photos that wait get their 503 first. A server may
@@ -64,9 +68,11 @@ def from_environment() -> Starlette:
     model = MODELS[configuration.model]
     log.info("model %d: %s; %s", model.number, model.description, computing.capacity.described(configuration))
     log.info(computing.plan.summary())
-    for warning in computing.plan.warnings():
+    for warning in (*computing.plan.warnings(), *_unused(os.environ)):
         log.warning(warning)
-    return application(computing)
+    hosted = application(computing)
+    hosted.state.instance = instances.hold(configuration)  # open until the end of the process
+    return hosted
 
 
 def end_process(reason: str) -> None:
@@ -77,6 +83,12 @@ def end_process(reason: str) -> None:
     """
     log.critical("%s; this process ends", reason)
     asyncio.get_running_loop().call_later(ANSWER_SECONDS, os.kill, os.getpid(), signal.SIGTERM)
+
+
+def _unused(environment: Mapping[str, str]) -> list[str]:
+    """A warning if settings of our own server are set: HTTPS above all, which a caller may rely on."""
+    found = [name for name in OF_OUR_SERVER if environment.get(name)]
+    return [f"{', '.join(found)} without effect: settings of `face-model serve` alone"] if found else []
 
 
 def _ready_log(computing: Computing) -> OnReady:

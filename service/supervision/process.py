@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -59,7 +60,8 @@ class WorkerProcess(Protocol):
 class _Child:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.connection, others = ipc.pair()
-        first = os.getpid() == FIRST_PROCESS
+        # Signal handlers are installed in the main thread alone; another server may run the event loop elsewhere.
+        first = os.getpid() == FIRST_PROCESS and threading.current_thread() is threading.main_thread()
         if first:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # `ended` collects the status of this worker
         with others:

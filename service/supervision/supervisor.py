@@ -107,11 +107,16 @@ class Supervisor:
     async def networks_loaded(self) -> None:
         """Wait until a first worker has loaded the networks. Raises NeverReady."""
         await self._networks_loaded.wait()
-        self._check()
+        self.check_not_failed()
+
+    def check_not_failed(self) -> None:
+        """Raise NeverReady after the supervisor has given up."""
+        if self._failed:
+            raise NeverReady(NEVER)
 
     def check_ready(self) -> None:
         """Raise NotReady while no worker is warm, NeverReady after the supervisor has given up."""
-        self._check()
+        self.check_not_failed()
         if self.state != "ready":
             raise NotReady(LOADING)
 
@@ -255,10 +260,6 @@ class Supervisor:
         self._networks_loaded.set()
         self.dispatch.fail(NeverReady(NEVER))
         self._on_failure(reason)
-
-    def _check(self) -> None:
-        if self._failed:
-            raise NeverReady(NEVER)
 
     def _stop_scan(self, reason: str) -> None:
         self.scan_stopped = reason

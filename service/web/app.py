@@ -19,6 +19,7 @@ from service.settings import Settings
 from service.supervision import Supervisor
 from service.web.access_log import AccessLog
 from service.web.authentication import Authentication, KeyRequired, MetricsKeyRequired
+from service.web.callers import Callers
 from service.web.endpoints import Endpoints
 from service.web.errors import STATUS, handlers
 from service.web.keys import KeyRing
@@ -85,6 +86,7 @@ def create_app(
             *((*page_routes(settings, supervisor, activity), *document_routes()) if settings.page else ()),
         ],
         middleware=[
+            Middleware(Callers),
             Middleware(SecurityHeaders),
             Middleware(NormalizePaths),
             Middleware(AccessLog, metrics=metrics, activity=activity),

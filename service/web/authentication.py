@@ -3,13 +3,12 @@
 import logging
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.rate_limited_warning import RateLimitedWarning
-from service.web.connections import CLOSING, CONNECTION, HUNG_UP
+from service.web.callers import CALLER, Caller
 from service.web.guessing import BURST, Guesses, client_of
 from service.web.keys import KeyRing
 from service.web.metrics import Metrics
@@ -45,7 +44,7 @@ class Authentication:
         self._wrong = metrics.wrong_keys
         self._delayed = RateLimitedWarning(log)
 
-    async def admits(self, offered: bytes, address: str, state: dict[str, Any]) -> bool:
+    async def admits(self, offered: bytes, address: str, caller: Caller) -> bool:
         """True if the key is valid. Raises CallerGone for a caller that hangs up while it waits."""
         if not offered:  # no guess
             return False
@@ -56,8 +55,8 @@ class Authentication:
                 self._delayed.warning(
                     "more than %d wrong keys of one address: the checks of that address wait", BURST
                 )
-            turn = self._guesses.turn(address, state[CONNECTION], state[CLOSING], wrong=not valid)
-            await cancelled_on_hang_up(turn, state[HUNG_UP])
+            turn = self._guesses.turn(address, caller.connection, caller.closing, wrong=not valid)
+            await cancelled_on_hang_up(turn, caller.hung_up)
         if valid:
             self._guesses.trust(address)
         else:
@@ -74,7 +73,7 @@ class KeyRequired:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         offered = _bytes(Headers(scope=scope).get(HEADER, ""))
-        if not await self._authentication.admits(offered, client_of(scope["client"]), scope["state"]):
+        if not await self._authentication.admits(offered, client_of(scope["client"]), scope["state"][CALLER]):
             raise WrongKey(f"missing or wrong API key: send a valid one in the header {HEADER}")
         await self._app(scope, receive, send)
 
@@ -94,7 +93,7 @@ class MetricsKeyRequired:
         scheme, _, token = headers.get(AUTHORIZATION, "").partition(" ")
         bearer = token.strip() if scheme.lower() == SCHEME.lower() else ""
         offered = _bytes(bearer or headers.get(HEADER, ""))
-        if not await self._authentication.admits(offered, client_of(scope["client"]), scope["state"]):
+        if not await self._authentication.admits(offered, client_of(scope["client"]), scope["state"][CALLER]):
             raise WrongMetricsKey(
                 f"missing or wrong key: send FACE_METRICS_KEY as {AUTHORIZATION}: {SCHEME}, or in the header {HEADER}"
             )

@@ -60,7 +60,8 @@ class Endpoints:
         )
 
     async def health(self, _: Request) -> Response:
-        """Liveness of the web process, whatever the state of the worker."""
+        """Liveness of the service: also 200 while the worker is replaced, and an error once no other one is started."""
+        self.supervisor.check_not_failed()
         return PlainTextResponse("ok")
 
     async def ready(self, _: Request) -> Response:

@@ -9,7 +9,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
-from typing import Protocol
+
+from service.web.callers import Connection
 
 BURST = 10
 """Wrong keys of one address that are answered at once: several processes of an app with a mistyped key."""
@@ -27,19 +28,6 @@ NETWORK = 64
 """Prefix length of an IPv6 address that is one client: a provider gives each customer at least such a network."""
 
 
-class Waiter(Protocol):
-    """The connection of a request whose check waits."""
-
-    def park(self) -> None:
-        """Mark the connection as one that may be closed for lack of descriptors."""
-
-    def unpark(self) -> None:
-        """End the mark."""
-
-    def evict(self) -> None:
-        """Close the connection at once."""
-
-
 @dataclass
 class _Client:
     """The token bucket and the queue of one address."""
@@ -48,7 +36,7 @@ class _Client:
     """Time on the clock when the bucket is full."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """FIFO; held by the first of the queue while the bucket is empty."""
-    waiting: dict[Waiter, None] = field(default_factory=dict)
+    waiting: dict[Connection, None] = field(default_factory=dict)
     """The queue, oldest first."""
 
     def seconds_left(self, now: float) -> float:
@@ -99,7 +87,9 @@ class Guesses:
         client = self._clients.get(address)
         return client is not None and (client.turn.locked() or client.seconds_left(self._clock()) > 0)
 
-    async def turn(self, address: str, waiter: Waiter, closing: asyncio.Future[None], *, wrong: bool) -> None:
+    async def turn(
+        self, address: str, waiter: Connection, closing: asyncio.Future[None], *, wrong: bool
+    ) -> None:
         """Wait until the key of a request from `address` may be answered; a wrong one takes a token of the bucket.
 
         `closing`: done when the service shuts down. The waiting then ends: the queue would delay the end by minutes.
@@ -144,7 +134,7 @@ class Guesses:
         self._leave(longest, oldest)
         oldest.evict()
 
-    def _leave(self, client: _Client, waiter: Waiter) -> None:
+    def _leave(self, client: _Client, waiter: Connection) -> None:
         if waiter in client.waiting:
             del client.waiting[waiter]
             self.waiting -= 1

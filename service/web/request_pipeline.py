@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from service.messages import Answer
 from service.settings import Settings
 from service.supervision import Dispatch, Job
-from service.web.connections import HUNG_UP
+from service.web.callers import CALLER, Caller
 from service.web.metrics import Metrics
 from service.web.request_ids import REQUEST_ID
 from service.web.uploads import UploadBudget, UploadShare, read_upload
@@ -55,9 +55,10 @@ class RequestPipeline:
         """
         photo = PhotoRequest()
         setattr(request.state, PHOTO, photo)
+        caller: Caller = getattr(request.state, CALLER)
         try:
             answer = self._answer(request, photo, known=known, maximum_area=maximum_area)
-            return await cancelled_on_hang_up(answer, getattr(request.state, HUNG_UP))
+            return await cancelled_on_hang_up(answer, caller.hung_up)
         except (CallerGone, ClientDisconnect):
             self.metrics.cancelled.labels(photo.state).inc()
             raise

@@ -7,11 +7,12 @@ import pytest
 from benchmarks.processes.running import Service
 from tests.calling import Caller
 from tests.disk_writes import disk_writes
+from tests.servers import Server
 from tests.services import StartService
 
 
 @pytest.fixture(scope="session")
-def service(start_service: StartService) -> Iterator[Service]:
+def service(start_service: StartService, server: Server) -> Iterator[Service]:
     """One service of model 4 for all tests, which writes nothing to a disk from the warm-up to the end.
 
     test_disk_writes.py validates the count of writes. TMPDIR does not exist, since files on a tmpfs would not count.
@@ -24,7 +25,7 @@ def service(start_service: StartService) -> Iterator[Service]:
     warm = disk_writes(running.process.pid)
     yield running
     assert disk_writes(running.process.pid) == warm
-    assert running.stop() == 0
+    assert running.stop() == server.stopped
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from service.activity import ActivityLog
 from service.json_text import MEDIA_TYPE
 from service.settings import Settings
 from service.supervision import Supervisor
-from service.web.connections import CLOSING, CONNECTION, HUNG_UP
+from service.web.callers import CALLER, Caller
 from service.web.page import html
 from service.web.page.current import CurrentStatus
 from service.web.page.events import MAXIMUM_STREAMS, EventStream, Producer
@@ -48,6 +48,5 @@ class PageEndpoints:
             return error_response(
                 503, f"{MAXIMUM_STREAMS} pages are open, the most at a time; /status answers without a limit"
             )
-        state = request.state
-        connection, hung_up, closing = (getattr(state, name) for name in (CONNECTION, HUNG_UP, CLOSING))
-        return EventStream(self.producer, connection, hung_up, closing)
+        caller: Caller = getattr(request.state, CALLER)
+        return EventStream(self.producer, caller)

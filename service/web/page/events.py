@@ -3,10 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+
+from service.web.callers import Caller
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +27,6 @@ HEADERS = {
     "cache-control": "no-store",
     "x-accel-buffering": "no",  # nginx would collect events until its buffer is full
 }
-
-
-class Evictable(Protocol):
-    """A connection that can be closed at once."""
-
-    def evict(self) -> None: ...
 
 
 class Producer:
@@ -87,13 +84,12 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, producer: Producer, connection: Evictable, *ends: "asyncio.Future[None]") -> None:
-        """`ends`: futures that end the stream once they are done."""
+    def __init__(self, producer: Producer, caller: Caller) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
         self._producer = producer
-        self._connection = connection
-        self._ends = ends
+        self._connection = caller.connection
+        self._ends = caller.stream_ends()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
@@ -112,7 +108,9 @@ class EventStream(Response):
                 await send(end)
         except TimeoutError:  # it waits until the caller has taken the event before
             self._connection.evict()
-            await send(end)
+            with suppress(TimeoutError):  # another server than our own still waits for the caller
+                async with asyncio.timeout(END_SECONDS):
+                    await send(end)
 
     async def _send_events(self, send: Send) -> None:
         event = await self._producer.first()
