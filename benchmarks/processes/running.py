@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -140,9 +140,11 @@ class Service:
         return status
 
     def close(self) -> None:
-        """Kill the process if it still runs."""
+        """Kill the process tree if the process still runs."""
         if self.process.poll() is None:
-            self.process.kill()
+            for member in self.family():  # processes of other servers outlive their parent
+                with suppress(ProcessLookupError):
+                    os.kill(member, signal.SIGKILL)
             self.wait()
 
 

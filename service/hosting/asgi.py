@@ -68,7 +68,7 @@ def from_environment() -> Starlette:
     model = MODELS[configuration.model]
     log.info("model %d: %s; %s", model.number, model.description, computing.capacity.described(configuration))
     log.info(computing.plan.summary())
-    for warning in (*computing.plan.warnings(), *_unused(os.environ)):
+    for warning in (*computing.plan.warnings(), *unused(os.environ)):
         log.warning(warning)
     hosted = application(computing)
     hosted.state.instance = instances.hold(configuration)  # open until the end of the process
@@ -85,7 +85,7 @@ def end_process(reason: str) -> None:
     asyncio.get_running_loop().call_later(ANSWER_SECONDS, os.kill, os.getpid(), signal.SIGTERM)
 
 
-def _unused(environment: Mapping[str, str]) -> list[str]:
+def unused(environment: Mapping[str, str]) -> list[str]:
     """A warning if settings of our own server are set: HTTPS above all, which a caller may rely on."""
     found = [name for name in OF_OUR_SERVER if environment.get(name)]
     return [f"{', '.join(found)} without effect: settings of `face-model serve` alone"] if found else []

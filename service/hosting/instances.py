@@ -9,7 +9,6 @@ import logging
 import math
 import socket
 from errno import EADDRINUSE
-from pathlib import Path
 
 from service.recognition.compute import cgroups
 from service.settings import Settings
@@ -43,6 +42,14 @@ def hold(settings: Settings) -> socket.socket | None:
     return held
 
 
+def own_group() -> bytes:
+    """The control group of this process, as proc(5) shows it, and the folder that is mounted as its root.
+
+    In a container the path is often `/` alone; the number of the folder differs then.
+    """
+    return cgroups.MEMBERSHIP.read_bytes() + str(cgroups.ROOT.stat().st_ino).encode()
+
+
 def _group() -> str:
     """A suffix for the control group of this process if it limits cores and memory; empty otherwise.
 
@@ -50,4 +57,4 @@ def _group() -> str:
     """
     if math.isinf(cgroups.memory_limit()) or math.isinf(cgroups.core_limit()):
         return ""
-    return "-" + hashlib.sha256(Path("/proc/self/cgroup").read_bytes()).hexdigest()[:16]
+    return "-" + hashlib.sha256(own_group()).hexdigest()[:16]

@@ -117,6 +117,7 @@ def test_other_settings_give_the_same_bytes(
     assert "Traceback" not in service.log
 
 
+@pytest.mark.own_server  # the exit status
 def test_caches_no_original_without_memory_for_it(start_service: StartService, portrait: bytes) -> None:
     service: Service = start_service(FACE_MODEL="3", FACE_MEMORY="500MiB", GUNICORN_WORKERS="1")
     service.wait_until_ready()

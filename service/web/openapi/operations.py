@@ -130,8 +130,9 @@ OPERATIONS = (
     Operation(
         path="/health",
         tag=STATE,
-        summary="Liveness of the web process",
-        description="Also 200 while the worker process is replaced: photos wait.",
+        summary="Liveness of the service",
+        description="Also 200 while the worker process is replaced: photos wait. 503 once no further one is started: "
+        "the service is about to end.",
         answer="The text `ok`.",
         content={"type": "string", "const": "ok"},
         media_type=TEXT,

@@ -78,8 +78,8 @@ ERRORS: Mapping[int, ErrorStatus] = MappingProxyType(
             ErrorStatus(
                 503,
                 "the service cannot compute; of a photo also: no memory for it even alone, or `REQ_TIMEOUT` reached; "
-                "of `/events`: too many streams",
-                (*WORKER, "/events"),
+                "of `/health`: no further worker process is started; of `/events`: too many streams",
+                (*WORKER, "/health", "/events"),
             ),
             ErrorStatus(505, "another version of HTTP than 1.0 or 1.1"),
         )

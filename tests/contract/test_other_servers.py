@@ -1,0 +1,171 @@
+"""The application under ASGI servers other than our own: the same answers, hang-ups, crashes, and ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from benchmarks.processes.running import free_port
+from tests.calling import Caller, read_head
+from tests.paths import ROOT
+from tests.servers import SERVERS
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from benchmarks.processes.running import Service
+    from tests.services import StartService
+
+pytestmark = [pytest.mark.slow, pytest.mark.own_server]  # these tests choose the server themselves
+
+FACE = b'{"left":102,"right":175,"top":167,"bottom":240,"detection_confidence":1.1}'
+
+HTTP = ("test_requests.py", "test_status.py", "test_originals.py", "openapi/test_answers.py")
+DECODED = ("test_formats.py", "test_cases.py")
+FILES = {"uvicorn": (*HTTP, *DECODED), "hypercorn": HTTP, "granian": HTTP[:1]}
+"""Files of the contract suite that are about answers. The others are about our own server and its process: limits of
+heads, slow callers, TLS, sockets, exit statuses, the log of the start; or about commands and the library."""
+
+
+def start(start_service: StartService, name: str, **settings: str) -> Service:
+    """Starts the application of model 3 under a server."""
+    port = free_port()
+    command = SERVERS[name].command(port)
+    return start_service(command=command, PORT=str(port), **{"FACE_MODEL": "3", **settings})
+
+
+@pytest.mark.parametrize("name", sorted(SERVERS))
+def test_the_contract_suite_passes_under_another_server(name: str) -> None:
+    files = [Path(__file__).parent / file for file in FILES[name]]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *("--server", name, "-m", "not slow"),
+            *map(str, files),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_answers_are_the_bytes_of_our_own_server(
+    start_service: StartService, photos: dict[str, Path]
+) -> None:
+    own = start_service(FACE_MODEL="3")
+    services = {name: start(start_service, name) for name in SERVERS}
+    for service in (own, *services.values()):
+        service.wait_until_ready()
+    for photo in ("obama2.jpg", "coffee.png", "astronaut.png"):
+        data = photos[photo].read_bytes()
+
+        def answers(service: Service, data: bytes = data) -> list[bytes]:
+            caller = Caller(service.port)
+            replies = [
+                caller.post("/detect", caller.photo(data)),
+                caller.post("/compute", caller.photo(data, b"a.jpg"), caller.face(FACE)),
+                caller.get("/open"),
+            ]
+            assert [reply.status for reply in replies] == [200] * 3
+            return [reply.body for reply in replies]
+
+        expected = answers(own)
+        for name, service in services.items():
+            assert answers(service) == expected, name
+    for name, service in services.items():
+        assert service.stop() == SERVERS[name].stopped, service.log
+        assert "Traceback" not in service.log
+
+
+@pytest.mark.parametrize("name", sorted(SERVERS))
+def test_a_hang_up_cancels_the_photo(start_service: StartService, name: str, portrait: bytes) -> None:
+    service = start(start_service, name, GUNICORN_WORKERS="1", FACE_MODEL="4", FACE_THREADS="1")
+    service.wait_until_ready()
+    caller = Caller(service.port)
+    lines = [caller.connect() for _ in range(4)]
+    large = io.BytesIO()
+    with Image.open(
+        io.BytesIO(portrait)
+    ) as photo:  # seconds of work, so that the photos are not answered before
+        photo.resize((2000, 2000)).save(large, "JPEG")
+    head, body = caller.form("/detect", caller.photo(large.getvalue()))
+    for line in lines:
+        line.sendall(head + body)
+    eventually("they are received", lambda: caller.metric("face_requests_in_flight") == 5)  # with this one
+    for line in lines[1:]:
+        line.close()
+    eventually("their work is cancelled", lambda: caller.metric("face_cancelled_total") == 3)
+    with lines[0] as first:
+        assert read_head(first.makefile("rb"))[0] == 200
+    assert caller.post("/detect", caller.photo(portrait)).status == 200
+    service.stop()
+    assert "Traceback" not in service.log
+
+
+@pytest.mark.parametrize("name", sorted(SERVERS))
+def test_a_killed_worker_process_loses_no_photo(
+    start_service: StartService, name: str, portrait: bytes
+) -> None:
+    service = start(start_service, name)
+    service.wait_until_ready()
+    caller = Caller(service.port)
+    worker = service.worker_pid
+    with ThreadPoolExecutor(8) as threads:
+        replies = [threads.submit(caller.post, "/detect", caller.photo(portrait)) for _ in range(16)]
+        eventually("a photo is answered", lambda: any(reply.done() for reply in replies))
+        os.kill(worker, signal.SIGKILL)
+        answers = [reply.result() for reply in replies]
+    assert [answer.status for answer in answers] == [200] * 16
+    assert len({answer.body for answer in answers}) == 1
+    assert service.worker_pid != worker
+    service.stop()
+
+
+@pytest.mark.parametrize(("name", "status"), [("uvicorn", -signal.SIGTERM), ("hypercorn", -signal.SIGTERM)])
+def test_a_service_whose_worker_process_cannot_start_ends(
+    start_service: StartService, tmp_path: Path, name: str, status: int
+) -> None:
+    """The worker process dies at each start; `/health` is 503 in the second before the end."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'service.worker' in sys.orig_argv:\n    os._exit(9)\n"
+    )
+    service = start(start_service, name, PYTHONPATH=str(tmp_path))
+
+    def unhealthy() -> bool:
+        try:
+            reply = Caller(service.port).get("/health")
+        except OSError:
+            assert service.process.poll() is None, service.log
+            return False
+        assert (reply.status, reply.body) == (200, b"ok") or list(reply.json) == ["error"]
+        return reply.status == 503
+
+    eventually("/health answers with 503", unhealthy)
+    assert service.wait() in (status, 1, 256 + status), service.log
+    assert "died at 5 starts in a row" in service.log
+
+
+def test_a_further_process_without_a_share_is_warned_of(start_service: StartService) -> None:
+    first = start(start_service, "uvicorn")
+    first.wait_until_ready()
+    second = start(start_service, "uvicorn", FACE_LOG_FORMAT="json")
+    second.wait_until_ready()
+    third = start(start_service, "uvicorn", FACE_THREADS="1", FACE_MEMORY="1GiB")
+    third.wait_until_ready()
+    warned = [line for line in second.lines if "another instance" in line]
+    assert [json.loads(line)["level"] for line in warned] == ["warning"]
+    assert all(name in warned[0] for name in ("FACE_THREADS", "FACE_MEMORY"))
+    assert "another instance" not in third.log
+    for service in (first, second, third):
+        service.stop()
