@@ -8,6 +8,7 @@ from service import settings
 from service.web import app
 from tests import documentation
 from tests.paths import ROOT
+from tests.servers import FACTORY, SERVERS
 from tests.unit.docs import docker
 from tests.unit.docs.modules import MODULES, parses
 
@@ -112,10 +113,16 @@ def _unchecked(_: list[str]) -> bool:
     return True
 
 
+def _asgi_server(words: list[str]) -> bool:
+    """The factory is the one that the tests start."""
+    return any(word.removesuffix("()") == FACTORY for word in words)
+
+
 PROGRAMS: dict[str, Callable[[list[str]], bool]] = {
     "make": _make,
     **dict.fromkeys(("python", "python3", ".venv/bin/python"), _python),
     **dict.fromkeys(("face-model", "./face-model", f"{CHECKOUT}face-model"), _face_model),
+    **dict.fromkeys(SERVERS, _asgi_server),
     "docker": _docker,
     "php": _occ,
     "curl": _curl,
