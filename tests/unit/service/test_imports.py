@@ -23,6 +23,11 @@ TERMINAL = {"rich"}
             HTTP,
         ),
         ("service.supervision", DECODERS | COMPUTING | HTTP | {"numpy"}, {"pydantic"}),
+        (
+            "service.hosting.asgi",
+            DECODERS | COMPUTING | TERMINAL | {"numpy", "jinja2", "opentelemetry"},
+            {"starlette"},
+        ),
         ("service.commands.main", DECODERS | COMPUTING | HTTP | TERMINAL | {"numpy", "pydantic"}, {"click"}),
         ("service.commands.serve", DECODERS | COMPUTING | HTTP | TERMINAL | {"numpy"}, {"pydantic"}),
         ("service.commands.check.command", DECODERS | COMPUTING | HTTP | TERMINAL | {"numpy"}, {"pydantic"}),

@@ -206,6 +206,8 @@ def test_a_failed_start_is_reported_and_ends_all_waiting_requests(
         assert refused.status_code == 503
         assert caller.get("/ready").status_code == 503
         assert caller.get("/open").status_code == 503  # so that the app sends no photos
+        health = caller.get("/health")  # so that a liveness probe replaces the service
+        assert (health.status_code, list(health.json())) == (503, ["error"])
     assert reported == ["no memory"]
 
 
