@@ -1,0 +1,27 @@
+"""Settings for the resources that a cluster's scheduler has reserved for a replica.
+
+A reservation is a number in the scheduler's books: the processes see all cores and the memory of the machine.
+"""
+
+from collections.abc import Mapping
+
+from service.memory.capacity import CONTAINER_SHARE
+
+
+def share(resources: Mapping[str, float], environment: Mapping[str, str]) -> dict[str, str]:
+    """Settings for a reservation, without those that the environment has already.
+
+    One core for each photo, and as many photos at a time: with several photos in the queue, the highest throughput.
+
+    Args:
+        resources: by Ray's names: `CPU` and `GPU` (numbers, also fractions), `memory` (bytes). Absent: none reserved.
+        environment: variables of the replica. An empty value counts as absent.
+    """
+    settings = {"FACE_THREADS": "1", "GUNICORN_WORKERS": str(max(int(resources.get("CPU", 1)), 1))}
+    if memory := resources.get("memory"):
+        # The rest is for Ray's part of the process, and for bodies that Ray reads ahead of the service.
+        settings["FACE_MEMORY"] = str(int(memory * CONTAINER_SHARE))
+    if not resources.get("GPU"):
+        # Ray hides the GPUs of a node from replicas with a part of one, and shows all to those without.
+        settings["FACE_PROVIDERS"] = "cpu"
+    return {name: value for name, value in settings.items() if not environment.get(name)}
