@@ -16,7 +16,7 @@ from benchmarks.harness.http_calls import post
 from benchmarks.processes import process_tree
 from benchmarks.processes.cpu_shares import Share, shares
 from benchmarks.processes.machine_load import LoadMeter
-from benchmarks.processes.nginx import nginx_process
+from benchmarks.processes.nginx import front
 from benchmarks.processes.running import SERVE, Service, http_client
 
 CALLERS = 4
@@ -74,16 +74,18 @@ def measured(running: Fleet, number: int, photos: Sequence[bytes], seconds: floa
     services = running.services[:number]
     with (
         tempfile.TemporaryDirectory() as folder,
-        nginx_process([service.port for service in services], Path(folder)) as (port, front, _),
-        http_client(f"http://127.0.0.1:{port}", running.key) as client,
+        front([service.port for service in services], Path(folder)) as nginx,
+        http_client(f"http://127.0.0.1:{nginx.port}", running.key) as client,
         ThreadPoolExecutor(CALLERS * number) as pool,
     ):
         end = time.monotonic() + RAMP + seconds
         calling = [pool.submit(_call, client, photos, index, end) for index in range(CALLERS * number)]
         time.sleep(RAMP)
-        load, before, start = LoadMeter(), _cpu_seconds(services, front.pid), time.monotonic()
+        load, before, start = LoadMeter(), _cpu_seconds(services, nginx.process.pid), time.monotonic()
         time.sleep(seconds)
-        used = [now - then for now, then in zip(_cpu_seconds(services, front.pid), before, strict=True)]
+        used = [
+            now - then for now, then in zip(_cpu_seconds(services, nginx.process.pid), before, strict=True)
+        ]
         stop, others = time.monotonic(), load.read().others
         calls = [call for caller in calling for call in caller.result()]
     answered = sum(start <= moment < stop for moment, succeeded in calls if succeeded)
@@ -104,7 +106,7 @@ def _call(client: httpx.Client, photos: Sequence[bytes], first: int, end: float)
     return calls
 
 
-def _cpu_seconds(services: Sequence[Service], front: int) -> tuple[float, float]:
+def _cpu_seconds(services: Sequence[Service], nginx: int) -> tuple[float, float]:
     """CPU time of the replicas, and of nginx."""
     replicas = sum(process_tree.cpu_seconds(service.process.pid) for service in services)
-    return replicas, process_tree.cpu_seconds(front)
+    return replicas, process_tree.cpu_seconds(nginx)
