@@ -9,7 +9,7 @@ from service.activity.reasons import reason
 from service.activity.repairs import repair
 from service.activity.ring import Bucket, Ring
 from service.activity.work_time import WorkTime
-from service.estimate import Load
+from service.estimate.library import Load
 
 DETECT = "/detect"
 PHOTO_PATHS = frozenset({DETECT, "/compute"})

@@ -7,8 +7,8 @@ and the rest is for nginx and the callers. In a second experiment, one and two r
 no core for nginx and the callers. Without writable control groups, only the second one runs, with affinity. The rounds
 of an experiment are interleaved (1 2 4 1 2 4), and the replicas of all rounds are the same processes.
 
-The prediction is made from the median rate of one replica alone (service/replicas). Without FOLDER, the photo is a
-drawn one. Exit status: 1 if a median differs by more than ALLOWED from its prediction, or if a call failed.
+The prediction is made from the median rate of one replica alone (service/estimate/replicas.py). Without FOLDER, the
+photo is a drawn one. Exit status: 1 if a median differs by more than ALLOWED from its prediction, or if a call failed.
 """
 
 import argparse
@@ -27,9 +27,10 @@ from benchmarks.processes.nginx import NginxEnded
 from benchmarks.processes.running import ServiceDied
 from benchmarks.studies.scaling.fleet import Fleet, Round, fleet, measured
 from benchmarks.throughput.jpeg_uploads import upload
+from service.estimate.replicas import scaling
+from service.estimate.resources import Replica, Site
 from service.images.app_uploads import encoded, scaled
 from service.recognition.synthetic_pictures import typical_photo
-from service.replicas import Replica, Site, scaling
 
 ALLOWED = 0.20
 """Largest difference of a measured rate from the predicted one, as a share of the predicted one."""

@@ -13,7 +13,7 @@ from service.commands.estimate.several import Several
 from service.commands.shared import client, loading, output, photo_files
 from service.commands.shared.errors import CommandError
 from service.commands.shared.group import examples
-from service.replicas import GIGABIT, Site
+from service.estimate.resources import GIGABIT, Site
 from service.settings import Settings
 
 MEGAPIXELS = 1.2

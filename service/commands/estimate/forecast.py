@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from service.estimate import Option
-from service.replicas import Replica
+from service.estimate.library import Option
+from service.estimate.resources import Replica
 
 
 class Forecast(NamedTuple):

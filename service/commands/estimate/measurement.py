@@ -12,13 +12,13 @@ from pathlib import Path
 from service.commands.estimate.forecast import Forecast
 from service.commands.shared import local_model, progress
 from service.commands.shared.errors import CommandError
-from service.estimate import Load, estimate
+from service.estimate.library import Load, estimate
+from service.estimate.resources import Replica
 from service.images import app_uploads, decoding
 from service.memory import largest_photo
 from service.memory.capacity import Capacity
 from service.recognition.compute.core_count import computing_cores, usable_processors
 from service.recognition.ort.providers import CUDA
-from service.replicas import Replica
 from service.settings import Settings
 
 PHOTOS = 40

@@ -5,8 +5,8 @@ from pydantic import BaseModel, PositiveFloat, PositiveInt, ValidationError
 from service.commands.estimate.forecast import Forecast
 from service.commands.shared.client import Service
 from service.commands.shared.errors import CommandError
-from service.estimate import Option
-from service.replicas import Replica
+from service.estimate.library import Option
+from service.estimate.resources import Replica
 
 
 class _Option(BaseModel):

@@ -7,7 +7,8 @@ from service.commands.estimate.duration import duration
 from service.commands.estimate.forecast import Forecast
 from service.commands.shared import output
 from service.commands.shared.errors import CommandError
-from service.replicas import PREPARATION, REPLICAS, Bound, Scaling, Site, scaling
+from service.estimate.replicas import Bound, Scaling, scaling
+from service.estimate.resources import PREPARATION, REPLICAS, Site
 
 HEADS = ("Resource", "Most photos a minute", "Enough for", "Needed", "Figure")
 UNKNOWN = "not known"
@@ -65,7 +66,7 @@ def replicas(number: int) -> str:
 def _sentences(found: Scaling) -> Iterator[str]:
     yield f"Bottleneck: {found.bottleneck.resource}"
     following = found.next_bottleneck
-    if found.bottleneck.resource == REPLICAS.name and following and following.replicas is not None:
+    if following and following.replicas is not None:
         yield f"Next bottleneck: {following.resource}, from {replicas(following.replicas + 1)} on"
     yield f"Workers of the app for all replicas: --workers={found.workers}"
     for bound in found.bounds:

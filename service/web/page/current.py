@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 from model_store.models import MODELS
 from service.activity import ActivityLog
-from service.estimate import estimate
+from service.estimate.library import estimate
 from service.memory.capacity import Capacity, memory
 from service.memory.used import used
 from service.messages import StageReport

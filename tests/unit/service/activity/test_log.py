@@ -4,7 +4,7 @@ import pytest
 
 from service.activity import ActivityLog, EndedPhoto
 from service.activity.failures import PHOTOS, WITHOUT_KEY
-from service.estimate import Load
+from service.estimate.library import Load
 
 MORNING = 1_796_032_800.0
 """2026-11-30 10:00 UTC."""

@@ -13,8 +13,8 @@ from service.commands.estimate.duration import duration
 from service.commands.estimate.forecast import Forecast
 from service.commands.shared.client import Service
 from service.commands.shared.errors import CommandError
-from service.estimate import Option
-from service.replicas import Replica
+from service.estimate.library import Option
+from service.estimate.resources import Replica
 from service.settings import Settings
 
 FORECAST = Forecast(

@@ -12,8 +12,8 @@ import pytest
 from service.commands.estimate import running
 from service.commands.shared.client import Service
 from service.commands.shared.errors import CommandError
-from service.estimate import Option
-from service.replicas import Replica
+from service.estimate.library import Option
+from service.estimate.resources import Replica
 from service.web.page.status import Estimate
 from tests.command_line import command
 

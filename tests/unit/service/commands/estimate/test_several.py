@@ -5,7 +5,7 @@ import pytest
 from service.commands.estimate.forecast import Forecast
 from service.commands.estimate.several import HEADS, Several
 from service.commands.shared.errors import CommandError
-from service.replicas import Replica, Site
+from service.estimate.resources import Replica, Site
 
 ONE = Forecast(
     5_000_000, 173.6, 480.0, 1.2, 300, "by the running service", [], Replica(8.0, at_once=2, megapixels=1.2)

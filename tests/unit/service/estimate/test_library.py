@@ -1,10 +1,10 @@
-"""service/estimate.py: hours for a library, and the gain of each change."""
+"""service/estimate/library.py: hours for a library, and the gain of each change."""
 
 from dataclasses import replace
 
 import pytest
 
-from service.estimate import Load, estimate, relative_time
+from service.estimate.library import Load, estimate, relative_time
 
 BUSY = Load(photos=300, seconds=60.0, busy_seconds=60.0, pixels=1.2e6)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from service.replicas.figures import (
+from service.estimate.figures import (
     DATABASE_SECONDS,
     ORIGINAL_MEGABYTES,
     PAYLOAD,

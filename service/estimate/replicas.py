@@ -8,7 +8,7 @@ replaced by those of the operator's machines.
 import math
 from typing import NamedTuple
 
-from service.replicas.resources import REPLICAS, RESOURCES, WORKERS, Replica, Resource, Site
+from service.estimate.resources import REPLICAS, RESOURCES, WORKERS, Replica, Resource, Site
 
 
 class Bound(NamedTuple):
@@ -34,7 +34,7 @@ class Scaling(NamedTuple):
     bottleneck: Bound
     """The resource that limits the rate."""
     next_bottleneck: Bound | None
-    """With more replicas, the resource that limits the rate first. None if no amount is known."""
+    """With more replicas, the resource that limits the rate first; None if the replicas are not the bottleneck."""
     workers: int
     """Workers of the app that keep all replicas busy."""
     bounds: tuple[Bound, ...]
@@ -49,21 +49,19 @@ def scaling(replica: Replica, site: Site) -> Scaling:
     if min(replica.photos_per_second, *(amount for amount in amounts if amount is not None)) <= 0:
         raise ValueError("replicas need a positive rate and positive amounts")
     bounds = tuple(_bound(resource, replica, site) for resource in RESOURCES)
-    known = sorted(
-        (bound.photos_per_minute, number)
-        for number, bound in enumerate(bounds)
-        if bound.photos_per_minute is not None
-    )
-    others = [number for _, number in known if bounds[number].resource != REPLICAS.name]
-    rate, first = known[0]
+    bottleneck, following, *_ = sorted(bounds, key=_rate)
     return Scaling(
-        photos_per_minute=rate,
-        bottleneck=bounds[first],
-        next_bottleneck=bounds[others[0]] if others else None,
+        photos_per_minute=_rate(bottleneck),
+        bottleneck=bottleneck,
+        next_bottleneck=following if bottleneck.resource == REPLICAS.name else None,
         # One more for each replica, whose photo waits there: else the replica is idle between two photos.
         workers=math.ceil(_needed(WORKERS, replica, site)) + site.replicas,
         bounds=bounds,
     )
+
+
+def _rate(bound: Bound) -> float:
+    return math.inf if bound.photos_per_minute is None else bound.photos_per_minute
 
 
 def _needed(resource: Resource, replica: Replica, site: Site) -> float:
