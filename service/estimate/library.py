@@ -87,7 +87,7 @@ def _options(load: Load, hours: float, cores: int, *, on_cpu: bool) -> Iterator[
 
     if busy < 1 - IDLE_SHARE:
         yield Option(
-            f"more workers of the app: --workers={cores + 1}, or cores for Nextcloud",
+            f"more workers of the app: at least --workers={cores + 1}, or cores for Nextcloud",
             hours * busy,
             f"no photo was in work for {1 - busy:.0%} of the time",
         )

@@ -34,7 +34,7 @@ def test_a_library_is_estimated_from_the_last_minutes(monkeypatch: pytest.Monkey
         assert estimate.busy_share == pytest.approx(0.8, rel=0.01)
         assert estimate.at_once == 3
         changes = [option.change for option in estimate.options]
-        assert "more workers of the app: --workers=5, or cores for Nextcloud" in changes
+        assert "more workers of the app: at least --workers=5, or cores for Nextcloud" in changes
         assert all(0 < option.hours < estimate.hours for option in estimate.options)
 
     run_async(story)
