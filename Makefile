@@ -199,4 +199,4 @@ audit-environment:
 
 ray-environment:
 	$(FIND_PYTHON)
-	@$(PYTHON) requirements/environment.py $(RAY) $(PROVIDER_LOCKS) dlib convert bench test ray
+	@$(PYTHON) requirements/environment.py $(RAY) $(PROVIDER_LOCKS) test ray

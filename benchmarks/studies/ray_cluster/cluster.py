@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,9 +133,16 @@ class Cluster:
         """Process IDs of all replicas."""
         return [replica for node in self.nodes for replica in node.replicas()]
 
-    def wait_until_running(self, replicas: int) -> None:
-        """Wait until this number of replicas is ready. Raises ClusterFault."""
-        self._wait(lambda: len(self.replicas()) == replicas and self.status() == "RUNNING", self.nodes[0])
+    def wait_until_running(self, replicas: int, former: Collection[int] = ()) -> None:
+        """Wait until this number of replicas is ready, and none of the former ones is left. Raises ClusterFault."""
+
+        def running() -> bool:
+            found = self.replicas()
+            return (
+                len(found) == replicas and not set(found).intersection(former) and self.status() == "RUNNING"
+            )
+
+        self._wait(running, self.nodes[0])
 
     def kill(self) -> None:
         """Kill all nodes, the head last. `ray stop` would end every cluster on this machine."""

@@ -115,11 +115,9 @@ def kill_node(cluster: Cluster) -> None:
 
 def update(cluster: Cluster, environment: dict[str, str]) -> None:
     """Deploy with a changed setting, and wait until no replica is left that has the former one."""
-    former = set(cluster.replicas())
+    former = cluster.replicas()
     cluster.deploy({**environment, "FACE_LOG_FORMAT": "json"}, REPLICAS)
-    while former & set(cluster.replicas()):
-        time.sleep(0.2)
-    cluster.wait_until_running(REPLICAS)
+    cluster.wait_until_running(REPLICAS, former)
 
 
 def memory_of_ray(cluster: Cluster) -> list[float]:

@@ -31,22 +31,14 @@ def test_variables_are_settings_and_none_is_a_secret() -> None:
     assert named.isdisjoint(SECRETS)
 
 
-def test_ray_waits_for_photos_in_flight_as_long_as_the_setting_says() -> None:
-    assert DEPLOYMENT["graceful_shutdown_timeout_s"] == int(
-        APPLICATION["runtime_env"]["env_vars"]["FACE_GRACE"]
-    )
+def test_the_file_leaves_the_builder_what_loses_no_photo() -> None:
+    """A value here would replace that of the builder, which tests/cluster checks."""
+    of_the_builder = {"max_ongoing_requests", "max_queued_requests", "graceful_shutdown_timeout_s"}
+    assert DEPLOYMENT.keys().isdisjoint(of_the_builder)
 
 
-def test_no_photo_is_refused_or_timed_out() -> None:
-    assert DEPLOYMENT["max_queued_requests"] == -1
+def test_no_photo_is_timed_out() -> None:
     assert CONTENT["http_options"]["request_timeout_s"] is None
-
-
-def test_more_requests_fit_into_a_replica_than_autoscaling_aims_at() -> None:
-    """Otherwise `/open` and the probes would wait behind photos."""
-    assert (
-        DEPLOYMENT["max_ongoing_requests"] >= 16 * DEPLOYMENT["autoscaling_config"]["target_ongoing_requests"]
-    )
 
 
 def test_the_reserved_memory_is_enough_for_the_service() -> None:
