@@ -163,11 +163,7 @@ def serving(
         ServiceDied: it did not become ready.
     """
     key = secrets.token_hex(16)
-    inherited = {
-        name: value for name, value in os.environ.items() if name != "PORT"
-    }  # each service gets a free one
-    settings = {**inherited, **environment, "API_KEY": key, "FACE_HOST": "127.0.0.1"}
-    running = Service(settings, command, folder)
+    running = Service(with_settings(environment, key), command, folder)
     try:
         running.wait_until_ready()
         with http_client(f"http://127.0.0.1:{running.port}", key) as client:
@@ -175,6 +171,15 @@ def serving(
         running.stop()
     finally:
         running.close()
+
+
+def with_settings(settings: Mapping[str, str], key: str) -> dict[str, str]:
+    """This process's environment with these settings and the key, for services on the loopback interface.
+
+    It lacks PORT: each service gets a free one.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != "PORT"}
+    return {**inherited, **settings, "API_KEY": key, "FACE_HOST": "127.0.0.1"}
 
 
 def http_client(address: str, key: str) -> httpx.Client:

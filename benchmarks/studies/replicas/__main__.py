@@ -12,7 +12,6 @@ Exit status 1 if a call was lost, or an answer differs from that of the one proc
 
 import argparse
 import json
-import os
 import secrets
 import sys
 import tempfile
@@ -29,7 +28,7 @@ import numpy as np
 from benchmarks.harness.corpus import CorpusError, read
 from benchmarks.harness.http_calls import post
 from benchmarks.processes.nginx import NginxEnded, front
-from benchmarks.processes.running import ROOT, ServiceDied, http_client, serving
+from benchmarks.processes.running import ROOT, ServiceDied, http_client, serving, with_settings
 from benchmarks.studies.replicas.calls import cost, run, spread
 from benchmarks.studies.replicas.fleet import Fleet, fleet, share
 from benchmarks.studies.replicas.samples import held_bytes, largest, tree_memory
@@ -58,9 +57,8 @@ def expected_answers(photos: Sequence[bytes], model: str) -> list[Any]:
 def study(options: argparse.Namespace, photos: Sequence[bytes], expected: Sequence[Any]) -> dict[str, Any]:
     """Run the replicas, and return the figures; `lost` and `differing` decide."""
     key = secrets.token_hex(16)
-    inherited = {name: value for name, value in os.environ.items() if name != "PORT"}
-    settings = {"FACE_MODEL": str(options.model), "API_KEY": key, "FACE_HOST": "127.0.0.1"}
-    environment = {**inherited, **QUIET, **settings, **share(options.replicas)}
+    settings = {"FACE_MODEL": str(options.model), **QUIET, **share(options.replicas)}
+    environment = with_settings(settings, key)
     with (
         fleet(options.replicas, environment, held=options.sockets) as replicas,
         tempfile.TemporaryDirectory() as folder,

@@ -68,8 +68,13 @@ def run(
         after(ended)
 
     with ThreadPoolExecutor(callers) as pool:
-        for running in [pool.submit(call, number) for number in range(calls)]:
-            running.result()
+        running = [pool.submit(call, number) for number in range(calls)]
+        try:
+            for each in running:
+                each.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # else Ctrl-C would make all remaining calls
+            raise
     return outcome
 
 

@@ -1,6 +1,5 @@
 """Replicas with a share of the CPU each, and a round of calls to nginx before some of them."""
 
-import os
 import secrets
 import tempfile
 import time
@@ -17,7 +16,7 @@ from benchmarks.processes import process_tree
 from benchmarks.processes.cpu_shares import Share, shares
 from benchmarks.processes.machine_load import LoadMeter
 from benchmarks.processes.nginx import front
-from benchmarks.processes.running import SERVE, Service, http_client
+from benchmarks.processes.running import SERVE, Service, http_client, with_settings
 
 CALLERS = 4
 """Callers for each replica: one photo is computed, and one is decoded. The others make up for an uneven division."""
@@ -53,14 +52,13 @@ class Fleet(NamedTuple):
 def fleet(number: int, cores: float, model: int) -> Iterator[Fleet]:
     """Replicas with a share of a core each, ready. Raises ServiceDied."""
     key = secrets.token_hex(16)
-    inherited = {name: value for name, value in os.environ.items() if name != "PORT"}
-    own = {"API_KEY": key, "FACE_HOST": "127.0.0.1", "FACE_MODEL": str(model), "FACE_MEMORY": MEMORY}
+    environment = with_settings({"FACE_MODEL": str(model), "FACE_MEMORY": MEMORY}, key)
     with shares(number) as given:
         services: list[Service] = []
         try:
             for share in given:
                 share.set(cores)
-                services.append(Service({**inherited, **own}, share.command(SERVE)))
+                services.append(Service(environment, share.command(SERVE)))
             for service in services:
                 service.wait_until_ready()
             yield Fleet(services, given, key)
