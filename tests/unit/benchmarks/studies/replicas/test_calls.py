@@ -78,6 +78,23 @@ def test_makes_all_calls_with_the_photos_in_turn() -> None:
     assert sorted(ended) == list(range(1, 11))
 
 
+def test_an_interruption_cancels_the_calls_that_wait() -> None:
+    sent = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        time.sleep(0.01)
+        sent.append(request)
+        return httpx.Response(200, json=answer())
+
+    def interrupt(ended: int) -> None:
+        if ended == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(client(respond), [PHOTO], [answer()], 300, 1, interrupt)
+    assert len(sent) < 300
+
+
 def test_the_cost_is_that_of_pairs_in_both_orders(monkeypatch: pytest.MonkeyPatch) -> None:
     order, now = [], [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
