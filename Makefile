@@ -117,7 +117,7 @@ cluster-demo: ray-environment
 	$(CONVERT)
 	$(BIN)/python -m benchmarks.studies.ray_cluster $(ARGS)
 
-## The same as tests, in three minutes; skipped with the reason without nginx.
+## The same as tests, in two minutes; skipped with the reason without nginx.
 test-cluster: ray-environment
 	$(CONVERT)
 	$(BIN)/python -m pytest tests/cluster $(ARGS)

@@ -6,6 +6,7 @@ VmHWM. The contents of a memfd count while a process maps them.
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 """Clock ticks a second, mostly 100: the unit of CPU time in /proc."""
 _USER = 11
 """Position of utime after the program's name in /proc/PID/stat; stime, cutime and cstime follow."""
+_TRACKER = "multiprocessing.resource_tracker"
+"""Module of Python's resource tracker in its command line."""
 _TO_PEAK = "5"
 """Written to clear_refs: resets the peak (VmHWM) to the current resident set."""
 
@@ -32,6 +35,17 @@ def command_line(process: int) -> tuple[str, ...]:
     except (FileNotFoundError, ProcessLookupError):
         return ()
     return tuple(words.split("\0")[:-1])
+
+
+def kill(process: int) -> None:
+    """SIGKILL to a process tree, as at a loss of power, but for Python's resource tracker.
+
+    The tracker then removes the semaphores of the others in /dev/shm, and ends by itself.
+    """
+    for member in family(process):
+        if _TRACKER not in " ".join(command_line(member)):
+            with suppress(ProcessLookupError):
+                os.kill(member, signal.SIGKILL)
 
 
 def peak_memory(process: int, *, forget: bool = False) -> float:

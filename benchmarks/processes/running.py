@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -142,9 +142,7 @@ class Service:
     def close(self) -> None:
         """Kill the process tree if the process still runs."""
         if self.process.poll() is None:
-            for member in self.family():  # processes of other servers outlive their parent
-                with suppress(ProcessLookupError):
-                    os.kill(member, signal.SIGKILL)
+            process_tree.kill(self.process.pid)  # processes of other servers outlive their parent
             self.wait()
 
 

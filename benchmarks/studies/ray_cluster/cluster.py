@@ -5,7 +5,6 @@ Several raylets on one machine are several nodes to Ray, each with a proxy of it
 """
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.processes.process_tree import command_line, family
+from benchmarks.processes.process_tree import command_line, family, kill
 from benchmarks.processes.running import ROOT, free_port
 
 CONFIGURATION = ROOT / "deploy" / "ray" / "serve.yaml"
@@ -26,7 +25,6 @@ PROGRAMS = Path(sys.executable).parent
 APPLICATION = "face-model"
 REPLICA = f"ray::ServeReplica:{APPLICATION}"
 """Name that Ray gives to the process of a replica."""
-TRACKER = "resource_tracker"
 OBJECT_STORE = 100_000_000
 """Bytes of shared memory of a node. Bodies of requests over 100 kB pass through it, in pieces."""
 STARTED = "Ray runtime started"
@@ -53,15 +51,8 @@ class Node:
         return [member for member in family(self.process.pid) if REPLICA in " ".join(command_line(member))]
 
     def kill(self) -> None:
-        """SIGKILL to all of its processes, as at a loss of power. Worker processes end with their replica.
-
-        Python's resource tracker then removes the semaphores of Ray's dashboard, and ends by itself.
-        """
-        for member in family(self.process.pid):
-            if TRACKER in " ".join(command_line(member)):
-                continue
-            with suppress(ProcessLookupError):
-                os.kill(member, signal.SIGKILL)
+        """SIGKILL to all of its processes. Worker processes end with their replica."""
+        kill(self.process.pid)
         self.process.wait()
 
 

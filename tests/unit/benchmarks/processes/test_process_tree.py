@@ -4,13 +4,21 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from benchmarks.processes.process_tree import command_line, cpu_seconds, family, peak_memory, resident_memory
+from benchmarks.processes.process_tree import (
+    command_line,
+    cpu_seconds,
+    family,
+    kill,
+    peak_memory,
+    resident_memory,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -123,3 +131,22 @@ def test_pages_that_processes_share_count_once(memory: str) -> None:
     code = memory + _FORK.format(inside="sum(memory[::4096])")
     with _running(code) as process:
         assert 100 < resident_memory(process) < 150
+
+
+def test_a_killed_tree_leaves_no_semaphore_behind() -> None:
+    code = """
+import multiprocessing, time
+semaphore = multiprocessing.get_context("spawn").Semaphore()
+print(semaphore._semlock.name, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        file = Path("/dev/shm", "sem." + process.stdout.readline().strip().removeprefix("/"))
+        assert file.exists()
+        kill(process.pid)
+        assert process.wait() == -signal.SIGKILL
+    deadline = time.monotonic() + 10
+    while file.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not file.exists()
