@@ -29,7 +29,7 @@ CACHE := .cache
 BIN = "$(VENV)/bin"
 # pip-audit and the writer of SBOMs, apart from the service's packages.
 AUDIT := $(CACHE)/audit
-# Ray and what it brings, apart as well.
+# Ray with its packages, apart as well.
 RAY := $(CACHE)/ray
 export FACE_STORE := $(STORE)
 # Packages of another installation, which would hide those of the environment.

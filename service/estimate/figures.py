@@ -1,6 +1,6 @@
 """Measured figures of a photo's way: bytes, and CPU time in Nextcloud and in the front.
 
-They are of the machine beside them. docs/guide/capacity.md has them in a table.
+Each is of the machine named beside it. docs/guide/capacity.md has them in a table.
 """
 
 PAYLOAD = 1448 / 1538

@@ -1,8 +1,7 @@
 """Capacity of several replicas: the photos a second of all of them, and the resource that limits it (the bottleneck).
 
 Utilisation law of queueing theory: a resource with an amount A, of which each photo takes D, carries at most A / D
-photos a second. The smallest of these bounds is the rate. The figures are of the machine beside them, and are to be
-replaced by those of the operator's machines.
+photos a second. The smallest of these bounds is the rate.
 """
 
 import math

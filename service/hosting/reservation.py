@@ -1,6 +1,6 @@
 """Settings for the resources that a cluster's scheduler has reserved for a replica.
 
-A reservation is a number in the scheduler's books: the processes see all cores and the memory of the machine.
+The scheduler only counts what it has reserved: processes see all cores and all memory of the machine.
 """
 
 from collections.abc import Mapping

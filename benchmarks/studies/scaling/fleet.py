@@ -37,7 +37,7 @@ class Round(NamedTuple):
     front_seconds: float
     """CPU time of nginx for a photo."""
     others: float
-    """Cores that processes of others used."""
+    """Cores that other processes used."""
 
 
 class Fleet(NamedTuple):

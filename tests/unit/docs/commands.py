@@ -19,7 +19,12 @@ _SET = frozenset(re.findall(r"^(?:export |define )?([A-Z_]+)(?: :?=|$)", MAKEFIL
 MAKE_VARIABLES = frozenset(re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.MULTILINE)) | (_USED - _SET) | {"CACHE"}
 """Variables that a caller may set: those with a default, and those that the Makefile only uses, such as ARGS."""
 
-PROGRAM_OF = {"bench": "benchmarks", "parity": "benchmarks", "gpu-check": "benchmarks.gpu_check"}
+PROGRAM_OF = {
+    "bench": "benchmarks",
+    "parity": "benchmarks",
+    "gpu-check": "benchmarks.gpu_check",
+    "cluster-demo": "benchmarks.studies.ray_cluster",
+}
 """Modules that parse the ARGS of a target."""
 OCC = {
     "config:system:set": {"--value"},

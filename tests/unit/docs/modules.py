@@ -15,6 +15,7 @@ MODULES = frozenset(
         "benchmarks.studies.crowd",
         "benchmarks.studies.distortions",
         "benchmarks.studies.process_cost",
+        "benchmarks.studies.ray_cluster",
         "benchmarks.studies.replicas",
         "benchmarks.studies.scaling",
         "benchmarks.studies.speed_matrix",
