@@ -45,6 +45,7 @@ def test_lines_name_no_next_bottleneck_beside_another_one_than_the_replicas(
 def test_json_has_all_figures() -> None:
     found = Several.of(ONE, Site(1, workers=1)).as_json()
     assert (found["number"], found["bottleneck"], found["workers"]) == (1, "workers of the app", 6)
+    assert found["next_bottleneck"] is None
     assert found["hours"] == pytest.approx(5_000_000 * (0.25 + 0.326) / 3600)
     assert found["photos_per_minute"] == pytest.approx(60 / (0.25 + 0.326))
     resources = found["resources"]
@@ -54,6 +55,10 @@ def test_json_has_all_figures() -> None:
         *("resource", "unit", "needed", "amount"),
         *("photos_per_minute", "replicas", "source"),
     }
+
+
+def test_json_has_the_next_bottleneck_of_the_replicas() -> None:
+    assert Several.of(ONE, Site(8)).as_json()["next_bottleneck"] == "network before the front"
 
 
 def test_a_service_without_the_figures_is_a_fault_with_a_way_out() -> None:
