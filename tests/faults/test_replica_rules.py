@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from benchmarks.processes.nginx import NGINX
 from service.settings import Settings
 from tests.calling import Caller, Part
 from tests.faults.stub_replicas import OK, RULES, Behaviour, die, say, stubs
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx(8) is not installed")
 
@@ -49,18 +52,37 @@ def test_the_last_refusal_arrives_in_the_replicas_words(tmp_path: Path, status: 
         assert sum(found.attempts) == 2
 
 
-def test_a_photo_that_ends_replicas_ends_two(tmp_path: Path) -> None:
-    with stubs([die] * 4, tmp_path) as found:
-        reply = found.caller.post("/detect", PHOTO)
-        assert (reply.status, sum(found.attempts)) == (502, 2)
-        assert "two replicas have died" in reply.json["error"]
+@pytest.mark.parametrize("replicas", [[die] * 4, [None, None, die, die, die], [None, die, None, die, die]])
+def test_a_photo_that_ends_replicas_ends_two(tmp_path: Path, replicas: Sequence[Behaviour | None]) -> None:
+    with stubs(replicas, tmp_path) as found:
+        for number in range(1, 7):
+            reply = found.caller.post("/detect", PHOTO)
+            assert (reply.status, sum(found.attempts)) == (502, 2 * number)
+            assert "two replicas have died" in reply.json["error"]
 
 
-@pytest.mark.parametrize("replicas", [[None] * 3 + [OK], [None, die, OK], [None, None, OK, None]])
+@pytest.mark.parametrize(
+    "replicas", [[None] * 3 + [OK], [None, die, OK], [None, None, OK, None], [None] * 4 + [die, OK]]
+)
 def test_replicas_that_are_away_cost_no_attempt(tmp_path: Path, replicas: Sequence[Behaviour | None]) -> None:
     """However many of them: while one is updated, another one may die."""
     with stubs(replicas, tmp_path) as found:
         assert [found.caller.post("/detect", PHOTO).status for _ in range(6)] == [200] * 6
+
+
+def test_a_hang_up_of_the_caller_ends_the_attempt_and_begins_no_other(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def wait(line: socket.socket) -> None:
+        if line.recv(1) == b"":
+            ended.set()
+
+    with stubs([wait, wait], tmp_path) as found:
+        with socket.create_connection(("127.0.0.1", found.caller.port)) as line:
+            line.sendall(b"".join(found.caller.form("/detect", PHOTO)))
+            eventually("a replica has the photo", lambda: sum(found.attempts))
+        assert ended.wait(PATIENCE)
+        assert sum(found.attempts) == 1
 
 
 def test_without_any_replica_the_answer_is_json(tmp_path: Path) -> None:
