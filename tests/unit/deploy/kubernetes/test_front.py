@@ -125,9 +125,9 @@ def test_the_image_is_new_enough_and_has_no_privilege(pod: Pod) -> None:
     assert pod.spec["enableServiceLinks"] is pod.spec["automountServiceAccountToken"] is False
 
 
-def test_probes_do_not_depend_on_replicas(pod: Pod) -> None:
-    for name in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert pod.container[name]["tcpSocket"] == {"port": "http"}
+def test_the_probe_does_not_depend_on_replicas(pod: Pod) -> None:
+    probes = {name: probe for name, probe in pod.container.items() if name.endswith("Probe")}
+    assert probes == {"readinessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 5}}
 
 
 def test_accepted_photos_are_finished_before_the_pod_is_killed(pod: Pod, replicas: Pod) -> None:
