@@ -125,13 +125,6 @@ def front(replicas: Sequence[int], folder: Path, *, rules: str | None = None) ->
             process.wait()
 
 
-@contextmanager
-def nginx(replicas: Sequence[int], folder: Path, *, rules: str | None = None) -> Iterator[int]:
-    """nginx before services on these ports of this machine, as `front`; yields its port."""
-    with front(replicas, folder, rules=rules) as running:
-        yield running.port
-
-
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     """Return once nginx listens."""
     deadline = time.monotonic() + START_SECONDS

@@ -204,6 +204,14 @@ def test_replicas_have_a_share_each() -> None:
     assert "ports" not in SERVICES[REPLICA], "one port of the host cannot be that of several"
 
 
+def test_documented_defaults_of_replicas_are_those_of_the_file() -> None:
+    page = (ROOT / "docs" / "guide" / "several-machines.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| (\w+) \|", page, re.MULTILINE))
+    text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    assert documented.keys() == {"REPLICAS", "REPLICA_CPUS", "REPLICA_MEMORY", "BODIES"}
+    assert documented.items() <= dict(re.findall(r"\$\{(\w+):-(\w+)\}", text)).items()
+
+
 def test_nginx_has_the_tested_files_and_reaches_the_replicas() -> None:
     nginx = SERVICES["nginx"]
     mounts = {mount["source"]: mount for mount in nginx["volumes"]}

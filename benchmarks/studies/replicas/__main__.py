@@ -29,7 +29,7 @@ from benchmarks.harness.corpus import CorpusError, read
 from benchmarks.harness.http_calls import post
 from benchmarks.processes.nginx import NginxEnded, front
 from benchmarks.processes.running import ROOT, ServiceDied, http_client, serving, with_settings
-from benchmarks.studies.replicas.calls import cost, run, spread
+from benchmarks.studies.replicas.calls import Outcome, cost, run, spread
 from benchmarks.studies.replicas.fleet import Fleet, fleet, share
 from benchmarks.studies.replicas.samples import held_bytes, largest, tree_memory
 from benchmarks.studies.replicas.uploads import SIZES, uploads
@@ -104,7 +104,7 @@ def _calls(
     expected: Sequence[Any],
     options: argparse.Namespace,
     fleet: Fleet,
-) -> Any:
+) -> Outcome:
     """The calls, with a rolling update that begins after a third of them."""
     update = threading.Thread(target=fleet.update)
 

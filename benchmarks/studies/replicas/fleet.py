@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 from benchmarks.processes.held_port import activated, held_port
 from benchmarks.processes.running import Service, free_port
 from service.memory.capacity import memory
-from service.settings import load
-
-MINIMUM_MEMORY = 384 * 2**20
-"""Least value of FACE_MEMORY in bytes."""
+from service.settings import MINIMUM_MEMORY, load
 
 
 def share(replicas: int) -> dict[str, str]:

@@ -55,6 +55,15 @@ def test_nginx_accepts_the_files_for_containers(tmp_path: Path) -> None:
     assert accepts(tmp_path / "nginx.conf") == ""
 
 
+def test_hosts_listen_on_ipv4_and_ipv6() -> None:
+    """The harness takes the second line away, so that no other test reads it."""
+    four, six = re.findall(
+        r"^ *listen (.*);$", (FILES / "hosts.conf").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert four.split()[0] == str(Settings.model_fields["port"].default)
+    assert six == f"[::]:{four}"
+
+
 def test_bodies_have_the_services_limit() -> None:
     assert number("client_max_body_size") == Settings.model_fields["maximum_upload"].default
     assert number("client_body_timeout") == Settings.model_fields["patience"].default

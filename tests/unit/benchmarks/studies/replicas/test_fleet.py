@@ -10,13 +10,14 @@ import pytest
 
 from benchmarks.studies.replicas import fleet
 from benchmarks.studies.replicas.fleet import Fleet, Replica, share
+from service.settings import MINIMUM_MEMORY
 
 GIBIBYTE = 2**30
 
 
 @pytest.mark.parametrize(
     ("replicas", "threads", "memory"),
-    [(1, "4", 8 * GIBIBYTE), (2, "2", 4 * GIBIBYTE), (8, "1", GIBIBYTE), (64, "1", fleet.MINIMUM_MEMORY)],
+    [(1, "4", 8 * GIBIBYTE), (2, "2", 4 * GIBIBYTE), (8, "1", GIBIBYTE), (64, "1", MINIMUM_MEMORY)],
 )
 def test_replicas_share_the_machine(
     monkeypatch: pytest.MonkeyPatch, replicas: int, threads: str, memory: int
