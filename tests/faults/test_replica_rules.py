@@ -11,15 +11,27 @@ import pytest
 
 from benchmarks.processes.nginx import NGINX
 from service.settings import Settings
-from tests.calling import Caller, Part
+from tests.calling import Caller
 from tests.faults.stub_replicas import OK, RULES, Behaviour, die, say, stubs
 from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx(8) is not installed")
 
+MAXIMUM = Settings.model_fields["maximum_upload"].default
+"""Largest body in bytes that the service accepts."""
+PATH = "//detect?a=b"
+"""The app's path after an address that ends with a slash, and a query."""
 RETRY = "proxy_next_upstream error timeout http_500 http_502 http_503 non_idempotent;"
 PHOTO = Caller.photo(bytes(300_000))
 """Larger than nginx's buffer, so that it is a file in the folder of bodies."""
+
+
+def upload_of(size: int, caller: Caller) -> tuple[bytes, bytes]:
+    """Head and body of a photo at PATH, with a body of exactly this size in bytes."""
+    _, empty = caller.form(PATH, Caller.photo(b""))
+    head, body = caller.form(PATH, Caller.photo(bytes(size - len(empty))))
+    assert len(body) == size
+    return head, body
 
 
 @pytest.mark.parametrize("other", [die, None, say(500), say(502), say(503)], ids=str)
@@ -123,22 +135,19 @@ def test_a_key_that_cannot_be_checked_now_is_left_to_the_replica(tmp_path: Path,
 
 
 def test_photos_reach_a_replica_unchanged_over_a_connection_each(tmp_path: Path) -> None:
-    maximum = Settings.model_fields["maximum_upload"].default
     with stubs([OK], tmp_path) as found:
-        head, body = found.caller.form("//detect", Part(b'form-data; name="file"', bytes(maximum - 1000)))
-        assert len(body) <= maximum
+        head, body = upload_of(MAXIMUM, found.caller)
         assert found.caller.exchange(head, body, wait_for_100=True).status == 200
         assert found.lengths[-1] == len(body)
         ((sent,),) = found.requests
         first, *fields = sent.split(b"\n")
-        assert first == b"POST //detect HTTP/1.1"
+        assert first == b"POST " + PATH.encode() + b" HTTP/1.1"
         assert {b"Connection: close", b"X-Forwarded-For: 127.0.0.1", found.caller.key_header} <= set(fields)
 
 
 def test_refusals_of_nginx_are_json(tmp_path: Path) -> None:
-    maximum = Settings.model_fields["maximum_upload"].default
     with stubs([OK], tmp_path) as found:
-        head, _ = found.caller.form("/detect", Caller.photo(bytes(maximum)))
+        head, _ = upload_of(MAXIMUM + 1, found.caller)
         replies = {
             413: found.caller.exchange(head, b"", wait_for_100=True),
             404: found.caller.get("/status"),

@@ -92,7 +92,7 @@ def jobs_of(nginx: Front, photos: Sequence[bytes]) -> Iterator[Jobs]:
 
 
 def test_kills_and_a_rolling_update_lose_nothing(fleet: Fleet, uploads: list[bytes]) -> None:
-    """Before nginx starts, and while nothing listens yet. Its own files are on a tmpfs here, its log too."""
+    """nginx writes to no disk: its own files are on a tmpfs here too, its log among them."""
     with bodies_folder() as folder, front(fleet.ports, folder) as nginx:
         for service in fleet.services:
             service.wait_until_ready()
