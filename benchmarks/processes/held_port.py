@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from benchmarks.processes.running import SERVE, Service
 
-ACTIVATE = (
+_ACTIVATE = (
     "import os, sys\n"
     "os.dup2(int(sys.argv[1]), 3)\n"
     "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n"
@@ -25,9 +25,12 @@ def held_port() -> Iterator[socket.socket]:
         yield held
 
 
+def activation(held: socket.socket) -> tuple[str, ...]:
+    """The command of a service that accepts the connections of this socket, which it inherits."""
+    return (sys.executable, "-c", _ACTIVATE, str(held.fileno()), *SERVE)
+
+
 def activated(held: socket.socket, environment: Mapping[str, str]) -> Service:
     """A service that accepts the connections of a socket of this process."""
-    descriptor = held.fileno()
-    command = (sys.executable, "-c", ACTIVATE, str(descriptor), *SERVE)
     port = str(held.getsockname()[1])
-    return Service({**environment, "PORT": port}, command, pass_fds=[descriptor])
+    return Service({**environment, "PORT": port}, activation(held), pass_fds=[held.fileno()])

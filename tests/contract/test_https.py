@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.processes.held_port import ACTIVATE
-from benchmarks.processes.running import SERVE, free_port
+from benchmarks.processes.held_port import activation
+from benchmarks.processes.running import free_port
 from service import healthcheck
 from tests import certificates
 from tests.calling import KEY, Caller
@@ -140,9 +140,12 @@ def test_an_inherited_socket_serves_https_and_a_stop_finishes_photos(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        activated = (sys.executable, "-c", ACTIVATE, str(listener.fileno()), *SERVE)
         service = start_service(
-            command=activated, pass_fds=(listener.fileno(),), PORT=str(port), FACE_MODEL="3", **made.settings
+            command=activation(listener),
+            pass_fds=(listener.fileno(),),
+            PORT=str(port),
+            FACE_MODEL="3",
+            **made.settings,
         )
         caller = _ready(service, made)
         statuses: list[int] = []

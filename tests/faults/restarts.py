@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import threading
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.processes.held_port import ACTIVATE
-from benchmarks.processes.running import SERVE
+from benchmarks.processes.held_port import activation
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -99,10 +97,10 @@ class ServiceManager(AbstractContextManager["ServiceManager"]):
         self.socket.close()
 
     def start(self, **settings: str) -> Service:
-        descriptor = self.socket.fileno()
-        command = (sys.executable, "-c", ACTIVATE, str(descriptor), *SERVE)
         return self._start_service(
-            command=command, pass_fds=[descriptor], **{"FACE_MODEL": "3", "PORT": str(self.port), **settings}
+            command=activation(self.socket),
+            pass_fds=[self.socket.fileno()],
+            **{"FACE_MODEL": "3", "PORT": str(self.port), **settings},
         )
 
 

@@ -34,7 +34,9 @@ def upload_of(size: int, caller: Caller) -> tuple[bytes, bytes]:
     return head, body
 
 
-@pytest.mark.parametrize("other", [die, None, say(500), say(502), say(503)], ids=str)
+@pytest.mark.parametrize(
+    "other", [die, None, say(500), say(502), say(503)], ids=["dies", "away", "500", "502", "503"]
+)
 def test_another_replica_answers(tmp_path: Path, other: Behaviour | None) -> None:
     """In both orders, since one of two idle replicas gets each question for the key, and the other each photo."""
     for number, replicas in enumerate([[other, OK], [OK, other]]):
