@@ -74,7 +74,7 @@ def configuration(replicas: Sequence[int], port: int, folder: Path, bodies: Path
     for pattern, value in (
         (r"(?:^ *server 192\S+ max_fails=0;\n)+", f"{servers}\n"),
         (r"^ *listen \[::\].*\n", ""),
-        (r"listen 5000", f"listen 127.0.0.1:{port}"),
+        (r"listen 5001", f"listen 127.0.0.1:{port}"),
         (r"client_body_temp_path \S+;", f"client_body_temp_path {bodies};"),
         (r"include \S+;", f"include {folder}/rules.conf;"),
     ):

@@ -63,7 +63,7 @@ REPLICAS = Resource(
     "replicas",
     lambda site: site.replicas,
     lambda replica: 1 / replica.photos_per_second,
-    "rate of this sample",
+    "rate of this sample, without pauses of the callers",
 )
 WORKERS = Resource(
     "workers of the app",
@@ -93,7 +93,7 @@ RESOURCES = (
         "Mbit/s",
         lambda site: site.network * PAYLOAD,
         lambda replica: upload_bytes(replica.megapixels) * 8 / 1e6,
-        "reckoned: mean size of uploads of this area",
+        f"reckoned: mean size of uploads of this area, and {PAYLOAD:.0%} of the link for them",
     ),
     WORKERS,
     PREPARATION,

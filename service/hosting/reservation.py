@@ -11,7 +11,7 @@ from service.memory.capacity import CONTAINER_SHARE
 def share(resources: Mapping[str, float], environment: Mapping[str, str]) -> dict[str, str]:
     """Settings for a reservation, without those that the environment has already.
 
-    One core for each photo, and as many photos at a time: with several photos in the queue, the highest throughput.
+    One core for each photo, and as many photos at a time as cores: so no core beyond the reservation is used.
 
     Args:
         resources: by Ray's names: `CPU` and `GPU` (numbers, also fractions), `memory` (bytes). Absent: none reserved.

@@ -10,7 +10,7 @@ from service.commands.shared.errors import CommandError
 from service.estimate.replicas import Bound, Scaling, scaling
 from service.estimate.resources import PREPARATION, REPLICAS, Site
 
-HEADS = ("Resource", "Most photos a minute", "Enough for", "Needed", "Figure")
+HEADS = ("Resource", "Most photos a minute", "Enough for", "Needed of what there is", "Figure")
 UNKNOWN = "not known"
 
 
@@ -68,10 +68,13 @@ def _sentences(found: Scaling) -> Iterator[str]:
     following = found.next_bottleneck
     if following and following.replicas is not None:
         yield f"Next bottleneck: {following.resource}, from {replicas(following.replicas + 1)} on"
-    yield f"Workers of the app for all replicas: --workers={found.workers}"
+    yield f"Workers of the app: --workers={found.workers}, of which one for each replica waits there"
     for bound in found.bounds:
         if bound.resource == PREPARATION.name and bound.amount is None:
-            yield f"Nextcloud prepares the photos on {_number(bound.needed)} cores: --nextcloud-cores=C bounds them"
+            yield (
+                f"Nextcloud itself needs {_number(bound.needed)} cores to prepare the photos; with fewer it is the "
+                "bottleneck: --nextcloud-cores=C counts them"
+            )
 
 
 def _row(bound: Bound) -> tuple[str, str, str, str, str]:
@@ -87,10 +90,8 @@ def _row(bound: Bound) -> tuple[str, str, str, str, str]:
 
 def _amount(bound: Bound) -> str:
     """The needed amount, and that which there is."""
-    needed = _number(bound.needed)
-    return (
-        f"{needed} {bound.unit}" if bound.amount is None else f"{needed} of {bound.amount:,.0f} {bound.unit}"
-    )
+    needed = f"{_number(bound.needed)} {bound.unit}"
+    return needed if bound.amount is None else f"{needed} of {bound.amount:,.0f}"
 
 
 def _number(amount: float) -> str:

@@ -19,13 +19,19 @@ def test_lines_name_the_bottleneck_the_next_one_and_the_workers(capsys: pytest.C
         "8 replicas: 21.7 hours, at 3,840 a minute",
         "Bottleneck: replicas",
         "Next bottleneck: network before the front, from 116 replicas on",
-        "Workers of the app for all replicas: --workers=45",
-        "Nextcloud prepares the photos on 21 cores: --nextcloud-cores=C bounds them",
-        "Resource\tMost photos a minute\tEnough for\tNeeded\tFigure",
+        "Workers of the app: --workers=45, of which one for each replica waits there",
+        "Nextcloud itself needs 21 cores to prepare the photos; with fewer it is the bottleneck: --nextcloud-cores=C "
+        "counts them",
+        "Resource\tMost photos a minute\tEnough for\tNeeded of what there is\tFigure",
     ]
     rows = {cells[0]: cells[1:] for cells in (line.split("\t") for line in lines[6:])}
-    assert rows["replicas"] == ["3,840", "", "8 of 8 replicas", "rate of this sample"]
-    assert rows["network before the front"][:3] == ["55,480", "115 replicas", "65 of 941 Mbit/s"]
+    assert rows["replicas"] == [
+        "3,840",
+        "",
+        "8 replicas of 8",
+        "rate of this sample, without pauses of the callers",
+    ]
+    assert rows["network before the front"][:3] == ["55,480", "115 replicas", "65 Mbit/s of 941"]
     assert rows["preparation in Nextcloud"][:3] == ["not known", "not known", "21 cores"]
 
 
@@ -37,7 +43,7 @@ def test_lines_name_no_next_bottleneck_beside_another_one_than_the_replicas(
     assert lines[0] == "8 replicas: 4.7 days, at 736 a minute"
     assert lines[1:4] == [
         "Bottleneck: preparation in Nextcloud",
-        "Workers of the app for all replicas: --workers=45",
+        "Workers of the app: --workers=45, of which one for each replica waits there",
         "\t".join(HEADS),
     ]
 
