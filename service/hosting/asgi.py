@@ -1,4 +1,4 @@
-"""The ASGI application over what computes, and its factory for ASGI servers other than our own.
+"""The ASGI application, and its factory for servers other than our own.
 
     uvicorn --factory service.hosting.asgi:from_environment
     hypercorn 'service.hosting.asgi:from_environment()'
@@ -20,11 +20,9 @@ from model_store.models import MODELS
 from service import logs, settings
 from service.hosting import instances
 from service.hosting.computing import FAULTS, Computing, open_computing
-from service.memory.capacity import memory
-from service.messages import WorkerStatus
 from service.supervision import OnReady, Supervisor
 from service.web.app import create_app
-from service.web.server.ready_line import ready_again_line, ready_line
+from service.web.server.ready_line import ready_log
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +47,7 @@ def application(
             `end_process`. From then on `/health` and photos are answered with 503.
         on_ready: called for each worker process that is warm; by default a line of the log.
     """
-    ready = on_ready or _ready_log(computing)
+    ready = on_ready or ready_log(computing.settings, computing.capacity, None)
     supervisor = Supervisor(computing.launch, on_failure or end_process, ready)
     return create_app(computing.settings, computing.keys, computing.capacity, computing.plan, supervisor)
 
@@ -89,22 +87,3 @@ def unused(environment: Mapping[str, str]) -> list[str]:
     """A warning if settings of our own server are set: HTTPS above all, which a caller may rely on."""
     found = [name for name in OF_OUR_SERVER if environment.get(name)]
     return [f"{', '.join(found)} without effect: settings of `face-model serve` alone"] if found else []
-
-
-def _ready_log(computing: Computing) -> OnReady:
-    """The log of a warm worker process, without an address: the server has it."""
-
-    def ready(status: WorkerStatus | None, cause: str | None) -> None:
-        if cause is not None:
-            log.info(ready_again_line(cause=cause, status=status))
-            return
-        line = ready_line(
-            address=None,
-            model=computing.settings.model,
-            status=status,
-            photos=computing.capacity.photos,
-            memory=memory(computing.settings),
-        )
-        log.info(line)
-
-    return ready

@@ -1,4 +1,4 @@
-"""What computes: checked settings, machine and weights, the memory plan, and the launch of the worker process.
+"""Preparation of recognition: checks of settings, machine and weights, memory plan, and launch of the worker process.
 
 Without Starlette, so that a fault of the settings is reported before its slow import.
 """
@@ -30,7 +30,7 @@ FAULTS = (MachineError, NoKey, SettingsError, StoreError)
 
 @dataclass(frozen=True)
 class Computing:
-    """What one application needs beside HTTP."""
+    """Everything that one application needs beside HTTP, checked."""
 
     settings: Settings
     keys: KeyRing
@@ -64,7 +64,7 @@ def check(settings: Settings) -> KeyRing:
 
 
 def open_computing(settings: Settings, checked: KeyRing | None = None) -> Computing:
-    """What computes with these settings, on this machine. Starts no process yet.
+    """Checks of these settings on this machine, and all that an application takes from them. Starts no process yet.
 
     It raises this process's limit of open files and disables its core files. Worker processes read the settings from
     the environment again, so that `settings` has to be what `settings.load` reads there.

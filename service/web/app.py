@@ -83,7 +83,11 @@ def create_app(
                 "/metrics", endpoints.prometheus, methods=["GET"], middleware=_metrics_key(settings, metrics)
             ),
             Route("/welcome", endpoints.welcome, methods=["GET"]),
-            *((*page_routes(settings, supervisor, activity), *document_routes()) if settings.page else ()),
+            *(
+                (*page_routes(settings, capacity, supervisor, activity), *document_routes())
+                if settings.page
+                else ()
+            ),
         ],
         middleware=[
             Middleware(Callers),

@@ -14,7 +14,7 @@ from service.estimate.library import estimate
 from service.memory.capacity import Capacity, memory
 from service.memory.used import used
 from service.messages import StageReport
-from service.recognition.compute.core_count import computing_cores, usable_processors
+from service.recognition.compute.core_count import computing_cores
 from service.settings import Settings
 from service.supervision import Supervisor
 from service.text import without_brackets
@@ -48,7 +48,9 @@ MEMORY_SECONDS = 10.0
 class CurrentStatus:
     """Source of the service's state. For one event loop."""
 
-    def __init__(self, settings: Settings, supervisor: Supervisor, activity: ActivityLog) -> None:
+    def __init__(
+        self, settings: Settings, capacity: Capacity, supervisor: Supervisor, activity: ActivityLog
+    ) -> None:
         self._settings = settings
         self._supervisor = supervisor
         self._activity = activity
@@ -56,7 +58,7 @@ class CurrentStatus:
         self._model = MODELS[settings.model]
         self._versions = versions()
         self._cpu, self._cores = cpu_name(), computing_cores()
-        self._at_once = Capacity.of(settings, usable_processors()).at_once
+        self._at_once = capacity.at_once
         self._stages: Mapping[str, StageReport] = {}
         """Of the last worker that was ready."""
         self._of_conversion: list[Proof] | None = None

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from service.activity import ActivityLog
 from service.json_text import MEDIA_TYPE
+from service.memory.capacity import Capacity
 from service.settings import Settings
 from service.supervision import Supervisor
 from service.web.callers import CALLER, Caller
@@ -19,9 +20,11 @@ from service.web.responses import error_response
 PATHS = (*html.PATHS, "/status", "/events")
 
 
-def routes(settings: Settings, supervisor: Supervisor, activity: ActivityLog) -> list[Route]:
+def routes(
+    settings: Settings, capacity: Capacity, supervisor: Supervisor, activity: ActivityLog
+) -> list[Route]:
     """Routes of PATHS, which show the state of one service."""
-    current = CurrentStatus(settings, supervisor, activity)
+    current = CurrentStatus(settings, capacity, supervisor, activity)
     data = PageEndpoints(current, Producer(current.json))
     return [
         *html.routes(current.status),

@@ -10,15 +10,14 @@ import uvicorn
 from starlette.applications import Starlette
 
 from model_store.models import MODELS
-from service.memory.capacity import Capacity, memory
+from service.memory.capacity import Capacity
 from service.memory.largest_photo import MemoryPlan
-from service.messages import WorkerStatus
 from service.settings import Settings
 from service.supervision import OnReady
 from service.web.connections import HangUps, OpenConnections, connection_class
 from service.web.server import address, listening
 from service.web.server.certificate import Certificate
-from service.web.server.ready_line import ready_again_line, ready_line
+from service.web.server.ready_line import ready_log
 from service.web.server.shutdown import Server, stop_on_signals
 
 log = logging.getLogger(__name__)
@@ -50,20 +49,11 @@ def run(
         failures.append(reason)
         server.should_exit = True
 
-    def ready(status: WorkerStatus | None, cause: str | None) -> None:
-        if cause is not None:
-            log.info(ready_again_line(cause=cause, status=status))
-            return
+    def described_address() -> str:
         place = " (inside of the container's network)" if address.is_of_container(settings) else ""
-        line = ready_line(
-            address=address.url(settings, listeners) + place,
-            model=settings.model,
-            status=status,
-            photos=capacity.photos,
-            memory=memory(settings),
-        )
-        log.info(line)
+        return address.url(settings, listeners) + place
 
+    ready = ready_log(settings, capacity, described_address)
     server = server_of(application(stop, ready), settings, certificate)
     stop_on_signals(server)
     log.info(

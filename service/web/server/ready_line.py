@@ -1,14 +1,39 @@
 """The log's last line at a start: address, model, device and precision of the main stages, memory, documentation."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 
+from service.memory.capacity import Capacity, memory
 from service.messages import StageReport, WorkerStatus
+from service.settings import Settings
+from service.supervision import OnReady
 from service.web.page.stages import cpu_name, device_name
+
+log = logging.getLogger(__name__)
 
 DOCUMENTATION = "docs/README.md"
 
 MAIN_STAGES = (("cnn_detections", "CNN"), ("hog_detections", "HOG"), ("descriptors", "descriptors"))
 """Stages that take the most time, and their names in the line."""
+
+
+def ready_log(settings: Settings, capacity: Capacity, address: Callable[[], str] | None) -> OnReady:
+    """The log of each warm worker process. `address`: gives the URL of the service; None if another server listens."""
+
+    def ready(status: WorkerStatus | None, cause: str | None) -> None:
+        if cause is not None:
+            log.info(ready_again_line(cause=cause, status=status))
+            return
+        line = ready_line(
+            address=address() if address else None,
+            model=settings.model,
+            status=status,
+            photos=capacity.photos,
+            memory=memory(settings),
+        )
+        log.info(line)
+
+    return ready
 
 
 def ready_line(

@@ -3,6 +3,7 @@
 import pytest
 
 from service.activity import ActivityLog, EndedPhoto
+from service.memory.capacity import Capacity
 from service.settings import Settings
 from service.supervision import Supervisor, launch_worker
 from service.web.page import current
@@ -13,7 +14,8 @@ from tests.unit.service.coroutines import run_async
 
 def source(activity: ActivityLog, **values: object) -> CurrentStatus:
     supervisor = Supervisor(launch_worker, lambda _: None)  # starts nothing by itself
-    return CurrentStatus(Settings.model_validate(values), supervisor, activity)
+    settings = Settings.model_validate(values)
+    return CurrentStatus(settings, Capacity.of(settings, cores=3), supervisor, activity)
 
 
 def test_a_library_is_estimated_from_the_last_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,7 +25,6 @@ def test_a_library_is_estimated_from_the_last_minutes(monkeypatch: pytest.Monkey
         now += 0.5
         activity.ended(EndedPhoto("/detect", 200, 0.4, None, None, 1000, "JPEG", 1200, 1000))
     monkeypatch.setattr(current, "computing_cores", lambda: 4)
-    monkeypatch.setattr(current, "usable_processors", lambda: 3)
 
     async def story() -> None:
         estimate = (await source(activity).status()).estimate
