@@ -19,6 +19,10 @@ class Server:
     """The command line, with `PORT` for the port."""
     stopped: int = 0
     """Exit status after SIGTERM, negative for a signal."""
+    refused: int = 1
+    """Exit status after a fault that the factory reports."""
+    failed: int = 1
+    """Exit status once no further worker process is started."""
 
     def command(self, port: int | str) -> tuple[str, ...]:
         """The command line of a server on this port."""
@@ -33,8 +37,17 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             (sys.executable, "-m", "uvicorn", "--factory", FACTORY, "--port", "PORT"),
             # It raises the signal again after the shutdown.
             stopped=-signal.SIGTERM,
+            failed=-signal.SIGTERM,
         ),
-        "hypercorn": Server((sys.executable, "-m", "hypercorn", f"{FACTORY}()", "--bind", "127.0.0.1:PORT")),
+        "hypercorn": Server(
+            (
+                *(sys.executable, "-m", "hypercorn", f"{FACTORY}()", "--bind", "127.0.0.1:PORT"),
+                *("--graceful-timeout", "600"),
+            ),
+            # It drops the status of its last process (hypercorn.run).
+            refused=0,
+            failed=0,
+        ),
         "granian": Server(
             (sys.executable, "-m", "granian", "--interface", "asgi", "--factory", FACTORY, "--port", "PORT")
         ),

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tests.certificates import Made
     from tests.services import StartService
 
+pytestmark = pytest.mark.own_server
+
 
 @dataclass(frozen=True)
 class TlsCaller(Caller):

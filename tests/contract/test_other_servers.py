@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +17,16 @@ import pytest
 from PIL import Image
 
 from benchmarks.processes.running import free_port
+from service.hosting import instances
+from service.settings import Settings
 from tests.calling import Caller, read_head
 from tests.paths import ROOT
 from tests.servers import SERVERS
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
+    import socket
+
     from benchmarks.processes.running import Service
     from tests.services import StartService
 
@@ -31,9 +36,9 @@ FACE = b'{"left":102,"right":175,"top":167,"bottom":240,"detection_confidence":1
 
 HTTP = ("test_requests.py", "test_status.py", "test_originals.py", "openapi/test_answers.py")
 DECODED = ("test_formats.py", "test_cases.py")
-FILES = {"uvicorn": (*HTTP, *DECODED), "hypercorn": HTTP[:2], "granian": ("test_originals.py",)}
-"""Files of the contract suite that are about answers. The others are about our own server and its process: limits of
-heads, slow callers, TLS, sockets, exit statuses, the log of the start; or about commands and the library."""
+FILES = {"uvicorn": (*HTTP, *DECODED), "hypercorn": HTTP[:2], "granian": ("test_status.py",)}
+"""Files of the contract suite about answers, as many as the time allows. The others are about commands, the library, or
+our own server (marker `own_server`)."""
 
 SLOWEST = "maximum_area"
 """Part of the name of a test that is left out: many seconds of recognition, which no server changes."""
@@ -44,6 +49,13 @@ def start(start_service: StartService, name: str, **settings: str) -> Service:
     port = free_port()
     command = SERVERS[name].command(port)
     return start_service(command=command, PORT=str(port), **{"FACE_MODEL": "3", **settings})
+
+
+def first_instance() -> socket.socket:
+    """Takes the place of the first instance, once no other one on this machine has it."""
+    while (held := instances.hold(Settings())) is None:
+        time.sleep(0.1)
+    return held
 
 
 @pytest.mark.parametrize("name", sorted(SERVERS))
@@ -98,10 +110,8 @@ def test_a_hang_up_cancels_the_photo(start_service: StartService, portrait: byte
     caller = Caller(service.port)
     lines = [caller.connect() for _ in range(4)]
     large = io.BytesIO()
-    with Image.open(
-        io.BytesIO(portrait)
-    ) as photo:  # seconds of work, so that the photos are not answered before
-        photo.resize((2000, 2000)).save(large, "JPEG")
+    with Image.open(io.BytesIO(portrait)) as photo:
+        photo.resize((2000, 2000)).save(large, "JPEG")  # seconds of work: none is answered before
     head, body = caller.form("/detect", caller.photo(large.getvalue()))
     for line in lines:
         line.sendall(head + body)
@@ -132,10 +142,32 @@ def test_a_killed_worker_process_loses_no_photo(start_service: StartService, por
     service.stop()
 
 
-def test_a_service_whose_worker_process_cannot_start_ends(
+@pytest.mark.parametrize("name", sorted(SERVERS))
+def test_an_impossible_setting_ends_the_server_with_one_line(start_service: StartService, name: str) -> None:
+    service = start(start_service, name, FACE_THREADS="many")
+    assert service.wait() == SERVERS[name].refused, service.log
+    assert service.log.count("FACE_THREADS=many is not possible: it has to be a whole number\n") == 1
+    assert "Traceback" not in service.log
+
+
+@pytest.mark.parametrize("name", sorted(SERVERS))
+def test_a_setting_that_the_worker_process_refuses_ends_the_server(
+    start_service: StartService, tmp_path: Path, name: str
+) -> None:
+    """The plug-in's package is found by the factory, and is of no use to the first worker process."""
+    (tmp_path / "onnxruntime_ep_webgpu.py").touch()
+    service = start(start_service, name, FACE_PROVIDERS="webgpu", PYTHONPATH=str(tmp_path))
+    assert service.wait() == SERVERS[name].failed, service.log
+    (line,) = [line for line in service.lines if "FACE_PROVIDERS=webgpu is not possible here" in line]
+    assert "CRITICAL" in line
+    assert line.endswith("; this process ends\n")
+    assert "Traceback" not in service.log
+
+
+def test_a_service_whose_worker_processes_die_at_each_start_ends(
     start_service: StartService, tmp_path: Path
 ) -> None:
-    """The worker process dies at each start; `/health` is 503 in the second before the end."""
+    """`/health` is 503 in the second before the end."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'service.worker' in sys.orig_argv:\n    os._exit(9)\n"
     )
@@ -151,20 +183,18 @@ def test_a_service_whose_worker_process_cannot_start_ends(
         return reply.status == 503
 
     eventually("/health answers with 503", unhealthy)
-    assert service.wait() == -signal.SIGTERM, service.log
+    assert service.wait() == SERVERS["uvicorn"].failed, service.log
     assert "died at 5 starts in a row" in service.log
 
 
 def test_a_further_process_without_a_share_is_warned_of(start_service: StartService) -> None:
-    first = start(start_service, "uvicorn")
-    first.wait_until_ready()
-    second = start(start_service, "uvicorn", FACE_LOG_FORMAT="json")
-    second.wait_until_ready()
-    third = start(start_service, "uvicorn", FACE_THREADS="1", FACE_MEMORY="1GiB")
-    third.wait_until_ready()
+    with first_instance():
+        second = start(start_service, "uvicorn", FACE_LOG_FORMAT="json")
+        third = start(start_service, "uvicorn", FACE_THREADS="1", FACE_MEMORY="1GiB")
+        for service in (second, third):
+            service.wait_for_log("Application startup complete")
+            service.stop()
     warned = [line for line in second.lines if "another instance" in line]
     assert [json.loads(line)["level"] for line in warned] == ["warning"]
     assert all(name in warned[0] for name in ("FACE_THREADS", "FACE_MEMORY"))
     assert "another instance" not in third.log
-    for service in (first, second, third):
-        service.stop()

@@ -26,6 +26,7 @@ from tests.refusals import NO_THREADS, NO_WRITTEN_CODE, needs_mdwe
 
 if TYPE_CHECKING:
     from tests.calling import Caller
+    from tests.servers import Server
     from tests.services import StartService
 
 
@@ -237,7 +238,7 @@ def test_key_names_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_sigterm_finishes_requests_in_flight(
-    start_service: StartService, caller: Caller, portrait: bytes
+    start_service: StartService, server: Server, caller: Caller, portrait: bytes
 ) -> None:
     # All settings are environment variables, as in the `docker run` lines of the original model's documentation.
     service = start_service(FACE_MODEL="3", GUNICORN_WORKERS="2", REQ_TIMEOUT="", FACE_LOG_LEVEL="INFO")
@@ -247,7 +248,7 @@ def test_sigterm_finishes_requests_in_flight(
     with ThreadPoolExecutor(3) as threads:
         photos = [threads.submit(own.post, "/detect", own.photo(portrait)) for _ in range(3)]
         accepted.wait()
-        assert service.stop() == 0, service.log
+        assert service.stop() == server.stopped, service.log
         replies = [photo.result() for photo in photos]
     assert [reply.status for reply in replies] == [200] * 3
     assert {face["detection_confidence"] for reply in replies for face in reply.json["faces"]} == {1.1}

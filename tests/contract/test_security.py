@@ -69,6 +69,7 @@ def test_another_host_name_opens_no_other_path(caller: Caller) -> None:
         assert line.recv(12) == b"HTTP/1.1 200"
 
 
+@pytest.mark.own_server  # its look-up of FACE_HOST shows that the hook is in force
 def test_a_running_service_opens_no_connection(
     start_service: StartService, tmp_path: Path, portrait: bytes
 ) -> None:
@@ -123,6 +124,7 @@ def _on_the_path(port: int) -> Iterator[_Listener]:
         thread.join()
 
 
+@pytest.mark.own_server
 @pytest.mark.parametrize("https", [True, False])
 def test_the_path_shows_key_and_photo_with_http_and_neither_with_https(
     start_service: StartService, tmp_path: Path, portrait: bytes, https: bool
@@ -151,6 +153,7 @@ def test_the_path_shows_key_and_photo_with_http_and_neither_with_https(
     service.stop()
 
 
+@pytest.mark.own_server
 def test_a_caller_refuses_the_certificate_of_someone_on_the_path(
     start_service: StartService, tmp_path: Path
 ) -> None:

@@ -1,9 +1,13 @@
 """Traces of a running service with real stages, in a real collector."""
 
+import pytest
+
 from benchmarks.processes.running import free_port
 from tests.calling import Caller
 from tests.collector import attributes, collecting
 from tests.services import StartService
+
+pytestmark = pytest.mark.own_server  # the exit status, and the address in the log
 
 STAGES = ["decode", "cnn_detections", "landmarks", "chips", "descriptors", "hog_confirms"]
 
