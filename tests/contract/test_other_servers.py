@@ -52,10 +52,12 @@ def start(start_service: StartService, name: str, **settings: str) -> Service:
 
 
 def first_instance() -> socket.socket:
-    """Takes the place of the first instance, once no other one on this machine has it."""
-    while (held := instances.hold(Settings())) is None:
+    """Takes the place of the first instance. Skips the test if a service of this machine keeps it for a minute."""
+    for _ in range(600):
+        if held := instances.hold(Settings()):
+            return held
         time.sleep(0.1)
-    return held
+    pytest.skip("another instance runs on this machine")
 
 
 @pytest.mark.parametrize("name", sorted(SERVERS))
