@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests import documentation
 from tests.calling import Caller
 from tests.documentation import DOCS
+from tests.servers import Server
 from tests.services import StartService
 from tests.unit.deploy.monitoring.promtool import all_expressions, labels_in, metrics_in
 
@@ -21,7 +22,7 @@ SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), 
 
 
 @pytest.fixture(scope="module")
-def families(start_service: StartService, portrait: bytes) -> Iterator[list[Metric]]:
+def families(start_service: StartService, server: Server, portrait: bytes) -> Iterator[list[Metric]]:
     """Metrics of model 3 after a photo, scraped as Prometheus does."""
     service = start_service(FACE_MODEL="3", FACE_METRICS_KEY="of-prometheus", FACE_PROVIDERS="cpu")
     service.wait_until_ready()
@@ -30,7 +31,7 @@ def families(start_service: StartService, portrait: bytes) -> Iterator[list[Metr
     scraper = Caller(service.port, key_header=b"Authorization: Bearer of-prometheus")
     yield list(text_string_to_metric_families(scraper.get("/metrics").body.decode()))
     assert "of-prometheus" not in service.log
-    assert service.stop() == 0
+    assert service.stop() == server.stopped
 
 
 @pytest.fixture

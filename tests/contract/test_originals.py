@@ -15,6 +15,7 @@ from tests.calling import Caller
 
 if TYPE_CHECKING:
     from benchmarks.processes.running import Service
+    from tests.servers import Server
     from tests.services import StartService
 
 FACES = ((102, 167, 175, 240), (60, 90, 200, 230), (-20, -10, 80, 70), (150, 20, 2000, 1400))
@@ -117,8 +118,9 @@ def test_other_settings_give_the_same_bytes(
     assert "Traceback" not in service.log
 
 
-@pytest.mark.own_server  # the exit status
-def test_caches_no_original_without_memory_for_it(start_service: StartService, portrait: bytes) -> None:
+def test_caches_no_original_without_memory_for_it(
+    start_service: StartService, server: Server, portrait: bytes
+) -> None:
     service: Service = start_service(FACE_MODEL="3", FACE_MEMORY="500MiB", GUNICORN_WORKERS="1")
     service.wait_until_ready()
     migration = Migration(Caller(service.port))
@@ -126,4 +128,4 @@ def test_caches_no_original_without_memory_for_it(start_service: StartService, p
     assert len(answers) == 1
     assert not answers.pop()[1]
     assert migration.caller.metric("face_photos_bytes_granted") == 0
-    assert service.stop() == 0
+    assert service.stop() == server.stopped
