@@ -56,7 +56,6 @@ def run() -> int:
             partial(application, computing),
             configuration,
             computing.capacity,
-            computing.plan,
             listeners,
             https,
         )

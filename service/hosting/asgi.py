@@ -65,8 +65,7 @@ def from_environment() -> Starlette:
         raise SystemExit(str(error)) from None
     model = MODELS[configuration.model]
     log.info("model %d: %s; %s", model.number, model.description, computing.capacity.described(configuration))
-    log.info(computing.plan.summary())
-    for warning in (*computing.plan.warnings(), *unused(os.environ)):
+    for warning in unused(os.environ):
         log.warning(warning)
     hosted = application(computing)
     hosted.state.instance = instances.hold(configuration)  # open until the end of the process

@@ -66,8 +66,8 @@ def check(settings: Settings) -> KeyRing:
 def open_computing(settings: Settings, checked: KeyRing | None = None) -> Computing:
     """Checks of these settings on this machine, and all that an application takes from them. Starts no process yet.
 
-    It raises this process's limit of open files and disables its core files. Worker processes read the settings from
-    the environment again, so that `settings` has to be what `settings.load` reads there.
+    It raises this process's limit of open files, disables its core files, and logs the plan. Worker processes read the
+    settings from the environment again, so that `settings` has to be what `settings.load` reads there.
 
     Args:
         settings: of the environment.
@@ -82,4 +82,8 @@ def open_computing(settings: Settings, checked: KeyRing | None = None) -> Comput
     open_files.raise_limit()
     sandbox.forbid_core_files()
     capacity = Capacity.of(settings, usable_processors())
-    return Computing(settings, valid, capacity, plan(settings, capacity), launch_worker)
+    memory_plan = plan(settings, capacity)
+    log.info(memory_plan.summary())
+    for warning in memory_plan.warnings():
+        log.warning(warning)
+    return Computing(settings, valid, capacity, memory_plan, launch_worker)

@@ -43,8 +43,6 @@ class Replica:
         logs.configure(configuration.log_level, configuration.log_format)
         computing = open_computing(configuration)
         log.info("%s", computing.capacity.described(configuration))
-        for warning in computing.plan.warnings():
-            log.warning(warning)
         return application(computing, self._failed, self._warm)
 
     async def check_health(self) -> None:

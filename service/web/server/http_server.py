@@ -11,7 +11,6 @@ from starlette.applications import Starlette
 
 from model_store.models import MODELS
 from service.memory.capacity import Capacity
-from service.memory.largest_photo import MemoryPlan
 from service.settings import Settings
 from service.supervision import OnReady
 from service.web.connections import HangUps, OpenConnections, connection_class
@@ -34,7 +33,6 @@ def run(
     application: ApplicationOf,
     settings: Settings,
     capacity: Capacity,
-    plan: MemoryPlan,
     listeners: list[socket.socket],
     certificate: Certificate | None = None,
 ) -> int:
@@ -65,9 +63,6 @@ def run(
     )
     if certificate is not None:
         certificate.log_validity()
-    log.info(plan.summary())
-    for warning in plan.warnings():
-        log.warning(warning)
     server.run(listeners)
     for failure in failures:
         print(failure, file=sys.stderr)
