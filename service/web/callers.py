@@ -120,10 +120,10 @@ class DisconnectWatch:
         return message
 
     def park(self) -> None:
-        """Does nothing: the server bounds its connections."""
+        """No effect: the server bounds its connections."""
 
     def unpark(self) -> None:
-        """Does nothing."""
+        """No effect."""
 
     def evict(self) -> None:
         """End the request as if the caller had hung up: ASGI cannot close a connection."""

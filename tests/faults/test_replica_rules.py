@@ -79,7 +79,7 @@ def test_a_photo_that_ends_replicas_ends_two(tmp_path: Path, replicas: Sequence[
     "replicas", [[None] * 3 + [OK], [None, die, OK], [None, None, OK, None], [None] * 4 + [die, OK]]
 )
 def test_replicas_that_are_away_cost_no_attempt(tmp_path: Path, replicas: Sequence[Behaviour | None]) -> None:
-    """However many of them: while one is updated, another one may die."""
+    """Any number of refused connections: while one replica is updated, another one may die."""
     with stubs(replicas, tmp_path) as found:
         assert [found.caller.post("/detect", PHOTO).status for _ in range(6)] == [200] * 6
 
