@@ -120,7 +120,10 @@ def _calls(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.pairs < 2:
+        parser.error("--pairs: a spread needs two or more")
     try:
         photos = photos_of(options.folder)
         figures = study(options, photos, expected_answers(photos, str(options.model)))
