@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +50,13 @@ def _running(code: str) -> Iterator[int]:
         for member in members[1:]:
             os.kill(member, signal.SIGKILL)
         process.communicate("\n")
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_cpu_seconds_are_counted() -> None:
@@ -144,9 +151,8 @@ time.sleep(60)
         assert process.stdout is not None
         file = Path("/dev/shm", "sem." + process.stdout.readline().strip().removeprefix("/"))
         assert file.exists()
+        # Until its program is loaded, the tracker has no command line that tells it from others.
+        _wait_for(lambda: any("resource_tracker" in " ".join(command_line(m)) for m in family(process.pid)))
         kill(process.pid)
         assert process.wait() == -signal.SIGKILL
-    deadline = time.monotonic() + 10
-    while file.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not file.exists()
+    _wait_for(lambda: not file.exists())
