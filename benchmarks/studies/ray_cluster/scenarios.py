@@ -2,8 +2,6 @@
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +12,7 @@ from benchmarks.harness.http_calls import post
 from benchmarks.processes.nginx import Front
 from benchmarks.processes.running import ROOT
 from benchmarks.studies.ray_cluster.cluster import Cluster
-from benchmarks.studies.replicas.calls import run
+from benchmarks.studies.replicas.calls import Event, run
 from benchmarks.studies.replicas.samples import tree_memory
 from benchmarks.throughput.jpeg_uploads import readable
 from conversion.validation import package_photos
@@ -73,28 +71,11 @@ def under_load(
     calls: int,
     fault: Callable[[], object],
 ) -> Result:
-    """Make the calls; after a quarter of them the fault happens, in a thread. An exception of it is raised here."""
-    failures: list[BaseException] = []
-
-    def happen() -> None:
-        try:
-            fault()
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=happen)
-
-    def after(ended: int) -> None:
-        if ended == calls // 4:
-            thread.start()
-
-    before, start = front.failed_attempts, time.perf_counter()
-    outcome = run(client, sent, expected, calls, CALLERS, after)
-    seconds = time.perf_counter() - start
-    thread.join()
-    for failure in failures:
-        raise failure
-    return Result(name, calls, outcome.lost, outcome.differing, front.failed_attempts - before, seconds)
+    """Make the calls; after a quarter of them the fault happens. Raises its exceptions."""
+    before = front.failed_attempts
+    outcome = run(client, sent, expected, calls, CALLERS, Event(fault, after=max(calls // 4, 1)))
+    attempts = front.failed_attempts - before
+    return Result(name, calls, outcome.lost, outcome.differing, attempts, outcome.duration)
 
 
 def kill_replica(cluster: Cluster) -> None:

@@ -15,8 +15,6 @@ import json
 import secrets
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -28,7 +26,7 @@ from benchmarks.harness.corpus import CorpusError, read
 from benchmarks.harness.http_calls import post
 from benchmarks.processes.nginx import NginxEnded, front
 from benchmarks.processes.running import ROOT, ServiceDied, http_client, serving, with_settings
-from benchmarks.studies.replicas.calls import Outcome, cost, run, spread
+from benchmarks.studies.replicas.calls import Event, Outcome, cost, pairs, run, spread
 from benchmarks.studies.replicas.fleet import Fleet, fleet, share
 from benchmarks.studies.replicas.samples import held_bytes, largest, tree_memory
 from benchmarks.studies.replicas.uploads import SIZES, uploads
@@ -75,10 +73,8 @@ def study(options: argparse.Namespace, photos: Sequence[bytes], expected: Sequen
             "nginx": lambda: tree_memory(nginx.process.pid),
             "bodies": lambda: held_bytes(nginx.process.pid, nginx.bodies) / MEBIBYTE,
         }
-        start = time.perf_counter()
         with largest(measures) as peaks, replicas.killing(options.kill_every):
             outcome = _calls(through, photos, expected, options, replicas)
-        seconds = time.perf_counter() - start
         failed_attempts = nginx.failed_attempts
     return {
         "lost": outcome.lost[:10],
@@ -90,7 +86,7 @@ def study(options: argparse.Namespace, photos: Sequence[bytes], expected: Sequen
         "replicas updated": replicas.updates,
         "failed updates": replicas.failed,
         "attempts that failed and went to another replica": failed_attempts,
-        "calls a second": round(len(outcome.seconds) / seconds, 2),
+        "calls a second": round(len(outcome.seconds) / outcome.duration, 2),
         "seconds of a call": spread(outcome.seconds),
         "milliseconds that nginx adds": costs,
         "largest memory, MiB": {name: round(value) for name, value in peaks.items()},
@@ -105,24 +101,17 @@ def _calls(
     fleet: Fleet,
 ) -> Outcome:
     """The calls, with a rolling update that begins after a third of them."""
-    update = threading.Thread(target=fleet.update)
 
-    def after(ended: int) -> None:
-        if ended == options.calls // 3:
-            update.start()
+    def report(ended: int) -> None:
         if ended % 200 == 0:
             print(f"{ended} calls, {fleet.kills} kills, {fleet.updates} replicas updated", flush=True)
 
-    outcome = run(client, photos, expected, options.calls, options.callers, after)
-    update.join()
-    return outcome
+    update = Event(fleet.update, after=max(options.calls // 3, 1))
+    return run(client, photos, expected, options.calls, options.callers, update, report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if options.pairs < 2:
-        parser.error("--pairs: a spread needs two or more")
+    options = _parser().parse_args(arguments)
     try:
         photos = photos_of(options.folder)
         figures = study(options, photos, expected_answers(photos, str(options.model)))
@@ -147,7 +136,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sockets", action="store_true", help="ports stay open while their replicas are away"
     )
-    parser.add_argument("--pairs", type=int, default=40, help="calls direct and through nginx, for its cost")
+    parser.add_argument(
+        "--pairs", type=pairs, default=40, help="calls direct and through nginx, for its cost"
+    )
     parser.add_argument("--model", type=int, default=4)
     return parser
 

@@ -1,12 +1,13 @@
 """Calls of many callers, compared with the answers of one process, and the cost of the front for one call."""
 
+import argparse
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -24,6 +25,8 @@ class Outcome:
     """Answers that are not `equal` to the expected ones."""
     seconds: list[float] = field(default_factory=list)
     """Latency of each call."""
+    duration: float = 0.0
+    """Seconds from the first call to the end of the last one."""
 
     def add(self, seconds: float, answer: httpx.Response | httpx.TransportError, expected: Any) -> None:
         """Count one call."""
@@ -43,16 +46,29 @@ def equal(answer: Any, expected: Any) -> bool:
     return not found.moved and found.drift <= DRIFT
 
 
+class Event(NamedTuple):
+    """A fault or an update during the calls, in a thread of its own."""
+
+    happen: Callable[[], object]
+    after: int
+    """Number of calls that have ended before."""
+
+
 def run(
     client: httpx.Client,
     photos: Sequence[bytes],
     expected: Sequence[Any],
     calls: int,
     callers: int,
-    after: Callable[[int], None],
+    event: Event | None = None,
+    report: Callable[[int], object] = lambda _: None,
 ) -> Outcome:
-    """Make the calls, the photos cyclic; `after` is called with the number of ended calls."""
+    """Make the calls, the photos cyclic; `report` is called with the number of ended calls after each one.
+
+    Raises the exceptions of the event.
+    """
     outcome, lock = Outcome(), threading.Lock()
+    events: list[Future[object]] = []
 
     def call(number: int) -> None:
         index = number % len(photos)
@@ -65,9 +81,12 @@ def run(
         with lock:
             outcome.add(time.perf_counter() - start, answer, expected[index])
             ended = len(outcome.seconds)
-        after(ended)
+        if event and ended == event.after:
+            events.append(beside.submit(event.happen))
+        report(ended)
 
-    with ThreadPoolExecutor(callers) as pool:
+    first = time.perf_counter()
+    with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(callers) as pool:
         running = [pool.submit(call, number) for number in range(calls)]
         try:
             for each in running:
@@ -75,6 +94,9 @@ def run(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # else Ctrl-C would make all remaining calls
             raise
+        outcome.duration = time.perf_counter() - first
+        for happening in events:
+            happening.result()
     return outcome
 
 
@@ -92,7 +114,14 @@ def cost(direct: httpx.Client, through: httpx.Client, photo: bytes, pairs: int) 
     return added
 
 
+def pairs(option: str) -> int:
+    """Value of the option --pairs. Raises ArgumentTypeError below two, which have no `spread`."""
+    if (number := int(option)) < 2:
+        raise argparse.ArgumentTypeError("two or more, for a spread")
+    return number
+
+
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Median and middle half."""
+    """Median and middle half, of two or more values."""
     low, _, high = quantiles(values, n=4)
     return f"{median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

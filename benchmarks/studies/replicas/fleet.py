@@ -5,11 +5,12 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from benchmarks.processes.held_port import activated, held_port
 from benchmarks.processes.running import Service, free_port
+from benchmarks.studies.replicas.repeated import repeated
 from service.memory.capacity import memory
 from service.settings import MINIMUM_MEMORY, load
 
@@ -65,7 +66,6 @@ class Fleet:
         """Replicas that were updated."""
         self.failed: list[str] = []
         """Replicas that did not end with status 0 at SIGTERM."""
-        self._over = threading.Event()
         held = all(replica.held for replica in replicas)
         self._one_at_a_time = nullcontext() if held else threading.Lock()
         self._own = [threading.Lock() for _ in replicas]
@@ -78,36 +78,33 @@ class Fleet:
     def ports(self) -> list[int]:
         return [replica.port for replica in self.replicas]
 
-    @contextmanager
-    def killing(self, seconds: float) -> Iterator[None]:
-        """SIGKILL to one replica after the other at this interval, each started again at once, until the end."""
+    def killing(self, seconds: float) -> AbstractContextManager[None]:
+        """SIGKILL to one replica after the other at this interval, each started again at once. Raises ServiceDied."""
 
         def kill() -> None:
-            while not self._over.wait(seconds):
-                number = self.kills % len(self.replicas)
-                with self._one_at_a_time, self._own[number]:
-                    self.replicas[number].end(signal.SIGKILL)
-                    self.replicas[number].start()
-                    self.replicas[number].service.wait_until_ready()
-                self.kills += 1
+            self._replace(self.kills % len(self.replicas), signal.SIGKILL)
+            self.kills += 1
 
-        thread = threading.Thread(target=kill)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            thread.join()
+        return repeated(kill, seconds)
 
     def update(self) -> None:
-        """A rolling update: for each replica SIGTERM, its end, and a start; the next one once it is ready."""
-        for number, replica in enumerate(self.replicas):
-            with self._one_at_a_time, self._own[number]:
-                if status := replica.end(signal.SIGTERM):
-                    self.failed.append(f"replica {number + 1} ended with status {status}")
-                replica.start()
-                replica.service.wait_until_ready()
+        """A rolling update: for each replica SIGTERM, its end, and a start; the next one once it is ready.
+
+        Raises ServiceDied.
+        """
+        for number in range(len(self.replicas)):
+            if status := self._replace(number, signal.SIGTERM):
+                self.failed.append(f"replica {number + 1} ended with status {status}")
             self.updates += 1
+
+    def _replace(self, number: int, end: signal.Signals) -> int:
+        """Exit status of a replica's process after this signal; returns once the next process is ready."""
+        replica = self.replicas[number]
+        with self._one_at_a_time, self._own[number]:
+            status = replica.end(end)
+            replica.start()
+            replica.service.wait_until_ready()
+        return status
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """Largest memory of processes and of files, sampled in a thread."""
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.processes.process_tree import family, resident_memory
+from benchmarks.studies.replicas.repeated import repeated
 
 SECONDS = 0.5
 """Between two samples: one of a tree of five processes takes up to 50 ms."""
@@ -33,17 +33,10 @@ def tree_memory(process: int) -> float:
 def largest(measures: Mapping[str, Callable[[], float]]) -> Iterator[dict[str, float]]:
     """The largest value of each measure within the context, complete at its end."""
     values = dict.fromkeys(measures, 0.0)
-    over = threading.Event()
 
     def sample() -> None:
-        while not over.wait(SECONDS):
-            for name, measure in measures.items():
-                values[name] = max(values[name], measure())
+        for name, measure in measures.items():
+            values[name] = max(values[name], measure())
 
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
+    with repeated(sample, SECONDS):
         yield values
-    finally:
-        over.set()
-        thread.join()

@@ -1,6 +1,8 @@
 """Outcome of calls in the study of replicas, the front's cost, and the samples."""
 
+import argparse
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.studies.replicas.calls import Outcome, cost, equal, run, spread
+from benchmarks.processes.running import ServiceDied
+from benchmarks.studies.replicas.calls import Event, Outcome, cost, equal, pairs, run, spread
+from benchmarks.studies.replicas.repeated import repeated
 from benchmarks.studies.replicas.samples import held_bytes, largest
 
 PHOTO = b"photo"
@@ -72,7 +76,7 @@ def test_makes_all_calls_with_the_photos_in_turn() -> None:
         return httpx.Response(200, json=answer())
 
     ended: list[int] = []
-    outcome = run(client(respond), [b"one", b"two"], [answer()] * 2, 10, 3, ended.append)
+    outcome = run(client(respond), [b"one", b"two"], [answer()] * 2, 10, 3, report=ended.append)
     assert (outcome.lost, outcome.differing, len(outcome.seconds)) == ([], 0, 10)
     assert sum(sent) == 5
     assert sorted(ended) == list(range(1, 11))
@@ -91,8 +95,42 @@ def test_an_interruption_cancels_the_calls_that_wait() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(client(respond), [PHOTO], [answer()], 300, 1, interrupt)
+        run(client(respond), [PHOTO], [answer()], 300, 1, report=interrupt)
     assert len(sent) < 300
+
+
+def test_an_event_happens_once_after_its_calls() -> None:
+    before: list[int] = []
+    sent = []
+
+    def respond(_: httpx.Request) -> httpx.Response:
+        sent.append(1)
+        return httpx.Response(200, json=answer())
+
+    event = Event(lambda: before.append(len(sent)), after=4)
+    assert run(client(respond), [PHOTO], [answer()], 8, 1, event).duration > 0
+    assert len(before) == 1
+    assert before[0] >= 4
+
+
+def test_a_failed_event_fails_the_run() -> None:
+    def fail() -> None:
+        raise ServiceDied("no replica")
+
+    answering = client(lambda _: httpx.Response(200, json=answer()))
+    with pytest.raises(ServiceDied, match="no replica"):
+        run(answering, [PHOTO], [answer()], 2, 1, Event(fail, after=1))
+
+
+def test_repeated_work_that_fails_is_an_error_at_the_end() -> None:
+    failed = threading.Event()
+
+    def fail() -> None:
+        failed.set()
+        raise ServiceDied("no replica")
+
+    with pytest.raises(ServiceDied, match="no replica"), repeated(fail, 0.001):
+        assert failed.wait(60)
 
 
 def test_the_cost_is_that_of_pairs_in_both_orders(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +154,12 @@ def test_a_failed_call_has_no_cost() -> None:
     failing = client(lambda _: httpx.Response(502))
     with pytest.raises(httpx.HTTPStatusError):
         cost(failing, failing, PHOTO, 1)
+
+
+def test_a_spread_needs_two_pairs() -> None:
+    assert pairs("2") == 2
+    with pytest.raises(argparse.ArgumentTypeError, match="two or more"):
+        pairs("1")
 
 
 def test_the_spread_is_the_median_and_the_middle_half() -> None:
