@@ -70,9 +70,10 @@ def _photos(folder: Path | None, megapixels: float) -> list[bytes]:
     return [upload(path, megapixels) for path in spread(read(folder).photos, UPLOADS)]
 
 
-def _experiment(running: Fleet, experiment: Experiment, options: argparse.Namespace) -> bool:
+def _experiment(
+    running: Fleet, experiment: Experiment, photos: Sequence[bytes], options: argparse.Namespace
+) -> bool:
     """Run and print an experiment; False if a rate differs from its prediction, or a call failed."""
-    photos = _photos(options.folder, options.megapixels)
     numbers = experiment.replicas
     for share in running.shares:
         share.set(experiment.cores)
@@ -116,8 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("two replicas need two cores, or a writable /sys/fs/cgroup", file=sys.stderr)
         return 1
     try:
+        photos = _photos(options.folder, options.megapixels)
         with fleet(max(experiments[0].replicas), experiments[0].cores, options.model) as running:
-            passed = [_experiment(running, experiment, options) for experiment in experiments]
+            passed = [_experiment(running, experiment, photos, options) for experiment in experiments]
     except (CorpusError, NginxEnded, ServiceDied) as error:
         print(error, file=sys.stderr)
         return 1

@@ -41,9 +41,9 @@ def _passed(
 
     monkeypatch.setattr(scaling, "measured", measured)
     share = _Share()
-    options = argparse.Namespace(folder=None, megapixels=0.3, rounds=2, seconds=1.0)
+    options = argparse.Namespace(megapixels=0.3, rounds=2, seconds=1.0)
     running = Fleet([None] * 4, [share], "key")  # type: ignore[list-item]
-    passed = scaling._experiment(running, EXPERIMENT, options)
+    passed = scaling._experiment(running, EXPERIMENT, [b"photo"], options)
     assert share.cores == [0.4]
     return passed, order
 
