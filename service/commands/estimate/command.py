@@ -7,7 +7,6 @@ import click
 
 from service import machine
 from service.commands.estimate import running
-from service.commands.estimate.duration import duration
 from service.commands.estimate.forecast import Forecast
 from service.commands.estimate.several import Several
 from service.commands.shared import client, loading, output, photo_files
@@ -15,6 +14,7 @@ from service.commands.shared.errors import CommandError
 from service.commands.shared.group import examples
 from service.estimate.resources import GIGABIT, Site
 from service.settings import Settings
+from service.web.page.wording import duration
 
 MEGAPIXELS = 1.2
 """Default area of a sample's photos: the app's photo size in docs/guide/nextcloud.md that finds faces in groups."""

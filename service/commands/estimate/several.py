@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from service.commands.estimate.duration import duration
 from service.commands.estimate.forecast import Forecast
 from service.commands.shared import output
 from service.commands.shared.errors import CommandError
 from service.estimate.replicas import Bound, Scaling, scaling
 from service.estimate.resources import PREPARATION, REPLICAS, Site
+from service.web.page.wording import duration
 
 HEADS = ("Resource", "Most photos a minute", "Enough for", "Needed of what there is", "Figure")
 UNKNOWN = "not known"

@@ -36,6 +36,11 @@ TERMINAL = {"rich"}
             DECODERS | COMPUTING | HTTP | TERMINAL | {"numpy"},
             {"pydantic"},
         ),
+        (
+            "service.commands.estimate.command",
+            DECODERS | COMPUTING | HTTP | TERMINAL | {"numpy"},
+            {"pydantic"},
+        ),
         ("service.worker.assembly", DECODERS | HTTP | {"dlib"}, {"numpy", "onnxruntime", "numba"}),
         ("service.decoders.fork_server", COMPUTING | HTTP | {"pydantic", "asyncio"}, DECODERS),
     ],

@@ -9,7 +9,6 @@ from click.testing import CliRunner
 
 from service.commands.estimate import measurement, running
 from service.commands.estimate.command import command
-from service.commands.estimate.duration import duration
 from service.commands.estimate.forecast import Forecast
 from service.commands.shared.client import Service
 from service.commands.shared.errors import CommandError
@@ -27,14 +26,6 @@ FORECAST = Forecast(
     [Option("4 cores", 0.7, "measured")],
     Replica(8.0, at_once=2, megapixels=1.2),
 )
-
-
-@pytest.mark.parametrize(
-    ("hours", "text"),
-    [(0.001, "1 minute"), (0.5, "30 minutes"), (1.34, "1.3 hours"), (47.9, "47.9 hours"), (96, "4.0 days")],
-)
-def test_a_duration_has_the_unit_of_its_size(hours: float, text: str) -> None:
-    assert duration(hours) == text
 
 
 def test_a_running_service_is_asked_without_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:

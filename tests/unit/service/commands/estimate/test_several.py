@@ -16,7 +16,7 @@ def test_lines_name_the_bottleneck_the_next_one_and_the_workers(capsys: pytest.C
     Several.of(ONE, Site(8)).print()
     lines = capsys.readouterr().out.splitlines()
     assert lines[:6] == [
-        "8 replicas: 21.7 hours, at 3,840 a minute",
+        "8 replicas: 22 hours, at 3,840 a minute",
         "Bottleneck: replicas",
         "Next bottleneck: network before the front, from 116 replicas on",
         "Workers of the app: --workers=45, of which one for each replica waits there",
