@@ -67,9 +67,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
         supervisor.start()
-        yield
-        await supervisor.close()
-        await asyncio.to_thread(traces.close)
+        try:
+            yield
+        finally:  # a server may cancel the lifespan in place of its end
+            await supervisor.close()
+            await asyncio.to_thread(traces.close)
 
     app = Starlette(
         routes=[
