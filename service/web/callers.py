@@ -6,12 +6,15 @@ hangs up while its body waits unread is noticed there only when the body is read
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.web.connections import CLOSING, CONNECTION, HUNG_UP
+
+log = logging.getLogger(__name__)
 
 CALLER = "caller"
 """Item of a request's state: its Caller."""
@@ -131,6 +134,9 @@ class DisconnectWatch:
             self.hung_up.set_result(None)
 
     async def _until_disconnect(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        try:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+        except Exception as error:  # of Ray, once the proxy of the request has died
+            log.debug("the server lost the connection of a request: %r", error)
         self.evict()

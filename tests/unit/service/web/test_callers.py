@@ -88,6 +88,20 @@ def test_an_application_that_receives_after_the_body_shares_the_watch() -> None:
     run_async(story)
 
 
+def test_a_server_that_loses_the_connection_reports_a_hang_up() -> None:
+    async def story() -> None:
+        async def receive() -> Message:
+            raise ConnectionError("the proxy has died")
+
+        watch = DisconnectWatch(receive)
+        watch.start()
+        await settle()
+        assert watch.hung_up.done()
+        assert await watch.receive() == DISCONNECT
+
+    run_async(story)
+
+
 def test_a_closed_watch_leaves_no_receive_behind() -> None:
     async def story() -> None:
         server = Server()
