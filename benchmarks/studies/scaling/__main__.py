@@ -25,7 +25,7 @@ from benchmarks.harness.text_table import text_table
 from benchmarks.processes.cpu_shares import parent_of_groups
 from benchmarks.processes.nginx import NginxEnded
 from benchmarks.processes.running import ServiceDied
-from benchmarks.studies.scaling.fleet import Fleet, Round, fleet, measured
+from benchmarks.studies.scaling.rounds import Replicas, Round, measured, started
 from benchmarks.throughput.jpeg_uploads import upload
 from service.estimate.replicas import scaling
 from service.estimate.resources import Replica, Site
@@ -71,7 +71,7 @@ def _photos(folder: Path | None, megapixels: float) -> list[bytes]:
 
 
 def _experiment(
-    running: Fleet, experiment: Experiment, photos: Sequence[bytes], options: argparse.Namespace
+    running: Replicas, experiment: Experiment, photos: Sequence[bytes], options: argparse.Namespace
 ) -> bool:
     """Run and print an experiment; False if a rate differs from its prediction, or a call failed."""
     numbers = experiment.replicas
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     try:
         photos = _photos(options.folder, options.megapixels)
-        with fleet(max(experiments[0].replicas), experiments[0].cores, options.model) as running:
+        with started(max(experiments[0].replicas), experiments[0].cores, options.model) as running:
             passed = [_experiment(running, experiment, photos, options) for experiment in experiments]
     except (CorpusError, NginxEnded, ServiceDied) as error:
         print(error, file=sys.stderr)

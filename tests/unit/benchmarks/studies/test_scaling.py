@@ -11,7 +11,7 @@ from benchmarks.processes.cpu_shares import parent_of_groups
 from benchmarks.processes.nginx import NGINX
 from benchmarks.studies.scaling import __main__ as scaling
 from benchmarks.studies.scaling.__main__ import Experiment
-from benchmarks.studies.scaling.fleet import Fleet, Round, fleet, measured
+from benchmarks.studies.scaling.rounds import Replicas, Round, measured, started
 
 EXPERIMENT = Experiment(0.4, (1, 2, 4))
 
@@ -35,14 +35,14 @@ def _passed(
     """The result of the experiment with these rates, and the numbers of replicas in the order of the rounds."""
     order = []
 
-    def measured(_: Fleet, number: int, *__: object) -> Round:
+    def measured(_: Replicas, number: int, *__: object) -> Round:
         order.append(number)
         return Round(rates[number], failed, 0.4 * number, 0.001, 0.0)
 
     monkeypatch.setattr(scaling, "measured", measured)
     share = _Share()
     options = argparse.Namespace(megapixels=0.3, rounds=2, seconds=1.0)
-    running = Fleet([None] * 4, [share], "key")  # type: ignore[list-item]
+    running = Replicas([None] * 4, [share], "key")  # type: ignore[list-item]
     passed = scaling._experiment(running, EXPERIMENT, [b"photo"], options)
     assert share.cores == [0.4]
     return passed, order
@@ -81,7 +81,7 @@ def test_experiments_need_cores_and_quotas() -> None:
 def test_replicas_behind_nginx_share_the_photos(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACE_STORE", str(store))
     cores = 0.5 if parent_of_groups() else 1.0
-    with fleet(min(2, len(os.sched_getaffinity(0))), cores, model=3) as running:
+    with started(min(2, len(os.sched_getaffinity(0))), cores, model=3) as running:
         found = measured(running, len(running.services), scaling._photos(None, 0.1), seconds=2.0)
         answered = [service.log.count("POST /detect 200") for service in running.services]
     assert found.failed == 0

@@ -40,7 +40,7 @@ class Round(NamedTuple):
     """Cores that other processes used."""
 
 
-class Fleet(NamedTuple):
+class Replicas(NamedTuple):
     """Running replicas with one key."""
 
     services: Sequence[Service]
@@ -49,7 +49,7 @@ class Fleet(NamedTuple):
 
 
 @contextmanager
-def fleet(number: int, cores: float, model: int) -> Iterator[Fleet]:
+def started(number: int, cores: float, model: int) -> Iterator[Replicas]:
     """Replicas with a share of a core each, ready. Raises ServiceDied."""
     key = secrets.token_hex(16)
     environment = with_settings({"FACE_MODEL": str(model), "FACE_MEMORY": MEMORY}, key)
@@ -61,13 +61,13 @@ def fleet(number: int, cores: float, model: int) -> Iterator[Fleet]:
                 services.append(Service(environment, share.command(SERVE)))
             for service in services:
                 service.wait_until_ready()
-            yield Fleet(services, given, key)
+            yield Replicas(services, given, key)
         finally:
             for service in services:
                 service.close()
 
 
-def measured(running: Fleet, number: int, photos: Sequence[bytes], seconds: float) -> Round:
+def measured(running: Replicas, number: int, photos: Sequence[bytes], seconds: float) -> Round:
     """One round: callers send photos to nginx before the first `number` replicas for this time."""
     services = running.services[:number]
     with (
