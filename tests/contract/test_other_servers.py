@@ -20,6 +20,7 @@ from benchmarks.processes.running import free_port
 from service.hosting import instances
 from service.settings import Settings
 from tests.calling import Caller, read_head
+from tests.contract.test_requests import FACE
 from tests.paths import ROOT
 from tests.servers import SERVERS
 from tests.waiting import eventually
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from tests.services import StartService
 
 pytestmark = [pytest.mark.slow, pytest.mark.own_server]  # these tests choose the server themselves
-
-FACE = b'{"left":102,"right":175,"top":167,"bottom":240,"detection_confidence":1.1}'
 
 HTTP = ("test_requests.py", "test_status.py", "test_originals.py", "openapi/test_answers.py")
 DECODED = ("test_formats.py", "test_cases.py")
