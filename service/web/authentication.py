@@ -73,7 +73,8 @@ class KeyRequired:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         offered = _bytes(Headers(scope=scope).get(HEADER, ""))
-        if not await self._authentication.admits(offered, client_of(scope["client"]), scope["state"][CALLER]):
+        address = client_of(scope.get("client"))
+        if not await self._authentication.admits(offered, address, scope["state"][CALLER]):
             raise WrongKey(f"missing or wrong API key: send a valid one in the header {HEADER}")
         await self._app(scope, receive, send)
 
@@ -93,7 +94,8 @@ class MetricsKeyRequired:
         scheme, _, token = headers.get(AUTHORIZATION, "").partition(" ")
         bearer = token.strip() if scheme.lower() == SCHEME.lower() else ""
         offered = _bytes(bearer or headers.get(HEADER, ""))
-        if not await self._authentication.admits(offered, client_of(scope["client"]), scope["state"][CALLER]):
+        address = client_of(scope.get("client"))
+        if not await self._authentication.admits(offered, address, scope["state"][CALLER]):
             raise WrongMetricsKey(
                 f"missing or wrong key: send FACE_METRICS_KEY as {AUTHORIZATION}: {SCHEME}, or in the header {HEADER}"
             )

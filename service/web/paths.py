@@ -21,8 +21,9 @@ class NormalizePaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if origin := _ORIGIN.match(scope["raw_path"]):
-                raw_path = scope["raw_path"][origin.end() :] or b"/"
+            target: bytes = scope.get("raw_path") or b""
+            if origin := _ORIGIN.match(target):
+                raw_path = target[origin.end() :] or b"/"
                 scope = {**scope, "raw_path": raw_path, "path": unquote(raw_path.decode("ascii"))}
             if "//" in scope["path"]:
                 scope = {**scope, "path": re.sub("/{2,}", "/", scope["path"])}

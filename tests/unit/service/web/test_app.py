@@ -29,6 +29,8 @@ from tests.unit.service.supervision.peer import Worker
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
+    from starlette.types import Message
+
     from tests.unit.service.conftest import Server, SteeredRecognizer
 
 
@@ -70,6 +72,35 @@ def test_routes_above_are_complete() -> None:
     app = create_app(settings, KeyRing([]), capacity, plan(settings, capacity), supervisor)
     routes = {route.path for route in app.routes}  # type: ignore[attr-defined]
     assert routes == {path for _, path in KEYED} | set(PUBLIC) | set(ENDLESS) == set(PATHS)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/welcome", 200), ("//open", 401), ("/nothing", 404)])
+def test_a_request_needs_no_optional_item_of_its_scope(path: str, status: int) -> None:
+    """ASGI 3.0: without `client`, `server`, `scheme`, `root_path`, `raw_path` and `state`."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing is received")
+
+    async def story() -> None:
+        settings, capacity = Settings(), Capacity(1, 1, 1)
+        supervisor = Supervisor(launch_worker, pytest.fail)
+        app = create_app(settings, KeyRing(["key"]), capacity, plan(settings, capacity), supervisor)
+        await app(
+            {
+                **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET"},
+                **{"path": path, "query_string": b"", "headers": [(b"x-api-key", b"wrong")]},
+            },
+            receive,
+            send,
+        )
+
+    run_async(story)
+    assert sent[0]["status"] == status
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
