@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from service import logs, settings
 from service.hosting.asgi import application
 from service.hosting.computing import open_computing
-from service.hosting.reservation import share
+from service.hosting.reservation import settings_for
 from service.messages import WorkerStatus
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Replica:
 
     def __serve_build_asgi_app__(self) -> Starlette:
         """The ASGI application. Ray runs its lifespan. Raises the errors of `open_computing`, and SettingsError."""
-        os.environ |= share(ray.get_runtime_context().get_assigned_resources(), os.environ)
+        os.environ |= settings_for(ray.get_runtime_context().get_assigned_resources(), os.environ)
         configuration = settings.load()
         logs.configure(configuration.log_level, configuration.log_format)
         computing = open_computing(configuration)

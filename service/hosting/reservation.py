@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from service.memory.capacity import CONTAINER_SHARE
 
 
-def share(resources: Mapping[str, float], environment: Mapping[str, str]) -> dict[str, str]:
+def settings_for(resources: Mapping[str, float], environment: Mapping[str, str]) -> dict[str, str]:
     """Settings for a reservation, without those that the environment has already.
 
     One core for each photo, and as many photos at a time as cores: so no core beyond the reservation is used.

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from service.hosting.reservation import share
+from service.hosting.reservation import settings_for
 from service.settings import MINIMUM_MEMORY, variables
 from tests.paths import ROOT
 
@@ -43,5 +43,5 @@ def test_no_photo_is_timed_out() -> None:
 
 def test_the_reserved_memory_is_enough_for_the_service() -> None:
     options = DEPLOYMENT["ray_actor_options"]
-    settings = share({"CPU": options["num_cpus"], "memory": options["memory"]}, {})
+    settings = settings_for({"CPU": options["num_cpus"], "memory": options["memory"]}, {})
     assert int(settings["FACE_MEMORY"]) >= 2 * MINIMUM_MEMORY
