@@ -16,10 +16,8 @@ from collections.abc import Callable, Mapping
 
 from starlette.applications import Starlette
 
-from model_store.models import MODELS
-from service import logs, settings
 from service.hosting import instances
-from service.hosting.computing import FAULTS, Computing, open_computing
+from service.hosting.computing import FAULTS, Computing, open_from_environment
 from service.supervision import OnReady, Supervisor
 from service.web.app import create_app
 from service.web.server.ready_line import ready_log
@@ -58,17 +56,13 @@ def from_environment() -> Starlette:
     A fault that the operator can repair ends the process with one line on standard error, and the status 1.
     """
     try:
-        configuration = settings.load()
-        logs.configure(configuration.log_level, configuration.log_format)
-        computing = open_computing(configuration)
+        computing = open_from_environment()
     except FAULTS as error:
         raise SystemExit(str(error)) from None
-    model = MODELS[configuration.model]
-    log.info("model %d: %s; %s", model.number, model.description, computing.capacity.described(configuration))
     for warning in unused(os.environ):
         log.warning(warning)
     hosted = application(computing)
-    hosted.state.instance = instances.hold(configuration)  # open until the end of the process
+    hosted.state.instance = instances.hold(computing.settings)  # open until the end of the process
     return hosted
 
 

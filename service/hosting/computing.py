@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from model_store.errors import StoreError
 from model_store.models import MODELS
 from model_store.store import WeightStore
-from service import machine, sandbox
+from service import logs, machine, sandbox
 from service.machine import MachineError
 from service.memory.capacity import Capacity
 from service.memory.largest_photo import MemoryPlan, plan
 from service.recognition.compute.core_count import usable_processors
-from service.settings import Settings, SettingsError, unknown_variables
+from service.settings import Settings, SettingsError, load, unknown_variables
 from service.supervision import Launch, launch_worker
 from service.supervision.process import launch_ahead
 from service.web import keys
@@ -46,6 +46,16 @@ class Computing:
         thread that started it (service/ipc/parent_death.py).
         """
         return replace(self, launch=launch_ahead())
+
+
+def open_from_environment() -> Computing:
+    """`open_computing` with the settings of the environment, and the log that they describe. Raises FAULTS."""
+    configuration = load()
+    logs.configure(configuration.log_level, configuration.log_format)
+    computing = open_computing(configuration)
+    model = MODELS[configuration.model]
+    log.info("model %d: %s; %s", model.number, model.description, computing.capacity.described(configuration))
+    return computing
 
 
 def check(settings: Settings) -> KeyRing:

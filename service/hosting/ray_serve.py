@@ -14,9 +14,9 @@ import ray
 from ray import serve
 from starlette.applications import Starlette
 
-from service import logs, settings
+from service import settings
 from service.hosting.asgi import application
-from service.hosting.computing import open_computing
+from service.hosting.computing import open_from_environment
 from service.hosting.reservation import settings_for
 from service.messages import WorkerStatus
 
@@ -37,13 +37,9 @@ class Replica:
         self._failure: str | None = None
 
     def __serve_build_asgi_app__(self) -> Starlette:
-        """The ASGI application. Ray runs its lifespan. Raises the errors of `open_computing`, and SettingsError."""
+        """The ASGI application. Ray runs its lifespan. Raises FAULTS of `service.hosting.computing`."""
         os.environ |= settings_for(ray.get_runtime_context().get_assigned_resources(), os.environ)
-        configuration = settings.load()
-        logs.configure(configuration.log_level, configuration.log_format)
-        computing = open_computing(configuration)
-        log.info("%s", computing.capacity.described(configuration))
-        return application(computing, self._failed, self._warm)
+        return application(open_from_environment(), self._failed, self._warm)
 
     async def check_health(self) -> None:
         """Wait for the first warm worker process, so that a rolling update stops no replica before its successor is
