@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -28,10 +29,23 @@ def test_replicas_share_the_machine(
 
 
 @dataclass
+class Away:
+    """Number of replicas that are away now, and the most at a time."""
+
+    now: int = 0
+    most: int = 0
+
+    def change(self, by: int) -> None:
+        self.now += by
+        self.most = max(self.most, self.now)
+
+
+@dataclass
 class Stub:
     """A replica that records its calls."""
 
     status: int = 0
+    away: Away = field(default_factory=Away)
     held: socket.socket | None = None
     calls: list[str] = field(default_factory=list)
 
@@ -41,6 +55,8 @@ class Stub:
 
     def end(self, number: signal.Signals) -> int:
         self.calls.append(number.name)
+        self.away.change(1)
+        time.sleep(0.001)
         return self.status
 
     def start(self) -> None:
@@ -48,6 +64,7 @@ class Stub:
 
     def wait_until_ready(self) -> None:
         self.calls.append("ready")
+        self.away.change(-1)
 
 
 def test_an_update_replaces_each_replica_and_reports_a_bad_end() -> None:
@@ -57,3 +74,17 @@ def test_an_update_replaces_each_replica_and_reports_a_bad_end() -> None:
     assert [stub.calls for stub in stubs] == [["SIGTERM", "start", "ready"]] * 2
     assert updated.updates == 2
     assert updated.failed == ["replica 2 ended with status 1"]
+
+
+def test_one_replica_at_a_time_is_killed_or_updated() -> None:
+    away = Away()
+    stubs = [Stub(away=away), Stub(away=away)]
+    running = Fleet([cast(Replica, stub) for stub in stubs])
+    deadline = time.monotonic() + 60
+    with running.killing(0.001):
+        while running.kills < 10 and time.monotonic() < deadline:
+            running.update()
+    assert running.kills >= 10
+    assert (away.now, away.most) == (0, 1)
+    for stub in stubs:
+        assert {"SIGKILL", "SIGTERM"} <= set(stub.calls)
