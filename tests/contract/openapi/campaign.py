@@ -17,6 +17,14 @@ PHOTOS = "OPENAPI_PHOTOS"
 RECORD = "OPENAPI_RECORD"
 """Variable with a file, to which hooks.py adds a line for each answer: mode, method, path, status."""
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+FEW = 20
+"""Largest number of random requests for an operation without a body: all of one are alike."""
+OF_GET = """
+[[operations]]
+include-method = "GET"
+generation.max-examples = {examples}
+"""
+"""The part of the configuration for these; `--max-examples` counts for the others alone."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,14 @@ def attack(
         examples: number of random requests for each operation.
         options: further options of `st run`.
     """
-    record, report = folder / "answers", folder / "report.json"
+    record, report, configuration = (
+        folder / name for name in ("answers", "report.json", "schemathesis.toml")
+    )
     record.touch()
+    few = OF_GET.format(examples=min(examples, FEW))
+    configuration.write_text(CONFIGURATION.read_text(encoding="utf-8") + few, encoding="utf-8")
     command: list[str | Path] = [
-        *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIGURATION, "run"),
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", configuration, "run"),
         *(f"http://127.0.0.1:{port}/openapi.json", "--url", f"http://127.0.0.1:{port}"),
         *("--header", f"x-api-key: {KEY}", "--max-examples", str(examples)),
         *("--report", "json", "--report-json-path", report, "--no-color"),
