@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from service.__main__ import main as serve
 from service.early_exit import exit_now
-from service.supervision import process
+from service.supervision import process, supervisor
 from service.worker.__main__ import main as worker
 from tests.faults.planting import plant_when_confined
 
@@ -70,6 +70,11 @@ def spoil_scans() -> None:
     scan_trial.trial = passed
 
 
+KILLED = "killed"
+"""The cause of a worker that the test kills: the service's own, after pauses that begin with SHORT_PAUSE."""
+SHORT_PAUSE = 0.05
+"""Seconds; each further pause is twice as long."""
+
 CAUSES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         "start": crash,
@@ -84,7 +89,10 @@ def main(cause: str, *of_worker: str) -> int:
     if of_worker:
         CAUSES[cause]()
         return worker(*map(int, of_worker))
-    process.COMMAND = (sys.executable, "-m", "tests.faults.planted_worker", cause)
+    if cause == KILLED:
+        supervisor.FIRST_PAUSE = SHORT_PAUSE
+    else:
+        process.COMMAND = (sys.executable, "-m", "tests.faults.planted_worker", cause)
     return serve(["serve"])
 
 

@@ -42,9 +42,9 @@ http {{
     scgi_temp_path {folder}/scgi;
     # Lower than the defaults, so that each test shows which of them the tested file replaces.
     client_max_body_size 1k;
-    client_body_timeout 1s;
-    proxy_read_timeout 1s;
-    proxy_send_timeout 1s;
+    client_body_timeout 500ms;
+    proxy_read_timeout 500ms;
+    proxy_send_timeout 500ms;
     {servers}
 }}
 """

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 LARGE = 100 * 1024 * 1024
 """Bytes of an upload; the service accepts 128 MiB."""
-OVER_LOWERED_LIMITS = 2.5
-"""Seconds; the tests' nginx has time-outs of one second where deploy/proxy does not set others."""
+OVER_LOWERED_LIMITS = 1.5
+"""Seconds; the tests' nginx has time-outs of half a second where deploy/proxy does not set others."""
 
 PROXIES = {"nginx": (NGINX, nginx, "nginx-path.conf"), "caddy": (CADDY, caddy, "Caddyfile-path")}
 
