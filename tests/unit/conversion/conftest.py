@@ -16,6 +16,8 @@ from conversion.dat.read_network import Network, read_network
 from conversion.dat.topologies import DESCRIPTOR, DETECTOR
 from conversion.graphs.quantisation import Int8Conv, Statistics, quantised
 from conversion.graphs.scan import scan_layers, scan_statistics
+from conversion.validation import scanning
+from conversion.validation.pictures import face_chips
 from conversion.validation.scanning import tiles
 from model_store.models import CNN_DETECTOR, DLIB_RESNET, FIVE_POINTS
 from model_store.store import WeightStore
@@ -99,6 +101,13 @@ def _chips(store: Path, pictures: list[NDArray[np.uint8]]) -> list[NDArray[np.ui
     return [
         dlib.get_face_chip(picture, face, 150, padding) for padding in PADDINGS for picture, face in faces
     ]
+
+
+@pytest.fixture
+def few_scan_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calibration and the validation of scans use one scene without copies, and some of the chips."""
+    monkeypatch.setattr(scanning, "face_chips", lambda: face_chips()[:8])
+    monkeypatch.setattr(scanning, "with_copies", lambda *pictures: [pictures[0]])
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_second_run_converts_nothing(own_store: Path) -> None:
 
 
 @pytest.mark.not_quick
-@pytest.mark.usefixtures("without_dlib")
+@pytest.mark.usefixtures("without_dlib", "few_scan_pictures")
 def test_a_scan_that_fails_its_validation_stops_a_conversion_only_by_its_name(
     own_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,6 +100,7 @@ def test_a_scan_that_fails_its_validation_stops_a_conversion_only_by_its_name(
 
 
 @pytest.mark.not_quick
+@pytest.mark.usefixtures("few_scan_pictures")
 def test_weights_without_a_calibration_are_an_error_with_the_layer(
     tmp_path: Path, detector_weights: Path, detector: Network
 ) -> None:
