@@ -110,7 +110,7 @@ def _writes_at_rest(process: int) -> DiskWrites:
             return written
 
 
-@pytest.mark.parametrize("coding", ["length", "chunked"])
+@pytest.mark.parametrize("coding", ["length", pytest.param("chunked", marks=pytest.mark.slow)])
 def test_streams_100_mib_without_the_disk(proxy: Proxy, portrait: bytes, coding: str) -> None:
     """A photo followed by zeros, which decoders ignore, with `Expect: 100-continue`, by two callers at once."""
     before = _writes_at_rest(proxy.pid)

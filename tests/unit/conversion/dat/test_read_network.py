@@ -153,7 +153,9 @@ print(rejected)
 
 
 @pytest.mark.not_quick
-@pytest.mark.parametrize(("kind", "rounds"), [("detector", 1500), ("descriptor", 150)])
+@pytest.mark.parametrize(
+    ("kind", "rounds"), [("detector", 1500), pytest.param("descriptor", 150, marks=pytest.mark.slow)]
+)
 def test_damage_is_a_dat_error_or_without_effect_in_bounded_memory(
     kind: str, rounds: int, request: pytest.FixtureRequest
 ) -> None:

@@ -15,7 +15,7 @@ from tests.fuzz.dat_files import predictor as predictor_file
 from tests.unit.conversion.packing import packed_integer
 
 
-@pytest.mark.parametrize("name", [FIVE_POINTS, SIXTY_EIGHT_POINTS])
+@pytest.mark.parametrize("name", [FIVE_POINTS, pytest.param(SIXTY_EIGHT_POINTS, marks=pytest.mark.slow)])
 def test_reads_the_published_predictors(name: str, store: Path) -> None:
     data = WeightStore(store).path(name).read_bytes()
     predictor = read_predictor(data, LANDMARK_POINTS[name])
