@@ -145,10 +145,16 @@ def test_the_manifest_has_the_errors(store: Path) -> None:
         assert validation.largest_difference[name] > 0 or name == "blocks"
 
 
+def _small(photo: Image.Image) -> Picture:
+    photo.thumbnail((400, 400))
+    return np.asarray(photo)
+
+
 def test_photos_that_the_calibration_has_not_seen(
     store: Path, detector: Network, package_pictures: list[NDArray[np.uint8]]
 ) -> None:
-    errors = _errors(manifest.graph_path(store, SCANNING_DETECTOR), detector, package_pictures)
+    pictures = [_small(Image.fromarray(picture)) for picture in package_pictures]
+    errors = _errors(manifest.graph_path(store, SCANNING_DETECTOR), detector, pictures)
     assert errors["scores"] > 0.01
 
 
@@ -157,9 +163,7 @@ def test_photos_of_a_folder_and_their_copies(store: Path, detector: Network, pho
     pictures = []
     for photo in photos_in(photo_folder / "dev"):
         with Image.open(photo) as image:
-            picture = image.convert("RGB")
-        picture.thumbnail((400, 400))
-        pictures.append(np.asarray(picture))
+            pictures.append(_small(image.convert("RGB")))
     _errors(manifest.graph_path(store, SCANNING_DETECTOR), detector, with_copies(*pictures))
 
 
