@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.web.connections import TlsTransport, acceptor, connection, handshake, open_connections
+from service.web.connections import TlsTransport, acceptor, handshake, open_connections
 from tests import certificates
 from tests.unit.service.conftest import PATIENCE
 from tests.unit.service.raw_http import FORM, answers, head, photo
@@ -268,13 +268,8 @@ def test_a_closed_connection_is_freed_without_the_garbage_collector(
 
 
 def test_a_shutdown_finishes_accepted_photos(
-    serving: Server,
-    recognizer: SteeredRecognizer,
-    context: ssl.SSLContext,
-    png: bytes,
-    monkeypatch: pytest.MonkeyPatch,
+    serving: Server, recognizer: SteeredRecognizer, context: ssl.SSLContext, png: bytes
 ) -> None:
-    monkeypatch.setattr(connection, "LAST_CALL", 1.0)  # kept connections delay the end by this time
     recognizer.gate.clear()
     with ExitStack() as opened:
         with serving() as port:  # its end opens the gate and stops the service
