@@ -88,7 +88,7 @@ test: check convert-all
 
 ## Tests that take minutes.
 test-slow: test-environment convert-all
-	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest $(IN_TWO) -m "slow and not images and not emulated and not browser and not cluster" $(ARGS)
+	FACE_TEST_PHOTOS="$(PHOTOS)" $(BIN)/python -m pytest $(IN_TWO) -m "slow and not images and not emulated and not browser and not cluster and not docker" $(ARGS)
 
 ## The page in this machine's Chromium, with the rules of axe; skipped with the reason without it. Two minutes.
 test-browser: test-environment convert-all
@@ -121,6 +121,11 @@ cluster-demo: ray-environment
 test-cluster: ray-environment
 	$(CONVERT)
 	$(BIN)/python -m pytest tests/cluster $(ARGS)
+
+## Compose's replicas in this machine's Docker: killed, updated and scaled while photos are answered. Skipped with the
+## reason without Docker; a few minutes.
+test-docker: test-environment
+	$(BIN)/python -m pytest -m docker tests/images $(ARGS)
 
 # Models with a baseline (benchmarks/harness/options.py).
 bench parity: MODEL := 1 2 3 4

@@ -13,7 +13,9 @@ COMMANDS = frozenset(
     "build buildx compose exec login logs pull push rm rmi run stop".split()  # noqa: SIM905 - readable
 )
 COMPOSE_COMMANDS = {
-    "up": ["--detach", "--build"],
+    "build": [],
+    "ps": ["--quiet"],
+    "up": ["--detach", "--build", "--no-recreate", "--wait", "--scale="],
     "down": ["--rmi="],
     "restart": [],
     "logs": [],

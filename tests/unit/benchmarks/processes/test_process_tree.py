@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from benchmarks.processes.process_tree import (
     peak_memory,
     resident_memory,
 )
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -50,13 +50,6 @@ def _running(code: str) -> Iterator[int]:
         for member in members[1:]:
             os.kill(member, signal.SIGKILL)
         process.communicate("\n")
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_cpu_seconds_are_counted() -> None:
@@ -152,7 +145,10 @@ time.sleep(60)
         file = Path("/dev/shm", "sem." + process.stdout.readline().strip().removeprefix("/"))
         assert file.exists()
         # Until its program is loaded, the tracker has no command line that tells it from others.
-        _wait_for(lambda: any("resource_tracker" in " ".join(command_line(m)) for m in family(process.pid)))
+        eventually(
+            "a tracker",
+            lambda: any("resource_tracker" in " ".join(command_line(m)) for m in family(process.pid)),
+        )
         kill(process.pid)
         assert process.wait() == -signal.SIGKILL
-    _wait_for(lambda: not file.exists())
+    eventually("no semaphore", lambda: not file.exists())
