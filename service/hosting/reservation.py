@@ -11,13 +11,18 @@ from service.memory.capacity import CONTAINER_SHARE
 def settings_for(resources: Mapping[str, float], environment: Mapping[str, str]) -> dict[str, str]:
     """Settings for a reservation, without those that the environment has already.
 
-    One core for each photo, and as many photos at a time as cores: so no core beyond the reservation is used.
+    One core for each photo, or FACE_THREADS of the environment, and as many photos at a time as the cores have room
+    for: so no core beyond the reservation is used.
 
     Args:
         resources: by Ray's names: `CPU` and `GPU` (numbers, also fractions), `memory` (bytes). Absent: none reserved.
         environment: variables of the replica. An empty value counts as absent.
     """
-    settings = {"FACE_THREADS": "1", "GUNICORN_WORKERS": str(max(int(resources.get("CPU", 1)), 1))}
+    threads = environment.get("FACE_THREADS") or "1"
+    # A text that is no number is refused when the settings are loaded, which names it.
+    share = max(int(threads), 1) if threads.isdecimal() else 1
+    photos = max(int(resources.get("CPU", 1)) // share, 1)
+    settings = {"FACE_THREADS": "1", "GUNICORN_WORKERS": str(photos)}
     if memory := resources.get("memory"):
         # The rest is for Ray's part of the process, and for bodies that Ray reads ahead of the service.
         settings["FACE_MEMORY"] = str(int(memory * CONTAINER_SHARE))

@@ -13,6 +13,13 @@ def test_a_photo_at_a_time_for_each_reserved_core(cores: float, photos: str) -> 
     assert (settings["FACE_THREADS"], settings["GUNICORN_WORKERS"]) == ("1", photos)
 
 
+@pytest.mark.parametrize(
+    ("threads", "photos"), [("1", "4"), ("2", "2"), ("3", "1"), ("8", "1"), ("0", "4"), ("two", "4")]
+)
+def test_photos_with_several_cores_each_fit_into_the_reserved_ones(threads: str, photos: str) -> None:
+    assert settings_for({"CPU": 4.0}, {"FACE_THREADS": threads})["GUNICORN_WORKERS"] == photos
+
+
 def test_a_replica_without_a_reservation_takes_one_core() -> None:
     assert settings_for({}, {})["GUNICORN_WORKERS"] == "1"
 
