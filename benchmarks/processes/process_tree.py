@@ -40,8 +40,8 @@ def command_line(process: int) -> tuple[str, ...]:
 def kill(process: int) -> None:
     """SIGKILL to a process tree, as at a loss of power, but for Python's resource tracker.
 
-    The tracker then removes the semaphores of the others in /dev/shm, and ends by itself. One that is only just being
-    started has no command line yet, and is killed like the others.
+    The tracker then removes the semaphores of the others in /dev/shm, and ends by itself. One that is still being
+    started does not have its own command line yet, and is killed with the others.
     """
     for member in family(process):
         if _TRACKER not in " ".join(command_line(member)):

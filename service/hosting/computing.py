@@ -49,12 +49,12 @@ class Computing:
 
 
 def open_from_environment() -> Computing:
-    """`open_computing` with the settings of the environment, and the log that they describe. Raises FAULTS."""
-    configuration = load()
-    logs.configure(configuration.log_level, configuration.log_format)
-    computing = open_computing(configuration)
-    model = MODELS[configuration.model]
-    log.info("model %d: %s; %s", model.number, model.description, computing.capacity.described(configuration))
+    """What computes by the settings of the environment, which also set up the log. Raises FAULTS."""
+    settings = load()
+    logs.configure(settings.log_level, settings.log_format)
+    computing = open_computing(settings)
+    model = MODELS[settings.model]
+    log.info("model %d: %s; %s", model.number, model.description, computing.capacity.described(settings))
     return computing
 
 

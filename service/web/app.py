@@ -70,8 +70,10 @@ def create_app(
         try:
             yield
         finally:  # a server may cancel the lifespan in place of its end
-            await supervisor.close()
-            await asyncio.to_thread(traces.close)
+            try:
+                await supervisor.close()
+            finally:
+                await asyncio.to_thread(traces.close)
 
     app = Starlette(
         routes=[

@@ -115,7 +115,7 @@ class DisconnectWatch:
         if self._watching is not None:
             await asyncio.wait((self.hung_up,))  # not awaited itself: a cancellation would cancel the future
             return {"type": "http.disconnect"}
-        message = await self._receive()
+        message = await self._next()
         if message["type"] == "http.disconnect":
             self.evict()
         elif not message.get("more_body", False):
@@ -134,9 +134,14 @@ class DisconnectWatch:
             self.hung_up.set_result(None)
 
     async def _until_disconnect(self) -> None:
-        try:
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
-        except Exception as error:  # of Ray, once the proxy of the request has died
-            log.debug("the server lost the connection of a request: %r", error)
+        while (await self._next())["type"] != "http.disconnect":
+            pass
         self.evict()
+
+    async def _next(self) -> Message:
+        """The server's next message; `http.disconnect` if the server has lost the connection."""
+        try:
+            return await self._receive()
+        except Exception as error:  # Ray's, once the proxy of the request has died
+            log.debug("the server lost the connection of a request: %r", error)
+            return {"type": "http.disconnect"}

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 CRASHING_WIDTH = 333
 """Pixels; a photo of this width crashes the worker."""
+KILLED = "killed"
+"""CAUSE for a service with its own worker, which the test kills; its pauses begin with SHORT_PAUSE."""
+SHORT_PAUSE = 0.05
+"""Seconds; each further pause is twice as long."""
 
 
 def crash() -> None:
@@ -69,11 +73,6 @@ def spoil_scans() -> None:
 
     scan_trial.trial = passed
 
-
-KILLED = "killed"
-"""The cause of a worker that the test kills: the service's own, after pauses that begin with SHORT_PAUSE."""
-SHORT_PAUSE = 0.05
-"""Seconds; each further pause is twice as long."""
 
 CAUSES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {

@@ -22,10 +22,15 @@ from tests.paths import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
 
-PROJECT = "face-model-test"
+PROJECT = f"face-model-test-{os.getpid()}"
+SHARE = {"REPLICAS": "2", "REPLICA_CPUS": "1", "REPLICA_MEMORY": "2g"}
+"""The defaults of compose.yaml, whatever the environment has."""
 PHOTOS = 12
 """Number of answered photos between two faults."""
 START_SECONDS = 120
+"""Limit until all replicas are ready."""
+DOCKER_SECONDS = 900
+"""Limit for one command: a build takes minutes, and a stop up to FACE_GRACE."""
 
 
 class Compose:
@@ -40,7 +45,7 @@ class Compose:
         return _docker(
             *("compose", "--project-name", PROJECT, "--profile", "replicas", *words),
             cwd=self._folder,
-            env={**os.environ, "PORT": str(self.port)},
+            env={**os.environ, **SHARE, "PORT": str(self.port)},
         )
 
     def scale(self, replicas: int) -> None:
@@ -49,13 +54,21 @@ class Compose:
              f"--scale=replica={replicas}")  # fmt: skip
 
     def replicas(self) -> list[str]:
-        """Their containers, in the order of their numbers."""
+        """Names of their containers, sorted."""
         described = (json.loads(line) for line in self("ps", "--format=json", "replica").splitlines())
         return sorted(str(container["Name"]) for container in described)
 
 
 def _docker(*words: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    ended = subprocess.run(["docker", *words], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        ["docker", *words],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DOCKER_SECONDS,
+    )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -111,9 +124,13 @@ def test_a_kill_an_update_and_other_numbers_of_replicas_lose_nothing(
         compose.scale(4)
         _docker("stop", first, second)
         _docker("rm", first, second)
-        compose.scale(2)
+        compose("up", "--detach", "--no-recreate")
+        updated = compose.replicas()
+        assert len(updated) == 2
+        assert not {first, second} & set(updated)
         jobs.wait_for(PHOTOS)
         compose.scale(1)
+        assert len(compose.replicas()) == 1
         jobs.wait_for(PHOTOS)
     assert jobs.lost == []
     for index, bodies in jobs.bodies.items():
@@ -122,7 +139,8 @@ def test_a_kill_an_update_and_other_numbers_of_replicas_lose_nothing(
 
 
 def test_replicas_have_their_shares_and_no_photo_is_on_a_disk(compose: Compose) -> None:
-    log = compose("logs", "replica")
-    assert "memory limit 2,048 MiB" in log
-    assert "on CPU: 1 core," in log
+    for name in compose.replicas():
+        log = compose("logs", name.removeprefix(f"{PROJECT}-").rpartition("-")[0])
+        assert "memory limit 2,048 MiB" in log
+        assert "on CPU: 1 core," in log
     assert compose("exec", "nginx", "stat", "--file-system", "--format=%T", "/tmp").strip() == "tmpfs"

@@ -25,11 +25,11 @@ from benchmarks.processes.running import ServiceDied, http_client, serving
 from benchmarks.studies.ray_cluster import scenarios
 from benchmarks.studies.ray_cluster.cluster import Cluster, ClusterFault, cluster
 from benchmarks.studies.ray_cluster.scenarios import ONE_CORE, REPLICAS, Result
-from benchmarks.studies.replicas.calls import cost, pairs, spread
+from benchmarks.studies.replicas.calls import cost, number_of_pairs, spread
 from service.settings import load
 
 
-def study(calls: int, compared: int) -> bool:
+def study(calls: int, pairs: int) -> bool:
     """Print the table; True if no call was lost, and no answer differs."""
     key, sent = secrets.token_hex(16), scenarios.photos()
     environment = {**ONE_CORE, "API_KEY": key, "FACE_STORE": str(load().store.resolve())}
@@ -44,7 +44,7 @@ def study(calls: int, compared: int) -> bool:
                 equal = sum(map(bytes.__eq__, scenarios.answers(through, sent), expected))
                 print(f"{equal} of {len(sent)} answers equal to those of the single process, in each byte")
                 print(
-                    f"milliseconds that Ray adds to a call: {spread(cost(single, through, sent[0], compared))}"
+                    f"milliseconds that Ray adds to a call: {spread(cost(single, through, sent[0], pairs))}"
                 )
             of_ray = ", ".join(f"{value:.0f}" for value in scenarios.memory_of_ray(running))
             print(f"memory of Ray's own processes, MiB: {of_ray} (the head node first)", flush=True)
@@ -55,7 +55,7 @@ def study(calls: int, compared: int) -> bool:
                 front([node.proxy_port for node in running.nodes], Path(folder)) as nginx,
                 http_client(f"http://127.0.0.1:{nginx.port}", key) as client,
             ):
-                added = spread(cost(single, client, sent[0], compared))
+                added = spread(cost(single, client, sent[0], pairs))
                 print(f"milliseconds that Ray behind nginx adds to a call: {added}", flush=True)
                 results = faults(running, environment, client, nginx, sent, expected, calls)
     print(table(results))
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--calls", type=int, default=300, help="of each scenario, at most 16 at a time")
     parser.add_argument(
-        "--pairs", type=pairs, default=40, help="calls of one process and of Ray, for the cost"
+        "--pairs", type=number_of_pairs, default=40, help="calls of one process and of Ray, for the cost"
     )
     options = parser.parse_args(arguments)
     # As for Ctrl-C: the nodes are stopped, and their files removed.

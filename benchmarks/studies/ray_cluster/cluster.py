@@ -99,14 +99,13 @@ class Cluster:
         text: str = yaml.safe_dump(content)
         return text
 
-    def _serve(self, *arguments: str) -> str:
+    def _serve(self, command: str, *arguments: str) -> str:
         """Output of Ray's program `serve`. Raises ClusterFault."""
-        command = arguments[0]
         try:
             return subprocess.run(
                 [
                     *(str(PROGRAMS / "serve"), command),
-                    *(f"--address=http://127.0.0.1:{self.dashboard}", *arguments[1:]),
+                    *(f"--address=http://127.0.0.1:{self.dashboard}", *arguments),
                 ],
                 env=nodes.environment(),
                 capture_output=True,

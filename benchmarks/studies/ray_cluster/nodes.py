@@ -1,4 +1,4 @@
-"""Nodes of a local cluster of Ray: child processes of `ray start --block`, on the loopback interface and this machine.
+"""Nodes of a local cluster of Ray: child processes of `ray start --block` on this machine.
 
 Several raylets on one machine are several nodes to Ray, each with a proxy of its own. Ray's usage statistics are off.
 """

@@ -26,7 +26,7 @@ from benchmarks.harness.corpus import CorpusError, read
 from benchmarks.harness.http_calls import post
 from benchmarks.processes.nginx import NginxEnded, front
 from benchmarks.processes.running import ROOT, ServiceDied, http_client, serving, with_settings
-from benchmarks.studies.replicas.calls import Event, Outcome, cost, pairs, run, spread
+from benchmarks.studies.replicas.calls import Event, Outcome, cost, number_of_pairs, run, spread
 from benchmarks.studies.replicas.fleet import Fleet, fleet, share
 from benchmarks.studies.replicas.samples import held_bytes, largest, tree_memory
 from benchmarks.studies.replicas.uploads import SIZES, uploads
@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sockets", action="store_true", help="ports stay open while their replicas are away"
     )
     parser.add_argument(
-        "--pairs", type=pairs, default=40, help="calls direct and through nginx, for its cost"
+        "--pairs", type=number_of_pairs, default=40, help="calls direct and through nginx, for its cost"
     )
     parser.add_argument("--model", type=int, default=4)
     return parser

@@ -114,7 +114,7 @@ def cost(direct: httpx.Client, through: httpx.Client, photo: bytes, pairs: int) 
     return added
 
 
-def pairs(option: str) -> int:
+def number_of_pairs(option: str) -> int:
     """Value of the option --pairs. Raises ArgumentTypeError below two, which have no `spread`."""
     if (number := int(option)) < 2:
         raise argparse.ArgumentTypeError("two or more, for a spread")

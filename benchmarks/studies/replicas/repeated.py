@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def repeated(work: Callable[[], object], seconds: float) -> Iterator[None]:
-    """Do the work at this interval until the end of the context, which raises the exception that ended it earlier."""
+    """Do the work at this interval until the end of the context. An exception ends the work; the context raises it."""
     over = threading.Event()
 
     def run() -> None:

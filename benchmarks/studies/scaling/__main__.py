@@ -25,7 +25,7 @@ from benchmarks.harness.text_table import text_table
 from benchmarks.processes.cpu_shares import parent_of_groups
 from benchmarks.processes.nginx import NginxEnded
 from benchmarks.processes.running import ServiceDied
-from benchmarks.studies.scaling.rounds import Replicas, Round, measured, started
+from benchmarks.studies.scaling.rounds import Replicas, Round, measured, running_replicas
 from benchmarks.throughput.jpeg_uploads import upload
 from service.estimate.replicas import scaling
 from service.estimate.resources import Replica, Site
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     try:
         photos = _photos(options.folder, options.megapixels)
-        with started(max(experiments[0].replicas), experiments[0].cores, options.model) as running:
+        with running_replicas(max(experiments[0].replicas), experiments[0].cores, options.model) as running:
             passed = [_experiment(running, experiment, photos, options) for experiment in experiments]
     except (CorpusError, NginxEnded, ServiceDied) as error:
         print(error, file=sys.stderr)

@@ -49,7 +49,7 @@ class Replicas(NamedTuple):
 
 
 @contextmanager
-def started(number: int, cores: float, model: int) -> Iterator[Replicas]:
+def running_replicas(number: int, cores: float, model: int) -> Iterator[Replicas]:
     """Replicas with a share of a core each, ready. Raises ServiceDied."""
     key = secrets.token_hex(16)
     environment = with_settings({"FACE_MODEL": str(model), "FACE_MEMORY": MEMORY}, key)

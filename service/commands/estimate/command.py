@@ -14,7 +14,7 @@ from service.commands.shared.errors import CommandError
 from service.commands.shared.group import examples
 from service.estimate.resources import GIGABIT, Site
 from service.settings import Settings
-from service.web.page.wording import duration
+from service.wording import duration
 
 MEGAPIXELS = 1.2
 """Default area of a sample's photos: the app's photo size in docs/guide/nextcloud.md that finds faces in groups."""

@@ -8,7 +8,7 @@ from service.commands.shared import output
 from service.commands.shared.errors import CommandError
 from service.estimate.replicas import Bound, Scaling, scaling
 from service.estimate.resources import PREPARATION, REPLICAS, Site
-from service.web.page.wording import duration
+from service.wording import duration
 
 HEADS = ("Resource", "Most photos a minute", "Enough for", "Needed of what there is", "Figure")
 UNKNOWN = "not known"

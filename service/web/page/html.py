@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from service import wording
 from service.web.html_pages import asset_paths, asset_routes, page_headers
-from service.web.page import grouping, wording
+from service.web.page import grouping
 from service.web.page.failure_groups import grouped
 from service.web.page.plot import HEIGHT, plot
 from service.web.page.status import Status

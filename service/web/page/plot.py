@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from service.web.page.status import Minute
-from service.web.page.wording import count
+from service.wording import count
 
 HEIGHT = 100
 """Height of the highest bar, in the plot's units."""

@@ -18,13 +18,13 @@ RECORD = "OPENAPI_RECORD"
 """Variable with a file, to which hooks.py adds a line for each answer: mode, method, path, status."""
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 FEW = 20
-"""Largest number of random requests for an operation without a body: all of one are alike."""
-OF_GET = """
+"""Largest number of random requests for a GET, which has no body: they differ in their headers alone."""
+GET_CONFIGURATION = """
 [[operations]]
 include-method = "GET"
 generation.max-examples = {examples}
 """
-"""The part of the configuration for these; `--max-examples` counts for the others alone."""
+"""Part of the configuration for GET; `--max-examples` then holds for the other methods alone."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ def attack(
         port: of a running service on this host.
         photos: a folder of photos, for `file`.
         folder: an empty folder for the reports.
-        examples: number of random requests for each operation.
+        examples: number of random requests for each operation with a body.
         options: further options of `st run`.
     """
     record, report, configuration = (
         folder / name for name in ("answers", "report.json", "schemathesis.toml")
     )
     record.touch()
-    few = OF_GET.format(examples=min(examples, FEW))
+    few = GET_CONFIGURATION.format(examples=min(examples, FEW))
     configuration.write_text(CONFIGURATION.read_text(encoding="utf-8") + few, encoding="utf-8")
     command: list[str | Path] = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", configuration, "run"),

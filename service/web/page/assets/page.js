@@ -6,7 +6,7 @@ const { confidence, side, distance, photoSide } = Object.fromEntries(
   Object.entries(document.body.dataset).map(([name, value]) => [name, Number(value)]),
 );
 
-// Figures in words, as service/web/page/wording.py.
+// Figures in words, as service/wording.py.
 
 const count = (number) => number.toLocaleString("en");
 

@@ -144,7 +144,7 @@ time.sleep(60)
         assert process.stdout is not None
         file = Path("/dev/shm", "sem." + process.stdout.readline().strip().removeprefix("/"))
         assert file.exists()
-        # Until its program is loaded, the tracker has no command line that tells it from others.
+        # While it is being started, it does not have its own command line yet.
         eventually(
             "a tracker",
             lambda: any("resource_tracker" in " ".join(command_line(m)) for m in family(process.pid)),

@@ -11,7 +11,7 @@ from benchmarks.processes.cpu_shares import parent_of_groups
 from benchmarks.processes.nginx import NGINX
 from benchmarks.studies.scaling import __main__ as scaling
 from benchmarks.studies.scaling.__main__ import Experiment
-from benchmarks.studies.scaling.rounds import Replicas, Round, measured, started
+from benchmarks.studies.scaling.rounds import Replicas, Round, measured, running_replicas
 
 EXPERIMENT = Experiment(0.4, (1, 2, 4))
 
@@ -81,7 +81,7 @@ def test_experiments_need_cores_and_quotas() -> None:
 def test_replicas_behind_nginx_share_the_photos(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACE_STORE", str(store))
     cores = 0.5 if parent_of_groups() else 1.0
-    with started(min(2, len(os.sched_getaffinity(0))), cores, model=3) as running:
+    with running_replicas(min(2, len(os.sched_getaffinity(0))), cores, model=3) as running:
         found = measured(running, len(running.services), scaling._photos(None, 0.1), seconds=2.0)
         answered = [service.log.count("POST /detect 200") for service in running.services]
     assert found.failed == 0

@@ -14,9 +14,20 @@ def test_a_photo_at_a_time_for_each_reserved_core(cores: float, photos: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("threads", "photos"), [("1", "4"), ("2", "2"), ("3", "1"), ("8", "1"), ("0", "4"), ("two", "4")]
+    ("threads", "photos"),
+    [
+        ("1", "4"),
+        ("2", "2"),
+        (" 2 ", "2"),
+        ("2.0", "2"),
+        ("3", "1"),
+        ("8", "1"),
+        ("0", "4"),
+        ("two", "4"),
+        ("inf", "4"),
+    ],
 )
-def test_photos_with_several_cores_each_fit_into_the_reserved_ones(threads: str, photos: str) -> None:
+def test_fewer_photos_at_a_time_have_several_threads_each(threads: str, photos: str) -> None:
     assert settings_for({"CPU": 4.0}, {"FACE_THREADS": threads})["GUNICORN_WORKERS"] == photos
 
 

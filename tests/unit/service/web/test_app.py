@@ -76,7 +76,7 @@ def test_routes_above_are_complete() -> None:
 
 @pytest.mark.parametrize(("path", "status"), [("/welcome", 200), ("//open", 401), ("/nothing", 404)])
 def test_a_request_needs_no_optional_item_of_its_scope(path: str, status: int) -> None:
-    """ASGI 3.0: without `client`, `server`, `scheme`, `root_path`, `raw_path` and `state`."""
+    """The scope lacks all that ASGI 3.0 makes optional: client, server, scheme, root_path, raw_path and state."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -92,8 +92,13 @@ def test_a_request_needs_no_optional_item_of_its_scope(path: str, status: int) -
         app = create_app(settings, KeyRing(["key"]), capacity, plan(settings, capacity), supervisor)
         await app(
             {
-                **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET"},
-                **{"path": path, "query_string": b"", "headers": [(b"x-api-key", b"wrong")]},
+                "type": "http",
+                "asgi": {"version": "3.0"},
+                "http_version": "1.1",
+                "method": "GET",
+                "path": path,
+                "query_string": b"",
+                "headers": [(b"x-api-key", b"wrong")],
             },
             receive,
             send,

@@ -88,16 +88,19 @@ def test_an_application_that_receives_after_the_body_shares_the_watch() -> None:
     run_async(story)
 
 
-def test_a_server_that_loses_the_connection_reports_a_hang_up() -> None:
+@pytest.mark.parametrize("body_read", [False, True])
+def test_a_failed_receive_is_a_hang_up(body_read: bool) -> None:
     async def story() -> None:
         async def receive() -> Message:
             raise ConnectionError("the proxy has died")
 
         watch = DisconnectWatch(receive)
-        watch.start()
-        await settle()
-        assert watch.hung_up.done()
+        if body_read:
+            watch.start()
+            await settle()
+            assert watch.hung_up.done()
         assert await watch.receive() == DISCONNECT
+        assert watch.hung_up.done()
 
     run_async(story)
 

@@ -28,8 +28,10 @@ from tests.paths import ROOT
 MEAN = np.array([122.782, 117.001, 104.298], np.float32)
 WINDOW = DetectorWindow(80, 80, OverlapRule(0.3382761351109955, 1.0))
 WHOLE = 1 << 40
-SHAPES = [(40, 40), (97, 131), (300, 60), (60, 300), (241, 367), (512, 384)]
-LARGE_SHAPE = pytest.param((701, 333), marks=pytest.mark.slow)
+SHAPES = [
+    *[(40, 40), (97, 131), (300, 60), (60, 300), (241, 367), (512, 384)],
+    pytest.param((701, 333), marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one thread", "two threads"])
@@ -43,7 +45,7 @@ def pyramids() -> Iterator[Pyramids]:
         yield Pyramids(MEAN, cores)
 
 
-@pytest.mark.parametrize("shape", [*SHAPES, LARGE_SHAPE])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_strips_give_the_scores_of_the_whole(
     shape: tuple[int, int], session: Session, pyramids: Pyramids
 ) -> None:

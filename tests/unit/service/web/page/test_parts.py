@@ -6,7 +6,7 @@ from service.web.page.failure_groups import grouped
 from service.web.page.plot import plot
 from service.web.page.status import Minute
 from service.web.page.verdict import devices
-from service.web.page.wording import duration, moment, size
+from service.wording import duration, moment, size
 from tests.unit.service.web.page import statuses
 
 
@@ -15,8 +15,10 @@ from tests.unit.service.web.page import statuses
     [
         (0, "1 minute"),
         (0.15, "9 minutes"),
+        (0.5, "30 minutes"),
         (1.3, "1.3 hours"),
         (26.4, "26 hours"),
+        (47.9, "48 hours"),
         (48, "2.0 days"),
         (81, "3.4 days"),
     ],
