@@ -49,7 +49,7 @@ class Computing:
 
 
 def open_from_environment() -> Computing:
-    """What computes by the settings of the environment, which also set up the log. Raises FAULTS."""
+    """`open_computing` by the settings of the environment, which also set up the log. Raises FAULTS."""
     settings = load()
     logs.configure(settings.log_level, settings.log_format)
     computing = open_computing(settings)

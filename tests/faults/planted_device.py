@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME = "a planted card"
-QUARANTINE = 0.5
+QUARANTINE = 2.0
 """Seconds on the CPU, again and again until the device is repaired."""
 DEADLINE = 3.0
 """Seconds for one call of the device."""

@@ -99,9 +99,9 @@ def test_streams_bodies_without_the_disk(small_service: Service, portrait: bytes
     with front(f"127.0.0.1:{small_service.port}") as (port, pid):
         caller = Caller(port)
         body = caller.photo(portrait + bytes(LARGE))
-        with ThreadPoolExecutor(2) as threads:
-            replies = list(threads.map(lambda _: caller.post("/detect", body), range(2)))
-        assert [(reply.status, reply.interim) for reply in replies] == [(200, True)] * 2
+        with ThreadPoolExecutor(4) as threads:
+            replies = list(threads.map(lambda _: caller.post("/detect", body), range(4)))
+        assert [(reply.status, reply.interim) for reply in replies] == [(200, True)] * 4
         assert replies[0].json["faces-count"] == 1
         written = Path(f"/proc/{pid}/io").read_text(encoding="ascii")
         assert "write_bytes: 0\n" in written

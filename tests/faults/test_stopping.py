@@ -79,8 +79,8 @@ def test_answers_a_second_request_on_a_kept_connection(service: Service) -> None
             service.process.send_signal(signal.SIGCONT)
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (200, b"ok")
-    connection.close()  # the service would wait for LAST_CALL seconds, as in the test of silent connections
     assert service.wait() == 0
+    connection.close()
 
 
 def test_cuts_no_connection_while_the_socket_closes(service: Service, caller: Caller) -> None:

@@ -135,7 +135,7 @@ def test_the_web_process_answers_while_the_worker_is_stopped(
     worker = worker_of(service)
     with stopped(worker), ThreadPoolExecutor(4) as threads:
         photos = [threads.submit(post, caller, portrait) for _ in range(4)]
-        for _ in range(2):
+        for _ in range(3):
             for path in ("/health", "/open", "/metrics", "/welcome", "/info"):
                 assert prompt_status(caller, path) == 200, path
         # The worker does not answer: its last status is reported.

@@ -50,8 +50,8 @@ class Compose:
 
     def scale(self, replicas: int) -> None:
         """Start or end replicas, and wait until all of them are ready."""
-        self("up", "--detach", "--no-recreate", "--wait", f"--wait-timeout={START_SECONDS}",
-             f"--scale=replica={replicas}")  # fmt: skip
+        waiting = ("--wait", f"--wait-timeout={START_SECONDS}")
+        self("up", "--detach", "--no-recreate", *waiting, f"--scale=replica={replicas}")
 
     def replicas(self) -> list[str]:
         """Names of their containers, sorted."""
@@ -139,8 +139,7 @@ def test_a_kill_an_update_and_other_numbers_of_replicas_lose_nothing(
 
 
 def test_replicas_have_their_shares_and_no_photo_is_on_a_disk(compose: Compose) -> None:
-    for name in compose.replicas():
-        log = compose("logs", name.removeprefix(f"{PROJECT}-").rpartition("-")[0])
-        assert "memory limit 2,048 MiB" in log
-        assert "on CPU: 1 core," in log
+    log = compose("logs", "replica")
+    starts = [log.count(words) for words in ("memory limit 2,048 MiB", "on CPU: 1 core,", "ready: http://")]
+    assert starts == [len(compose.replicas())] * 3
     assert compose("exec", "nginx", "stat", "--file-system", "--format=%T", "/tmp").strip() == "tmpfs"

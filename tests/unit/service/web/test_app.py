@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import logging
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -20,17 +19,13 @@ from service.messages import TOO_LITTLE_MEMORY
 from service.pipeline.engine_health import FAILED_PHOTOS
 from service.recognition.contract import EngineError, OutOfMemory
 from service.settings import Settings
-from service.supervision import Supervisor, WorkerProcess, launch_worker
+from service.supervision import Supervisor, launch_worker
 from service.web.app import PATHS, create_app
 from service.web.keys import KeyRing
 from tests.unit.service.conftest import PATIENCE, client
-from tests.unit.service.coroutines import run_async, settle
-from tests.unit.service.supervision.peer import Worker
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from starlette.types import Message
-
     from tests.unit.service.conftest import Server, SteeredRecognizer
 
 
@@ -72,71 +67,6 @@ def test_routes_above_are_complete() -> None:
     app = create_app(settings, KeyRing([]), capacity, plan(settings, capacity), supervisor)
     routes = {route.path for route in app.routes}  # type: ignore[attr-defined]
     assert routes == {path for _, path in KEYED} | set(PUBLIC) | set(ENDLESS) == set(PATHS)
-
-
-@pytest.mark.parametrize(("path", "status"), [("/welcome", 200), ("//open", 401), ("/nothing", 404)])
-def test_a_request_needs_no_optional_item_of_its_scope(path: str, status: int) -> None:
-    """The scope lacks all that ASGI 3.0 makes optional: client, server, scheme, root_path, raw_path and state."""
-    sent: list[Message] = []
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async def receive() -> Message:
-        await asyncio.Event().wait()
-        raise AssertionError("nothing is received")
-
-    async def story() -> None:
-        settings, capacity = Settings(), Capacity(1, 1, 1)
-        supervisor = Supervisor(launch_worker, pytest.fail)
-        app = create_app(settings, KeyRing(["key"]), capacity, plan(settings, capacity), supervisor)
-        await app(
-            {
-                "type": "http",
-                "asgi": {"version": "3.0"},
-                "http_version": "1.1",
-                "method": "GET",
-                "path": path,
-                "query_string": b"",
-                "headers": [(b"x-api-key", b"wrong")],
-            },
-            receive,
-            send,
-        )
-
-    run_async(story)
-    assert sent[0]["status"] == status
-
-
-@pytest.mark.parametrize("cancelled", [True, False])
-def test_the_worker_process_ends_with_the_lifespan(cancelled: bool) -> None:
-    async def story() -> None:
-        launched: list[Worker] = []
-
-        def launch(**settings: Any) -> WorkerProcess:
-            launched.append(Worker(**settings))
-            return launched[-1]
-
-        settings, capacity = Settings(), Capacity(1, 1, 1)
-        supervisor = Supervisor(launch, pytest.fail)
-        app = create_app(settings, KeyRing([]), capacity, plan(settings, capacity), supervisor)
-        over = asyncio.Event()
-
-        async def live() -> None:
-            async with app.router.lifespan_context(app):
-                await over.wait()
-
-        living = asyncio.create_task(live())
-        await settle()
-        (worker,) = launched
-        if cancelled:
-            living.cancel()
-        over.set()
-        await asyncio.wait({living})
-        assert living.cancelled() is cancelled
-        assert worker.closed.is_set()
-
-    run_async(story)
 
 
 def test_answers_wrong_paths_and_methods_with_json(serving: Server, key_header: dict[bytes, bytes]) -> None:
