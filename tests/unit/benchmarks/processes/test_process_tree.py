@@ -151,4 +151,4 @@ time.sleep(60)
         )
         kill(process.pid)
         assert process.wait() == -signal.SIGKILL
-    eventually("no semaphore", lambda: not file.exists())
+    eventually("no semaphore", lambda: not file.exists(), seconds=10)
